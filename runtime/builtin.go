@@ -1,0 +1,85 @@
+package runtime
+
+import (
+	"go.starlark.net/starlark"
+
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+)
+
+// Effect says what a builtin does to the host, and so how its calls are journaled.
+type Effect string
+
+// The effects. A builtin of effect Pure is never journaled; of Read, its result is; of Change, its
+// actions are; Describe builtins (define, param, policy, ...) work while modules load.
+const (
+	Pure     Effect = "pure"
+	Read     Effect = "read"
+	Change   Effect = "change"
+	Describe Effect = "describe"
+)
+
+// Type is the type of a parameter. Argument checking, hints and documentation come from it.
+type Type string
+
+// The types. Path is an absolute, clean path; Mode a string of octal digits ("0640"); Strings also
+// takes a tuple; Data is anything made of None, bool, int, string, list, tuple and dict; Text is a
+// string or a Secret.
+const (
+	String   Type = "string"
+	Int      Type = "int"
+	Bool     Type = "bool"
+	Path     Type = "path"
+	Mode     Type = "mode"
+	Strings  Type = "list of strings"
+	Paths    Type = "list of paths"
+	Dict     Type = "dict of strings"
+	Data     Type = "data"
+	SecretT  Type = "secret"
+	Text     Type = "text"
+	Function Type = "function"
+	Any      Type = "any"
+)
+
+// Param declares a parameter.
+type Param struct {
+	Name     string
+	Type     Type
+	Doc      string
+	Optional bool     // then Default applies; None counts as left out
+	Default  string   // as Starlark source, for documentation: "\"merge\"", "[]"; empty for the type's zero value
+	Choices  []string // for String
+	Keyword  bool     // may only be given by name
+}
+
+// Builtin declares a function that runbooks can call. One declaration serves argument checking,
+// error hints, the reference (`doc`), and the examples that the tests execute.
+type Builtin struct {
+	Name    string // "fs.write"; a name without a dot is global
+	Doc     string // first line: a sentence; then details
+	Params  []Param
+	Result  string // type and meaning of the result
+	Effect  Effect
+	Example string // runbook source, executed by the tests
+
+	// Exactly one of these is set, by effect: Value for Pure, Describe and Read; Plan for Change.
+	Value func(c *Call) (starlark.Value, error)
+	Plan  func(c *Call) (Plan, error)
+}
+
+// Plan is what a Change builtin decides before anything is changed: a list of actions, carried out
+// in order. An empty list means that the host is already as wanted.
+type Plan struct {
+	Actions []action.Action
+	// Result is the call's value; nil takes the last action's Result.Values as a struct, or None.
+	Result starlark.Value
+}
+
+// Call is one call of a builtin: its checked arguments and the host to read.
+type Call struct {
+	Builtin *Builtin
+	Thread  *starlark.Thread
+	View    host.View
+	Run     *Run
+	args    map[string]starlark.Value
+}

@@ -1,0 +1,156 @@
+package host
+
+import (
+	"io"
+	"io/fs"
+	"time"
+)
+
+// FileReader reads files by absolute path. Errors are *fs.PathError (or *os.LinkError) around a
+// syscall.Errno, the same one on both kinds of host. Components that lead to the last one are
+// resolved as the kernel would, symlinks included; a live host refuses (ELOOP) a symlink that an
+// unprivileged user could have planted.
+type FileReader interface {
+	Lstat(path string) (Stat, error)
+	Stat(path string) (Stat, error)
+	Readlink(path string) (string, error)
+	// ReadDir lists a directory in order of name.
+	ReadDir(path string) ([]DirEntry, error)
+	// Open opens a regular file for reading, following symlinks. A directory is EISDIR; a FIFO,
+	// socket or device is ErrNotRegular and is never opened.
+	Open(path string) (File, error)
+	// OpenTree opens a directory for work below it that never follows a symlink; the path itself may
+	// lead through symlinks, and may be one.
+	OpenTree(path string) (DirReader, error)
+	Statfs(path string) (Statfs, error)
+	// Getxattr and Listxattr do not follow a symlink in the last component.
+	Getxattr(path, name string) ([]byte, error)
+	Listxattr(path string) ([]string, error)
+}
+
+// FileWriter changes files by absolute path. None of its methods follows a symlink in the last
+// component, unless it says so.
+type FileWriter interface {
+	// Create makes a new regular file (O_CREAT|O_EXCL) with exactly this mode, whatever the umask.
+	Create(path string, mode fs.FileMode) (File, error)
+	// OpenWrite opens an existing regular file for reading and writing.
+	OpenWrite(path string) (File, error)
+	// Mkdir makes a directory with exactly this mode, whatever the umask.
+	Mkdir(path string, mode fs.FileMode) error
+	Unlink(path string) error
+	Rmdir(path string) error
+	// Rename is rename(2): atomic, EXDEV across mounts.
+	Rename(oldpath, newpath string) error
+	Link(oldpath, newpath string) error
+	Symlink(target, path string) error
+	// Mknod makes a FIFO, socket or device node of the type in mode.
+	Mknod(path string, mode fs.FileMode, rdev uint64) error
+	// Chmod sets permission bits, setuid, setgid and sticky. On a symlink it is EOPNOTSUPP.
+	Chmod(path string, mode fs.FileMode) error
+	// Lchown sets owner and group; -1 leaves one as it is. As on Linux, it clears setuid and setgid
+	// of an executable regular file.
+	Lchown(path string, uid, gid int) error
+	Chtimes(path string, atime, mtime time.Time) error
+	Setxattr(path, name string, value []byte) error
+	Removexattr(path, name string) error
+	// SyncDir makes the names in a directory durable.
+	SyncDir(path string) error
+	// OpenTreeWrite is OpenTree for changes below the directory.
+	OpenTreeWrite(path string) (Dir, error)
+}
+
+// DirReader is an open directory. Names are single components; no operation follows a symlink.
+type DirReader interface {
+	Self() (Stat, error)
+	ReadDir() ([]DirEntry, error)
+	Lstat(name string) (Stat, error)
+	Readlink(name string) (string, error)
+	Open(name string) (File, error)
+	// OpenDir descends. A symlink is ELOOP, anything else but a directory ENOTDIR.
+	OpenDir(name string) (DirReader, error)
+	Getxattr(name, attr string) ([]byte, error)
+	Listxattr(name string) ([]string, error)
+	Close() error
+}
+
+// Dir is an open directory whose entries can be changed.
+type Dir interface {
+	DirReader
+	OpenDirWrite(name string) (Dir, error)
+	Create(name string, mode fs.FileMode) (File, error)
+	Mkdir(name string, mode fs.FileMode) error
+	Symlink(target, name string) error
+	Link(oldname, newname string) error
+	Mknod(name string, mode fs.FileMode, rdev uint64) error
+	Unlink(name string) error
+	Rmdir(name string) error
+	// Rename moves an entry, to another open directory or within this one.
+	Rename(name string, to Dir, newname string) error
+	Chmod(name string, mode fs.FileMode) error
+	Lchown(name string, uid, gid int) error
+	Chtimes(name string, atime, mtime time.Time) error
+	Setxattr(name, attr string, value []byte) error
+	Removexattr(name, attr string) error
+	// ChmodSelf, ChownSelf and SyncSelf change the directory itself.
+	ChmodSelf(mode fs.FileMode) error
+	ChownSelf(uid, gid int) error
+	ChtimesSelf(atime, mtime time.Time) error
+	SyncSelf() error
+}
+
+// File is an open regular file.
+type File interface {
+	io.Reader
+	io.ReaderAt
+	io.Writer
+	io.Seeker
+	io.Closer
+	Stat() (Stat, error)
+	Truncate(size int64) error
+	Sync() error
+}
+
+// Stat is what lstat(2) tells. Mode has the type and permission bits as package io/fs spells them,
+// setuid, setgid and sticky included.
+type Stat struct {
+	Mode  fs.FileMode
+	UID   uint32
+	GID   uint32
+	Size  int64
+	Nlink uint64
+	Ino   uint64
+	Dev   uint64
+	Rdev  uint64
+	Atime time.Time
+	Mtime time.Time
+	Ctime time.Time
+}
+
+// IsDir, IsRegular and IsSymlink tell the type.
+func (s Stat) IsDir() bool     { return s.Mode.IsDir() }
+func (s Stat) IsRegular() bool { return s.Mode.IsRegular() }
+func (s Stat) IsSymlink() bool { return s.Mode&fs.ModeSymlink != 0 }
+
+// Perm is the permission bits with setuid, setgid and sticky.
+func (s Stat) Perm() fs.FileMode {
+	return s.Mode & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
+}
+
+// DirEntry is a name in a directory with its type bits.
+type DirEntry struct {
+	Name string
+	Type fs.FileMode
+}
+
+// Statfs is what a file system has left, in bytes and inodes.
+type Statfs struct {
+	Device     uint64 `json:"device"`
+	Type       string `json:"type"`
+	Total      uint64 `json:"total"`
+	Free       uint64 `json:"free"`      // for root
+	Available  uint64 `json:"available"` // for others
+	Inodes     uint64 `json:"inodes"`
+	FreeInodes uint64 `json:"free_inodes"`
+	BlockSize  int64  `json:"block_size"`
+	ReadOnly   bool   `json:"read_only"`
+}

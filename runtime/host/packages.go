@@ -1,0 +1,142 @@
+package host
+
+import "context"
+
+// PackageReader reads the package databases.
+type PackageReader interface {
+	// PackageManager names the manager and its version.
+	PackageManager() (PackageManager, error)
+	// Packages lists every package that the database knows, in order of name: also those that left
+	// only their conffiles.
+	Packages() ([]Package, error)
+	// PackageFiles lists the paths that an installed package owns, directories included.
+	PackageFiles(name string) ([]string, error)
+	// Candidates returns what the configured repositories offer for these names, newest first;
+	// a name that none offers is absent from the map.
+	Candidates(names []string) (map[string][]Candidate, error)
+	// Solve asks the manager what a transaction would do. An impossible one is *SolveError.
+	Solve(tx Transaction) (Solution, error)
+	// PackageLock says who holds the manager's lock, nil if it is free.
+	PackageLock() (*LockHolder, error)
+	// PackageAudit lists what is broken or half-way in the database, one line each; nil if nothing.
+	PackageAudit() ([]string, error)
+	// ProbeRepository checks, in a scratch directory and without touching the configured ones, that a
+	// repository answers, is signed as its files demand, and offers the named packages.
+	ProbeRepository(ctx context.Context, repo RepositoryProbe) (RepositoryAnswer, error)
+}
+
+// PackageWriter changes what is installed.
+type PackageWriter interface {
+	// RefreshPackages rereads the repositories' lists. A repository that does not answer, or is not
+	// signed as configured, is an error that names it. Only names the source files to refresh
+	// (absolute paths); empty for all.
+	RefreshPackages(ctx context.Context, only []string) error
+	// CommitPackages carries a transaction out, noninteractively, keeping old conffiles.
+	CommitPackages(ctx context.Context, tx Transaction, progress func(line string)) error
+	// RepairPackages finishes what an interrupted transaction left (dpkg --configure -a).
+	RepairPackages(ctx context.Context) error
+	// SavePackages keeps installed packages as package files in dir, so that they can be installed
+	// again: from the manager's cache, a repository, or packed anew from the installed state. It
+	// returns the file of each package, and the reason for each that cannot be kept.
+	SavePackages(ctx context.Context, names []string, dir string) (files map[string]string, missing map[string]string, err error)
+}
+
+// PackageManager is "apt", "yum", "dnf" or "zypper" and its version.
+type PackageManager struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// Package is one entry of the package database.
+type Package struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Arch    string `json:"arch"`
+	// Status is "installed", "config-files" (removed, conffiles left), or the manager's own word for
+	// anything half-way ("half-configured", "unpacked", ...).
+	Status    string     `json:"status"`
+	Held      bool       `json:"held,omitempty"`
+	Origin    string     `json:"origin"` // dpkg: Maintainer; rpm: Vendor
+	Source    string     `json:"source"` // source package, the name itself if none is said
+	Summary   string     `json:"summary,omitempty"`
+	SizeKiB   int64      `json:"size_kib,omitempty"`
+	Depends   string     `json:"depends,omitempty"` // Pre-Depends and Depends, dpkg syntax; rpm: Requires, comma separated
+	Provides  string     `json:"provides,omitempty"`
+	Conflicts string     `json:"conflicts,omitempty"`
+	Conffiles []Conffile `json:"conffiles,omitempty"`
+}
+
+// Installed tells whether the package is fully there.
+func (p Package) Installed() bool { return p.Status == "installed" }
+
+// Conffile is a configuration file of a package with the digest that the package shipped.
+type Conffile struct {
+	Path     string `json:"path"`
+	MD5      string `json:"md5"`
+	Obsolete bool   `json:"obsolete,omitempty"`
+}
+
+// Candidate is a version that a repository offers.
+type Candidate struct {
+	Version string `json:"version"`
+	Origin  string `json:"origin"` // the repository, as the manager names it
+	Depends string `json:"depends,omitempty"`
+}
+
+// Transaction is what is asked of the package manager.
+type Transaction struct {
+	Remove  []string `json:"remove,omitempty"`
+	Purge   bool     `json:"purge,omitempty"`   // remove conffiles too (dpkg); applies to Remove
+	Install []string `json:"install,omitempty"` // NAME, NAME=VERSION, or the absolute path of a package file
+	// NoRecommends leaves recommended packages out.
+	NoRecommends bool `json:"no_recommends,omitempty"`
+	// Downgrade allows an older version (used to go back).
+	Downgrade bool `json:"downgrade,omitempty"`
+}
+
+// Solution is what the manager says it would do.
+type Solution struct {
+	Install   []Change `json:"install,omitempty"`
+	Upgrade   []Change `json:"upgrade,omitempty"`
+	Remove    []Change `json:"remove,omitempty"`
+	Download  int64    `json:"download,omitempty"`   // bytes
+	DiskDelta int64    `json:"disk_delta,omitempty"` // bytes; negative when space is freed
+}
+
+// Change is a package that a solution touches.
+type Change struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`       // the version that comes, or goes
+	Old     string `json:"old,omitempty"` // for an upgrade
+	Purge   bool   `json:"purge,omitempty"`
+	Origin  string `json:"origin,omitempty"`
+}
+
+// LockHolder is a process that holds the package manager's lock.
+type LockHolder struct {
+	PID     int    `json:"pid"`
+	Command string `json:"command"`
+	Path    string `json:"path"`
+}
+
+// RepositoryProbe is a repository to check before it is configured: its files as they would be
+// written, and the packages that it must offer.
+type RepositoryProbe struct {
+	Files    []ConfigFile
+	Packages []string
+}
+
+// ConfigFile is a file's path and content.
+type ConfigFile struct {
+	Path    string
+	Content Secret
+	Mode    uint32
+}
+
+// RepositoryAnswer is what a probed repository offers of the packages asked for.
+type RepositoryAnswer struct {
+	Offers  map[string]string `json:"offers"` // name to newest version
+	Missing []string          `json:"missing,omitempty"`
+	// Known is false where the host may not ask (a simulation): then Offers says what it assumes.
+	Known bool `json:"known"`
+}
