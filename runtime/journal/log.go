@@ -1,0 +1,266 @@
+package journal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Writer is what a run needs of a journal.
+type Writer interface {
+	// Append writes a record and returns once it, and all before it, are durable. After an error the
+	// record is not in the journal, and what it would have announced must not be done.
+	Append(typ string, data any) (seq uint64, err error)
+	// AppendLazy writes a record that becomes durable with the next Append or Sync; a power cut may
+	// lose it, a killed process does not.
+	AppendLazy(typ string, data any) (seq uint64, err error)
+	// Sync makes everything written durable.
+	Sync() error
+	Close() error
+}
+
+// medium is where a Log's bytes are: a file, or memory.
+type medium interface {
+	io.WriterAt
+	Truncate(size int64) error
+	Sync() error
+	Close() error
+}
+
+// Log is an open journal. Its methods may be called from several goroutines.
+type Log struct {
+	Header Header
+
+	mu      sync.Mutex
+	path    string
+	medium  medium
+	now     func() time.Time
+	next    uint64 // seq of the next record
+	end     int64  // where it goes
+	durable int64  // end of what is known to be synced
+	since   uint64 // first record behind durable
+	damage  *Damage
+	broken  error // set when the log could not be brought back to a known end
+}
+
+var _ Writer = (*Log)(nil)
+
+// Create begins a journal in a new file of mode 0600 and makes file and name durable. program is
+// the program's version; now is the clock that stamps the records.
+func Create(path, program string, now func() time.Time) (*Log, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	l, err := begin(f, path, program, now)
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		f.Close()
+		os.Remove(path)
+		return nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	return l, nil
+}
+
+// Open reads an existing journal, in order to go on with it, and changes nothing. It returns all
+// records before the first damage. With damage, Append is refused until Repair.
+func Open(path string, now func() time.Time) (*Log, []Record, *Damage, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("journal: %w", err)
+	}
+	data, err := readRegular(f)
+	if err != nil {
+		f.Close()
+		return nil, nil, nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	l, records, damage, err := resume(f, data, path, now)
+	if err != nil {
+		f.Close()
+	}
+	return l, records, damage, err
+}
+
+// ReadFile reads a journal without opening it for writing.
+func ReadFile(path string) (Header, []Record, *Damage, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return Header{}, nil, nil, fmt.Errorf("journal: %w", err)
+	}
+	defer f.Close()
+	data, err := readRegular(f)
+	if err != nil {
+		return Header{}, nil, nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	c, err := parse(data)
+	if err != nil {
+		return Header{}, nil, nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	return c.header, c.records, c.damage, nil
+}
+
+func readRegular(f *os.File) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	return io.ReadAll(f)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// begin writes the header.
+func begin(m medium, path, program string, now func() time.Time) (*Log, error) {
+	l := &Log{Header: Header{Format: Format, Program: program}, path: path, medium: m, now: now}
+	if _, err := l.Append(headerType, l.Header); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// resume takes up a journal with this content. All that could be read counts as durable: the
+// next Append syncs it with its own record.
+func resume(m medium, data []byte, path string, now func() time.Time) (*Log, []Record, *Damage, error) {
+	c, err := parse(data)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	next := uint64(len(c.records)) + 1
+	l := &Log{Header: c.header, path: path, medium: m, now: now,
+		next: next, since: next, end: c.end, durable: c.end, damage: c.damage}
+	if err := m.Sync(); err != nil {
+		return nil, nil, nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	return l, c.records, c.damage, nil
+}
+
+// Repair cuts a torn tail off, so that the journal can be gone on with. It refuses any other damage:
+// records that the run relied on are lost then, and only a person can decide what that means.
+func (l *Log) Repair() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.damage == nil {
+		return nil
+	}
+	if !l.damage.Torn {
+		return fmt.Errorf("journal %s: %w; this is not what an interruption leaves: check the disk, restore the file from a copy, or go back by hand with the backup next to it", l.path, l.damage)
+	}
+	if err := l.medium.Truncate(l.end); err != nil {
+		return fmt.Errorf("journal %s: cut the torn tail: %w", l.path, err)
+	}
+	if err := l.medium.Sync(); err != nil {
+		return fmt.Errorf("journal %s: cut the torn tail: %w", l.path, err)
+	}
+	l.damage = nil
+	return nil
+}
+
+// Append implements Writer.
+func (l *Log) Append(typ string, data any) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seq, err := l.write(typ, data)
+	if err != nil {
+		return 0, err
+	}
+	return seq, l.sync()
+}
+
+// AppendLazy implements Writer.
+func (l *Log) AppendLazy(typ string, data any) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.write(typ, data)
+}
+
+// Sync implements Writer.
+func (l *Log) Sync() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken != nil {
+		return l.broken
+	}
+	return l.sync()
+}
+
+// Close syncs and closes.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var err error
+	if l.broken == nil && l.damage == nil {
+		err = l.sync()
+	}
+	return errors.Join(err, l.medium.Close())
+}
+
+// write puts one record at the end. What a failed write left there is cut off again: the disk may
+// have room later, and the journal must then go on from a whole record.
+func (l *Log) write(typ string, data any) (uint64, error) {
+	switch {
+	case l.broken != nil:
+		return 0, l.broken
+	case l.damage != nil:
+		return 0, fmt.Errorf("journal %s: %w", l.path, l.damage)
+	}
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return 0, fmt.Errorf("journal %s: record %q: %w", l.path, typ, err)
+	}
+	rec := Record{Seq: l.next, Time: l.now().UTC(), Type: typ, Data: raw}
+	line, err := encode(rec, l.since)
+	if err != nil {
+		return 0, fmt.Errorf("journal %s: %w", l.path, err)
+	}
+	if _, err := l.medium.WriteAt(line, l.end); err != nil {
+		return 0, l.cut(l.end, l.next, err)
+	}
+	l.end += int64(len(line))
+	l.next++
+	return rec.Seq, nil
+}
+
+// sync makes durable what was written. After a failed fsync the kernel may have dropped the pages,
+// so all that was not durable before is taken back, lazy records too.
+func (l *Log) sync() error {
+	if l.end == l.durable {
+		return nil
+	}
+	if err := l.medium.Sync(); err != nil {
+		return l.cut(l.durable, l.since, err)
+	}
+	l.durable, l.since = l.end, l.next
+	return nil
+}
+
+// cut takes the journal back to an end, and returns cause as the error to show.
+func (l *Log) cut(end int64, next uint64, cause error) error {
+	err := fmt.Errorf("journal %s: %w", l.path, cause)
+	if errors.Is(cause, syscall.ENOSPC) {
+		err = fmt.Errorf("%w; free space on that file system, then resume", err)
+	}
+	if e := l.medium.Truncate(end); e != nil {
+		l.broken = fmt.Errorf("%w (and it could not be cut back to its last whole record: %w)", err, e)
+		return l.broken
+	}
+	l.end, l.next = end, next
+	return err
+}
