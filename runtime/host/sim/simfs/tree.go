@@ -1,0 +1,257 @@
+package simfs
+
+import (
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+	"time"
+
+	"zcp2kopano/runtime/host"
+)
+
+// tree is an open directory: the file system by single names below it.
+type tree struct {
+	f      *FS
+	n      *inode
+	path   string // as it was opened, for messages
+	closed bool
+}
+
+var _ host.Dir = (*tree)(nil)
+
+func (t *tree) join(name string) string { return path.Join(t.path, name) }
+
+func (t *tree) self(op string, ask func() error) error {
+	return t.f.read(op, t.path, t.unlessClosed(ask))
+}
+
+func (t *tree) changeSelf(op string, do func(n *inode) error) error {
+	return t.f.change(op, t.path, t.unlessClosed(func() error { return do(t.n) }))
+}
+
+func (t *tree) unlessClosed(do func() error) func() error {
+	return func() error {
+		if t.closed {
+			return os.ErrClosed
+		}
+		return do()
+	}
+}
+
+// place is a name in this directory.
+func (t *tree) place(name string) (place, error) {
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
+		return place{}, syscall.EINVAL
+	}
+	return place{dir: t.n, name: name}, t.f.mayEnter(t.n)
+}
+
+// child is the file of a name, a symlink itself.
+func (t *tree) child(name string) (*inode, error) {
+	p, err := t.place(name)
+	if err != nil {
+		return nil, err
+	}
+	n, err := t.f.child(p.dir, p.name)
+	if err != nil {
+		return nil, err
+	}
+	return t.f.cross(n), nil
+}
+
+func (t *tree) at(op, name string, ask func(n *inode) error) error {
+	return t.f.read(op, t.join(name), t.withChild(name, ask))
+}
+
+func (t *tree) changeAt(op, name string, do func(n *inode) error) error {
+	return t.f.change(op, t.join(name), t.withChild(name, do))
+}
+
+func (t *tree) withChild(name string, do func(n *inode) error) func() error {
+	return t.unlessClosed(func() error {
+		n, err := t.child(name)
+		if err != nil {
+			return err
+		}
+		return do(n)
+	})
+}
+
+func (t *tree) changeName(op, name string, do func(p place) error) error {
+	return t.f.change(op, t.join(name), t.unlessClosed(func() error {
+		p, err := t.place(name)
+		if err != nil {
+			return err
+		}
+		return do(p)
+	}))
+}
+
+func (t *tree) Self() (st host.Stat, err error) {
+	err = t.self("stat", func() error { st = t.n.stat(); return nil })
+	return st, err
+}
+
+func (t *tree) ReadDir() (entries []host.DirEntry, err error) {
+	err = t.self("readdir", func() (err error) { entries, err = t.f.list(t.n); return err })
+	return entries, err
+}
+
+func (t *tree) Lstat(name string) (st host.Stat, err error) {
+	err = t.at("lstat", name, func(n *inode) error { st = n.stat(); return nil })
+	return st, err
+}
+
+func (t *tree) Readlink(name string) (to string, err error) {
+	err = t.at("readlink", name, func(n *inode) (err error) { to, err = t.f.readlink(n); return err })
+	return to, err
+}
+
+func (t *tree) Open(name string) (host.File, error) {
+	var h *file
+	err := t.at("open", name, func(n *inode) (err error) { h, err = t.f.openRead(n, t.join(name)); return err })
+	return asFile(h, err)
+}
+
+func (t *tree) OpenDir(name string) (host.DirReader, error) {
+	sub, err := t.descend(name)
+	if err != nil {
+		return nil, err
+	}
+	return sub, nil
+}
+
+func (t *tree) OpenDirWrite(name string) (host.Dir, error) {
+	sub, err := t.descend(name)
+	if err != nil {
+		return nil, err
+	}
+	return sub, nil
+}
+
+func (t *tree) descend(name string) (sub *tree, err error) {
+	err = t.at("open", name, func(n *inode) (err error) {
+		if n.isSymlink() {
+			return syscall.ELOOP
+		}
+		sub, err = t.f.openDir(n, t.join(name))
+		return err
+	})
+	return sub, err
+}
+
+func (t *tree) Getxattr(name, attr string) (value []byte, err error) {
+	err = t.at("getxattr", name, func(n *inode) (err error) { value, err = t.f.getxattr(n, attr); return err })
+	return value, err
+}
+
+func (t *tree) Listxattr(name string) (names []string, err error) {
+	err = t.at("listxattr", name, func(n *inode) (err error) { names, err = t.f.listxattr(n); return err })
+	return names, err
+}
+
+func (t *tree) Close() error {
+	return t.self("close", func() error {
+		t.closed = true
+		t.n.opens--
+		t.n.release()
+		return nil
+	})
+}
+
+func (t *tree) Create(name string, mode fs.FileMode) (host.File, error) {
+	var h *file
+	err := t.changeName("create", name, func(p place) error {
+		n, err := t.f.create(p, mode)
+		if err == nil {
+			h = t.f.open(n, t.join(name), true, true)
+		}
+		return err
+	})
+	return asFile(h, err)
+}
+
+func (t *tree) Mkdir(name string, mode fs.FileMode) error {
+	return t.changeName("mkdir", name, func(p place) error { return t.f.mkdir(p, mode, true) })
+}
+
+func (t *tree) Symlink(target, name string) error {
+	err := t.changeName("symlink", name, func(p place) error { return t.f.symlink(target, p) })
+	return linkError("symlink", target, t.join(name), err)
+}
+
+func (t *tree) Link(oldname, newname string) error {
+	err := t.changeName("link", newname, func(p place) error {
+		n, err := t.child(oldname)
+		if err != nil {
+			return err
+		}
+		return t.f.link(n, p)
+	})
+	return linkError("link", t.join(oldname), t.join(newname), err)
+}
+
+func (t *tree) Mknod(name string, mode fs.FileMode, rdev uint64) error {
+	return t.changeName("mknod", name, func(p place) error { return t.f.mknod(p, mode, rdev) })
+}
+
+func (t *tree) Unlink(name string) error { return t.changeName("unlink", name, t.f.unlink) }
+
+func (t *tree) Rmdir(name string) error { return t.changeName("rmdir", name, t.f.rmdir) }
+
+// Rename needs another directory of the same file system: one of another host is EXDEV.
+func (t *tree) Rename(name string, to host.Dir, newname string) error {
+	dest, ok := to.(*tree)
+	if !ok || dest.f != t.f {
+		return linkError("rename", t.join(name), newname, syscall.EXDEV)
+	}
+	err := t.changeName("rename", name, func(from place) error {
+		if dest.closed {
+			return os.ErrClosed
+		}
+		p, err := dest.place(newname)
+		if err != nil {
+			return err
+		}
+		return t.f.rename(from, p)
+	})
+	return linkError("rename", t.join(name), dest.join(newname), err)
+}
+
+func (t *tree) Chmod(name string, mode fs.FileMode) error {
+	return t.changeAt("chmod", name, func(n *inode) error { return t.f.chmod(n, mode) })
+}
+
+func (t *tree) Lchown(name string, uid, gid int) error {
+	return t.changeAt("lchown", name, func(n *inode) error { return t.f.chown(n, uid, gid) })
+}
+
+func (t *tree) Chtimes(name string, atime, mtime time.Time) error {
+	return t.changeAt("chtimes", name, func(n *inode) error { return t.f.chtimes(n, atime, mtime) })
+}
+
+func (t *tree) Setxattr(name, attr string, value []byte) error {
+	return t.changeAt("setxattr", name, func(n *inode) error { return t.f.setxattr(n, attr, value) })
+}
+
+func (t *tree) Removexattr(name, attr string) error {
+	return t.changeAt("removexattr", name, func(n *inode) error { return t.f.removexattr(n, attr) })
+}
+
+func (t *tree) ChmodSelf(mode fs.FileMode) error {
+	return t.changeSelf("chmod", func(n *inode) error { return t.f.chmod(n, mode) })
+}
+
+func (t *tree) ChownSelf(uid, gid int) error {
+	return t.changeSelf("lchown", func(n *inode) error { return t.f.chown(n, uid, gid) })
+}
+
+func (t *tree) ChtimesSelf(atime, mtime time.Time) error {
+	return t.changeSelf("chtimes", func(n *inode) error { return t.f.chtimes(n, atime, mtime) })
+}
+
+func (t *tree) SyncSelf() error {
+	return t.changeSelf("syncdir", func(*inode) error { return nil })
+}
