@@ -1,0 +1,473 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/fatih/color"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/action"
+)
+
+// ConsoleOptions say what the console can show.
+type ConsoleOptions struct {
+	Color    bool
+	Progress bool // moving bars; without it, a plain line now and then
+	Verbose  bool // whole diffs and lists
+	Width    int  // columns; 0 for 80
+}
+
+const (
+	defaultWidth = 80
+	widest       = 110 // longer lines of prose are hard to read
+	diffLines    = 16  // shown of a diff, unless verbose
+	listLines    = 6   // shown of a list, unless verbose
+	itemIndent   = "   "
+	deepIndent   = "       "
+)
+
+// Console tells a run to a person, as it happens: each step and below it what changes, then what a
+// simulation could not know, the findings from the mildest to the worst, the counts, and as the last
+// line the verdict.
+func Console(w io.Writer, opts ConsoleOptions) func(runtime.Event) {
+	if opts.Width <= 0 {
+		opts.Width = defaultWidth
+	}
+	opts.Width = min(opts.Width, widest)
+	c := &console{w: w, opts: opts, paint: palette(opts.Color), story: &story{}}
+	c.progress = newProgress(w, opts)
+	return c.tell
+}
+
+type console struct {
+	w        io.Writer
+	opts     ConsoleOptions
+	paint    paints
+	story    *story
+	progress *progress
+	open     *runtime.Event // the change in hand
+}
+
+// paints colour text by its meaning.
+type paints struct {
+	head, step, add, del, hunk, dim, warn, bad, good func(a ...any) string
+}
+
+func palette(on bool) paints {
+	paint := func(attrs ...color.Attribute) func(a ...any) string {
+		c := color.New(attrs...)
+		c.DisableColor()
+		if on {
+			c.EnableColor()
+		}
+		return c.SprintFunc()
+	}
+	return paints{
+		head: paint(color.Bold),
+		step: paint(color.Bold, color.FgBlue),
+		add:  paint(color.FgGreen),
+		del:  paint(color.FgRed),
+		hunk: paint(color.FgCyan),
+		dim:  paint(color.Faint),
+		warn: paint(color.FgYellow),
+		bad:  paint(color.Bold, color.FgRed),
+		good: paint(color.Bold, color.FgGreen),
+	}
+}
+
+func (c *console) tell(e runtime.Event) {
+	if e.Kind == runtime.ProgressMade {
+		if e.Progress != nil {
+			c.progress.show(e)
+		}
+		return
+	}
+	c.progress.clear(e)
+	if e.Kind == runtime.StepBegin || e.Kind == runtime.Failed || e.Kind == runtime.VerdictGiven {
+		c.closeStep()
+	}
+	c.story.add(e)
+	switch e.Kind {
+	case runtime.RunBegin:
+		c.header()
+	case runtime.StepBegin:
+		c.stepBegin(e)
+	case runtime.Output:
+		for _, l := range strings.Split(strings.TrimRight(e.Text, "\n"), "\n") {
+			c.line(itemIndent + clean(l))
+		}
+	case runtime.FindingFound:
+		c.finding(e)
+	case runtime.NoReturn:
+		c.noReturn(e.Text)
+	case runtime.ChangeBegin:
+		c.change(e)
+	case runtime.ChangeEnd:
+		c.changed(e)
+	case runtime.Undone:
+		c.block(itemIndent, "↶ ", e.Text, nil)
+	case runtime.Granted:
+		c.block(itemIndent, "+ ", "may now change "+e.Text, c.paint.dim)
+	case runtime.StepSkipped:
+		c.block(itemIndent, "- ", "left out: "+e.Text, c.paint.dim)
+	case runtime.VerdictGiven:
+		c.closing()
+	}
+}
+
+func (c *console) line(s string) { fmt.Fprintln(c.w, strings.TrimRight(s, " ")) }
+
+// block prints wrapped text behind a mark; the following lines are indented below it.
+func (c *console) block(indent, mark, text string, paint func(...any) string) {
+	pad := strings.Repeat(" ", utf8.RuneCountInString(mark))
+	for i, l := range wrap(text, c.opts.Width-len(indent)-len(pad)) {
+		lead := mark
+		if i > 0 {
+			lead = pad
+		}
+		if paint != nil {
+			l = paint(l)
+		}
+		c.line(indent + lead + l)
+	}
+}
+
+func (c *console) header() {
+	r := c.story.run
+	c.line(c.paint.head(strings.TrimSpace(fmt.Sprintf("zcp2kopano %s: %s %s", clean(r.Version), r.Mode, clean(r.Runbook)))))
+	doc, _, _ := strings.Cut(r.Doc, "\n")
+	if doc != "" {
+		c.block("", "", doc, nil)
+	}
+	c.line("")
+	c.field("host", r.Host)
+	c.field("system", r.System)
+	if r.Dir != "" && r.Mode != "simulate" && r.Mode != "check" {
+		c.field("run", r.ID+" in "+r.Dir)
+	}
+	c.field("parameters", params(r.Params))
+	if r.Mode == "simulate" {
+		c.line("")
+		c.box(simulationBanner, '-', c.paint.head)
+	}
+}
+
+func (c *console) field(name, value string) {
+	if value != "" {
+		c.block("", fmt.Sprintf("%-12s", name), value, nil)
+	}
+}
+
+func params(m map[string]string) string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for i, name := range names {
+		names[i] = name + " = " + m[name]
+	}
+	return strings.Join(names, ", ")
+}
+
+func (c *console) stepBegin(e runtime.Event) {
+	c.line("")
+	head := fmt.Sprintf("[%d/%d] %s", e.Index, e.Count, clean(e.Step))
+	if e.Doc == "" {
+		c.line(c.paint.step(head))
+		return
+	}
+	for i, l := range wrap(head+" — "+e.Doc, c.opts.Width) {
+		if rest, ok := strings.CutPrefix(l, head); ok && i == 0 {
+			c.line(c.paint.step(head) + rest)
+			continue
+		}
+		c.line(itemIndent + l)
+	}
+}
+
+// closeStep says in one line what a step found as it was wanted.
+func (c *console) closeStep() {
+	c.open = nil
+	n := len(c.story.steps)
+	if n == 0 {
+		return
+	}
+	step := c.story.steps[n-1]
+	if step.replayed > 0 {
+		c.line(itemIndent + c.paint.dim(count(step.replayed, "change")+" of this step: done before"))
+	}
+	if step.unchanged > 0 {
+		c.line(itemIndent + c.paint.dim(alreadyWanted(step.unchanged)))
+	}
+	step.replayed, step.unchanged = 0, 0
+}
+
+func alreadyWanted(n int) string {
+	if n == 1 {
+		return "1 thing was already as wanted"
+	}
+	return number(int64(n)) + " things were already as wanted"
+}
+
+// finding tells it in one line; warnings and inhibitors come again, with their remedy, at the end.
+func (c *console) finding(e runtime.Event) {
+	f := e.Finding
+	if f == nil {
+		return
+	}
+	text := f.Title
+	if f.Severity == runtime.Info && f.Reason != "" {
+		text += ": " + f.Reason
+	}
+	c.block(itemIndent, severityMark(f.Severity)+" ", text, c.severityPaint(f.Severity))
+}
+
+func severityMark(s runtime.Severity) string {
+	switch s {
+	case runtime.Inhibitor:
+		return "✗"
+	case runtime.Warning:
+		return "!"
+	}
+	return "i"
+}
+
+func (c *console) severityPaint(s runtime.Severity) func(...any) string {
+	switch s {
+	case runtime.Inhibitor:
+		return c.paint.bad
+	case runtime.Warning:
+		return c.paint.warn
+	}
+	return nil
+}
+
+// box frames a text so that nobody reads past it.
+func (c *console) box(text string, frame rune, paint func(...any) string) {
+	width := min(c.opts.Width, 72)
+	side := string(frame)
+	if frame == '-' {
+		side = "|"
+	}
+	bar := strings.Repeat(string(frame), width)
+	c.line(paint(bar))
+	for _, l := range wrap(text, width-6) {
+		c.line(paint(side + "  " + l + strings.Repeat(" ", width-6-min(width-6, utf8.RuneCountInString(l))) + "  " + side))
+	}
+	c.line(paint(bar))
+}
+
+func (c *console) noReturn(why string) {
+	c.line("")
+	c.box("POINT OF NO RETURN: the next change cannot be undone.\n"+why, '*', c.paint.bad)
+}
+
+func (c *console) change(e runtime.Event) {
+	c.open = &e
+	text := e.Text
+	if d := e.Detail; d != nil {
+		if size := amount(d.Files, d.Bytes); size != "" {
+			text += " (" + size + ")"
+		}
+	}
+	c.block(itemIndent, "• ", text, nil)
+	if e.Detail != nil {
+		c.detail(*e.Detail)
+	}
+}
+
+// changed tells an action's result where it says more than its announcement, and what it cost.
+func (c *console) changed(e runtime.Event) {
+	text := e.Text
+	if c.open != nil && text == c.open.Text {
+		text = ""
+	}
+	if e.Elapsed >= time.Second && c.story.run.Mode != "simulate" {
+		text = strings.TrimSpace(text + " (" + duration(e.Elapsed) + ")")
+	}
+	if text != "" {
+		c.block(itemIndent+"  ", "→ ", text, c.paint.dim)
+	}
+	c.open = nil
+}
+
+func (c *console) detail(d action.Detail) {
+	c.diff(d.Diff)
+	c.list(d.Lines)
+}
+
+func (c *console) diff(diff string) {
+	if strings.TrimSpace(diff) == "" {
+		return
+	}
+	lines := strings.Split(strings.TrimRight(diff, "\n"), "\n")
+	if len(lines) > 2 && strings.HasPrefix(lines[0], "--- ") && strings.HasPrefix(lines[1], "+++ ") {
+		lines = lines[2:] // the summary above names the file
+	}
+	for i, l := range lines {
+		if i == diffLines && len(lines) > diffLines+2 && !c.opts.Verbose {
+			c.more(len(lines) - i)
+			return
+		}
+		c.line(deepIndent + c.diffPaint(l)(clean(l)))
+	}
+}
+
+func (c *console) diffPaint(line string) func(...any) string {
+	switch {
+	case strings.HasPrefix(line, "+"):
+		return c.paint.add
+	case strings.HasPrefix(line, "-"):
+		return c.paint.del
+	case strings.HasPrefix(line, "@@"):
+		return c.paint.hunk
+	}
+	return c.paint.dim
+}
+
+// list prints short names side by side, and anything longer a line each.
+func (c *console) list(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	lines := names
+	if compact(names) {
+		lines = wrap(strings.Join(names, ", "), c.opts.Width-len(deepIndent))
+	}
+	for i, l := range lines {
+		if i == listLines && len(lines) > listLines+2 && !c.opts.Verbose {
+			c.more(len(lines) - i)
+			return
+		}
+		c.line(deepIndent + clean(l))
+	}
+}
+
+func compact(names []string) bool {
+	for _, n := range names {
+		if len(n) > 48 || strings.Count(n, " ") > 1 || strings.Contains(n, ",") {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *console) more(n int) {
+	c.line(deepIndent + c.paint.dim(fmt.Sprintf("… %s; --verbose shows all", count(n, "more line"))))
+}
+
+// closing tells what stands above single steps, the verdict last.
+func (c *console) closing() {
+	c.gaps()
+	c.findings()
+	c.failure()
+	v := c.story.verdict
+	if v == nil {
+		return
+	}
+	c.line("")
+	c.line(c.paint.head("Summary"))
+	c.block(itemIndent, "", summary(c.story.run.Mode, *v), nil)
+	if v.NoReturn != "" {
+		c.block(itemIndent, "", "point of no return: "+v.NoReturn, nil)
+	}
+	c.line("")
+	paint := c.paint.bad
+	if v.Code == runtime.CodeDone {
+		paint = c.paint.good
+	}
+	c.line(paint(verdictWord(v.Code) + ": " + clean(strings.Join(strings.Fields(v.Text), " "))))
+}
+
+func summary(mode string, v runtime.Verdict) string {
+	parts := []string{count(v.Changes, "change")}
+	if mode == "rollback" {
+		parts[0] += " undone"
+	}
+	parts = append(parts, count(v.Inhibitors, "inhibitor"), count(v.Warnings, "warning"), count(v.Infos, "info"))
+	if v.Unpredicted > 0 {
+		parts = append(parts, count(v.Unpredicted, "thing")+" not simulated")
+	}
+	return strings.Join(append(parts, duration(v.Elapsed)), " · ")
+}
+
+func (c *console) gaps() {
+	if len(c.story.unpredicted) == 0 {
+		return
+	}
+	c.line("")
+	c.line(c.paint.head("Not simulated") + c.paint.dim(" (no news here is not good news)"))
+	for _, g := range c.story.unpredicted {
+		c.block(itemIndent, "? ", g.why, c.paint.warn)
+		c.list(g.whats)
+		if g.check != "" {
+			c.block(deepIndent, "", "covered by: "+g.check, c.paint.dim)
+		}
+	}
+}
+
+// findings prints what needs a person, the worst last: logs are read from the bottom up.
+func (c *console) findings() {
+	started := false
+	for _, f := range c.story.findings {
+		if f.Severity == runtime.Info {
+			continue
+		}
+		if !started {
+			c.line("")
+			c.line(c.paint.head("Findings"))
+			started = true
+		}
+		c.block(itemIndent, severityMark(f.Severity)+" ", string(f.Severity)+": "+f.Title, c.severityPaint(f.Severity))
+		if f.Reason != "" {
+			c.block("     ", "why:    ", f.Reason, nil)
+		}
+		if f.Remedy != "" {
+			c.block("     ", "remedy: ", f.Remedy, nil)
+		}
+	}
+}
+
+func (c *console) failure() {
+	if c.story.failure != nil {
+		c.line("")
+		writeError(c.w, *c.story.failure, c.opts.Width, c.paint)
+	}
+}
+
+// Error tells a failure outside of a run: a runbook that does not load, a wrong parameter.
+func Error(w io.Writer, info runtime.ErrorInfo, opts ConsoleOptions) {
+	if opts.Width <= 0 {
+		opts.Width = defaultWidth
+	}
+	writeError(w, info, min(opts.Width, widest), palette(opts.Color))
+}
+
+// writeError prints cause, place, source and next steps, in the order in which they are needed.
+func writeError(w io.Writer, info runtime.ErrorInfo, width int, paint paints) {
+	c := &console{w: w, opts: ConsoleOptions{Width: width}, paint: paint}
+	c.block("", "error: ", info.Message, paint.bad)
+	if info.Pos != "" {
+		c.line(itemIndent + "at " + clean(info.Pos))
+	}
+	if info.Source != "" {
+		for _, l := range strings.Split(strings.TrimRight(info.Source, "\n"), "\n") {
+			c.line(deepIndent + clean(strings.ReplaceAll(l, "\t", "    ")))
+		}
+	}
+	for _, frame := range info.Stack {
+		c.line(itemIndent + paint.dim("called from "+clean(frame)))
+	}
+	if info.Hint != "" {
+		c.block(itemIndent, "hint: ", info.Hint, paint.warn)
+	}
+	for _, next := range info.Next {
+		c.block(itemIndent, "next: ", next, nil)
+	}
+}

@@ -1,0 +1,233 @@
+package report
+
+import (
+	stdbytes "bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+var begin = time.Date(2015, 8, 30, 22, 10, 0, 0, time.UTC)
+
+// script is a made-up run that shows every kind of event.
+func script(mode string) []runtime.Event {
+	diff := "--- /etc/kopano/server.cfg\n+++ /etc/kopano/server.cfg\n@@ -1,2 +1,30 @@\n-old = <b>1</b>\n+new = \x1b[31m2\n"
+	for range 30 {
+		diff += " context\n"
+	}
+	events := []runtime.Event{
+		{Kind: runtime.RunBegin, Run: &runtime.RunInfo{
+			ID: "20150830-2210-4f2a", Mode: mode, Runbook: "debian", Doc: "ZCP to Kopano Core on Debian.\n\nMore.",
+			Host: "mail.example.org (fixture example)", System: "Debian GNU/Linux 8 (jessie)", Version: "1.0.0",
+			Steps: []string{"check_host", "remove_zcp", "start_kopano"}, Dir: "/var/lib/zcp2kopano/runs/20150830-2210-4f2a",
+			Params: map[string]string{"repo_password": "***", "config": "merge"},
+		}},
+		{Kind: runtime.StepBegin, Step: "check_host", Doc: "Look at the host before anything is changed.", Index: 1, Count: 3},
+		{Kind: runtime.FindingFound, Step: "check_host", Finding: &runtime.Finding{Severity: runtime.Inhibitor,
+			Title: "dpkg is half-way", Reason: "zarafa-server is half-configured", Remedy: "run dpkg --configure -a"}},
+		{Kind: runtime.FindingFound, Step: "check_host", Finding: &runtime.Finding{Severity: runtime.Info,
+			Title: "ZCP 7.2.4", Reason: "18 packages"}},
+		{Kind: runtime.FindingFound, Step: "check_host", Finding: &runtime.Finding{Severity: runtime.Warning,
+			Title: "the attachments are a mount of their own", Reason: "they stay where they are", Remedy: "nothing"}},
+		{Kind: runtime.Output, Step: "check_host", Text: "a  table\n  of the runbook\n"},
+		{Kind: runtime.StepEnd, Step: "check_host"},
+		{Kind: runtime.StepBegin, Step: "remove_zcp", Doc: "Purge the ZCP packages; what they leave behind stays in the backup, from which all of it can come back.", Index: 2, Count: 3},
+		{Kind: runtime.Granted, Step: "remove_zcp", Text: "/srv/attachments: attachment_path of server.cfg"},
+		{Kind: runtime.ChangeBegin, Step: "remove_zcp", Call: "pkg.remove", Action: "pkg.commit", Text: "remove 3 packages with their configuration",
+			Detail: &action.Detail{Lines: []string{"zarafa-client 7.2.4", "zarafa-server 7.2.4", "zarafa-utils 7.2.4"}}},
+		{Kind: runtime.ProgressMade, Step: "remove_zcp", Progress: &action.Progress{What: "remove packages", Done: 0, Total: 3, Unit: "packages"}},
+		{Kind: runtime.ProgressMade, Step: "remove_zcp", Progress: &action.Progress{What: "remove packages", Done: 1, Total: 3, Unit: "packages"}},
+		{Kind: runtime.ProgressMade, Step: "remove_zcp", Progress: &action.Progress{What: "remove packages", Done: 2, Total: 3, Unit: "packages"}},
+		{Kind: runtime.ChangeEnd, Step: "remove_zcp", Text: "removed 3 packages", Elapsed: 40 * time.Second},
+		{Kind: runtime.ChangeBegin, Step: "remove_zcp", Text: "write /etc/kopano/server.cfg", Detail: &action.Detail{Diff: diff, Existing: true}},
+		{Kind: runtime.ChangeEnd, Step: "remove_zcp", Text: "write /etc/kopano/server.cfg"},
+		{Kind: runtime.ChangeBegin, Step: "remove_zcp", Text: "move /var/lib/zarafa to /var/lib/kopano", Detail: &action.Detail{Files: 20000, Bytes: 6_100_000_000}},
+		{Kind: runtime.ChangeEnd, Step: "remove_zcp", Text: "moved by rename"},
+		{Kind: runtime.Unchanged, Step: "remove_zcp"}, {Kind: runtime.Unchanged, Step: "remove_zcp"},
+		{Kind: runtime.UnpredictedIs, Step: "remove_zcp", Unpredicted: &host.Unpredicted{What: "prerm of zarafa-server", Why: "maintainer scripts are not run", Check: "step verify"}},
+		{Kind: runtime.StepBegin, Step: "start_kopano", Doc: "Start the services.", Index: 3, Count: 3},
+		{Kind: runtime.UnpredictedIs, Step: "start_kopano", Unpredicted: &host.Unpredicted{What: "postinst of kopano-server", Why: "maintainer scripts are not run", Check: "step verify"}},
+		{Kind: runtime.UnpredictedIs, Step: "start_kopano", Unpredicted: &host.Unpredicted{What: "upgrade of the database", Why: "only kopano-server can do it"}},
+		{Kind: runtime.Replayed, Step: "start_kopano", Text: "done before"},
+		{Kind: runtime.NoReturn, Step: "start_kopano", Text: "kopano-server upgrades the database at its first start; going back needs the dump."},
+		{Kind: runtime.ChangeBegin, Step: "start_kopano", Text: "start kopano-server"},
+		{Kind: runtime.Undone, Step: "start_kopano", Text: "stop kopano-server"},
+		{Kind: runtime.StepSkipped, Step: "start_kopano", Text: "attachments = keep"},
+		{Kind: runtime.Failed, Step: "start_kopano", Error: &runtime.ErrorInfo{Message: "svc.start: kopano-server: exit status 1",
+			Pos: "debian.star:41:5", Source: "    svc.start(\"kopano-server\")\n    ^", Stack: []string{"debian.star:50:3: in start_kopano"},
+			Hint: "did you mean kopano-dagent?", Next: []string{"look at /var/log/kopano/server.log", "zcp2kopano resume"}}},
+		{Kind: runtime.VerdictGiven, Verdict: &runtime.Verdict{Code: 1, Text: "step start_kopano failed:\nthe database is untouched", Changes: 4, Infos: 1, Warnings: 1, Inhibitors: 1,
+			NoReturn: "step start_kopano: first start of kopano-server", Unpredicted: 3, Elapsed: 83 * time.Second}},
+	}
+	for i := range events {
+		events[i].Time = begin.Add(time.Duration(i) * 20 * time.Second)
+	}
+	return events
+}
+
+func play(mode string, tell func(runtime.Event)) {
+	for _, e := range script(mode) {
+		tell(e)
+	}
+}
+
+func TestGolden(t *testing.T) {
+	tests := []struct {
+		file, mode string
+		make       func(w io.Writer) func(runtime.Event)
+	}{
+		{"console.txt", "simulate", func(w io.Writer) func(runtime.Event) { return Console(w, ConsoleOptions{}) }},
+		{"console-run.txt", "run", func(w io.Writer) func(runtime.Event) {
+			return Console(w, ConsoleOptions{Color: true, Verbose: true, Width: 100})
+		}},
+		{"events.jsonl", "simulate", JSONLines},
+		{"page.html", "simulate", HTML},
+	}
+	for _, tt := range tests {
+		t.Run(tt.file, func(t *testing.T) {
+			var out stdbytes.Buffer
+			play(tt.mode, tt.make(&out))
+			golden(t, filepath.Join("testdata", tt.file), out.Bytes())
+		})
+	}
+}
+
+func golden(t *testing.T, file string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !stdbytes.Equal(got, want) {
+		t.Errorf("%s differs; go test ./runtime/report -update rewrites it. got:\n%s", file, got)
+	}
+}
+
+func TestJSONLinesReadBack(t *testing.T) {
+	var out stdbytes.Buffer
+	play("run", JSONLines(&out))
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if want := len(script("run")); len(lines) != want {
+		t.Fatalf("%d lines for %d events", len(lines), want)
+	}
+	for _, line := range lines {
+		var e runtime.Event
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Errorf("%v in %s", err, line)
+		}
+	}
+}
+
+func TestConsoleEndsWithTheVerdict(t *testing.T) {
+	var out stdbytes.Buffer
+	play("simulate", Console(&out, ConsoleOptions{}))
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	if last := lines[len(lines)-1]; last != "FAILED: step start_kopano failed: the database is untouched" {
+		t.Errorf("last line is %q", last)
+	}
+	if strings.Contains(out.String(), "\x1b") {
+		t.Error("escape sequences on a console without colour")
+	}
+}
+
+func TestConsolePutsTheWorstFindingLast(t *testing.T) {
+	var out stdbytes.Buffer
+	play("check", Console(&out, ConsoleOptions{}))
+	text := out.String()
+	if strings.Index(text, "warning: ") > strings.Index(text, "inhibitor: ") {
+		t.Error("the inhibitor stands before the warning")
+	}
+}
+
+func TestHTMLLoadsAndRunsNothing(t *testing.T) {
+	var out stdbytes.Buffer
+	play("simulate", HTML(&out))
+	for _, bad := range []string{"<script", "http://", "https://", "src=", "<b>1</b>", "\x1b"} {
+		if strings.Contains(out.String(), bad) {
+			t.Errorf("the page contains %q", bad)
+		}
+	}
+}
+
+func TestProgressBarLeavesNothingBehind(t *testing.T) {
+	var out stdbytes.Buffer
+	play("run", Console(&out, ConsoleOptions{Progress: true}))
+	if !strings.Contains(out.String(), "\r") {
+		t.Error("no moving bar")
+	}
+}
+
+func TestPlainProgressKeepsQuiet(t *testing.T) {
+	var out stdbytes.Buffer
+	tell := Console(&out, ConsoleOptions{})
+	tell(runtime.Event{Kind: runtime.ChangeBegin, Time: begin, Text: "chown"})
+	for i := range 100 {
+		tell(runtime.Event{Kind: runtime.ProgressMade, Time: begin.Add(time.Duration(i) * time.Second),
+			Progress: &action.Progress{What: "chown", Done: int64(i), Unit: "files"}})
+	}
+	if n := strings.Count(out.String(), "…"); n != 3 {
+		t.Errorf("%d lines in 100 s, want 3:\n%s", n, out.String())
+	}
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errors.New("terminal is gone") }
+
+func TestLostOutputIsBorne(t *testing.T) {
+	play("run", Tee(nil, Console(broken{}, ConsoleOptions{Progress: true}), JSONLines(broken{}), HTML(broken{})))
+}
+
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain ü\t":       "plain ü\t",
+		"\x1b[2Jboo":      `\x1b[2Jboo`,
+		"a\rb":            `a\rb`,
+		"\u202eevil":      `\u202eevil`,
+		"bad \xff":        "bad \ufffd",
+		"\u009b31m":       `\u009b31m`,
+		"two\nlines\x07!": "two\nlines\\a!",
+	} {
+		if got := clean(in); got != want {
+			t.Errorf("clean(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 999_960: "1.0 MB", 6_100_000_000: "6.1 GB", 1 << 62: "4.6 EB"} {
+		if got := bytes(n); got != want {
+			t.Errorf("bytes(%d) = %s, want %s", n, got, want)
+		}
+	}
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 20000: "20,000", 1234567: "1,234,567", -1000: "-1,000"} {
+		if got := number(n); got != want {
+			t.Errorf("number(%d) = %s, want %s", n, got, want)
+		}
+	}
+}
+
+func TestWrap(t *testing.T) {
+	got := wrap("one two three\n\nalongwordthatdoesnotfit x", 8)
+	want := []string{"one two", "three", "", "alongwordthatdoesnotfit", "x"}
+	if strings.Join(got, "|") != strings.Join(want, "|") {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

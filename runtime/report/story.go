@@ -1,0 +1,131 @@
+package report
+
+import (
+	"sort"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+)
+
+// story is a run as it is told: its events sorted into steps, with what stands above and below them.
+type story struct {
+	run         runtime.RunInfo
+	steps       []*chapter
+	findings    []runtime.Finding // mildest first
+	unpredicted []gap
+	failure     *runtime.ErrorInfo
+	verdict     *runtime.Verdict
+}
+
+// chapter is one step.
+type chapter struct {
+	name, doc    string
+	index, count int
+	items        []item
+	unchanged    int
+	replayed     int
+	skipped      string // why
+}
+
+// item is one thing that happened in a step.
+type item struct {
+	kind   runtime.EventKind
+	text   string
+	result string
+	detail *action.Detail
+}
+
+// gap is a group of things that a simulation cannot know for the same reason.
+type gap struct {
+	why, check string
+	whats      []string
+}
+
+func (s *story) add(e runtime.Event) {
+	switch e.Kind {
+	case runtime.RunBegin:
+		if e.Run != nil {
+			s.run = *e.Run
+		}
+	case runtime.StepBegin:
+		s.steps = append(s.steps, &chapter{name: e.Step, doc: e.Doc, index: e.Index, count: e.Count})
+	case runtime.FindingFound:
+		if e.Finding != nil {
+			s.findings = append(s.findings, *e.Finding)
+			sort.SliceStable(s.findings, func(i, j int) bool {
+				return rank(s.findings[i].Severity) < rank(s.findings[j].Severity)
+			})
+		}
+	case runtime.UnpredictedIs:
+		if e.Unpredicted != nil {
+			s.addGap(*e.Unpredicted)
+		}
+	case runtime.Failed:
+		if s.failure == nil && e.Error != nil {
+			s.failure = e.Error // the first error is the cause
+		}
+	case runtime.VerdictGiven:
+		s.verdict = e.Verdict
+	default:
+		s.current(e).add(e)
+	}
+}
+
+// current is the chapter that an event belongs to.
+func (s *story) current(e runtime.Event) *chapter {
+	if n := len(s.steps); n > 0 && (e.Step == "" || s.steps[n-1].name == e.Step) {
+		return s.steps[n-1]
+	}
+	c := &chapter{name: e.Step}
+	s.steps = append(s.steps, c)
+	return c
+}
+
+func (c *chapter) add(e runtime.Event) {
+	switch e.Kind {
+	case runtime.Unchanged:
+		c.unchanged++
+	case runtime.Replayed:
+		c.replayed++
+	case runtime.StepSkipped:
+		c.skipped = e.Text
+	case runtime.ChangeEnd:
+		c.end(e)
+	case runtime.ChangeBegin, runtime.NoReturn, runtime.Output, runtime.Granted, runtime.Undone:
+		c.items = append(c.items, item{kind: e.Kind, text: e.Text, detail: e.Detail})
+	}
+}
+
+// end adds the result to the change that it closes.
+func (c *chapter) end(e runtime.Event) {
+	for i := len(c.items) - 1; i >= 0; i-- {
+		if c.items[i].kind == runtime.ChangeBegin {
+			if e.Text != c.items[i].text {
+				c.items[i].result = e.Text
+			}
+			return
+		}
+	}
+}
+
+func (s *story) addGap(u host.Unpredicted) {
+	for i := range s.unpredicted {
+		g := &s.unpredicted[i]
+		if g.why == u.Why && g.check == u.Check {
+			g.whats = append(g.whats, u.What)
+			return
+		}
+	}
+	s.unpredicted = append(s.unpredicted, gap{why: u.Why, check: u.Check, whats: []string{u.What}})
+}
+
+func rank(s runtime.Severity) int {
+	switch s {
+	case runtime.Inhibitor:
+		return 2
+	case runtime.Warning:
+		return 1
+	}
+	return 0
+}

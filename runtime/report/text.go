@@ -1,0 +1,162 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"zcp2kopano/runtime"
+)
+
+// clean makes text from a host or a runbook safe for a terminal: control characters, which could
+// move the cursor or change the screen, are shown as escapes.
+func clean(s string) string {
+	if !strings.ContainsFunc(s, unsafeRune) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unsafeRune(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// unsafeRune is true for control characters, and for the marks that reorder text.
+func unsafeRune(r rune) bool {
+	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) || r == utf8.RuneError
+}
+
+// wrap breaks text into lines of at most width runes. Line feeds of the text stay.
+func wrap(text string, width int) []string {
+	var lines []string
+	for _, paragraph := range strings.Split(strings.TrimRight(clean(text), "\n"), "\n") {
+		lines = append(lines, wrapLine(paragraph, width)...)
+	}
+	return lines
+}
+
+func wrapLine(text string, width int) []string {
+	var lines []string
+	line, used := "", 0
+	for _, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		if used > 0 && used+1+n > width {
+			lines = append(lines, line)
+			line, used = "", 0
+		}
+		if used > 0 {
+			line += " "
+			used++
+		}
+		line += word
+		used += n
+	}
+	return append(lines, line)
+}
+
+// number writes 20000 as "20,000".
+func number(n int64) string {
+	if n < 0 {
+		return "-" + number(-n)
+	}
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// bytes writes a size with SI units: "6.1 GB".
+func bytes(n int64) string {
+	const units = "kMGTPE"
+	if n < 1000 && n > -1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, unit := float64(n)/1000, 0
+	for (value >= 999.95 || value <= -999.95) && unit < len(units)-1 {
+		value /= 1000
+		unit++
+	}
+	return fmt.Sprintf("%.1f %cB", value, units[unit])
+}
+
+// amount says how large a tree is; empty if nothing is known.
+func amount(files, size int64) string {
+	var parts []string
+	if files > 0 {
+		parts = append(parts, count(int(files), "file"))
+	}
+	if size > 0 {
+		parts = append(parts, bytes(size))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// count writes "1 file", "2 files".
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return number(int64(n)) + " " + noun
+}
+
+// duration rounds to what a person reads.
+func duration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+// progressText says how far an action is: "dump zarafa: 1.2 GB of 4.0 GB (30 %)".
+func progressText(e runtime.Event) string {
+	p := e.Progress
+	show, unit := number, " "+p.Unit
+	if p.Unit == "bytes" {
+		show, unit = bytes, ""
+	}
+	text := p.What + ":"
+	switch {
+	case p.Total > 0:
+		part := 100 * (float64(min(p.Done, p.Total)) / float64(p.Total))
+		text += fmt.Sprintf(" %s of %s%s (%d %%)", show(p.Done), show(p.Total), unit, int(part))
+	case p.Done > 0:
+		text += " " + show(p.Done) + unit
+	}
+	if p.Text != "" {
+		text += " " + p.Text
+	}
+	return strings.TrimSuffix(clean(text), ":")
+}
+
+// verdictWord names an exit code.
+func verdictWord(code int) string {
+	switch code {
+	case runtime.CodeDone:
+		return "OK"
+	case runtime.CodeInhibited:
+		return "INHIBITED"
+	case runtime.CodeDiffers:
+		return "DIFFERS FROM PLAN"
+	case runtime.CodeRollbackIncomplete:
+		return "ROLLBACK INCOMPLETE"
+	case runtime.CodeLocked:
+		return "LOCKED"
+	case runtime.CodeInterrupted:
+		return "INTERRUPTED"
+	}
+	return "FAILED"
+}
+
+// simulationBanner heads the report of a simulated run.
+const simulationBanner = "SIMULATION: nothing on this machine is changed"
