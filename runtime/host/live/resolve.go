@@ -1,0 +1,238 @@
+package live
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxHops is the kernel's limit of symlinks in one path (path_resolution(7)).
+const maxHops = 40
+
+// space is a directory tree seen as the whole file system of a machine.
+type space struct {
+	root int // O_PATH descriptor
+	path string
+	euid uint32
+}
+
+// place is a name in an open directory: what the *at system calls want. The name is "." where a path
+// leads to the directory itself.
+type place struct {
+	dir   int
+	name  string
+	owned bool // dir is ours to close
+}
+
+func (p place) close() {
+	if p.owned {
+		unix.Close(p.dir)
+	}
+}
+
+// unsafeLink is a symlink that an unprivileged user could have planted to lead root astray.
+type unsafeLink struct {
+	name string
+	uid  uint32
+}
+
+func (e *unsafeLink) Error() string {
+	return fmt.Sprintf("symlink %q belongs to user %d and is not followed; if it is meant to be there, give it to root (chown -h root) or name its target", e.name, e.uid)
+}
+
+func (e *unsafeLink) Unwrap() error { return unix.ELOOP }
+
+// resolve walks to the directory that holds the last component of an absolute path. Symlinks on the
+// way are followed inside the space; the last component only if follow is set.
+func (s *space) resolve(path string, follow bool) (place, error) {
+	if err := checkPath(path); err != nil {
+		return place{}, err
+	}
+	w := walk{space: s}
+	p, err := w.run(path, follow)
+	w.close()
+	return p, err
+}
+
+func checkPath(path string) error {
+	switch {
+	case path == "":
+		return unix.ENOENT
+	case path[0] != '/', strings.IndexByte(path, 0) >= 0:
+		return unix.EINVAL
+	case len(path) >= unix.PathMax:
+		return unix.ENAMETOOLONG
+	}
+	return nil
+}
+
+// walk is a resolution under way: the directories from the root to where it stands. Going up takes
+// the last one off, so that ".." leads where the walk came from and never above the root.
+type walk struct {
+	space *space
+	dirs  []int
+	hops  int
+}
+
+func (w *walk) run(todo string, follow bool) (place, error) {
+	for {
+		name, rest := nextName(todo)
+		switch name {
+		case "":
+			return w.here("."), nil
+		case ".":
+			todo = rest
+			continue
+		case "..":
+			w.up()
+			todo = rest
+			continue
+		}
+		last := strings.Trim(rest, "/") == ""
+		if last && !follow {
+			return w.here(name), nil
+		}
+		target, isLink, err := w.enter(name, last)
+		if err != nil {
+			return place{}, err
+		}
+		switch {
+		case isLink:
+			todo = target + "/" + rest
+		case last:
+			return w.here(name), nil
+		default:
+			todo = rest
+		}
+	}
+}
+
+// enter steps into the directory called name, or tells where it leads if it is a symlink. The last
+// component is only looked at.
+func (w *walk) enter(name string, last bool) (target string, isLink bool, err error) {
+	if !last {
+		fd, err := openAt(w.top(), name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_DIRECTORY)
+		if err == nil {
+			w.dirs = append(w.dirs, fd)
+			return "", false, nil
+		}
+		if err != unix.ENOTDIR && err != unix.ELOOP {
+			return "", false, err
+		}
+	}
+	target, err = w.readlink(name)
+	switch {
+	case err == nil:
+		if strings.HasPrefix(target, "/") {
+			w.close()
+		}
+		return target, true, nil
+	case err == unix.EINVAL && !last:
+		return "", false, unix.ENOTDIR
+	case last && (err == unix.EINVAL || err == unix.ENOENT):
+		return "", false, nil // not a symlink; the operation finds out what else it is
+	}
+	return "", false, err
+}
+
+// readlink reads a symlink that may be followed; EINVAL says that name is none. Owner and target are
+// asked of one descriptor, so that they belong together.
+func (w *walk) readlink(name string) (string, error) {
+	fd, err := openAt(w.top(), name, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := fstat(fd, &st); err != nil {
+		return "", err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
+		return "", unix.EINVAL
+	}
+	if w.hops++; w.hops > maxHops {
+		return "", unix.ELOOP
+	}
+	if !w.mayFollow(st.Uid) {
+		return "", &unsafeLink{name, st.Uid}
+	}
+	target, err := readlinkAt(fd, "")
+	if err == nil && target == "" {
+		err = unix.ENOENT
+	}
+	return target, err
+}
+
+// mayFollow trusts the symlinks of root and of the user that runs the program. Ordinary users, who
+// cannot be led to more than they may do anyway, also follow those of a directory's owner.
+func (w *walk) mayFollow(uid uint32) bool {
+	if uid == 0 || uid == w.space.euid {
+		return true
+	}
+	if w.space.euid == 0 {
+		return false
+	}
+	var dir unix.Stat_t
+	return fstat(w.top(), &dir) == nil && dir.Uid == uid
+}
+
+func (w *walk) top() int {
+	if len(w.dirs) == 0 {
+		return w.space.root
+	}
+	return w.dirs[len(w.dirs)-1]
+}
+
+func (w *walk) up() {
+	if len(w.dirs) > 0 {
+		unix.Close(w.top())
+		w.dirs = w.dirs[:len(w.dirs)-1]
+	}
+}
+
+// here hands the directory where the walk stands over to a place.
+func (w *walk) here(name string) place {
+	p := place{dir: w.top(), name: name, owned: len(w.dirs) > 0}
+	if p.owned {
+		w.dirs = w.dirs[:len(w.dirs)-1]
+	}
+	return p
+}
+
+// close goes back to the root.
+func (w *walk) close() {
+	for len(w.dirs) > 0 {
+		w.up()
+	}
+}
+
+func nextName(path string) (name, rest string) {
+	path = strings.TrimLeft(path, "/")
+	if i := strings.IndexByte(path, '/'); i >= 0 {
+		return path[:i], path[i:]
+	}
+	return path, ""
+}
+
+// pathError names the operation and the path of an error; it is nil for nil.
+func pathError(op, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var already *fs.PathError
+	if errors.As(err, &already) {
+		return err
+	}
+	return &fs.PathError{Op: op, Path: path, Err: err}
+}
+
+func linkError(op, old, new string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &os.LinkError{Op: op, Old: old, New: new, Err: err}
+}
