@@ -1,0 +1,140 @@
+package cfg
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"syscall"
+
+	"zcp2kopano/runtime/host"
+)
+
+// Load reads and parses one file of a host.
+func Load(view host.FileReader, name string) (*File, error) {
+	data, err := readFile(view, name)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(name, data)
+}
+
+func readFile(view host.FileReader, name string) ([]byte, error) {
+	f, err := view.Open(name)
+	if err != nil {
+		return nil, explain(name, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, explain(name, err)
+	}
+	return data, nil
+}
+
+func explain(name string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EISDIR):
+		return fmt.Errorf("%s is a directory, not a configuration file; name the file in it: %w", name, err)
+	case errors.Is(err, host.ErrNotRegular):
+		return fmt.Errorf("%s is not a regular file; a configuration file must be one: %w", name, err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s cannot be read; run as root: %w", name, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s does not exist; check the path: %w", name, err)
+	}
+	return fmt.Errorf("read %s: %w", name, err)
+}
+
+// Tree is a file with all that it includes, in the order in which a daemon reads them.
+type Tree struct {
+	Top   *File
+	Files []*File // Top first, then included files in order of first appearance
+	// Problems are includes that could not be followed.
+	Problems []Problem
+	settings []Setting
+}
+
+// LoadTree reads a file and follows its !include lines; a file that was read is not read again, as
+// the daemons do it. Where maps a path in the files to where it is on the host; nil for as it is. An
+// include that cannot be read is a problem, not an error.
+func LoadTree(view host.FileReader, name string, where func(string) string) (*Tree, error) {
+	top, err := Load(view, name)
+	if err != nil {
+		return nil, err
+	}
+	if where == nil {
+		where = func(p string) string { return p }
+	}
+	t := &Tree{Top: top}
+	t.read(view, top, where, map[string]bool{name: true})
+	return t, nil
+}
+
+func (t *Tree) read(view host.FileReader, f *File, where func(string) string, seen map[string]bool) {
+	t.Files = append(t.Files, f)
+	settings, includes := f.Settings(), f.Includes()
+	for len(settings) > 0 || len(includes) > 0 {
+		if len(includes) == 0 || len(settings) > 0 && settings[0].Line < includes[0].Line {
+			t.settings = append(t.settings, settings[0])
+			settings = settings[1:]
+			continue
+		}
+		inc := includes[0]
+		includes = includes[1:]
+		target := where(inc.Path)
+		if inc.Kind != "include" || seen[target] {
+			continue
+		}
+		seen[target] = true
+		child, err := Load(view, target)
+		if err != nil {
+			t.Problems = append(t.Problems, Problem{f.Path, inc.Line, "!include: " + err.Error()})
+			continue
+		}
+		t.read(view, child, where, seen)
+	}
+}
+
+// Settings lists the active lines in the order in which a daemon reads them.
+func (t *Tree) Settings() []Setting { return t.settings }
+
+// Get returns the setting that counts: the last one.
+func (t *Tree) Get(name string) (Setting, bool) {
+	for i := len(t.settings) - 1; i >= 0; i-- {
+		if t.settings[i].Name == name {
+			return t.settings[i], true
+		}
+	}
+	return Setting{}, false
+}
+
+// AllProblems lists the problems of all files of the tree.
+func (t *Tree) AllProblems() []Problem {
+	all := append([]Problem(nil), t.Problems...)
+	for _, f := range t.Files {
+		all = append(all, f.Problems()...)
+	}
+	return all
+}
+
+// secretName tells whether a directive's value must not be shown.
+func secretName(name string) bool {
+	if strings.HasSuffix(name, "_attribute") || strings.HasSuffix(name, "_attribute_type") {
+		return false // the name of an LDAP attribute
+	}
+	return strings.Contains(name, "passw") || strings.Contains(name, "secret") || strings.HasSuffix(name, "_pass")
+}
+
+// below tells whether p is dir or lies below it.
+func below(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }
+
+// rebase moves a path from below one directory to below another; other paths stay.
+func rebase(p, from, to string) string {
+	if !below(p, from) {
+		return p
+	}
+	return path.Join(to, strings.TrimPrefix(p, from))
+}
