@@ -58,16 +58,17 @@ const (
 
 // RunInfo says what runs, where.
 type RunInfo struct {
-	ID      string            `json:"id"`
-	Mode    string            `json:"mode"` // "simulate", "run", "check", "resume", "rollback"
-	Runbook string            `json:"runbook"`
-	Doc     string            `json:"doc,omitempty"`
-	Host    string            `json:"host"`   // "example.org (fixture testdata/hosts/debian8.txtar)"
-	System  string            `json:"system"` // "Debian GNU/Linux 8 (jessie)"
-	Steps   []string          `json:"steps"`
-	Params  map[string]string `json:"params"` // secrets as ***
-	Dir     string            `json:"dir,omitempty"`
-	Version string            `json:"version"`
+	ID        string            `json:"id"`
+	Mode      string            `json:"mode"` // "simulate", "run", "check", "resume", "rollback"
+	Runbook   string            `json:"runbook"`
+	Doc       string            `json:"doc,omitempty"`
+	Host      string            `json:"host"`   // "example.org (fixture testdata/hosts/debian8.txtar)"
+	System    string            `json:"system"` // "Debian GNU/Linux 8 (jessie)"
+	Steps     []string          `json:"steps"`
+	Params    map[string]string `json:"params"` // secrets as ***
+	Dir       string            `json:"dir,omitempty"`
+	Version   string            `json:"version"`
+	MachineID string            `json:"machine_id,omitempty"`
 }
 
 // Severity of a finding.

@@ -1,0 +1,9 @@
+// Package runbooks holds the stock runbooks and the catalogue of packages, embedded in the program.
+package runbooks
+
+import "embed"
+
+// FS is the root of @stock//: NAME.star, lib/*.star, and catalog/.
+//
+//go:embed *.star lib/*.star
+var FS embed.FS

@@ -1,0 +1,55 @@
+package runtime
+
+import (
+	"io/fs"
+	"time"
+
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/journal"
+)
+
+// Limits bound a runbook's evaluation, loaded modules included. Time spent inside builtins (a dump,
+// a move of a tree) does not count: it belongs to the host.
+type Limits struct {
+	Steps uint64        // Starlark instructions
+	Time  time.Duration // of evaluation, per module and per step
+	Heap  uint64        // bytes that the program may hold
+}
+
+// DefaultLimits suit runbooks of thousands of lines.
+var DefaultLimits = Limits{Steps: 20_000_000, Time: 30 * time.Second, Heap: 512 << 20}
+
+// LoadOptions says where a runbook comes from.
+type LoadOptions struct {
+	// Name is a stock runbook ("debian") or the path of a file ("site/debian.star"); the file's
+	// directory is then the root of the fork.
+	Name     string
+	Stock    fs.FS // root of @stock//: debian.star, lib/...
+	Builtins []*Builtin
+	Limits   Limits // zero: DefaultLimits
+}
+
+// Config is what Execute needs to carry a runbook out.
+type Config struct {
+	Mode    string // "simulate", "run" or "check": for the report only, but check stops after the check step
+	ID      string // of the run: "20150830-2210-4f2a"
+	Runbook *Runbook
+	Params  map[string]string      // given by the admin, as text
+	Secrets map[string]host.Secret // given by the admin, for secret parameters
+
+	Host      host.Host
+	HostLabel string // "this machine", "fixture debian8-zcp72.txtar"
+	Dir       string // run directory on the host: its backup/ holds the Store
+	Journal   journal.Writer
+	Keeper    action.Secrets
+	Version   string // of the program
+	Now       func() time.Time
+
+	// Emit receives every event; it must not block for long.
+	Emit func(Event)
+	// Stop is closed when the admin asks to stop: the action in hand is finished, then the run ends.
+	Stop <-chan struct{}
+	// Previous holds the records of the run to be resumed; empty for a new one.
+	Previous []journal.Record
+}

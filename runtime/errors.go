@@ -1,0 +1,123 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"go.starlark.net/resolve"
+	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
+)
+
+// ScriptError is a failure of a runbook together with the source that an explanation needs.
+type ScriptError struct {
+	Err     error
+	Sources map[string]string // label to source
+	names   []string          // predeclared and universal names, for suggestions
+}
+
+func (e *ScriptError) Error() string { return ErrorInfoOf(e).Message }
+
+// Unwrap is the failure itself.
+func (e *ScriptError) Unwrap() error { return e.Err }
+
+// ErrorInfoOf explains an error to a person: the cause, where it happened in the runbook, the line
+// of source, and a suggestion for a name that is near.
+func ErrorInfoOf(err error) *ErrorInfo {
+	var script *ScriptError
+	if !errors.As(err, &script) {
+		return &ErrorInfo{Message: err.Error()}
+	}
+	info := &ErrorInfo{}
+	explain(info, script)
+	return info
+}
+
+func explain(info *ErrorInfo, script *ScriptError) {
+	var syntaxErr syntax.Error
+	var resolveErr resolve.ErrorList
+	eval := innermost(script.Err)
+	switch {
+	case errors.As(script.Err, &resolveErr):
+		first := resolveErr[0]
+		info.Message = first.Msg
+		if len(resolveErr) > 1 {
+			info.Message = fmt.Sprintf("%s (and %d more errors)", first.Msg, len(resolveErr)-1)
+		}
+		place(info, script, first.Pos)
+		info.Hint = undefinedHint(first.Msg, script.names)
+	case errors.As(script.Err, &syntaxErr):
+		info.Message = syntaxErr.Msg
+		place(info, script, syntaxErr.Pos)
+	case eval != nil:
+		explainEval(info, script, eval)
+	default:
+		info.Message = script.Err.Error()
+	}
+}
+
+// innermost finds the EvalError of the deepest module: the one with the useful frames.
+func innermost(err error) *starlark.EvalError {
+	var found *starlark.EvalError
+	for err != nil {
+		var eval *starlark.EvalError
+		if !errors.As(err, &eval) {
+			break
+		}
+		found, err = eval, eval.Unwrap()
+	}
+	return found
+}
+
+func explainEval(info *ErrorInfo, script *ScriptError, eval *starlark.EvalError) {
+	info.Message = eval.Msg
+	if cause := eval.Unwrap(); cause != nil && innermost(cause) == nil {
+		info.Message = cause.Error()
+	}
+	info.Message = strings.TrimPrefix(info.Message, "Starlark computation cancelled: ")
+	frames := eval.CallStack
+	for i := len(frames) - 1; i >= 0; i-- {
+		pos := frames[i].Pos
+		if _, ok := script.Sources[pos.Filename()]; !ok {
+			continue
+		}
+		if info.Pos == "" {
+			place(info, script, pos)
+			continue
+		}
+		info.Stack = append(info.Stack, fmt.Sprintf("%s: in %s", pos, frames[i].Name))
+	}
+	if info.Hint == "" {
+		info.Hint = undefinedHint(info.Message, script.names)
+	}
+}
+
+// place records a position with its line of source and a caret below the column.
+func place(info *ErrorInfo, script *ScriptError, pos syntax.Position) {
+	info.Pos = pos.String()
+	lines := strings.Split(script.Sources[pos.Filename()], "\n")
+	if pos.Line < 1 || int(pos.Line) > len(lines) {
+		return
+	}
+	line := strings.ReplaceAll(strings.TrimRight(lines[pos.Line-1], "\r"), "\t", " ")
+	indent := max(0, min(int(pos.Col)-1, len(line)))
+	info.Source = line + "\n" + strings.Repeat(" ", indent) + "^"
+}
+
+// undefinedHint suggests a known name for the one that a message calls undefined.
+func undefinedHint(msg string, names []string) string {
+	name, found := strings.CutPrefix(msg, "undefined: ")
+	if !found {
+		return ""
+	}
+	name, _, _ = strings.Cut(name, " ")
+	if best := nearest(name, names); best != "" {
+		return fmt.Sprintf("did you mean %s?", best)
+	}
+	return "`zcp2kopano doc` lists the names that a runbook can use"
+}
+
+// secretLine matches a configuration line whose value is a secret by the name of its directive.
+var secretLine = regexp.MustCompile(`(?im)^([ +-]?\s*#?\s*[\w.-]*(?:passw|secret|accesskey)[\w.-]*\s*=[ \t]*)(\S[^\r\n]*)`)

@@ -1,0 +1,270 @@
+package runtime
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/journal"
+)
+
+// The journal's records, by type:
+//
+//	run, resume   RunInfo: a run begins, or goes on
+//	step          stepRecord: a step begins
+//	read          callRecord: a call of a Read builtin, with its result
+//	call          callRecord: a call of a Change builtin, with the actions that it decided
+//	intent        actionRecord: an action with its undo information; durable before the host is touched
+//	mark          actionRecord: how far the action in hand is
+//	done          actionRecord: the action was applied
+//	skip          actionRecord: the host was as wanted already
+//	failed        actionRecord: the action, or its preparation, failed
+//	finding       Finding
+//	grant         grantRecord
+//	no-return     noReturnRecord
+//	step-done     stepRecord with the step's result
+//	restart       stepRecord: the step's calls no longer matched; it was undone and begins again
+//	undone        actionRecord: the action was undone
+//	step-undone   stepRecord: rollback has undone the step as a whole
+//	verdict       Verdict
+type stepRecord struct {
+	Name     string          `json:"name"`
+	Result   json.RawMessage `json:"result,omitempty"`
+	Finished string          `json:"finished,omitempty"` // the step ended the run in success, and why
+}
+
+type callRecord struct {
+	Builtin string          `json:"builtin"`
+	Pos     string          `json:"pos,omitempty"`
+	Args    json.RawMessage `json:"args"`
+	Value   json.RawMessage `json:"value,omitempty"`
+	Blob    *action.Blob    `json:"blob,omitempty"` // the value, where it is large or holds a secret
+	Actions []actionRecord  `json:"actions,omitempty"`
+
+	seq    uint64
+	states map[int]*actionState
+}
+
+type actionRecord struct {
+	Call   uint64          `json:"call,omitempty"` // seq of the call's record
+	Index  int             `json:"index"`
+	Kind   string          `json:"kind,omitempty"`
+	Step   string          `json:"step,omitempty"`
+	Data   json.RawMessage `json:"data,omitempty"`
+	Result *action.Result  `json:"result,omitempty"`
+	Error  string          `json:"error,omitempty"`
+}
+
+type grantRecord struct {
+	Path string `json:"path"`
+	Why  string `json:"why"`
+}
+
+type noReturnRecord struct {
+	Text string `json:"text"`
+}
+
+// actionState is how far an action of an earlier run came.
+type actionState struct {
+	intent  *actionRecord
+	marks   []json.RawMessage
+	done    *action.Result
+	skipped bool
+	undone  bool
+	order   int // of its intent among all
+}
+
+func (c *callRecord) state(i int) *actionState {
+	if c.states == nil {
+		c.states = map[int]*actionState{}
+	}
+	if c.states[i] == nil {
+		c.states[i] = &actionState{}
+	}
+	return c.states[i]
+}
+
+// history is what the records of an earlier run amount to.
+type history struct {
+	begun    bool
+	info     RunInfo
+	steps    map[string]stepRecord // that ended
+	open     *replay               // the unfinished step, nil if there is none
+	grants   []grantRecord
+	findings []Finding // of steps that ended
+	noReturn string
+	intents  []*pastAction // in order
+	order    []string      // steps in the order in which they began
+	verdict  *Verdict
+}
+
+// pastAction is an action with the place that rollback needs.
+type pastAction struct {
+	call  *callRecord
+	index int
+	step  string
+}
+
+func (p *pastAction) state() *actionState { return p.call.state(p.index) }
+
+// readHistory reads the records of a run.
+func readHistory(records []journal.Record) (*history, error) {
+	h := &history{steps: map[string]stepRecord{}}
+	calls := map[uint64]*callRecord{}
+	var pending []Finding
+	for _, rec := range records {
+		if err := h.take(rec, calls, &pending); err != nil {
+			return nil, fmt.Errorf("journal: record %d (%s): %w", rec.Seq, rec.Type, err)
+		}
+	}
+	return h, nil
+}
+
+func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending *[]Finding) error {
+	switch rec.Type {
+	case "run":
+		h.begun = true
+		return json.Unmarshal(rec.Data, &h.info)
+	case "resume":
+		h.verdict = nil
+		*pending = nil
+	case "step", "step-done", "restart", "step-undone":
+		var s stepRecord
+		if err := json.Unmarshal(rec.Data, &s); err != nil {
+			return err
+		}
+		h.takeStep(rec.Type, s, pending)
+	case "read", "call":
+		c := &callRecord{seq: rec.Seq}
+		if err := json.Unmarshal(rec.Data, c); err != nil {
+			return err
+		}
+		calls[rec.Seq] = c
+		if h.open != nil {
+			h.open.calls = append(h.open.calls, c)
+		}
+	case "intent", "mark", "done", "skip", "failed", "undone":
+		var a actionRecord
+		if err := json.Unmarshal(rec.Data, &a); err != nil {
+			return err
+		}
+		c := calls[a.Call]
+		if c == nil {
+			return fmt.Errorf("it speaks of call %d, which is not in the journal", a.Call)
+		}
+		h.takeAction(rec.Type, a, c)
+	case "finding":
+		var f Finding
+		if err := json.Unmarshal(rec.Data, &f); err != nil {
+			return err
+		}
+		*pending = append(*pending, f)
+	case "grant":
+		var g grantRecord
+		if err := json.Unmarshal(rec.Data, &g); err != nil {
+			return err
+		}
+		h.grants = append(h.grants, g)
+	case "no-return":
+		var n noReturnRecord
+		if err := json.Unmarshal(rec.Data, &n); err != nil {
+			return err
+		}
+		if h.noReturn == "" {
+			h.noReturn = n.Text
+		}
+	case "verdict":
+		h.verdict = &Verdict{}
+		return json.Unmarshal(rec.Data, h.verdict)
+	case "rollback":
+	default:
+		return fmt.Errorf("unknown type: the journal was written by another version of the program; use that version")
+	}
+	return nil
+}
+
+func (h *history) takeStep(typ string, s stepRecord, pending *[]Finding) {
+	switch typ {
+	case "step":
+		h.open = &replay{name: s.Name}
+		h.order = append(h.order, s.Name)
+		*pending = nil
+	case "step-done":
+		h.steps[s.Name] = s
+		h.open = nil
+		h.findings = append(h.findings, *pending...)
+		*pending = nil
+	case "restart":
+		h.open = &replay{name: s.Name}
+		*pending = nil
+	case "step-undone":
+		delete(h.steps, s.Name)
+		h.open = nil
+	}
+}
+
+func (h *history) takeAction(typ string, a actionRecord, c *callRecord) {
+	state := c.state(a.Index)
+	switch typ {
+	case "intent":
+		if state.intent == nil {
+			step := a.Step
+			h.intents = append(h.intents, &pastAction{call: c, index: a.Index, step: step})
+		}
+		state.intent = &a
+		state.undone = false
+	case "mark":
+		state.marks = append(state.marks, a.Data)
+	case "done":
+		state.done = a.Result
+		if state.done == nil {
+			state.done = &action.Result{}
+		}
+	case "skip":
+		state.skipped = true
+	case "undone":
+		state.undone = true
+	}
+}
+
+// replay answers the calls of an unfinished step from the journal, in order.
+type replay struct {
+	name  string
+	calls []*callRecord
+	at    int
+}
+
+// next returns the journal's record of the call that the runbook makes now; nil once the journal has
+// ended, and errDiverged if the runbook calls something else.
+func (p *replay) next(builtin string, args json.RawMessage) (*callRecord, error) {
+	if p.at >= len(p.calls) {
+		return nil, nil
+	}
+	past := p.calls[p.at]
+	if past.Builtin != builtin || !sameJSON(past.Args, args) {
+		return nil, errDiverged
+	}
+	p.at++
+	return past, nil
+}
+
+// intents lists the actions of the unfinished step that had begun.
+func (p *replay) intents() []*pastAction {
+	var begun []*pastAction
+	for _, c := range p.calls {
+		for i := range c.Actions {
+			if c.state(i).intent != nil {
+				begun = append(begun, &pastAction{call: c, index: i, step: p.name})
+			}
+		}
+	}
+	return begun
+}
+
+func sameJSON(a, b json.RawMessage) bool {
+	var x, y any
+	if json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
+		return false
+	}
+	return string(mustJSON(x)) == string(mustJSON(y))
+}

@@ -1,0 +1,308 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"go.starlark.net/resolve"
+	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
+)
+
+// stockRoot is the label of the embedded runbooks' root; forkRoot is the root of the fork.
+const (
+	stockRoot = "@stock//"
+	forkRoot  = "//"
+)
+
+// maxModule bounds a module's source.
+const maxModule = 1 << 20
+
+// dialect is Starlark with sets, and without while, recursion and top-level control flow, so that
+// runbooks stay checklists and the Bazel tools can format and lint them.
+var dialect = &syntax.FileOptions{Set: true}
+
+// Load reads, checks and evaluates a runbook and all that it loads. Errors are for ErrorInfoOf.
+func Load(ctx context.Context, opts LoadOptions) (*Runbook, error) {
+	l := &loader{
+		ctx:     ctx,
+		stock:   opts.Stock,
+		budget:  newBudget(opts.Limits),
+		sources: map[string]string{},
+		modules: map[string]*module{},
+	}
+	l.predeclared = predeclare(opts.Builtins)
+	label, err := l.entry(opts.Name)
+	if err != nil {
+		return nil, err
+	}
+	if l.fork != nil {
+		defer l.fork.Close()
+	}
+	globals, err := l.load(label)
+	if err != nil {
+		return nil, &ScriptError{Err: err, Sources: l.sources, names: predeclaredNames(l.predeclared)}
+	}
+	rb, ok := globals["runbook"].(*Runbook)
+	if !ok {
+		return nil, fmt.Errorf("%s: no runbook: the module must end with runbook = define(...)", label)
+	}
+	loaded := *rb
+	loaded.Name = label
+	loaded.sources = l.sources
+	loaded.budget = l.budget
+	loaded.names = predeclaredNames(l.predeclared)
+	loaded.builtins = opts.Builtins
+	if loaded.Doc == "" {
+		loaded.Doc = moduleDoc(l.sources[label])
+	}
+	return &loaded, nil
+}
+
+// LoadCopy loads a runbook from the copy kept with a run: modules by label.
+func LoadCopy(ctx context.Context, label string, modules map[string]string, opts LoadOptions) (*Runbook, error) {
+	opts.Name = label
+	opts.Stock = copyFS{}
+	l := &loader{
+		ctx: ctx, budget: newBudget(opts.Limits), copy: modules,
+		sources: map[string]string{}, modules: map[string]*module{},
+		predeclared: predeclare(opts.Builtins),
+	}
+	globals, err := l.load(label)
+	if err != nil {
+		return nil, &ScriptError{Err: err, Sources: l.sources, names: predeclaredNames(l.predeclared)}
+	}
+	rb, ok := globals["runbook"].(*Runbook)
+	if !ok {
+		return nil, fmt.Errorf("%s: no runbook in the copy kept with the run", label)
+	}
+	loaded := *rb
+	loaded.Name, loaded.sources, loaded.budget = label, l.sources, l.budget
+	loaded.names, loaded.builtins = predeclaredNames(l.predeclared), opts.Builtins
+	if loaded.Doc == "" {
+		loaded.Doc = moduleDoc(l.sources[label])
+	}
+	return &loaded, nil
+}
+
+type copyFS struct{}
+
+func (copyFS) Open(name string) (fs.File, error) { return nil, fs.ErrNotExist }
+
+type loader struct {
+	ctx         context.Context
+	stock       fs.FS
+	fork        *os.Root
+	copy        map[string]string // label to source, instead of stock and fork
+	predeclared starlark.StringDict
+	budget      *budget
+	sources     map[string]string
+	modules     map[string]*module
+}
+
+type module struct {
+	globals starlark.StringDict // nil while it loads
+	err     error
+}
+
+// entry finds the module to start with and opens the fork's root if it is a file.
+func (l *loader) entry(name string) (label string, err error) {
+	if strings.HasPrefix(name, stockRoot) {
+		return name, nil
+	}
+	if !strings.ContainsAny(name, "/.") {
+		if _, err := fs.Stat(l.stock, name+".star"); err != nil {
+			return "", fmt.Errorf("no stock runbook %q (there are: %s); a runbook of your own is named by its path, like site/%s.star",
+				name, strings.Join(StockRunbooks(l.stock), ", "), name)
+		}
+		return stockRoot + name + ".star", nil
+	}
+	if filepath.Ext(name) != ".star" {
+		return "", fmt.Errorf("runbook %s: the name of a runbook ends in .star", name)
+	}
+	if _, err := os.Stat(name); err != nil {
+		return "", fmt.Errorf("runbook %s: %w", name, errors.Unwrap(err))
+	}
+	l.fork, err = os.OpenRoot(filepath.Dir(name))
+	if err != nil {
+		return "", fmt.Errorf("runbook %s: %w", name, err)
+	}
+	return forkRoot + filepath.Base(name), nil
+}
+
+// StockRunbooks lists the embedded runbooks by name.
+func StockRunbooks(stock fs.FS) []string {
+	files, _ := fs.Glob(stock, "*.star")
+	var names []string
+	for _, f := range files {
+		if name := strings.TrimSuffix(f, ".star"); !strings.HasSuffix(name, "_test") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// resolve turns what a load statement says into a label.
+func (l *loader) resolve(from, want string) (string, error) {
+	root, name := "", want
+	switch {
+	case strings.HasPrefix(want, stockRoot):
+		root, name = stockRoot, strings.TrimPrefix(want, stockRoot)
+	case strings.HasPrefix(want, forkRoot):
+		root, name = rootOf(from), strings.TrimPrefix(want, forkRoot)
+	default:
+		root = rootOf(from)
+		name = path.Join(path.Dir(strings.TrimPrefix(from, root)), want)
+		if strings.HasPrefix(want, "/") || strings.Contains(want, "..") {
+			name = want
+		}
+	}
+	if !fs.ValidPath(name) || path.Ext(name) != ".star" {
+		return "", fmt.Errorf("load(%q): a module is named %sNAME.star, %sNAME.star (from the runbook's own directory), or by a path below the loading file; no \"..\", no absolute path",
+			want, stockRoot, forkRoot)
+	}
+	return root + name, nil
+}
+
+func rootOf(label string) string {
+	if strings.HasPrefix(label, stockRoot) {
+		return stockRoot
+	}
+	return forkRoot
+}
+
+// load evaluates a module once and returns its globals.
+func (l *loader) load(label string) (starlark.StringDict, error) {
+	if m := l.modules[label]; m != nil {
+		if m.globals == nil && m.err == nil {
+			return nil, fmt.Errorf("%s loads itself, by way of the modules that it loads", label)
+		}
+		return m.globals, m.err
+	}
+	m := &module{}
+	l.modules[label] = m
+	m.globals, m.err = l.eval(label)
+	return m.globals, m.err
+}
+
+func (l *loader) eval(label string) (starlark.StringDict, error) {
+	source, err := l.read(label)
+	if err != nil {
+		return nil, err
+	}
+	l.sources[label] = source
+	_, program, err := starlark.SourceProgramOptions(dialect, label, source, l.predeclared.Has)
+	if err != nil {
+		return nil, err
+	}
+	thread := &starlark.Thread{Name: label, Print: func(*starlark.Thread, string) {}}
+	thread.Load = func(_ *starlark.Thread, want string) (starlark.StringDict, error) {
+		next, err := l.resolve(label, want)
+		if err != nil {
+			return nil, err
+		}
+		return l.load(next)
+	}
+	settle := l.budget.arm(l.ctx, thread)
+	defer settle()
+	globals, err := program.Init(thread, l.predeclared)
+	if err != nil {
+		return nil, err
+	}
+	globals.Freeze()
+	return globals, nil
+}
+
+func (l *loader) read(label string) (string, error) {
+	if l.copy != nil {
+		source, ok := l.copy[label]
+		if !ok {
+			return "", fmt.Errorf("%s: not in the copy kept with the run", label)
+		}
+		return source, nil
+	}
+	root := rootOf(label)
+	name := strings.TrimPrefix(label, root)
+	var files fs.FS = l.stock
+	if root == forkRoot {
+		if l.fork == nil {
+			return "", fmt.Errorf("%s: a stock runbook has no directory of its own to load from", label)
+		}
+		files = l.fork.FS()
+	}
+	f, err := files.Open(name)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", label, reason(err))
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", label, reason(err))
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s: not a regular file", label)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxModule+1))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", label, reason(err))
+	}
+	if len(data) > maxModule {
+		return "", fmt.Errorf("%s: larger than %d KiB", label, maxModule>>10)
+	}
+	return string(data), nil
+}
+
+// reason is a path error's cause without the path, which the label tells better.
+func reason(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// moduleDoc is a module's docstring.
+func moduleDoc(source string) string {
+	file, err := dialect.Parse("", source, 0)
+	if err != nil || len(file.Stmts) == 0 {
+		return ""
+	}
+	expr, ok := file.Stmts[0].(*syntax.ExprStmt)
+	if !ok {
+		return ""
+	}
+	lit, ok := expr.X.(*syntax.Literal)
+	if !ok || lit.Token != syntax.STRING {
+		return ""
+	}
+	return dedent(lit.Value.(string))
+}
+
+// dedent takes the indentation that all lines but the first share off a docstring.
+func dedent(doc string) string {
+	lines := strings.Split(doc, "\n")
+	indent := -1
+	for _, line := range lines[1:] {
+		if trimmed := strings.TrimLeft(line, " \t"); trimmed != "" && (indent < 0 || len(line)-len(trimmed) < indent) {
+			indent = len(line) - len(trimmed)
+		}
+	}
+	for i := 1; i < len(lines) && indent > 0; i++ {
+		lines[i] = lines[i][min(indent, len(lines[i])):]
+	}
+	return strings.TrimSpace(strings.Join(lines, "\n"))
+}
+
+func firstLine(doc string) string {
+	line, _, _ := strings.Cut(dedent(doc), "\n")
+	return line
+}
+
+var _ = resolve.ErrorList{}

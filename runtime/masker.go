@@ -1,0 +1,77 @@
+package runtime
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"sync"
+
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+)
+
+// masker keeps secrets and masks them in all that the run says.
+type masker struct {
+	keeper action.Secrets
+
+	mu    sync.Mutex
+	known []string
+}
+
+var _ action.Secrets = (*masker)(nil)
+
+// Put keeps a secret and remembers it for masking.
+func (m *masker) Put(s host.Secret) (string, error) {
+	m.remember(s)
+	return m.keeper.Put(s)
+}
+
+// Get returns a kept secret.
+func (m *masker) Get(ref string) (host.Secret, error) {
+	s, err := m.keeper.Get(ref)
+	m.remember(s)
+	return s, err
+}
+
+// shortest is the length below which a secret's text is not searched for: it would match all over.
+// Such a password is still masked where a line of configuration names it.
+const shortest = 4
+
+func (m *masker) remember(s host.Secret) {
+	text := s.Reveal()
+	if len(text) < shortest {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if indexOf(m.known, text) < 0 {
+		m.known = append(m.known, text)
+	}
+}
+
+func (m *masker) mask(text string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, secret := range m.known {
+		text = strings.ReplaceAll(text, secret, "***")
+	}
+	return text
+}
+
+// maskDiff masks known secrets, and what looks like one by its directive's name.
+func (m *masker) maskDiff(diff string) string {
+	return secretLine.ReplaceAllString(m.mask(diff), "${1}***")
+}
+
+// within tells whether a known secret stands in JSON text.
+func (m *masker) within(data json.RawMessage) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, secret := range m.known {
+		quoted, _ := json.Marshal(secret)
+		if bytes.Contains(data, quoted[1:len(quoted)-1]) {
+			return true
+		}
+	}
+	return false
+}

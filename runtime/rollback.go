@@ -1,0 +1,161 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"zcp2kopano/runtime/action"
+)
+
+// Restorer is an action that can tell, after Undo, how the host differs from what it was before the
+// action: one line each. Rollback ends with it.
+type Restorer interface {
+	Differences(env *action.Env) ([]string, error)
+}
+
+// Rollback undoes a run's actions, from the last to the first, down to and including the step named
+// (empty: all), then compares what they touched with the recorded pre-images. The run's records are
+// Config.Previous.
+func Rollback(ctx context.Context, cfg Config, to string) Verdict {
+	r := newRun(ctx, cfg)
+	differences, err := r.rollback(to)
+	return r.closeRollback(differences, err)
+}
+
+func (r *Run) rollback(to string) ([]string, error) {
+	past, err := readHistory(r.cfg.Previous)
+	if err != nil {
+		return nil, err
+	}
+	steps, err := stepsToUndo(past, to)
+	if err != nil {
+		return nil, err
+	}
+	info := past.info
+	info.Mode = "rollback"
+	r.emit(Event{Kind: RunBegin, Run: &info})
+	if _, err := r.cfg.Journal.Append("rollback", stepRecord{Name: to}); err != nil {
+		return nil, err
+	}
+	var undone []*pastAction
+	for i := len(steps) - 1; i >= 0; i-- {
+		r.step = &Step{Name: steps[i]}
+		r.emit(Event{Kind: StepBegin, Doc: "undo", Index: len(steps) - i, Count: len(steps)})
+		mine := past.actionsOf(steps[i])
+		if err := r.undo(mine); err != nil {
+			return nil, err
+		}
+		undone = append(undone, mine...)
+		if _, err := r.cfg.Journal.Append("step-undone", stepRecord{Name: steps[i]}); err != nil {
+			return nil, err
+		}
+		r.emit(Event{Kind: StepEnd})
+	}
+	return r.compare(undone)
+}
+
+// stepsToUndo lists the steps that began, from the one named on.
+func stepsToUndo(past *history, to string) ([]string, error) {
+	var begun []string
+	for _, name := range past.order {
+		if indexOf(begun, name) < 0 {
+			begun = append(begun, name)
+		}
+	}
+	if to == "" {
+		return begun, nil
+	}
+	at := indexOf(begun, to)
+	if at < 0 {
+		return nil, fmt.Errorf("the run has no step %s to go back to%s", to, didYouMeanOrList(to, begun))
+	}
+	return begun[at:], nil
+}
+
+// actionsOf lists a step's actions that are not undone yet, in order.
+func (h *history) actionsOf(step string) []*pastAction {
+	var mine []*pastAction
+	for _, p := range h.intents {
+		if p.step == step {
+			mine = append(mine, p)
+		}
+	}
+	return mine
+}
+
+// undo undoes actions, from the last to the first.
+func (r *Run) undo(past []*pastAction) error {
+	for i := len(past) - 1; i >= 0; i-- {
+		p := past[i]
+		if p.state().undone {
+			continue
+		}
+		if r.stopping() {
+			return errInterrupted
+		}
+		a, env, err := r.recall(p)
+		if err != nil {
+			return err
+		}
+		if err := a.Undo(env); err != nil {
+			return fmt.Errorf("undoing %s: %w", a.Summary(), err)
+		}
+		if _, err := r.cfg.Journal.Append("undone", actionRecord{Call: p.call.seq, Index: p.index, Kind: a.Kind()}); err != nil {
+			return err
+		}
+		p.state().undone = true
+		r.verdict.Changes++
+		r.emit(Event{Kind: Undone, Action: a.Kind(), Text: a.Summary()})
+	}
+	return nil
+}
+
+func (r *Run) recall(p *pastAction) (action.Action, *action.Env, error) {
+	state := p.state()
+	a, err := action.Decode(state.intent.Kind, state.intent.Data)
+	return a, r.env(p.call.seq, p.index, state.marks), err
+}
+
+// compare asks every undone action how the host differs from before it.
+func (r *Run) compare(undone []*pastAction) ([]string, error) {
+	var all []string
+	for _, p := range undone {
+		a, env, err := r.recall(p)
+		if err != nil {
+			return nil, err
+		}
+		restorer, ok := a.(Restorer)
+		if !ok {
+			continue
+		}
+		differences, err := restorer.Differences(env)
+		if err != nil {
+			return nil, fmt.Errorf("comparing after the rollback: %s: %w", a.Summary(), err)
+		}
+		all = append(all, differences...)
+		if reason := a.Irreversible(); reason != "" {
+			all = append(all, fmt.Sprintf("%s: %s", a.Summary(), reason))
+		}
+	}
+	return all, nil
+}
+
+func (r *Run) closeRollback(differences []string, err error) Verdict {
+	v := &r.verdict
+	switch {
+	case errors.Is(err, errInterrupted):
+		v.Code, v.Text = CodeInterrupted, "rollback interrupted; `zcp2kopano rollback` goes on with it"
+	case err != nil:
+		r.tellError(err, []string{"mend the cause, then run `zcp2kopano rollback` again: it goes on where it stopped"})
+		v.Code, v.Text = CodeRollbackIncomplete, "rollback incomplete: "+r.secrets.mask(err.Error())
+	case len(differences) > 0:
+		for _, d := range differences {
+			r.emit(Event{Kind: Output, Text: "not as before: " + d})
+		}
+		v.Code, v.Text = CodeRollbackIncomplete, fmt.Sprintf("rollback incomplete: %d things are not as they were; they are listed above", len(differences))
+	default:
+		v.Text = "rolled back: everything that the run touched was compared and is as it was"
+	}
+	return r.finish()
+}
