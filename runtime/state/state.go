@@ -1,0 +1,307 @@
+// Package state keeps what a run leaves on the machine, so that it can be gone on with or undone.
+//
+//	/var/lib/zcp2kopano/        0700, owned by who runs the program
+//	    lock                    flock of the run in progress; its content names the holder
+//	    runs/ID/order.json      what the admin asked for: runbook, parameters, secrets by reference
+//	    runs/ID/secrets         the secrets (0600)
+//	    runs/ID/runbook/        the modules that run, as they were
+//	    runs/ID/journal         see package journal
+//	    runs/ID/backup/         contents and pre-images by digest
+//	    runs/ID/events.jsonl    what was told, for those who look on
+//
+// A run's directory appears in one step, complete; how far the run is stands in its journal alone.
+package state
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"zcp2kopano/runtime/host"
+)
+
+// DefaultPath is where the state is kept.
+const DefaultPath = "/var/lib/zcp2kopano"
+
+// Dir is the directory of all state.
+type Dir struct{ Path string }
+
+// Run is one run's directory.
+type Run struct {
+	ID   string
+	Path string
+}
+
+// Order is what the admin asked for. It never changes after the run began.
+type Order struct {
+	Runbook string            `json:"runbook"` // as the admin named it: "debian", "/root/site/site.star"
+	Label   string            `json:"label"`   // of the entry module
+	Program string            `json:"program"` // version of the program
+	Begun   time.Time         `json:"begun"`
+	Params  map[string]string `json:"params"`
+	Secrets map[string]string `json:"secrets,omitempty"` // parameter to reference in the Keeper
+}
+
+// Journal, Events and Backup are the paths of the run's files.
+func (r Run) Journal() string { return filepath.Join(r.Path, "journal") }
+func (r Run) Events() string  { return filepath.Join(r.Path, "events.jsonl") }
+func (r Run) Backup() string  { return filepath.Join(r.Path, "backup") }
+
+// Prepare makes the directory, or checks that it is private.
+func (d Dir) Prepare() error {
+	if err := os.MkdirAll(filepath.Join(d.Path, "runs"), 0o700); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	info, err := os.Stat(d.Path)
+	if err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	owner := info.Sys().(*syscall.Stat_t).Uid
+	if int(owner) != os.Geteuid() || info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("state directory %s has owner %d and mode %04o; it holds secrets and backups: give it to user %d and chmod it to 0700",
+			d.Path, owner, info.Mode().Perm(), os.Geteuid())
+	}
+	return nil
+}
+
+// Begin makes a new run's directory, complete and durable. modules are the runbook's sources by
+// label, secrets the values of secret parameters.
+func (d Dir) Begin(order Order, secrets map[string]host.Secret, modules map[string]string) (Run, error) {
+	if err := d.Prepare(); err != nil {
+		return Run{}, err
+	}
+	id, err := newID(order.Begun)
+	if err != nil {
+		return Run{}, err
+	}
+	run := Run{ID: id, Path: filepath.Join(d.Path, "runs", id)}
+	draft := Run{ID: id, Path: filepath.Join(d.Path, "runs", "."+id)}
+	if err := draft.fill(order, secrets, modules); err != nil {
+		os.RemoveAll(draft.Path)
+		return Run{}, fmt.Errorf("keeping the run: %w", err)
+	}
+	if err := os.Rename(draft.Path, run.Path); err != nil {
+		os.RemoveAll(draft.Path)
+		return Run{}, fmt.Errorf("keeping the run: %w", err)
+	}
+	return run, syncDir(filepath.Dir(run.Path))
+}
+
+func (r Run) fill(order Order, secrets map[string]host.Secret, modules map[string]string) error {
+	if err := os.Mkdir(r.Path, 0o700); err != nil {
+		return err
+	}
+	keeper, err := r.Keeper()
+	if err != nil {
+		return err
+	}
+	order.Secrets = map[string]string{}
+	for name, s := range secrets {
+		if order.Secrets[name], err = keeper.Put(s); err != nil {
+			return err
+		}
+	}
+	for label, source := range modules {
+		if err := r.keepModule(label, source); err != nil {
+			return err
+		}
+	}
+	data, err := json.MarshalIndent(order, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(r.Path, "order.json"), append(data, '\n'))
+}
+
+// newID makes an ID that sorts by time: "20150830-221005-4f2a".
+func newID(now time.Time) (string, error) {
+	var b [2]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", err
+	}
+	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b[:]), nil
+}
+
+// Runs lists the runs, oldest first. A missing state directory holds none.
+func (d Dir) Runs() ([]Run, error) {
+	entries, err := os.ReadDir(filepath.Join(d.Path, "runs"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w; the state belongs to root: use sudo", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var runs []Run
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			runs = append(runs, Run{ID: e.Name(), Path: filepath.Join(d.Path, "runs", e.Name())})
+		}
+	}
+	return runs, nil
+}
+
+// Find returns the run with this ID, or with an ID that begins so; the newest for an empty one.
+func (d Dir) Find(id string) (Run, error) {
+	runs, err := d.Runs()
+	if err != nil {
+		return Run{}, err
+	}
+	if len(runs) == 0 {
+		return Run{}, fmt.Errorf("no run was begun on this machine (%s holds none)", d.Path)
+	}
+	var found []Run
+	var ids []string
+	for _, r := range runs {
+		ids = append(ids, r.ID)
+		if strings.HasPrefix(r.ID, id) {
+			found = append(found, r)
+		}
+	}
+	switch {
+	case id == "":
+		return runs[len(runs)-1], nil
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return Run{}, fmt.Errorf("%d runs begin with %s; give more of the ID", len(found), id)
+	}
+	return Run{}, fmt.Errorf("no run %s; there are: %s", id, strings.Join(ids, ", "))
+}
+
+// Unfinished returns the newest run that was begun and neither ended nor was rolled back; nil if
+// there is none.
+func (d Dir) Unfinished() (*Status, error) {
+	runs, err := d.Runs()
+	if err != nil {
+		return nil, err
+	}
+	for i := len(runs) - 1; i >= 0; i-- {
+		s, err := runs[i].Status()
+		if err != nil {
+			return nil, err
+		}
+		if s.Phase.Unfinished() {
+			return &s, nil
+		}
+	}
+	return nil, nil
+}
+
+// Order reads what was asked for.
+func (r Run) Order() (Order, error) {
+	var o Order
+	data, err := os.ReadFile(filepath.Join(r.Path, "order.json"))
+	if err == nil {
+		err = json.Unmarshal(data, &o)
+	}
+	if err != nil {
+		return o, fmt.Errorf("run %s: order.json: %w", r.ID, err)
+	}
+	return o, nil
+}
+
+// Keeper opens the run's secrets.
+func (r Run) Keeper() (*Keeper, error) { return openKeeper(filepath.Join(r.Path, "secrets")) }
+
+// Secrets returns the values of the order's secret parameters.
+func (r Run) Secrets(o Order, k *Keeper) (map[string]host.Secret, error) {
+	values := map[string]host.Secret{}
+	for name, ref := range o.Secrets {
+		s, err := k.Get(ref)
+		if err != nil {
+			return nil, fmt.Errorf("run %s: parameter %s: %w", r.ID, name, err)
+		}
+		values[name] = s
+	}
+	return values, nil
+}
+
+// rooms maps the roots of labels to directories of the copy.
+var rooms = map[string]string{"@stock//": "stock", "//": "fork"}
+
+func (r Run) keepModule(label, source string) error {
+	root := "//"
+	if strings.HasPrefix(label, "@stock//") {
+		root = "@stock//"
+	}
+	name, ok := strings.CutPrefix(label, root)
+	if !ok || !fs.ValidPath(name) {
+		return fmt.Errorf("module %q cannot be kept", label)
+	}
+	file := filepath.Join(r.Path, "runbook", rooms[root], filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	return writeFile(file, []byte(source))
+}
+
+// Modules reads the kept modules, by label.
+func (r Run) Modules() (map[string]string, error) {
+	modules := map[string]string{}
+	for root, room := range rooms {
+		dir := filepath.Join(r.Path, "runbook", room)
+		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && path == dir {
+				return nil
+			}
+			if err != nil || e.IsDir() {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			name, err := filepath.Rel(dir, path)
+			modules[root+filepath.ToSlash(name)] = string(data)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("run %s: the copy of its runbook: %w", r.ID, err)
+		}
+	}
+	return modules, nil
+}
+
+// writeFile makes a file of mode 0600 appear whole and durable.
+func writeFile(path string, data []byte) error {
+	draft := path + ".new"
+	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(draft, path)
+	}
+	if err != nil {
+		os.Remove(draft)
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
