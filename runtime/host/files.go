@@ -110,6 +110,13 @@ type File interface {
 	Sync() error
 }
 
+// Cloner is a File that can take over another's whole content without reading it, as a reflink does;
+// a simulated file does so by reference. A File may be one.
+type Cloner interface {
+	// CloneFrom returns false, and has changed nothing, where this is not possible for these files.
+	CloneFrom(src File) (bool, error)
+}
+
 // Stat is what lstat(2) tells. Mode has the type and permission bits as package io/fs spells them,
 // setuid, setgid and sticky included.
 type Stat struct {

@@ -1,0 +1,280 @@
+package action
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+
+	"zcp2kopano/runtime/host"
+)
+
+// copier copies entries with all that they carry: owner, mode, times, ACLs and other extended
+// attributes, symlinks, special files, and hard links among what it copies. An entry other than a
+// directory gets its name only when it is complete and durable, so a copy that was interrupted goes
+// on where it stopped.
+type copier struct {
+	env   *Env
+	links map[inode]linked
+	done  size
+	total size
+}
+
+type inode struct{ dev, ino uint64 }
+
+// linked is the first copy of a file that has several names.
+type linked struct {
+	root host.Dir
+	rel  string
+}
+
+func newCopier(env *Env, total size) *copier {
+	return &copier{env: env, links: map[inode]linked{}, total: total}
+}
+
+// treeTemp is the name of a copied directory that is not complete yet.
+func (e *Env) treeTemp() string { return e.temp() + ".tree" }
+
+// place makes path to a copy of what is at path from, where nothing is yet: all of it, or nothing.
+func (c *copier) place(from, to string) error {
+	st, err := c.env.Host.Lstat(from)
+	if err != nil {
+		return err
+	}
+	dir, base, err := parent(c.env.Host, to)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if !st.IsDir() {
+		return c.copyTo(from, dir, base)
+	}
+	tmp := c.env.treeTemp()
+	if err := c.copyTo(from, dir, tmp); err != nil {
+		return err
+	}
+	if err := dir.Rename(tmp, dir, base); err != nil {
+		return err
+	}
+	return dir.SyncSelf()
+}
+
+// clearTemps removes what an interrupted action left unfinished beside a path.
+func clearTemps(env *Env, name string) error {
+	for _, tmp := range []string{env.temp(), env.treeTemp()} {
+		if err := removePath(env.Host, path.Join(path.Dir(name), tmp)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyTo makes dst/dname a copy of the entry at path from, durably.
+func (c *copier) copyTo(from string, dst host.Dir, dname string) error {
+	src, err := c.env.Host.OpenTree(path.Dir(from))
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	if err := c.copy(src, path.Base(from), dst, dname, dst, dname); err != nil {
+		return fmt.Errorf("copy %s: %w", from, err)
+	}
+	return dst.SyncSelf()
+}
+
+// copy copies one entry. Its copy has the path rel from root.
+func (c *copier) copy(src host.DirReader, sname string, dst host.Dir, dname string, root host.Dir, rel string) error {
+	if err := c.env.Ctx.Err(); err != nil {
+		return err
+	}
+	m, err := readMeta(src, sname)
+	if err != nil {
+		return err
+	}
+	st, err := src.Lstat(sname)
+	if err != nil {
+		return err
+	}
+	if st.IsDir() {
+		return c.copyDir(src, sname, m, dst, dname, root, rel)
+	}
+	if err := c.copyLeaf(src, sname, st, m, dst, dname, root, rel); err != nil {
+		return fmt.Errorf("%s: %w", sname, err)
+	}
+	c.done.add(st)
+	if c.done.Files%100 == 0 {
+		c.env.Progress(Progress{What: "copy", Done: c.done.Files, Total: c.total.Files, Unit: "files"})
+	}
+	return nil
+}
+
+func (c *copier) copyDir(src host.DirReader, sname string, m meta, dst host.Dir, dname string, root host.Dir, rel string) error {
+	if err := dst.Mkdir(dname, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := c.copyEntries(src, sname, dst, dname, root, rel); err != nil {
+		return err
+	}
+	return setMeta(dst, dname, m)
+}
+
+func (c *copier) copyEntries(src host.DirReader, sname string, dst host.Dir, dname string, root host.Dir, rel string) error {
+	from, err := src.OpenDir(sname)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := dst.OpenDirWrite(dname)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	list, err := from.ReadDir()
+	if err != nil {
+		return err
+	}
+	for _, de := range list {
+		if err := c.copy(from, de.Name, to, de.Name, root, path.Join(rel, de.Name)); err != nil {
+			return fmt.Errorf("%s: %w", sname, err)
+		}
+	}
+	return to.SyncSelf()
+}
+
+func (c *copier) copyLeaf(src host.DirReader, sname string, st host.Stat, m meta, dst host.Dir, dname string, root host.Dir, rel string) error {
+	id := inode{st.Dev, st.Ino}
+	first, again := c.links[id]
+	if again {
+		return c.link(first, dst, dname)
+	}
+	if st.Nlink > 1 {
+		c.links[id] = linked{root, rel}
+	}
+	complete, err := alike(src, sname, st, dst, dname)
+	if err != nil || complete {
+		return err
+	}
+	tmp := c.env.temp()
+	if err := removeTree(dst, tmp); err != nil {
+		return err
+	}
+	if err := c.fill(src, sname, st, dst, tmp); err != nil {
+		return err
+	}
+	if err := setMeta(dst, tmp, m); err != nil {
+		return err
+	}
+	return dst.Rename(tmp, dst, dname)
+}
+
+// fill makes dst/tmp from an entry, without its metadata.
+func (c *copier) fill(src host.DirReader, sname string, st host.Stat, dst host.Dir, tmp string) error {
+	switch {
+	case st.IsRegular():
+		return copyContent(src, sname, st, dst, tmp)
+	case st.IsSymlink():
+		target, err := src.Readlink(sname)
+		if err != nil {
+			return err
+		}
+		return dst.Symlink(target, tmp)
+	default:
+		return dst.Mknod(tmp, st.Mode, st.Rdev)
+	}
+}
+
+// copyContent copies a regular file's content, and reads it back to compare.
+func copyContent(src host.DirReader, sname string, st host.Stat, dst host.Dir, tmp string) error {
+	from, err := src.Open(sname)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := dst.Create(tmp, 0o600)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	if cloner, ok := to.(host.Cloner); ok {
+		cloned, err := cloner.CloneFrom(from)
+		if err != nil {
+			return err
+		}
+		if cloned {
+			return to.Sync()
+		}
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(to, io.TeeReader(from, sum)); err != nil {
+		return err
+	}
+	if err := to.Sync(); err != nil {
+		return err
+	}
+	now, err := from.Stat()
+	if err != nil {
+		return err
+	}
+	if now.Size != st.Size || !now.Mtime.Equal(st.Mtime) {
+		return errors.New("it was changed while it was copied; stop what writes to it and try again")
+	}
+	copied, err := digest(dst, tmp)
+	if err != nil {
+		return err
+	}
+	if copied != hex.EncodeToString(sum.Sum(nil)) {
+		return errors.New("the copy reads back differently; check the disk")
+	}
+	return nil
+}
+
+// link makes dst/dname another name of a file that was copied already. Descriptors link within one
+// directory only, so the new name is made beside the first and moved.
+func (c *copier) link(first linked, dst host.Dir, dname string) error {
+	home, err := descend(first.root, path.Dir(first.rel))
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	base := path.Base(first.rel)
+	fst, err := home.Lstat(base)
+	if err != nil {
+		return err
+	}
+	st, err := dst.Lstat(dname)
+	if err == nil && st.Dev == fst.Dev && st.Ino == fst.Ino {
+		return nil
+	}
+	if err != nil && !absent(err) {
+		return err
+	}
+	tmp := c.env.temp()
+	if err := unlinkIfThere(home, tmp); err != nil {
+		return err
+	}
+	if err := home.Link(base, tmp); err != nil {
+		return err
+	}
+	return home.Rename(tmp, dst, dname)
+}
+
+// descend opens a directory below another; the result is to be closed, also for ".".
+func descend(root host.Dir, rel string) (host.Dir, error) {
+	if rel == "." || rel == "" {
+		return nopClose{root}, nil
+	}
+	above, err := descend(root, path.Dir(rel))
+	if err != nil {
+		return nil, err
+	}
+	defer above.Close()
+	return above.OpenDirWrite(path.Base(rel))
+}
+
+// nopClose lends a directory to somebody who closes it.
+type nopClose struct{ host.Dir }
+
+func (nopClose) Close() error { return nil }

@@ -1,0 +1,321 @@
+package action
+
+import (
+	"fmt"
+	"path"
+	"slices"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/policy"
+)
+
+func init() { register(func() Action { return &Copy{} }) }
+
+// Copy ("fs.copy") copies a file or a tree with owner, mode, times, ACLs and other extended
+// attributes, symlinks, special files and the hard links inside it, as "cp -a" does, and reads every
+// file back to compare it. From and To are the exact names of both.
+//
+// With Contents, what the directory From holds (hidden files too) is copied into the existing
+// directory To, whose own owner and mode stay. What exists is an error, or is replaced with
+// Overwrite; directories merge.
+//
+// Apply copies each new entry under a temporary name and renames it, so that one which has its name
+// is complete; from half-way it goes on with the first that is missing. Undo removes what was new
+// and puts back what was replaced.
+type Copy struct {
+	From      string `json:"from"`
+	To        string `json:"to"`
+	Contents  bool   `json:"contents,omitempty"`
+	Overwrite bool   `json:"overwrite,omitempty"`
+
+	Fresh    []string   `json:"fresh,omitempty"`    // relative names that did not exist in To
+	Merged   []Preimage `json:"merged,omitempty"`   // directories that did, and get From's owner and mode
+	Replaced []Preimage `json:"replaced,omitempty"` // the rest
+	Size     size       `json:"size"`
+}
+
+func (a *Copy) Kind() string             { return "fs.copy" }
+func (a *Copy) Touches() []policy.Target { return pathTargets(a.To) }
+func (a *Copy) Stage(*Env) error         { return nil }
+func (a *Copy) Irreversible() string     { return "" }
+func (a *Copy) Summary() string {
+	return fmt.Sprintf("copy %s to %s", source(a.From, a.Contents), a.To)
+}
+
+func source(from string, contents bool) string {
+	if contents {
+		return "the contents of " + from
+	}
+	return from
+}
+
+func (a *Copy) Prepare(env *Env) (bool, error) {
+	if err := checkEnds(env.Host, "copy", a.From, a.To, a.Contents); err != nil {
+		return false, err
+	}
+	o, err := layOver(env.Host, a.From, a.To)
+	if err != nil {
+		return false, err
+	}
+	if same, err := a.same(env, o); err != nil || same {
+		return false, err
+	}
+	if !a.Overwrite {
+		if at := firstTaken(o, a.Contents); at != "" {
+			return false, fmt.Errorf("copy %s to %s: %s exists already; remove it first, or ask to overwrite",
+				source(a.From, a.Contents), a.To, path.Join(a.To, at))
+		}
+	}
+	if err := a.record(env, o); err != nil {
+		return false, err
+	}
+	a.Size, err = measure(env.Ctx, env.Host, a.From)
+	return len(a.Fresh)+len(a.Replaced)+len(a.Merged) > 0, err
+}
+
+// checkEnds refuses a source and target that cannot be right.
+func checkEnds(v host.View, verb, from, to string, contents bool) error {
+	if from == to || below(to, from) || below(from, to) && !contents {
+		return fmt.Errorf("%s %s to %s: one lies inside the other", verb, from, to)
+	}
+	st, err := v.Lstat(from)
+	if err != nil {
+		return fmt.Errorf("%s: %w", verb, err)
+	}
+	if !contents {
+		return needParent(v, to)
+	}
+	if !st.IsDir() {
+		return fmt.Errorf("%s the contents of %s: it is %s", verb, from, typeName(st.Mode))
+	}
+	if st, err = v.Lstat(to); err != nil {
+		return fmt.Errorf("%s the contents of %s: %w; make that directory first", verb, from, err)
+	}
+	if !st.IsDir() {
+		return fmt.Errorf("%s the contents of %s: %s is %s, not a directory", verb, from, to, typeName(st.Mode))
+	}
+	return nil
+}
+
+// below tells whether name lies in the tree at dir.
+func below(name, dir string) bool {
+	for name != "/" && name != "." {
+		if name = path.Dir(name); name == dir {
+			return true
+		}
+	}
+	return false
+}
+
+// same tells whether the copy is there already, and looks the same throughout.
+func (a *Copy) same(env *Env, o overlay) (bool, error) {
+	if len(o.fresh) > 0 {
+		return false, nil
+	}
+	same, err := partOf(env.Ctx, env.Host, a.From, a.To, env.temp())
+	if err != nil || !same {
+		return false, err
+	}
+	for _, rel := range o.merged {
+		if rel == "." && a.Contents {
+			continue
+		}
+		differences, err := a.dirDiffers(env, rel)
+		if err != nil || differences {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (a *Copy) dirDiffers(env *Env, rel string) (bool, error) {
+	p, err := saveMeta(env, path.Join(a.From, rel))
+	if err != nil {
+		return false, err
+	}
+	p.Path = path.Join(a.To, rel)
+	lines, err := compareMeta(env, p)
+	return len(lines) > 0, err
+}
+
+// firstTaken is the first name that the copy would replace or merge with.
+func firstTaken(o overlay, contents bool) string {
+	if len(o.clash) > 0 {
+		return o.clash[0]
+	}
+	for _, rel := range o.merged {
+		if rel != "." || !contents {
+			return rel
+		}
+	}
+	return ""
+}
+
+func (a *Copy) record(env *Env, o overlay) error {
+	a.Fresh = o.fresh
+	for _, rel := range o.merged {
+		if rel == "." && a.Contents {
+			continue
+		}
+		p, err := saveMeta(env, path.Join(a.To, rel))
+		if err != nil {
+			return err
+		}
+		a.Merged = append(a.Merged, p)
+	}
+	for _, rel := range o.clash {
+		p, err := env.Store.Save(path.Join(a.To, rel))
+		if err != nil {
+			return err
+		}
+		st, err := env.Host.Lstat(path.Join(a.From, rel))
+		if err != nil {
+			return err
+		}
+		if st.IsDir() || p.Mode.IsDir() {
+			return fmt.Errorf("copy %s to %s: %s is %s and %s is %s", source(a.From, a.Contents), a.To,
+				path.Join(a.From, rel), typeName(st.Mode), p.Path, typeName(p.Mode))
+		}
+		a.Replaced = append(a.Replaced, p)
+	}
+	return nil
+}
+
+// Detail says how much is copied, and what is replaced.
+func (a *Copy) Detail(*Env) (Detail, error) {
+	d := Detail{Files: a.Size.Files, Bytes: a.Size.Bytes, Existing: len(a.Replaced)+len(a.Merged) > 0}
+	for _, p := range a.Replaced {
+		d.Lines = append(d.Lines, "replaces "+p.Path)
+	}
+	return d, nil
+}
+
+// rel is a path's name relative to To.
+func (a *Copy) rel(name string) string {
+	if name == a.To {
+		return "."
+	}
+	return name[len(a.To)+1:]
+}
+
+func (a *Copy) Apply(env *Env) (Result, error) {
+	result := Result{Summary: fmt.Sprintf("copied %d files (%d bytes)", a.Size.Files, a.Size.Bytes)}
+	c := newCopier(env, a.Size)
+	for _, rel := range a.Fresh {
+		to := path.Join(a.To, rel)
+		done, err := exists(env.Host, to)
+		if err != nil {
+			return result, err
+		}
+		if done {
+			continue
+		}
+		if err := c.place(path.Join(a.From, rel), to); err != nil {
+			return result, err
+		}
+	}
+	for _, p := range a.Replaced {
+		if err := a.replace(env, c, p); err != nil {
+			return result, err
+		}
+	}
+	for _, p := range slices.Backward(a.Merged) {
+		if err := a.adopt(env, p); err != nil {
+			return result, err
+		}
+	}
+	return result, nil
+}
+
+// replace copies over an existing entry.
+func (a *Copy) replace(env *Env, c *copier, p Preimage) error {
+	dir, base, err := parent(env.Host, p.Path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	fresh := env.temp() + ".new"
+	if err := unlinkIfThere(dir, fresh); err != nil {
+		return err
+	}
+	if err := c.copyTo(path.Join(a.From, a.rel(p.Path)), dir, fresh); err != nil {
+		return err
+	}
+	if err := dir.Rename(fresh, dir, base); err != nil {
+		return err
+	}
+	return dir.SyncSelf()
+}
+
+// adopt gives a merged directory the metadata of its source.
+func (a *Copy) adopt(env *Env, p Preimage) error {
+	src, err := env.Host.OpenTree(path.Dir(path.Join(a.From, a.rel(p.Path))))
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	m, err := readMeta(src, path.Base(path.Join(a.From, a.rel(p.Path))))
+	if err != nil {
+		return err
+	}
+	dir, base, err := parent(env.Host, p.Path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return setMeta(dir, base, m)
+}
+
+func (a *Copy) Undo(env *Env) error {
+	for _, p := range a.Replaced {
+		if err := removePath(env.Host, path.Join(path.Dir(p.Path), env.temp()+".new")); err != nil {
+			return err
+		}
+		if err := clearTemps(env, p.Path); err != nil {
+			return err
+		}
+		if err := env.Store.restore(p, env.temp()); err != nil {
+			return err
+		}
+	}
+	for _, rel := range slices.Backward(a.Fresh) {
+		if err := a.remove(env, path.Join(a.To, rel)); err != nil {
+			return err
+		}
+	}
+	for _, p := range slices.Backward(a.Merged) {
+		if err := env.Store.Restore(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove removes a copied entry and what is unfinished beside it.
+func (a *Copy) remove(env *Env, to string) error {
+	if err := clearTemps(env, to); err != nil {
+		return err
+	}
+	return removePath(env.Host, to)
+}
+
+// Differences lists what the copy left, and what it replaced and is not back.
+func (a *Copy) Differences(env *Env) ([]string, error) {
+	before := slices.Concat(a.Merged, a.Replaced)
+	for _, rel := range a.Fresh {
+		before = append(before, Preimage{Path: path.Join(a.To, rel)})
+	}
+	return compareAll(env, before)
+}
+
+func compareAll(env *Env, before []Preimage) ([]string, error) {
+	var lines []string
+	for _, p := range before {
+		more, err := env.Store.Compare(p)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, more...)
+	}
+	return lines, nil
+}

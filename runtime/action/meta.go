@@ -1,0 +1,133 @@
+package action
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"syscall"
+	"time"
+
+	"zcp2kopano/runtime/host"
+)
+
+// meta is what an entry carries beside its content.
+type meta struct {
+	mode   fs.FileMode // type and permission bits
+	uid    uint32
+	gid    uint32
+	atime  time.Time // zero leaves the times alone
+	mtime  time.Time
+	xattrs map[string][]byte
+}
+
+// readMeta reads an entry's metadata; ACLs and security labels are extended attributes.
+func readMeta(d host.DirReader, name string) (meta, error) {
+	st, err := d.Lstat(name)
+	if err != nil {
+		return meta{}, err
+	}
+	xattrs, err := readXattrs(d, name)
+	if err != nil {
+		return meta{}, err
+	}
+	return meta{mode: st.Mode, uid: st.UID, gid: st.GID, atime: st.Atime, mtime: st.Mtime, xattrs: xattrs}, nil
+}
+
+// setMeta gives an entry this metadata. The order matters: a change of owner clears setuid and file
+// capabilities, an ACL changes the group bits, and the mode has the last word on them.
+func setMeta(d host.Dir, name string, m meta) error {
+	st, err := d.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if st.UID != m.uid || st.GID != m.gid {
+		if err := d.Lchown(name, int(m.uid), int(m.gid)); err != nil {
+			return err
+		}
+	}
+	if err := setXattrs(d, name, m.xattrs); err != nil {
+		return err
+	}
+	if !st.IsSymlink() {
+		if st, err = d.Lstat(name); err != nil {
+			return err
+		}
+		if st.Perm() != perm(m.mode) {
+			if err := d.Chmod(name, perm(m.mode)); err != nil {
+				return err
+			}
+		}
+	}
+	if m.mtime.IsZero() {
+		return nil
+	}
+	return d.Chtimes(name, m.atime, m.mtime)
+}
+
+func perm(mode fs.FileMode) fs.FileMode { return host.Stat{Mode: mode}.Perm() }
+
+// readXattrs returns an entry's extended attributes, nil where it has none or cannot have any.
+func readXattrs(d host.DirReader, name string) (map[string][]byte, error) {
+	names, err := d.Listxattr(name)
+	if noXattrs(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var xattrs map[string][]byte
+	for _, attr := range names {
+		if attr == "security.evm" { // a signature over the inode itself: another inode cannot have it
+			continue
+		}
+		value, err := d.Getxattr(name, attr)
+		if errors.Is(err, syscall.ENODATA) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if xattrs == nil {
+			xattrs = map[string][]byte{}
+		}
+		xattrs[attr] = value
+	}
+	return xattrs, nil
+}
+
+// setXattrs makes an entry's extended attributes equal to want. What a new file inherits from its
+// directory (a default ACL) is removed if it is not wanted; a security label stays if none is given,
+// because the security module sets it and does not let it be removed.
+func setXattrs(d host.Dir, name string, want map[string][]byte) error {
+	have, err := readXattrs(d, name)
+	if err != nil {
+		return err
+	}
+	for _, attr := range sortedKeys(have) {
+		if _, wanted := want[attr]; wanted || attr == "security.selinux" {
+			continue
+		}
+		if err := d.Removexattr(name, attr); err != nil && !errors.Is(err, syscall.ENODATA) {
+			return err
+		}
+	}
+	for _, attr := range sortedKeys(want) {
+		if bytes.Equal(have[attr], want[attr]) && have[attr] != nil {
+			continue
+		}
+		if err := d.Setxattr(name, attr, want[attr]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func noXattrs(err error) bool {
+	return errors.Is(err, syscall.ENOTSUP) || errors.Is(err, host.ErrUnsupported)
+}
+
+// sameTime allows for file systems that keep whole seconds only.
+func sameTime(a, b time.Time) bool {
+	d := a.Sub(b)
+	return d > -time.Second && d < time.Second
+}

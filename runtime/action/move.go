@@ -1,0 +1,243 @@
+package action
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"syscall"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/policy"
+)
+
+func init() { register(func() Action { return &Move{} }) }
+
+// Move ("fs.move") moves a file or a tree; From and To are the exact names of both. With Contents,
+// what the directory From holds (hidden files too) is moved into the existing directory To, and From
+// stays, empty (manual 4.3.6). Where both have a directory of one name, these merge; any other name
+// that both have is an error before anything moves.
+//
+// Each entry that To does not have is moved by one rename. Across file systems it is copied and
+// verified, and the sources are removed only after every entry has arrived.
+//
+// An entry that has its name in To is complete. Apply: move or copy what has not arrived, then
+// remove what is left of the sources. Undo: rename each arrived entry back, or copy back what is
+// missing of it and then remove it. What both sides have is only ever removed from one of them after
+// a comparison.
+type Move struct {
+	From     string `json:"from"`
+	To       string `json:"to"`
+	Contents bool   `json:"contents,omitempty"`
+
+	Fresh  []string   `json:"fresh,omitempty"`  // relative names, each moved whole
+	Merged []Preimage `json:"merged,omitempty"` // directories of From that merge: removed once empty
+	Size   size       `json:"size"`
+	Copy   bool       `json:"copy,omitempty"` // source and target are on different file systems
+}
+
+func (a *Move) Kind() string             { return "fs.move" }
+func (a *Move) Touches() []policy.Target { return pathTargets(a.From, a.To) }
+func (a *Move) Stage(*Env) error         { return nil }
+func (a *Move) Irreversible() string     { return "" }
+func (a *Move) Summary() string {
+	return fmt.Sprintf("move %s to %s", source(a.From, a.Contents), a.To)
+}
+
+func (a *Move) Prepare(env *Env) (bool, error) {
+	moved, err := a.moved(env.Host)
+	if err != nil || moved {
+		return false, err
+	}
+	if err := checkEnds(env.Host, "move", a.From, a.To, a.Contents); err != nil {
+		return false, err
+	}
+	if err := a.checkMounts(env.Host); err != nil {
+		return false, err
+	}
+	o, err := layOver(env.Host, a.From, a.To)
+	if err != nil {
+		return false, err
+	}
+	if !a.Contents && len(o.fresh) == 0 {
+		return false, fmt.Errorf("move %s to %s: %s exists already; remove it first, or move the contents", a.From, a.To, a.To)
+	}
+	if len(o.clash) > 0 {
+		return false, fmt.Errorf("move %s to %s: both have %s; remove one of them first",
+			source(a.From, a.Contents), a.To, o.clash[0])
+	}
+	return a.record(env, o)
+}
+
+// moved tells whether there is nothing to move because all has arrived.
+func (a *Move) moved(v host.View) (bool, error) {
+	if a.Contents {
+		return false, nil
+	}
+	from, err := exists(v, a.From)
+	if err != nil || from {
+		return false, err
+	}
+	return exists(v, a.To)
+}
+
+func (a *Move) checkMounts(v host.View) error {
+	mounts, err := mountsBelow(v, a.From)
+	if err != nil {
+		return err
+	}
+	for _, point := range mounts {
+		if point != a.From || !a.Contents {
+			return fmt.Errorf("move %s to %s: %s is a mount point; unmount it and change where it is mounted (/etc/fstab) instead",
+				source(a.From, a.Contents), a.To, point)
+		}
+	}
+	return nil
+}
+
+func (a *Move) record(env *Env, o overlay) (bool, error) {
+	a.Fresh = o.fresh
+	for _, rel := range o.merged {
+		if rel == "." {
+			continue
+		}
+		p, err := saveMeta(env, path.Join(a.From, rel))
+		if err != nil {
+			return false, err
+		}
+		a.Merged = append(a.Merged, p)
+	}
+	if len(a.Fresh)+len(a.Merged) == 0 {
+		return false, nil
+	}
+	var err error
+	if a.Size, err = measure(env.Ctx, env.Host, a.From); err != nil {
+		return false, err
+	}
+	from, err := env.Host.Lstat(a.From)
+	if err != nil {
+		return false, err
+	}
+	to := a.To
+	if !a.Contents {
+		to = path.Dir(to)
+	}
+	target, err := env.Host.Stat(to)
+	a.Copy = from.Dev != target.Dev
+	return true, err
+}
+
+// Detail says how much is moved, and how.
+func (a *Move) Detail(*Env) (Detail, error) {
+	how := "by rename"
+	if a.Copy {
+		how = "by copy, verification and removal: they are on different file systems"
+	}
+	return Detail{Files: a.Size.Files, Bytes: a.Size.Bytes, Lines: []string{how}}, nil
+}
+
+func (a *Move) Apply(env *Env) (Result, error) {
+	c := newCopier(env, a.Size)
+	copied := false
+	for _, rel := range a.Fresh {
+		byCopy, err := a.bring(env, c, path.Join(a.From, rel), path.Join(a.To, rel))
+		if err != nil {
+			return Result{}, err
+		}
+		copied = copied || byCopy
+	}
+	for _, rel := range a.Fresh {
+		if err := dropPart(env, path.Join(a.From, rel), path.Join(a.To, rel)); err != nil {
+			return Result{}, err
+		}
+	}
+	for _, p := range slices.Backward(a.Merged) {
+		if err := a.dropMerged(env.Host, p.Path); err != nil {
+			return Result{}, err
+		}
+	}
+	how := "by rename"
+	if copied {
+		how = "by verified copy"
+	}
+	return Result{Summary: fmt.Sprintf("moved %d files (%d bytes) %s", a.Size.Files, a.Size.Bytes, how)}, nil
+}
+
+// bring makes an entry arrive. It tells whether the source is still there, because the entry was
+// copied.
+func (a *Move) bring(env *Env, c *copier, from, to string) (bool, error) {
+	arrived, err := exists(env.Host, to)
+	if err != nil {
+		return false, err
+	}
+	if arrived {
+		return exists(env.Host, from)
+	}
+	if err := clearTemp(env, to); err != nil {
+		return false, err
+	}
+	err = renamePath(env.Host, from, to)
+	if !errors.Is(err, syscall.EXDEV) {
+		return false, err
+	}
+	return true, c.place(from, to)
+}
+
+func (a *Move) dropMerged(h host.Host, name string) error {
+	err := h.Rmdir(name)
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("move: %w; something was added there while its contents were moved", err)
+	}
+	return h.SyncDir(path.Dir(name))
+}
+
+func (a *Move) Undo(env *Env) error {
+	if err := a.restoreMerged(env); err != nil {
+		return err
+	}
+	for _, rel := range slices.Backward(a.Fresh) {
+		to := path.Join(a.To, rel)
+		if err := clearTemps(env, to); err != nil {
+			return err
+		}
+		if err := putBack(env, to, path.Join(a.From, rel), a.Size); err != nil {
+			return fmt.Errorf("move %s back to %s: %w", to, path.Join(a.From, rel), err)
+		}
+	}
+	return a.restoreMerged(env) // once more: their times changed
+}
+
+func (a *Move) restoreMerged(env *Env) error {
+	for _, p := range a.Merged {
+		if err := env.Store.Restore(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Differences lists what is not back, or is still where it was moved.
+func (a *Move) Differences(env *Env) ([]string, error) {
+	lines, err := compareAll(env, a.Merged)
+	if err != nil {
+		return nil, err
+	}
+	for _, rel := range a.Fresh {
+		back, err := exists(env.Host, path.Join(a.From, rel))
+		if err != nil {
+			return nil, err
+		}
+		if !back {
+			lines = append(lines, path.Join(a.From, rel)+": is missing")
+		}
+		more, err := env.Store.Compare(Preimage{Path: path.Join(a.To, rel)})
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, more...)
+	}
+	return lines, nil
+}

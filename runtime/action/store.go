@@ -1,0 +1,404 @@
+package action
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"path"
+	"syscall"
+	"time"
+
+	"zcp2kopano/runtime/host"
+)
+
+// Preimage is what a path was before a change: enough to make it again.
+type Preimage struct {
+	Path   string            `json:"path"`
+	Exists bool              `json:"exists"`
+	Mode   fs.FileMode       `json:"mode,omitempty"` // type and permission bits
+	UID    uint32            `json:"uid,omitempty"`
+	GID    uint32            `json:"gid,omitempty"`
+	Rdev   uint64            `json:"rdev,omitempty"`
+	Mtime  time.Time         `json:"mtime,omitzero"`
+	Atime  time.Time         `json:"atime,omitzero"`
+	Target string            `json:"target,omitempty"` // of a symlink
+	Blob   *Blob             `json:"blob,omitempty"`   // content of a regular file
+	Xattrs map[string][]byte `json:"xattrs,omitempty"` // ACLs and security labels included
+}
+
+func (p Preimage) meta() meta {
+	return meta{mode: p.Mode, uid: p.UID, gid: p.GID, atime: p.Atime, mtime: p.Mtime, xattrs: p.Xattrs}
+}
+
+// Put keeps what r yields. The content is durable when Put returns.
+func (s *Store) Put(r io.Reader) (Blob, error) {
+	return s.write(func(w io.Writer) error {
+		_, err := io.Copy(w, r)
+		return err
+	})
+}
+
+// PutBytes is Put for content in memory; content that is there already is not written again.
+func (s *Store) PutBytes(content []byte) (Blob, error) {
+	sum := sha256.Sum256(content)
+	b := Blob{SHA256: hex.EncodeToString(sum[:]), Size: int64(len(content))}
+	if s.has(b) {
+		return b, nil
+	}
+	return s.Put(bytes.NewReader(content))
+}
+
+// Open opens kept content for reading.
+func (s *Store) Open(b Blob) (host.File, error) {
+	f, err := s.Host.Open(s.blobPath(b))
+	if err != nil {
+		return nil, fmt.Errorf("backup of the run: %w", err)
+	}
+	return f, nil
+}
+
+// Bytes reads kept content whole.
+func (s *Store) Bytes(b Blob) ([]byte, error) {
+	f, err := s.Open(b)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// Save records what is at a path of the host: metadata, target, and content of a regular file. A
+// directory is recorded without what it holds.
+func (s *Store) Save(name string) (Preimage, error) {
+	p := Preimage{Path: name}
+	dir, err := s.Host.OpenTree(path.Dir(name))
+	if absent(err) {
+		return p, nil
+	}
+	if err != nil {
+		return p, err
+	}
+	defer dir.Close()
+	base := path.Base(name)
+	st, err := dir.Lstat(base)
+	if absent(err) {
+		return p, nil
+	}
+	if err != nil {
+		return p, err
+	}
+	m, err := readMeta(dir, base)
+	if err != nil {
+		return p, err
+	}
+	p.Exists, p.Mode, p.UID, p.GID, p.Rdev = true, m.mode, m.uid, m.gid, st.Rdev
+	p.Atime, p.Mtime, p.Xattrs = m.atime, m.mtime, m.xattrs
+	switch {
+	case st.IsSymlink():
+		p.Target, err = dir.Readlink(base)
+	case st.IsRegular():
+		var f host.File
+		if f, err = dir.Open(base); err != nil {
+			return p, err
+		}
+		defer f.Close()
+		var b Blob
+		b, err = s.Put(f)
+		p.Blob = &b
+	}
+	return p, err
+}
+
+// Restore makes a path what it was: metadata, target and content. It replaces files and symlinks
+// atomically, and does nothing where nothing differs. It never removes what a directory holds.
+func (s *Store) Restore(p Preimage) error {
+	sum := sha256.Sum256([]byte(p.Path))
+	return s.restore(p, tempPrefix+"restore-"+hex.EncodeToString(sum[:6]))
+}
+
+// restore is Restore with the name for the unfinished file.
+func (s *Store) restore(p Preimage, tmp string) error {
+	dir, err := s.Host.OpenTreeWrite(path.Dir(p.Path))
+	if absent(err) && !p.Exists {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := unlinkIfThere(dir, tmp); err != nil {
+		return err
+	}
+	differences, err := s.Compare(p)
+	if err != nil || len(differences) == 0 {
+		return err
+	}
+	if err := s.put(dir, path.Base(p.Path), tmp, p); err != nil {
+		return fmt.Errorf("restore %s: %w", p.Path, err)
+	}
+	return dir.SyncSelf()
+}
+
+func (s *Store) put(dir host.Dir, base, tmp string, p Preimage) error {
+	st, err := dir.Lstat(base)
+	if err != nil && !absent(err) {
+		return err
+	}
+	there := err == nil
+	switch {
+	case !p.Exists && st.IsDir():
+		return dir.Rmdir(base)
+	case !p.Exists:
+		return dir.Unlink(base)
+	case p.Mode.IsDir():
+		if there && !st.IsDir() {
+			return errors.New("something that is not a directory is there now; move it away and try again")
+		}
+		if !there {
+			if err := dir.Mkdir(base, 0o700); err != nil {
+				return err
+			}
+		}
+		return setMeta(dir, base, p.meta())
+	case there && st.IsDir():
+		return errors.New("a directory is there now; move it away and try again")
+	}
+	if err := s.make(dir, tmp, p); err != nil {
+		return err
+	}
+	if err := setMeta(dir, tmp, p.meta()); err != nil {
+		return err
+	}
+	return dir.Rename(tmp, dir, base)
+}
+
+// make creates a file, symlink or special file without its metadata.
+func (s *Store) make(dir host.Dir, name string, p Preimage) error {
+	switch {
+	case p.Mode.IsRegular():
+		from, err := s.Open(*p.Blob)
+		if err != nil {
+			return err
+		}
+		defer from.Close()
+		return writeFile(dir, name, from)
+	case p.Mode&fs.ModeSymlink != 0:
+		return dir.Symlink(p.Target, name)
+	default:
+		return dir.Mknod(name, p.Mode, p.Rdev)
+	}
+}
+
+// Compare lists how a path differs from its pre-image, a line each; nil if it does not. Times are
+// compared for regular files only: those of a directory change with its entries.
+func (s *Store) Compare(p Preimage) ([]string, error) {
+	dir, err := s.Host.OpenTree(path.Dir(p.Path))
+	if absent(err) {
+		if p.Exists {
+			return []string{p.Path + ": is missing"}, nil
+		}
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	base := path.Base(p.Path)
+	st, err := dir.Lstat(base)
+	switch {
+	case absent(err) && p.Exists:
+		return []string{p.Path + ": is missing"}, nil
+	case absent(err):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !p.Exists:
+		return []string{p.Path + ": was not there before"}, nil
+	case st.Mode.Type() != p.Mode.Type():
+		return []string{fmt.Sprintf("%s: is %s, was %s", p.Path, typeName(st.Mode), typeName(p.Mode))}, nil
+	}
+	return s.compareEntry(dir, base, st, p)
+}
+
+func (s *Store) compareEntry(dir host.DirReader, base string, st host.Stat, p Preimage) ([]string, error) {
+	var lines []string
+	differs := func(what string, is, was any) {
+		lines = append(lines, fmt.Sprintf("%s: %s is %v, was %v", p.Path, what, is, was))
+	}
+	if st.UID != p.UID || st.GID != p.GID {
+		differs("owner", fmt.Sprintf("%d:%d", st.UID, st.GID), fmt.Sprintf("%d:%d", p.UID, p.GID))
+	}
+	if !st.IsSymlink() && st.Perm() != perm(p.Mode) {
+		differs("mode", st.Perm(), perm(p.Mode))
+	}
+	xattrs, err := readXattrs(dir, base)
+	if err != nil {
+		return nil, err
+	}
+	for _, attr := range sortedKeys(xattrs, p.Xattrs) {
+		if !bytes.Equal(xattrs[attr], p.Xattrs[attr]) {
+			lines = append(lines, fmt.Sprintf("%s: extended attribute %s differs", p.Path, attr))
+		}
+	}
+	if st.IsSymlink() {
+		target, err := dir.Readlink(base)
+		if err != nil {
+			return nil, err
+		}
+		if target != p.Target {
+			differs("target", target, p.Target)
+		}
+	}
+	if !st.IsRegular() {
+		return lines, nil
+	}
+	if !sameTime(st.Mtime, p.Mtime) {
+		differs("modification time", st.Mtime.UTC().Format(time.RFC3339), p.Mtime.UTC().Format(time.RFC3339))
+	}
+	same := st.Size == p.Blob.Size
+	if same {
+		sum, err := digest(dir, base)
+		if err != nil {
+			return nil, err
+		}
+		same = sum == p.Blob.SHA256
+	}
+	if !same {
+		lines = append(lines, p.Path+": content differs")
+	}
+	return lines, nil
+}
+
+// incoming is the name of content that is not all there yet. A run is one process, and keeps one
+// thing at a time.
+const incoming = "incoming"
+
+// write keeps what fill writes.
+func (s *Store) write(fill func(io.Writer) error) (Blob, error) {
+	b, err := s.writeBlob(fill)
+	if err != nil {
+		return b, fmt.Errorf("backup of the run: %w", err)
+	}
+	return b, nil
+}
+
+func (s *Store) writeBlob(fill func(io.Writer) error) (Blob, error) {
+	dir, err := s.room("blobs")
+	if err != nil {
+		return Blob{}, err
+	}
+	defer dir.Close()
+	if err := unlinkIfThere(dir, incoming); err != nil {
+		return Blob{}, err
+	}
+	f, err := dir.Create(incoming, 0o600)
+	if err != nil {
+		return Blob{}, err
+	}
+	defer f.Close()
+	w := &hashWriter{w: f, sum: sha256.New()}
+	if err := fill(w); err != nil {
+		return Blob{}, err
+	}
+	if err := f.Sync(); err != nil {
+		return Blob{}, err
+	}
+	b := Blob{SHA256: hex.EncodeToString(w.sum.Sum(nil)), Size: w.size}
+	if s.has(b) {
+		return b, dir.Unlink(incoming)
+	}
+	if err := dir.Rename(incoming, dir, b.SHA256); err != nil {
+		return Blob{}, err
+	}
+	return b, dir.SyncSelf()
+}
+
+func (s *Store) blobPath(b Blob) string { return path.Join(s.Dir, "blobs", b.SHA256) }
+
+func (s *Store) has(b Blob) bool {
+	st, err := s.Host.Lstat(s.blobPath(b))
+	return err == nil && st.IsRegular() && st.Size == b.Size
+}
+
+// room opens a directory of the store, and makes it first if it is not there.
+func (s *Store) room(name string) (host.Dir, error) {
+	where := path.Join(s.Dir, name)
+	if err := mkdirAll(s.Host, where); err != nil {
+		return nil, err
+	}
+	return s.Host.OpenTreeWrite(where)
+}
+
+// mkdirAll makes a directory of the store and those above it, for root only.
+func mkdirAll(h host.Host, name string) error {
+	_, err := h.Stat(name)
+	if !absent(err) {
+		return err
+	}
+	if err := mkdirAll(h, path.Dir(name)); err != nil {
+		return err
+	}
+	if err := h.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return h.SyncDir(path.Dir(name))
+}
+
+type hashWriter struct {
+	w    io.Writer
+	sum  hash.Hash
+	size int64
+}
+
+func (h *hashWriter) Write(p []byte) (int, error) {
+	n, err := h.w.Write(p)
+	h.sum.Write(p[:n])
+	h.size += int64(n)
+	return n, err
+}
+
+// absent tells whether an error says that nothing is at a path.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+func typeName(mode fs.FileMode) string {
+	switch mode.Type() {
+	case 0:
+		return "a regular file"
+	case fs.ModeDir:
+		return "a directory"
+	case fs.ModeSymlink:
+		return "a symlink"
+	case fs.ModeNamedPipe:
+		return "a FIFO"
+	case fs.ModeSocket:
+		return "a socket"
+	default:
+		return "a device"
+	}
+}
+
+// compareMeta is Store.Compare for a pre-image that was taken without content.
+func compareMeta(env *Env, p Preimage) ([]string, error) {
+	now, err := saveMeta(env, p.Path)
+	if absent(err) {
+		return []string{p.Path + ": is missing"}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	if now.Mode != p.Mode {
+		lines = append(lines, fmt.Sprintf("%s: mode is %v, was %v", p.Path, now.Mode, p.Mode))
+	}
+	if now.UID != p.UID || now.GID != p.GID {
+		lines = append(lines, fmt.Sprintf("%s: owner is %d:%d, was %d:%d", p.Path, now.UID, now.GID, p.UID, p.GID))
+	}
+	return lines, nil
+}
