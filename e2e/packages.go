@@ -1,0 +1,149 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"zcp2kopano/e2e/fakepkg"
+)
+
+// Where a root sees the package repositories, and the key that signed them.
+const (
+	ReposDir = "/srv/repos"
+	KeyFile  = "/srv/repos/Release.key"
+)
+
+// RepoURL is the URL of a repository for "deb URL ./": "zcp", "debian", "kopano84", "kopano87", or
+// "unsigned" (kopano84 without a signature).
+func RepoURL(name string) string { return "file:" + ReposDir + "/" + name }
+
+// Repositories makes all package repositories, once for a test binary, and returns their directory.
+func Repositories(t testing.TB) string {
+	t.Helper()
+	Need(t)
+	dir, err := repositories()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+var repositories = sync.OnceValues(makeRepositories)
+
+func makeRepositories() (string, error) {
+	dir, err := os.MkdirTemp("", "repos")
+	if err != nil {
+		return "", err
+	}
+	programs, err := buildDaemons(dir)
+	if err != nil {
+		return "", err
+	}
+	signer, err := fakepkg.NewSigner("Repository <repository@example.org>")
+	if err != nil {
+		return "", err
+	}
+	defer signer.Close()
+	if err := writeRepositories(dir, programs, signer); err != nil {
+		return "", err
+	}
+	key, err := signer.Key()
+	if err != nil {
+		return "", err
+	}
+	return dir, os.WriteFile(filepath.Join(dir, "Release.key"), key, 0o644)
+}
+
+func writeRepositories(dir string, programs fakepkg.Programs, signer *fakepkg.Signer) error {
+	zcp, err1 := fakepkg.ZCPPackages(programs)
+	kopano84, err2 := fakepkg.KopanoPackages(fakepkg.Kopano84, programs)
+	kopano87, err3 := fakepkg.KopanoPackages(fakepkg.Kopano87, programs)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return err
+	}
+	for _, repo := range []struct {
+		name     string
+		packages []fakepkg.Package
+		signer   *fakepkg.Signer
+	}{
+		{"zcp", zcp, signer},
+		{"debian", fakepkg.DistributionPackages(), signer},
+		{"kopano84", kopano84, signer},
+		{"kopano87", kopano87, signer},
+		{"unsigned", kopano84, nil},
+	} {
+		at := filepath.Join(dir, repo.name)
+		if err := os.Mkdir(at, 0o755); err != nil {
+			return err
+		}
+		if err := fakepkg.WriteRepository(at, repo.name, repo.packages, repo.signer); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(dir, 0o755)
+}
+
+func buildDaemons(dir string) (fakepkg.Programs, error) {
+	server, err1 := buildProgram(dir, "zcp2kopano/e2e/fakepkg/cmd/server")
+	daemon, err2 := buildProgram(dir, "zcp2kopano/e2e/fakepkg/cmd/daemon")
+	return fakepkg.Programs{Server: server, Daemon: daemon}, errors.Join(err1, err2)
+}
+
+// buildProgram builds a static program of this module and returns its bytes.
+func buildProgram(dir, pkg string) ([]byte, error) {
+	file := filepath.Join(dir, "program")
+	defer os.Remove(file)
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("go build %s: %w: %s", pkg, err, out)
+	}
+	return os.ReadFile(file)
+}
+
+// AddRepository configures a repository of Repositories and rereads the lists.
+func (r *Root) AddRepository(names ...string) {
+	r.t.Helper()
+	r.BindRepositories()
+	for _, name := range names {
+		r.WriteFile("/etc/apt/sources.list.d/"+name+".list",
+			fmt.Sprintf("deb [signed-by=%s] %s ./\n", KeyFile, RepoURL(name)), 0o644)
+	}
+	r.Must("apt-get", "update")
+}
+
+// BindRepositories shows the repositories in the root, without configuring any.
+func (r *Root) BindRepositories() {
+	r.t.Helper()
+	if _, err := os.Lstat(r.Path(KeyFile)); err != nil {
+		r.Bind(Repositories(r.t), ReposDir)
+	}
+}
+
+// Install installs packages of the configured repositories.
+func (r *Root) Install(names ...string) {
+	r.t.Helper()
+	r.Must("apt-get", append([]string{"install", "-y", "-q", "--no-install-recommends"}, names...)...)
+}
+
+// Program is the path, in the root, of the program under test.
+const Program = "/usr/local/sbin/zcp2kopano"
+
+var program = sync.OnceValues(func() ([]byte, error) {
+	return buildProgram(os.TempDir(), "zcp2kopano/cmd/zcp2kopano")
+})
+
+// InstallProgram puts the program under test, freshly built, into the root.
+func (r *Root) InstallProgram() {
+	r.t.Helper()
+	binary, err := program()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.WriteFile(Program, string(binary), 0o755)
+}

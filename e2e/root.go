@@ -1,0 +1,383 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const hostname = "mail.example.org"
+
+// Root is a Debian system of a test.
+type Root struct {
+	Dir string // where its / is, as the test sees it
+
+	t      testing.TB
+	layers string // what holds the overlay's layers
+	init   *exec.Cmd
+	nsDir  string // of init's namespaces
+}
+
+// Option changes how a root is made.
+type Option func(*options)
+
+type options struct {
+	size      string
+	overlay   string
+	osRelease string
+}
+
+// Size limits the root's file system ("64m"), to fill it up.
+func Size(size string) Option { return func(o *options) { o.size = size } }
+
+// NoRedirect makes rename of directories that come with the base tree fail with EXDEV, as between
+// file systems.
+func NoRedirect() Option { return func(o *options) { o.overlay = "redirect_dir=off" } }
+
+// NewRoot makes a root with System V init and no services running. It vanishes with the test.
+func NewRoot(t testing.TB, opts ...Option) *Root {
+	t.Helper()
+	o := options{size: "3g", overlay: "redirect_dir=on"}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	r := &Root{t: t, layers: t.TempDir()}
+	r.Dir = filepath.Join(r.layers, "m")
+	t.Cleanup(r.destroy)
+	if err := r.mount(Base(t), o); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.boot(); err != nil {
+		t.Fatal(err)
+	}
+	r.WriteFile("/etc/hostname", hostname+"\n", 0o644)
+	r.WriteFile("/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 "+hostname+" mail\n", 0o644)
+	return r
+}
+
+func (r *Root) mount(base string, o options) error {
+	if err := unix.Mount("tmpfs", r.layers, "tmpfs", 0, "mode=755,size="+o.size); err != nil {
+		return fmt.Errorf("mount tmpfs: %w", err)
+	}
+	upper, work := filepath.Join(r.layers, "u"), filepath.Join(r.layers, "w")
+	for _, dir := range []string{upper, work, r.Dir} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	data := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,xino=on,%s", base, upper, work, o.overlay)
+	if err := unix.Mount("/dev/root", r.Dir, "overlay", 0, data); err != nil {
+		return fmt.Errorf("mount overlay: %w", err)
+	}
+	for _, point := range []string{"/dev", "/run"} {
+		if err := unix.Mount("tmpfs", r.Dir+point, "tmpfs", 0, "mode=755,size=64m"); err != nil {
+			return fmt.Errorf("mount %s: %w", point, err)
+		}
+	}
+	return errors.Join(r.devices(), os.Mkdir(r.Dir+"/run/lock", 0o1777))
+}
+
+func (r *Root) devices() error {
+	var errs []error
+	for name, minor := range map[string]uint32{"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9} {
+		path := filepath.Join(r.Dir, "dev", name)
+		errs = append(errs, unix.Mknod(path, unix.S_IFCHR|0o666, int(unix.Mkdev(1, minor))), os.Chmod(path, 0o666))
+	}
+	for name, target := range map[string]string{"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"} {
+		errs = append(errs, os.Symlink(target, filepath.Join(r.Dir, "dev", name)))
+	}
+	return errors.Join(append(errs, os.Mkdir(r.Dir+"/dev/shm", 0o1777))...)
+}
+
+// boot starts the root's first process.
+func (r *Root) boot() error {
+	ready, report, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer ready.Close()
+	r.init = exec.Command("/proc/self/exe", r.Dir)
+	r.init.Env = []string{role + "=init"}
+	r.init.Stderr = os.Stderr
+	r.init.ExtraFiles = []*os.File{report}
+	r.init.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+	}
+	err = r.init.Start()
+	report.Close()
+	if err != nil {
+		return fmt.Errorf("start init: %w", err)
+	}
+	if n, _ := ready.Read(make([]byte, 1)); n == 0 {
+		return errors.New("init did not start")
+	}
+	r.nsDir = fmt.Sprintf("/proc/%d/ns", r.init.Process.Pid)
+	return nil
+}
+
+func (r *Root) destroy() {
+	if r.init != nil && r.init.Process != nil {
+		r.init.Process.Kill()
+		r.init.Wait()
+	}
+	mounts := mountsBelow(r.layers)
+	for i := len(mounts) - 1; i >= 0; i-- {
+		unix.Unmount(mounts[i], unix.MNT_DETACH)
+	}
+}
+
+// mountsBelow lists mount points at or below dir, outermost first.
+func mountsBelow(dir string) []string {
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil
+	}
+	var points []string
+	for _, line := range strings.Split(string(data), "\n") {
+		fields := strings.Fields(line)
+		if len(fields) > 4 && (fields[4] == dir || strings.HasPrefix(fields[4], dir+"/")) {
+			points = append(points, fields[4])
+		}
+	}
+	return points
+}
+
+// Result is how a command ended.
+type Result struct {
+	Code   int
+	Output string // of stdout and stderr
+}
+
+// environment is what every command gets.
+var environment = []string{
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C",
+	"DEBIAN_FRONTEND=noninteractive",
+}
+
+// Command is a command in the root, to be begun by Start. A name without a slash is looked up.
+func (r *Root) Command(name string, args ...string) *exec.Cmd {
+	return &exec.Cmd{
+		Path: r.lookPath(name), Args: append([]string{name}, args...), Env: environment, Dir: "/",
+		SysProcAttr: &syscall.SysProcAttr{Chroot: r.Dir, Setpgid: true},
+	}
+}
+
+func (r *Root) lookPath(name string) string {
+	if strings.Contains(name, "/") {
+		return name
+	}
+	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"} {
+		if _, err := os.Lstat(r.Dir + dir + "/" + name); err == nil {
+			return dir + "/" + name
+		}
+	}
+	return "/usr/bin/" + name
+}
+
+// Start begins a command among the root's processes. Wait for it as for any other.
+func (r *Root) Start(cmd *exec.Cmd) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: a thread that changed its namespaces is thrown away
+		if err := r.join(); err != nil {
+			started <- err
+			return
+		}
+		started <- cmd.Start()
+	}()
+	return <-started
+}
+
+// join makes the children of this thread the root's.
+func (r *Root) join() error {
+	for _, kind := range []string{"pid", "net", "uts", "ipc"} {
+		ns, err := os.Open(filepath.Join(r.nsDir, kind))
+		if err != nil {
+			return err
+		}
+		err = unix.Setns(int(ns.Fd()), 0)
+		ns.Close()
+		if err != nil {
+			return fmt.Errorf("join namespace %s: %w", kind, err)
+		}
+	}
+	return nil
+}
+
+// Run runs a command to its end, at most ten minutes.
+func (r *Root) Run(name string, args ...string) Result {
+	r.t.Helper()
+	return r.Finish(r.Command(name, args...))
+}
+
+// Finish starts a command, waits for it, and collects its output.
+func (r *Root) Finish(cmd *exec.Cmd) Result {
+	r.t.Helper()
+	out, err := os.CreateTemp(r.layers, "out") // a file, not a pipe: a daemon may keep it open
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer os.Remove(out.Name())
+	defer out.Close()
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := r.Start(cmd); err != nil {
+		r.t.Fatalf("%s: %v", cmd.Path, err)
+	}
+	timer := time.AfterFunc(10*time.Minute, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	defer timer.Stop()
+	cmd.Wait()
+	data, err := os.ReadFile(out.Name())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return Result{Code: cmd.ProcessState.ExitCode(), Output: string(data)}
+}
+
+// Must runs a command that has to succeed, and returns what it said.
+func (r *Root) Must(name string, args ...string) string {
+	r.t.Helper()
+	res := r.Run(name, args...)
+	if res.Code != 0 {
+		r.t.Fatalf("%s %s: exit status %d\n%s", name, strings.Join(args, " "), res.Code, res.Output)
+	}
+	return res.Output
+}
+
+// Path is where a path of the root is for the test; symlinks on the way are the caller's care.
+func (r *Root) Path(path string) string { return filepath.Join(r.Dir, path) }
+
+// WriteFile writes a file of the root, with its missing directories.
+func (r *Root) WriteFile(path, content string, mode fs.FileMode) {
+	r.t.Helper()
+	file := r.Path(path)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(content), mode); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.Chmod(file, mode); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// ReadFile reads a file of the root.
+func (r *Root) ReadFile(path string) string {
+	r.t.Helper()
+	data, err := os.ReadFile(r.Path(path))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(data)
+}
+
+// Edit replaces text in a file; it must be there.
+func (r *Root) Edit(path string, oldnew ...string) {
+	r.t.Helper()
+	data := []byte(r.ReadFile(path))
+	for i := 0; i+1 < len(oldnew); i += 2 {
+		if !bytes.Contains(data, []byte(oldnew[i])) {
+			r.t.Fatalf("%s has no %q", path, oldnew[i])
+		}
+		data = bytes.ReplaceAll(data, []byte(oldnew[i]), []byte(oldnew[i+1]))
+	}
+	info, err := os.Stat(r.Path(path))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.WriteFile(path, string(data), info.Mode().Perm())
+}
+
+// Chown gives a path to an account of the root.
+func (r *Root) Chown(path, user, group string) {
+	r.t.Helper()
+	uid, gid := r.account("/etc/passwd", user), r.account("/etc/group", group)
+	if err := os.Lchown(r.Path(path), uid, gid); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *Root) account(file, name string) int {
+	r.t.Helper()
+	for _, line := range strings.Split(r.ReadFile(file), "\n") {
+		fields := strings.Split(line, ":")
+		if len(fields) > 2 && fields[0] == name {
+			id, err := strconv.Atoi(fields[2])
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			return id
+		}
+	}
+	r.t.Fatalf("%s has no %s", file, name)
+	return 0
+}
+
+// Mount puts a new tmpfs of its own at path.
+func (r *Root) Mount(path, size string) {
+	r.t.Helper()
+	if err := os.MkdirAll(r.Path(path), 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", r.Path(path), "tmpfs", 0, "mode=755,size="+size); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// Bind shows a directory or file of the test machine in the root, read-only.
+func (r *Root) Bind(outside, path string) {
+	r.t.Helper()
+	if err := os.MkdirAll(r.Path(path), 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := unix.Mount(outside, r.Path(path), "", unix.MS_BIND, ""); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := unix.Mount("", r.Path(path), "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// Attachments makes n attachments below dir, in the layout of the server: number n is in
+// (n%10)/((n/10)%20)/n, every third compressed, all owned by an account.
+func (r *Root) Attachments(dir string, n int, owner string) {
+	r.t.Helper()
+	for i := 1; i <= n; i++ {
+		name := strconv.Itoa(i)
+		if i%3 == 0 {
+			name += ".gz"
+		}
+		path := filepath.Join(dir, strconv.Itoa(i%10), strconv.Itoa(i/10%20), name)
+		r.WriteFile(path, strings.Repeat(name+" ", 1+i%50), 0o640)
+	}
+	r.Must("chown", "-R", owner+":"+owner, dir)
+}
+
+// Processes lists the names of the root's processes but init's.
+func (r *Root) Processes() []string {
+	r.t.Helper()
+	entries, err := os.ReadDir(r.Path("/proc"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		exe, err := os.Readlink(r.Path("/proc/" + e.Name() + "/exe"))
+		if err == nil && e.Name() != "1" && e.Name() != "self" && e.Name() != "thread-self" {
+			names = append(names, filepath.Base(exe))
+		}
+	}
+	return names
+}

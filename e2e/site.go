@@ -1,0 +1,30 @@
+package e2e
+
+import "testing"
+
+// NewSite makes a root with a ZCP 7.2.6 server as a site runs it: packages, an edited
+// configuration, attachments, a search index, files of the site's own, a database. The services are
+// running; the database server is too.
+func NewSite(t testing.TB, opts ...Option) *Root {
+	t.Helper()
+	r := NewRoot(t, opts...)
+	r.StartMariaDB()
+	r.AddRepository("zcp", "debian")
+	r.Install("zarafa", "zarafa-webapp", "bluez-obexd")
+	r.Edit("/etc/zarafa/server.cfg",
+		"mysql_user = root", "mysql_user = zarafa",
+		"mysql_password = ", "mysql_password = "+Password,
+		"log_level = 3", "log_level = 4")
+	r.Edit("/etc/zarafa/gateway.cfg", "imap_enable = yes", "imap_enable = no")
+	r.Edit("/etc/zarafa/search.cfg", "limit_results = 1000", "limit_results = 500")
+	r.WriteFile("/etc/zarafa/ssl/server.pem", "a key and a certificate\n", 0o640)
+	r.WriteFile("/etc/zarafa/userscripts/createuser.d/50welcome", "#!/bin/sh\nexit 0\n", 0o755)
+	r.Attachments("/var/lib/zarafa/attachments", 500, "zarafa")
+	r.WriteFile("/var/lib/zarafa/search/A0112233445566778899AABBCCDDEEFF/postlist.glass", "an index\n", 0o640)
+	r.Must("chown", "-R", "zarafa:zarafa", "/var/lib/zarafa/search")
+	r.WriteFile("/usr/local/lib/python2.7/dist-packages/zarafa/__init__.py", "# from git\n", 0o644)
+	for _, service := range []string{"server", "dagent", "spooler", "gateway", "ical", "monitor", "search"} {
+		r.Must("service", "zarafa-"+service, "restart")
+	}
+	return r
+}
