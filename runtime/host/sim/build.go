@@ -1,0 +1,515 @@
+package sim
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/accounts"
+	"zcp2kopano/runtime/host/sim/simfs"
+)
+
+// Options says what a simulation of a fixture knows beside it.
+type Options struct {
+	// Catalog lists packages that vendors' repositories offer, as ParseCatalog reads them.
+	Catalog []*Package
+	// PackagesDir holds package files of the admin, which the simulated host sees at PackagesPath.
+	PackagesDir  fs.FS
+	PackagesPath string
+	// User is who runs the program; nil for root.
+	User *simfs.Credentials
+	// Fault and After are asked before, and told after, every change of a file.
+	Fault func(op, path string) error
+	After func(op, path string)
+}
+
+// Host makes the host that a fixture describes.
+func (f *Fixture) Host(o Options) (*Host, error) {
+	c := &clock{now: f.Time}
+	mounts := f.Mounts
+	if len(mounts) == 0 {
+		mounts = defaultMounts
+	}
+	loading := true
+	files := simfs.New(simfs.Options{
+		Now: func() time.Time {
+			if loading {
+				return f.Time
+			}
+			return c.Now()
+		},
+		Mounts: mounts[:1], User: o.User, Fault: o.Fault, After: o.After,
+	})
+	h := newHost(files, c, o.Catalog)
+	b := &builder{f: f, h: h, mounts: mounts}
+	if err := b.build(o); err != nil {
+		return nil, err
+	}
+	loading = false
+	return h, nil
+}
+
+var defaultMounts = []simfs.Mount{{
+	Mount:  host.Mount{Point: "/", Source: "/dev/sda1", Type: "ext4"},
+	Budget: host.Statfs{Total: 100 << 30, Free: 60 << 30, Available: 60 << 30},
+}}
+
+// builder carries a fixture over to a host.
+type builder struct {
+	f      *Fixture
+	h      *Host
+	mounts []simfs.Mount
+	table  *accounts.Table
+	times  []Entry // directories, whose times are set last
+}
+
+func (b *builder) build(o Options) error {
+	steps := []func() error{b.base, b.addMounts, b.accounts, b.entries, b.packages, func() error { return b.packageFiles(o) }, b.services, b.dirTimes, b.budgets}
+	b.facts()
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return fmt.Errorf("fixture: %w", err)
+		}
+	}
+	return nil
+}
+
+func (b *builder) facts() {
+	f, h := b.f, b.h
+	h.facts, h.manager, h.lock, h.audit = f.Facts, f.Manager, f.Lock, slices.Clone(f.Audit)
+	if h.manager.Name == "" {
+		h.manager = host.PackageManager{Name: "apt", Version: "1.0.9.8"}
+	}
+	h.lists, h.database, h.directory, h.hasDirectory = f.Available, f.Database, f.Directory, f.hasDirectory
+	h.downloads, h.deadRepositories = f.Downloads, f.Dead
+}
+
+// base is what every Debian has, so that a fixture need not say it.
+func (b *builder) base() error {
+	if b.f.NoBase {
+		return nil
+	}
+	for _, d := range baseDirs {
+		perm := fs.FileMode(0o755)
+		switch d {
+		case "/tmp", "/var/tmp":
+			perm = 0o777 | fs.ModeSticky
+		case "/root":
+			perm = 0o700
+		}
+		if err := b.h.PutDir(d, perm, 0, 0); err != nil {
+			return err
+		}
+	}
+	for link, target := range map[string]string{"/var/run": "/run", "/var/lock": "/run/lock"} {
+		if err := b.h.PutSymlink(link, target, 0, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var baseDirs = strings.Fields(`/bin /boot /dev /etc /etc/apt /etc/apt/apt.conf.d /etc/apt/preferences.d
+	/etc/apt/sources.list.d /etc/apt/trusted.gpg.d /etc/cron.d /etc/cron.daily /etc/default /etc/init.d
+	/etc/logrotate.d /etc/rc0.d /etc/rc1.d /etc/rc2.d /etc/rc3.d /etc/rc4.d /etc/rc5.d /etc/rc6.d
+	/etc/rcS.d /etc/systemd /etc/systemd/system /home /lib /lib/systemd /lib/systemd/system /media
+	/mnt /opt /proc /root /run /run/lock /sbin /srv /sys /tmp /usr /usr/bin /usr/lib /usr/local
+	/usr/local/bin /usr/local/lib /usr/local/sbin /usr/sbin /usr/share /usr/share/doc /usr/share/man
+	/var /var/backups /var/cache /var/cache/apt /var/lib /var/lib/apt /var/lib/dpkg /var/log /var/mail
+	/var/opt /var/spool /var/tmp`)
+
+// basePasswd and baseGroup are the fixed accounts of Debian's base-passwd that servers meet.
+const (
+	basePasswd = `root:x:0:0:root:/root:/bin/bash
+daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
+bin:x:2:2:bin:/bin:/usr/sbin/nologin
+sys:x:3:3:sys:/dev:/usr/sbin/nologin
+mail:x:8:8:mail:/var/mail:/usr/sbin/nologin
+www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin
+backup:x:34:34:backup:/var/backups:/usr/sbin/nologin
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+`
+	baseGroup = `root:x:0:
+daemon:x:1:
+bin:x:2:
+sys:x:3:
+adm:x:4:
+mail:x:8:
+sudo:x:27:
+www-data:x:33:
+backup:x:34:
+shadow:x:42:
+staff:x:50:
+users:x:100:
+nogroup:x:65534:
+`
+)
+
+func (b *builder) addMounts() error {
+	for _, m := range b.mounts[1:] {
+		if err := b.h.AddMount(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// accounts writes the account files first, because owners are resolved through them.
+func (b *builder) accounts() error {
+	passwd, group := basePasswd, baseGroup
+	if b.f.NoBase {
+		passwd, group = "", ""
+	}
+	for _, e := range b.f.Entries {
+		switch e.Path {
+		case "/etc/passwd":
+			passwd = string(e.Content)
+		case "/etc/group":
+			group = string(e.Content)
+		}
+	}
+	passwd += b.f.Passwd
+	group += b.f.Group
+	b.table = accounts.NewTable(passwd, group)
+	for name, text := range map[string]string{"/etc/passwd": passwd, "/etc/group": group} {
+		if text == "" {
+			continue
+		}
+		if err := b.h.PutFile(name, []byte(text), 0o644, 0, 0, b.f.Time); err != nil {
+			return err
+		}
+	}
+	if b.f.NoBase {
+		return nil
+	}
+	for _, name := range []string{"/etc/shadow", "/etc/gshadow"} {
+		gid := uint32(0)
+		if g, ok := b.table.Group("shadow"); ok {
+			gid = g.GID
+		}
+		if err := b.h.PutSized(name, 800, 0o640, 0, gid, b.f.Time); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) ids(user, group string) (uid, gid uint32, err error) {
+	uid, ok1 := lookupID(user, func(n string) (uint32, bool) { u, ok := b.table.User(n); return u.UID, ok })
+	gid, ok2 := lookupID(group, func(n string) (uint32, bool) { g, ok := b.table.Group(n); return g.GID, ok })
+	switch {
+	case !ok1:
+		return 0, 0, fmt.Errorf("the user %q is not in the fixture's /etc/passwd", user)
+	case !ok2:
+		return 0, 0, fmt.Errorf("the group %q is not in the fixture's /etc/group", group)
+	}
+	return uid, gid, nil
+}
+
+func lookupID(name string, find func(string) (uint32, bool)) (uint32, bool) {
+	if name == "" {
+		return 0, true
+	}
+	if id, ok := find(name); ok {
+		return id, true
+	}
+	var n uint32
+	if _, err := fmt.Sscanf(name, "%d", &n); err == nil && fmt.Sprint(n) == name {
+		return n, true
+	}
+	return 0, name == "root"
+}
+
+func (b *builder) entries() error {
+	for i := range b.f.Entries {
+		e := &b.f.Entries[i]
+		if e.Path == "/etc/passwd" && b.f.Passwd != "" || e.Path == "/etc/group" && b.f.Group != "" {
+			return fmt.Errorf("%s is given as a file and as lines to add", e.Path)
+		}
+		if err := b.put(e); err != nil {
+			return fmt.Errorf("line %d: %s: %w", e.line, e.Path, unwrapPath(err))
+		}
+	}
+	return nil
+}
+
+func unwrapPath(err error) error {
+	var named *fs.PathError
+	if errors.As(err, &named) {
+		return named.Err
+	}
+	return err
+}
+
+func (b *builder) put(e *Entry) error {
+	uid, gid, err := b.ids(e.User, e.Group)
+	if err != nil {
+		return err
+	}
+	mtime := e.Mtime
+	if mtime.IsZero() {
+		mtime = b.f.Time
+	}
+	h := b.h
+	switch {
+	case e.Xattr != "":
+		return h.PutXattr(e.Path, e.Xattr, e.Content)
+	case e.Link != "":
+		return h.PutLink(e.Link, e.Path)
+	case e.Spread != nil:
+		return b.spread(e, uid, gid, mtime)
+	case e.Mode.IsDir():
+		if !e.Mtime.IsZero() {
+			b.times = append(b.times, *e)
+		}
+		return h.PutDir(e.Path, e.Mode, uid, gid)
+	case e.Mode&fs.ModeSymlink != 0:
+		if err := h.PutSymlink(e.Path, e.Target, uid, gid); err != nil {
+			return err
+		}
+		return h.PutTimes(e.Path, mtime)
+	case !e.Mode.IsRegular():
+		return h.PutNode(e.Path, e.Mode, e.Rdev, uid, gid)
+	case e.Content != nil || e.Size == 0:
+		return h.PutFile(e.Path, e.Content, e.Mode, uid, gid, mtime)
+	}
+	return h.PutSized(e.Path, e.Size, e.Mode, uid, gid, mtime)
+}
+
+func (b *builder) spread(e *Entry, uid, gid uint32, mtime time.Time) error {
+	dirs := map[string]bool{}
+	perm := e.Mode.Perm() | e.Mode.Perm()>>2&0o111
+	for n := 1; n <= e.Spread.Count; n++ {
+		name := path.Join(e.Path, e.Spread.name(n))
+		for dir := path.Dir(name); len(dir) > len(e.Path) && !dirs[dir]; dir = path.Dir(dir) {
+			dirs[dir] = true
+			if err := b.h.PutDir(dir, perm, uid, gid); err != nil {
+				return err
+			}
+		}
+		if err := b.h.PutSized(name, e.Spread.size(n), e.Mode, uid, gid, mtime); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// packages fills the package database, makes the files of packages that the fixture does not list
+// otherwise, and works out digests of conffiles that are as they were shipped.
+func (b *builder) packages() error {
+	for _, p := range b.f.Packages {
+		p := p.clone()
+		if err := b.ownedFiles(p); err != nil {
+			return err
+		}
+		for i := range p.Conffiles {
+			c := &p.Conffiles[i]
+			if c.MD5 != "" {
+				continue
+			}
+			sum, _, err := b.h.digest(c.Path)
+			if err != nil {
+				return fmt.Errorf("package %s: %w", p.Name, err)
+			}
+			c.MD5 = cmp.Or(sum, editedMD5)
+		}
+		b.h.record(p)
+	}
+	return nil
+}
+
+func (b *builder) ownedFiles(p *Package) error {
+	if p.Status == "config-files" || b.f.NoBase {
+		return nil
+	}
+	for _, f := range p.Files {
+		if _, err := b.h.Lstat(f.Path); err == nil || f.Path == "/" {
+			continue
+		}
+		e := Entry{Path: f.Path, Mode: f.Mode, User: f.User, Group: f.Group, Size: f.Size, Target: f.Target, Content: f.Content}
+		if c := p.conffile(f.Path); c != nil && c.MD5 != "" {
+			continue // the admin deleted it
+		}
+		if e.Size == 0 && e.Content == nil && e.Mode.IsRegular() {
+			e.Size = 4096
+		}
+		if err := b.put(&e); err != nil {
+			return fmt.Errorf("package %s: %s: %w", p.Name, f.Path, unwrapPath(err))
+		}
+	}
+	return nil
+}
+
+// packageFiles shows the admin's package files on the host.
+func (b *builder) packageFiles(o Options) error {
+	if o.PackagesDir == nil {
+		return nil
+	}
+	entries, err := fs.ReadDir(o.PackagesDir, ".")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			continue
+		}
+		data, err := fs.ReadFile(o.PackagesDir, e.Name())
+		if err != nil {
+			return err
+		}
+		name := path.Join(o.PackagesPath, e.Name())
+		if err := b.h.PutFile(name, data, 0o644, 0, 0, info.ModTime()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) services() error {
+	h := b.h
+	h.processes = slices.Clone(b.f.Processes)
+	for i := range h.processes {
+		if u, ok := b.table.User(h.processes[i].User); ok {
+			h.processes[i].UID = u.UID
+		}
+		h.lastPID = max(h.lastPID, h.processes[i].PID)
+	}
+	for _, fs := range b.f.Services {
+		if err := b.service(fs); err != nil {
+			return fmt.Errorf("service %s: %w", fs.Name, err)
+		}
+	}
+	return nil
+}
+
+func (b *builder) service(fs FixtureService) error {
+	h := b.h
+	s := &service{active: fs.Active, failed: fs.Failed, exe: fs.Exe, user: fs.User}
+	h.services[fs.Name] = s
+	if _, err := h.service(fs.Name); err != nil {
+		return fmt.Errorf("neither a unit file nor an init script of that name is in the fixture")
+	}
+	if fs.Active {
+		b.process(fs, s)
+	}
+	if fs.Enabled {
+		if err := b.enabled(fs.Name); err != nil {
+			return err
+		}
+	}
+	if fs.Masked {
+		return h.PutSymlink("/etc/systemd/system/"+fs.Name+".service", maskUnit, 0, 0)
+	}
+	return nil
+}
+
+// process gives an active service its process: one that the fixture lists with its number, or one
+// made from its unit.
+func (b *builder) process(fs FixtureService, s *service) {
+	h := b.h
+	if fs.PID > 0 && slices.ContainsFunc(h.processes, func(p host.Process) bool { return p.PID == fs.PID }) {
+		s.pids = []int{fs.PID}
+		return
+	}
+	exe, user := h.program(fs.Name, s)
+	if exe == "" {
+		return
+	}
+	p := host.Process{PID: fs.PID, Name: path.Base(exe), Exe: exe, User: user}
+	if p.PID == 0 {
+		h.lastPID++
+		p.PID = h.lastPID
+	}
+	h.lastPID = max(h.lastPID, p.PID)
+	if u, ok := b.table.User(user); ok {
+		p.UID = u.UID
+	}
+	h.processes = append(h.processes, p)
+	s.pids = []int{p.PID}
+	if fs.Stubborn {
+		h.stubborn[p.Name] = true
+	}
+}
+
+// enabled makes the links of an enabled service, unless the fixture has some.
+func (b *builder) enabled(name string) error {
+	h := b.h
+	unit := h.unitFile(name)
+	if unit == "" {
+		if len(h.rcLinks(name)) > 0 {
+			return nil
+		}
+		for i, level := range runlevels {
+			prefix := "S20"
+			if i >= 4 {
+				prefix = "K20"
+			}
+			if err := h.PutSymlink("/etc/rc"+level+".d/"+prefix+name, "../init.d/"+name, 0, 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(h.wantLinks(name)) > 0 {
+		return nil
+	}
+	for _, target := range h.installSection(unit) {
+		if err := h.PutSymlink(path.Join("/etc/systemd/system", target+".wants", name+".service"), unit, 0, 0); err != nil {
+			return err
+		}
+	}
+	h.unpredicted, h.unpredictSeen = nil, map[host.Unpredicted]bool{}
+	return nil
+}
+
+func (b *builder) dirTimes() error {
+	for _, e := range b.times {
+		if err := b.h.PutTimes(e.Path, e.Mtime); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// budgets says what is free with all files in place.
+func (b *builder) budgets() error {
+	for _, m := range b.mounts {
+		if err := b.h.SetBudget(m.Point, m.Budget); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ParseCatalog reads a catalogue of packages: a text archive with a section "available" and, for the
+// content of files, sections "payload PACKAGE PATH".
+func ParseCatalog(data []byte) ([]*Package, error) {
+	f := &Fixture{}
+	_, list := sections(data)
+	for _, s := range list {
+		words, err := splitWords(s.title)
+		switch {
+		case err != nil:
+		case s.title == "available":
+			f.Available, err = parsePackages(s.text, "catalogue", s.line)
+		case words[0] == "payload" && len(words) >= 3:
+			err = f.readPayload(words, s.text)
+		default:
+			err = fmt.Errorf("unknown section of a catalogue; known are available, and payload PACKAGE PATH")
+		}
+		if err != nil {
+			return nil, sectionError(s.title, s.line-1, err)
+		}
+	}
+	return f.Available, nil
+}

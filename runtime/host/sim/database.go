@@ -1,0 +1,347 @@
+package sim
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+)
+
+// database answers recorded queries; a query that was not recorded is not answered.
+type database struct {
+	down      string // why the server does not answer; empty if it does
+	user      string // the only account that may log in; empty for any
+	password  string
+	variables map[string]string
+	tables    []dbTable
+	order     []string // recorded queries as written, in order
+	answers   map[string]host.Rows
+	known     bool // the fixture says something of a database
+}
+
+// dbTable is a row of information_schema.TABLES.
+type dbTable struct {
+	name, engine, collation string
+	rows, data, index       int64
+}
+
+func newDatabase() *database {
+	return &database{variables: map[string]string{}, answers: map[string]host.Rows{}}
+}
+
+func (d *database) record(query string, rows host.Rows) {
+	key := normalQuery(query)
+	if _, ok := d.answers[key]; !ok {
+		d.order = append(d.order, query)
+	}
+	d.answers[key] = rows
+	d.known = true
+}
+
+// normalQuery makes queries equal that differ in blanks, the case of words outside quotes, back
+// quotes and a final semicolon.
+func normalQuery(query string) string {
+	var out strings.Builder
+	var quote rune
+	blank := false
+	for _, r := range strings.TrimRight(strings.TrimSpace(query), "; \t\n") {
+		if quote != 0 {
+			out.WriteRune(r)
+			if r == quote {
+				quote = 0
+			}
+			continue
+		}
+		switch {
+		case r == '`':
+			continue
+		case r == ' ' || r == '\t' || r == '\n' || r == '\r':
+			blank = true
+			continue
+		case r == '\'' || r == '"':
+			quote = r
+		}
+		last := lastByte(out.String())
+		if blank && !strings.ContainsRune("(,=)", r) && !strings.ContainsRune("(,=", rune(last)) {
+			out.WriteByte(' ')
+		}
+		blank = false
+		if quote == 0 {
+			out.WriteString(strings.ToLower(string(r)))
+			continue
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
+}
+
+func lastByte(s string) byte {
+	if s == "" {
+		return '('
+	}
+	return s[len(s)-1]
+}
+
+// Query answers a recorded query, or passes it to the machine below.
+func (h *Host) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {
+	if h.below != nil {
+		return h.below.Query(ctx, conn, query)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.database.login(conn); err != nil {
+		return host.Rows{}, err
+	}
+	if rows, ok := h.database.answer(query); ok {
+		return rows, nil
+	}
+	return host.Rows{}, fmt.Errorf("the database query %q: %w; add it with its answer to the section \"database\" of the fixture", query, host.ErrUnknown)
+}
+
+func (d *database) login(conn host.DatabaseConn) error {
+	switch {
+	case d.down != "":
+		return errors.New("connect to the database: " + d.down)
+	case d.user == "":
+		return nil
+	case conn.User != d.user || conn.Password.Reveal() != d.password:
+		return fmt.Errorf("connect to the database: Error 1045 (28000): Access denied for user '%s' (using password: %s)", conn.User, yesNo(!conn.Password.Empty()))
+	}
+	return nil
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "YES"
+	}
+	return "NO"
+}
+
+func (d *database) answer(query string) (host.Rows, bool) {
+	key := normalQuery(query)
+	if rows, ok := d.answers[key]; ok {
+		return rows, true
+	}
+	if rows, ok := d.showVariables(key); ok {
+		return rows, true
+	}
+	if rows, ok := d.selectVariables(key); ok {
+		return rows, true
+	}
+	return d.showTables(key)
+}
+
+var (
+	versionPattern = regexp.MustCompile(`^select version\(\)(?: as ([a-z_]+))?$`)
+	tablesPattern  = regexp.MustCompile(`^select (.*) from information_schema\.tables where table_schema=(?:database\(\)|'[^']*')(?: and table_type='BASE TABLE')?(?: order by table_name)?$`)
+)
+
+// showTables answers the questions for tables from those that the fixture lists, in order of name.
+func (d *database) showTables(key string) (host.Rows, bool) {
+	if len(d.tables) == 0 {
+		return host.Rows{}, false
+	}
+	columns := []string{"table_name as tables"}
+	if m := tablesPattern.FindStringSubmatch(key); m != nil {
+		columns = strings.Split(m[1], ",")
+	} else if key != "show tables" {
+		return host.Rows{}, false
+	}
+	rows := host.Rows{Rows: make([][]string, len(d.tables))}
+	for _, c := range columns {
+		name, alias, renamed := strings.Cut(c, " as ")
+		if !renamed {
+			alias = name
+		}
+		rows.Columns = append(rows.Columns, alias)
+		for i, t := range d.tables {
+			value, ok := t.column(name)
+			if !ok {
+				return host.Rows{}, false
+			}
+			rows.Rows[i] = append(rows.Rows[i], value)
+		}
+	}
+	return rows, true
+}
+
+func (t dbTable) column(name string) (string, bool) {
+	switch name {
+	case "table_name":
+		return t.name, true
+	case "engine":
+		return t.engine, true
+	case "table_collation":
+		return t.collation, true
+	case "table_rows":
+		return strconv.FormatInt(t.rows, 10), true
+	case "data_length":
+		return strconv.FormatInt(t.data, 10), true
+	case "index_length":
+		return strconv.FormatInt(t.index, 10), true
+	case "data_length+index_length", "data_length + index_length":
+		return strconv.FormatInt(t.data+t.index, 10), true
+	}
+	return "", false
+}
+
+var (
+	likePattern = regexp.MustCompile(`^show (?:global |session )?variables like ['"]([^'"]*)['"]$`)
+	inPattern   = regexp.MustCompile(`^show (?:global |session )?variables where variable_name in ?\((.*)\)$`)
+	selPattern  = regexp.MustCompile(`^select ((?:,?@@[a-z_.]+)+)$`)
+)
+
+// showVariables answers SHOW VARIABLES with LIKE, or WHERE Variable_name IN, if all are recorded.
+func (d *database) showVariables(key string) (host.Rows, bool) {
+	rows := host.Rows{Columns: []string{"Variable_name", "Value"}}
+	var names []string
+	if key == "show variables" || key == "show global variables" {
+		names = sortedKeys(d.variables)
+	} else if m := likePattern.FindStringSubmatch(key); m != nil {
+		names = d.matching(m[1])
+	} else if m := inPattern.FindStringSubmatch(key); m != nil {
+		for _, word := range strings.Split(m[1], ",") {
+			names = append(names, strings.Trim(strings.TrimSpace(word), `'"`))
+		}
+	}
+	for _, name := range names {
+		value, ok := d.variables[strings.ToLower(name)]
+		if !ok {
+			return rows, false
+		}
+		rows.Rows = append(rows.Rows, []string{strings.ToLower(name), value})
+	}
+	return rows, len(names) > 0
+}
+
+func (d *database) matching(like string) []string {
+	if !strings.Contains(like, "%") {
+		return []string{strings.ReplaceAll(like, `\_`, "_")}
+	}
+	var names []string
+	for _, name := range sortedKeys(d.variables) {
+		glob := strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(like), `\_`, "_"), "%", "*")
+		if ok, _ := path.Match(glob, name); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// selectVariables answers SELECT @@a, @@global.b if all are recorded.
+func (d *database) selectVariables(key string) (host.Rows, bool) {
+	if m := versionPattern.FindStringSubmatch(key); m != nil && d.variables["version"] != "" {
+		return host.Rows{Columns: []string{cmp.Or(m[1], "version()")}, Rows: [][]string{{d.variables["version"]}}}, true
+	}
+	m := selPattern.FindStringSubmatch(key)
+	if m == nil {
+		return host.Rows{}, false
+	}
+	rows := host.Rows{Rows: [][]string{nil}}
+	for _, word := range strings.Split(m[1], ",") {
+		name := word[strings.LastIndexAny(word, "@.")+1:]
+		value, ok := d.variables[name]
+		if !ok {
+			return host.Rows{}, false
+		}
+		rows.Columns = append(rows.Columns, word)
+		rows.Rows[0] = append(rows.Rows[0], value)
+	}
+	return rows, true
+}
+
+// tableNames lists the tables of the database: as the fixture says, or as a recorded answer shows
+// them in a column of table names.
+func (d *database) tableNames() []string {
+	if len(d.tables) > 0 {
+		var names []string
+		for _, t := range d.tables {
+			names = append(names, t.name)
+		}
+		return names
+	}
+	for _, query := range d.order {
+		if names := tableColumn(d.answers[normalQuery(query)]); len(names) > 0 {
+			return names
+		}
+	}
+	return nil
+}
+
+func tableColumn(rows host.Rows) []string {
+	for i, c := range rows.Columns {
+		if c = strings.ToLower(c); c != "table_name" && c != "tables" && !strings.HasPrefix(c, "tables_in_") {
+			continue
+		}
+		var names []string
+		for _, r := range rows.Rows {
+			names = append(names, r[i])
+		}
+		return names
+	}
+	return nil
+}
+
+// The size of a dump can only be guessed. Binary values are dumped as hexadecimal digits, so that SQL
+// takes twice the bytes of the data, and compression wins that back, and more where the data is
+// text. The guess is the data's own size for a compressed dump, and twice of it for a plain one: an
+// upper bound in practice, so that a disk that is full in a simulation may be just enough in truth,
+// and not the other way round.
+const hexRatio = 2
+
+// DumpDatabase makes a file of the guessed size.
+func (h *Host) DumpDatabase(ctx context.Context, req host.DumpRequest, progress func(written int64)) (host.DumpResult, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return host.DumpResult{}, err
+	}
+	tables, err := h.dumpTables(ctx, req.Conn)
+	if err != nil {
+		return host.DumpResult{}, err
+	}
+	res := host.DumpResult{RawBytes: max(hexRatio*req.ExpectedBytes, 4096), Tables: tables, Closed: true, Tool: "not run: simulated"}
+	if res.Bytes = max(req.ExpectedBytes, 4096); req.Compression == "none" {
+		res.Bytes = res.RawBytes
+	}
+	if err := h.CreateSized(req.Path, res.Bytes, 0o600); err != nil {
+		return host.DumpResult{}, err
+	}
+	if progress != nil {
+		progress(res.RawBytes)
+	}
+	h.unpredict(host.Unpredicted{
+		What:  fmt.Sprintf("content and size of the dump %s", req.Path),
+		Why:   "a simulation dumps nothing; the size is an upper guess from the size of the data",
+		Check: "the run checks the closing line, the tables and the size of the dump before anything else is changed",
+		Path:  req.Path, Aspect: "content",
+	})
+	return res, nil
+}
+
+func (h *Host) dumpTables(ctx context.Context, conn host.DatabaseConn) ([]string, error) {
+	if h.below != nil {
+		rows, err := h.below.Query(ctx, conn, "SHOW TABLES")
+		if err != nil {
+			return nil, err
+		}
+		var names []string
+		for _, r := range rows.Rows {
+			names = append(names, r[0])
+		}
+		return names, nil
+	}
+	if err := h.database.login(conn); err != nil {
+		return nil, err
+	}
+	if !h.database.known {
+		return nil, fmt.Errorf("database %s: %w; describe it in the section \"database\" of the fixture", conn.Database, host.ErrUnknown)
+	}
+	return h.database.tableNames(), nil
+}

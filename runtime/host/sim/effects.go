@@ -1,0 +1,257 @@
+package sim
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+
+	"zcp2kopano/runtime/host"
+)
+
+// Effect is one thing that a maintainer script is known to do. A maintainer script is a program and
+// is never run; what a catalogue says of it is carried out, all else is reported as not simulated.
+type Effect struct {
+	When string   // "preinst", "postinst", "prerm", "postrm" or "purge" (postrm purge)
+	Verb string   // a key of effectVerbs
+	Args []string // without the options
+	Opts map[string]string
+}
+
+// effectVerbs are the known verbs with the number of their arguments. Each takes the options named.
+var effectVerbs = map[string]struct {
+	args    int
+	options []string
+	do      func(h *Host, p *Package, e Effect) error
+}{
+	"system-group": {1, nil, func(h *Host, _ *Package, e Effect) error { return h.addGroup(e.Args[0], downwards) }},
+	"system-user":  {1, []string{"group", "home", "shell", "gecos"}, func(h *Host, _ *Package, e Effect) error { return h.addUser(e.Args[0], e.Opts, downwards) }},
+	"adduser":      {1, []string{"home", "shell", "gecos"}, func(h *Host, _ *Package, e Effect) error { return h.addUser(e.Args[0], e.Opts, upwards) }},
+	"dir":          {3, nil, (*Host).effectDir},
+	"chown":        {2, nil, (*Host).effectChown},
+	"chown-tree":   {2, nil, (*Host).effectChownTree},
+	"chmod":        {2, nil, (*Host).effectChmod},
+	"copy":         {2, nil, (*Host).effectCopy},
+	"delete":       {1, nil, (*Host).effectDelete},
+	"enable":       {1, nil, func(h *Host, _ *Package, e Effect) error { return h.enableByPackage(e.Args[0]) }},
+	"disable":      {1, nil, func(h *Host, _ *Package, e Effect) error { return h.disableByPackage(e.Args[0]) }},
+	"start":        {1, nil, (*Host).effectStart},
+	"stop":         {1, nil, (*Host).effectStop},
+	"nothing-else": {0, nil, func(*Host, *Package, Effect) error { return nil }},
+}
+
+var effectTimes = []string{"preinst", "postinst", "prerm", "postrm", "purge"}
+
+// parseEffect reads "WHEN VERB ARGS...", for example "postinst dir /var/log/kopano 0750 kopano:kopano".
+func parseEffect(line string) (Effect, error) {
+	words, err := splitWords(line)
+	if err != nil {
+		return Effect{}, err
+	}
+	if !slices.Contains(effectTimes, words[0]) || len(words) < 2 {
+		return Effect{}, fmt.Errorf("%q does not begin with one of %s and a verb", line, strings.Join(effectTimes, ", "))
+	}
+	e := Effect{When: words[0], Verb: words[1], Opts: map[string]string{}}
+	verb, ok := effectVerbs[e.Verb]
+	if !ok {
+		return e, fmt.Errorf("%q: unknown verb %q", line, e.Verb)
+	}
+	for _, w := range words[2:] {
+		name, value, isOption := strings.Cut(w, "=")
+		if isOption && slices.Contains(verb.options, name) {
+			e.Opts[name] = value
+			continue
+		}
+		e.Args = append(e.Args, w)
+	}
+	if len(e.Args) != verb.args {
+		return e, fmt.Errorf("%q: %s takes %d arguments, not %d", line, e.Verb, verb.args, len(e.Args))
+	}
+	return e, nil
+}
+
+func (e Effect) String() string {
+	words := []string{e.When, e.Verb}
+	for _, a := range e.Args {
+		words = append(words, quoteWord(a))
+	}
+	for _, name := range effectVerbs[e.Verb].options {
+		if value, ok := e.Opts[name]; ok {
+			words = append(words, quoteWord(name+"="+value))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// runScript carries out what is known of a maintainer script, and reports the rest.
+func (h *Host) runScript(p *Package, when string) error {
+	complete := false
+	for _, e := range p.Effects {
+		if e.Verb == "nothing-else" {
+			complete = complete || e.When == when
+			continue
+		}
+		if e.When != when {
+			continue
+		}
+		if err := effectVerbs[e.Verb].do(h, p, e); err != nil {
+			return fmt.Errorf("%s of %s: %s: %w", when, p.Name, e.Verb, err)
+		}
+	}
+	script := cmp.Or(map[string]string{"purge": "postrm"}[when], when)
+	if !complete && p.hasScript(script) {
+		h.unpredict(host.Unpredicted{
+			What: fmt.Sprintf("maintainer script %s of %s %s", script, p.Name, p.Version),
+			Why:  "a maintainer script is a program; a simulation carries out only what is known of it (" + p.From + ")",
+		})
+	}
+	return nil
+}
+
+func (h *Host) effectDir(_ *Package, e Effect) error {
+	mode, err := parsePerm(e.Args[1])
+	if err != nil {
+		return err
+	}
+	if err := h.mkdirAll(path.Dir(e.Args[0])); err != nil {
+		return err
+	}
+	if err := h.Mkdir(e.Args[0], mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := h.chownByName(e.Args[0], e.Args[2]); err != nil {
+		return err
+	}
+	return h.Chmod(e.Args[0], mode)
+}
+
+func (h *Host) effectChown(_ *Package, e Effect) error {
+	if _, err := h.Lstat(e.Args[0]); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return h.chownByName(e.Args[0], e.Args[1])
+}
+
+// effectChownTree is chown -Rh: the tree below too, symlinks themselves.
+func (h *Host) effectChownTree(p *Package, e Effect) error {
+	if err := h.effectChown(p, e); err != nil {
+		return err
+	}
+	entries, err := h.ReadDir(e.Args[0])
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		below := Effect{Args: []string{path.Join(e.Args[0], entry.Name), e.Args[1]}}
+		do := h.effectChown
+		if entry.Type.IsDir() {
+			do = h.effectChownTree
+		}
+		if err := do(p, below); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *Host) effectChmod(_ *Package, e Effect) error {
+	mode, err := parsePerm(e.Args[1])
+	if err != nil {
+		return err
+	}
+	if err := h.Chmod(e.Args[0], mode); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// effectCopy copies a file of the package to where its script puts it, if nothing is there.
+func (h *Host) effectCopy(p *Package, e Effect) error {
+	from, to := e.Args[0], e.Args[1]
+	if _, err := h.Lstat(to); err == nil {
+		return nil
+	}
+	f, ok := p.file(from)
+	if !ok {
+		return fmt.Errorf("%s is not a file of the package", from)
+	}
+	if err := h.mkdirAll(path.Dir(to)); err != nil {
+		return err
+	}
+	f.Path = to
+	return h.writePackageFile(p, f, to)
+}
+
+func (h *Host) effectDelete(_ *Package, e Effect) error {
+	return h.removeAll(e.Args[0])
+}
+
+func (h *Host) effectStart(p *Package, e Effect) error {
+	name := e.Args[0]
+	switch allowed, why := h.policyAllows(name, "start"); {
+	case !allowed && why == "":
+		return nil
+	case !allowed:
+		h.unpredict(host.Unpredicted{What: "start of " + name + " by the installation of " + p.Name, Why: why})
+		return nil
+	}
+	if s, err := h.service(name); err == nil && s.Masked {
+		return nil
+	}
+	return h.startService(name)
+}
+
+func (h *Host) effectStop(_ *Package, e Effect) error {
+	if allowed, _ := h.policyAllows(e.Args[0], "stop"); !allowed {
+		return nil
+	}
+	h.stopService(e.Args[0])
+	return nil
+}
+
+// policyAllows answers as invoke-rc.d(8) would with the host's /usr/sbin/policy-rc.d: a script that
+// is nothing but an exit of 101 forbids. Of any other script the answer is not known, and the
+// action is not carried out; why then says so.
+func (h *Host) policyAllows(service, action string) (allowed bool, why string) {
+	const policy = "/usr/sbin/policy-rc.d"
+	text, err := h.readFile(policy)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, ""
+	}
+	if err != nil {
+		return false, policy + " cannot be read: " + err.Error()
+	}
+	var commands []string
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "#") {
+			commands = append(commands, line)
+		}
+	}
+	if len(commands) == 1 {
+		switch commands[0] {
+		case "exit 101":
+			return false, ""
+		case "exit 0":
+			return true, ""
+		}
+	}
+	return false, fmt.Sprintf("%s is a program of its own; whether it lets %s %s is not known", policy, service, action)
+}
+
+// chownByName sets "user:group", names or numbers.
+func (h *Host) chownByName(name, owner string) error {
+	user, group, _ := strings.Cut(owner, ":")
+	uid, gid, err := h.ownerIDs(user, group)
+	if err != nil {
+		return err
+	}
+	return h.Lchown(name, int(uid), int(gid))
+}

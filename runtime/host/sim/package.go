@@ -1,0 +1,367 @@
+package sim
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"pault.ag/go/debian/dependency"
+	"pault.ag/go/debian/version"
+
+	"zcp2kopano/runtime/host"
+)
+
+// Package is a package as the simulation knows it: its control data, what it brings, and what its
+// maintainer scripts are known to do.
+type Package struct {
+	host.Package
+	Recommends string
+	Breaks     string
+	Replaces   string
+	Files      []PackageFile // what the package owns, parents before children
+	Effects    []Effect      // what its maintainer scripts are known to do
+	Scripts    []string      // maintainer scripts that it has; nil if none, or not known
+	Repository string        // glob of the repository URL that offers it; empty for any
+	From       string        // where the knowledge comes from: "package file X", "fixture", "catalogue"
+	FileSize   int64         // of the package file; 0 if not known
+
+	rel     *relations
+	pending []pendingConffile
+}
+
+// PackageFile is a path that a package brings.
+type PackageFile struct {
+	Path    string
+	Mode    fs.FileMode // with the type
+	User    string      // name or number; empty for root
+	Group   string
+	Size    int64
+	Target  string // of a symlink
+	Link    string // path of the file that this one is a hard link to
+	Content []byte // nil where it is not known
+	Mtime   time.Time
+	Bare    bool // only the path is known: mode and size are guesses
+}
+
+// relations are a package's parsed dependency fields.
+type relations struct {
+	depends, recommends, conflicts, breaks, replaces, provides []dependency.Relation
+}
+
+// relations parses the dependency fields once. A field that does not parse binds nothing.
+func (p *Package) relations() *relations {
+	if p.rel == nil {
+		p.rel = &relations{
+			depends: parseRelations(p.Depends), recommends: parseRelations(p.Recommends),
+			conflicts: parseRelations(p.Conflicts), breaks: parseRelations(p.Breaks),
+			replaces: parseRelations(p.Replaces), provides: parseRelations(p.Provides),
+		}
+	}
+	return p.rel
+}
+
+func parseRelations(text string) []dependency.Relation {
+	if strings.TrimSpace(text) == "" {
+		return nil
+	}
+	d, err := dependency.Parse(text)
+	if err != nil {
+		return nil
+	}
+	return d.Relations
+}
+
+// compareVersions orders Debian version numbers; one that does not parse is ordered as text.
+func compareVersions(a, b string) int {
+	va, err1 := version.Parse(a)
+	vb, err2 := version.Parse(b)
+	if err1 != nil || err2 != nil {
+		return cmp.Compare(a, b)
+	}
+	return version.Compare(va, vb)
+}
+
+// satisfies tells whether a version fulfils the relation of a dependency.
+func satisfies(v string, rel *dependency.VersionRelation) bool {
+	if rel == nil {
+		return true
+	}
+	c := compareVersions(v, rel.Number)
+	switch rel.Operator {
+	case ">=":
+		return c >= 0
+	case "<=":
+		return c <= 0
+	case ">>", ">":
+		return c > 0
+	case "<<", "<":
+		return c < 0
+	}
+	return c == 0
+}
+
+// matches tells whether the package is what a dependency names: itself, or by Provides. A versioned
+// dependency is only met by a versioned Provides (Debian Policy 7.5).
+func (p *Package) matches(want dependency.Possibility) bool {
+	if p.Name == want.Name {
+		return satisfies(p.Version, want.Version)
+	}
+	for _, r := range p.relations().provides {
+		for _, offer := range r.Possibilities {
+			if offer.Name != want.Name {
+				continue
+			}
+			if want.Version == nil || (offer.Version != nil && satisfies(offer.Version.Number, want.Version)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ParsePackages reads packages from deb822 text: the usual control fields, and Files, Conffiles,
+// Effects, Scripts, Repository as testdata/hosts/README.md describes them.
+func ParsePackages(text, from string) ([]*Package, error) {
+	return parsePackages(text, from, 1)
+}
+
+func parsePackages(text, from string, line int) ([]*Package, error) {
+	stanzas, err := parseStanzas(text, line)
+	if err != nil {
+		return nil, err
+	}
+	var packages []*Package
+	for i := range stanzas {
+		p, err := packageOf(&stanzas[i])
+		if err != nil {
+			return nil, err
+		}
+		p.From = from
+		packages = append(packages, p)
+	}
+	return packages, nil
+}
+
+func packageOf(s *stanza) (*Package, error) {
+	p := &Package{Package: host.Package{
+		Name: s.get("Package"), Version: s.get("Version"), Arch: s.get("Architecture"),
+		Origin: s.get("Maintainer"), Source: sourceName(s.get("Source")),
+		Depends: joinRelations(s.get("Pre-Depends"), s.get("Depends")), Provides: s.get("Provides"),
+		Conflicts: joinRelations(s.get("Conflicts"), s.get("Breaks")),
+	}}
+	if p.Name == "" {
+		return nil, fmt.Errorf("line %d: a package without a Package field", s.line)
+	}
+	if p.Version == "" {
+		return nil, fmt.Errorf("line %d: package %s has no Version field", s.line, p.Name)
+	}
+	if _, err := version.Parse(p.Version); err != nil {
+		return nil, fmt.Errorf("line %d: package %s: version %q: %w", s.line, p.Name, p.Version, err)
+	}
+	p.Arch = cmp.Or(p.Arch, "amd64")
+	p.Source = cmp.Or(p.Source, p.Name)
+	p.Recommends, p.Breaks, p.Replaces = s.get("Recommends"), s.get("Breaks"), s.get("Replaces")
+	if d := s.list("Description"); len(d) > 0 {
+		p.Summary = d[0]
+	}
+	p.Scripts = strings.Fields(s.get("Scripts"))
+	p.Repository = s.get("Repository")
+	if err := packageNumbers(p, s); err != nil {
+		return nil, err
+	}
+	if err := packageStatus(p, s); err != nil {
+		return nil, err
+	}
+	for _, l := range s.list("Files") {
+		f, err := parsePackageFile(l)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: package %s: Files: %w", s.line, p.Name, err)
+		}
+		p.Files = append(p.Files, f)
+	}
+	for _, l := range s.list("Conffiles") {
+		c, err := parseConffile(l)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: package %s: Conffiles: %w", s.line, p.Name, err)
+		}
+		p.Conffiles = append(p.Conffiles, c)
+		p.own(PackageFile{Path: c.Path, Mode: 0o644, Bare: true})
+	}
+	for _, l := range s.list("Effects") {
+		e, err := parseEffect(l)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: package %s: Effects: %w", s.line, p.Name, err)
+		}
+		p.Effects = append(p.Effects, e)
+	}
+	p.Files = withParents(p.Files)
+	return p, nil
+}
+
+func packageNumbers(p *Package, s *stanza) error {
+	for field, to := range map[string]*int64{"Installed-Size": &p.SizeKiB, "Size": &p.FileSize} {
+		text := s.get(field)
+		if text == "" {
+			continue
+		}
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 {
+			return fmt.Errorf("line %d: package %s: %s: %q is not a number", s.line, p.Name, field, text)
+		}
+		*to = n
+	}
+	return nil
+}
+
+// packageStatus reads dpkg's "want flag status" or the status alone.
+func packageStatus(p *Package, s *stanza) error {
+	words := strings.Fields(s.get("Status"))
+	switch len(words) {
+	case 0:
+	case 1:
+		p.Status = words[0]
+	case 3:
+		p.Held, p.Status = words[0] == "hold", words[2]
+	default:
+		return fmt.Errorf("line %d: package %s: Status: %q is neither a state nor \"want flag state\"", s.line, p.Name, s.get("Status"))
+	}
+	return nil
+}
+
+func sourceName(text string) string {
+	name, _, _ := strings.Cut(text, " ")
+	return name
+}
+
+func joinRelations(fields ...string) string {
+	return strings.Join(slices.DeleteFunc(fields, func(s string) bool { return s == "" }), ", ")
+}
+
+// editedMD5 stands for a shipped digest that nobody knows, save that it is not the present one.
+const editedMD5 = "00000000000000000000000000000000"
+
+// parseConffile reads "PATH [MD5|edited] [obsolete]". Without a digest the file is as it was shipped.
+func parseConffile(line string) (host.Conffile, error) {
+	words, err := splitWords(line)
+	if err != nil {
+		return host.Conffile{}, err
+	}
+	c := host.Conffile{Path: words[0]}
+	if !path.IsAbs(c.Path) {
+		return c, fmt.Errorf("%q is not an absolute path", c.Path)
+	}
+	for _, w := range words[1:] {
+		switch {
+		case w == "obsolete":
+			c.Obsolete = true
+		case w == "edited":
+			c.MD5 = editedMD5
+		case len(w) == 32 && strings.Trim(w, "0123456789abcdef") == "":
+			c.MD5 = w
+		default:
+			return c, fmt.Errorf("%q is neither an MD5 digest, nor \"edited\", nor \"obsolete\"", w)
+		}
+	}
+	return c, nil
+}
+
+// parsePackageFile reads "PATH[/] [MODE] [USER:GROUP] [SIZE] [-> TARGET]".
+func parsePackageFile(line string) (PackageFile, error) {
+	words, err := splitWords(line)
+	if err != nil {
+		return PackageFile{}, err
+	}
+	f := PackageFile{Path: path.Clean(words[0]), Bare: len(words) == 1}
+	if !path.IsAbs(f.Path) {
+		return f, fmt.Errorf("%q is not an absolute path", words[0])
+	}
+	f.Mode = guessMode(words[0])
+	for i := 1; i < len(words); i++ {
+		switch w := words[i]; {
+		case w == "->" && i == len(words)-2:
+			f.Target, f.Mode = words[i+1], fs.ModeSymlink|0o777
+			return f, nil
+		case strings.Contains(w, ":"):
+			f.User, f.Group, _ = strings.Cut(w, ":")
+		case w[0] == '0' && len(w) >= 4 && len(w) <= 5:
+			perm, err := parsePerm(w)
+			if err != nil {
+				return f, err
+			}
+			f.Mode = f.Mode.Type() | perm
+		default:
+			if f.Size, err = parseSize(w); err != nil {
+				return f, err
+			}
+		}
+	}
+	return f, nil
+}
+
+// guessMode is the mode that such a path has in nearly every package: programs and directories
+// 0755, all else 0644. A directory is written with a slash at its end.
+func guessMode(p string) fs.FileMode {
+	if strings.HasSuffix(p, "/") {
+		return fs.ModeDir | 0o755
+	}
+	dir := path.Dir(p)
+	if base := path.Base(dir); base == "bin" || base == "sbin" || dir == "/etc/init.d" || strings.HasPrefix(dir, "/etc/cron.") && base != "cron.d" {
+		return 0o755
+	}
+	return 0o644
+}
+
+// own adds a path to the package's files if it is not there.
+func (p *Package) own(f PackageFile) {
+	for _, have := range p.Files {
+		if have.Path == f.Path {
+			return
+		}
+	}
+	p.Files = append(p.Files, f)
+}
+
+// withParents sorts files, and adds the directories above them, as every package file has them.
+func withParents(files []PackageFile) []PackageFile {
+	seen := make(map[string]bool, len(files))
+	for _, f := range files {
+		seen[f.Path] = true
+	}
+	for i := range files {
+		for dir := path.Dir(files[i].Path); !seen[dir]; dir = path.Dir(dir) {
+			seen[dir] = true
+			files = append(files, PackageFile{Path: dir, Mode: fs.ModeDir | 0o755, Bare: true})
+			if dir == "/" {
+				break
+			}
+		}
+	}
+	slices.SortFunc(files, func(a, b PackageFile) int { return cmp.Compare(a.Path, b.Path) })
+	return files
+}
+
+// file finds a path among the package's files, which are sorted.
+func (p *Package) file(name string) (PackageFile, bool) {
+	i, ok := slices.BinarySearchFunc(p.Files, name, func(f PackageFile, s string) int { return cmp.Compare(f.Path, s) })
+	if !ok {
+		return PackageFile{}, false
+	}
+	return p.Files[i], true
+}
+
+func (p *Package) hasScript(names ...string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(p.Scripts, n) })
+}
+
+// clone copies what the simulation changes.
+func (p *Package) clone() *Package {
+	c := *p
+	c.Conffiles = slices.Clone(p.Conffiles)
+	c.Files = slices.Clone(p.Files)
+	return &c
+}

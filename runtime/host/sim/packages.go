@@ -1,0 +1,342 @@
+package sim
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+)
+
+// PackageManager names the simulated manager.
+func (h *Host) PackageManager() (host.PackageManager, error) {
+	if h.manager.Name == "" {
+		return h.manager, fmt.Errorf("package manager: %w", host.ErrUnknown)
+	}
+	return h.manager, nil
+}
+
+// Packages lists the package database.
+func (h *Host) Packages() ([]host.Package, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := make([]host.Package, 0, len(h.packages))
+	for _, name := range sortedKeys(h.packages) {
+		p := h.packages[name].Package
+		p.Conffiles = slices.Clone(p.Conffiles)
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// PackageFiles lists what a package owns.
+func (h *Host) PackageFiles(name string) ([]string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.packages[name]
+	if p == nil {
+		return nil, fmt.Errorf("package %s is not installed", name)
+	}
+	paths := make([]string, len(p.Files))
+	for i, f := range p.Files {
+		paths[i] = f.Path
+	}
+	return paths, nil
+}
+
+// installed is the record of a package that is fully there, or nil.
+func (h *Host) installed(name string) *Package {
+	if p := h.packages[name]; p != nil && p.Status == "installed" {
+		return p
+	}
+	return nil
+}
+
+// candidates lists what is on offer of a name, newest first.
+func (h *Host) candidates(name string) []*Package {
+	var list []*Package
+	for _, p := range h.offered() {
+		if p.Name == name {
+			list = append(list, p)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *Package) int { return compareVersions(b.Version, a.Version) })
+	return list
+}
+
+// Candidates returns what the configured repositories offer.
+func (h *Host) Candidates(names []string) (map[string][]host.Candidate, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	found := map[string][]host.Candidate{}
+	for _, name := range names {
+		for _, p := range h.candidates(name) {
+			found[name] = append(found[name], host.Candidate{Version: p.Version, Origin: p.From, Depends: p.Depends})
+		}
+	}
+	return found, nil
+}
+
+// PackageLock and PackageAudit answer from the fixture.
+func (h *Host) PackageLock() (*host.LockHolder, error) { return h.lock, nil }
+func (h *Host) PackageAudit() ([]string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	lines := slices.Clone(h.audit)
+	for _, name := range sortedKeys(h.packages) {
+		if p := h.packages[name]; p.Status != "installed" && p.Status != "config-files" {
+			lines = append(lines, fmt.Sprintf("%s %s is %s", name, p.Version, p.Status))
+		}
+	}
+	return lines, nil
+}
+
+// RepairPackages finishes packages that were left half-way.
+func (h *Host) RepairPackages(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.checkLock(); err != nil {
+		return err
+	}
+	for _, name := range sortedKeys(h.packages) {
+		p := h.packages[name]
+		if p.Status == "unpacked" || p.Status == "half-configured" {
+			if err := h.configure(p); err != nil {
+				return err
+			}
+		}
+	}
+	h.audit = nil
+	return nil
+}
+
+func (h *Host) checkLock() error {
+	if h.lock == nil {
+		return nil
+	}
+	return &host.CommandError{Path: "/usr/bin/apt-get", Status: "exit status 100",
+		Output: fmt.Sprintf("E: Could not get lock %s. It is held by process %d (%s)", h.lock.Path, h.lock.PID, h.lock.Command)}
+}
+
+// CommitPackages carries a transaction out with the rules of dpkg, conffiles kept
+// (--force-confdef --force-confold).
+func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress func(line string)) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.checkLock(); err != nil {
+		return err
+	}
+	pl, err := h.solve(tx)
+	if err != nil {
+		return err
+	}
+	if progress == nil {
+		progress = func(string) {}
+	}
+	if len(pl.install)+len(pl.remove)+len(pl.purge) > 0 {
+		h.unpredictPackageFiles()
+	}
+	for _, name := range pl.remove {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		p := h.packages[name]
+		progress(fmt.Sprintf("Removing %s (%s) ...", name, p.Version))
+		if err := h.removePackage(p); err != nil {
+			return fmt.Errorf("removing %s: %w", name, err)
+		}
+		if tx.Purge {
+			pl.purge = append(pl.purge, name)
+		}
+	}
+	for _, name := range pl.purge {
+		p := h.packages[name]
+		if p == nil {
+			continue
+		}
+		progress(fmt.Sprintf("Purging configuration files for %s (%s) ...", name, p.Version))
+		if err := h.purgePackage(p); err != nil {
+			return fmt.Errorf("purging %s: %w", name, err)
+		}
+	}
+	return h.installAll(ctx, pl.install, progress)
+}
+
+// installAll unpacks all packages, then sets them up, as apt has dpkg do it.
+func (h *Host) installAll(ctx context.Context, list []*Package, progress func(string)) error {
+	for _, p := range list {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		progress(fmt.Sprintf("Unpacking %s (%s) ...", p.Name, p.Version))
+		if err := h.unpack(p); err != nil {
+			return fmt.Errorf("unpacking %s: %w", p.Name, err)
+		}
+	}
+	for _, p := range list {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		progress(fmt.Sprintf("Setting up %s (%s) ...", p.Name, p.Version))
+		if err := h.configure(h.packages[p.Name]); err != nil {
+			return fmt.Errorf("setting up %s: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// managerPaths are the package manager's own files. The simulation keeps the database in memory.
+var managerPaths = []string{"/var/lib/dpkg", "/var/cache/apt", "/var/lib/apt", "/var/log/dpkg*", "/var/log/apt", "/var/cache/debconf", "/var/log/alternatives*", "/var/lib/systemd/deb-systemd-helper-*", "/etc/ld.so.cache", "/var/cache/ldconfig"}
+
+func (h *Host) unpredictPackageFiles() {
+	for _, p := range managerPaths {
+		h.unpredict(host.Unpredicted{What: "files of the package manager: " + p, Why: "the simulation keeps the package database in memory", Path: p})
+	}
+}
+
+// Sources tells for each package that the simulation installed where its knowledge of it came from.
+func (h *Host) Sources() map[string]string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	sources := map[string]string{}
+	for name, from := range h.sources {
+		sources[name] = from
+	}
+	return sources
+}
+
+// SavePackages makes package files of declared size in dir, which CommitPackages can install again.
+func (h *Host) SavePackages(ctx context.Context, names []string, dir string) (files, missing map[string]string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	files, missing = map[string]string{}, map[string]string{}
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return files, missing, err
+		}
+		p := h.installed(name)
+		if p == nil {
+			missing[name] = "not installed"
+			continue
+		}
+		kept, err := h.capture(p)
+		if err != nil {
+			missing[name] = err.Error()
+			continue
+		}
+		file := path.Join(dir, fmt.Sprintf("%s_%s_%s.deb", p.Name, strings.ReplaceAll(p.Version, ":", "%3a"), p.Arch))
+		kept.FileSize = max(p.fileSize(), 1024)
+		if err := h.savePackage(file, kept); err != nil {
+			return files, missing, err
+		}
+		files[name] = file
+	}
+	return files, missing, nil
+}
+
+func (h *Host) savePackage(file string, p *Package) error {
+	if err := h.Unlink(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := h.CreateSized(file, p.FileSize, 0o600); err != nil {
+		return err
+	}
+	h.packageFiles[file] = p
+	h.unpredict(host.Unpredicted{What: "content and size of " + file, Why: "a simulation packs no packages; the size is an estimate", Path: file, Aspect: "content"})
+	return nil
+}
+
+// keptContent is the size up to which the content of an installed file is kept with a saved package.
+const keptContent = 1 << 20
+
+// capture describes an installed package as its package file would, from the installed files.
+func (h *Host) capture(p *Package) (*Package, error) {
+	kept := p.clone()
+	kept.Status, kept.From, kept.rel = "", "saved from the installed state", nil
+	shipped := map[string]string{}
+	for _, c := range p.Conffiles {
+		shipped[c.Path] = c.MD5
+	}
+	kept.Files = kept.Files[:0]
+	for _, f := range p.Files {
+		st, err := h.Lstat(f.Path)
+		if errors.Is(err, fs.ErrNotExist) {
+			if shipped[f.Path] != "" {
+				kept.Files = append(kept.Files, f)
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		f.Mode, f.Mtime = st.Mode, st.Mtime
+		f.User, f.Group = fmt.Sprint(st.UID), fmt.Sprint(st.GID)
+		f.Bare = false
+		switch {
+		case st.IsSymlink():
+			if f.Target, err = h.Readlink(f.Path); err != nil {
+				return nil, err
+			}
+		case st.IsRegular():
+			f.Size, f.Content = st.Size, nil
+			if st.Size <= keptContent {
+				if content, err := h.readFile(f.Path); err == nil {
+					f.Content = content
+				}
+			}
+			if want := shipped[f.Path]; want != "" && (f.Content == nil || md5Of(f.Content) != want) {
+				f.Content = nil // edited: what the package ships is not known
+			}
+		}
+		kept.Files = append(kept.Files, f)
+	}
+	return kept, nil
+}
+
+// packageFile is the package in a file of the simulated host.
+func (h *Host) packageFile(file string) (*Package, error) {
+	if p := h.packageFiles[file]; p != nil {
+		if _, err := h.Stat(file); err != nil {
+			return nil, err
+		}
+		return p, nil
+	}
+	f, err := h.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	p, err := ReadPackageFile(f, st.Size, "package file "+file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	h.learnEffects(p)
+	h.packageFiles[file] = p
+	return p, nil
+}
+
+// learnEffects takes what maintainer scripts do from the catalogue, for a package whose payload is
+// known from elsewhere.
+func (h *Host) learnEffects(p *Package) {
+	if len(p.Effects) > 0 || len(p.Scripts) == 0 {
+		return
+	}
+	for _, list := range [][]*Package{h.lists, h.catalog} {
+		for _, known := range list {
+			if known.Name == p.Name && len(known.Effects) > 0 {
+				p.Effects = known.Effects
+				p.From = cmp.Or(p.From, "package file") + "; what its scripts do from " + known.From
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,471 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"zcp2kopano/runtime/host"
+)
+
+// service is what the file system does not show of a service.
+type service struct {
+	active bool
+	failed bool
+	exe    string // of its process, where no unit file or init script says
+	user   string
+	pids   []int
+}
+
+// unitDirs are searched in this order, as systemd does.
+var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system"}
+
+const (
+	wantsGlob = "/etc/systemd/system/*.wants"
+	maskUnit  = "/dev/null"
+)
+
+// runlevels are those in which update-rc.d defaults starts a service, then those in which it stops it.
+var runlevels = []string{"2", "3", "4", "5", "0", "1", "6"}
+
+// Services lists the services that unit files, init scripts or running processes tell of.
+func (h *Host) Services(pattern string) ([]host.Service, error) {
+	if _, err := path.Match(pattern, ""); err != nil {
+		return nil, fmt.Errorf("service pattern %q: %w", pattern, err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var list []host.Service
+	for _, name := range h.serviceNames() {
+		if ok, _ := path.Match(pattern, name); !ok {
+			continue
+		}
+		s, err := h.service(name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+func (h *Host) serviceNames() []string {
+	names := map[string]bool{}
+	if h.facts.Init == "systemd" {
+		for _, dir := range unitDirs {
+			for _, e := range h.entries(dir) {
+				if name, ok := strings.CutSuffix(e.Name, ".service"); ok && !strings.HasSuffix(name, "@") {
+					names[name] = true
+				}
+			}
+		}
+	}
+	for _, e := range h.entries("/etc/init.d") {
+		if h.isInitScript(e.Name) {
+			names[e.Name] = true
+		}
+	}
+	for name, s := range h.services {
+		if s.active {
+			names[name] = true
+		}
+	}
+	return sortedKeys(names)
+}
+
+func (h *Host) entries(dir string) []host.DirEntry {
+	list, err := h.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	return list
+}
+
+func (h *Host) isInitScript(name string) bool {
+	if name == "README" || name == "skeleton" || name == "rc" || name == "rcS" || name == "functions" || strings.Contains(name, ".dpkg-") {
+		return false
+	}
+	st, err := h.Stat("/etc/init.d/" + name)
+	return err == nil && st.IsRegular() && st.Mode&0o111 != 0
+}
+
+// unitFile is the path of a service's unit file; empty if it has none.
+func (h *Host) unitFile(name string) string {
+	if h.facts.Init != "systemd" {
+		return ""
+	}
+	for _, dir := range unitDirs {
+		file := path.Join(dir, name+".service")
+		if _, err := h.Lstat(file); err == nil {
+			return file
+		}
+	}
+	return ""
+}
+
+var errNoService = errors.New("no such service")
+
+func (h *Host) service(name string) (host.Service, error) {
+	s := host.Service{Name: name, Kind: "sysv"}
+	unit := h.unitFile(name)
+	if unit != "" {
+		s.Kind = "systemd"
+	}
+	state := h.services[name]
+	if unit == "" && !h.isInitScript(name) && (state == nil || !state.active) {
+		return s, fmt.Errorf("%s: %w", name, errNoService)
+	}
+	if state != nil {
+		s.Active, s.Failed = state.active, state.failed
+		if len(state.pids) > 0 {
+			s.PID = state.pids[0]
+		}
+	}
+	if unit == "" {
+		s.Enabled = h.sysvEnabled(name)
+		return s, nil
+	}
+	if target, err := h.Readlink(unit); err == nil && target == maskUnit {
+		s.Masked = true
+		return s, nil
+	}
+	s.Enabled = len(h.wantLinks(name)) > 0
+	return s, nil
+}
+
+// wantLinks are the symlinks that make systemd start a service.
+func (h *Host) wantLinks(name string) []string {
+	var links []string
+	for _, e := range h.entries("/etc/systemd/system") {
+		if !strings.HasSuffix(e.Name, ".wants") && !strings.HasSuffix(e.Name, ".requires") {
+			continue
+		}
+		link := path.Join("/etc/systemd/system", e.Name, name+".service")
+		if _, err := h.Lstat(link); err == nil {
+			links = append(links, link)
+		}
+	}
+	return links
+}
+
+func (h *Host) sysvEnabled(name string) bool {
+	return slices.ContainsFunc(h.rcLinks(name), func(l string) bool { return path.Base(l)[0] == 'S' })
+}
+
+// rcLinks are the links of an init script in the directories of the runlevels.
+func (h *Host) rcLinks(name string) []string {
+	var links []string
+	for _, level := range append([]string{"S"}, runlevels...) {
+		dir := "/etc/rc" + level + ".d"
+		for _, e := range h.entries(dir) {
+			if len(e.Name) > 3 && e.Name[3:] == name && (e.Name[0] == 'S' || e.Name[0] == 'K') {
+				links = append(links, path.Join(dir, e.Name))
+			}
+		}
+	}
+	return links
+}
+
+// Processes lists the simulated processes.
+func (h *Host) Processes() ([]host.Process, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := slices.Clone(h.processes)
+	slices.SortFunc(list, func(a, b host.Process) int { return a.PID - b.PID })
+	return list, nil
+}
+
+// StartService starts a service that can start: it has a unit file or init script, is not masked,
+// and its program is there. What the program then does is not simulated.
+func (h *Host) StartService(ctx context.Context, name string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return h.startService(name)
+}
+
+func (h *Host) startService(name string) error {
+	s, err := h.service(name)
+	if err != nil {
+		return err
+	}
+	if s.Masked {
+		return fmt.Errorf("start %s: unit %s.service is masked", name, name)
+	}
+	if s.Active {
+		return nil
+	}
+	state := h.services[name]
+	if state == nil {
+		state = &service{}
+		h.services[name] = state
+	}
+	exe, user := h.program(name, state)
+	if exe != "" {
+		if st, err := h.Stat(exe); err != nil || !st.IsRegular() || st.Mode&0o111 == 0 {
+			state.failed = true
+			return fmt.Errorf("start %s: its program %s is not there or cannot be executed", name, exe)
+		}
+		h.lastPID++
+		p := host.Process{PID: h.lastPID, Name: path.Base(exe), Exe: exe, User: user}
+		if u, err := h.User(user); err == nil {
+			p.UID = u.UID
+		}
+		h.processes = append(h.processes, p)
+		state.pids = []int{p.PID}
+	}
+	state.active, state.failed = true, false
+	h.unpredict(host.Unpredicted{
+		What:  "what " + name + " does when it starts",
+		Why:   "a simulation runs no programs: files that it makes, changes to its database and ports are not seen",
+		Check: "the verification after the start",
+	})
+	return nil
+}
+
+// program finds a service's program and the user that its unit names.
+func (h *Host) program(name string, state *service) (exe, user string) {
+	user = "root"
+	if state.user != "" {
+		user = state.user
+	}
+	unit := h.unitFile(name)
+	file := unit
+	if unit == "" {
+		file = "/etc/init.d/" + name
+	}
+	text, err := h.readFile(file)
+	if err != nil || len(text) == 0 {
+		return state.exe, user
+	}
+	for line := range strings.Lines(string(text)) {
+		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
+		value = strings.Trim(strings.TrimSpace(value), `"'`)
+		switch key = strings.TrimSpace(key); {
+		case !ok || value == "":
+		case unit != "" && key == "User":
+			user = value
+		case unit != "" && key == "ExecStart", unit == "" && key == "DAEMON":
+			if word := strings.Fields(strings.TrimLeft(value, "-@+!:"))[0]; path.IsAbs(word) && exe == "" {
+				exe = word
+			}
+		}
+	}
+	if exe == "" {
+		exe = state.exe
+	}
+	return exe, user
+}
+
+// StopService stops a service with all its processes.
+func (h *Host) StopService(ctx context.Context, name string, _ time.Duration) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, err := h.service(name); err != nil {
+		return err
+	}
+	if s := h.services[name]; s != nil && slices.ContainsFunc(h.processes, func(p host.Process) bool { return slices.Contains(s.pids, p.PID) && h.stubborn[p.Name] }) {
+		return fmt.Errorf("stop %s: its processes %v do not end; see what they wait for, or end them yourself", name, s.pids)
+	}
+	h.stopService(name)
+	return nil
+}
+
+func (h *Host) stopService(name string) {
+	s := h.services[name]
+	if s == nil {
+		return
+	}
+	h.processes = slices.DeleteFunc(h.processes, func(p host.Process) bool { return slices.Contains(s.pids, p.PID) })
+	s.active, s.failed, s.pids = false, false, nil
+}
+
+// EnableService does what systemctl enable, or update-rc.d enable, does to the links in /etc.
+func (h *Host) EnableService(name string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s, err := h.service(name)
+	if err != nil {
+		return err
+	}
+	if s.Masked {
+		return fmt.Errorf("enable %s: unit %s.service is masked", name, name)
+	}
+	return h.enable(name)
+}
+
+func (h *Host) enable(name string) error {
+	unit := h.unitFile(name)
+	if unit == "" {
+		return h.sysvLinks(name, true)
+	}
+	for _, target := range h.installSection(unit) {
+		dir := path.Join("/etc/systemd/system", target+".wants")
+		if err := h.mkdirAll(dir); err != nil {
+			return err
+		}
+		if err := h.Symlink(unit, path.Join(dir, name+".service")); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// installSection lists the targets that a unit file wants to be wanted by.
+func (h *Host) installSection(unit string) []string {
+	text, err := h.readFile(unit)
+	if err != nil {
+		h.unpredict(host.Unpredicted{What: "where " + path.Base(unit) + " is enabled", Why: "the content of " + unit + " is not known; multi-user.target is taken", Path: wantsGlob})
+		return []string{"multi-user.target"}
+	}
+	var targets []string
+	section := ""
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[") {
+			section = line
+		}
+		if value, ok := strings.CutPrefix(line, "WantedBy="); ok && section == "[Install]" {
+			targets = append(targets, strings.Fields(value)...)
+		}
+	}
+	return targets
+}
+
+// sysvLinks makes the links of update-rc.d, or turns the start links into stop links and back. The
+// numbers that insserv works out from the dependencies of all scripts are not known.
+func (h *Host) sysvLinks(name string, on bool) error {
+	links := h.rcLinks(name)
+	if len(links) == 0 {
+		if !on {
+			return nil
+		}
+		h.unpredict(host.Unpredicted{What: "sequence numbers of the runlevel links of " + name, Why: "insserv works them out from all init scripts", Path: "/etc/rc?.d/*" + name})
+		for i, level := range runlevels {
+			prefix := "S20"
+			if i >= 4 {
+				prefix = "K20"
+			}
+			dir := "/etc/rc" + level + ".d"
+			if err := h.mkdirAll(dir); err != nil {
+				return err
+			}
+			if err := h.Symlink("../init.d/"+name, path.Join(dir, prefix+name)); err != nil && !errors.Is(err, fs.ErrExist) {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, link := range links {
+		dir, base := path.Split(link)
+		level := strings.TrimSuffix(strings.TrimPrefix(path.Base(dir), "rc"), ".d")
+		if !strings.Contains("2345", level) {
+			continue
+		}
+		want := "S" + base[1:]
+		if !on {
+			want = "K" + base[1:]
+		}
+		if base != want {
+			h.unpredict(host.Unpredicted{What: "sequence numbers of the runlevel links of " + name, Why: "insserv works them out from all init scripts", Path: "/etc/rc?.d/*" + name})
+			if err := h.Rename(link, path.Join(dir, want)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// DisableService takes the links away that EnableService makes.
+func (h *Host) DisableService(name string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, err := h.service(name); err != nil {
+		return err
+	}
+	return h.disable(name)
+}
+
+func (h *Host) disable(name string) error {
+	if h.unitFile(name) == "" {
+		return h.sysvLinks(name, false)
+	}
+	return h.unlinkAll(h.wantLinks(name))
+}
+
+func (h *Host) unlinkAll(names []string) error {
+	for _, name := range names {
+		if err := h.Unlink(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enableByPackage is what a package's postinst does with deb-systemd-helper and update-rc.d.
+func (h *Host) enableByPackage(name string) error {
+	if h.isInitScript(name) && len(h.rcLinks(name)) == 0 {
+		if err := h.sysvLinks(name, true); err != nil {
+			return err
+		}
+	}
+	unit := h.unitFile(name)
+	if unit == "" || path.Dir(unit) == "/etc/systemd/system" {
+		return nil
+	}
+	return h.enable(name)
+}
+
+// disableByPackage is what a package's postrm does at purge.
+func (h *Host) disableByPackage(name string) error {
+	if err := h.unlinkAll(h.wantLinks(name)); err != nil {
+		return err
+	}
+	if _, err := h.Lstat("/etc/init.d/" + name); err == nil {
+		return nil
+	}
+	return h.unlinkAll(h.rcLinks(name))
+}
+
+// MaskService and UnmaskService link the unit to /dev/null in /etc, and take the link away.
+func (h *Host) MaskService(name string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.facts.Init != "systemd" {
+		return fmt.Errorf("mask %s: %w", name, host.ErrUnsupported)
+	}
+	file := "/etc/systemd/system/" + name + ".service"
+	if target, err := h.Readlink(file); err == nil && target == maskUnit {
+		return nil
+	}
+	if _, err := h.Lstat(file); err == nil {
+		return fmt.Errorf("mask %s: %s exists", name, file)
+	}
+	return h.Symlink(maskUnit, file)
+}
+
+func (h *Host) UnmaskService(name string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.facts.Init != "systemd" {
+		return fmt.Errorf("unmask %s: %w", name, host.ErrUnsupported)
+	}
+	file := "/etc/systemd/system/" + name + ".service"
+	if target, err := h.Readlink(file); err != nil || target != maskUnit {
+		return nil
+	}
+	return h.Unlink(file)
+}
+
+// ReloadServices has nothing to do: unit files are read when they are asked for.
+func (h *Host) ReloadServices() error { return nil }

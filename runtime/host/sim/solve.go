@@ -1,0 +1,389 @@
+package sim
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"pault.ag/go/debian/dependency"
+
+	"zcp2kopano/runtime/host"
+)
+
+// solver works a transaction out as apt does for the plain cases: the named packages and what they
+// depend on come, the first alternative that can be had is taken, what conflicts with a newcomer
+// goes, and what depends on something that goes, goes too.
+type solver struct {
+	h       *Host
+	tx      host.Transaction
+	install map[string]*Package
+	remove  map[string]bool
+	purge   map[string]bool // removed already; conffiles go
+	errors  []string
+}
+
+// plan is a solved transaction.
+type plan struct {
+	install []*Package // dependencies first
+	remove  []string   // what depends on others first
+	purge   []string   // packages of which only conffiles are left
+}
+
+func (h *Host) solve(tx host.Transaction) (*plan, error) {
+	s := &solver{h: h, tx: tx, install: map[string]*Package{}, remove: map[string]bool{}, purge: map[string]bool{}}
+	for _, name := range tx.Remove {
+		s.askRemove(name)
+	}
+	for _, spec := range tx.Install {
+		s.askInstall(spec)
+	}
+	if len(s.errors) > 0 {
+		return nil, &host.SolveError{Summary: "the package manager finds no way to do this", Lines: s.errors}
+	}
+	for s.step() && len(s.errors) == 0 {
+	}
+	if len(s.errors) > 0 {
+		return nil, &host.SolveError{Summary: "the packages have unmet dependencies", Lines: s.errors}
+	}
+	return s.plan(), nil
+}
+
+func (s *solver) fail(format string, args ...any) {
+	s.errors = append(s.errors, fmt.Sprintf(format, args...))
+}
+
+func (s *solver) askRemove(name string) {
+	p := s.h.packages[name]
+	switch {
+	case p == nil && len(s.h.candidates(name)) == 0:
+		s.fail("Unable to locate package %s", name)
+	case p == nil:
+	case p.Status == "config-files":
+		if s.tx.Purge {
+			s.purge[name] = true
+		}
+	case p.Held:
+		s.fail("package %s is held", name)
+	default:
+		s.remove[name] = true
+	}
+}
+
+// askInstall takes NAME, NAME=VERSION or the path of a package file.
+func (s *solver) askInstall(spec string) {
+	if path.IsAbs(spec) {
+		p, err := s.h.packageFile(spec)
+		if err != nil {
+			s.fail("%s: %v", spec, err)
+			return
+		}
+		s.add(p)
+		return
+	}
+	name, want, exact := strings.Cut(spec, "=")
+	candidates := s.h.candidates(name)
+	if exact {
+		candidates = slices.DeleteFunc(candidates, func(p *Package) bool { return p.Version != want })
+		if len(candidates) == 0 {
+			s.fail("Version '%s' for '%s' was not found", want, name)
+			return
+		}
+	}
+	if have := s.h.installed(name); have != nil && !s.remove[name] {
+		if len(candidates) == 0 || have.Version == candidates[0].Version {
+			return
+		}
+		if c := compareVersions(candidates[0].Version, have.Version); c < 0 && !exact {
+			return
+		} else if c < 0 && !s.tx.Downgrade {
+			s.fail("Packages were downgraded and downgrades are not allowed: %s", name)
+			return
+		}
+	}
+	if len(candidates) == 0 {
+		if provider := s.provider(name); provider != nil {
+			s.add(provider)
+			return
+		}
+		s.fail("Unable to locate package %s", name)
+		return
+	}
+	s.add(candidates[0])
+}
+
+// provider is the one package on offer that provides a name.
+func (s *solver) provider(name string) *Package {
+	var found *Package
+	for _, p := range s.h.offered() {
+		if p.Name != name && p.matches(dependency.Possibility{Name: name}) && (found == nil || p.Name == found.Name) {
+			found = newer(found, p)
+		}
+	}
+	return found
+}
+
+func newer(a, b *Package) *Package {
+	if a == nil || compareVersions(b.Version, a.Version) > 0 {
+		return b
+	}
+	return a
+}
+
+func (s *solver) add(p *Package) {
+	s.install[p.Name] = p
+	delete(s.remove, p.Name)
+	delete(s.purge, p.Name)
+}
+
+// step brings the state one change nearer to one in which all dependencies are met; false if it is.
+func (s *solver) step() bool {
+	for _, name := range sortedKeys(s.install) {
+		if s.stepConflicts(s.install[name]) || s.stepDepends(s.install[name]) {
+			return true
+		}
+	}
+	for _, name := range sortedKeys(s.h.packages) {
+		p := s.h.packages[name]
+		if p.Status != "installed" || s.remove[name] || s.install[name] != nil {
+			continue
+		}
+		if s.broken(p) {
+			s.goes(p)
+			return true
+		}
+	}
+	return false
+}
+
+// stepConflicts removes what a newcomer conflicts with or breaks, and the other way round.
+func (s *solver) stepConflicts(p *Package) bool {
+	for _, other := range sortedKeys(s.h.packages) {
+		old := s.h.packages[other]
+		if old.Status != "installed" || other == p.Name || s.remove[other] || s.install[other] != nil {
+			continue
+		}
+		if conflict(p, old) || conflict(old, p) {
+			s.goes(old)
+			return true
+		}
+	}
+	for _, other := range sortedKeys(s.install) {
+		if other != p.Name && conflict(p, s.install[other]) {
+			s.fail("%s : Conflicts: %s", p.Name, other)
+			return false
+		}
+	}
+	return false
+}
+
+func conflict(a, b *Package) bool {
+	for _, r := range a.relations().conflicts {
+		if slices.ContainsFunc(r.Possibilities, b.matches) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *solver) goes(p *Package) {
+	if p.Held {
+		s.fail("package %s is held, and would have to be removed", p.Name)
+		return
+	}
+	s.remove[p.Name] = true
+}
+
+// stepDepends adds a package that a newcomer needs, and recommended ones unless they are not wanted.
+func (s *solver) stepDepends(p *Package) bool {
+	for _, r := range p.relations().depends {
+		if s.met(r) {
+			continue
+		}
+		if choice := s.choose(r); choice != nil {
+			s.add(choice)
+			return true
+		}
+		s.fail("%s : Depends: %s but it is not installable", p.Name, relationText(r))
+		return false
+	}
+	if s.tx.NoRecommends {
+		return false
+	}
+	for _, r := range p.relations().recommends {
+		if choice := s.choose(r); choice != nil && !s.met(r) {
+			s.add(choice)
+			return true
+		}
+	}
+	return false
+}
+
+// met tells whether the state after the transaction fulfils a relation.
+func (s *solver) met(r dependency.Relation) bool {
+	for _, want := range r.Possibilities {
+		if want.Substvar {
+			return true
+		}
+		for _, p := range s.install {
+			if p.matches(want) {
+				return true
+			}
+		}
+		for name, p := range s.h.packages {
+			if p.Status == "installed" && !s.remove[name] && s.install[name] == nil && p.matches(want) {
+				return true
+			}
+		}
+	}
+	return len(r.Possibilities) == 0
+}
+
+// choose is the package to install for a relation: of the first alternative that can be had. A
+// package that was asked to go is not brought back.
+func (s *solver) choose(r dependency.Relation) *Package {
+	for _, want := range r.Possibilities {
+		var best *Package
+		for _, p := range s.h.offered() {
+			if s.remove[p.Name] || !p.matches(want) {
+				continue
+			}
+			if best == nil || (p.Name == want.Name) && best.Name != want.Name || p.Name == best.Name && compareVersions(p.Version, best.Version) > 0 {
+				best = p
+			}
+		}
+		if best != nil {
+			return best
+		}
+	}
+	return nil
+}
+
+// broken tells whether an installed package has a dependency that was met and no longer is.
+func (s *solver) broken(p *Package) bool {
+	for _, r := range p.relations().depends {
+		if !s.met(r) && s.h.met(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// met tells whether the host as it is fulfils a relation.
+func (h *Host) met(r dependency.Relation) bool {
+	for _, want := range r.Possibilities {
+		for _, p := range h.packages {
+			if p.Status == "installed" && p.matches(want) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func relationText(r dependency.Relation) string {
+	var words []string
+	for _, p := range r.Possibilities {
+		text := p.Name
+		if p.Version != nil {
+			text += " (" + p.Version.Operator + " " + p.Version.Number + ")"
+		}
+		words = append(words, text)
+	}
+	return strings.Join(words, " | ")
+}
+
+// plan orders the result: removals so that nothing loses what it depends on before it goes itself,
+// installations the other way round.
+func (s *solver) plan() *plan {
+	removed := map[string]*Package{}
+	for name := range s.remove {
+		removed[name] = s.h.packages[name]
+	}
+	pl := &plan{purge: sortedKeys(s.purge)}
+	for _, p := range dependencyOrder(removed) {
+		pl.remove = append(pl.remove, p.Name)
+	}
+	slices.Reverse(pl.remove)
+	pl.install = dependencyOrder(s.install)
+	return pl
+}
+
+// dependencyOrder sorts packages so that each follows what it depends on; a circle is cut anywhere.
+func dependencyOrder(set map[string]*Package) []*Package {
+	var order []*Package
+	seen := map[string]bool{}
+	var visit func(name string)
+	visit = func(name string) {
+		if seen[name] {
+			return
+		}
+		seen[name] = true
+		for _, r := range set[name].relations().depends {
+			for _, other := range sortedKeys(set) {
+				if slices.ContainsFunc(r.Possibilities, set[other].matches) {
+					visit(other)
+				}
+			}
+		}
+		order = append(order, set[name])
+	}
+	for _, name := range sortedKeys(set) {
+		visit(name)
+	}
+	return order
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// Solve says what a transaction would do.
+func (h *Host) Solve(tx host.Transaction) (host.Solution, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	pl, err := h.solve(tx)
+	if err != nil {
+		return host.Solution{}, err
+	}
+	return h.solution(pl, tx), nil
+}
+
+func (h *Host) solution(pl *plan, tx host.Transaction) host.Solution {
+	var sol host.Solution
+	for _, p := range pl.install {
+		c := host.Change{Name: p.Name, Version: p.Version, Origin: cmp.Or(p.From, p.Origin)}
+		sol.Download += p.fileSize()
+		sol.DiskDelta += p.SizeKiB * 1024
+		if have := h.installed(p.Name); have != nil {
+			c.Old = have.Version
+			sol.DiskDelta -= have.SizeKiB * 1024
+			sol.Upgrade = append(sol.Upgrade, c)
+			continue
+		}
+		sol.Install = append(sol.Install, c)
+	}
+	for _, name := range pl.remove {
+		p := h.packages[name]
+		sol.DiskDelta -= p.SizeKiB * 1024
+		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: p.Version, Purge: tx.Purge})
+	}
+	for _, name := range pl.purge {
+		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: h.packages[name].Version, Purge: true})
+	}
+	for _, changes := range [][]host.Change{sol.Install, sol.Upgrade, sol.Remove} {
+		slices.SortFunc(changes, func(a, b host.Change) int { return cmp.Compare(a.Name, b.Name) })
+	}
+	return sol
+}
+
+// fileSize is the size of the package file, or an estimate of it: packages shrink to about a third.
+func (p *Package) fileSize() int64 {
+	return cmp.Or(p.FileSize, p.SizeKiB*1024/3)
+}
