@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/metrics"
 	"sync"
@@ -11,17 +10,14 @@ import (
 	"go.starlark.net/starlark"
 )
 
-// errLimit is the cause of a thread that was stopped by its limits.
-var errLimit = errors.New("limit")
-
-// checkEvery is the number of instructions between two looks at the limits. One instruction can
-// double a string, so it is small; a look costs about a microsecond.
-const checkEvery = 256
+// watchEvery is the time between two looks at a thread's time and memory. Even a list that doubles
+// with each instruction cannot outrun it by more than one instruction: large memory takes longer to
+// fill.
+const watchEvery = 2 * time.Millisecond
 
 // budget is what is left of the limits. Modules and steps run one after the other on threads of
 // their own, and all draw on the same budget of instructions.
 type budget struct {
-	mu     sync.Mutex
 	limits Limits
 	used   uint64 // instructions of the threads that ended
 }
@@ -33,62 +29,88 @@ func newBudget(l Limits) *budget {
 	return &budget{limits: l}
 }
 
-// clock measures a thread's time of evaluation, the time inside builtins left out.
-type clock struct {
-	started time.Time
-	paused  time.Duration
-}
-
-// arm puts a thread under the budget. go.starlark.net calls OnMaxSteps when the step limit is
-// reached; raising the limit each time makes it a hook that runs every checkEvery instructions.
-// It must be called before the thread's first call; settle after its last.
-func (b *budget) arm(ctx context.Context, thread *starlark.Thread) (settle func()) {
-	c := &clock{started: time.Now()}
-	thread.SetLocal(clockKey, c)
-	thread.SetMaxExecutionSteps(checkEvery)
+// arm puts a thread under the budget, before its first call; release ends that, after its last.
+func (b *budget) arm(ctx context.Context, thread *starlark.Thread) (release func()) {
+	left := b.limits.Steps - min(b.used, b.limits.Steps)
+	thread.SetMaxExecutionSteps(max(left, 1))
 	thread.OnMaxSteps = func(thread *starlark.Thread) {
-		if err := b.check(ctx, thread.ExecutionSteps(), c); err != nil {
-			thread.Cancel(err.Error())
-			return
-		}
-		thread.SetMaxExecutionSteps(thread.ExecutionSteps() + checkEvery)
+		thread.Cancel(fmt.Sprintf("the runbook has run more than %d instructions; look for an endless or very long loop", b.limits.Steps))
 	}
+	w := &watch{limits: b.limits, started: time.Now(), done: make(chan struct{})}
+	thread.SetLocal(watchKey, w)
+	var ended sync.WaitGroup
+	ended.Go(func() { w.run(ctx, thread) })
 	return func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
+		close(w.done)
+		ended.Wait()
 		b.used += thread.ExecutionSteps()
 	}
 }
 
-func (b *budget) check(ctx context.Context, steps uint64, c *clock) error {
-	b.mu.Lock()
-	used := b.used + steps
-	b.mu.Unlock()
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case used > b.limits.Steps:
-		return fmt.Errorf("%w: the runbook has run more than %d instructions; look for an endless or very long loop", errLimit, b.limits.Steps)
-	case time.Since(c.started)-c.paused > b.limits.Time:
-		return fmt.Errorf("%w: the runbook has computed for more than %s without calling the host; look for an endless or very long loop", errLimit, b.limits.Time)
-	case heapBytes() > b.limits.Heap:
-		return fmt.Errorf("%w: the runbook holds more than %d MiB of memory; look for a string or list that grows in a loop", errLimit, b.limits.Heap>>20)
-	}
-	return nil
+const watchKey = "zcp2kopano.watch"
+
+// watch cancels a thread that computes too long or holds too much memory.
+type watch struct {
+	limits Limits
+	done   chan struct{}
+
+	mu      sync.Mutex
+	started time.Time
+	spent   time.Duration // before started
+	outside bool          // in a builtin, whose time is the host's
 }
 
-const clockKey = "zcp2kopano.clock"
+func (w *watch) run(ctx context.Context, thread *starlark.Thread) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.done:
+			return
+		case <-ctx.Done():
+			thread.Cancel(ctx.Err().Error())
+			return
+		case <-tick.C:
+			if reason := w.exceeded(); reason != "" {
+				thread.Cancel(reason)
+				return
+			}
+		}
+	}
+}
 
-// outside runs a builtin's work without charging its time to the runbook.
+func (w *watch) exceeded() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.outside {
+		return ""
+	}
+	if w.spent+time.Since(w.started) > w.limits.Time {
+		return fmt.Sprintf("the runbook has computed for more than %s without calling the host; look for an endless or very long loop", w.limits.Time)
+	}
+	if heapBytes() > w.limits.Heap {
+		return fmt.Sprintf("the runbook holds more than %d MiB of memory; look for a string or list that grows in a loop", w.limits.Heap>>20)
+	}
+	return ""
+}
+
+// outside runs a builtin's work on the host without charging it to the runbook.
 func outside(thread *starlark.Thread, work func()) {
-	c, ok := thread.Local(clockKey).(*clock)
+	w, ok := thread.Local(watchKey).(*watch)
 	if !ok {
 		work()
 		return
 	}
-	start := time.Now()
+	w.mu.Lock()
+	w.spent += time.Since(w.started)
+	w.outside = true
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		w.started, w.outside = time.Now(), false
+		w.mu.Unlock()
+	}()
 	work()
-	c.paused += time.Since(start)
 }
 
 func heapBytes() uint64 {
