@@ -27,6 +27,9 @@ type Directive struct {
 	code       [7]string // kopanoColumns
 	shipped    [7]string
 	known      []versionRange
+
+	once    sync.Once
+	changes []event
 }
 
 type versionRange struct{ from, to Version }
@@ -306,8 +309,13 @@ var (
 
 // events reads Change: "default 'A' -> 'B' in 8.5.0; UNUSED from 8.7.0".
 func (d *Directive) events() []event {
+	d.once.Do(func() { d.changes = parseChange(d.Change) })
+	return d.changes
+}
+
+func parseChange(change string) []event {
 	var list []event
-	for _, part := range strings.Split(d.Change, "; ") {
+	for _, part := range strings.Split(change, "; ") {
 		if m := defaultEvent.FindStringSubmatch(part); m != nil {
 			list = append(list, event{"default", unquote(m[1]), mustVersion(m[2])})
 		}

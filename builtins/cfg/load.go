@@ -58,8 +58,8 @@ type Tree struct {
 }
 
 // LoadTree reads a file and follows its !include lines; a file that was read is not read again, as
-// the daemons do it. Where maps a path in the files to where it is on the host; nil for as it is. An
-// include that cannot be read is a problem, not an error.
+// the daemons do it. The function where maps a path in the files to where it is on the host; nil for
+// as it is. An include that cannot be read is a problem, not an error.
 func LoadTree(view host.FileReader, name string, where func(string) string) (*Tree, error) {
 	top, err := Load(view, name)
 	if err != nil {

@@ -1,0 +1,495 @@
+package cfg
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+)
+
+// Builtins are the functions of the module cfg.
+func Builtins() []*runtime.Builtin {
+	return []*runtime.Builtin{read, get, problems, includes, defaultValue, set, rename, drop, takeover}
+}
+
+var (
+	pathParam   = runtime.Param{Name: "path", Type: runtime.Path, Doc: "absolute path of the configuration file"}
+	followParam = runtime.Param{Name: "follow_includes", Type: runtime.Bool, Doc: "read the files of !include lines as well, as the daemons do",
+		Optional: true, Default: "True"}
+)
+
+var read = &runtime.Builtin{
+	Name: "cfg.read",
+	Doc: "Reads the directives that a configuration file sets.\n\n" +
+		"Of a directive that is set twice the last value counts, as for the daemons. Passwords and other secrets come as " +
+		"secrets: they print as *** and can be given on. $VARIABLE values are not expanded. A file that is not UTF-8, holds " +
+		"NUL bytes, or cannot be read is an error; so is an !include that cannot be followed.",
+	Params: []runtime.Param{pathParam, followParam},
+	Result: "dict of directive to value (string or secret), in the order of the file",
+	Effect: runtime.Read,
+	Example: `
+settings = cfg.read("/etc/zarafa/server.cfg")
+print(settings.get("user_plugin", "db"))
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		settings, err := effective(c)
+		if err != nil {
+			return nil, err
+		}
+		dict := starlark.NewDict(len(settings))
+		for _, s := range settings {
+			if err := dict.SetKey(starlark.String(s.Name), starlarkValue(s)); err != nil {
+				return nil, err
+			}
+		}
+		return dict, nil
+	},
+}
+
+var get = &runtime.Builtin{
+	Name: "cfg.get",
+	Doc: "Reads one directive of a configuration file.\n\n" +
+		"Secrets and includes are as for cfg.read. For the value that a release uses where the file does not set the " +
+		"directive, see cfg.default.",
+	Params: []runtime.Param{
+		pathParam,
+		{Name: "name", Type: runtime.String, Doc: "the directive"},
+		{Name: "default", Type: runtime.Any, Doc: "result if the file does not set the directive", Optional: true},
+		followParam,
+	},
+	Result: "string or secret; default if the file does not set the directive",
+	Effect: runtime.Read,
+	Example: `
+attachments = cfg.get("/etc/zarafa/server.cfg", "attachment_path", default = "/var/lib/zarafa/attachments")
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		settings, err := effective(c)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range settings {
+			if s.Name == c.String("name") {
+				return starlarkValue(s), nil
+			}
+		}
+		if v := c.Value("default"); v != nil {
+			return v, nil
+		}
+		return starlark.None, nil
+	},
+}
+
+// effective lists the settings that count, in order of first appearance.
+func effective(c *runtime.Call) ([]Setting, error) {
+	var settings []Setting
+	if c.Bool("follow_includes", true) {
+		tree, err := LoadTree(c.View, c.String("path"), nil)
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		if len(tree.Problems) > 0 {
+			return nil, c.Errorf("%s", tree.Problems[0])
+		}
+		settings = tree.Settings()
+	} else {
+		f, err := Load(c.View, c.String("path"))
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		settings = f.Settings()
+	}
+	var list []Setting
+	at := map[string]int{}
+	for _, s := range settings {
+		if i, ok := at[s.Name]; ok {
+			list[i] = s
+			continue
+		}
+		at[s.Name] = len(list)
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+func starlarkValue(s Setting) starlark.Value {
+	if secretName(s.Name) {
+		return runtime.SecretValue{Secret: host.NewSecret(s.Value)}
+	}
+	return starlark.String(s.Value)
+}
+
+var problems = &runtime.Builtin{
+	Name: "cfg.problems",
+	Doc: "Lists what the daemons would refuse, ignore or misread in a configuration file and the files that it includes.\n\n" +
+		"That is: directives set twice, \"#\" that does not begin a comment because it is not in column 0, lines without \"=\", " +
+		"values that would be cut, a byte order mark, CR LF line ends, unknown \"!\" lines, includes that cannot be read; and " +
+		"whatever keeps the file from being read at all. Nothing is an error.",
+	Params: []runtime.Param{pathParam},
+	Result: "list of structs: path, line (0 for the whole file), text, message (all in one line)",
+	Effect: runtime.Read,
+	Example: `
+for problem in cfg.problems("/etc/zarafa/server.cfg"):
+    print(problem.message)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		tree, err := LoadTree(c.View, c.String("path"), nil)
+		if err != nil {
+			return problemList([]Problem{{Path: c.String("path"), Text: strings.TrimPrefix(strings.TrimPrefix(err.Error(), c.String("path")), ": ")}}), nil
+		}
+		return problemList(tree.AllProblems()), nil
+	},
+}
+
+func problemList(list []Problem) *starlark.List {
+	values := make([]starlark.Value, len(list))
+	for i, p := range list {
+		values[i] = runtime.NewRecord(map[string]any{"path": p.Path, "line": p.Line, "text": p.Text, "message": p.String()})
+	}
+	return starlark.NewList(values)
+}
+
+var includes = &runtime.Builtin{
+	Name:   "cfg.includes",
+	Doc:    "Lists the files that a configuration file names in !include and !propmap lines.",
+	Params: []runtime.Param{pathParam},
+	Result: "list of structs: kind (\"include\" or \"propmap\"), path (absolute), line",
+	Effect: runtime.Read,
+	Example: `
+for inc in cfg.includes("/etc/zarafa/server.cfg"):
+    print(inc.kind, inc.path)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		f, err := Load(c.View, c.String("path"))
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		var values []starlark.Value
+		for _, inc := range f.Includes() {
+			values = append(values, runtime.NewRecord(map[string]any{"kind": inc.Kind, "path": inc.Path, "line": inc.Line}))
+		}
+		return starlark.NewList(values), nil
+	},
+}
+
+var defaultValue = &runtime.Builtin{
+	Name: "cfg.default",
+	Doc: "Tells the value that a release uses for a directive that its file does not set.\n\n" +
+		"Versions from 8 on are Kopano Core, earlier ones ZCP. The knowledge is that of the releases' own source.",
+	Params: []runtime.Param{
+		{Name: "file", Type: runtime.String, Doc: "name of the configuration file: \"server.cfg\", \"ldap.cfg\", ..."},
+		{Name: "name", Type: runtime.String, Doc: "the directive"},
+		{Name: "version", Type: runtime.String, Doc: "the release, like \"7.2.6\" or \"8.7.20\"; package versions will do"},
+	},
+	Result: "string; None if the release does not know the directive",
+	Effect: runtime.Pure,
+	Example: `
+print(cfg.default("server.cfg", "attachment_path", "7.2.6"))
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		v, err := ParseVersion(c.String("version"))
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		daemon := daemons[c.String("file")]
+		if daemon == "" {
+			return nil, c.Errorf("%q is not the name of a configuration file; it takes one of %s", c.String("file"), strings.Join(sortedNames(daemons), ", "))
+		}
+		d := Lookup(daemon, c.String("name"))
+		if d == nil {
+			return starlark.None, nil
+		}
+		value, ok := d.ZCPDefault(v)
+		if v[0] >= 8 {
+			value, ok = d.Default(v)
+		}
+		if !ok {
+			return starlark.None, nil
+		}
+		return starlark.String(pythonBool(value)), nil
+	},
+}
+
+var set = &runtime.Builtin{
+	Name: "cfg.set",
+	Doc: "Sets directives in a configuration file, one line each, and leaves every other byte as it is.\n\n" +
+		"A directive that the file sets gets the value in the last line that has it, with its spacing; one that stands there as " +
+		"a comment (#name = value) becomes active; any other comes at the end. One that a later !include would overrule is set " +
+		"again at the end. Owner and mode of the file stay.",
+	Params: []runtime.Param{
+		pathParam,
+		{Name: "values", Type: runtime.Data, Doc: "dict of directive to value: a string, a secret, a number, True (yes), False (no), or None, which comments the directive out"},
+		{Name: "reason", Type: runtime.String, Doc: "written above directives that are commented out", Optional: true, Default: `"not wanted"`, Keyword: true},
+	},
+	Result: "None",
+	Effect: runtime.Change,
+	Example: `
+cfg.set("/etc/zarafa/server.cfg", {"user_safe_mode": True, "threads": 8})
+`,
+	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+		dict, ok := c.Value("values").(*starlark.Dict)
+		if !ok {
+			return runtime.Plan{}, c.Errorf("argument values: got %s, want a dict of directive to value", c.Value("values").Type())
+		}
+		tree, err := LoadTree(c.View, c.String("path"), nil)
+		if err != nil {
+			return runtime.Plan{}, c.Errorf("%w", err)
+		}
+		for _, item := range dict.Items() {
+			if err := setOne(tree, item[0], item[1], c.StringOr("reason", "not wanted")); err != nil {
+				return runtime.Plan{}, c.Errorf("%w", err)
+			}
+		}
+		return rewritten(tree.Top), nil
+	},
+}
+
+func setOne(tree *Tree, key, v starlark.Value, reason string) error {
+	name, ok := starlark.AsString(key)
+	if !ok {
+		return fmt.Errorf("argument values: a directive is a string, got %s", key.Type())
+	}
+	if v == starlark.None {
+		tree.Top.Drop(name, reason)
+		return nil
+	}
+	value, err := text(v)
+	if err != nil {
+		return fmt.Errorf("argument values: %s: %w", name, err)
+	}
+	line, err := tree.Top.Set(name, value)
+	if err != nil {
+		return err
+	}
+	if last, ok := tree.Get(name); ok && last.Value != value && last.Path != tree.Top.Path && tree.includedAfter(line) {
+		tree.Top.Append(name + " = " + value)
+	}
+	return nil
+}
+
+// includedAfter tells whether the top file includes another one below a line.
+func (t *Tree) includedAfter(line int) bool {
+	for _, inc := range t.Top.Includes() {
+		if inc.Kind == "include" && inc.Line > line {
+			return true
+		}
+	}
+	return false
+}
+
+// text is a value as a configuration file spells it.
+func text(v starlark.Value) (string, error) {
+	switch v := v.(type) {
+	case starlark.String:
+		return string(v), nil
+	case runtime.SecretValue:
+		return v.Secret.Reveal(), nil
+	case starlark.Bool:
+		if v {
+			return "yes", nil
+		}
+		return "no", nil
+	case starlark.Int:
+		return v.String(), nil
+	}
+	return "", fmt.Errorf("got %s, want a string, secret, number or bool", v.Type())
+}
+
+func rewritten(f *File) runtime.Plan {
+	return runtime.Plan{
+		Actions: []action.Action{&action.Write{Path: f.Path, Content: f.Bytes()}},
+		Result:  starlark.None,
+	}
+}
+
+var rename = &runtime.Builtin{
+	Name: "cfg.rename",
+	Doc: "Gives a directive another name wherever a configuration file sets it; its value stays.\n\n" +
+		"Where the file sets the new name as well, the old lines are commented out instead. A file without the directive is " +
+		"left alone.",
+	Params: []runtime.Param{
+		pathParam,
+		{Name: "old", Type: runtime.String, Doc: "the name as it is"},
+		{Name: "new", Type: runtime.String, Doc: "the name to be"},
+	},
+	Result: "None",
+	Effect: runtime.Change,
+	Example: `
+cfg.rename("/etc/zarafa/server.cfg", "enable_hosted_zarafa", "enable_hosted_kopano")
+`,
+	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+		f, err := Load(c.View, c.String("path"))
+		if err != nil {
+			return runtime.Plan{}, c.Errorf("%w", err)
+		}
+		if _, err := f.Rename(c.String("old"), c.String("new")); err != nil {
+			return runtime.Plan{}, c.Errorf("%w", err)
+		}
+		return rewritten(f), nil
+	},
+}
+
+var drop = &runtime.Builtin{
+	Name: "cfg.drop",
+	Doc: "Comments directives out wherever a configuration file sets them, each below a line with the reason.\n\n" +
+		"Directives that the file does not set are left alone.",
+	Params: []runtime.Param{
+		pathParam,
+		{Name: "names", Type: runtime.Strings, Doc: "the directives"},
+		{Name: "reason", Type: runtime.String, Doc: "why, for the next admin"},
+	},
+	Result: "None",
+	Effect: runtime.Change,
+	Example: `
+cfg.drop("/etc/zarafa/server.cfg", ["license_socket"], "Kopano Core has no licensed daemon")
+`,
+	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+		f, err := Load(c.View, c.String("path"))
+		if err != nil {
+			return runtime.Plan{}, c.Errorf("%w", err)
+		}
+		for _, name := range c.Strings("names") {
+			f.Drop(name, c.String("reason"))
+		}
+		return rewritten(f), nil
+	},
+}
+
+var takeover = &runtime.Builtin{
+	Name: "cfg.takeover",
+	Doc: "Takes the configuration files of ZCP over to Kopano (manual 4.3.4 and 4.3.5).\n\n" +
+		"Approach \"merge\" starts from Kopano's own files, or empty ones where its packages bring none (8.5.0 and later), and " +
+		"carries over what the site had set otherwise than ZCP ships it. Approach \"copy\" starts from the old files and keeps " +
+		"their comments and order. Either way directives get the names and values of the new release; those that it does not " +
+		"know or ignores become comments, because an unknown one stops the daemons; paths, sockets and URLs become Kopano's; " +
+		"the database, the attachments, and where daemons listen are always written down; and where ZCP relied on a default " +
+		"that changed without a word, the old one is written down. ldap.cfg is always carried over as a whole.\n\n" +
+		"The new files get the mode, owner and group asked for. What else the old directory holds (certificates, templates, " +
+		"own scripts, symlinks) is listed in the result's others, for the runbook to copy. Taking over twice changes nothing.",
+	Params: []runtime.Param{
+		{Name: "source", Type: runtime.Path, Doc: "the directory of the old files: /etc/zarafa, or a backup of it", Optional: true, Default: `"/etc/zarafa"`},
+		{Name: "target", Type: runtime.Path, Doc: "the directory of the new files", Optional: true, Default: `"/etc/kopano"`},
+		{Name: "approach", Type: runtime.String, Doc: "merge (manual 4.3.4 a) or copy (4.3.4 b)", Optional: true, Default: `"merge"`, Choices: []string{"merge", "copy"}},
+		{Name: "from_version", Type: runtime.String, Doc: "the release of ZCP, like \"7.2.6\"; package versions will do", Keyword: true},
+		{Name: "to_version", Type: runtime.String, Doc: "the release of Kopano Core, like \"8.7.20\"; package versions will do", Keyword: true},
+		{Name: "overrides", Type: runtime.Data, Doc: "values that win over all else: a dict of file name to a dict of directive to value " +
+			"(string, secret, number, bool), like {\"server.cfg\": {\"attachment_path\": \"/srv/attachments\"}}", Optional: true, Default: "{}", Keyword: true},
+		{Name: "ldap_schema", Type: runtime.String, Doc: "keep the Zarafa schema in the directory, or rename its attributes and classes in ldap.cfg for the kopano schema",
+			Optional: true, Default: `"keep"`, Choices: []string{"keep", "kopano"}, Keyword: true},
+		{Name: "original", Type: runtime.Path, Doc: "what the old files call their own directory, if source is a backup", Optional: true, Default: `"/etc/zarafa"`, Keyword: true},
+		{Name: "mode", Type: runtime.Mode, Doc: "mode of the new files (manual 4.3.7)", Optional: true, Default: `"0640"`, Keyword: true},
+		{Name: "owner", Type: runtime.String, Doc: "owner of the new files", Optional: true, Default: `"root"`, Keyword: true},
+		{Name: "group", Type: runtime.String, Doc: "group of the new files", Optional: true, Default: `"kopano"`, Keyword: true},
+	},
+	Result: "struct: files (list of structs: path, source), notes (list of structs: file, line, directive, old, new, reason, message), " +
+		"problems and skipped (lists of structs: path, line, text, message), others (list of structs: kind, source, target, link)",
+	Effect: runtime.Change,
+	Example: `
+taken = cfg.takeover(from_version = "7.2.6", to_version = "8.7.20", overrides = {"server.cfg": {"user_safe_mode": True}})
+for note in taken.notes:
+    print(note.message)
+`,
+	Plan: planTakeover,
+}
+
+func planTakeover(c *runtime.Call) (runtime.Plan, error) {
+	t, err := takeoverOf(c)
+	if err != nil {
+		return runtime.Plan{}, c.Errorf("%w", err)
+	}
+	result, err := t.Run(c.View)
+	if err != nil {
+		return runtime.Plan{}, c.Errorf("%w", err)
+	}
+	plan := runtime.Plan{Result: resultValue(result)}
+	fileMode, ok := c.Mode("mode")
+	if !ok {
+		fileMode = 0o640
+	}
+	dirMode := fileMode | fileMode&0o444>>2 // who may read the files may enter
+	owner, group := c.StringOr("owner", "root"), c.StringOr("group", "kopano")
+	made := map[string]bool{}
+	for _, f := range result.Files {
+		dir := path.Dir(f.Path)
+		if _, err := c.View.Stat(dir); err != nil && !made[dir] {
+			made[dir] = true
+			plan.Actions = append(plan.Actions, &action.Mkdir{Path: dir, Parents: true, Mode: &dirMode, Owner: owner, Group: group})
+		}
+		plan.Actions = append(plan.Actions, &action.Write{Path: f.Path, Content: f.Content, Mode: &fileMode, Owner: owner, Group: group})
+	}
+	return plan, nil
+}
+
+func takeoverOf(c *runtime.Call) (Takeover, error) {
+	t := Takeover{
+		Source: c.StringOr("source", "/etc/zarafa"), Original: c.StringOr("original", "/etc/zarafa"), Target: c.StringOr("target", "/etc/kopano"),
+		Approach: c.StringOr("approach", "merge"), LDAPSchema: c.StringOr("ldap_schema", "keep"),
+	}
+	var err error
+	if t.From, err = ParseVersion(c.String("from_version")); err != nil {
+		return t, err
+	}
+	if t.To, err = ParseVersion(c.String("to_version")); err != nil {
+		return t, err
+	}
+	t.Overrides, err = overrides(c.Value("overrides"))
+	return t, err
+}
+
+func overrides(v starlark.Value) (map[string]map[string]string, error) {
+	if v == nil || v == starlark.None {
+		return nil, nil
+	}
+	files, ok := v.(*starlark.Dict)
+	if !ok {
+		return nil, fmt.Errorf("argument overrides: got %s, want a dict of file name to a dict of directive to value", v.Type())
+	}
+	all := map[string]map[string]string{}
+	for _, item := range files.Items() {
+		file, ok := starlark.AsString(item[0])
+		values, isDict := item[1].(*starlark.Dict)
+		if !ok || !isDict {
+			return nil, fmt.Errorf("argument overrides: %s: got %s, want a dict of directive to value", item[0], item[1].Type())
+		}
+		all[file] = map[string]string{}
+		for _, pair := range values.Items() {
+			name, ok := starlark.AsString(pair[0])
+			if !ok {
+				return nil, fmt.Errorf("argument overrides: %s: a directive is a string, got %s", file, pair[0].Type())
+			}
+			value, err := text(pair[1])
+			if err != nil {
+				return nil, fmt.Errorf("argument overrides: %s: %s: %w", file, name, err)
+			}
+			if err := checkSetting(name, value); err != nil {
+				return nil, fmt.Errorf("argument overrides: %s: %w", file, err)
+			}
+			all[file][name] = value
+		}
+	}
+	return all, nil
+}
+
+func resultValue(r *Result) *starlarkstruct.Struct {
+	var files, notes, others []starlark.Value
+	for _, f := range r.Files {
+		files = append(files, runtime.NewRecord(map[string]any{"path": f.Path, "source": f.Source}))
+	}
+	for _, n := range r.Notes {
+		notes = append(notes, runtime.NewRecord(map[string]any{
+			"file": n.File, "line": n.Line, "directive": n.Directive, "old": n.Old, "new": n.New, "reason": n.Reason, "message": n.String(),
+		}))
+	}
+	for _, o := range r.Others {
+		others = append(others, runtime.NewRecord(map[string]any{"kind": o.Kind, "source": o.Source, "target": o.Target, "link": o.Link}))
+	}
+	return runtime.NewRecord(map[string]any{
+		"files": starlark.NewList(files), "notes": starlark.NewList(notes), "others": starlark.NewList(others),
+		"problems": problemList(r.Problems), "skipped": problemList(r.Skipped),
+	})
+}

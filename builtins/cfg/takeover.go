@@ -1,0 +1,641 @@
+package cfg
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"slices"
+	"sort"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+)
+
+// Takeover carries the configuration of ZCP over to Kopano (manual 4.3.4, 4.3.5).
+type Takeover struct {
+	Source   string // where the old files are: /etc/zarafa, or a copy of it
+	Original string // what the old files call their directory: /etc/zarafa
+	Target   string // /etc/kopano
+	// Approach is "merge" (manual 4.3.4 a: Kopano's file, with what the site had set) or "copy"
+	// (4.3.4 b: the old file, converted).
+	Approach   string
+	From, To   Version
+	LDAPSchema string // "keep" the Zarafa schema, or "kopano"
+	// Overrides are values for the new files, by file name ("server.cfg") and directive; they win.
+	Overrides map[string]map[string]string
+}
+
+// NewFile is a configuration file to be written.
+type NewFile struct {
+	Path    string
+	Source  string // "" if there was none
+	Content []byte
+}
+
+// Other is something else in the old directory that Kopano needs as it is. Kind is "directory",
+// "file" or "symlink"; Link is where the new symlink must point.
+type Other struct {
+	Kind   string
+	Source string
+	Target string
+	Link   string
+}
+
+// Result is what a takeover decided.
+type Result struct {
+	Files    []NewFile
+	Notes    []Note
+	Problems []Problem
+	Others   []Other
+	Skipped  []Problem // files that are not taken over, with the reason
+}
+
+// daemons are the configuration files by name, and whose they are.
+var daemons = map[string]string{
+	"server.cfg": "server", "dagent.cfg": "dagent", "spooler.cfg": "spooler", "gateway.cfg": "gateway",
+	"ical.cfg": "ical", "monitor.cfg": "monitor", "search.cfg": "search", "archiver.cfg": "archiver",
+	"presence.cfg": "presence", "php-mapi.cfg": "php-mapi", "unix.cfg": "unix", "backup.cfg": "backup",
+	"backup-plus.cfg": "backup", "spamd.cfg": "spamd", "statsd.cfg": "statsd", "admin.cfg": "admin",
+	"autorespond.cfg": "autorespond",
+	"ldap.cfg":        "ldap", "ldap.openldap.cfg": "ldap", "ldap.active-directory.cfg": "ldap",
+	"ldapms.cfg": "ldap", "ldapms.openldap.cfg": "ldap", "ldapms.active-directory.cfg": "ldap",
+}
+
+// dropped are files of programs that Kopano Core does not have.
+var dropped = map[string]string{
+	"licensed.cfg":     "Kopano Core has no licensed daemon",
+	"ws.cfg":           "Kopano Core has no counterpart of zarafa-ws",
+	"msr.cfg":          "Kopano Core has no counterpart of zarafa-msr",
+	"indexer.cfg":      "zarafa-indexer became kopano-search; see search.cfg",
+	"searchscripts":    "kopano-search reads attachments without scripts",
+	"webaccess":        "WebAccess ended with ZCP 7.2.2; WebApp takes its place",
+	"webaccess-ajax":   "WebAccess ended with ZCP 7.2.2; WebApp takes its place",
+	"webaccess-mobile": "WebAccess ended with ZCP 7.2.2; WebApp takes its place",
+	"zarafa-webaccess": "WebAccess ended with ZCP 7.2.2; WebApp takes its place",
+}
+
+// Run decides the new files. It reads the host and changes nothing.
+func (t Takeover) Run(view host.FileReader) (*Result, error) {
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	entries, err := view.ReadDir(t.Source)
+	if err != nil {
+		return nil, fmt.Errorf("the old configuration directory: %w", explain(t.Source, err))
+	}
+	w := &work{Takeover: t, view: view, result: &Result{}, handled: map[string]bool{}, written: map[string]*File{},
+		paths: paths{t.Original, t.Target}, plugin: map[string]string{}}
+	names := map[string]bool{}
+	for _, e := range entries {
+		names[e.Name] = true
+	}
+	if err := w.files(names); err != nil {
+		return nil, err
+	}
+	if err := w.others(t.Source, entries); err != nil {
+		return nil, err
+	}
+	return w.finish()
+}
+
+func (t Takeover) check() error {
+	switch {
+	case t.From[0] != 7:
+		return fmt.Errorf("from version %s: want a release of ZCP 7", t.From)
+	case t.To[0] < 8:
+		return fmt.Errorf("to version %s: want a release of Kopano Core, 8.0.0 or later", t.To)
+	case t.Approach != "merge" && t.Approach != "copy":
+		return fmt.Errorf("approach %q: want merge or copy", t.Approach)
+	case t.LDAPSchema != "keep" && t.LDAPSchema != "kopano":
+		return fmt.Errorf("LDAP schema %q: want keep or kopano", t.LDAPSchema)
+	}
+	for file, values := range t.Overrides {
+		daemon := daemons[file]
+		if daemon == "" {
+			return fmt.Errorf("overrides: %s is not a configuration file of Kopano", file)
+		}
+		for name := range values {
+			if d := Lookup(daemon, name); d == nil || !d.Known(t.To) {
+				return fmt.Errorf("overrides: %s: Kopano %s does not know %s", file, t.To, name)
+			}
+		}
+	}
+	return nil
+}
+
+// work is one takeover under way.
+type work struct {
+	Takeover
+	view    host.FileReader
+	paths   paths
+	result  *Result
+	handled map[string]bool   // source paths that need no copy
+	written map[string]*File  // new files by source path, converted
+	plugin  map[string]string // source path of the user plugin's file: its daemon
+	order   []NewFile
+}
+
+// where finds a path of the old files on the host.
+func (w *work) where(p string) string { return rebase(p, w.Original, w.Source) }
+
+// out is the path of the new file for an old one.
+func (w *work) out(source string) string {
+	p := rebase(source, w.Source, w.Target)
+	if path.Base(p) == "backup-plus.cfg" {
+		p = path.Join(path.Dir(p), "backup.cfg")
+	}
+	return p
+}
+
+func (w *work) skip(source, reason string) {
+	w.handled[source] = true
+	w.result.Skipped = append(w.result.Skipped, Problem{Path: source, Text: reason})
+}
+
+// files converts the configuration file of each daemon, the server's first: it names the file of the
+// user plugin.
+func (w *work) files(names map[string]bool) error {
+	if names["server.cfg"] {
+		if err := w.findPlugin(); err != nil {
+			return err
+		}
+	}
+	todo := w.daemonFiles(names)
+	for _, source := range todo {
+		if err := w.file(source, w.daemonOf(source)); err != nil {
+			return err
+		}
+	}
+	if names["autorespond"] {
+		if err := w.autorespond(); err != nil {
+			return err
+		}
+	}
+	if err := w.propmaps(names); err != nil {
+		return err
+	}
+	return w.overrideMissing()
+}
+
+// findPlugin reads from server.cfg which file configures the user plugin.
+func (w *work) findPlugin() error {
+	tree, err := LoadTree(w.view, path.Join(w.Source, "server.cfg"), w.where)
+	if err != nil {
+		return err
+	}
+	plugin, config := "db", path.Join(w.Original, "ldap.cfg")
+	if s, ok := tree.Get("user_plugin"); ok {
+		plugin = s.Value
+	}
+	if s, ok := tree.Get("user_plugin_config"); ok && path.IsAbs(s.Value) {
+		config = path.Clean(s.Value)
+	}
+	switch plugin {
+	case "ldap", "ldapms":
+		w.plugin[w.where(config)] = "ldap"
+	case "unix":
+		w.plugin[w.where(config)] = "unix"
+	default:
+		return nil
+	}
+	if !below(config, w.Original) {
+		w.result.Problems = append(w.result.Problems, Problem{Path: config,
+			Text: "user_plugin_config lies outside " + w.Original + " and is not converted; convert it by hand, or move it there"})
+		delete(w.plugin, w.where(config))
+	} else if _, err := w.view.Stat(w.where(config)); err != nil {
+		w.result.Problems = append(w.result.Problems, Problem{Path: config,
+			Text: "user_plugin_config names a file that cannot be read: " + err.Error()})
+		delete(w.plugin, w.where(config))
+	}
+	return nil
+}
+
+// daemonFiles lists the source paths to convert.
+func (w *work) daemonFiles(names map[string]bool) []string {
+	var todo []string
+	for name := range names {
+		if daemons[name] != "" {
+			todo = append(todo, path.Join(w.Source, name))
+		}
+	}
+	for source := range w.plugin {
+		if !slices.Contains(todo, source) {
+			todo = append(todo, source)
+		}
+	}
+	sort.Slice(todo, func(i, j int) bool {
+		a, b := path.Base(todo[i]) == "server.cfg", path.Base(todo[j]) == "server.cfg"
+		if a != b {
+			return a
+		}
+		return todo[i] < todo[j]
+	})
+	return todo
+}
+
+func (w *work) daemonOf(source string) string {
+	if d := w.plugin[source]; d != "" {
+		return d
+	}
+	return daemons[path.Base(source)]
+}
+
+// file converts one daemon's configuration.
+func (w *work) file(source, daemon string) error {
+	if reason := w.unneeded(source, daemon); reason != "" {
+		w.skip(source, reason)
+		return nil
+	}
+	tree, err := LoadTree(w.view, source, w.where)
+	if err != nil {
+		return err
+	}
+	c := &conversion{daemon: daemon, from: w.From, to: w.To, paths: w.paths, schema: w.LDAPSchema,
+		out: func(f *File) string { return w.out(f.Path) }}
+	w.result.Problems = append(w.result.Problems, tree.AllProblems()...)
+	for i, f := range tree.Files {
+		w.handled[f.Path] = true
+		if shared := w.written[f.Path]; shared != nil { // another daemon includes it as well
+			tree.Files[i] = shared
+		}
+		if i > 0 && !below(f.Path, w.Source) {
+			w.result.Problems = append(w.result.Problems, Problem{Path: f.Path,
+				Text: "is included from outside " + w.Original + "; it is left as it is and not converted"})
+		}
+	}
+	c.run(tree)
+	if w.Approach == "merge" && daemon != "ldap" {
+		return w.merge(c, tree)
+	}
+	return w.copy(c, tree)
+}
+
+// unneeded says why a daemon's file is not taken over.
+func (w *work) unneeded(source, daemon string) string {
+	known := slices.ContainsFunc(Directives(daemon), func(d *Directive) bool { return d.Known(w.To) })
+	switch {
+	case !known && daemon != "backup":
+		return "Kopano " + w.To.String() + " has no kopano-" + daemon
+	case path.Base(source) == "backup.cfg" && w.exists(path.Join(w.Source, "backup-plus.cfg")):
+		return "was for zarafa-backup; backup-plus.cfg becomes backup.cfg"
+	case daemon == "ldap" && w.plugin[source] == "" && w.Approach == "merge":
+		return "server.cfg does not use it"
+	}
+	return ""
+}
+
+func (w *work) exists(p string) bool {
+	_, err := w.view.Lstat(p)
+	return err == nil
+}
+
+// copy makes the converted old files the new ones.
+func (w *work) copy(c *conversion, tree *Tree) error {
+	top := tree.Files[0]
+	if err := w.settleIn(c, tree); err != nil {
+		return err
+	}
+	w.override(c, top)
+	c.checkValues(top)
+	for _, f := range tree.Files {
+		if !below(f.Path, w.Source) {
+			continue
+		}
+		if w.written[f.Path] == nil {
+			w.order = append(w.order, NewFile{Path: w.out(f.Path), Source: f.Path})
+		}
+		w.written[f.Path] = f
+	}
+	w.collect(c, top)
+	return nil
+}
+
+// settleIn sets each want in the file that sets the directive already, else in the top file.
+func (w *work) settleIn(c *conversion, tree *Tree) error {
+	all := c.wants
+	for _, wanted := range all {
+		f := tree.Files[0]
+		if s, ok := tree.Get(wanted.name); ok {
+			for _, g := range tree.Files {
+				if g.Path == s.Path {
+					f = g
+				}
+			}
+		}
+		c.wants = []want{wanted}
+		if err := c.settle(f); err != nil {
+			return err
+		}
+	}
+	c.wants = all
+	return nil
+}
+
+// merge puts what the site had set into Kopano's own file.
+func (w *work) merge(c *conversion, tree *Tree) error {
+	source := tree.Files[0].Path
+	base, err := w.base(w.out(source), c.daemon)
+	if err != nil {
+		return err
+	}
+	c.out = func(*File) string { return w.out(source) }
+	c.notes = slices.DeleteFunc(c.notes, func(n Note) bool { return n.New != "" || !w.ownSetting(c, n.Directive) })
+	for _, f := range tree.Files {
+		for _, name := range activeNames(f) {
+			value := lastValue(tree, name)
+			old := name
+			if o := c.renamed[name]; o != "" {
+				old = o
+			}
+			if !w.ownSetting(c, old) || f.last(name) < 0 {
+				continue
+			}
+			current, set := base.Get(name)
+			def, _ := Lookup(c.daemon, name).Default(c.to)
+			if set && current == value || !set && pythonBool(def) == value {
+				continue
+			}
+			line, err := base.Set(name, value)
+			if err != nil {
+				return err
+			}
+			c.note(base, line, name, c.old[c.originalName(name)], value, "set by the site")
+		}
+	}
+	if err := c.settle(base); err != nil {
+		return err
+	}
+	w.override(c, base)
+	c.checkValues(base)
+	w.written[source] = base
+	w.order = append(w.order, NewFile{Path: w.out(source), Source: source})
+	w.collect(c, base)
+	return nil
+}
+
+func (c *conversion) originalName(name string) string {
+	if o := c.renamed[name]; o != "" {
+		return o
+	}
+	return name
+}
+
+// lastValue is the value that counts in the converted files.
+func lastValue(tree *Tree, name string) string {
+	value := ""
+	for _, f := range tree.Files {
+		if v, ok := f.Get(name); ok {
+			value = v
+		}
+	}
+	return value
+}
+
+// ownSetting tells whether the site set a directive otherwise than ZCP's own file does.
+func (w *work) ownSetting(c *conversion, name string) bool {
+	value, ok := c.old[name]
+	if target := c.aliases[name]; !ok && target != "" {
+		value, ok = c.old[target]
+	}
+	if !ok {
+		return false
+	}
+	d := Lookup(c.daemon, name)
+	if d == nil {
+		return true
+	}
+	shipped, active := d.Shipped(c.from)
+	return !active || shipped != value
+}
+
+// base is Kopano's own file, or, where the package brings none (8.5.0 and later), a new one.
+func (w *work) base(name, daemon string) (*File, error) {
+	if !w.exists(name) {
+		return skeleton(name, daemon, w.From)
+	}
+	return Load(w.view, name)
+}
+
+func skeleton(name, daemon string, from Version) (*File, error) {
+	text := fmt.Sprintf("# Configuration of kopano-%s, taken over from ZCP %s.\n"+
+		"# A directive that is not set has the default of the release: see kopano-%s.cfg(5).\n\n", daemon, from, daemon)
+	return Parse(name, []byte(text))
+}
+
+// override sets what the runbook demands.
+func (w *work) override(c *conversion, f *File) {
+	values := w.Overrides[path.Base(w.out(f.Path))]
+	for _, name := range sortedNames(values) {
+		old, _ := f.Get(name)
+		if old == values[name] && f.last(name) >= 0 {
+			continue
+		}
+		line, err := f.Set(name, values[name])
+		if err != nil {
+			c.problem(f, 0, "override: %v", err)
+			continue
+		}
+		c.note(f, line, name, old, values[name], "asked for by the runbook")
+	}
+}
+
+// overrideMissing writes overrides for daemons that had no file.
+func (w *work) overrideMissing() error {
+	done := map[string]bool{}
+	for _, n := range w.order {
+		done[path.Base(n.Path)] = true
+	}
+	for _, name := range sortedNames(w.Overrides) {
+		if done[name] || len(w.Overrides[name]) == 0 {
+			continue
+		}
+		target := path.Join(w.Target, name)
+		base, err := w.base(target, daemons[name])
+		if err != nil {
+			return err
+		}
+		c := &conversion{daemon: daemons[name], from: w.From, to: w.To, out: func(*File) string { return target }}
+		w.override(c, base)
+		w.written[target] = base
+		w.order = append(w.order, NewFile{Path: target})
+		w.collect(c, base)
+	}
+	return nil
+}
+
+func sortedNames[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for n := range m {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// collect takes over a conversion's notes, with the line numbers of the finished file.
+func (w *work) collect(c *conversion, top *File) {
+	for _, n := range c.notes {
+		if i := top.last(n.Directive); n.Line > 0 && n.File == c.out(top) && i >= 0 {
+			n.Line = i + 1
+		}
+		w.result.Notes = append(w.result.Notes, n)
+	}
+	w.result.Problems = append(w.result.Problems, c.problems...)
+}
+
+// propmaps takes over the files that map MAPI properties to LDAP attributes: the shipped one, and
+// those that ldap.cfg names.
+func (w *work) propmaps(names map[string]bool) error {
+	todo := map[string]bool{}
+	if names["ldap.propmap.cfg"] {
+		todo[path.Join(w.Source, "ldap.propmap.cfg")] = true
+	}
+	for _, f := range w.written {
+		for _, inc := range f.Includes() {
+			if source := rebase(inc.Path, w.Target, w.Source); inc.Kind == "propmap" && below(source, w.Source) {
+				todo[source] = true
+			}
+		}
+	}
+	for _, source := range sortedNames(todo) {
+		f, err := Load(w.view, source)
+		if err != nil {
+			w.result.Problems = append(w.result.Problems, Problem{Path: source, Text: err.Error()})
+			continue
+		}
+		w.handled[source] = true
+		if w.LDAPSchema == "kopano" {
+			w.convertPropmap(f)
+		}
+		w.written[source] = f
+		w.order = append(w.order, NewFile{Path: w.out(source), Source: source})
+	}
+	return nil
+}
+
+func (w *work) convertPropmap(f *File) {
+	for i, l := range f.lines {
+		if l.kind != setting {
+			continue
+		}
+		if value := kopanoSchema(l.name, l.value); value != l.value {
+			f.setValue(i, value)
+			w.result.Notes = append(w.result.Notes, Note{w.out(f.Path), i + 1, l.name, l.value, value, "attribute names of the Kopano schema"})
+		}
+	}
+}
+
+// finish renders the new files and checks the paths that Python daemons insist on.
+func (w *work) finish() (*Result, error) {
+	for _, n := range w.order {
+		key := n.Source
+		if key == "" {
+			key = n.Path
+		}
+		f := w.written[key]
+		n.Content = f.Bytes()
+		w.checkPaths(n.Path, f)
+		w.result.Files = append(w.result.Files, n)
+	}
+	sort.Slice(w.result.Files, func(i, j int) bool { return w.result.Files[i].Path < w.result.Files[j].Path })
+	for i, f := range w.result.Files {
+		if i > 0 && f.Path == w.result.Files[i-1].Path && !bytes.Equal(f.Content, w.result.Files[i-1].Content) {
+			return nil, fmt.Errorf("%s and %s both become %s; remove one of them", w.result.Files[i-1].Source, f.Source, f.Path)
+		}
+	}
+	return w.result, nil
+}
+
+func (w *work) checkPaths(name string, f *File) {
+	daemon := daemons[path.Base(name)]
+	for _, s := range f.Settings() {
+		d := Lookup(daemon, s.Name)
+		if d == nil || !path.IsAbs(s.Value) {
+			continue
+		}
+		if _, must := d.PythonType(w.To); !must || w.exists(s.Value) || w.exists(rebase(s.Value, w.Target, w.Source)) {
+			continue
+		}
+		w.result.Problems = append(w.result.Problems, Problem{name, s.Line,
+			fmt.Sprintf("%s = %s does not exist; kopano-%s stops without it", s.Name, s.Value, daemon)})
+	}
+}
+
+// --- everything else in the directory
+
+// ownScripts are the user scripts that ZCP ships; Kopano brings its own.
+var ownScripts = []string{
+	"createuser", "creategroup", "createcompany", "deleteuser", "deletegroup", "deletecompany", "users_common.sh",
+}
+
+// others lists what the new directory needs besides the converted files, from the top down.
+func (w *work) others(dir string, entries []host.DirEntry) error {
+	for _, e := range entries {
+		source := path.Join(dir, e.Name)
+		if w.handled[source] {
+			continue
+		}
+		if reason := w.dropReason(source, e.Name); reason != "" {
+			w.skip(source, reason)
+			continue
+		}
+		if err := w.other(source, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *work) dropReason(source, name string) string {
+	rel := strings.TrimPrefix(source, w.Source+"/")
+	switch {
+	case dropped[rel] != "":
+		return dropped[rel]
+	case path.Dir(rel) == "userscripts" && slices.Contains(ownScripts, name):
+		return "a script of ZCP's own; Kopano brings one that knows KOPANO_* variables"
+	case strings.HasSuffix(name, ".dpkg-dist") || strings.HasSuffix(name, ".dpkg-old") || strings.HasSuffix(name, ".dpkg-new") ||
+		strings.HasSuffix(name, ".rpmnew") || strings.HasSuffix(name, ".rpmsave") || strings.HasSuffix(name, ".ucf-dist"):
+		return "left by the package manager"
+	}
+	return ""
+}
+
+func (w *work) other(source string, e host.DirEntry) error {
+	st, err := w.view.Lstat(source)
+	if err != nil {
+		return explain(source, err)
+	}
+	switch {
+	case st.IsSymlink():
+		link, err := w.view.Readlink(source)
+		if err != nil {
+			return explain(source, err)
+		}
+		w.result.Others = append(w.result.Others, Other{"symlink", source, w.out(source), w.paths.convert(link)})
+	case st.IsDir():
+		w.result.Others = append(w.result.Others, Other{"directory", source, w.out(source), ""})
+		entries, err := w.view.ReadDir(source)
+		if err != nil {
+			return explain(source, err)
+		}
+		return w.others(source, entries)
+	case st.IsRegular():
+		w.result.Others = append(w.result.Others, Other{"file", source, w.out(source), ""})
+		w.checkScript(source)
+	default:
+		w.skip(source, "neither a file, a directory nor a symlink")
+	}
+	return nil
+}
+
+// checkScript finds user scripts that read the environment of ZCP.
+func (w *work) checkScript(source string) {
+	if !strings.HasPrefix(source, path.Join(w.Source, "userscripts")+"/") {
+		return
+	}
+	data, err := readFile(w.view, source)
+	if err == nil && bytes.Contains(data, []byte("ZARAFA_")) {
+		w.result.Problems = append(w.result.Problems, Problem{Path: w.out(source),
+			Text: "reads ZARAFA_* variables; Kopano sets KOPANO_USER, KOPANO_STOREGUID, ... instead: change the script"})
+	}
+}
