@@ -27,9 +27,12 @@ type inode struct{ dev, ino uint64 }
 
 // linked is the first copy of a file that has several names.
 type linked struct {
-	root host.Dir
+	root *copyRoot
 	rel  string
 }
+
+// copyRoot is the path of a copy's top: a temporary one until the copy is complete.
+type copyRoot struct{ path string }
 
 func newCopier(env *Env, total size) *copier {
 	return &copier{env: env, links: map[inode]linked{}, total: total}
@@ -44,22 +47,49 @@ func (c *copier) place(from, to string) error {
 	if err != nil {
 		return err
 	}
-	dir, base, err := parent(c.env.Host, to)
+	if !st.IsDir() {
+		_, err := c.copyTo(from, to)
+		return err
+	}
+	tmp := path.Join(path.Dir(to), c.env.treeTemp())
+	root, err := c.copyTo(from, tmp)
+	if err != nil {
+		return err
+	}
+	root.path = to
+	return renamePath(c.env.Host, tmp, to)
+}
+
+// remember notes the hard links of a source that was copied before an interruption.
+func (c *copier) remember(from, to string) error {
+	st, err := c.env.Host.Lstat(from)
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	root := &copyRoot{to}
+	note := func(st host.Stat, rel string) {
+		id := inode{st.Dev, st.Ino}
+		if _, known := c.links[id]; !known && !st.IsDir() && st.Nlink > 1 {
+			c.links[id] = linked{root, rel}
+		}
+	}
+	note(st, ".")
+	if !st.IsDir() {
+		return nil
+	}
+	dir, err := c.env.Host.OpenTree(from)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	if !st.IsDir() {
-		return c.copyTo(from, dir, base)
-	}
-	tmp := c.env.treeTemp()
-	if err := c.copyTo(from, dir, tmp); err != nil {
-		return err
-	}
-	if err := dir.Rename(tmp, dir, base); err != nil {
-		return err
-	}
-	return dir.SyncSelf()
+	w := readWalker(c.env.Ctx, func(e entry[host.DirReader]) error {
+		note(e.st, e.rel)
+		return nil
+	})
+	return w.walk(dir, "", st.Dev)
 }
 
 // clearTemps removes what an interrupted action left unfinished beside a path.
@@ -72,21 +102,28 @@ func clearTemps(env *Env, name string) error {
 	return nil
 }
 
-// copyTo makes dst/dname a copy of the entry at path from, durably.
-func (c *copier) copyTo(from string, dst host.Dir, dname string) error {
+// copyTo makes path to a copy of the entry at path from, durably. Where a part of it is there
+// already, the copy goes on.
+func (c *copier) copyTo(from, to string) (*copyRoot, error) {
 	src, err := c.env.Host.OpenTree(path.Dir(from))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer src.Close()
-	if err := c.copy(src, path.Base(from), dst, dname, dst, dname); err != nil {
-		return fmt.Errorf("copy %s: %w", from, err)
+	dst, base, err := parent(c.env.Host, to)
+	if err != nil {
+		return nil, err
 	}
-	return dst.SyncSelf()
+	defer dst.Close()
+	root := &copyRoot{to}
+	if err := c.copy(src, path.Base(from), dst, base, root, "."); err != nil {
+		return nil, fmt.Errorf("copy %s: %w", from, err)
+	}
+	return root, dst.SyncSelf()
 }
 
 // copy copies one entry. Its copy has the path rel from root.
-func (c *copier) copy(src host.DirReader, sname string, dst host.Dir, dname string, root host.Dir, rel string) error {
+func (c *copier) copy(src host.DirReader, sname string, dst host.Dir, dname string, root *copyRoot, rel string) error {
 	if err := c.env.Ctx.Err(); err != nil {
 		return err
 	}
@@ -111,7 +148,7 @@ func (c *copier) copy(src host.DirReader, sname string, dst host.Dir, dname stri
 	return nil
 }
 
-func (c *copier) copyDir(src host.DirReader, sname string, m meta, dst host.Dir, dname string, root host.Dir, rel string) error {
+func (c *copier) copyDir(src host.DirReader, sname string, m meta, dst host.Dir, dname string, root *copyRoot, rel string) error {
 	if err := dst.Mkdir(dname, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -121,7 +158,7 @@ func (c *copier) copyDir(src host.DirReader, sname string, m meta, dst host.Dir,
 	return setMeta(dst, dname, m)
 }
 
-func (c *copier) copyEntries(src host.DirReader, sname string, dst host.Dir, dname string, root host.Dir, rel string) error {
+func (c *copier) copyEntries(src host.DirReader, sname string, dst host.Dir, dname string, root *copyRoot, rel string) error {
 	from, err := src.OpenDir(sname)
 	if err != nil {
 		return err
@@ -144,7 +181,7 @@ func (c *copier) copyEntries(src host.DirReader, sname string, dst host.Dir, dna
 	return to.SyncSelf()
 }
 
-func (c *copier) copyLeaf(src host.DirReader, sname string, st host.Stat, m meta, dst host.Dir, dname string, root host.Dir, rel string) error {
+func (c *copier) copyLeaf(src host.DirReader, sname string, st host.Stat, m meta, dst host.Dir, dname string, root *copyRoot, rel string) error {
 	id := inode{st.Dev, st.Ino}
 	first, again := c.links[id]
 	if again {
@@ -234,12 +271,11 @@ func copyContent(src host.DirReader, sname string, st host.Stat, dst host.Dir, t
 // link makes dst/dname another name of a file that was copied already. Descriptors link within one
 // directory only, so the new name is made beside the first and moved.
 func (c *copier) link(first linked, dst host.Dir, dname string) error {
-	home, err := descend(first.root, path.Dir(first.rel))
+	home, base, err := parent(c.env.Host, path.Join(first.root.path, first.rel))
 	if err != nil {
 		return err
 	}
 	defer home.Close()
-	base := path.Base(first.rel)
 	fst, err := home.Lstat(base)
 	if err != nil {
 		return err
@@ -260,21 +296,3 @@ func (c *copier) link(first linked, dst host.Dir, dname string) error {
 	}
 	return home.Rename(tmp, dst, dname)
 }
-
-// descend opens a directory below another; the result is to be closed, also for ".".
-func descend(root host.Dir, rel string) (host.Dir, error) {
-	if rel == "." || rel == "" {
-		return nopClose{root}, nil
-	}
-	above, err := descend(root, path.Dir(rel))
-	if err != nil {
-		return nil, err
-	}
-	defer above.Close()
-	return above.OpenDirWrite(path.Base(rel))
-}
-
-// nopClose lends a directory to somebody who closes it.
-type nopClose struct{ host.Dir }
-
-func (nopClose) Close() error { return nil }

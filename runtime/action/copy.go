@@ -207,10 +207,11 @@ func (a *Copy) Apply(env *Env) (Result, error) {
 		if err != nil {
 			return result, err
 		}
+		bring := c.place
 		if done {
-			continue
+			bring = c.remember
 		}
-		if err := c.place(path.Join(a.From, rel), to); err != nil {
+		if err := bring(path.Join(a.From, rel), to); err != nil {
 			return result, err
 		}
 	}
@@ -229,22 +230,21 @@ func (a *Copy) Apply(env *Env) (Result, error) {
 
 // replace copies over an existing entry.
 func (a *Copy) replace(env *Env, c *copier, p Preimage) error {
-	dir, base, err := parent(env.Host, p.Path)
+	fresh := a.replacement(env, p)
+	if err := removePath(env.Host, fresh); err != nil {
+		return err
+	}
+	root, err := c.copyTo(path.Join(a.From, a.rel(p.Path)), fresh)
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	fresh := env.temp() + ".new"
-	if err := unlinkIfThere(dir, fresh); err != nil {
-		return err
-	}
-	if err := c.copyTo(path.Join(a.From, a.rel(p.Path)), dir, fresh); err != nil {
-		return err
-	}
-	if err := dir.Rename(fresh, dir, base); err != nil {
-		return err
-	}
-	return dir.SyncSelf()
+	root.path = p.Path
+	return renamePath(env.Host, fresh, p.Path)
+}
+
+// replacement is the name of what will replace an entry.
+func (a *Copy) replacement(env *Env, p Preimage) string {
+	return path.Join(path.Dir(p.Path), env.temp()+".new")
 }
 
 // adopt gives a merged directory the metadata of its source.
@@ -268,7 +268,7 @@ func (a *Copy) adopt(env *Env, p Preimage) error {
 
 func (a *Copy) Undo(env *Env) error {
 	for _, p := range a.Replaced {
-		if err := removePath(env.Host, path.Join(path.Dir(p.Path), env.temp()+".new")); err != nil {
+		if err := removePath(env.Host, a.replacement(env, p)); err != nil {
 			return err
 		}
 		if err := clearTemps(env, p.Path); err != nil {

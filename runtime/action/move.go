@@ -171,7 +171,11 @@ func (a *Move) bring(env *Env, c *copier, from, to string) (bool, error) {
 		return false, err
 	}
 	if arrived {
-		return exists(env.Host, from)
+		left, err := exists(env.Host, from)
+		if err != nil || !left {
+			return false, err
+		}
+		return true, c.remember(from, to)
 	}
 	if err := clearTemp(env, to); err != nil {
 		return false, err
@@ -198,12 +202,13 @@ func (a *Move) Undo(env *Env) error {
 	if err := a.restoreMerged(env); err != nil {
 		return err
 	}
+	c := newCopier(env, a.Size)
 	for _, rel := range slices.Backward(a.Fresh) {
 		to := path.Join(a.To, rel)
 		if err := clearTemps(env, to); err != nil {
 			return err
 		}
-		if err := putBack(env, to, path.Join(a.From, rel), a.Size); err != nil {
+		if err := putBack(c, to, path.Join(a.From, rel)); err != nil {
 			return fmt.Errorf("move %s back to %s: %w", to, path.Join(a.From, rel), err)
 		}
 	}

@@ -120,7 +120,7 @@ func (a *Remove) Undo(env *Env) error {
 	if err := clearTemps(env, kept); err != nil {
 		return err
 	}
-	if err := putBack(env, kept, a.Path, a.Size); err != nil {
+	if err := putBack(newCopier(env, a.Size), kept, a.Path); err != nil {
 		return fmt.Errorf("put %s back: %w", a.Path, err)
 	}
 	return nil
@@ -128,7 +128,8 @@ func (a *Remove) Undo(env *Env) error {
 
 // putBack brings what is complete at path kept back to path home, where at most a part of it is
 // left: a part that looks the same. Nothing at kept means that nothing was taken away.
-func putBack(env *Env, kept, home string, total size) error {
+func putBack(c *copier, kept, home string) error {
+	env := c.env
 	gone := path.Join(path.Dir(kept), env.temp()+".gone")
 	if err := removePath(env.Host, gone); err != nil {
 		return err
@@ -152,12 +153,7 @@ func putBack(env *Env, kept, home string, total size) error {
 	} else if err := needPart(env, home, kept); err != nil {
 		return err
 	}
-	dir, base, err := parent(env.Host, home)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := newCopier(env, total).copyTo(kept, dir, base); err != nil {
+	if _, err := c.copyTo(kept, home); err != nil {
 		return err
 	}
 	// From here on the kept tree may be incomplete, so it loses its name first.

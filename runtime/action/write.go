@@ -244,4 +244,3 @@ func needParent(v host.View, name string) error {
 	}
 	return err
 }
-

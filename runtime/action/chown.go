@@ -1,0 +1,363 @@
+package action
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/policy"
+)
+
+func init() { register(func() Action { return &Chown{} }) }
+
+// Chown ("chown") maps owners and groups and sets modes, of one entry or of a tree, in one pass
+// (manual 4.3.7). It works by directory descriptor, never through a symlink (a symlink is re-owned
+// itself), hands a directory over after what it holds, stays on the file system of the tree's root,
+// skips what is right already, and keeps setuid and setgid bits. A file that has names outside the
+// tree is refused, because the name inside may be somebody's way to become the owner of a file that
+// is not his.
+//
+// Apply is a map that changes nothing when it is applied again, so it can simply be begun again.
+// Undo is the inverse map over the tree; what that would not take back exactly (because two owners
+// became one, or the new one was there before) is listed in a record that Prepare keeps in the store.
+type Chown struct {
+	Path      string            `json:"path"`
+	Users     map[string]string `json:"users,omitempty"`  // from name or number to name or number
+	Groups    map[string]string `json:"groups,omitempty"` // the same
+	Owner     string            `json:"owner,omitempty"`  // for everything, instead of Users
+	Group     string            `json:"group,omitempty"`  // for everything, instead of Groups
+	FileMode  *fs.FileMode      `json:"file_mode,omitempty"`
+	DirMode   *fs.FileMode      `json:"dir_mode,omitempty"`
+	Filter    string            `json:"filter,omitempty"` // glob (path.Match): only files of these names, no directories
+	Recursive bool              `json:"recursive,omitempty"`
+
+	Rule       rule        `json:"rule"`
+	Back       backRule    `json:"back"`
+	Exceptions *Blob       `json:"exceptions,omitempty"` // exception lines: what Back does not take back
+	Setid      []exception `json:"setid,omitempty"`      // files whose setuid or setgid bit a change of owner clears
+	Linked     bool        `json:"linked,omitempty"`     // the tree has files with several names
+	Entries    int64       `json:"entries"`
+	Changes    int64       `json:"changes"`
+	Skipped    []string    `json:"skipped,omitempty"` // mount points below the root
+}
+
+func (a *Chown) Kind() string             { return "chown" }
+func (a *Chown) Touches() []policy.Target { return pathTargets(a.Path) }
+func (a *Chown) Stage(*Env) error         { return nil }
+func (a *Chown) Irreversible() string     { return "" }
+
+func (a *Chown) Summary() string {
+	var parts []string
+	for _, from := range sortedKeys(a.Users) {
+		parts = append(parts, fmt.Sprintf("user %s to %s", from, a.Users[from]))
+	}
+	for _, from := range sortedKeys(a.Groups) {
+		parts = append(parts, fmt.Sprintf("group %s to %s", from, a.Groups[from]))
+	}
+	if a.Owner != "" {
+		parts = append(parts, "user "+a.Owner)
+	}
+	if a.Group != "" {
+		parts = append(parts, "group "+a.Group)
+	}
+	if a.FileMode != nil {
+		parts = append(parts, fmt.Sprintf("files %#o", posixMode(*a.FileMode)))
+	}
+	if a.DirMode != nil {
+		parts = append(parts, fmt.Sprintf("directories %#o", posixMode(*a.DirMode)))
+	}
+	where := a.Path
+	if a.Recursive {
+		where += " and below"
+	}
+	return where + ": " + strings.Join(parts, ", ")
+}
+
+// posixMode spells permission bits as chmod(1) does.
+func posixMode(mode fs.FileMode) uint32 {
+	bits := uint32(mode.Perm())
+	for i, special := range []fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid} {
+		if mode&special != 0 {
+			bits |= 1 << (9 + i)
+		}
+	}
+	return bits
+}
+
+// attrs are what chown changes of an entry.
+type attrs struct {
+	UID  uint32      `json:"uid"`
+	GID  uint32      `json:"gid"`
+	Mode fs.FileMode `json:"mode"` // permission bits; of no meaning for a symlink
+}
+
+func attrsOf(st host.Stat) attrs { return attrs{st.UID, st.GID, st.Perm()} }
+
+// rule says what attributes become, by number.
+type rule struct {
+	UIDs     map[uint32]uint32 `json:"uids,omitempty"`
+	GIDs     map[uint32]uint32 `json:"gids,omitempty"`
+	UID      *uint32           `json:"uid,omitempty"`
+	GID      *uint32           `json:"gid,omitempty"`
+	FileMode *fs.FileMode      `json:"file_mode,omitempty"`
+	DirMode  *fs.FileMode      `json:"dir_mode,omitempty"`
+}
+
+func (r rule) apply(st host.Stat) attrs {
+	is := attrsOf(st)
+	is.UID = or(r.UID, mapped(r.UIDs, is.UID))
+	is.GID = or(r.GID, mapped(r.GIDs, is.GID))
+	switch {
+	case st.IsDir():
+		is.Mode = or(r.DirMode, is.Mode)
+	case st.IsRegular():
+		is.Mode = or(r.FileMode, is.Mode)
+	}
+	return is
+}
+
+func mapped[K comparable](m map[K]K, k K) K {
+	if to, ok := m[k]; ok {
+		return to
+	}
+	return k
+}
+
+// resolve turns names into numbers, and refuses a map that would not be the same applied twice.
+func (a *Chown) resolve(v host.View) (rule, error) {
+	r := rule{FileMode: a.FileMode, DirMode: a.DirMode}
+	if a.Owner != "" && len(a.Users) > 0 || a.Group != "" && len(a.Groups) > 0 {
+		return r, errors.New("give either a map or one owner for everything, not both")
+	}
+	var err error
+	if r.UID, r.GID, err = owner(v, a.Owner, a.Group); err != nil {
+		return r, err
+	}
+	if r.UIDs, err = resolveMap(v, a.Users, userID); err != nil {
+		return r, err
+	}
+	if r.GIDs, err = resolveMap(v, a.Groups, groupID); err != nil {
+		return r, err
+	}
+	if a.Filter != "" {
+		if _, err := path.Match(a.Filter, ""); err != nil {
+			return r, fmt.Errorf("filter %q: %w", a.Filter, err)
+		}
+	}
+	return r, nil
+}
+
+func resolveMap(v host.View, names map[string]string, id func(host.View, string) (uint32, error)) (map[uint32]uint32, error) {
+	ids := map[uint32]uint32{}
+	for _, name := range sortedKeys(names) {
+		from, err := id(v, name)
+		if err != nil {
+			return nil, err
+		}
+		to, err := id(v, names[name])
+		if err != nil {
+			return nil, err
+		}
+		ids[from] = to
+	}
+	for _, to := range ids {
+		if ids[to] != to && hasKey(ids, to) {
+			return nil, fmt.Errorf("number %d is given to others and taken away as well; do that in two calls", to)
+		}
+	}
+	return ids, nil
+}
+
+func hasKey[K comparable, V any](m map[K]V, k K) bool {
+	_, ok := m[k]
+	return ok
+}
+
+// meant tells whether the filter lets an entry be changed.
+func (a *Chown) meant(name string, st host.Stat) bool {
+	if a.Filter == "" {
+		return true
+	}
+	ok, _ := path.Match(a.Filter, name)
+	return ok && !st.IsDir()
+}
+
+func (a *Chown) Prepare(env *Env) (bool, error) {
+	var err error
+	if a.Rule, err = a.resolve(env.Host); err != nil {
+		return false, fmt.Errorf("chown %s: %w", a.Path, err)
+	}
+	s, err := a.survey(env)
+	if err != nil {
+		return false, fmt.Errorf("chown %s: %w", a.Path, err)
+	}
+	if err := s.outside(); err != nil {
+		return false, fmt.Errorf("chown %s: %w", a.Path, err)
+	}
+	a.Entries, a.Changes, a.Setid, a.Skipped, a.Linked = s.entries, s.changes, s.setid, s.skipped, len(s.links) > 0
+	if a.Changes == 0 {
+		return false, nil
+	}
+	var exact bool
+	if a.Back, exact = s.inverse(); exact {
+		return true, nil
+	}
+	return true, a.recordExceptions(env)
+}
+
+// Detail says how much is changed.
+func (a *Chown) Detail(*Env) (Detail, error) {
+	d := Detail{Files: a.Changes, Existing: true}
+	d.Lines = append(d.Lines, fmt.Sprintf("%d of %d entries", a.Changes, a.Entries))
+	for _, name := range a.Skipped {
+		d.Lines = append(d.Lines, "not entered, because another file system is mounted there: "+name)
+	}
+	return d, nil
+}
+
+func (a *Chown) Apply(env *Env) (Result, error) {
+	result := Result{Summary: fmt.Sprintf("changed %d of %d entries", a.Changes, a.Entries)}
+	inside, err := a.inside(env)
+	if err != nil {
+		return result, err
+	}
+	change := func(e entry[host.Dir]) error {
+		want := a.Rule.apply(e.st)
+		if want == attrsOf(e.st) {
+			return nil
+		}
+		if e.st.IsRegular() && e.st.Nlink > 1 && !inside[inode{e.st.Dev, e.st.Ino}] {
+			return fmt.Errorf("%s got a name outside the tree since it was looked at; stop what works there and try again", e.rel)
+		}
+		return setAttrs(e, want)
+	}
+	if err := a.each(env, change); err != nil {
+		return result, fmt.Errorf("chown %s: %w", a.Path, err)
+	}
+	// An earlier, interrupted Apply may have lost these bits between two calls.
+	err = a.setModes(env, a.Setid, func(old attrs) fs.FileMode { return or(a.FileMode, old.Mode) })
+	return result, err
+}
+
+// inside is the set of files with several names that all lie in the tree.
+func (a *Chown) inside(env *Env) (map[inode]bool, error) {
+	set := map[inode]bool{}
+	if !a.Linked {
+		return set, nil
+	}
+	s, err := a.survey(env)
+	if err != nil {
+		return nil, err
+	}
+	for id, l := range s.links {
+		set[id] = l.seen == l.nlink
+	}
+	return set, nil
+}
+
+// setAttrs changes what differs: owner first, because that clears setuid and setgid.
+func setAttrs(e entry[host.Dir], want attrs) error {
+	is := attrsOf(e.st)
+	chowned := want.UID != is.UID || want.GID != is.GID
+	if chowned {
+		if err := lchown(e, want); err != nil {
+			return err
+		}
+	}
+	if e.st.IsSymlink() || want.Mode == is.Mode && !(chowned && hasSetid(e.st)) {
+		return nil
+	}
+	if e.st.IsDir() {
+		return e.self.ChmodSelf(want.Mode)
+	}
+	return e.dir.Chmod(e.name, want.Mode)
+}
+
+func lchown(e entry[host.Dir], want attrs) error {
+	if e.st.IsDir() {
+		return e.self.ChownSelf(int(want.UID), int(want.GID))
+	}
+	return e.dir.Lchown(e.name, int(want.UID), int(want.GID))
+}
+
+func hasSetid(st host.Stat) bool {
+	return st.IsRegular() && st.Mode&(fs.ModeSetuid|fs.ModeSetgid) != 0
+}
+
+// each visits every entry that the action is about, for changes; the root last.
+func (a *Chown) each(env *Env, change func(entry[host.Dir]) error) error {
+	n := int64(0)
+	visit := func(e entry[host.Dir]) error {
+		if n++; n%1000 == 0 {
+			env.Progress(Progress{What: "chown " + a.Path, Done: n, Total: a.Entries, Unit: "files"})
+		}
+		if !a.meant(e.name, e.st) {
+			return nil
+		}
+		err := change(e)
+		if absent(err) { // it went away meanwhile
+			return nil
+		}
+		return err
+	}
+	st, err := a.root(env.Host)
+	if err != nil {
+		return err
+	}
+	if !st.IsDir() {
+		dir, base, err := parent(env.Host, a.Path)
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		return visit(entry[host.Dir]{dir: dir, name: base, rel: ".", st: st})
+	}
+	root, err := env.Host.OpenTreeWrite(a.Path)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if a.Recursive {
+		w := walker[host.Dir]{ctx: env.Ctx, open: host.Dir.OpenDirWrite, visit: visit}
+		w.mount = func(string) error { return nil }
+		if err := w.walk(root, "", st.Dev); err != nil {
+			return err
+		}
+	}
+	if st, err = root.Self(); err != nil {
+		return err
+	}
+	return visit(entry[host.Dir]{name: path.Base(a.Path), rel: ".", st: st, self: root})
+}
+
+// root looks at the path itself: through a symlink only to a directory that is to be walked.
+func (a *Chown) root(v host.View) (host.Stat, error) {
+	st, err := v.Lstat(a.Path)
+	if err != nil || !st.IsSymlink() {
+		return st, err
+	}
+	if !a.Recursive {
+		target, err := v.Readlink(a.Path)
+		if err != nil {
+			return st, err
+		}
+		return st, fmt.Errorf("it is a symlink to %s; name that instead", target)
+	}
+	return v.Stat(a.Path)
+}
+
+// Undo takes back by rule, then what the rule does not take back exactly. Both can be done again,
+// and change nothing where nothing was applied.
+func (a *Chown) Undo(env *Env) error {
+	back := func(e entry[host.Dir]) error { return setAttrs(e, a.Back.apply(e.st)) }
+	if err := a.each(env, back); err != nil {
+		return fmt.Errorf("chown %s: %w", a.Path, err)
+	}
+	if err := a.undoExceptions(env); err != nil {
+		return fmt.Errorf("chown %s: %w", a.Path, err)
+	}
+	return a.setModes(env, a.Setid, func(old attrs) fs.FileMode { return old.Mode })
+}

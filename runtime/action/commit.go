@@ -1,0 +1,516 @@
+package action
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/policy"
+)
+
+func init() { register(func() Action { return &Commit{} }) }
+
+// Commit ("pkg.commit") removes and installs packages. What it would do is solved first, and refused
+// if a package would go that is not on the list.
+//
+// Prepare keeps, in the store, package files of all that will be removed or replaced, and pre-images
+// of their configuration files and directories. Apply repairs what an interrupted transaction left,
+// commits what of the list is still to be done, and then asks the package database, whatever the
+// manager's exit status said. Undo repairs, purges what came new, installs the kept package files,
+// and puts the configuration files back.
+type Commit struct {
+	Tx host.Transaction `json:"tx"`
+
+	Need      host.Transaction  `json:"need"`              // what of Tx was still to be done
+	Solution  host.Solution     `json:"solution"`          // what the manager said it would do
+	Old       []host.Package    `json:"old,omitempty"`     // removed or replaced packages, as they were
+	New       []string          `json:"new,omitempty"`     // packages that were not there at all
+	Files     map[string]string `json:"files,omitempty"`   // kept package files, by name
+	Missing   map[string]string `json:"missing,omitempty"` // why others could not be kept
+	Conffiles []Preimage        `json:"conffiles,omitempty"`
+	Dirs      []Preimage        `json:"dirs,omitempty"`   // the packages' directories
+	Beside    []string          `json:"beside,omitempty"` // files like X.dpkg-dist that were there
+}
+
+// leftovers are the names that dpkg and rpm give to the other version of a configuration file.
+var leftovers = []string{".dpkg-dist", ".dpkg-new", ".dpkg-old", ".dpkg-tmp", ".rpmnew", ".rpmorig", ".rpmsave"}
+
+func (a *Commit) Kind() string     { return "pkg.commit" }
+func (a *Commit) Stage(*Env) error { return nil }
+
+func (a *Commit) Summary() string {
+	var parts []string
+	if len(a.Tx.Remove) > 0 {
+		verb := "remove "
+		if a.Tx.Purge {
+			verb = "purge "
+		}
+		parts = append(parts, verb+strings.Join(a.Tx.Remove, ", "))
+	}
+	if len(a.Tx.Install) > 0 {
+		parts = append(parts, "install "+strings.Join(a.Tx.Install, ", "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (a *Commit) Touches() []policy.Target {
+	var targets []policy.Target
+	for _, name := range slices.Concat(a.Tx.Remove, a.Tx.Install) {
+		targets = append(targets, policy.Target{Class: policy.Package, Name: targetName(name)})
+	}
+	return targets
+}
+
+// targetName is the package that NAME, NAME=VERSION or a package file is about.
+func targetName(item string) string {
+	name := path.Base(item)
+	if !path.IsAbs(item) {
+		name, _, _ = strings.Cut(item, "=")
+		return bareName(name)
+	}
+	if path.Ext(name) == ".deb" { // NAME_VERSION_ARCH.deb
+		name, _, _ = strings.Cut(name, "_")
+		return name
+	}
+	name = strings.TrimSuffix(name, ".rpm") // NAME-VERSION-RELEASE.ARCH.rpm
+	for range 2 {
+		if i := strings.LastIndexByte(name, '-'); i > 0 {
+			name = name[:i]
+		}
+	}
+	return name
+}
+
+// bareName leaves out dpkg's architecture: libc6:amd64.
+func bareName(name string) string {
+	name, _, _ = strings.Cut(name, ":")
+	return name
+}
+
+// Irreversible names the packages that cannot be installed again from a kept file.
+func (a *Commit) Irreversible() string {
+	if len(a.Missing) == 0 {
+		return ""
+	}
+	var reasons []string
+	for _, name := range sortedKeys(a.Missing) {
+		reasons = append(reasons, name+" ("+a.Missing[name]+")")
+	}
+	return "these packages cannot be kept and so not be put back: " + strings.Join(reasons, ", ")
+}
+
+func (a *Commit) Prepare(env *Env) (bool, error) {
+	audit, err := env.Host.PackageAudit()
+	if err != nil {
+		return false, err
+	}
+	if len(audit) > 0 {
+		return false, fmt.Errorf("%s: the package database is half-way (%s); repair it first", a.Summary(), strings.Join(audit, "; "))
+	}
+	have, err := packages(env.Host)
+	if err != nil {
+		return false, err
+	}
+	a.Need = remaining(a.Tx, have)
+	if len(a.Need.Remove)+len(a.Need.Install) == 0 {
+		return false, nil
+	}
+	if a.Solution, err = env.Host.Solve(a.Need); err != nil {
+		return false, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
+	if len(a.Solution.Install)+len(a.Solution.Upgrade)+len(a.Solution.Remove) == 0 {
+		return false, nil
+	}
+	if err := refuseMore(a.Solution, a.Tx.Remove); err != nil {
+		return false, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
+	return true, a.record(env, have)
+}
+
+// packages is the package database by name.
+func packages(v host.View) (map[string]host.Package, error) {
+	list, err := v.Packages()
+	if err != nil {
+		return nil, err
+	}
+	have := make(map[string]host.Package, len(list))
+	for _, p := range list {
+		if known, twice := have[bareName(p.Name)]; !twice || !known.Installed() {
+			have[bareName(p.Name)] = p
+		}
+	}
+	return have, nil
+}
+
+// remaining is what of a transaction is still to be done. Whether a package file is installed cannot
+// be told from its name; the manager knows.
+func remaining(tx host.Transaction, have map[string]host.Package) host.Transaction {
+	need := tx
+	need.Remove, need.Install = nil, nil
+	for _, name := range tx.Remove {
+		if p, ok := have[bareName(name)]; ok && !gone(p, tx.Purge) {
+			need.Remove = append(need.Remove, name)
+		}
+	}
+	for _, item := range tx.Install {
+		name, version, exact := strings.Cut(item, "=")
+		p, ok := have[bareName(name)]
+		if path.IsAbs(item) || !ok || !p.Installed() || exact && p.Version != version {
+			need.Install = append(need.Install, item)
+		}
+	}
+	return need
+}
+
+func gone(p host.Package, purge bool) bool {
+	return p.Status == "" || p.Status == "config-files" && !purge
+}
+
+// refuseMore refuses a solution that removes a package that nobody asked to remove.
+func refuseMore(s host.Solution, asked []string) error {
+	var more []string
+	for _, c := range s.Remove {
+		if !slices.ContainsFunc(asked, func(name string) bool { return bareName(name) == bareName(c.Name) }) {
+			more = append(more, c.Name)
+		}
+	}
+	if len(more) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the package manager would also remove %s, which is not on the list; nothing was changed. Add them to the list if they may go, or find out what needs them",
+		strings.Join(more, ", "))
+}
+
+// record completes the undo information.
+func (a *Commit) record(env *Env, have map[string]host.Package) error {
+	var save []string
+	for _, c := range slices.Concat(a.Solution.Remove, a.Solution.Upgrade) {
+		p, ok := have[bareName(c.Name)]
+		if !ok {
+			continue
+		}
+		a.Old = append(a.Old, p)
+		if p.Installed() {
+			save = append(save, p.Name)
+		}
+	}
+	for _, c := range a.Solution.Install {
+		if p, ok := have[bareName(c.Name)]; ok {
+			a.Old = append(a.Old, p)
+		} else {
+			a.New = append(a.New, c.Name)
+		}
+	}
+	if err := a.recordFiles(env); err != nil {
+		return err
+	}
+	if len(save) == 0 {
+		return nil
+	}
+	dir := path.Join(env.Store.Dir, "packages")
+	if err := mkdirAll(env.Host, dir); err != nil {
+		return err
+	}
+	var err error
+	a.Files, a.Missing, err = env.Host.SavePackages(env.Ctx, save, dir)
+	return err
+}
+
+// recordFiles takes pre-images of configuration files and of the packages' directories.
+func (a *Commit) recordFiles(env *Env) error {
+	dirs := map[string]bool{}
+	for _, p := range a.Old {
+		for _, c := range p.Conffiles {
+			if err := a.recordConffile(env, c.Path); err != nil {
+				return err
+			}
+		}
+		if !p.Installed() {
+			continue
+		}
+		files, err := env.Host.PackageFiles(p.Name)
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			dirs[path.Clean(f)] = true
+		}
+	}
+	for _, name := range sortedKeys(dirs) {
+		st, err := env.Host.Lstat(name)
+		if err != nil || !st.IsDir() || name == "/" {
+			continue
+		}
+		p, err := saveMeta(env, name)
+		if err != nil {
+			return err
+		}
+		a.Dirs = append(a.Dirs, p)
+	}
+	return nil
+}
+
+func (a *Commit) recordConffile(env *Env, name string) error {
+	p, err := env.Store.Save(name)
+	if err != nil {
+		return err
+	}
+	if p.Mode.IsDir() {
+		return nil
+	}
+	a.Conffiles = append(a.Conffiles, p)
+	for _, suffix := range leftovers {
+		there, err := exists(env.Host, name+suffix)
+		if err != nil {
+			return err
+		}
+		if there {
+			if p, err = env.Store.Save(name + suffix); err != nil {
+				return err
+			}
+			a.Conffiles = append(a.Conffiles, p)
+			a.Beside = append(a.Beside, name+suffix)
+		}
+	}
+	return nil
+}
+
+// Detail lists the packages that come and go.
+func (a *Commit) Detail(*Env) (Detail, error) {
+	var d Detail
+	for _, c := range a.Solution.Remove {
+		verb := "remove"
+		if c.Purge {
+			verb = "purge"
+		}
+		d.Lines = append(d.Lines, verb+" "+c.Name+" "+c.Version)
+	}
+	for _, c := range a.Solution.Install {
+		d.Lines = append(d.Lines, "install "+c.Name+" "+c.Version)
+	}
+	for _, c := range a.Solution.Upgrade {
+		d.Lines = append(d.Lines, fmt.Sprintf("replace %s %s by %s", c.Name, c.Old, c.Version))
+	}
+	d.Bytes = a.Solution.Download
+	return d, nil
+}
+
+func (a *Commit) Apply(env *Env) (Result, error) {
+	if err := repair(env); err != nil {
+		return Result{}, err
+	}
+	have, err := packages(env.Host)
+	if err != nil {
+		return Result{}, err
+	}
+	rest := remaining(a.Need, have)
+	if len(a.unsolved(have)) == 0 {
+		rest.Install = nil // package files, whose names tell nothing
+	}
+	if len(rest.Remove)+len(rest.Install) > 0 {
+		if err := env.Host.CommitPackages(env.Ctx, rest, tellPackages(env)); err != nil {
+			return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
+		}
+	}
+	if err := a.verify(env); err != nil {
+		return Result{}, err
+	}
+	return Result{Summary: fmt.Sprintf("%d packages removed, %d installed, %d replaced",
+		len(a.Solution.Remove), len(a.Solution.Install), len(a.Solution.Upgrade))}, nil
+}
+
+// unsolved lists what the solution promised to install and is not there.
+func (a *Commit) unsolved(have map[string]host.Package) []string {
+	var names []string
+	for _, c := range slices.Concat(a.Solution.Install, a.Solution.Upgrade) {
+		if p := have[bareName(c.Name)]; !p.Installed() || c.Version != "" && p.Version != c.Version {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// verify asks the package database whether all is as wanted.
+func (a *Commit) verify(env *Env) error {
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	rest := remaining(a.Need, have)
+	left := append(rest.Remove, a.unsolved(have)...)
+	if len(left) > 0 {
+		return fmt.Errorf("%s: the package manager reported success, but these are not as wanted: %s; see its log (/var/log/apt/term.log, /var/log/yum.log)",
+			a.Summary(), strings.Join(left, ", "))
+	}
+	return nil
+}
+
+func tellPackages(env *Env) func(string) {
+	n := int64(0)
+	return func(line string) {
+		n++
+		env.Progress(Progress{What: "packages", Done: n, Unit: "lines", Text: line})
+	}
+}
+
+// repair finishes what an interrupted transaction left.
+func repair(env *Env) error {
+	audit, err := env.Host.PackageAudit()
+	if err != nil || len(audit) == 0 {
+		return err
+	}
+	if err := env.Host.RepairPackages(env.Ctx); err != nil {
+		return fmt.Errorf("repair the package database: %w", err)
+	}
+	return nil
+}
+
+func (a *Commit) Undo(env *Env) error {
+	if err := repair(env); err != nil {
+		return err
+	}
+	if err := a.purgeNew(env); err != nil {
+		return err
+	}
+	installed, err := a.reinstall(env)
+	if err != nil {
+		return err
+	}
+	if err := a.removeAgain(env); err != nil {
+		return err
+	}
+	if err := a.restoreFiles(env, installed); err != nil {
+		return err
+	}
+	differences, err := a.packageDifferences(env)
+	if err == nil && len(differences) > 0 {
+		err = fmt.Errorf("undo %s: %s", a.Summary(), strings.Join(differences, "; "))
+	}
+	return err
+}
+
+// purgeNew removes what came with the transaction, and nothing else.
+func (a *Commit) purgeNew(env *Env) error {
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	tx := remaining(host.Transaction{Remove: a.New, Purge: true}, have)
+	if len(tx.Remove) == 0 {
+		return nil
+	}
+	solution, err := env.Host.Solve(tx)
+	if err != nil {
+		return fmt.Errorf("undo %s: %w", a.Summary(), err)
+	}
+	if err := refuseMore(solution, a.New); err != nil {
+		return fmt.Errorf("undo %s: %w", a.Summary(), err)
+	}
+	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
+}
+
+// reinstall brings back the old versions, from the kept files, or from a repository where none could
+// be kept.
+func (a *Commit) reinstall(env *Env) (bool, error) {
+	have, err := packages(env.Host)
+	if err != nil {
+		return false, err
+	}
+	tx := host.Transaction{NoRecommends: true, Downgrade: true}
+	for _, old := range a.Old {
+		now := have[bareName(old.Name)]
+		if !old.Installed() || now.Installed() && now.Version == old.Version {
+			continue
+		}
+		item := a.Files[old.Name]
+		if item == "" {
+			item = old.Name + "=" + old.Version
+		}
+		tx.Install = append(tx.Install, item)
+	}
+	if len(tx.Install) == 0 {
+		return false, nil
+	}
+	return true, env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
+}
+
+// removeAgain removes packages of which only configuration files were there.
+func (a *Commit) removeAgain(env *Env) error {
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	var tx host.Transaction
+	for _, old := range a.Old {
+		if now := have[bareName(old.Name)]; !old.Installed() && now.Installed() {
+			tx.Remove = append(tx.Remove, old.Name)
+		}
+	}
+	if len(tx.Remove) == 0 {
+		return nil
+	}
+	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
+}
+
+func (a *Commit) restoreFiles(env *Env, _ bool) error {
+	for _, p := range a.Dirs { // in order of path, so from the top
+		if err := env.Store.Restore(p); err != nil {
+			return err
+		}
+	}
+	for _, p := range a.Conffiles {
+		if err := env.Store.Restore(p); err != nil {
+			return err
+		}
+		if slices.Contains(a.Beside, p.Path) {
+			continue
+		}
+		for _, suffix := range leftovers {
+			if slices.Contains(a.Beside, p.Path+suffix) {
+				continue
+			}
+			if err := removePath(env.Host, p.Path+suffix); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// packageDifferences lists packages that are not as they were.
+func (a *Commit) packageDifferences(env *Env) ([]string, error) {
+	have, err := packages(env.Host)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for _, old := range a.Old {
+		now := have[bareName(old.Name)]
+		switch {
+		case old.Installed() && !now.Installed():
+			lines = append(lines, fmt.Sprintf("package %s %s is not installed", old.Name, old.Version))
+		case old.Installed() && now.Version != old.Version:
+			lines = append(lines, fmt.Sprintf("package %s is version %s, was %s", old.Name, now.Version, old.Version))
+		case !old.Installed() && now.Installed():
+			lines = append(lines, fmt.Sprintf("package %s is installed, was not", old.Name))
+		}
+	}
+	for _, name := range a.New {
+		if p, ok := have[bareName(name)]; ok {
+			lines = append(lines, fmt.Sprintf("package %s is still there (%s)", name, p.Status))
+		}
+	}
+	return lines, nil
+}
+
+// Differences lists packages, configuration files and directories that are not as they were.
+func (a *Commit) Differences(env *Env) ([]string, error) {
+	lines, err := a.packageDifferences(env)
+	if err != nil {
+		return nil, err
+	}
+	more, err := compareAll(env, slices.Concat(a.Dirs, a.Conffiles))
+	return append(lines, more...), err
+}

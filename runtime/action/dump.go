@@ -1,0 +1,173 @@
+package action
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/policy"
+)
+
+func init() { register(func() Action { return &Dump{} }) }
+
+// Dump ("db.dump") dumps a database to a new file and judges the dump: it must have its closing line,
+// every table, and a size that the data allows. A dump that fails is removed.
+//
+// A file of the wanted name is a complete, judged dump; Apply dumps under a temporary name and begins
+// again from half-way. Undo removes both.
+type Dump struct {
+	Host        string      `json:"host,omitempty"`
+	Port        int         `json:"port,omitempty"`
+	Socket      string      `json:"socket,omitempty"`
+	User        string      `json:"user,omitempty"`
+	Password    host.Secret `json:"-"` // before Stage; then it is at PasswordRef
+	PasswordRef string      `json:"password_ref,omitempty"`
+	Database    string      `json:"database"`
+
+	Path          string   `json:"path"`
+	Compression   string   `json:"compression"`    // "zstd", "gzip" or "none"
+	Tables        []string `json:"tables"`         // that the dump must hold
+	ExpectedBytes int64    `json:"expected_bytes"` // data and indexes, as the server counts them
+}
+
+func (a *Dump) Kind() string         { return "db.dump" }
+func (a *Dump) Summary() string      { return fmt.Sprintf("dump database %s to %s", a.Database, a.Path) }
+func (a *Dump) Irreversible() string { return "" }
+func (a *Dump) Touches() []policy.Target {
+	return append(pathTargets(a.Path), policy.Target{Class: policy.Database, Name: a.Database})
+}
+
+func (a *Dump) Stage(env *Env) (err error) {
+	if a.PasswordRef != "" || a.Password.Empty() {
+		return nil
+	}
+	a.PasswordRef, err = env.Secrets.Put(a.Password)
+	return err
+}
+
+func (a *Dump) Prepare(env *Env) (bool, error) {
+	if err := needParent(env.Host, a.Path); err != nil {
+		return false, err
+	}
+	_, err := env.Host.Lstat(a.Path)
+	if err == nil {
+		return false, fmt.Errorf("%s: that file exists, and a dump never replaces one; move it away or name another: %w", a.Summary(), fs.ErrExist)
+	}
+	if !absent(err) {
+		return false, err
+	}
+	return true, nil
+}
+
+// Detail says how much there is to dump.
+func (a *Dump) Detail(*Env) (Detail, error) {
+	return Detail{Files: 1, Bytes: a.ExpectedBytes, Lines: []string{fmt.Sprintf("%d tables, compression %s", len(a.Tables), a.Compression)}}, nil
+}
+
+func (a *Dump) Apply(env *Env) (Result, error) {
+	if err := clearTemps(env, a.Path); err != nil {
+		return Result{}, err
+	}
+	done, err := exists(env.Host, a.Path)
+	if err != nil {
+		return Result{}, err
+	}
+	if done {
+		made, err := a.marked(env)
+		return a.result(made), err
+	}
+	made, err := a.dump(env)
+	if err != nil {
+		return Result{}, errors.Join(fmt.Errorf("%s: %w", a.Summary(), err), clearTemps(env, a.Path))
+	}
+	if err := env.Mark(made); err != nil {
+		return Result{}, err
+	}
+	return a.result(made), renamePath(env.Host, a.unfinished(env), a.Path)
+}
+
+func (a *Dump) unfinished(env *Env) string { return path.Join(path.Dir(a.Path), env.temp()) }
+
+func (a *Dump) dump(env *Env) (host.DumpResult, error) {
+	conn := host.DatabaseConn{Host: a.Host, Port: a.Port, Socket: a.Socket, User: a.User, Database: a.Database}
+	if a.PasswordRef != "" {
+		var err error
+		if conn.Password, err = env.Secrets.Get(a.PasswordRef); err != nil {
+			return host.DumpResult{}, err
+		}
+	}
+	req := host.DumpRequest{Conn: conn, Path: a.unfinished(env), Compression: a.Compression, ExpectedBytes: a.ExpectedBytes}
+	made, err := env.Host.DumpDatabase(env.Ctx, req, func(written int64) {
+		env.Progress(Progress{What: "dump " + a.Database, Done: written, Total: a.ExpectedBytes, Unit: "bytes"})
+	})
+	if err != nil {
+		return made, err
+	}
+	return made, a.judge(made)
+}
+
+// A dump of a large database holds at least this part of what the server counts as data and indexes;
+// small ones are mostly empty pages, so their size says nothing.
+const (
+	plausiblePart = 10
+	plausibleFrom = 64 << 20
+)
+
+// judge says why a dump cannot be trusted.
+func (a *Dump) judge(made host.DumpResult) error {
+	var missing []string
+	for _, table := range a.Tables {
+		if !slices.Contains(made.Tables, table) {
+			missing = append(missing, table)
+		}
+	}
+	switch {
+	case made.RawBytes <= 0 || made.Bytes <= 0:
+		return errors.New("the dump is empty")
+	case !made.Closed:
+		return errors.New(`the dump has no closing line ("-- Dump completed"), so it ended early; look for the reason in the database server's log (max_allowed_packet, a lost connection)`)
+	case len(missing) > 0:
+		return fmt.Errorf("the dump lacks the tables %s; check the rights of the database user", strings.Join(missing, ", "))
+	case a.ExpectedBytes >= plausibleFrom && made.RawBytes < a.ExpectedBytes/plausiblePart:
+		return fmt.Errorf("the dump has only %d bytes of SQL, for %d bytes of data and indexes; check the tables (mysqlcheck), or shrink them with OPTIMIZE TABLE if most of that is free space", made.RawBytes, a.ExpectedBytes)
+	}
+	return nil
+}
+
+// marked is the result of a dump that an interrupted Apply completed.
+func (a *Dump) marked(env *Env) (host.DumpResult, error) {
+	var made host.DumpResult
+	if len(env.Marks) > 0 {
+		return made, json.Unmarshal(env.Marks[len(env.Marks)-1], &made)
+	}
+	st, err := env.Host.Lstat(a.Path)
+	made.Bytes = st.Size
+	return made, err
+}
+
+func (a *Dump) result(made host.DumpResult) Result {
+	return Result{
+		Summary: fmt.Sprintf("dumped %d tables, %d bytes of SQL in %d bytes, by %s", len(made.Tables), made.RawBytes, made.Bytes, made.Tool),
+		Values: map[string]any{
+			"path": a.Path, "bytes": made.Bytes, "raw_bytes": made.RawBytes, "sha256": made.SHA256,
+			"tables": made.Tables, "tool": made.Tool,
+		},
+	}
+}
+
+func (a *Dump) Undo(env *Env) error {
+	if err := clearTemps(env, a.Path); err != nil {
+		return err
+	}
+	return removePath(env.Host, a.Path)
+}
+
+// Differences says whether the dump is still there.
+func (a *Dump) Differences(env *Env) ([]string, error) {
+	return env.Store.Compare(Preimage{Path: a.Path})
+}

@@ -1,0 +1,222 @@
+package action
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/policy"
+)
+
+func init() { register(func() Action { return &Service{} }) }
+
+// Service ("svc.set") brings a service to a state: running or not, started at boot or not, masked or
+// not; what is not given stays. Apply and Undo look at each of the three and change those that
+// differ, so both can be done again from half-way.
+type Service struct {
+	Name     string        `json:"name"`
+	Active   *bool         `json:"active,omitempty"`
+	Enabled  *bool         `json:"enabled,omitempty"`
+	Masked   *bool         `json:"masked,omitempty"`    // systemd only
+	Patience time.Duration `json:"patience,omitempty"`  // to wait for its processes to end; 0: two minutes
+	NoReturn string        `json:"no_return,omitempty"` // why a start cannot be undone, if it cannot
+
+	Before host.Service `json:"before"`
+}
+
+// patience is how long a service may take to stop: as long as systemd's own default, and some more.
+const patience = 2 * time.Minute
+
+func (a *Service) Kind() string     { return "svc.set" }
+func (a *Service) Stage(*Env) error { return nil }
+func (a *Service) Touches() []policy.Target {
+	return []policy.Target{{Class: policy.Service, Name: a.Name}}
+}
+
+func (a *Service) Summary() string {
+	var verbs []string
+	add := func(want *bool, yes, no string) {
+		switch {
+		case want == nil:
+		case *want:
+			verbs = append(verbs, yes)
+		default:
+			verbs = append(verbs, no)
+		}
+	}
+	add(a.Active, "start", "stop")
+	add(a.Enabled, "enable", "disable")
+	add(a.Masked, "mask", "unmask")
+	return strings.Join(verbs, " and ") + " " + a.Name
+}
+
+// Irreversible is NoReturn if the service will be started.
+func (a *Service) Irreversible() string {
+	if a.Active == nil || !*a.Active || a.Before.Active {
+		return ""
+	}
+	return a.NoReturn
+}
+
+func (a *Service) Prepare(env *Env) (bool, error) {
+	now, there, err := a.now(env.Host)
+	if err != nil {
+		return false, err
+	}
+	if !there {
+		if or(a.Active, false) || or(a.Enabled, false) || or(a.Masked, false) {
+			return false, fmt.Errorf("%s: this host has no service %s; install the package that brings it first", a.Summary(), a.Name)
+		}
+		return false, nil // what is not there does not run
+	}
+	if or(a.Masked, false) && now.Kind != "systemd" {
+		return false, fmt.Errorf("%s: only systemd can mask a service; disable it instead: %w", a.Summary(), host.ErrUnsupported)
+	}
+	a.Before = now
+	return a.want(now) != now, nil
+}
+
+// now looks the service up by its exact name.
+func (a *Service) now(v host.View) (host.Service, bool, error) {
+	list, err := v.Services(globEscape(a.Name))
+	if err != nil {
+		return host.Service{}, false, err
+	}
+	for _, s := range list {
+		if s.Name == a.Name {
+			return s, true, nil
+		}
+	}
+	return host.Service{Name: a.Name}, false, nil
+}
+
+// globEscape makes a path.Match pattern that matches the name only.
+func globEscape(name string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
+}
+
+// want is the state asked for.
+func (a *Service) want(now host.Service) host.Service {
+	now.Active, now.Masked = or(a.Active, now.Active), or(a.Masked, now.Masked)
+	if !now.Masked { // whether a masked service is enabled, systemd does not tell
+		now.Enabled = or(a.Enabled, now.Enabled)
+	}
+	return now
+}
+
+func (a *Service) Apply(env *Env) (Result, error) {
+	return Result{Summary: a.Summary()}, a.bring(env, a.want)
+}
+
+func (a *Service) Undo(env *Env) error {
+	return a.bring(env, a.before)
+}
+
+// before is the state that Prepare found, in what the action was asked to change.
+func (a *Service) before(now host.Service) host.Service {
+	if a.Active != nil {
+		now.Active = a.Before.Active
+	}
+	if a.Masked != nil {
+		now.Masked = a.Before.Masked
+	}
+	if a.Enabled != nil && !a.Before.Masked {
+		now.Enabled = a.Before.Enabled
+	}
+	return now
+}
+
+// bring changes what differs from the state that want makes of the present one, and looks again.
+func (a *Service) bring(env *Env, want func(host.Service) host.Service) error {
+	now, there, err := a.now(env.Host)
+	if err != nil {
+		return err
+	}
+	goal := want(now)
+	if !there && (goal.Active || goal.Enabled || goal.Masked) {
+		return fmt.Errorf("this host has no service %s any more", a.Name)
+	}
+	if err := a.change(env, now, goal); err != nil {
+		return fmt.Errorf("service %s: %w", a.Name, err)
+	}
+	if now, _, err = a.now(env.Host); err != nil {
+		return err
+	}
+	if now.Active != goal.Active || now.Masked != goal.Masked || !goal.Masked && now.Enabled != goal.Enabled {
+		return fmt.Errorf("service %s is %s, and should be %s; see its log", a.Name, stateOf(now), stateOf(goal))
+	}
+	return nil
+}
+
+// change unmasks first and masks last, because a masked service can be neither started nor enabled.
+func (a *Service) change(env *Env, now, goal host.Service) error {
+	h := env.Host
+	if now.Masked && !goal.Masked {
+		if err := h.UnmaskService(a.Name); err != nil {
+			return err
+		}
+		var err error
+		if now, _, err = a.now(h); err != nil {
+			return err
+		}
+	}
+	if !goal.Masked && now.Enabled != goal.Enabled {
+		toggle := h.DisableService
+		if goal.Enabled {
+			toggle = h.EnableService
+		}
+		if err := toggle(a.Name); err != nil {
+			return err
+		}
+	}
+	if err := a.startOrStop(env, now, goal); err != nil {
+		return err
+	}
+	if goal.Masked && !now.Masked {
+		return h.MaskService(a.Name)
+	}
+	return nil
+}
+
+func (a *Service) startOrStop(env *Env, now, goal host.Service) error {
+	switch {
+	case now.Active == goal.Active:
+		return nil
+	case goal.Active:
+		env.Progress(Progress{What: "wait for " + a.Name + " to start"})
+		return env.Host.StartService(env.Ctx, a.Name)
+	}
+	env.Progress(Progress{What: "wait for " + a.Name + " to stop"})
+	wait := a.Patience
+	if wait == 0 {
+		wait = patience
+	}
+	return env.Host.StopService(env.Ctx, a.Name, wait)
+}
+
+func stateOf(s host.Service) string {
+	words := []string{"stopped", "disabled"}
+	if s.Active {
+		words[0] = "running"
+	}
+	if s.Enabled {
+		words[1] = "enabled"
+	}
+	if s.Masked {
+		words[1] = "masked"
+	}
+	return strings.Join(words, " and ")
+}
+
+// Differences says how the service's state differs from before.
+func (a *Service) Differences(env *Env) ([]string, error) {
+	now, _, err := a.now(env.Host)
+	if err != nil {
+		return nil, err
+	}
+	if was := a.before(now); was != now {
+		return []string{fmt.Sprintf("service %s is %s, was %s", a.Name, stateOf(now), stateOf(was))}, nil
+	}
+	return nil, nil
+}
