@@ -1,0 +1,136 @@
+package fs
+
+import (
+	"path"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host"
+)
+
+var mountOf = &runtime.Builtin{
+	Name: "fs.mount_of",
+	Doc: "Tells on which mount a path lies.\n\n" +
+		"Symlinks are followed. A path that does not exist yet lies where its nearest existing parent does.",
+	Params: []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "absolute path"}},
+	Result: "record(point, source, type, read_only, own): point is the mount's directory; type is ext4, nfs4, ...; own is True if the path itself is the mount's directory",
+	Effect: runtime.Read,
+	Example: `
+mount = fs.mount_of("/var/lib/zarafa/attachments")
+if mount.own:
+    print("attachments have a file system of their own:", mount.source)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		real, err := Resolve(c.View, c.String("path"))
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		m, err := mountAt(c.View, real)
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		return runtime.NewRecord(map[string]any{
+			"point": m.Point, "source": m.Source, "type": m.Type, "read_only": m.ReadOnly, "own": m.Point == real,
+		}), nil
+	},
+}
+
+// mountAt finds the mount that a path without symlinks lies on: the deepest one above it, and of
+// several at one directory the last, which hides the others.
+func mountAt(view host.View, real string) (host.Mount, error) {
+	mounts, err := view.Mounts()
+	if err != nil {
+		return host.Mount{}, err
+	}
+	best := host.Mount{Point: "/"}
+	for _, m := range mounts {
+		if within(real, m.Point) && len(m.Point) >= len(best.Point) {
+			best = m
+		}
+	}
+	return best, nil
+}
+
+func within(p, dir string) bool {
+	return p == dir || dir == "/" || strings.HasPrefix(p, dir+"/")
+}
+
+// existing is the nearest directory or file at or above a path that exists, symlinks followed.
+func existing(view host.View, name string) (string, host.Stat, error) {
+	real, err := Resolve(view, name)
+	if err != nil {
+		return "", host.Stat{}, err
+	}
+	for {
+		st, err := view.Lstat(real)
+		if err == nil || !absent(err) || real == "/" {
+			return real, st, err
+		}
+		real = path.Dir(real)
+	}
+}
+
+var space = &runtime.Builtin{
+	Name: "fs.space",
+	Doc: "Tells how much room the file system of a path has.\n\n" +
+		"For a path that does not exist yet, that of its nearest existing parent. Two paths with the same " +
+		"device share their room: add up what goes to each device.",
+	Params: []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "absolute path"}},
+	Result: "record(total, free, available, inodes, free_inodes, type, read_only, device): bytes; free is for root, available for others",
+	Effect: runtime.Read,
+	Example: `
+room = fs.space("/var/lib/zcp2kopano")
+if room.free < 100 * 1024 * 1024:
+    warn("little room for the backup", reason = "%d bytes are free" % room.free, remedy = "free some space")
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		at, _, err := existing(c.View, c.String("path"))
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		s, err := c.View.Statfs(at)
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		return runtime.NewRecord(map[string]any{
+			"total": s.Total, "free": s.Free, "available": s.Available,
+			"inodes": s.Inodes, "free_inodes": s.FreeInodes,
+			"type": s.Type, "read_only": s.ReadOnly, "device": s.Device,
+		}), nil
+	},
+}
+
+var sameDevice = &runtime.Builtin{
+	Name: "fs.same_device",
+	Doc: "Tells whether a file can go from one path to the other by a rename, without copying.\n\n" +
+		"That needs the same file system and the same mount. A path that does not exist yet counts as its " +
+		"nearest existing parent.",
+	Params: []runtime.Param{
+		{Name: "a", Type: runtime.Path, Doc: "absolute path"},
+		{Name: "b", Type: runtime.Path, Doc: "absolute path"},
+	},
+	Result: "bool",
+	Effect: runtime.Read,
+	Example: `
+if not fs.same_device("/var/lib/zarafa", "/var/lib/kopano"):
+    print("the attachments would be copied")
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		var devices [2]uint64
+		var points [2]string
+		for i, name := range []string{"a", "b"} {
+			at, st, err := existing(c.View, c.String(name))
+			if err != nil {
+				return nil, c.Errorf("%w", err)
+			}
+			m, err := mountAt(c.View, at)
+			if err != nil {
+				return nil, c.Errorf("%w", err)
+			}
+			devices[i], points[i] = st.Dev, m.Point
+		}
+		return starlark.Bool(devices[0] == devices[1] && points[0] == points[1]), nil
+	},
+}

@@ -1,0 +1,279 @@
+package fs
+
+import (
+	"errors"
+	"io"
+	"path"
+	"strings"
+	"syscall"
+	"unicode/utf8"
+
+	"go.starlark.net/starlark"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host"
+)
+
+// readLimit is the most bytes that fs.read takes unless it is told otherwise; it is enough for any
+// configuration file.
+const readLimit = 1 << 20
+
+var exists = &runtime.Builtin{
+	Name: "fs.exists",
+	Doc: "Tells whether there is something at a path.\n\n" +
+		"A symlink counts, whether or not it leads anywhere, unless follow is True.",
+	Params: []runtime.Param{
+		{Name: "path", Type: runtime.Path, Doc: "absolute path"},
+		{Name: "type", Type: runtime.String, Doc: "what it must be", Optional: true, Default: `"any"`, Choices: types, Keyword: true},
+		{Name: "follow", Type: runtime.Bool, Doc: "look at what a symlink leads to", Optional: true, Default: "False", Keyword: true},
+	},
+	Result: "bool",
+	Effect: runtime.Read,
+	Example: `
+if fs.exists("/etc/zarafa", type = "dir"):
+    print("ZCP was configured here")
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		st, err := lookup(c.View, c.String("path"), c.Bool("follow", false))
+		if absent(err) || follows(c) && errors.Is(err, syscall.ELOOP) {
+			return starlark.False, nil
+		}
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		want := c.StringOr("type", "any")
+		return starlark.Bool(want == "any" || want == typeName(st.Mode)), nil
+	},
+}
+
+func follows(c *runtime.Call) bool { return c.Bool("follow", false) }
+
+func lookup(view host.View, name string, follow bool) (host.Stat, error) {
+	if follow {
+		return view.Stat(name)
+	}
+	return view.Lstat(name)
+}
+
+var stat = &runtime.Builtin{
+	Name: "fs.stat",
+	Doc:  "Tells what is at a path: type, owner, mode, size.",
+	Params: []runtime.Param{
+		{Name: "path", Type: runtime.Path, Doc: "absolute path"},
+		{Name: "follow", Type: runtime.Bool, Doc: "look at what a symlink leads to", Optional: true, Default: "False", Keyword: true},
+		{Name: "missing_ok", Type: runtime.Bool, Doc: "return None if there is nothing", Optional: true, Default: "False", Keyword: true},
+	},
+	Result: "record(type, mode, owner, group, uid, gid, size, mtime, links): type is file, dir, symlink, fifo, socket or device; mode is octal text like \"0640\"; size is bytes; mtime is seconds since 1970; owner and group are names, or the number as text where the host has no name for it",
+	Effect: runtime.Read,
+	Example: `
+st = fs.stat("/etc/zarafa/server.cfg")
+print(st.type, st.mode, st.owner, st.group, st.size)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		st, err := lookup(c.View, c.String("path"), follows(c))
+		if absent(err) && c.Bool("missing_ok", false) {
+			return starlark.None, nil
+		}
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		owner, err := userName(c.View, st.UID)
+		if err != nil {
+			return nil, c.Errorf("owner of %s: %w", c.String("path"), err)
+		}
+		group, err := groupName(c.View, st.GID)
+		if err != nil {
+			return nil, c.Errorf("group of %s: %w", c.String("path"), err)
+		}
+		return runtime.NewRecord(map[string]any{
+			"type": typeName(st.Mode), "mode": octal(st.Mode),
+			"owner": owner, "group": group, "uid": st.UID, "gid": st.GID,
+			"size": st.Size, "mtime": st.Mtime.Unix(), "links": st.Nlink,
+		}), nil
+	},
+}
+
+var read = &runtime.Builtin{
+	Name: "fs.read",
+	Doc: "Reads a text file.\n\n" +
+		"The text goes into the run's journal. For a file that holds a password use cfg.read, which keeps " +
+		"passwords apart, or secret = True, which keeps the whole text secret.",
+	Params: []runtime.Param{
+		{Name: "path", Type: runtime.Path, Doc: "absolute path of a regular file"},
+		{Name: "limit", Type: runtime.Int, Doc: "most bytes; a longer file is an error", Optional: true, Default: "1048576", Keyword: true},
+		{Name: "missing_ok", Type: runtime.Bool, Doc: "return None if there is nothing", Optional: true, Default: "False", Keyword: true},
+		{Name: "secret", Type: runtime.Bool, Doc: "return a secret", Optional: true, Default: "False", Keyword: true},
+	},
+	Result: "string, or a secret",
+	Effect: runtime.Read,
+	Example: `
+for line in fs.read("/etc/hosts").splitlines():
+    print(line)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		name := c.String("path")
+		text, err := readText(c, name, c.Int("limit", readLimit))
+		if absent(err) && c.Bool("missing_ok", false) {
+			return starlark.None, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if c.Bool("secret", false) {
+			return runtime.ToStarlark(host.NewSecret(text)), nil
+		}
+		return starlark.String(text), nil
+	},
+}
+
+func readText(c *runtime.Call, name string, limit int64) (string, error) {
+	if limit < 1 || limit > 64<<20 {
+		return "", c.Errorf("limit %d is out of range: give 1 to %d bytes", limit, 64<<20)
+	}
+	f, err := c.View.Open(name)
+	if err != nil {
+		return "", c.Errorf("%w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return "", c.Errorf("%s: %w", name, err)
+	}
+	if int64(len(data)) > limit {
+		return "", c.Errorf("%s is longer than %d bytes; is it the right file? Give limit = ... to read it all the same", name, limit)
+	}
+	if off := invalidUTF8(data); off >= 0 {
+		return "", c.Errorf("%s is not UTF-8 text: byte %d (0x%02x); convert it with iconv(1) first", name, off, data[off])
+	}
+	return string(data), nil
+}
+
+// invalidUTF8 is the offset of the first byte that is not UTF-8, -1 if there is none.
+func invalidUTF8(data []byte) int {
+	for off := 0; off < len(data); {
+		r, size := utf8.DecodeRune(data[off:])
+		if r == utf8.RuneError && size == 1 {
+			return off
+		}
+		off += size
+	}
+	return -1
+}
+
+var list = &runtime.Builtin{
+	Name: "fs.list",
+	Doc:  "Lists the names in a directory.",
+	Params: []runtime.Param{
+		{Name: "path", Type: runtime.Path, Doc: "absolute path of a directory"},
+		{Name: "missing_ok", Type: runtime.Bool, Doc: "an absent directory is empty", Optional: true, Default: "False", Keyword: true},
+	},
+	Result: "list of strings, in order of name",
+	Effect: runtime.Read,
+	Example: `
+for name in fs.list("/etc/zarafa"):
+    print(name)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		entries, err := c.View.ReadDir(c.String("path"))
+		if absent(err) && c.Bool("missing_ok", false) {
+			return starlark.NewList(nil), nil
+		}
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		names := make([]string, len(entries))
+		for i, e := range entries {
+			names[i] = e.Name
+		}
+		return runtime.ToStarlark(names), nil
+	},
+}
+
+var readlink = &runtime.Builtin{
+	Name:   "fs.readlink",
+	Doc:    "Returns the target of a symlink, as it is written in the link.",
+	Params: []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "absolute path of a symlink"}},
+	Result: "string",
+	Effect: runtime.Read,
+	Example: `
+for path in fs.find("/etc/zarafa", type = "symlink"):
+    print(path, "->", fs.readlink(path))
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		target, err := c.View.Readlink(c.String("path"))
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		return starlark.String(target), nil
+	},
+}
+
+var resolve = &runtime.Builtin{
+	Name: "fs.resolve",
+	Doc: "Returns the path that a path leads to once all symlinks are followed.\n\n" +
+		"What does not exist at the end of the path stays as it is written.",
+	Params: []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "absolute path"}},
+	Result: "string, an absolute path",
+	Effect: runtime.Read,
+	Example: `
+real = fs.resolve("/var/lib/zarafa")
+if real != "/var/lib/zarafa":
+    print("/var/lib/zarafa leads to", real)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		real, err := Resolve(c.View, c.String("path"))
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		return starlark.String(real), nil
+	},
+}
+
+// maxLinks is the number of symlinks that Linux follows in one path (path_resolution(7)).
+const maxLinks = 40
+
+// Resolve follows all symlinks of an absolute path. Components that do not exist stay as they are.
+func Resolve(view host.View, name string) (string, error) {
+	done, rest := "/", strings.Split(strings.TrimPrefix(name, "/"), "/")
+	for links := 0; len(rest) > 0; {
+		part := rest[0]
+		rest = rest[1:]
+		if part == "" || part == "." {
+			continue
+		}
+		if part == ".." {
+			done = path.Dir(done)
+			continue
+		}
+		next := path.Join(done, part)
+		st, err := view.Lstat(next)
+		if absent(err) {
+			return path.Join(append([]string{next}, rest...)...), nil
+		}
+		if err != nil {
+			return "", err
+		}
+		if !st.IsSymlink() {
+			done = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return "", &errLoop{name}
+		}
+		target, err := view.Readlink(next)
+		if err != nil {
+			return "", err
+		}
+		if path.IsAbs(target) {
+			done = "/"
+		}
+		rest = append(strings.Split(target, "/"), rest...)
+	}
+	return done, nil
+}
+
+// errLoop is a path whose symlinks lead in a circle.
+type errLoop struct{ path string }
+
+func (e *errLoop) Error() string { return e.path + ": its symlinks lead in a circle" }
+func (e *errLoop) Unwrap() error { return syscall.ELOOP }

@@ -1,0 +1,259 @@
+package fs
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host"
+)
+
+// findMax is the most paths that fs.find and fs.glob return unless told otherwise. Longer lists do
+// not belong in a runbook: chown, fs.move and fs.usage work on trees of any size.
+const findMax = 10_000
+
+var find = &runtime.Builtin{
+	Name: "fs.find",
+	Doc: "Lists what lies below a directory.\n\n" +
+		"It follows no symlink below the directory and enters no other mount unless cross is True. A directory " +
+		"that does not exist has nothing below it.",
+	Params: []runtime.Param{
+		{Name: "root", Type: runtime.Path, Doc: "directory to search; it is not itself in the result"},
+		{Name: "name", Type: runtime.String, Doc: "glob that the last component must match: *, ?, [a-z]", Optional: true, Default: `"*"`},
+		{Name: "type", Type: runtime.String, Doc: "what to list", Optional: true, Default: `"any"`, Choices: types, Keyword: true},
+		{Name: "depth", Type: runtime.Int, Doc: "levels to descend: 1 is the directory itself; 0 is all", Optional: true, Default: "0", Keyword: true},
+		{Name: "first", Type: runtime.Int, Doc: "stop once so many are found; 0 is never", Optional: true, Default: "0", Keyword: true},
+		{Name: "max", Type: runtime.Int, Doc: "more than this is an error", Optional: true, Default: "10000", Keyword: true},
+		{Name: "cross", Type: runtime.Bool, Doc: "enter other mounts below the directory", Optional: true, Default: "False", Keyword: true},
+	},
+	Result: "list of absolute paths, a directory before what it holds, in order of name",
+	Effect: runtime.Read,
+	Example: `
+for path in fs.find("/etc/zarafa", name = "*.cfg", type = "file"):
+    print(path)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		name, kind := c.StringOr("name", "*"), c.StringOr("type", "any")
+		if _, err := path.Match(name, ""); err != nil {
+			return nil, c.Errorf("name %q: %w", name, err)
+		}
+		first, most := int(c.Int("first", 0)), int(c.Int("max", findMax))
+		var found []string
+		w := walker{ctx: c.Context(), depth: int(c.Int("depth", 0)), cross: c.Bool("cross", false)}
+		err := w.walk(c.View, c.String("root"), func(p string, st host.Stat) error {
+			if ok, _ := path.Match(name, path.Base(p)); !ok || kind != "any" && kind != typeName(st.Mode) {
+				return nil
+			}
+			found = append(found, p)
+			if first > 0 && len(found) == first {
+				return fs.SkipAll
+			}
+			if len(found) > most {
+				return fmt.Errorf("more than %d paths below %s match; narrow it with name, type or depth, or give max = ...", most, c.String("root"))
+			}
+			return nil
+		})
+		if err != nil && !absent(err) {
+			return nil, c.Errorf("%w", err)
+		}
+		return runtime.ToStarlark(found), nil
+	},
+}
+
+var usage = &runtime.Builtin{
+	Name: "fs.usage",
+	Doc: "Counts what a directory tree holds, without reading any file.\n\n" +
+		"Symlinks are not followed, other mounts below are not entered, and a file with several names in the " +
+		"tree counts once. An absent tree holds nothing.",
+	Params: []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "directory or file"}},
+	Result: "record(files, dirs, others, bytes): numbers; bytes is the sum of the files' sizes; the directory itself counts",
+	Effect: runtime.Read,
+	Example: `
+total = fs.usage("/var/lib/zarafa/attachments")
+print(total.files, "attachments,", total.bytes, "bytes")
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		u, err := measure(c.Context(), c.View, c.String("path"))
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		return runtime.NewRecord(map[string]any{"files": u.files, "dirs": u.dirs, "others": u.others, "bytes": u.bytes}), nil
+	},
+}
+
+type totals struct{ files, dirs, others, bytes int64 }
+
+// measure counts a tree. A file with several names counts once.
+func measure(ctx context.Context, view host.View, root string) (totals, error) {
+	var t totals
+	seen := map[[2]uint64]bool{}
+	count := func(_ string, st host.Stat) error {
+		switch {
+		case st.IsDir():
+			t.dirs++
+		case st.IsRegular():
+			id := [2]uint64{st.Dev, st.Ino}
+			if st.Nlink > 1 && seen[id] {
+				return nil
+			}
+			if st.Nlink > 1 {
+				seen[id] = true
+			}
+			t.files++
+			t.bytes += st.Size
+		default:
+			t.others++
+		}
+		return nil
+	}
+	st, err := view.Stat(root)
+	if absent(err) {
+		return t, nil
+	}
+	if err != nil {
+		return t, err
+	}
+	_ = count(root, st)
+	if !st.IsDir() {
+		return t, nil
+	}
+	w := walker{ctx: ctx}
+	return t, w.walk(view, root, count)
+}
+
+// walker goes through a tree by open directories, so that nothing moved in meanwhile leads it out.
+type walker struct {
+	ctx   context.Context
+	depth int  // 0 is unlimited
+	cross bool // enter other mounts
+}
+
+// walk calls visit for everything below root: a directory first, then what it holds. visit may
+// return fs.SkipDir, or fs.SkipAll to end.
+func (w *walker) walk(view host.View, root string, visit func(p string, st host.Stat) error) error {
+	dir, err := view.OpenTree(root)
+	if err != nil {
+		return err
+	}
+	self, err := dir.Self()
+	if err == nil {
+		err = w.descend(dir, root, 1, self.Dev, visit)
+	} else {
+		dir.Close()
+	}
+	if err == fs.SkipAll {
+		return nil
+	}
+	return err
+}
+
+// descend visits the entries of dir, and closes it.
+func (w *walker) descend(dir host.DirReader, at string, level int, dev uint64, visit func(string, host.Stat) error) error {
+	defer dir.Close()
+	entries, err := dir.ReadDir()
+	if err != nil {
+		return fmt.Errorf("%s: %w", at, err)
+	}
+	for _, e := range entries {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		p := path.Join(at, e.Name)
+		st, err := dir.Lstat(e.Name)
+		if absent(err) {
+			continue // it went away since the directory was listed
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", p, err)
+		}
+		err = visit(p, st)
+		if err == fs.SkipDir {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if !st.IsDir() || level == w.depth || st.Dev != dev && !w.cross {
+			continue
+		}
+		sub, err := dir.OpenDir(e.Name)
+		if absent(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", p, err)
+		}
+		if err := w.descend(sub, p, level+1, dev, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var glob = &runtime.Builtin{
+	Name: "fs.glob",
+	Doc:  "Lists the paths that match a pattern.",
+	Params: []runtime.Param{{Name: "pattern", Type: runtime.Path,
+		Doc: "absolute path whose components may hold *, ? and [a-z]; none of them matches a /"}},
+	Result: "list of absolute paths, in order of name",
+	Effect: runtime.Read,
+	Example: `
+for path in fs.glob("/usr/local/lib/python*/dist-packages/zarafa"):
+    print(path, "is of an older installation")
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		pattern := c.String("pattern")
+		if _, err := path.Match(pattern, ""); err != nil {
+			return nil, c.Errorf("pattern %q: %w", pattern, err)
+		}
+		found := []string{"/"}
+		for _, part := range strings.Split(pattern[1:], "/") {
+			if part == "" {
+				continue
+			}
+			var next []string
+			for _, dir := range found {
+				matches, err := matchIn(c.View, dir, part)
+				if err != nil {
+					return nil, c.Errorf("%w", err)
+				}
+				next = append(next, matches...)
+			}
+			if found = next; len(found) > findMax {
+				return nil, c.Errorf("more than %d paths match %s", findMax, pattern)
+			}
+		}
+		return runtime.ToStarlark(found), nil
+	},
+}
+
+// matchIn lists what matches one component of a pattern in a directory, as paths.
+func matchIn(view host.View, dir, part string) ([]string, error) {
+	if !strings.ContainsAny(part, `*?[\`) {
+		p := path.Join(dir, part)
+		_, err := view.Lstat(p)
+		if absent(err) {
+			return nil, nil
+		}
+		return []string{p}, err
+	}
+	entries, err := view.ReadDir(dir)
+	if absent(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, e := range entries {
+		if ok, _ := path.Match(part, e.Name); ok {
+			found = append(found, path.Join(dir, e.Name))
+		}
+	}
+	return found, nil
+}
