@@ -11,6 +11,9 @@ func didYouMean(name string, candidates []string) string {
 	return ""
 }
 
+// Nearest is the candidate that a misspelt name most likely means, empty if none is near.
+func Nearest(name string, candidates []string) string { return nearest(name, candidates) }
+
 func nearest(name string, candidates []string) string {
 	best, limit := "", max(1, len(name)/3)+1
 	for _, c := range candidates {

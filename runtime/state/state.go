@@ -40,7 +40,7 @@ type Run struct {
 	Path string
 }
 
-// Order is what the admin asked for. It never changes after the run began.
+// Order is what the admin asked for. After the run began, only a mended runbook changes it.
 type Order struct {
 	Runbook string            `json:"runbook"` // as the admin named it: "debian", "/root/site/site.star"
 	Label   string            `json:"label"`   // of the entry module
@@ -114,11 +114,7 @@ func (r Run) fill(order Order, secrets map[string]host.Secret, modules map[strin
 			return err
 		}
 	}
-	data, err := json.MarshalIndent(order, "", "  ")
-	if err != nil {
-		return err
-	}
-	return writeFile(filepath.Join(r.Path, "order.json"), append(data, '\n'))
+	return r.keepOrder(order)
 }
 
 // newID makes an ID that sorts by time: "20150830-221005-4f2a".
@@ -271,6 +267,45 @@ func (r Run) Modules() (map[string]string, error) {
 		}
 	}
 	return modules, nil
+}
+
+// Mend puts a mended runbook in the place of the kept one, which stays next to it.
+func (r Run) Mend(label string, modules map[string]string) error {
+	order, err := r.Order()
+	if err != nil {
+		return err
+	}
+	kept := filepath.Join(r.Path, "runbook")
+	old := ""
+	for n := 1; old == ""; n++ {
+		if _, err := os.Lstat(fmt.Sprintf("%s.%d", kept, n)); errors.Is(err, fs.ErrNotExist) {
+			old = fmt.Sprintf("%s.%d", kept, n)
+		} else if err != nil {
+			return err
+		}
+	}
+	draft := Run{ID: r.ID, Path: filepath.Join(r.Path, "mended")}
+	if err := os.RemoveAll(draft.Path); err != nil {
+		return err
+	}
+	for label, source := range modules {
+		if err := draft.keepModule(label, source); err != nil {
+			return fmt.Errorf("run %s: keeping the mended runbook: %w", r.ID, err)
+		}
+	}
+	if err := errors.Join(os.Rename(kept, old), os.Rename(filepath.Join(draft.Path, "runbook"), kept), os.Remove(draft.Path)); err != nil {
+		return fmt.Errorf("run %s: keeping the mended runbook: %w", r.ID, err)
+	}
+	order.Label = label
+	return r.keepOrder(order)
+}
+
+func (r Run) keepOrder(o Order) error {
+	data, err := json.MarshalIndent(o, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(r.Path, "order.json"), append(data, '\n'))
 }
 
 // writeFile makes a file of mode 0600 appear whole and durable.

@@ -1,0 +1,251 @@
+// Package session carries a kept run out apart from the terminal that began it.
+//
+// A run is done by a worker: the same program, started in a session of its own (and in a systemd
+// scope where there is systemd), so that neither a hangup nor a logout nor Ctrl-C on the terminal
+// reaches it. The worker writes what it does to the run's events file; whoever wants to see it, the
+// command that started it first of all, follows that file. Only signals sent on purpose stop it:
+// after the first it finishes the action in hand, after the second it breaks it off.
+package session
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/report"
+	"zcp2kopano/runtime/state"
+)
+
+// The modes of work.
+const (
+	ModeRun      = "run"
+	ModeResume   = "resume"
+	ModeRollback = "rollback"
+)
+
+// Work is a kept run to be carried out, gone on with, or undone.
+type Work struct {
+	Run       state.Run
+	Mode      string
+	To        string // rollback: the last step to undo; empty for all
+	Host      host.Host
+	HostLabel string
+	Builtins  []*runtime.Builtin
+	Version   string
+	Emit      func(runtime.Event) // hears events besides the run's events file; may be nil
+}
+
+// Do does the work in this process and returns its verdict. The caller holds the lock. An error is
+// told before anything is done: there is no verdict then.
+func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
+	order, err := w.Run.Order()
+	if err != nil {
+		return runtime.Verdict{}, err
+	}
+	modules, err := w.Run.Modules()
+	if err != nil {
+		return runtime.Verdict{}, err
+	}
+	book, err := runtime.LoadCopy(ctx, order.Label, modules, runtime.LoadOptions{Builtins: w.Builtins})
+	if err != nil {
+		return runtime.Verdict{}, err
+	}
+	keeper, err := w.Run.Keeper()
+	if err != nil {
+		return runtime.Verdict{}, err
+	}
+	secrets, err := w.Run.Secrets(order, keeper)
+	if err != nil {
+		return runtime.Verdict{}, err
+	}
+	events, err := os.OpenFile(w.Run.Events(), os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return runtime.Verdict{}, fmt.Errorf("run %s: %w", w.Run.ID, err)
+	}
+	defer events.Close()
+	log, previous, err := w.Run.Open(w.Version, time.Now)
+	if err != nil {
+		return runtime.Verdict{}, err
+	}
+	defer log.Close()
+	ctx, stop, release := onSignals(ctx)
+	defer release()
+	cfg := runtime.Config{
+		Mode: w.Mode, ID: w.Run.ID, Runbook: book, Params: order.Params, Secrets: secrets,
+		Host: w.Host, HostLabel: w.HostLabel, Dir: w.Run.Path, Journal: log, Keeper: keeper,
+		Version: w.Version, Now: time.Now, Stop: stop, Previous: previous,
+		Emit: report.Tee(seldom(report.JSONLines(events)), w.Emit),
+	}
+	return w.execute(ctx, cfg), nil
+}
+
+func (w Work) execute(ctx context.Context, cfg runtime.Config) runtime.Verdict {
+	if w.Mode == ModeRollback {
+		return runtime.Rollback(ctx, cfg, w.To)
+	}
+	return runtime.Execute(ctx, cfg)
+}
+
+// onSignals closes stop at the first SIGINT or SIGTERM and ends ctx at the second. A hangup and a
+// broken pipe are nothing to stop for.
+func onSignals(parent context.Context) (ctx context.Context, stop <-chan struct{}, release func()) {
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 4)
+	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGTTOU)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	asked := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-done:
+				return
+			case <-signals:
+			}
+			if n > 0 {
+				cancel()
+				return
+			}
+			close(asked)
+		}
+	}()
+	return ctx, asked, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel()
+	}
+}
+
+// progressPause is the least time between two progress events of the same action in the file.
+const progressPause = time.Second
+
+// seldom thins out progress, which would fill the file of a long run.
+func seldom(tell func(runtime.Event)) func(runtime.Event) {
+	var mu sync.Mutex
+	var last time.Time
+	return func(e runtime.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		if e.Kind == runtime.ProgressMade {
+			if time.Since(last) < progressPause {
+				return
+			}
+			last = time.Now()
+		}
+		tell(e)
+	}
+}
+
+// lookPause is how often a follower looks for new events.
+const lookPause = 100 * time.Millisecond
+
+// Follow passes events from the run's file on, beginning at byte from, until the verdict, until ctx
+// ends, or until nobody is alive to write more. It returns the verdict, nil if none came.
+func Follow(ctx context.Context, r state.Run, from int64, alive func() bool, emit func(runtime.Event)) (*runtime.Verdict, error) {
+	f, err := waitOpen(ctx, r.Events(), alive)
+	if f == nil || err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if _, err := f.Seek(from, 0); err != nil {
+		return nil, err
+	}
+	in := bufio.NewReader(f)
+	var line []byte
+	for {
+		living := alive() // asked before reading: what a dying writer left is read still
+		for {
+			part, err := in.ReadBytes('\n')
+			line = append(line, part...)
+			if err != nil {
+				break
+			}
+			var e runtime.Event
+			if json.Unmarshal(line, &e) == nil {
+				emit(e)
+				if e.Kind == runtime.VerdictGiven {
+					return e.Verdict, nil
+				}
+			}
+			line = line[:0]
+		}
+		if !living {
+			return nil, nil
+		}
+		if !pause(ctx) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func waitOpen(ctx context.Context, path string, alive func() bool) (*os.File, error) {
+	for {
+		living := alive()
+		f, err := os.Open(path)
+		if err == nil {
+			return f, nil
+		}
+		if !os.IsNotExist(err) {
+			return nil, err
+		}
+		if !living {
+			return nil, nil
+		}
+		if !pause(ctx) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func pause(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(lookPause):
+		return true
+	}
+}
+
+// LastBegin is the place in the run's events file where its newest attempt begins.
+func LastBegin(r state.Run) (int64, error) {
+	f, err := os.Open(r.Events())
+	if os.IsNotExist(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	in := bufio.NewReader(f)
+	var at, begin int64
+	for {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			return begin, nil
+		}
+		var e struct {
+			Kind runtime.EventKind `json:"kind"`
+		}
+		if json.Unmarshal(line, &e) == nil && e.Kind == runtime.RunBegin {
+			begin = at
+		}
+		at += int64(len(line))
+	}
+}
+
+// End is the size of the run's events file: where the next attempt's events begin.
+func End(r state.Run) int64 {
+	info, err := os.Stat(r.Events())
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}

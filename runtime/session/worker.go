@@ -1,0 +1,109 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"zcp2kopano/runtime/state"
+)
+
+// Worker is a started worker process.
+type Worker struct {
+	cmd    *exec.Cmd
+	ended  chan struct{}
+	output string
+}
+
+// lockFD is the descriptor on which a worker finds the lock.
+const lockFD = 3
+
+// Start starts the program again as a worker with these arguments, and passes the lock on to it.
+func Start(r state.Run, lock *state.Lock, args ...string) (*Worker, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	output := filepath.Join(r.Path, "worker.log")
+	out, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %w", r.ID, err)
+	}
+	defer out.Close()
+	line := append(scope(r.ID), append([]string{self}, args...)...)
+	cmd := exec.Command(line[0], line[1:]...)
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.ExtraFiles = []*os.File{lock.File()}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting the worker: %w", err)
+	}
+	w := &Worker{cmd: cmd, ended: make(chan struct{}), output: output}
+	go func() {
+		_ = cmd.Wait()
+		close(w.ended)
+	}()
+	return w, nil
+}
+
+// scope is what puts a command into a systemd scope of its own, so that the end of the login session
+// does not take it along; nothing where that is not to be had. It is tried out first.
+func scope(id string) []string {
+	const run = "/usr/bin/systemd-run"
+	if _, err := os.Stat("/run/systemd/system"); err != nil || os.Geteuid() != 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if exec.CommandContext(ctx, run, "--scope", "--slice=system.slice", "/bin/true").Run() != nil {
+		return nil
+	}
+	return []string{run, "--scope", "--slice=system.slice", "--unit=zcp2kopano-" + id}
+}
+
+// Alive tells whether the worker is at work.
+func (w *Worker) Alive() bool {
+	select {
+	case <-w.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// Stop asks the worker to stop: after the action in hand, and at once if asked again.
+func (w *Worker) Stop() { _ = w.cmd.Process.Signal(syscall.SIGTERM) }
+
+// Failure is what a worker that ended without a verdict left: how it ended, and its last words.
+func (w *Worker) Failure() error {
+	<-w.ended
+	status := w.cmd.ProcessState.String()
+	data, _ := os.ReadFile(w.output)
+	words := strings.TrimSpace(string(data))
+	if words == "" {
+		return fmt.Errorf("the worker ended without a verdict: %s", status)
+	}
+	if len(words) > 4000 {
+		words = words[:4000]
+	}
+	return errors.New(strings.TrimPrefix(words, "error: "))
+}
+
+// AdoptLock is the lock that Start passed on to this process, or one taken anew.
+func AdoptLock(d state.Dir, h state.Holder) (*state.Lock, error) {
+	var passed, known syscall.Stat_t
+	err := errors.Join(syscall.Fstat(lockFD, &passed), syscall.Stat(filepath.Join(d.Path, "lock"), &known))
+	if err != nil || passed.Dev != known.Dev || passed.Ino != known.Ino {
+		return d.Lock(h)
+	}
+	syscall.CloseOnExec(lockFD) // the commands of the run must not hold it
+	lock := state.Adopt(os.NewFile(lockFD, "lock"))
+	return lock, lock.Name(h)
+}
