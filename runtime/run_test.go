@@ -1,0 +1,445 @@
+package runtime_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim"
+	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/state"
+)
+
+// testBuiltins are enough of a host's builtins to drive the engine.
+func testBuiltins() []*runtime.Builtin {
+	return []*runtime.Builtin{
+		{
+			Name: "t.read", Effect: runtime.Read,
+			Params: []runtime.Param{{Name: "path", Type: runtime.Path}},
+			Value: func(c *runtime.Call) (starlark.Value, error) {
+				f, err := c.View.Open(c.String("path"))
+				if err != nil {
+					return nil, c.Errorf("%w", err)
+				}
+				defer f.Close()
+				var text bytes.Buffer
+				_, err = text.ReadFrom(f)
+				return starlark.String(text.String()), err
+			},
+		},
+		{
+			Name: "t.write", Effect: runtime.Change,
+			Params: []runtime.Param{{Name: "path", Type: runtime.Path}, {Name: "text", Type: runtime.Text}},
+			Plan: func(c *runtime.Call) (runtime.Plan, error) {
+				text := c.Secret("text").Reveal()
+				return runtime.Plan{Actions: []action.Action{&action.Write{Path: c.String("path"), Content: []byte(text)}}}, nil
+			},
+		},
+		{
+			Name: "t.secret", Effect: runtime.Read,
+			Value: func(c *runtime.Call) (starlark.Value, error) {
+				return runtime.SecretValue{Secret: host.NewSecret("hunter22-not-shown")}, nil
+			},
+		},
+		{
+			Name: "t.panic", Effect: runtime.Read,
+			Value: func(c *runtime.Call) (starlark.Value, error) { panic("boom") },
+		},
+	}
+}
+
+// scene is a simulated host with a run on it.
+type scene struct {
+	t      *testing.T
+	host   *sim.Host
+	log    *journal.Log
+	keeper action.Secrets
+	events []runtime.Event
+	stop   chan struct{}
+}
+
+const testFixture = `
+-- host --
+hostname: test.example.org
+-- /etc/os-release --
+ID=debian
+VERSION_ID="8"
+PRETTY_NAME="Debian 8"
+-- /etc/motd --
+hello
+`
+
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	fixture, err := sim.ReadFixture([]byte(testFixture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := fixture.Host(sim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &scene{
+		t: t, host: h, keeper: state.Memory(), stop: make(chan struct{}),
+		log: journal.Memory("test", time.Now),
+	}
+}
+
+func (s *scene) run(script string, change func(*runtime.Config)) runtime.Verdict {
+	s.t.Helper()
+	dir := s.t.TempDir()
+	write(s.t, dir, "site.star", script)
+	rb, err := runtime.Load(context.Background(), runtime.LoadOptions{Name: filepath.Join(dir, "site.star"), Stock: stock(nil), Builtins: testBuiltins()})
+	if err != nil {
+		s.t.Fatal(runtime.ErrorInfoOf(err))
+	}
+	cfg := s.config(rb)
+	if change != nil {
+		change(&cfg)
+	}
+	return runtime.Execute(context.Background(), cfg)
+}
+
+func (s *scene) config(rb *runtime.Runbook) runtime.Config {
+	s.events = nil
+	return runtime.Config{
+		Mode: "run", ID: "r1", Runbook: rb, Host: s.host, HostLabel: "test", Dir: "/var/lib/zcp2kopano/runs/r1",
+		Journal: s.log, Keeper: s.keeper, Version: "test", Stop: s.stop,
+		Emit: func(e runtime.Event) { s.events = append(s.events, e) },
+	}
+}
+
+// records reads the journal back.
+func (s *scene) records() []journal.Record {
+	s.t.Helper()
+	_, records, damage, err := journal.Read(bytes.NewReader(s.log.Bytes()))
+	if err != nil || damage != nil {
+		s.t.Fatal(err, damage)
+	}
+	return records
+}
+
+func (s *scene) kinds(kind runtime.EventKind) int {
+	n := 0
+	for _, e := range s.events {
+		if e.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *scene) text(path string) string {
+	f, err := s.host.Open(path)
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close()
+	var text bytes.Buffer
+	_, _ = text.ReadFrom(f)
+	return text.String()
+}
+
+const twoSteps = `
+def one():
+    """Write the first file."""
+    text = t.read("/etc/motd")
+    t.write("/srv/a/one", text)
+    return text
+
+def two(one):
+    """Write the second file."""
+    t.write("/srv/a/two", one + "again")
+    %s
+    t.write("/srv/a/three", one)
+
+runbook = define(steps = [one, two], allow = policy(write = ["/srv/a"]))
+`
+
+func (s *scene) mkdir(path string) {
+	s.t.Helper()
+	if err := s.host.Mkdir(path, 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestExecute(t *testing.T) {
+	s := newScene(t)
+	s.mkdir("/srv/a")
+	v := s.run(fmt.Sprintf(twoSteps, ""), nil)
+	if v.Code != 0 || v.Changes != 3 {
+		t.Fatalf("verdict %+v, events %+v", v, s.events)
+	}
+	if got := s.text("/srv/a/two"); got != "hello\nagain" {
+		t.Errorf("two holds %q", got)
+	}
+	s.log = journal.Memory("test", time.Now)
+	again := s.run(fmt.Sprintf(twoSteps, ""), nil)
+	if again.Code != 0 || again.Changes != 0 || !strings.Contains(again.Text, "nothing to do") {
+		t.Errorf("second run: %+v", again)
+	}
+}
+
+// A run that failed goes on where it stopped: what was done is not done again, what was read is not
+// read again.
+func TestResumeAfterFailure(t *testing.T) {
+	s := newScene(t)
+	s.mkdir("/srv/a")
+	script := fmt.Sprintf(twoSteps, `t.read("/etc/issue-of-the-day")`)
+	v := s.run(script, nil)
+	if v.Code != runtime.CodeFailed || !strings.Contains(v.Text, "/etc/issue-of-the-day") {
+		t.Fatalf("verdict %+v", v)
+	}
+	f, err := s.host.Create("/etc/issue-of-the-day", 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	previous := s.records()
+	v = s.run(script, func(c *runtime.Config) { c.Previous = previous })
+	if v.Code != 0 || v.Changes != 1 {
+		t.Fatalf("verdict of resume %+v", v)
+	}
+	if s.kinds(runtime.Replayed) != 1 {
+		t.Errorf("%d actions replayed, want 1", s.kinds(runtime.Replayed))
+	}
+	if got := s.text("/srv/a/three"); got != "hello\n" {
+		t.Errorf("three holds %q", got)
+	}
+}
+
+// A mended runbook whose unfinished step asks for something else has that step undone and begun
+// again; finished steps stay.
+func TestResumeMendedRunbook(t *testing.T) {
+	s := newScene(t)
+	s.mkdir("/srv/a")
+	if v := s.run(fmt.Sprintf(twoSteps, `fail("stop")`), nil); v.Code != runtime.CodeFailed {
+		t.Fatalf("verdict %+v", v)
+	}
+	previous := s.records()
+	mended := strings.ReplaceAll(fmt.Sprintf(twoSteps, ""), "/srv/a/two", "/srv/a/other")
+	v := s.run(mended, func(c *runtime.Config) { c.Previous = previous })
+	if v.Code != 0 {
+		t.Fatalf("verdict %+v %+v", v, s.events)
+	}
+	if got := s.text("/srv/a/two"); !strings.Contains(got, "no such file") {
+		t.Errorf("the file of the undone step is still there: %q", got)
+	}
+	if got := s.text("/srv/a/other"); got != "hello\nagain" {
+		t.Errorf("other holds %q", got)
+	}
+}
+
+func TestRollback(t *testing.T) {
+	s := newScene(t)
+	s.mkdir("/srv/a")
+	v := s.run(fmt.Sprintf(twoSteps, `fail("stop")`), nil)
+	if v.Code != runtime.CodeFailed {
+		t.Fatalf("verdict %+v", v)
+	}
+	rb, err := runtime.Load(context.Background(), runtime.LoadOptions{Name: "x", Stock: stock(map[string]string{"x.star": "runbook = define(steps = [])\n"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := s.config(rb)
+	cfg.Previous = s.records()
+	v = runtime.Rollback(context.Background(), cfg, "two")
+	if v.Code != 0 || v.Changes != 1 {
+		t.Fatalf("rollback to two: %+v", v)
+	}
+	if got := s.text("/srv/a/one"); got != "hello\n" {
+		t.Errorf("step one was undone as well: %q", got)
+	}
+	cfg.Previous = s.records()
+	if v = runtime.Rollback(context.Background(), cfg, ""); v.Code != 0 || v.Changes != 1 {
+		t.Fatalf("rollback of the rest: %+v", v)
+	}
+	if got := s.text("/srv/a/one"); !strings.Contains(got, "no such file") {
+		t.Errorf("one is still there: %q", got)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for name, tc := range map[string]struct {
+		script, want string
+		code         int
+	}{
+		"policy": {`
+def one():
+    """Write."""
+    t.write("/etc/passwd", "x")
+
+runbook = define(steps = [one], allow = policy(write = ["/srv"+"/a"]))
+`, "does not allow it to change path /etc/passwd", 1},
+		"check changes": {`
+def look():
+    """Look."""
+    t.write("/srv/a/x", "x")
+
+runbook = define(check = look, steps = [], allow = policy(write = ["/srv/a"]))
+`, "may not change anything", 1},
+		"inhibitor": {`
+def one():
+    """Refuse."""
+    inhibit("no", "because", "do something")
+    t.write("/srv/a/x", "x")
+
+runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
+`, "1 inhibitor", 2},
+		"system": {`
+def one():
+    """Nothing."""
+
+runbook = define(steps = [one], systems = ["rhel >= 7"])
+`, "1 inhibitor", 2},
+		"panic": {`
+def one():
+    """Panic."""
+    t.panic()
+
+runbook = define(steps = [one])
+`, "internal error: boom", 1},
+		"secret text": {`
+def one():
+    """Use a secret as text."""
+    x = "pw=" + t.secret()
+
+runbook = define(steps = [one])
+`, "unknown binary op: string + secret", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.mkdir("/srv/a")
+			v := s.run(tc.script, nil)
+			if v.Code != tc.code || !strings.Contains(v.Text, tc.want) {
+				t.Errorf("verdict %+v, want %q", v, tc.want)
+			}
+			if got := s.text("/srv/a/x"); !strings.Contains(got, "no such file") {
+				t.Errorf("it was written: %q", got)
+			}
+		})
+	}
+}
+
+func TestParams(t *testing.T) {
+	script := `
+def one(name, key):
+    """Use parameters."""
+    print(name, key)
+
+runbook = define(steps = [one], params = [param("name"), param("key", secret = True), param("n", type = "int", default = 3)])
+`
+	for name, tc := range map[string]struct {
+		params  map[string]string
+		secrets map[string]host.Secret
+		want    string
+	}{
+		"missing":       {nil, nil, "parameter name is missing"},
+		"unknown":       {map[string]string{"nam": "x"}, nil, "no parameter nam; did you mean name?"},
+		"secret in arg": {map[string]string{"name": "x", "key": "k"}, nil, "--secret key=FILE"},
+		"no number":     {map[string]string{"name": "x", "n": "many"}, nil, "not a whole number"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			v := s.run(script, func(c *runtime.Config) { c.Params, c.Secrets = tc.params, tc.secrets })
+			if v.Code != 1 || !strings.Contains(v.Text, tc.want) {
+				t.Errorf("verdict %+v, want %q", v, tc.want)
+			}
+		})
+	}
+}
+
+// Secrets that a run knows are found neither in its journal nor in its events.
+func TestSecretsAreNotTold(t *testing.T) {
+	s := newScene(t)
+	s.mkdir("/srv/a")
+	v := s.run(`
+def one(key):
+    """Write secrets."""
+    found = t.secret()
+    t.write("/srv/a/x", key)
+    t.write("/srv/a/y", found)
+    print(found, key)
+    t.read("/srv/a/x")
+    fail("cannot use " + t.read("/srv/a/y"))
+
+runbook = define(steps = [one], params = [param("key", secret = True)], allow = policy(write = ["/srv/a"]))
+`, func(c *runtime.Config) { c.Secrets = map[string]host.Secret{"key": host.NewSecret("Tr0ub4dor&3")} })
+	if v.Code != 1 {
+		t.Fatalf("verdict %+v", v)
+	}
+	events, err := json.Marshal(s.events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, text := range map[string]string{"journal": string(s.log.Bytes()), "events": string(events)} {
+		for _, secret := range []string{"Tr0ub4dor&3", "Tr0ub4dor\\u00263", "hunter22-not-shown"} {
+			if strings.Contains(text, secret) {
+				t.Errorf("the %s tells %s", what, secret)
+			}
+		}
+	}
+	if got := s.text("/srv/a/x"); got != "Tr0ub4dor&3" {
+		t.Errorf("x holds %q", got)
+	}
+}
+
+// An admin's request to stop ends the run before the next action, and resume goes on.
+func TestStop(t *testing.T) {
+	s := newScene(t)
+	s.mkdir("/srv/a")
+	script := fmt.Sprintf(twoSteps, "")
+	v := s.run(script, func(c *runtime.Config) {
+		emit := c.Emit
+		c.Emit = func(e runtime.Event) {
+			emit(e)
+			if e.Kind == runtime.ChangeEnd && strings.Contains(e.Step, "one") {
+				close(s.stop)
+			}
+		}
+	})
+	if v.Code != runtime.CodeInterrupted {
+		t.Fatalf("verdict %+v", v)
+	}
+	s.stop = make(chan struct{})
+	previous := s.records()
+	if v = s.run(script, func(c *runtime.Config) { c.Previous = previous }); v.Code != 0 {
+		t.Fatalf("resume: %+v", v)
+	}
+}
+
+// A journal that cannot be written stops the run before the action.
+func TestJournalFullStopsBeforeAction(t *testing.T) {
+	s := newScene(t)
+	s.mkdir("/srv/a")
+	v := s.run(fmt.Sprintf(twoSteps, ""), func(c *runtime.Config) { c.Journal = &fullJournal{Writer: s.log, left: 3} })
+	if v.Code != runtime.CodeFailed || !strings.Contains(v.Text, "no space") {
+		t.Fatalf("verdict %+v", v)
+	}
+	if got := s.text("/srv/a/one"); !strings.Contains(got, "no such file") {
+		t.Errorf("the action was carried out without its record: %q", got)
+	}
+}
+
+type fullJournal struct {
+	journal.Writer
+	left int
+}
+
+func (f *fullJournal) Append(typ string, data any) (uint64, error) {
+	if typ == "intent" {
+		return 0, errors.New("no space left on device")
+	}
+	return f.Writer.Append(typ, data)
+}
