@@ -34,9 +34,8 @@ type Root struct {
 type Option func(*options)
 
 type options struct {
-	size      string
-	overlay   string
-	osRelease string
+	size    string
+	overlay string
 }
 
 // Size limits the root's file system ("64m"), to fill it up.

@@ -1,0 +1,41 @@
+# make test needs a Debian or Ubuntu system; as root it installs what the end-to-end tests need.
+
+GO ?= go
+export CGO_ENABLED = 0
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BUILD = $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+
+# Debian packages that the tests use.
+PARTS = mmdebstrap gpg gpg-agent gpgconf ca-certificates slapd ldap-utils
+
+.PHONY: build test lint parts bench clean
+
+build:
+	GOARCH=amd64 $(BUILD) -o dist/zcp2kopano-linux-amd64 ./cmd/zcp2kopano
+	GOARCH=arm64 $(BUILD) -o dist/zcp2kopano-linux-arm64 ./cmd/zcp2kopano
+
+# With CI set, a test whose parts are missing fails instead of being skipped.
+test: parts lint
+	@if [ "$$(id -u)" = 0 ]; then export CI=1; \
+	else echo "not root: the end-to-end tests are left out; run make test as root for all of them"; fi; \
+	$(GO) test -count=1 -timeout 30m ./...
+
+lint:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+
+parts:
+	@missing=; for part in $(PARTS); do \
+		dpkg-query -W -f '$${Status}' $$part 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$part"; done; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" != 0 ]; then echo "missing for the end-to-end tests (install them as root):$$missing"; exit 0; fi; \
+	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+clean:
+	rm -rf dist
