@@ -150,15 +150,14 @@ func (h *Host) purgePackage(p *Package) error {
 			return err
 		}
 	}
-	p.Conffiles = nil
 	if err := h.runScript(p, "purge"); err != nil {
 		return err
 	}
 	for _, f := range slices.Backward(p.Files) {
-		if f.Path == "/" || h.ownedByOther(f.Path, p) {
+		if f.Path == "/" || p.conffile(f.Path) != nil || h.ownedByOther(f.Path, p) {
 			continue
 		}
-		if err := h.Rmdir(f.Path); err != nil && !isLeft(err) {
+		if _, err := h.removePath(f.Path); err != nil {
 			return err
 		}
 	}
@@ -186,7 +185,7 @@ func (h *Host) purgeConffile(name string) error {
 	}
 	for _, e := range entries {
 		rest, ours := strings.CutPrefix(e.Name, base)
-		numbered := ours && len(rest) > 3 && strings.HasPrefix(rest, ".~") && strings.HasSuffix(rest, "~") && strings.Trim(rest[2:len(rest)-1], "0123456789") == ""
+		numbered := ours && len(rest) > 2 && rest[0] == '~' && rest[len(rest)-1] == '~' && strings.Trim(rest[1:len(rest)-1], "0123456789") == ""
 		if e.Name == "#"+base+"#" || numbered || ours && slices.Contains(conffileLeftovers, rest) {
 			if err := h.Unlink(path.Join(dir, e.Name)); err != nil && !isLeft(err) && !errors.Is(err, syscall.EISDIR) {
 				return err
@@ -233,7 +232,7 @@ func (h *Host) unpack(p *Package) error {
 	for _, f := range now.Files {
 		to := f.Path
 		if now.conffile(f.Path) != nil {
-			to = h.conffilePath(f.Path) + ".dpkg-new"
+			to = f.Path + ".dpkg-new"
 		} else if err := h.checkOverwrite(now, f); err != nil {
 			return err
 		}
@@ -432,6 +431,14 @@ func (h *Host) configureConffile(p *Package, pending pendingConffile) error {
 	c := p.conffile(pending.path)
 	name := h.conffilePath(pending.path)
 	fresh := name + ".dpkg-new"
+	if _, err := h.Lstat(fresh); err != nil {
+		// Behind a symlink dpkg looks for the new file where the link leads, does not find it, and
+		// leaves everything as it is.
+		if c.MD5 == newConffile {
+			c.MD5 = pending.shipped
+		}
+		return nil
+	}
 	was := c.MD5
 	c.MD5 = pending.shipped
 	current, exists, err := h.digest(name)
