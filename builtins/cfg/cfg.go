@@ -240,6 +240,9 @@ cfg.set("/etc/zarafa/server.cfg", {"user_safe_mode": True, "threads": 8})
 		if err != nil {
 			return runtime.Plan{}, c.Errorf("%w", err)
 		}
+		if len(tree.Problems) > 0 {
+			return runtime.Plan{}, c.Errorf("%s", tree.Problems[0])
+		}
 		for _, item := range dict.Items() {
 			if err := setOne(tree, item[0], item[1], c.StringOr("reason", "not wanted")); err != nil {
 				return runtime.Plan{}, c.Errorf("%w", err)
@@ -256,30 +259,17 @@ func setOne(tree *Tree, key, v starlark.Value, reason string) error {
 	}
 	if v == starlark.None {
 		tree.Top.Drop(name, reason)
+		tree.read()
+		if s, set := tree.Get(name); set {
+			return fmt.Errorf("%s is set in %s as well, which %s includes; take it out there", name, s.Path, tree.Top.Path)
+		}
 		return nil
 	}
 	value, err := text(v)
 	if err != nil {
 		return fmt.Errorf("argument values: %s: %w", name, err)
 	}
-	line, err := tree.Top.Set(name, value)
-	if err != nil {
-		return err
-	}
-	if last, ok := tree.Get(name); ok && last.Value != value && last.Path != tree.Top.Path && tree.includedAfter(line) {
-		tree.Top.Append(name + " = " + value)
-	}
-	return nil
-}
-
-// includedAfter tells whether the top file includes another one below a line.
-func (t *Tree) includedAfter(line int) bool {
-	for _, inc := range t.Top.Includes() {
-		if inc.Kind == "include" && inc.Line > line {
-			return true
-		}
-	}
-	return false
+	return tree.Set(name, value)
 }
 
 // text is a value as a configuration file spells it.

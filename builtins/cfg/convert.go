@@ -506,32 +506,41 @@ func lowestProtocol(list string) string {
 
 // --- defaults that changed without a word
 
-// pins are directives whose default changed in a way that users or admins notice. Where ZCP relied
-// on the old one, it is written down. Source: option tables; release notes 8.5.6, 8.6.81, 8.7.81.
+// pins are directives whose default, or whose shipped value, changed in a way that users or admins
+// notice. Where ZCP relied on the old one, it is written down. Source: option tables; release notes
+// 8.5.6, 8.6.81, 8.7.81.
 var pins = map[string][]string{
-	"server":  {"softdelete_lifetime", "sync_lifetime", "hide_everyone", "server_tcp_enabled", "enable_sql_procedures"},
-	"dagent":  {"plugin_enabled", "no_double_forward", "default_charset"},
-	"spooler": {"plugin_enabled"},
-	"gateway": {"process_model"},
-	"ical":    {"process_model"},
-	"search":  {"index_attachments", "limit_results"},
-	"unix":    {"non_login_shell"},
+	"server": {"softdelete_lifetime", "sync_lifetime", "hide_everyone", "server_tcp_enabled", "server_bind",
+		"enable_sql_procedures", "server_name", "server_ssl_key_pass"},
+	"dagent":   {"plugin_enabled", "no_double_forward", "default_charset", "server_bind"},
+	"spooler":  {"plugin_enabled", "fax_domain", "fax_international"},
+	"gateway":  {"process_model", "server_bind"},
+	"ical":     {"process_model", "server_bind"},
+	"search":   {"index_attachments", "limit_results"},
+	"presence": {"server_bind"},
+	"unix":     {"non_login_shell", "default_domain"},
 }
 
 func (c *conversion) decidePins() {
-	for _, name := range pins[c.daemon] {
-		value, ok := c.effective(name)
-		if ok && c.knows(name) {
-			c.wants = append(c.wants, want{name: name, value: pythonBool(value), reason: "as before; the default of Kopano " + c.to.String() + " differs"})
+	reason := "as before; the default of Kopano " + c.to.String() + " differs"
+	pin := func(name string) {
+		if value, ok := c.effective(name); ok && c.knows(name) {
+			c.wants = append(c.wants, want{name: name, value: c.newValue(name, pythonBool(value)), reason: reason})
 		}
 	}
-	method, _ := c.effective("log_method")
-	file, _ := c.effective("log_file")
-	if method == "file" && strings.HasPrefix(file, "/") && c.knows("log_method") && c.knows("log_file") {
-		reason := "logs to a file as before; the default of Kopano " + c.to.String() + " differs"
-		c.wants = append(c.wants,
-			want{name: "log_method", value: method, reason: reason},
-			want{name: "log_file", value: c.paths.convert(file), reason: reason})
+	for _, name := range pins[c.daemon] {
+		if name == "server_bind" && c.daemon != "presence" && (c.value(name) == "" || c.value(name) == "0.0.0.0") {
+			continue // all addresses, then as now
+		}
+		pin(name)
+	}
+	if strings.HasPrefix(c.value("server_socket"), "https:") { // how the daemon proves who it is
+		pin("sslkey_file")
+		pin("sslkey_pass")
+	}
+	if strings.HasPrefix(c.value("log_file"), "/") && c.value("log_method") == "file" {
+		pin("log_method")
+		pin("log_file")
 	}
 }
 

@@ -48,13 +48,15 @@ func explain(name string, err error) error {
 	return fmt.Errorf("read %s: %w", name, err)
 }
 
-// Tree is a file with all that it includes, in the order in which a daemon reads them.
+// Tree is a file with all that it includes.
 type Tree struct {
 	Top   *File
 	Files []*File // Top first, then included files in order of first appearance
 	// Problems are includes that could not be followed.
 	Problems []Problem
 	settings []Setting
+	load     func(name string) (*File, error)
+	where    func(string) string
 }
 
 // LoadTree reads a file and follows its !include lines; a file that was read is not read again, as
@@ -68,12 +70,22 @@ func LoadTree(view host.FileReader, name string, where func(string) string) (*Tr
 	if where == nil {
 		where = func(p string) string { return p }
 	}
-	t := &Tree{Top: top}
-	t.read(view, top, where, map[string]bool{name: true})
+	t := &Tree{Top: top, where: where, load: func(name string) (*File, error) { return Load(view, name) }}
+	t.read()
 	return t, nil
 }
 
-func (t *Tree) read(view host.FileReader, f *File, where func(string) string, seen map[string]bool) {
+// read puts the settings of all files in order, anew after a file was changed.
+func (t *Tree) read() {
+	loaded := map[string]*File{}
+	for _, f := range t.Files {
+		loaded[f.Path] = f
+	}
+	t.Files, t.Problems, t.settings = nil, nil, nil
+	t.readFile(t.Top, loaded, map[string]bool{t.Top.Path: true})
+}
+
+func (t *Tree) readFile(f *File, loaded map[string]*File, seen map[string]bool) {
 	t.Files = append(t.Files, f)
 	settings, includes := f.Settings(), f.Includes()
 	for len(settings) > 0 || len(includes) > 0 {
@@ -84,18 +96,36 @@ func (t *Tree) read(view host.FileReader, f *File, where func(string) string, se
 		}
 		inc := includes[0]
 		includes = includes[1:]
-		target := where(inc.Path)
+		target := t.where(inc.Path)
 		if inc.Kind != "include" || seen[target] {
 			continue
 		}
 		seen[target] = true
-		child, err := Load(view, target)
+		child, err := loaded[target], error(nil)
+		if child == nil {
+			child, err = t.load(target)
+		}
 		if err != nil {
 			t.Problems = append(t.Problems, Problem{f.Path, inc.Line, "!include: " + err.Error()})
 			continue
 		}
-		t.read(view, child, where, seen)
+		t.readFile(child, loaded, seen)
 	}
+}
+
+// Set gives a directive a value in the top file, so that it counts: where a later include would
+// overrule it, it is set again at the end.
+func (t *Tree) Set(name, value string) error {
+	if _, err := t.Top.Set(name, value); err != nil {
+		return err
+	}
+	t.read()
+	if s, ok := t.Get(name); ok && s.Value == value {
+		return nil
+	}
+	t.Top.Append(name + " = " + value)
+	t.read()
+	return nil
 }
 
 // Settings lists the active lines in the order in which a daemon reads them.

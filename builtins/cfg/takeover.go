@@ -347,11 +347,11 @@ func (w *work) merge(c *conversion, tree *Tree) error {
 			if o := c.renamed[name]; o != "" {
 				old = o
 			}
-			if !w.ownSetting(c, old) || f.last(name) < 0 {
+			def, _ := Lookup(c.daemon, name).Default(c.to)
+			if !w.ownSetting(c, old) && def != "<required>" {
 				continue
 			}
 			current, set := base.Get(name)
-			def, _ := Lookup(c.daemon, name).Default(c.to)
 			if set && current == value || !set && pythonBool(def) == value {
 				continue
 			}
@@ -359,7 +359,7 @@ func (w *work) merge(c *conversion, tree *Tree) error {
 			if err != nil {
 				return err
 			}
-			c.note(base, line, name, c.old[c.originalName(name)], value, "set by the site")
+			c.note(base, line, name, c.old[old], value, "set by the site")
 		}
 	}
 	if err := c.settle(base); err != nil {
@@ -371,13 +371,6 @@ func (w *work) merge(c *conversion, tree *Tree) error {
 	w.order = append(w.order, NewFile{Path: w.out(source), Source: source})
 	w.collect(c, base)
 	return nil
-}
-
-func (c *conversion) originalName(name string) string {
-	if o := c.renamed[name]; o != "" {
-		return o
-	}
-	return name
 }
 
 // lastValue is the value that counts in the converted files.
@@ -537,6 +530,7 @@ func (w *work) finish() (*Result, error) {
 		w.checkPaths(n.Path, f)
 		w.result.Files = append(w.result.Files, n)
 	}
+	w.result.Problems = unique(w.result.Problems)
 	sort.Slice(w.result.Files, func(i, j int) bool { return w.result.Files[i].Path < w.result.Files[j].Path })
 	for i, f := range w.result.Files {
 		if i > 0 && f.Path == w.result.Files[i-1].Path && !bytes.Equal(f.Content, w.result.Files[i-1].Content) {
@@ -544,6 +538,17 @@ func (w *work) finish() (*Result, error) {
 		}
 	}
 	return w.result, nil
+}
+
+// unique drops problems that two daemons' files share.
+func unique(list []Problem) []Problem {
+	var kept []Problem
+	for _, p := range list {
+		if !slices.Contains(kept, p) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
 }
 
 func (w *work) checkPaths(name string, f *File) {
