@@ -104,3 +104,10 @@ func (f *FS) mayLink(n *inode) error {
 	}
 	return nil
 }
+
+// SetUser says who uses the file system from now on; nil for root. What is open stays usable.
+func (f *FS) SetUser(user *Credentials) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.user = user
+}

@@ -17,7 +17,7 @@ func (f *FS) chmod(n *inode, mode fs.FileMode) error {
 		return err
 	}
 	mode &= permBits
-	if !f.isRoot() && !f.user.in(n.gid) {
+	if !f.maySetgid(n) {
 		mode &^= fs.ModeSetgid
 	}
 	n.mode = n.mode&typeBits | mode
@@ -25,19 +25,21 @@ func (f *FS) chmod(n *inode, mode fs.FileMode) error {
 	return nil
 }
 
+// maySetgid is for members of a file's group.
+func (f *FS) maySetgid(n *inode) bool { return f.isRoot() || f.user.in(n.gid) }
+
 // chown also takes away what would hand the new owner's power to whoever runs the file, even if no
 // owner was given: setuid, setgid of an executable, file capabilities.
 func (f *FS) chown(n *inode, uid, gid int) error {
 	if err := n.mayChange(); err != nil {
 		return err
 	}
-	if !f.isRoot() {
-		if uid != -1 && (f.user.UID != n.uid || uint32(uid) != n.uid) {
-			return syscall.EPERM
-		}
-		if gid != -1 && (f.user.UID != n.uid || uint32(gid) != n.gid && !f.user.in(uint32(gid))) {
-			return syscall.EPERM
-		}
+	mode := n.mode
+	if !n.isDir() {
+		mode = f.withoutSetID(n)
+	}
+	if err := f.mayChown(n, uid, gid, mode); err != nil {
+		return err
 	}
 	if uid != -1 {
 		n.uid = uint32(uid)
@@ -46,13 +48,36 @@ func (f *FS) chown(n *inode, uid, gid int) error {
 		n.gid = uint32(gid)
 	}
 	if !n.isDir() {
-		n.mode &^= fs.ModeSetuid
-		if n.mode&0o010 != 0 {
-			n.mode &^= fs.ModeSetgid
-		}
 		f.loseCaps(n)
 	}
+	n.mode = mode
 	n.ctime = f.stamp()
+	return nil
+}
+
+// withoutSetID keeps setgid of what no group may execute, where it means mandatory locking, for those
+// who could set it.
+func (f *FS) withoutSetID(n *inode) fs.FileMode {
+	mode := n.mode &^ fs.ModeSetuid
+	if mode&0o010 != 0 || !f.maySetgid(n) {
+		mode &^= fs.ModeSetgid
+	}
+	return mode
+}
+
+// mayChown lets an owner give a file to a group it is in. A mode that changes with it needs the owner
+// too.
+func (f *FS) mayChown(n *inode, uid, gid int, mode fs.FileMode) error {
+	if f.isRoot() {
+		return nil
+	}
+	owner := f.user.UID == n.uid
+	switch {
+	case mode != n.mode && !owner,
+		uid != -1 && (!owner || uint32(uid) != n.uid),
+		gid != -1 && (!owner || uint32(gid) != n.gid && !f.user.in(uint32(gid))):
+		return syscall.EPERM
+	}
 	return nil
 }
 

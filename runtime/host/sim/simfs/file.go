@@ -2,7 +2,6 @@ package simfs
 
 import (
 	"io"
-	"io/fs"
 	"os"
 	"syscall"
 
@@ -221,12 +220,8 @@ func (h *file) writeAt(p []byte, off int64) (n int, err error) {
 func (f *FS) wrote(n *inode) {
 	n.touch(f.stamp())
 	f.loseCaps(n)
-	if f.isRoot() {
-		return
-	}
-	n.mode &^= fs.ModeSetuid
-	if n.mode&0o010 != 0 {
-		n.mode &^= fs.ModeSetgid
+	if !f.isRoot() {
+		n.mode = f.withoutSetID(n)
 	}
 }
 

@@ -83,6 +83,9 @@ func (f *FS) newInode(d *inode, mode fs.FileMode) *inode {
 	if d.mode&fs.ModeSetgid != 0 {
 		n.gid = d.gid
 	}
+	if !f.maySetgid(n) {
+		n.mode &^= fs.ModeSetgid
+	}
 	return n
 }
 

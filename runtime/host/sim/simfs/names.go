@@ -2,6 +2,7 @@ package simfs
 
 import (
 	"io/fs"
+	"strings"
 	"syscall"
 )
 
@@ -83,11 +84,8 @@ func (f *FS) mkdir(p place, mode fs.FileMode, exact bool) error {
 }
 
 func (f *FS) symlink(to string, p place) error {
-	switch {
-	case to == "":
-		return syscall.ENOENT
-	case len(to) >= pathMax:
-		return syscall.ENAMETOOLONG
+	if err := checkTarget(to); err != nil {
+		return err
 	}
 	if err := f.vacant(p, false); err != nil {
 		return err
@@ -97,13 +95,32 @@ func (f *FS) symlink(to string, p place) error {
 	return f.add(p, n)
 }
 
-func (f *FS) mknod(p place, mode fs.FileMode, rdev uint64) error {
+// checkNode is what mknod(2) judges before it looks at the path; checkTarget is the same of symlink(2).
+func checkNode(mode fs.FileMode) error {
 	switch mode & typeBits {
 	case 0, fs.ModeNamedPipe, fs.ModeSocket, fs.ModeDevice, fs.ModeDevice | fs.ModeCharDevice:
+		return nil
 	case fs.ModeDir:
 		return syscall.EPERM
-	default:
+	}
+	return syscall.EINVAL
+}
+
+func checkTarget(to string) error {
+	switch {
+	case strings.IndexByte(to, 0) >= 0:
 		return syscall.EINVAL
+	case to == "":
+		return syscall.ENOENT
+	case len(to) >= pathMax:
+		return syscall.ENAMETOOLONG
+	}
+	return nil
+}
+
+func (f *FS) mknod(p place, mode fs.FileMode, rdev uint64) error {
+	if err := checkNode(mode); err != nil {
+		return err
 	}
 	if err := f.vacant(p, false); err != nil {
 		return err

@@ -3,6 +3,7 @@ package simfs
 import (
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -129,6 +130,9 @@ func (f *FS) Statfs(path string) (st host.Statfs, err error) {
 }
 
 func (f *FS) Getxattr(path, name string) (value []byte, err error) {
+	if err := checkXattrName(name, 0); err != nil {
+		return nil, pathError("getxattr", path, err)
+	}
 	err = f.at("getxattr", path, false, func(n *inode) (err error) { value, err = f.getxattr(n, name); return err })
 	return value, err
 }
@@ -165,6 +169,9 @@ func (f *FS) Unlink(path string) error { return f.changeName("unlink", path, f.u
 func (f *FS) Rmdir(path string) error { return f.changeName("rmdir", path, f.rmdir) }
 
 func (f *FS) Rename(oldpath, newpath string) error {
+	if strings.IndexByte(oldpath+newpath, 0) >= 0 {
+		return linkError("rename", oldpath, newpath, syscall.EINVAL)
+	}
 	err := f.change("rename", oldpath, func() error {
 		from, err := f.locate(oldpath)
 		if err != nil {
@@ -180,6 +187,9 @@ func (f *FS) Rename(oldpath, newpath string) error {
 }
 
 func (f *FS) Link(oldpath, newpath string) error {
+	if strings.IndexByte(oldpath+newpath, 0) >= 0 {
+		return linkError("link", oldpath, newpath, syscall.EINVAL)
+	}
 	err := f.change("link", newpath, func() error {
 		n, err := f.find(oldpath, false)
 		if err != nil {
@@ -195,6 +205,12 @@ func (f *FS) Link(oldpath, newpath string) error {
 }
 
 func (f *FS) Symlink(target, path string) error {
+	if err := checkTarget(target); err != nil {
+		return linkError("symlink", target, path, err)
+	}
+	if strings.IndexByte(path, 0) >= 0 {
+		return linkError("symlink", target, path, syscall.EINVAL)
+	}
 	err := f.changeName("symlink", path, func(p place) error { return f.symlink(target, p) })
 	return linkError("symlink", target, path, err)
 }
@@ -208,6 +224,9 @@ func linkError(op, from, to string, err error) error {
 }
 
 func (f *FS) Mknod(path string, mode fs.FileMode, rdev uint64) error {
+	if err := checkNode(mode); err != nil {
+		return pathError("mknod", path, err)
+	}
 	return f.changeName("mknod", path, func(p place) error { return f.mknod(p, mode, rdev) })
 }
 
@@ -224,10 +243,16 @@ func (f *FS) Chtimes(path string, atime, mtime time.Time) error {
 }
 
 func (f *FS) Setxattr(path, name string, value []byte) error {
+	if err := checkXattrName(name, len(value)); err != nil {
+		return pathError("setxattr", path, err)
+	}
 	return f.changeAt("setxattr", path, func(n *inode) error { return f.setxattr(n, name, value) })
 }
 
 func (f *FS) Removexattr(path, name string) error {
+	if err := checkXattrName(name, 0); err != nil {
+		return pathError("removexattr", path, err)
+	}
 	return f.changeAt("removexattr", path, func(n *inode) error { return f.removexattr(n, name) })
 }
 

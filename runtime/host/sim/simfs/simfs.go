@@ -28,13 +28,13 @@ import (
 
 // FS is a simulated file system. Its methods may be called from several goroutines.
 type FS struct {
-	mu     sync.Mutex
-	lower  *lower
-	now    func() time.Time
-	user   *Credentials
-	refuse func(link, dir host.Stat) bool
-	fault  func(op, path string) error
-	after  func(op, path string)
+	mu    sync.Mutex
+	lower *lower
+	now   func() time.Time
+	user  *Credentials
+	trust bool // any symlink
+	fault func(op, path string) error
+	after func(op, path string)
 
 	mounts  []*mount
 	covers  map[*inode]*mount // by the inode that the mount hides
@@ -59,9 +59,9 @@ type Options struct {
 	Mounts []Mount
 	// User is who uses the file system; nil for root.
 	User *Credentials
-	// RefuseLink tells whether to refuse (ELOOP) to follow a symlink in the middle of a path, as a
-	// careful program run by root does with links that others could have planted. Nil follows all.
-	RefuseLink func(link, dir host.Stat) bool
+	// TrustLinks follows symlinks whoever owns them, as the kernel does. Else those that another user
+	// could have planted are refused (ELOOP), as a live host does.
+	TrustLinks bool
 	// Fault is asked before every change and every sync; an error stops it with that error.
 	Fault func(op, path string) error
 	// After is told of every change and sync that succeeded.
@@ -87,7 +87,7 @@ const firstIno = 1 << 48
 // New makes a file system.
 func New(o Options) *FS {
 	f := &FS{
-		now: o.Now, user: o.User, refuse: o.RefuseLink, fault: o.Fault, after: o.After,
+		now: o.Now, user: o.User, trust: o.TrustLinks, fault: o.Fault, after: o.After,
 		covers: map[*inode]*mount{}, volumes: map[uint64]*volume{}, links: map[lowerID]*inode{},
 		lastIno: firstIno,
 	}

@@ -2,7 +2,6 @@ package simfs
 
 import (
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 	"syscall"
@@ -34,7 +33,7 @@ func (t *tree) changeSelf(op string, do func(n *inode) error) error {
 func (t *tree) unlessClosed(do func() error) func() error {
 	return func() error {
 		if t.closed {
-			return os.ErrClosed
+			return syscall.EBADF
 		}
 		return do()
 	}
@@ -42,7 +41,10 @@ func (t *tree) unlessClosed(do func() error) func() error {
 
 // place is a name in this directory.
 func (t *tree) place(name string) (place, error) {
-	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
+	if name == "" {
+		return place{}, syscall.ENOENT
+	}
+	if name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
 		return place{}, syscall.EINVAL
 	}
 	return place{dir: t.n, name: name}, t.f.mayEnter(t.n)
@@ -209,7 +211,7 @@ func (t *tree) Rename(name string, to host.Dir, newname string) error {
 	}
 	err := t.changeName("rename", name, func(from place) error {
 		if dest.closed {
-			return os.ErrClosed
+			return syscall.EBADF
 		}
 		p, err := dest.place(newname)
 		if err != nil {

@@ -1,6 +1,7 @@
 package simfs
 
 import (
+	"fmt"
 	"strings"
 	"syscall"
 )
@@ -160,8 +161,8 @@ func (w *walker) through(d, link *inode) (place, error) {
 	if w.links++; w.links > linksMax {
 		return place{}, syscall.ELOOP
 	}
-	if w.f.refuse != nil && w.f.refuse(link.stat(), d.stat()) {
-		return place{}, syscall.ELOOP
+	if !w.f.trusts(d, link) {
+		return place{}, &foreignLink{link.uid}
 	}
 	to, err := w.f.readlink(link)
 	if err != nil {
@@ -171,6 +172,25 @@ func (w *walker) through(d, link *inode) (place, error) {
 		return place{}, syscall.ENOENT
 	}
 	return w.place(d, to)
+}
+
+// foreignLink is a symlink that a live host would not follow.
+type foreignLink struct{ uid uint32 }
+
+func (e *foreignLink) Error() string {
+	return fmt.Sprintf("a symlink in it belongs to user %d and is not followed; if it is meant to be there, give it to root (chown -h root) or name its target", e.uid)
+}
+
+func (e *foreignLink) Unwrap() error { return syscall.ELOOP }
+
+// trusts is the rule of a live host: symlinks of root and of the user itself, and for others than
+// root, who cannot be led to more than they may do anyway, those of the directory's owner.
+func (f *FS) trusts(d, link *inode) bool {
+	uid := uint32(0)
+	if f.user != nil {
+		uid = f.user.UID
+	}
+	return f.trust || link.uid == 0 || link.uid == uid || uid != 0 && link.uid == d.uid
 }
 
 // cross goes from a mount point to what is mounted there.

@@ -16,10 +16,21 @@ const (
 	capsXattr    = "security.capability"
 )
 
+// checkXattrName is what the kernel judges before it looks at the path.
+func checkXattrName(attr string, size int) error {
+	switch {
+	case attr == "" || len(attr) > xattrNameMax:
+		return syscall.ERANGE
+	case size > xattrSizeMax:
+		return syscall.E2BIG
+	}
+	return nil
+}
+
 // checkXattr judges a name as the kernel does, before the file system sees it.
 func (f *FS) checkXattr(n *inode, attr string, write bool) error {
-	if attr == "" || len(attr) > xattrNameMax {
-		return syscall.ERANGE
+	if err := checkXattrName(attr, 0); err != nil {
+		return err
 	}
 	denied := error(syscall.ENODATA)
 	if write {
@@ -50,8 +61,14 @@ func (f *FS) checkXattr(n *inode, attr string, write bool) error {
 			return f.owns(n)
 		}
 		return nil
+	case space == "system":
+		return syscall.EOPNOTSUPP
 	}
-	return syscall.EOPNOTSUPP
+	want := mayRead
+	if write {
+		want = mayWrite
+	}
+	return cmpErr(f.allowed(n, want), syscall.EOPNOTSUPP)
 }
 
 // needsName is for "user." and the like, with nothing behind the dot.
@@ -107,7 +124,7 @@ func (f *FS) listxattr(n *inode) ([]string, error) {
 func (n *inode) readsXattrsBelow() bool { return n.flags&ownXattrs == 0 && n.from.dir != nil }
 
 func (f *FS) setxattr(n *inode, attr string, value []byte) error {
-	if err := f.mayChangeXattr(n, attr, len(value)); err != nil {
+	if err := f.mayChangeXattr(n, attr, value, false); err != nil {
 		return err
 	}
 	if n.xattrs == nil {
@@ -119,7 +136,7 @@ func (f *FS) setxattr(n *inode, attr string, value []byte) error {
 }
 
 func (f *FS) removexattr(n *inode, attr string) error {
-	if err := f.mayChangeXattr(n, attr, 0); err != nil {
+	if err := f.mayChangeXattr(n, attr, nil, true); err != nil {
 		return err
 	}
 	if _, ok := n.xattrs[attr]; !ok {
@@ -130,15 +147,15 @@ func (f *FS) removexattr(n *inode, attr string) error {
 	return nil
 }
 
-func (f *FS) mayChangeXattr(n *inode, attr string, size int) error {
-	if attr == "" || len(attr) > xattrNameMax {
-		return syscall.ERANGE
-	}
-	if size > xattrSizeMax {
-		return syscall.E2BIG
+func (f *FS) mayChangeXattr(n *inode, attr string, value []byte, remove bool) error {
+	if err := checkXattrName(attr, len(value)); err != nil {
+		return err
 	}
 	if err := n.mayChange(); err != nil {
 		return err
+	}
+	if attr == capsXattr && !remove && !isCaps(value) {
+		return syscall.EINVAL
 	}
 	if err := f.checkXattr(n, attr, true); err != nil {
 		return err
@@ -147,6 +164,15 @@ func (f *FS) mayChangeXattr(n *inode, attr string, size int) error {
 		return syscall.EACCES
 	}
 	return f.ownXattrs(n)
+}
+
+// isCaps tells whether value is a struct vfs_cap_data of revision 2 or 3 (linux/capability.h).
+func isCaps(value []byte) bool {
+	if len(value) < 4 {
+		return false
+	}
+	revision := value[3] // of the little-endian magic
+	return len(value) == 20 && revision == 2 || len(value) == 24 && revision == 3
 }
 
 // ownXattrs copies what the lower layer has, once, before the first change.
