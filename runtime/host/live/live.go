@@ -40,6 +40,11 @@ type Host struct {
 	lockPoll     time.Duration
 }
 
+var (
+	_ host.View = (*View)(nil)
+	_ host.Host = (*Host)(nil)
+)
+
 // Open gives the machine whose file system starts at root.
 func Open(root string) (*Host, error) {
 	view, err := OpenView(root)

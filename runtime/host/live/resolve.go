@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -236,3 +237,6 @@ func linkError(op, old, new string, err error) error {
 	}
 	return &os.LinkError{Op: op, Old: old, New: new, Err: err}
 }
+
+// isErrno tells whether an error comes from that errno.
+func isErrno(err error, errno syscall.Errno) bool { return errors.Is(err, errno) }

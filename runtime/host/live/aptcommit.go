@@ -1,0 +1,224 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+)
+
+// CommitPackages solves the transaction once more, refuses one that would remove more than it lists,
+// carries it out and looks at the result: neither apt's foresight nor its exit code is taken on trust.
+func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress func(line string)) error {
+	p, err := h.plan(tx)
+	if err != nil || p.empty() {
+		return err
+	}
+	solution, err := h.solve(p)
+	if err != nil {
+		return err
+	}
+	if err := refuseExtraRemovals(tx, solution); err != nil {
+		return err
+	}
+	err = h.withPackageLock(ctx, progress, func() error { return h.carryOut(ctx, p, progress) })
+	if err != nil {
+		return err
+	}
+	if err := h.purgeLeft(ctx, tx, progress); err != nil {
+		return err
+	}
+	return h.verifyTransaction(tx, solution)
+}
+
+func refuseExtraRemovals(tx host.Transaction, s host.Solution) error {
+	var extra []string
+	for _, c := range s.Remove {
+		if !contains(tx.Remove, c.Name) {
+			extra = append(extra, c.Name+" "+c.Version)
+		}
+	}
+	if len(extra) == 0 {
+		return nil
+	}
+	return &host.SolveError{Summary: "apt would also remove packages that are not on the list", Lines: extra}
+}
+
+func (h *Host) carryOut(ctx context.Context, p plan, progress func(string)) error {
+	if len(p.remove)+len(p.install) > 0 {
+		args := append([]string{"-o", "Dpkg::Use-Pty=0"}, append(p.options, aptConffiles()...)...)
+		if _, err := h.apt(ctx, progress, append(args, p.aptCommand()...)...); err != nil {
+			return err
+		}
+	}
+	if len(p.files) > 0 {
+		return h.dpkg(ctx, progress, append(append(keepConffiles[:2:2], "--install"), p.files...)...)
+	}
+	return nil
+}
+
+// purgeLeft purges what is removed but for its conffiles, by this transaction or before.
+func (h *Host) purgeLeft(ctx context.Context, tx host.Transaction, progress func(string)) error {
+	if !tx.Purge || len(tx.Remove) == 0 {
+		return nil
+	}
+	packages, err := h.packagesByName()
+	if err != nil {
+		return err
+	}
+	var left []string
+	for _, name := range tx.Remove {
+		if packages[name].Status == "config-files" {
+			left = append(left, name)
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	return h.withPackageLock(ctx, progress, func() error {
+		return h.dpkg(ctx, progress, append([]string{"--purge"}, left...)...)
+	})
+}
+
+func (h *Host) dpkg(ctx context.Context, progress func(string), args ...string) error {
+	path, err := h.program("dpkg")
+	if err != nil {
+		return err
+	}
+	_, err = h.run(ctx, command{Path: path, Args: args, Env: aptEnv, Line: progress})
+	return err
+}
+
+func (h *Host) verifyTransaction(tx host.Transaction, s host.Solution) error {
+	packages, err := h.packagesByName()
+	if err != nil {
+		return err
+	}
+	var wrong []string
+	for _, name := range tx.Remove {
+		p, known := packages[name]
+		if known && (tx.Purge || p.Status != "config-files") {
+			wrong = append(wrong, fmt.Sprintf("%s is still %s", name, p.Status))
+		}
+	}
+	for _, c := range append(s.Install[:len(s.Install):len(s.Install)], s.Upgrade...) {
+		p := packages[c.Name]
+		if !p.Installed() || p.Version != c.Version {
+			wrong = append(wrong, strings.TrimSpace(fmt.Sprintf("%s %s is not installed but %s %s", c.Name, c.Version, p.Status, p.Version)))
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return fmt.Errorf("apt reports success, but %s; see /var/log/apt and /var/log/dpkg.log", strings.Join(wrong, ", "))
+}
+
+// RefreshPackages runs apt-get update: once for all sources, or once for each file given, leaving the
+// lists of the others alone.
+func (h *Host) RefreshPackages(ctx context.Context, only []string) error {
+	if len(only) == 0 {
+		return h.withPackageLock(ctx, nil, func() error { return h.update(ctx) })
+	}
+	for _, path := range only {
+		if !h.exists(path) {
+			return fmt.Errorf("refresh the package lists of %s: no such file", path)
+		}
+		err := h.withPackageLock(ctx, nil, func() error {
+			return h.update(ctx,
+				"-o", "Dir::Etc::sourcelist="+path,
+				"-o", "Dir::Etc::sourceparts=-",
+				"-o", "APT::Get::List-Cleanup=0")
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+func (v *View) update(ctx context.Context, options ...string) error {
+	// Error-Mode is known to apt 2.1 and later; before, failures are warnings and the exit code is 0.
+	args := append([]string{"-q", "-o", "APT::Update::Error-Mode=any"}, options...)
+	got, err := v.apt(ctx, nil, append(args, "update")...)
+	if lockLost(err) {
+		return err
+	}
+	return updateError(got, err)
+}
+
+// updateTroubles are the warnings of apt-get update that mean that a repository was not read, or could
+// not be trusted. With older lists at hand apt goes on with these and exits with 0.
+var updateTroubles = []string{
+	"Failed to fetch", "GPG error", "signature", "not signed", "NO_PUBKEY", "Hash Sum mismatch",
+	"does not have a Release file", "no longer has a Release file", "index files failed to download",
+	"were ignored, or old ones used", "Unable to", "Permission denied", "Release file",
+}
+
+func updateError(got answer, err error) error {
+	var troubles []string
+	for line := range strings.Lines(got.Stderr) {
+		line = strings.TrimSpace(line)
+		if text, ok := strings.CutPrefix(line, "E: "); ok {
+			troubles = append(troubles, text)
+		}
+		if text, ok := strings.CutPrefix(line, "W: "); ok && containsAny(text, updateTroubles) {
+			troubles = append(troubles, text)
+		}
+	}
+	var failed *host.CommandError
+	if len(troubles) == 0 || err != nil && (!errors.As(err, &failed) || got.Code <= 0) {
+		return err
+	}
+	return fmt.Errorf("package lists: %s", strings.Join(troubles, "; "))
+}
+
+func containsAny(text string, parts []string) bool {
+	for _, part := range parts {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// RepairPackages ends what an interrupted dpkg left, and has apt complete dependencies as far as that
+// takes no package away.
+func (h *Host) RepairPackages(ctx context.Context) error {
+	failed := h.withPackageLock(ctx, nil, func() error {
+		return h.dpkg(ctx, nil, append(keepConffiles[:2:2], "--configure", "-a")...)
+	})
+	broken, err := h.PackageAudit()
+	if err != nil {
+		return err
+	}
+	if len(broken) > 0 {
+		failed = h.withPackageLock(ctx, nil, func() error { return h.fixDependencies(ctx) })
+		if broken, err = h.PackageAudit(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(broken) == 0:
+		return nil
+	case failed != nil:
+		return fmt.Errorf("the package database is still broken (%s): %w", strings.Join(broken, "; "), failed)
+	}
+	return fmt.Errorf("the package database is still broken: %s", strings.Join(broken, "; "))
+}
+
+func (h *Host) fixDependencies(ctx context.Context) error {
+	args := append([]string{"-y", "-q", "-o", "Dpkg::Use-Pty=0", "--no-remove"}, aptConffiles()...)
+	_, err := h.apt(ctx, nil, append(args, "-f", "install")...)
+	return err
+}
+
+// aptConffiles hands keepConffiles through apt.
+func aptConffiles() []string {
+	var args []string
+	for _, option := range keepConffiles {
+		args = append(args, "-o", "Dpkg::Options::="+option)
+	}
+	return args
+}

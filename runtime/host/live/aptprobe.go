@@ -1,0 +1,183 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"sort"
+	"strings"
+
+	"pault.ag/go/debian/version"
+
+	"zcp2kopano/runtime/host"
+)
+
+// probeConfig makes apt work in a scratch directory instead of its own places: configuration, lists and
+// caches. Settings of the host (proxies) stay in force; its hooks do not run.
+const probeConfig = `Dir::Etc "%[1]s/etc/apt/";
+Dir::Etc::sourcelist "sources.list";
+Dir::Etc::sourceparts "sources.list.d";
+Dir::Etc::trusted "trusted.gpg";
+Dir::Etc::trustedparts "trusted.gpg.d";
+Dir::Etc::netrc "auth.conf";
+Dir::Etc::netrcparts "auth.conf.d";
+Dir::State::lists "%[1]s/lists/";
+Dir::Cache "%[1]s/cache/";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
+Acquire::Languages "none";
+Acquire::GzipIndexes "false";
+Acquire::Retries "1";
+Acquire::http::Timeout "30";
+Acquire::https::Timeout "30";
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear Acquire::IndexTargets;
+#clear DPkg::Post-Invoke;
+`
+
+// ProbeRepository reads the lists of a repository that is not configured yet, in a scratch directory.
+func (v *View) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (host.RepositoryAnswer, error) {
+	s, err := v.newScratch("/var/tmp", "/tmp")
+	if err != nil {
+		return host.RepositoryAnswer{}, err
+	}
+	defer s.remove()
+	if err := v.stageProbe(s, probe); err != nil {
+		return host.RepositoryAnswer{}, fmt.Errorf("probe of the repository: %w", err)
+	}
+	path, err := v.program("apt-get")
+	if err != nil {
+		return host.RepositoryAnswer{}, err
+	}
+	got, err := v.run(ctx, command{
+		Path:    path,
+		Args:    []string{"-q", "-c", s.path + "/apt.conf", "update"},
+		Env:     aptEnv,
+		Secrets: repositorySecrets(probe),
+	})
+	if err := updateError(got, err); err != nil {
+		text := strings.ReplaceAll(err.Error(), s.path, "")
+		return host.RepositoryAnswer{}, errors.New(mask(text, repositorySecrets(probe)))
+	}
+	offers, err := v.readLists(s.path + "/lists")
+	if err != nil {
+		return host.RepositoryAnswer{}, err
+	}
+	return answerProbe(probe.Packages, offers), nil
+}
+
+// stageProbe writes the repository's files below the scratch directory, where they also name each
+// other, beside the keys that the host trusts already.
+func (v *View) stageProbe(s *scratch, probe host.RepositoryProbe) error {
+	for _, dir := range []string{"etc/apt/sources.list.d/", "etc/apt/trusted.gpg.d/", "etc/apt/auth.conf.d/", "lists/partial/", "cache/archives/partial/"} {
+		if err := s.mkdirs(dir); err != nil {
+			return err
+		}
+	}
+	if err := v.copyTrustedKeys(s); err != nil {
+		return err
+	}
+	for _, f := range probe.Files {
+		content := f.Content.Reveal()
+		for _, other := range probe.Files {
+			content = strings.ReplaceAll(content, other.Path, s.path+other.Path)
+		}
+		name := strings.TrimPrefix(f.Path, "/")
+		err := s.write(name, []byte(content))
+		if errors.Is(err, fs.ErrExist) { // a key that the host has, renewed
+			if err = s.space.unlink(s.path + "/" + name); err == nil {
+				err = s.write(name, []byte(content))
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.write("apt.conf", fmt.Appendf(nil, probeConfig, s.path))
+}
+
+func (v *View) copyTrustedKeys(s *scratch) error {
+	names := []string{"etc/apt/trusted.gpg"}
+	entries, _ := v.ReadDir("/etc/apt/trusted.gpg.d")
+	for _, e := range entries {
+		names = append(names, "etc/apt/trusted.gpg.d/"+e.Name)
+	}
+	for _, name := range names {
+		data, err := v.readFile("/" + name)
+		if err != nil {
+			continue // no such key, or one that apt would not read either
+		}
+		if err := s.write(name, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var secretPatterns = []*regexp.Regexp{
+	regexp.MustCompile(`://[^/@\s:]*:([^/@\s]+)@`), // URL
+	regexp.MustCompile(`(?m)\bpassword\s+(\S+)`),   // apt_auth.conf(5)
+}
+
+// repositorySecrets finds the passwords in a repository's files.
+func repositorySecrets(probe host.RepositoryProbe) []string {
+	var secrets []string
+	for _, f := range probe.Files {
+		for _, pattern := range secretPatterns {
+			for _, m := range pattern.FindAllStringSubmatch(f.Content.Reveal(), -1) {
+				secrets = append(secrets, m[1])
+			}
+		}
+	}
+	return secrets
+}
+
+// readLists reads the Packages files that apt fetched: the newest version of each package.
+func (v *View) readLists(dir string) (map[string]string, error) {
+	entries, err := v.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	offers := map[string]string{}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name, "_Packages") && e.Name != "Packages" {
+			continue
+		}
+		data, err := v.readFile(dir + "/" + e.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range parseControl(string(data)) {
+			if old, known := offers[p["Package"]]; !known || newer(p["Version"], old) {
+				offers[p["Package"]] = p["Version"]
+			}
+		}
+	}
+	return offers, nil
+}
+
+// newer compares versions as deb-version(7) says.
+func newer(a, b string) bool {
+	va, err1 := version.Parse(a)
+	vb, err2 := version.Parse(b)
+	return err1 == nil && (err2 != nil || version.Compare(va, vb) > 0)
+}
+
+func answerProbe(wanted []string, offers map[string]string) host.RepositoryAnswer {
+	a := host.RepositoryAnswer{Offers: map[string]string{}, Known: true}
+	for _, name := range wanted {
+		if v, offered := offers[name]; offered {
+			a.Offers[name] = v
+		} else {
+			a.Missing = append(a.Missing, name)
+		}
+	}
+	sort.Strings(a.Missing)
+	return a
+}

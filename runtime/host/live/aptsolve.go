@@ -1,0 +1,262 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+)
+
+// plan is a transaction in the terms of the two programs that carry it out.
+type plan struct {
+	remove  []string // packages for apt-get to remove
+	left    []string // removed before, only conffiles are there: for dpkg --purge
+	install []string // for apt-get: names, versions, and package files where apt takes them
+	files   []string // package files for dpkg --install, where apt is too old to take them
+	options []string
+}
+
+func (p plan) empty() bool { return len(p.remove)+len(p.left)+len(p.install)+len(p.files) == 0 }
+
+// plan leaves out of a transaction what is done already: apt-get fails on names that it no longer
+// knows, and does not purge what is removed but for its conffiles.
+func (v *View) plan(tx host.Transaction) (plan, error) {
+	var p plan
+	if err := checkPackageNames(tx.Remove); err != nil {
+		return p, err
+	}
+	if err := checkPackageNames(tx.Install); err != nil {
+		return p, err
+	}
+	packages, err := v.packagesByName()
+	if err != nil {
+		return p, err
+	}
+	for _, name := range tx.Remove {
+		switch pkg, known := packages[name]; {
+		case !known:
+		case pkg.Status != "config-files":
+			p.remove = append(p.remove, name)
+		case tx.Purge:
+			p.left = append(p.left, name)
+		}
+	}
+	modern, err := v.aptKnows(1, 1)
+	if err != nil {
+		return p, err
+	}
+	for _, spec := range tx.Install {
+		if strings.HasPrefix(spec, "/") && !modern {
+			p.files = append(p.files, spec)
+			continue
+		}
+		p.install = append(p.install, spec)
+	}
+	p.options, err = aptOptions(tx, p, modern)
+	return p, err
+}
+
+func (v *View) packagesByName() (map[string]host.Package, error) {
+	packages, err := v.Packages()
+	if err != nil {
+		return nil, err
+	}
+	byName := make(map[string]host.Package, len(packages))
+	for _, p := range packages {
+		byName[p.Name] = p
+	}
+	return byName, nil
+}
+
+func aptOptions(tx host.Transaction, p plan, modern bool) ([]string, error) {
+	// What apt believes to be no longer needed is not ours to remove.
+	options := []string{"-y", "-q", "-o", "APT::Get::AutomaticRemove=false", "-o", "APT::Get::HideAutoRemove=true"}
+	if tx.NoRecommends {
+		options = append(options, "--no-install-recommends")
+	}
+	if len(tx.Remove) == 0 {
+		options = append(options, "--no-remove")
+	}
+	if tx.Purge {
+		options = append(options, "--purge")
+	}
+	if tx.Downgrade && modern {
+		options = append(options, "--allow-downgrades")
+	}
+	if tx.Downgrade && !modern && len(p.install) > 0 {
+		return nil, fmt.Errorf("this apt (before 1.1) installs an older version only without checking signatures; give package files instead: %w", host.ErrUnsupported)
+	}
+	return options, nil
+}
+
+// aptCommand is the one call of apt-get that removes and installs. A minus sign behind a name asks
+// for its removal (apt-get(8), install).
+func (p plan) aptCommand() []string {
+	if len(p.install) == 0 {
+		return append([]string{"remove"}, p.remove...)
+	}
+	args := append([]string{"install"}, p.install...)
+	for _, name := range p.remove {
+		args = append(args, name+"-")
+	}
+	return args
+}
+
+// Solve has apt simulate the transaction.
+func (v *View) Solve(tx host.Transaction) (host.Solution, error) {
+	p, err := v.plan(tx)
+	if err != nil {
+		return host.Solution{}, err
+	}
+	return v.solve(p)
+}
+
+func (v *View) solve(p plan) (host.Solution, error) {
+	var solution host.Solution
+	if len(p.remove)+len(p.install) > 0 {
+		args := append(append(aptReads[:4:4], p.options...), "-s")
+		got, err := v.apt(context.Background(), nil, append(args, p.aptCommand()...)...)
+		if err != nil {
+			return solution, solveError(got, err)
+		}
+		if solution, err = parseSolution(got.Stdout); err != nil {
+			return solution, err
+		}
+	}
+	packages, err := v.packagesByName()
+	if err != nil {
+		return solution, err
+	}
+	for _, name := range p.left {
+		solution.Remove = append(solution.Remove, host.Change{Name: name, Version: packages[name].Version, Purge: true})
+	}
+	files := p.files
+	for _, spec := range p.install {
+		if strings.HasPrefix(spec, "/") {
+			files = append(files, spec)
+		}
+	}
+	return solution, v.sizeUp(&solution, packages, files, p.files)
+}
+
+func solveError(got answer, err error) error {
+	var failed *host.CommandError
+	if !errors.As(err, &failed) || got.Code <= 0 {
+		return err
+	}
+	lines := complaints(got)
+	if len(lines) == 0 {
+		return err
+	}
+	return &host.SolveError{Summary: "apt finds the transaction impossible", Lines: lines}
+}
+
+var (
+	// Inst kopano-server [1.0] (8.7.0 Kopano:8.7/stable [amd64]) [kopano-client:amd64 ]
+	instLine = regexp.MustCompile(`^Inst (\S+) (?:\[([^\]]*)\] )?\((\S+) (.*?) ?\[([^\]]*)\]\)`)
+	// Purg zarafa-server [7.2.6-10]
+	remvLine = regexp.MustCompile(`^(Remv|Purg) (\S+) \[([^\]]*)\]`)
+)
+
+// parseSolution reads what apt-get -s says it would do.
+func parseSolution(out string) (host.Solution, error) {
+	var s host.Solution
+	for line := range strings.Lines(out) {
+		line = strings.TrimRight(line, "\n")
+		if m := instLine.FindStringSubmatch(line); m != nil {
+			change := host.Change{Name: m[1], Old: m[2], Version: m[3], Origin: m[4]}
+			if change.Old == "" {
+				s.Install = append(s.Install, change)
+			} else {
+				s.Upgrade = append(s.Upgrade, change)
+			}
+			continue
+		}
+		if m := remvLine.FindStringSubmatch(line); m != nil {
+			s.Remove = append(s.Remove, host.Change{Name: m[2], Version: m[3], Purge: m[1] == "Purg"})
+			continue
+		}
+		if strings.HasPrefix(line, "Inst ") || strings.HasPrefix(line, "Remv ") || strings.HasPrefix(line, "Purg ") {
+			return s, fmt.Errorf("apt-get -s: a line that is not understood: %q", line)
+		}
+	}
+	return s, nil
+}
+
+// sizeUp adds bytes to a solution: from the index records of what comes, or its package file, and from
+// the database for what goes. Files that dpkg installs itself are added as changes, too.
+func (v *View) sizeUp(s *host.Solution, packages map[string]host.Package, files, byDpkg []string) error {
+	local := map[string]map[string]string{}
+	for _, path := range files {
+		control, err := v.packageFile(path)
+		if err != nil {
+			return err
+		}
+		name, version := control["Package"], control["Version"]
+		local[name+"="+version] = control
+		if contains(byDpkg, path) {
+			old := packages[name]
+			if old.Installed() {
+				s.Upgrade = append(s.Upgrade, host.Change{Name: name, Version: version, Old: old.Version, Origin: path})
+			} else {
+				s.Install = append(s.Install, host.Change{Name: name, Version: version, Origin: path})
+			}
+		}
+	}
+	var specs []string
+	coming := append(s.Install[:len(s.Install):len(s.Install)], s.Upgrade...)
+	for _, c := range coming {
+		if local[c.Name+"="+c.Version] == nil {
+			specs = append(specs, c.Name+"="+c.Version)
+		}
+	}
+	records, err := v.aptShow(specs)
+	if err != nil {
+		return err
+	}
+	for _, c := range coming {
+		r := records[c.Name+"="+c.Version]
+		if r == nil {
+			r = local[c.Name+"="+c.Version]
+		}
+		s.Download += number(r["Size"])
+		s.DiskDelta += number(r["Installed-Size"]) << 10
+	}
+	for _, c := range append(s.Upgrade[:len(s.Upgrade):len(s.Upgrade)], s.Remove...) {
+		if old := packages[c.Name]; old.Status != "config-files" {
+			s.DiskDelta -= old.SizeKiB << 10
+		}
+	}
+	return nil
+}
+
+func number(text string) int64 {
+	n, _ := strconv.ParseInt(text, 10, 64)
+	return n
+}
+
+func contains(list []string, item string) bool {
+	for _, x := range list {
+		if x == item {
+			return true
+		}
+	}
+	return false
+}
+
+// packageFile reads the control fields of a .deb.
+func (v *View) packageFile(path string) (map[string]string, error) {
+	out, err := v.ask("dpkg-deb", "-f", path)
+	if err != nil {
+		return nil, fmt.Errorf("package file %s: %w", path, err)
+	}
+	paragraphs := parseControl(out)
+	if len(paragraphs) != 1 || paragraphs[0]["Package"] == "" {
+		return nil, fmt.Errorf("package file %s: no control fields", path)
+	}
+	return paragraphs[0], nil
+}

@@ -1,0 +1,256 @@
+package live
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"zcp2kopano/runtime/host"
+)
+
+const (
+	ldapPageSize = 500
+	ldapTimeout  = 2 * time.Minute // for one answer of the server
+)
+
+var ldapScopes = map[string]int{
+	"base": ldap.ScopeBaseObject,
+	"one":  ldap.ScopeSingleLevel,
+	"sub":  ldap.ScopeWholeSubtree,
+}
+
+// SearchDirectory asks the first server of the list that answers. Every page must end with success: a
+// size limit, a lost connection or a page without its continuation is an error, never a short result.
+func (v *View) SearchDirectory(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch) ([]host.Entry, error) {
+	scope, known := ldapScopes[req.Scope]
+	if !known {
+		return nil, fmt.Errorf("LDAP search: scope %q is none of base, one, sub", req.Scope)
+	}
+	server, address, err := v.dialDirectory(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	defer server.Close()
+	defer context.AfterFunc(ctx, func() { server.Close() })()
+	if err := bind(server, conn); err != nil {
+		return nil, fmt.Errorf("LDAP server %s: %w", address, err)
+	}
+	search := ldap.NewSearchRequest(req.Base, scope, ldap.NeverDerefAliases, 0, 0, false, req.Filter, req.Attributes, nil)
+	found, err := searchPages(server, search)
+	if err == nil {
+		err = completeRanges(server, found)
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	if err != nil {
+		return nil, fmt.Errorf("LDAP server %s, search for %s below %q: %w", address, req.Filter, req.Base, err)
+	}
+	return entriesOf(found), nil
+}
+
+func bind(server *ldap.Conn, conn host.DirectoryConn) error {
+	if conn.BindDN == "" {
+		return nil // a new session is anonymous
+	}
+	if conn.Password.Empty() {
+		// RFC 4513 5.1.2: this would succeed as an anonymous session.
+		return fmt.Errorf("bind as %s: the password is empty", conn.BindDN)
+	}
+	if err := server.Bind(conn.BindDN, conn.Password.Reveal()); err != nil {
+		return fmt.Errorf("bind as %s: %w", conn.BindDN, err)
+	}
+	return nil
+}
+
+// searchPages reads page by page (RFC 2696). A server that does not page ignores the control and sends
+// everything at once.
+func searchPages(server *ldap.Conn, search *ldap.SearchRequest) ([]*ldap.Entry, error) {
+	paging := ldap.NewControlPaging(ldapPageSize)
+	search.Controls = []ldap.Control{paging}
+	var found []*ldap.Entry
+	for page := 1; ; page++ {
+		result, err := server.Search(search)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, result.Entries...)
+		answer, _ := ldap.FindControl(result.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
+		switch {
+		case answer == nil && page > 1:
+			return nil, fmt.Errorf("page %d does not say whether it is the last", page)
+		case answer == nil || len(answer.Cookie) == 0:
+			return found, nil
+		}
+		paging.SetCookie(answer.Cookie)
+	}
+}
+
+// completeRanges fetches the rest of attributes that Active Directory sends in part, as
+// "member;range=0-1499" (MS-ADTS 3.1.1.3.1.3.3).
+func completeRanges(server *ldap.Conn, entries []*ldap.Entry) error {
+	for _, entry := range entries {
+		for _, attribute := range entry.Attributes {
+			name, next, partial := rangeOf(attribute.Name)
+			for partial {
+				request := ldap.NewSearchRequest(entry.DN, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false,
+					"(objectClass=*)", []string{fmt.Sprintf("%s;range=%s-*", name, next)}, nil)
+				result, err := server.Search(request)
+				if err != nil {
+					return err
+				}
+				if len(result.Entries) != 1 || len(result.Entries[0].Attributes) != 1 {
+					return fmt.Errorf("%s: the server does not send the rest of attribute %s", entry.DN, name)
+				}
+				rest := result.Entries[0].Attributes[0]
+				attribute.Values = append(attribute.Values, rest.Values...)
+				_, next, partial = rangeOf(rest.Name)
+			}
+			attribute.Name = name
+		}
+	}
+	return nil
+}
+
+// rangeOf takes a ranged name apart: what it names, and where the next part starts if there is one.
+func rangeOf(attribute string) (name, next string, partial bool) {
+	name, option, ranged := strings.Cut(attribute, ";range=")
+	_, end, _ := strings.Cut(option, "-")
+	var last int
+	if !ranged || end == "*" {
+		return name, "", false
+	}
+	if _, err := fmt.Sscan(end, &last); err != nil {
+		return attribute, "", false
+	}
+	return name, fmt.Sprint(last + 1), true
+}
+
+func entriesOf(found []*ldap.Entry) []host.Entry {
+	entries := make([]host.Entry, 0, len(found))
+	for _, e := range found {
+		attributes := make(map[string][]string, len(e.Attributes))
+		for _, a := range e.Attributes {
+			attributes[a.Name] = append(attributes[a.Name], a.Values...)
+		}
+		entries = append(entries, host.Entry{DN: e.DN, Attributes: attributes})
+	}
+	return entries
+}
+
+func (v *View) dialDirectory(ctx context.Context, conn host.DirectoryConn) (*ldap.Conn, string, error) {
+	if len(conn.URLs) == 0 {
+		return nil, "", errors.New("LDAP: no server is named")
+	}
+	var failures []error
+	for _, address := range conn.URLs {
+		server, err := v.dialServer(ctx, address, conn.StartTLS)
+		if err == nil {
+			return server, address, nil
+		}
+		failures = append(failures, fmt.Errorf("cannot connect to LDAP server %s: %w", address, err))
+	}
+	return nil, "", errors.Join(failures...)
+}
+
+func (v *View) dialServer(ctx context.Context, address string, startTLS bool) (*ldap.Conn, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	config := v.ldapTLS(u.Hostname())
+	var raw net.Conn
+	switch u.Scheme {
+	case "ldapi":
+		raw, err = v.dialSocket(ctx, ldapiPath(address))
+	case "ldap":
+		raw, err = (&net.Dialer{}).DialContext(ctx, "tcp", withPort(u, "389"))
+	case "ldaps":
+		raw, err = (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", withPort(u, "636"))
+	default:
+		err = fmt.Errorf("scheme %q is none of ldap, ldaps, ldapi", u.Scheme)
+	}
+	if err != nil {
+		return nil, err
+	}
+	server := ldap.NewConn(raw, u.Scheme == "ldaps")
+	server.Start()
+	server.SetTimeout(ldapTimeout)
+	if startTLS && u.Scheme == "ldap" {
+		if err := server.StartTLS(config); err != nil {
+			server.Close()
+			return nil, fmt.Errorf("StartTLS: %w", err)
+		}
+	}
+	return server, nil
+}
+
+func withPort(u *url.URL, port string) string {
+	if u.Port() != "" {
+		port = u.Port()
+	}
+	name := u.Hostname()
+	if name == "" {
+		name = "localhost"
+	}
+	return net.JoinHostPort(name, port)
+}
+
+// ldapiPath is the socket of an ldapi URL, which has its path percent-encoded in the place of the
+// host; without one it is OpenLDAP's default of Debian and SUSE.
+func ldapiPath(address string) string {
+	rest := strings.TrimSuffix(strings.TrimPrefix(address, "ldapi://"), "/")
+	if path, err := url.PathUnescape(rest); err == nil && path != "" {
+		return path
+	}
+	return "/var/run/slapd/ldapi"
+}
+
+// ldapTLS trusts the system's authorities and those of the host's ldap.conf(5), whose TLS_REQCERT may
+// also say that certificates are not checked. These are the rules by which the mail server's own
+// connection lives.
+func (v *View) ldapTLS(server string) *tls.Config {
+	config := &tls.Config{ServerName: server}
+	settings := v.ldapConf()
+	switch strings.ToLower(settings["TLS_REQCERT"]) {
+	case "never", "allow":
+		config.InsecureSkipVerify = true
+	}
+	if path := settings["TLS_CACERT"]; path != "" {
+		if data, err := v.readFile(path); err == nil {
+			config.RootCAs, _ = x509.SystemCertPool()
+			if config.RootCAs == nil {
+				config.RootCAs = x509.NewCertPool()
+			}
+			config.RootCAs.AppendCertsFromPEM(data)
+		}
+	}
+	return config
+}
+
+func (v *View) ldapConf() map[string]string {
+	settings := map[string]string{}
+	for _, path := range []string{"/etc/ldap/ldap.conf", "/etc/openldap/ldap.conf"} {
+		data, err := v.readFile(path)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(data)) {
+			if words := strings.Fields(line); len(words) == 2 && !strings.HasPrefix(words[0], "#") {
+				settings[strings.ToUpper(words[0])] = words[1]
+			}
+		}
+		break
+	}
+	return settings
+}

@@ -1,0 +1,251 @@
+package live
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"zcp2kopano/runtime/host"
+)
+
+// DumpDatabase runs mysqldump and compresses what it writes in this process: both ends are watched,
+// and no shell pipe hides which one failed. The file of a dump that fails is removed.
+func (h *Host) DumpDatabase(ctx context.Context, req host.DumpRequest, progress func(written int64)) (host.DumpResult, error) {
+	conn := h.locate(req.Conn)
+	charset, err := h.dumpCharset(ctx, conn)
+	if err != nil {
+		return host.DumpResult{}, err
+	}
+	tool, err := h.program("mysqldump", "mariadb-dump")
+	if err != nil {
+		return host.DumpResult{}, err
+	}
+	s, err := h.newScratch("/run", "/tmp")
+	if err != nil {
+		return host.DumpResult{}, err
+	}
+	defer s.remove()
+	if err := s.write("client.cnf", optionFile(conn)); err != nil {
+		return host.DumpResult{}, err
+	}
+	f, err := h.Create(req.Path, 0o600)
+	if err != nil {
+		return host.DumpResult{}, err
+	}
+	result, err := h.dumpTo(ctx, f, req.Compression, progress, command{
+		Path:    tool,
+		Args:    dumpArgs(s.path+"/client.cnf", charset, conn.Database),
+		Secrets: []string{conn.Password.Reveal()},
+	})
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = h.SyncDir(parent(req.Path))
+	}
+	if err != nil {
+		h.Unlink(req.Path)
+		return host.DumpResult{}, fmt.Errorf("dump of database %q to %s: %w", conn.Database, req.Path, err)
+	}
+	result.Tool = h.toolVersion(tool)
+	return result, nil
+}
+
+// dumpCharset is the widest Unicode that the server knows: text columns pass through it unchanged. It is
+// also the first contact with the server, whose refusals are told better here than by mysqldump.
+func (h *Host) dumpCharset(ctx context.Context, conn host.DatabaseConn) (string, error) {
+	rows, err := h.Query(ctx, conn, "SHOW CHARACTER SET LIKE 'utf8mb4'")
+	if err != nil {
+		return "", err
+	}
+	if len(rows.Rows) == 0 {
+		return "utf8", nil
+	}
+	return "utf8mb4", nil
+}
+
+// optionFile is a my.cnf(5) with the credentials. Values are quoted; within the quotes the file format
+// knows a backslash as escape.
+func optionFile(conn host.DatabaseConn) []byte {
+	var b bytes.Buffer
+	b.WriteString("[client]\n")
+	set := func(name, value string) {
+		value = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(value)
+		fmt.Fprintf(&b, "%s=\"%s\"\n", name, value)
+	}
+	set("user", conn.User)
+	set("password", conn.Password.Reveal())
+	if conn.Socket != "" {
+		set("socket", conn.Socket)
+		return b.Bytes()
+	}
+	set("host", conn.Host)
+	set("port", fmt.Sprint(conn.Port))
+	set("protocol", "tcp")
+	return b.Bytes()
+}
+
+// dumpArgs ask for one consistent snapshot without locks, binary columns as hexadecimal text, and
+// stored routines (ZCP 7.2 installs some). The loose options are for MySQL 8 clients on old servers and
+// for servers with GTIDs; clients that do not know them only warn.
+func dumpArgs(optionFile, charset, database string) []string {
+	return []string{
+		"--defaults-file=" + optionFile,
+		"--single-transaction", "--quick", "--hex-blob", "--routines", "--triggers", "--no-tablespaces",
+		"--default-character-set=" + charset,
+		"--max-allowed-packet=1G",
+		"--loose-column-statistics=0", "--loose-set-gtid-purged=OFF",
+		"--", database,
+	}
+}
+
+func (h *Host) toolVersion(tool string) string {
+	got, err := h.run(context.Background(), command{Path: tool, Args: []string{"--version"}, Timeout: queryTimeout})
+	if err != nil {
+		return tool
+	}
+	version, _, _ := strings.Cut(got.Stdout, "\n")
+	return tool + ": " + strings.TrimSpace(version)
+}
+
+// dumpTo runs the tool and writes its compressed output to f, durably.
+func (h *Host) dumpTo(ctx context.Context, f host.File, compression string, progress func(int64), c command) (host.DumpResult, error) {
+	file := &hashedFile{file: f, hash: sha256.New()}
+	packer, err := compressor(compression, file)
+	if err != nil {
+		return host.DumpResult{}, err
+	}
+	scan := &dumpScanner{out: packer, progress: progress}
+	c.Stdout = scan
+	_, err = h.run(ctx, c)
+	cerr := packer.Close()
+	switch {
+	case scan.failed != nil: // the tool's complaint about the broken pipe is only the echo
+		err = scan.failed
+	case err == nil:
+		err = cerr
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return host.DumpResult{}, err
+	}
+	scan.finish()
+	return host.DumpResult{
+		RawBytes: scan.bytes,
+		Bytes:    file.bytes,
+		SHA256:   hex.EncodeToString(file.hash.Sum(nil)),
+		Tables:   scan.tables,
+		Closed:   scan.closed,
+	}, nil
+}
+
+func compressor(kind string, w io.Writer) (io.WriteCloser, error) {
+	switch kind {
+	case "zstd":
+		return zstd.NewWriter(w)
+	case "gzip":
+		return gzip.NewWriter(w), nil
+	case "none":
+		return nopCloser{w}, nil
+	}
+	return nil, fmt.Errorf("compression %q is not one of zstd, gzip, none", kind)
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
+// hashedFile counts and hashes what reaches the file.
+type hashedFile struct {
+	file  host.File
+	hash  hash.Hash
+	bytes int64
+}
+
+func (f *hashedFile) Write(p []byte) (int, error) {
+	n, err := f.file.Write(p)
+	f.hash.Write(p[:n])
+	f.bytes += int64(n)
+	return n, err
+}
+
+// dumpScanner passes a dump on and keeps what a judge of it needs. Lines of data are as long as the
+// server's packets, so that only the start of each is kept.
+type dumpScanner struct {
+	out      io.Writer
+	failed   error
+	progress func(int64)
+	told     time.Time
+	bytes    int64
+	line     []byte // start of the current line
+	tables   []string
+	closed   bool // the last line that is not empty is the closing one
+}
+
+const lineStart = 512
+
+var createTable = regexp.MustCompile("^CREATE TABLE (?:IF NOT EXISTS )?`((?:[^`]|``)+)`")
+
+func (s *dumpScanner) Write(p []byte) (int, error) {
+	if s.failed != nil {
+		return 0, s.failed
+	}
+	if _, err := s.out.Write(p); err != nil {
+		s.failed = err
+		return 0, err
+	}
+	s.bytes += int64(len(p))
+	s.scan(p)
+	if s.progress != nil && time.Since(s.told) > 250*time.Millisecond {
+		s.told = time.Now()
+		s.progress(s.bytes)
+	}
+	return len(p), nil
+}
+
+func (s *dumpScanner) scan(p []byte) {
+	for len(p) > 0 {
+		end := bytes.IndexByte(p, '\n')
+		part := p
+		if end >= 0 {
+			part = p[:end]
+		}
+		if room := lineStart - len(s.line); room > 0 {
+			s.line = append(s.line, part[:min(room, len(part))]...)
+		}
+		if end < 0 {
+			return
+		}
+		s.endLine()
+		p = p[end+1:]
+	}
+}
+
+func (s *dumpScanner) endLine() {
+	if len(s.line) > 0 {
+		s.closed = bytes.HasPrefix(s.line, []byte("-- Dump completed"))
+		if m := createTable.FindSubmatch(s.line); m != nil {
+			s.tables = append(s.tables, strings.ReplaceAll(string(m[1]), "``", "`"))
+		}
+	}
+	s.line = s.line[:0]
+}
+
+func (s *dumpScanner) finish() {
+	s.endLine()
+	if s.progress != nil {
+		s.progress(s.bytes)
+	}
+}

@@ -1,0 +1,140 @@
+package live
+
+import (
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"zcp2kopano/runtime/host"
+)
+
+// Facts reads what the system says of itself.
+func (v *View) Facts() (host.Facts, error) {
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		return host.Facts{}, err
+	}
+	return host.Facts{
+		Hostname:  v.hostname(),
+		MachineID: v.machineID(),
+		OSRelease: v.osRelease(),
+		Arch:      v.arch(unix.ByteSliceToString(uts.Machine[:])),
+		Kernel:    unix.ByteSliceToString(uts.Release[:]),
+		Init:      v.initName(),
+		Security:  v.securityModule(),
+		UID:       v.space.euid,
+	}, nil
+}
+
+// line reads the first line of a small file; empty if there is none.
+func (v *View) line(path string) string {
+	data, _ := v.readFile(path)
+	first, _, _ := strings.Cut(string(data), "\n")
+	return strings.TrimSpace(first)
+}
+
+func (v *View) hostname() string {
+	if v.chrooted() {
+		if name := v.line("/etc/hostname"); name != "" {
+			return name
+		}
+	}
+	name, _ := os.Hostname()
+	return name
+}
+
+// machineID is that of machine-id(5); before systemd, D-Bus kept one.
+func (v *View) machineID() string {
+	if id := v.line("/etc/machine-id"); id != "" {
+		return id
+	}
+	return v.line("/var/lib/dbus/machine-id")
+}
+
+// osRelease reads os-release(5).
+func (v *View) osRelease() map[string]string {
+	for _, path := range []string{"/etc/os-release", "/usr/lib/os-release"} {
+		if data, err := v.readFile(path); err == nil {
+			return parseOSRelease(string(data))
+		}
+	}
+	return nil
+}
+
+// parseOSRelease reads the shell-like assignments of os-release(5): values may be quoted, and within
+// double quotes a backslash protects the next character.
+func parseOSRelease(data string) map[string]string {
+	fields := map[string]string{}
+	for line := range strings.Lines(data) {
+		line = strings.TrimSpace(line)
+		name, value, found := strings.Cut(line, "=")
+		if !found || strings.HasPrefix(line, "#") {
+			continue
+		}
+		fields[name] = unquote(value)
+	}
+	return fields
+}
+
+func unquote(value string) string {
+	if len(value) < 2 || value[0] != value[len(value)-1] || value[0] != '"' && value[0] != '\'' {
+		return value
+	}
+	quote, value := value[0], value[1:len(value)-1]
+	if quote == '\'' || !strings.Contains(value, `\`) {
+		return value
+	}
+	var b strings.Builder
+	for i := 0; i < len(value); i++ {
+		if value[i] == '\\' && i+1 < len(value) {
+			i++
+		}
+		b.WriteByte(value[i])
+	}
+	return b.String()
+}
+
+// debianArchs are Debian's names of the machines that uname(2) names, for hosts whose package manager
+// cannot be asked.
+var debianArchs = map[string]string{"x86_64": "amd64", "aarch64": "arm64", "i686": "i386", "i586": "i386", "armv7l": "armhf"}
+
+// arch is spelt as the package manager does: dpkg has its own names, rpm takes those of the kernel.
+func (v *View) arch(machine string) string {
+	if !v.exists("/var/lib/dpkg/status") {
+		return machine
+	}
+	if out, err := v.ask("dpkg", "--print-architecture"); err == nil {
+		return strings.TrimSpace(out)
+	}
+	if arch, known := debianArchs[machine]; known {
+		return arch
+	}
+	return machine
+}
+
+// initName follows sd_booted(3): the directory exists exactly where systemd runs as init.
+func (v *View) initName() string {
+	if st, err := v.Lstat("/run/systemd/system"); err == nil && st.IsDir() {
+		return "systemd"
+	}
+	return "sysv"
+}
+
+// securityModule names the mandatory access control in force. Kernels before 4.11 do not list their
+// modules, so each is asked in its own place.
+func (v *View) securityModule() string {
+	for name := range strings.SplitSeq(v.line("/sys/kernel/security/lsm"), ",") {
+		if name == "selinux" || name == "apparmor" {
+			return name
+		}
+	}
+	if enforce, err := strconv.Atoi(v.line("/sys/fs/selinux/enforce")); err == nil && enforce >= 0 {
+		return "selinux"
+	}
+	if v.line("/sys/module/apparmor/parameters/enabled") == "Y" {
+		return "apparmor"
+	}
+	return ""
+}

@@ -1,0 +1,102 @@
+package live
+
+import (
+	"bytes"
+	"os"
+	"sort"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"zcp2kopano/runtime/host"
+)
+
+// Processes lists the programs that run on this machine; for a host in a directory, those that have it
+// as their root. Kernel threads are left out. A script is listed by its own name, not by that of the
+// interpreter.
+func (v *View) Processes() ([]host.Process, error) {
+	pids, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	names := map[uint32]string{}
+	var found []host.Process
+	for _, entry := range pids {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		p, ok := v.process(pid)
+		if !ok {
+			continue
+		}
+		name, known := names[p.UID]
+		if !known {
+			u, _ := v.UserID(p.UID)
+			name, names[p.UID] = u.Name, u.Name
+		}
+		p.User = name
+		found = append(found, p)
+	}
+	sort.Slice(found, func(i, j int) bool { return found[i].PID < found[j].PID })
+	return found, nil
+}
+
+// process looks at one process. It may end, or be closed to us, at any moment.
+func (v *View) process(pid int) (host.Process, bool) {
+	dir := "/proc/" + strconv.Itoa(pid)
+	exe, err := os.Readlink(dir + "/exe")
+	if err != nil || v.chrooted() && !v.livesHere(dir) {
+		return host.Process{}, false
+	}
+	var st unix.Stat_t
+	if unix.Stat(dir, &st) != nil {
+		return host.Process{}, false
+	}
+	exe = strings.TrimSuffix(exe, " (deleted)") // replaced or removed since it started
+	if v.chrooted() {
+		exe = "/" + strings.TrimPrefix(strings.TrimPrefix(exe, v.space.path), "/")
+	}
+	cmdline, _ := os.ReadFile(dir + "/cmdline")
+	return host.Process{PID: pid, Name: programName(exe, cmdline), Exe: exe, UID: st.Uid}, true
+}
+
+func (v *View) livesHere(dir string) bool {
+	var theirs, ours unix.Stat_t
+	return unix.Stat(dir+"/root", &theirs) == nil && fstat(v.space.root, &ours) == nil &&
+		theirs.Dev == ours.Dev && theirs.Ino == ours.Ino
+}
+
+// interpreters run programs that bear a name of their own.
+var interpreters = []string{"python", "perl", "php", "ruby", "bash", "dash", "sh"}
+
+// programName is the base name of the executable, or of the script that an interpreter runs.
+func programName(exe string, cmdline []byte) string {
+	name := baseName(exe)
+	if !isInterpreter(name) {
+		return name
+	}
+	args := bytes.Split(bytes.TrimRight(cmdline, "\x00"), []byte{0})
+	for _, arg := range args[1:] {
+		switch text := string(arg); {
+		case text == "-c" || text == "-m" || text == "-e":
+			return name // the program is in the argument or in a module, not in a file
+		case strings.HasPrefix(text, "-"):
+			continue
+		default:
+			return baseName(text)
+		}
+	}
+	return name
+}
+
+// isInterpreter also knows the names with a version: python2.7, perl5.20.
+func isInterpreter(name string) bool {
+	for _, interpreter := range interpreters {
+		if rest, ok := strings.CutPrefix(name, interpreter); ok && strings.Trim(rest, "0123456789.") == "" {
+			return true
+		}
+	}
+	return false
+}

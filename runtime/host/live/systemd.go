@@ -1,0 +1,173 @@
+package live
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"zcp2kopano/runtime/host"
+)
+
+// systemd asks and tells systemd by systemctl(1).
+type systemd struct{ view *View }
+
+// systemctl runs one command. Its answers come in English and without a pager or colours because
+// there is no terminal.
+func (s systemd) systemctl(ctx context.Context, timeout time.Duration, args ...string) (string, error) {
+	path, err := s.view.program("systemctl")
+	if err != nil {
+		return "", err
+	}
+	got, err := s.view.run(ctx, command{Path: path, Args: append([]string{"--no-pager"}, args...), Timeout: timeout})
+	return got.Stdout, err
+}
+
+func (s systemd) query(args ...string) (string, error) {
+	return s.systemctl(context.Background(), queryTimeout, args...)
+}
+
+func (s systemd) tell(args ...string) error {
+	_, err := s.query(args...)
+	return err
+}
+
+const unitProperties = "Id,LoadState,ActiveState,SubState,UnitFileState,MainPID,Type,SourcePath"
+
+// list joins the units with a file and those that are loaded without one (from init scripts, by
+// systemd's generator).
+func (s systemd) list() ([]host.Service, error) {
+	files, err := s.query("list-unit-files", "--type=service", "--no-legend", "--full")
+	if err != nil {
+		return nil, err
+	}
+	units, err := s.query("list-units", "--type=service", "--all", "--no-legend", "--full", "--plain")
+	if err != nil {
+		return nil, err
+	}
+	names := unitNames(files, units)
+	if len(names) == 0 {
+		return nil, nil
+	}
+	out, err := s.query(append([]string{"show", "-p", unitProperties, "--"}, names...)...)
+	if err != nil {
+		return nil, err
+	}
+	return parseUnits(out, s.view.startLinks()), nil
+}
+
+// unitNames are the first words of lines that name a service; templates (name@.service) are none.
+func unitNames(lists ...string) []string {
+	seen := map[string]bool{}
+	var names []string
+	for _, list := range lists {
+		for line := range strings.Lines(list) {
+			words := strings.Fields(line)
+			if len(words) > 1 && words[0] == "●" { // a failed unit's mark, where --plain is not known
+				words = words[1:]
+			}
+			if len(words) == 0 || !strings.HasSuffix(words[0], ".service") || strings.Contains(words[0], "@.") || seen[words[0]] {
+				continue
+			}
+			seen[words[0]] = true
+			names = append(names, words[0])
+		}
+	}
+	return names
+}
+
+// parseUnits reads the paragraphs of systemctl show. Units that are only mentioned by others do not
+// exist. An alias shows the unit it stands for, which is listed once. Units that
+// systemd made from init scripts are enabled by the start links of these.
+func parseUnits(out string, startLinks map[string]bool) []host.Service {
+	var services []host.Service
+	seen := map[string]bool{}
+	for paragraph := range strings.SplitSeq(out, "\n\n") {
+		p := properties(paragraph)
+		name := strings.TrimSuffix(p["Id"], ".service")
+		if name == "" || p["LoadState"] == "not-found" || seen[name] {
+			continue
+		}
+		seen[name] = true
+		service := serviceOf(name, p)
+		if strings.HasPrefix(p["SourcePath"], initDir) {
+			service.Enabled = startLinks[name]
+		}
+		services = append(services, service)
+	}
+	return services
+}
+
+func properties(text string) map[string]string {
+	p := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, found := strings.Cut(strings.TrimRight(line, "\n"), "="); found {
+			p[name] = value
+		}
+	}
+	return p
+}
+
+func serviceOf(name string, p map[string]string) host.Service {
+	pid, _ := strconv.Atoi(p["MainPID"])
+	return host.Service{
+		Name:    name,
+		Kind:    "systemd",
+		Active:  isActive(p["ActiveState"]),
+		Enabled: p["UnitFileState"] == "enabled" || p["UnitFileState"] == "enabled-runtime",
+		Masked:  p["LoadState"] == "masked" || strings.HasPrefix(p["UnitFileState"], "masked"),
+		Failed:  p["ActiveState"] == "failed",
+		PID:     pid,
+	}
+}
+
+// isActive counts what is on its way, too: a service that is still stopping has not stopped.
+func isActive(state string) bool {
+	switch state {
+	case "active", "reloading", "activating", "deactivating", "refreshing", "maintenance":
+		return true
+	}
+	return false
+}
+
+func (s systemd) show(name string) (map[string]string, error) {
+	out, err := s.query("show", "-p", unitProperties, "--", name+".service")
+	return properties(out), err
+}
+
+func (s systemd) active(name string) (bool, error) {
+	p, err := s.show(name)
+	return isActive(p["ActiveState"]), err
+}
+
+// running does not count a unit that waits for its next attempt, and is content with a one-shot unit
+// that has done its work.
+func (s systemd) running(name string) (bool, error) {
+	p, err := s.show(name)
+	if p["Type"] == "oneshot" {
+		return p["ActiveState"] != "failed", err
+	}
+	return isActive(p["ActiveState"]) && p["SubState"] != "auto-restart" && p["ActiveState"] != "deactivating", err
+}
+
+// start returns when systemd says that the unit is up; ctx alone ends the wait.
+func (s systemd) start(ctx context.Context, name string) error {
+	_, err := s.systemctl(ctx, 0, "start", "--", name+".service")
+	return err
+}
+
+// stop does not fail for a unit that is not there: what is not loaded does not run.
+func (s systemd) stop(ctx context.Context, name string) error {
+	active, err := s.active(name)
+	if err != nil || !active {
+		return err
+	}
+	_, err = s.systemctl(ctx, 0, "stop", "--no-block", "--", name+".service")
+	return err
+}
+
+func (s systemd) enable(name string) error  { return s.tell("enable", "--", name+".service") }
+func (s systemd) disable(name string) error { return s.tell("disable", "--", name+".service") }
+func (s systemd) mask(name string) error    { return s.tell("mask", "--", name+".service") }
+func (s systemd) unmask(name string) error  { return s.tell("unmask", "--", name+".service") }
+func (s systemd) reload() error             { return s.tell("daemon-reload") }

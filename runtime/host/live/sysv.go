@@ -1,0 +1,178 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+)
+
+// sysv runs init scripts as Debian Policy 9.3 describes them. They are run directly: invoke-rc.d would
+// ask policy-rc.d, which is there to keep packages from starting services, not us.
+type sysv struct{ view *View }
+
+const initDir = "/etc/init.d/"
+
+// list tells of every init script. Enabled is one that a start link of runlevels 2 to 5 names.
+func (s sysv) list() ([]host.Service, error) {
+	entries, err := s.view.ReadDir("/etc/init.d")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	links := s.view.startLinks()
+	processes, err := s.view.Processes()
+	if err != nil {
+		return nil, err
+	}
+	var services []host.Service
+	for _, e := range entries {
+		if !s.isScript(e.Name) {
+			continue
+		}
+		service := host.Service{Name: e.Name, Kind: "sysv", Enabled: links[e.Name]}
+		service.PID = s.pid(e.Name, processes)
+		service.Active = service.PID != 0
+		services = append(services, service)
+	}
+	return services, nil
+}
+
+// isScript leaves out what lies beside the scripts: README, skeleton, the runlevel scripts themselves.
+func (s sysv) isScript(name string) bool {
+	switch name {
+	case "README", "skeleton", "rc", "rcS", "halt", "reboot", "single":
+		return false
+	}
+	if checkServiceName(name) != nil || strings.Contains(name, ".dpkg-") {
+		return false
+	}
+	st, err := s.view.Stat(initDir + name)
+	return err == nil && st.IsRegular() && st.Perm()&0o111 != 0
+}
+
+// startLinks are the services that a link of runlevels 2 to 5 starts.
+func (v *View) startLinks() map[string]bool {
+	links := map[string]bool{}
+	for _, level := range []string{"2", "3", "4", "5"} {
+		entries, _ := v.ReadDir("/etc/rc" + level + ".d")
+		for _, e := range entries {
+			if len(e.Name) > 3 && e.Name[0] == 'S' {
+				links[e.Name[3:]] = true
+			}
+		}
+	}
+	return links
+}
+
+// pid finds a service's process: the one that its pid file names, or one whose program bears the
+// service's name. Scripts are not asked, because many of this age have no "status" action, or one
+// that succeeds always.
+func (s sysv) pid(name string, processes []host.Process) int {
+	running := map[int]bool{}
+	for _, p := range processes {
+		running[p.PID] = true
+	}
+	for _, path := range []string{"/var/run/" + name + ".pid", "/var/run/" + name + "/" + name + ".pid"} {
+		if pid, err := strconv.Atoi(s.view.line(path)); err == nil && running[pid] {
+			return pid
+		}
+	}
+	for _, p := range processes {
+		if p.Name == name {
+			return p.PID
+		}
+	}
+	return 0
+}
+
+// active asks the script for its status (LSB: 0 running, 3 and others not) only if no process was found:
+// some services have programs of another name and no pid file.
+func (s sysv) active(name string) (bool, error) {
+	processes, err := s.view.Processes()
+	if err != nil {
+		return false, err
+	}
+	if s.pid(name, processes) != 0 {
+		return true, nil
+	}
+	if !s.isScript(name) || !s.knowsStatus(name) {
+		return false, nil
+	}
+	got, err := s.view.run(context.Background(), command{
+		Path: initDir + name, Args: []string{"status"}, Env: []string{"HOME=/"}, Timeout: queryTimeout,
+		Accept: []int{1, 2, 3, 4, 5, 150},
+	})
+	return err == nil && got.Code == 0, err
+}
+
+func (s sysv) running(name string) (bool, error) { return s.active(name) }
+
+// knowsStatus reads the script's text: one without the action often prints its usage and exits with 0.
+func (s sysv) knowsStatus(name string) bool {
+	data, err := s.view.readFile(initDir + name)
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(data)) {
+		label, _, found := strings.Cut(strings.TrimSpace(line), ")")
+		if !found {
+			continue
+		}
+		for word := range strings.SplitSeq(strings.TrimLeft(label, "("), "|") {
+			if strings.Trim(word, ` "'`) == "status" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (s sysv) script(ctx context.Context, name, action string) error {
+	if !s.isScript(name) {
+		return fmt.Errorf("%s%s: %w", initDir, name, os.ErrNotExist)
+	}
+	_, err := s.view.run(ctx, command{Path: initDir + name, Args: []string{action}, Env: []string{"HOME=/"}})
+	return err
+}
+
+func (s sysv) start(ctx context.Context, name string) error { return s.script(ctx, name, "start") }
+
+// stop of a service without a script has nobody to ask: whether something runs is seen afterwards.
+func (s sysv) stop(ctx context.Context, name string) error {
+	active, err := s.active(name)
+	if err != nil || !active || !s.isScript(name) {
+		return err
+	}
+	return s.script(ctx, name, "stop")
+}
+
+// enable makes the links that the script asks for, if it has none, and turns stop links into start links.
+func (s sysv) enable(name string) error {
+	if err := s.updateRC(name, "defaults"); err != nil {
+		return err
+	}
+	return s.updateRC(name, "enable")
+}
+
+func (s sysv) disable(name string) error { return s.updateRC(name, "disable") }
+
+func (s sysv) updateRC(name, action string) error {
+	_, err := s.view.ask("update-rc.d", name, action)
+	return err
+}
+
+func (s sysv) mask(string) error {
+	return fmt.Errorf("SysV init has no masks: %w", host.ErrUnsupported)
+}
+func (s sysv) unmask(string) error {
+	return fmt.Errorf("SysV init has no masks: %w", host.ErrUnsupported)
+}
+func (s sysv) reload() error { return nil }
