@@ -1,0 +1,30 @@
+// Package builtins lists the functions that runbooks can call; each package below knows one domain.
+package builtins
+
+import (
+	"slices"
+
+	"zcp2kopano/builtins/cfg"
+	"zcp2kopano/builtins/chown"
+	"zcp2kopano/builtins/fs"
+	"zcp2kopano/builtins/hostinfo"
+	"zcp2kopano/builtins/ldap"
+	"zcp2kopano/builtins/mysqldump"
+	"zcp2kopano/builtins/pkg"
+	"zcp2kopano/builtins/svc"
+	"zcp2kopano/runtime"
+)
+
+// All lists every builtin, module by module in order of name.
+func All() []*runtime.Builtin {
+	return slices.Concat(
+		cfg.Builtins(),
+		chown.Builtins(),
+		fs.Builtins(),
+		hostinfo.Builtins(),
+		ldap.Builtins(),
+		mysqldump.Builtins(),
+		pkg.Builtins(),
+		svc.Builtins(),
+	)
+}

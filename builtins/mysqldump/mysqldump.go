@@ -1,0 +1,155 @@
+// Package mysqldump is the runbooks' mysql_dump and module mysql: it dumps a MySQL or MariaDB
+// database, and asks it for facts.
+package mysqldump
+
+import (
+	"fmt"
+	"strconv"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host"
+)
+
+// Builtins lists the functions.
+func Builtins() []*runtime.Builtin {
+	return []*runtime.Builtin{connection, query, facts, dump}
+}
+
+// directives are the options of server.cfg that say how the database is reached, with the defaults
+// of ZCP 7.1 and 7.2 for those that are absent.
+var directives = map[string]string{
+	"mysql_host":     "localhost",
+	"mysql_port":     "3306",
+	"mysql_socket":   "",
+	"mysql_user":     "root",
+	"mysql_password": "",
+	"mysql_database": "zarafa",
+}
+
+var connection = &runtime.Builtin{
+	Name: "mysql.connection",
+	Doc: "Makes a connection from the options of a server.cfg.\n\n" +
+		"It takes mysql_host, mysql_port, mysql_socket, mysql_user, mysql_password and mysql_database; others are " +
+		"ignored, absent ones have ZCP's defaults. A socket wins over a host. Nothing is connected yet.",
+	Params: []runtime.Param{{Name: "options", Type: runtime.Dict, Doc: "names and values, strings or secrets"}},
+	Result: "record(host, port, socket, user, password, database); password is a secret",
+	Effect: runtime.Pure,
+	Example: `
+db = mysql.connection({"mysql_user": "zarafa", "mysql_database": "zarafa"})
+print(db.host, db.port, db.user, db.password)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		given := c.Value("options").(*starlark.Dict)
+		options := map[string]host.Secret{}
+		for name, def := range directives {
+			v, found, err := given.Get(starlark.String(name))
+			if err != nil {
+				return nil, c.Errorf("%w", err)
+			}
+			if !found || v == starlark.None {
+				options[name] = host.NewSecret(def)
+				continue
+			}
+			s, err := text(v)
+			if err != nil {
+				return nil, c.Errorf("%s: %w", name, err)
+			}
+			options[name] = s
+		}
+		port, err := strconv.ParseUint(options["mysql_port"].Reveal(), 10, 16)
+		if err != nil {
+			return nil, c.Errorf("mysql_port %q is no port number", options["mysql_port"].Reveal())
+		}
+		return runtime.NewRecord(map[string]any{
+			"host": options["mysql_host"].Reveal(), "port": int64(port), "socket": options["mysql_socket"].Reveal(),
+			"user": options["mysql_user"].Reveal(), "password": options["mysql_password"],
+			"database": options["mysql_database"].Reveal(),
+		}), nil
+	},
+}
+
+func text(v starlark.Value) (host.Secret, error) {
+	switch v := v.(type) {
+	case starlark.String:
+		return host.NewSecret(string(v)), nil
+	case starlark.Int:
+		return host.NewSecret(v.String()), nil
+	case runtime.SecretValue:
+		return v.Secret, nil
+	}
+	return host.Secret{}, fmt.Errorf("got %s, want a string", v.Type())
+}
+
+// connParam declares the parameter that conn reads.
+var connParam = runtime.Param{Name: "conn", Type: runtime.Any, Doc: "what mysql.connection returned"}
+
+// conn reads the record that mysql.connection made.
+func conn(c *runtime.Call) (host.DatabaseConn, error) {
+	bad := func(err error) (host.DatabaseConn, error) {
+		return host.DatabaseConn{}, c.Errorf("argument conn: %w; pass what mysql.connection returns", err)
+	}
+	rec, ok := c.Value("conn").(*starlarkstruct.Struct)
+	if !ok {
+		return bad(fmt.Errorf("got %s", c.Value("conn").Type()))
+	}
+	fields := map[string]string{}
+	for _, name := range []string{"host", "port", "socket", "user", "password", "database"} {
+		v, err := rec.Attr(name)
+		if err != nil {
+			return bad(err)
+		}
+		s, err := text(v)
+		if err != nil {
+			return bad(fmt.Errorf("%s: %w", name, err))
+		}
+		fields[name] = s.Reveal()
+	}
+	port, err := strconv.Atoi(fields["port"])
+	if err != nil {
+		return bad(fmt.Errorf("port %q", fields["port"]))
+	}
+	return host.DatabaseConn{
+		Host: fields["host"], Port: port, Socket: fields["socket"], User: fields["user"],
+		Password: host.NewSecret(fields["password"]), Database: fields["database"],
+	}, nil
+}
+
+// where says how a database is reached, for messages.
+func where(db host.DatabaseConn) string {
+	at := fmt.Sprintf("%s:%d", db.Host, db.Port)
+	if db.Socket != "" {
+		at = db.Socket
+	}
+	return fmt.Sprintf("database %s at %s as user %s", db.Database, at, db.User)
+}
+
+var query = &runtime.Builtin{
+	Name: "mysql.query",
+	Doc: "Asks the database one question.\n\n" +
+		"The session is read-only. NULL is the empty string. The answer goes into the run's journal.",
+	Params: []runtime.Param{
+		connParam,
+		{Name: "sql", Type: runtime.String, Doc: "one SELECT or SHOW statement"},
+	},
+	Result: "list of records, a row each, whose fields are the columns in lower case; all values are strings",
+	Effect: runtime.Read,
+	Example: `
+db = mysql.connection({})
+for row in mysql.query(db, "SELECT MAX(databaserevision) AS revision FROM versions"):
+    print("schema", row.revision)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		db, err := conn(c)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := c.View.Query(c.Context(), db, c.String("sql"))
+		if err != nil {
+			return nil, c.Errorf("%s: %w", where(db), err)
+		}
+		return records(c, rows)
+	},
+}

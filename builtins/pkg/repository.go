@@ -1,0 +1,315 @@
+package pkg
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+)
+
+// repo is a source of packages: a repository to configure, or a directory of package files to
+// install from directly.
+type repo struct {
+	kind       string // kindRepository or kindFiles
+	name       string
+	url        string
+	suite      string
+	components []string
+	user       string
+	password   host.Secret
+	key        string // armoured text, a path, or a URL; "" for the keys that the host already trusts
+	trusted    bool
+	priority   int64
+}
+
+// The kinds of repo.
+const (
+	kindRepository = "repository"
+	kindFiles      = "files"
+)
+
+const repoDoc = "what pkg.repository or pkg.local_repository returned"
+
+var repository = &runtime.Builtin{
+	Name: "pkg.repository",
+	Doc: "Describes a repository of packages. Nothing is written or asked yet.\n\n" +
+		"User name and password are kept out of the list of sources, which everyone can read. The key is the " +
+		"repository's public key: a URL (fetched with the same user and password), the path of a file, or the " +
+		"ASCII-armoured text. With neither key nor trusted, the package manager must already know the signer.",
+	Params: []runtime.Param{
+		{Name: "name", Type: runtime.String, Doc: "name of its files: lower-case letters, digits and -"},
+		{Name: "url", Type: runtime.String, Doc: "https://, http:// or file: URL, without user and password"},
+		{Name: "suite", Type: runtime.String, Doc: "suite; one that ends in / names a directory of a flat repository", Optional: true, Default: `"./"`},
+		{Name: "components", Type: runtime.Strings, Doc: "components; none for a flat repository", Optional: true, Default: "[]"},
+		{Name: "user", Type: runtime.String, Doc: "user name", Optional: true, Default: `""`, Keyword: true},
+		{Name: "password", Type: runtime.SecretT, Doc: "password", Optional: true, Keyword: true},
+		{Name: "key", Type: runtime.String, Doc: "public key of the signer: URL, path or text", Optional: true, Default: `""`, Keyword: true},
+		{Name: "trusted", Type: runtime.Bool, Doc: "take packages without a signature: for a directory on this machine", Optional: true, Default: "False", Keyword: true},
+		{Name: "priority", Type: runtime.Int, Doc: "prefer it: apt_preferences(5) priority for all it offers; 0 leaves it alone", Optional: true, Default: "0", Keyword: true},
+	},
+	Result: "record(kind, name, url, suite, components, user, password, key, trusted, priority)",
+	Effect: runtime.Pure,
+	Example: `
+base = "https://download.kopano.io/supported/core:/final/Debian_8.0/"
+repo = pkg.repository("kopano", base, user = "serial", key = base + "Release.key")
+print(repo.url)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		r := repo{
+			kind: kindRepository, name: c.String("name"), url: c.String("url"), suite: c.StringOr("suite", "./"),
+			components: c.Strings("components"), user: c.String("user"), password: c.Secret("password"),
+			key: c.String("key"), trusted: c.Bool("trusted", false), priority: c.Int("priority", 0),
+		}
+		if err := r.check(); err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		return r.value(), nil
+	},
+}
+
+var (
+	validName  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+	validField = regexp.MustCompile(`^[^\s\[\]#]+$`)
+)
+
+func (r repo) check() error {
+	if !validName.MatchString(r.name) {
+		return fmt.Errorf("name %q: use lower-case letters, digits and -", r.name)
+	}
+	if r.kind == kindFiles {
+		return nil
+	}
+	u, err := url.Parse(r.url)
+	switch {
+	case err != nil:
+		return fmt.Errorf("url: %w", withoutURL(err))
+	case u.User != nil:
+		return fmt.Errorf("url holds a user or password, which everyone could read: give them as user = ... and password = ...")
+	case u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "file":
+		return fmt.Errorf("url %q: want https://, http:// or file:", r.url)
+	case u.Scheme != "file" && u.Host == "":
+		return fmt.Errorf("url %q names no host", r.url)
+	case !validField.MatchString(r.url):
+		return fmt.Errorf("url %q holds a character that a list of sources cannot hold (blank, [, ] or #)", r.url)
+	case !validField.MatchString(r.suite):
+		return fmt.Errorf("suite %q: want one word", r.suite)
+	case strings.HasSuffix(r.suite, "/") && len(r.components) > 0:
+		return fmt.Errorf("suite %q is that of a flat repository, which has no components", r.suite)
+	case !strings.HasSuffix(r.suite, "/") && len(r.components) == 0:
+		return fmt.Errorf("suite %q needs components, like [\"main\"]; a flat repository has a suite that ends in /", r.suite)
+	case r.user == "" && !r.password.Empty():
+		return fmt.Errorf("a password needs a user")
+	case r.trusted && r.key != "":
+		return fmt.Errorf("give either key or trusted: a trusted repository's signature is not looked at")
+	case r.priority < -1 || r.priority > 2000:
+		return fmt.Errorf("priority %d is out of range (-1 to 2000)", r.priority)
+	}
+	for _, component := range r.components {
+		if !validField.MatchString(component) {
+			return fmt.Errorf("component %q: want one word", component)
+		}
+	}
+	return nil
+}
+
+// withoutURL is an error of net/url without the text it is about, which may hold a password.
+func withoutURL(err error) error {
+	if e, ok := err.(*url.Error); ok {
+		return e.Err
+	}
+	return err
+}
+
+func (r repo) value() *starlarkstruct.Struct {
+	return runtime.NewRecord(map[string]any{
+		"kind": r.kind, "name": r.name, "url": r.url, "suite": r.suite, "components": r.components,
+		"user": r.user, "password": r.password, "key": r.key, "trusted": r.trusted, "priority": r.priority,
+	})
+}
+
+// repoOf reads a parameter that takes a record of pkg.repository or pkg.local_repository.
+func repoOf(c *runtime.Call, param string) (repo, error) {
+	rec, ok := c.Value(param).(*starlarkstruct.Struct)
+	if !ok {
+		return repo{}, c.Errorf("argument %s: got %s; pass %s", param, c.Value(param).Type(), repoDoc)
+	}
+	f := fields{rec: rec}
+	r := repo{
+		kind: f.text("kind"), name: f.text("name"), url: f.text("url"), suite: f.text("suite"),
+		components: f.texts("components"), user: f.text("user"), password: f.secret("password"),
+		key: f.text("key"), trusted: f.truth("trusted"), priority: f.number("priority"),
+	}
+	if f.missing != "" {
+		return repo{}, c.Errorf("argument %s: it has no %s; pass %s", param, f.missing, repoDoc)
+	}
+	if err := r.check(); err != nil {
+		return repo{}, c.Errorf("argument %s: %w", param, err)
+	}
+	return r, nil
+}
+
+// fields reads a record; missing is the first field that is not there or of another type.
+type fields struct {
+	rec     *starlarkstruct.Struct
+	missing string
+}
+
+func field[T starlark.Value](f *fields, name string) (v T) {
+	attr, err := f.rec.Attr(name)
+	if err == nil {
+		if typed, ok := attr.(T); ok {
+			return typed
+		}
+	}
+	if f.missing == "" {
+		f.missing = name
+	}
+	return v
+}
+
+func (f *fields) text(name string) string { return string(field[starlark.String](f, name)) }
+func (f *fields) truth(name string) bool  { return bool(field[starlark.Bool](f, name)) }
+
+func (f *fields) number(name string) int64 {
+	n, _ := field[starlark.Int](f, name).Int64()
+	return n
+}
+
+func (f *fields) secret(name string) host.Secret {
+	return field[runtime.SecretValue](f, name).Secret
+}
+
+func (f *fields) texts(name string) []string {
+	list := field[*starlark.List](f, name)
+	if list == nil {
+		return nil
+	}
+	var texts []string
+	for i := range list.Len() {
+		s, _ := list.Index(i).(starlark.String)
+		texts = append(texts, string(s))
+	}
+	return texts
+}
+
+// setup is what configures a repository: files in the order in which they must be written, so that a
+// source is never there before the key and the password that it needs.
+type setup struct {
+	dirs   []string // that must exist
+	files  []host.ConfigFile
+	source string // the file that names the source, for a refresh
+}
+
+// prepare renders a repository for the host's package manager.
+func prepare(c *runtime.Call, r repo) (setup, error) {
+	m, err := c.View.PackageManager()
+	if err != nil {
+		return setup{}, c.Errorf("%w", err)
+	}
+	if m.Name != "apt" {
+		return setup{}, c.Errorf("repositories of %s are not supported; configure it by hand and leave this step out", m.Name)
+	}
+	s, err := prepareApt(c, m.Version, r)
+	if err != nil {
+		return setup{}, c.Errorf("%s: %w", r.name, err)
+	}
+	return s, nil
+}
+
+var probe = &runtime.Builtin{
+	Name: "pkg.probe",
+	Doc: "Checks a repository before it is configured: that it answers, is signed as it should be, and offers the packages named.\n\n" +
+		"Do this before anything is removed. The host's own lists and sources are left alone.",
+	Params: []runtime.Param{
+		{Name: "repo", Type: runtime.Any, Doc: repoDoc},
+		{Name: "packages", Type: runtime.Strings, Doc: "packages that it must offer"},
+	},
+	Result: "record(offers, missing, known, problem): offers is a dict of names and newest versions; known is False where a simulated " +
+		"host cannot ask, and then offers is what it assumes; problem is \"\", or why the repository cannot be used",
+	Effect: runtime.Read,
+	Example: `
+repo = pkg.repository("kopano", "https://download.kopano.io/supported/core:/final/Debian_8.0/")
+answer = pkg.probe(repo, ["kopano-server", "kopano-utils"])
+if answer.problem or answer.missing:
+    inhibit("the repository cannot be used", reason = answer.problem or "it lacks %s" % answer.missing, remedy = "see the parameters repo_user and repo_password")
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		r, err := repoOf(c, "repo")
+		if err != nil {
+			return nil, err
+		}
+		answer, err := ask(c, r, c.Strings("packages"))
+		problem := ""
+		if err != nil {
+			if c.Context().Err() != nil {
+				return nil, err
+			}
+			problem = err.Error()
+		}
+		return runtime.NewRecord(map[string]any{
+			"offers": answer.Offers, "missing": answer.Missing, "known": answer.Known, "problem": problem,
+		}), nil
+	},
+}
+
+func ask(c *runtime.Call, r repo, packages []string) (host.RepositoryAnswer, error) {
+	if r.kind == kindFiles {
+		return askFiles(c, r, packages)
+	}
+	s, err := prepare(c, r)
+	if err != nil {
+		return host.RepositoryAnswer{}, err
+	}
+	answer, err := c.View.ProbeRepository(c.Context(), host.RepositoryProbe{Files: s.files, Packages: packages})
+	if err != nil {
+		return host.RepositoryAnswer{}, c.Errorf("%s: %w", r.url, err)
+	}
+	return answer, nil
+}
+
+var addRepository = &runtime.Builtin{
+	Name: "pkg.add_repository",
+	Doc: "Configures a repository and reads what it offers.\n\n" +
+		"With apt it writes /etc/apt/sources.list.d/NAME.list, the key to /etc/apt/keyrings/NAME.gpg (apt before 1.1: " +
+		"/etc/apt/trusted.gpg.d/NAME.gpg), user name and password to /etc/apt/auth.conf.d/NAME.conf (apt before 1.8: a line in " +
+		"/etc/apt/auth.conf), mode 0600, and the priority to /etc/apt/preferences.d/NAME.pref. The policy must allow these. " +
+		"For a directory of package files there is nothing to do: pkg.install takes it as source.",
+	Params: []runtime.Param{{Name: "repo", Type: runtime.Any, Doc: repoDoc}},
+	Result: "None",
+	Effect: runtime.Change,
+	Example: `
+repo = pkg.repository("kopano", "file:/srv/kopano/", trusted = True)
+pkg.add_repository(repo)
+`,
+	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+		none := runtime.Plan{Result: starlark.None}
+		r, err := repoOf(c, "repo")
+		if err != nil || r.kind == kindFiles {
+			return none, err
+		}
+		s, err := prepare(c, r)
+		if err != nil {
+			return none, err
+		}
+		var actions []action.Action
+		for _, dir := range s.dirs {
+			if a, err := mkdirIfAbsent(c, dir); err != nil {
+				return none, c.Errorf("%w", err)
+			} else if a != nil {
+				actions = append(actions, a)
+			}
+		}
+		for _, f := range s.files {
+			actions = append(actions, writeConfig(f))
+		}
+		actions = append(actions, refreshSource(s.source))
+		return runtime.Plan{Actions: actions, Result: starlark.None}, nil
+	},
+}

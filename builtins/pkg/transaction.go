@@ -1,0 +1,252 @@
+package pkg
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+)
+
+var remove = &runtime.Builtin{
+	Name: "pkg.remove",
+	Doc: "Removes packages: exactly these.\n\n" +
+		"The package manager is asked first what it would do. If anything else would go, or come, nothing is done and the " +
+		"error lists it. Packages that are not there are no error. With purge = True their configuration files go too, edited " +
+		"ones included: back them up before.",
+	Params: []runtime.Param{
+		{Name: "names", Type: runtime.Any, Doc: namesDoc},
+		{Name: "purge", Type: runtime.Bool, Doc: "remove configuration files too (dpkg), also those of packages removed before", Optional: true, Default: "False", Keyword: true},
+		{Name: "expect", Type: runtime.Any, Doc: "packages that may go along", Optional: true, Default: "[]", Keyword: true},
+	},
+	Result: "None",
+	Effect: runtime.Change,
+	Example: `
+pkg.remove(pkg.installed(vendor = "zarafa"), purge = True)
+`,
+	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+		none := runtime.Plan{Result: starlark.None}
+		asked, err := names(c, "names")
+		if err != nil {
+			return none, err
+		}
+		expected, err := names(c, "expect")
+		if err != nil {
+			return none, err
+		}
+		purge := c.Bool("purge", false)
+		present, err := removable(c.View, asked, purge)
+		if err != nil {
+			return none, c.Errorf("%w", err)
+		}
+		if len(present) == 0 {
+			return none, nil
+		}
+		tx := host.Transaction{Remove: present, Purge: purge}
+		s, err := c.View.Solve(tx)
+		if err != nil {
+			return none, c.Errorf("%w", err)
+		}
+		if extra := others(s.Remove, present, expected); len(extra) > 0 {
+			return none, c.Errorf("removing %s would also remove %s; nothing was removed. If they may go, name them in expect = [...]; "+
+				"else find what depends on what with apt-get -s remove", shorten(present), strings.Join(extra, ", "))
+		}
+		if extra := others(append(s.Install, s.Upgrade...)); len(extra) > 0 {
+			return none, c.Errorf("removing %s would install or upgrade %s; nothing was removed. Repair or upgrade these first",
+				shorten(present), strings.Join(extra, ", "))
+		}
+		return commit(tx, s, expected), nil
+	},
+}
+
+// removable keeps the names that the package database knows: fully installed, half-way, or, for a
+// purge, with only their configuration files left.
+func removable(view host.View, asked []string, purge bool) ([]string, error) {
+	known, err := byName(view)
+	if err != nil {
+		return nil, err
+	}
+	var present []string
+	for _, name := range asked {
+		p, ok := known[name]
+		if ok && (purge || p.Status != "config-files") {
+			present = append(present, name)
+		}
+	}
+	return present, nil
+}
+
+func byName(view host.View) (map[string]host.Package, error) {
+	all, err := view.Packages()
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]host.Package{}
+	for _, p := range all {
+		known[p.Name] = p
+	}
+	return known, nil
+}
+
+// shorten lists a few names.
+func shorten(list []string) string {
+	const few = 3
+	if len(list) <= few {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:few], ", "), len(list)-few)
+}
+
+var install = &runtime.Builtin{
+	Name: "pkg.install",
+	Doc: "Installs packages and what they depend on.\n\n" +
+		"The package manager is asked first what it would do. If anything would be removed, nothing is done and the error " +
+		"lists it. Packages that are installed, in the version asked for, are left alone. Existing configuration files stay; " +
+		"services of the packages may start by themselves: see svc.hold_starts.",
+	Params: []runtime.Param{
+		{Name: "names", Type: runtime.Any, Doc: namesDoc + "; NAME=VERSION takes that version, an absolute path a package file"},
+		{Name: "recommends", Type: runtime.Bool, Doc: "take recommended packages along", Optional: true, Default: "False", Keyword: true},
+		{Name: "source", Type: runtime.Any, Doc: "what pkg.local_repository returned: take the package files from there", Optional: true, Keyword: true},
+		{Name: "expect", Type: runtime.Any, Doc: "packages that may be removed in exchange", Optional: true, Default: "[]", Keyword: true},
+	},
+	Result: "None",
+	Effect: runtime.Change,
+	Example: `
+svc.hold_starts()
+pkg.install(["kopano-server-packages"])
+svc.release_starts()
+`,
+	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+		none := runtime.Plan{Result: starlark.None}
+		asked, err := names(c, "names")
+		if err != nil {
+			return none, err
+		}
+		expected, err := names(c, "expect")
+		if err != nil {
+			return none, err
+		}
+		wanted, err := lacking(c.View, asked)
+		if err != nil {
+			return none, c.Errorf("%w", err)
+		}
+		if wanted, err = fromSource(c, wanted); err != nil {
+			return none, err
+		}
+		if len(wanted) == 0 {
+			return none, nil
+		}
+		tx := host.Transaction{Install: wanted, NoRecommends: !c.Bool("recommends", false)}
+		s, err := c.View.Solve(tx)
+		if err != nil {
+			return none, c.Errorf("%w", err)
+		}
+		if extra := others(s.Remove, expected); len(extra) > 0 {
+			return none, c.Errorf("installing %s would remove %s; nothing was installed. If they may go, name them in expect = [...]",
+				shorten(wanted), strings.Join(extra, ", "))
+		}
+		if len(s.Install)+len(s.Upgrade)+len(s.Remove) == 0 {
+			return none, nil
+		}
+		return commit(tx, s, expected), nil
+	},
+}
+
+// lacking leaves out what is installed: a name in any version, NAME=VERSION in that version.
+func lacking(view host.View, asked []string) ([]string, error) {
+	known, err := byName(view)
+	if err != nil {
+		return nil, err
+	}
+	var wanted []string
+	for _, item := range asked {
+		name, version, exact := strings.Cut(item, "=")
+		p := known[name]
+		if p.Installed() && (!exact || p.Version == version) {
+			continue
+		}
+		wanted = append(wanted, item)
+	}
+	return wanted, nil
+}
+
+// fromSource replaces names by the package files of a source that is a plain directory.
+func fromSource(c *runtime.Call, wanted []string) ([]string, error) {
+	if !c.Has("source") || len(wanted) == 0 {
+		return wanted, nil
+	}
+	r, err := repoOf(c, "source")
+	if err != nil || r.kind != kindFiles {
+		return wanted, err
+	}
+	files, err := readFiles(c, r)
+	if err != nil {
+		return nil, c.Errorf("%w", err)
+	}
+	return files.closure(wanted), nil
+}
+
+var refresh = &runtime.Builtin{
+	Name: "pkg.refresh",
+	Doc: "Reads anew what the configured repositories offer.\n\n" +
+		"A repository that does not answer, or is not signed as it should be, is an error.",
+	Params: []runtime.Param{
+		{Name: "name", Type: runtime.String, Doc: "only the source that pkg.add_repository configured under this name; all if left out", Optional: true, Default: `""`},
+	},
+	Result: "None",
+	Effect: runtime.Change,
+	Example: `
+pkg.refresh("kopano")
+`,
+	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+		name := c.String("name")
+		if name == "" {
+			return runtime.Plan{Actions: []action.Action{&action.Refresh{}}, Result: starlark.None}, nil
+		}
+		if !validName.MatchString(name) {
+			return runtime.Plan{}, c.Errorf("name %q: use lower-case letters, digits and -", name)
+		}
+		return runtime.Plan{Actions: []action.Action{refreshSource(aptSources + "/" + name + ".list")}, Result: starlark.None}, nil
+	},
+}
+
+// commit plans a transaction. The packages that may go along are asked for by name, because the
+// action refuses to remove any that is not.
+func commit(tx host.Transaction, s host.Solution, expected []string) runtime.Plan {
+	for _, ch := range s.Remove {
+		if slices.Contains(expected, ch.Name) && !slices.Contains(tx.Remove, ch.Name) {
+			tx.Remove = append(tx.Remove, ch.Name)
+		}
+	}
+	return runtime.Plan{Actions: []action.Action{&action.Commit{Tx: tx}}, Result: starlark.None}
+}
+
+func refreshSource(file string) action.Action {
+	return &action.Refresh{Only: []string{file}}
+}
+
+// writeConfig writes a file of the package manager's configuration; what others may not read is not
+// shown either.
+func writeConfig(f host.ConfigFile) action.Action {
+	mode := fs.FileMode(f.Mode)
+	return &action.Write{
+		Path: f.Path, Content: []byte(f.Content.Reveal()), Mode: &mode, Private: f.Mode&0o044 == 0,
+	}
+}
+
+// mkdirIfAbsent makes a directory that the package manager's packages may have left out; nil if it
+// is there, so that the policy need not allow it.
+func mkdirIfAbsent(c *runtime.Call, dir string) (action.Action, error) {
+	_, err := c.View.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		mode := fs.FileMode(0o755)
+		return &action.Mkdir{Path: dir, Mode: &mode}, nil
+	}
+	return nil, err
+}

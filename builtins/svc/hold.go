@@ -1,0 +1,121 @@
+package svc
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+
+	"go.starlark.net/starlark"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+)
+
+// Packages of Debian and Ubuntu start their services when they are installed, unless policy-rc.d
+// says no. Its interface is that of invoke-rc.d (/usr/share/doc/init-system-helpers): status 101
+// forbids. deb-systemd-invoke asks it, too.
+const (
+	policyFile = "/usr/sbin/policy-rc.d"
+	policyKept = policyFile + ".zcp2kopano" // the host's own, while ours is there
+	policyText = `#!/bin/sh
+# Made by zcp2kopano: services must not start by themselves while packages are installed.
+exit 101
+`
+)
+
+var holdStarts = &runtime.Builtin{
+	Name: "svc.hold_starts",
+	Doc: "Keeps packages from starting their services while they are installed.\n\n" +
+		"On Debian and Ubuntu it puts " + policyFile + " in place, and keeps one that is there as " + policyKept + "; the policy " +
+		"must allow both. Elsewhere packages start nothing, and there is nothing to do. svc.start works all the same. Take it " +
+		"back with svc.release_starts.",
+	Result: "None",
+	Effect: runtime.Change,
+	Example: `
+svc.hold_starts()
+pkg.install(["kopano-server-packages"])
+svc.release_starts()
+`,
+	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+		p := runtime.Plan{Result: starlark.None}
+		s, err := look(c.View)
+		if err != nil {
+			return p, c.Errorf("%w", err)
+		}
+		switch {
+		case !s.apt, s.ours:
+			return p, nil
+		case s.foreign && s.kept:
+			return p, c.Errorf("%s is not of this program, and %s is there from an earlier run; remove the one that should not stay", policyFile, policyKept)
+		case s.foreign:
+			p.Actions = append(p.Actions, &action.Move{From: policyFile, To: policyKept})
+		}
+		p.Actions = append(p.Actions, &action.Write{Path: policyFile, Content: []byte(policyText), Mode: new(fs.FileMode(0o755))})
+		return p, nil
+	},
+}
+
+var releaseStarts = &runtime.Builtin{
+	Name:   "svc.release_starts",
+	Doc:    "Takes svc.hold_starts back: what was at " + policyFile + " before is there again.",
+	Result: "None",
+	Effect: runtime.Change,
+	Example: `
+svc.release_starts()
+`,
+	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+		p := runtime.Plan{Result: starlark.None}
+		s, err := look(c.View)
+		if err != nil {
+			return p, c.Errorf("%w", err)
+		}
+		if s.apt && s.ours {
+			p.Actions = append(p.Actions, &action.Remove{Path: policyFile})
+		}
+		if s.apt && s.kept && !s.foreign {
+			p.Actions = append(p.Actions, &action.Move{From: policyKept, To: policyFile})
+		}
+		return p, nil
+	},
+}
+
+// holding is what stands at policyFile and beside it.
+type holding struct {
+	apt     bool // the host has policy-rc.d at all
+	ours    bool
+	foreign bool // something else than ours is there
+	kept    bool
+}
+
+func look(view host.View) (s holding, err error) {
+	m, err := view.PackageManager()
+	if err != nil || m.Name != "apt" {
+		return s, err
+	}
+	s.apt = true
+	if _, err := view.Lstat(policyKept); err == nil {
+		s.kept = true
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return s, err
+	}
+	if _, err := view.Lstat(policyFile); errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	} else if err != nil {
+		return s, err
+	}
+	text, err := readAll(view, policyFile)
+	s.ours = err == nil && text == policyText
+	s.foreign = !s.ours
+	return s, nil // what cannot be read is not ours
+}
+
+func readAll(view host.View, name string) (string, error) {
+	f, err := view.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, 1<<16))
+	return string(data), err
+}

@@ -1,0 +1,125 @@
+// Package svc is the runbooks' module svc: services and processes.
+package svc
+
+import (
+	"path"
+
+	"go.starlark.net/starlark"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host"
+)
+
+// Builtins lists the module's functions.
+func Builtins() []*runtime.Builtin {
+	return []*runtime.Builtin{
+		state, list, processes,
+		stop, start, restart, enable, disable, mask, unmask,
+		holdStarts, releaseStarts,
+	}
+}
+
+// record is a service as runbooks see it.
+func record(s host.Service) starlark.Value {
+	return runtime.NewRecord(map[string]any{
+		"name": s.Name, "exists": s.Kind != "", "kind": s.Kind, "active": s.Active, "enabled": s.Enabled,
+		"masked": s.Masked, "failed": s.Failed, "pid": s.PID,
+	})
+}
+
+const recordDoc = "record(name, exists, kind, active, enabled, masked, failed, pid): kind is \"systemd\" or \"sysv\"; pid is 0 where none runs"
+
+// find looks one service up; an unknown one has no Kind.
+func find(view host.View, name string) (host.Service, error) {
+	found, err := view.Services(name)
+	if err != nil {
+		return host.Service{}, err
+	}
+	for _, s := range found {
+		if s.Name == name {
+			return s, nil
+		}
+	}
+	return host.Service{Name: name}, nil
+}
+
+var state = &runtime.Builtin{
+	Name:   "svc.state",
+	Doc:    "Tells the state of one service. An unknown one has exists False.",
+	Params: []runtime.Param{{Name: "name", Type: runtime.String, Doc: "service, without .service"}},
+	Result: recordDoc,
+	Effect: runtime.Read,
+	Example: `
+if svc.state("zarafa-server").active:
+    print("zarafa-server runs")
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		s, err := find(c.View, c.String("name"))
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		return record(s), nil
+	},
+}
+
+var list = &runtime.Builtin{
+	Name:   "svc.list",
+	Doc:    "Lists the services whose name matches.",
+	Params: []runtime.Param{{Name: "pattern", Type: runtime.String, Doc: "glob: *, ?, [a-z]", Optional: true, Default: `"*"`}},
+	Result: "list of " + recordDoc + "; in order of name",
+	Effect: runtime.Read,
+	Example: `
+for service in svc.list("zarafa-*"):
+    print(service.name, "runs" if service.active else "is stopped")
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		pattern := c.StringOr("pattern", "*")
+		if _, err := path.Match(pattern, ""); err != nil {
+			return nil, c.Errorf("pattern %q: %w", pattern, err)
+		}
+		found, err := c.View.Services(pattern)
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		records := make([]any, len(found))
+		for i, s := range found {
+			records[i] = record(s)
+		}
+		return runtime.ToStarlark(records), nil
+	},
+}
+
+var processes = &runtime.Builtin{
+	Name: "svc.processes",
+	Doc:  "Lists the running processes whose program's name matches.",
+	Params: []runtime.Param{
+		{Name: "pattern", Type: runtime.String, Doc: "glob for the base name of the executable", Optional: true, Default: `"*"`},
+		{Name: "user", Type: runtime.String, Doc: "only those of this user", Optional: true, Default: `""`, Keyword: true},
+	},
+	Result: "list of record(pid, name, exe, user, uid), in order of pid",
+	Effect: runtime.Read,
+	Example: `
+for process in svc.processes("zarafa-*"):
+    print(process.name, "runs as", process.user)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		pattern := c.StringOr("pattern", "*")
+		if _, err := path.Match(pattern, ""); err != nil {
+			return nil, c.Errorf("pattern %q: %w", pattern, err)
+		}
+		running, err := c.View.Processes()
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		var records []any
+		for _, p := range running {
+			if ok, _ := path.Match(pattern, p.Name); !ok || c.Has("user") && c.String("user") != p.User {
+				continue
+			}
+			records = append(records, runtime.NewRecord(map[string]any{
+				"pid": p.PID, "name": p.Name, "exe": p.Exe, "user": p.User, "uid": p.UID,
+			}))
+		}
+		return runtime.ToStarlark(records), nil
+	},
+}
