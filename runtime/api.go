@@ -50,6 +50,9 @@ type Config struct {
 	Emit func(Event)
 	// Stop is closed when the admin asks to stop: the action in hand is finished, then the run ends.
 	Stop <-chan struct{}
+	// Plan, if given, is the plan that the run must follow: it ends with CodeDiffers before the first
+	// call that departs from it.
+	Plan *SavedPlan
 	// Previous holds the records of the run to be resumed; empty for a new one.
 	Previous []journal.Record
 }

@@ -55,12 +55,15 @@ type Param struct {
 // Builtin declares a function that runbooks can call. One declaration serves argument checking,
 // error hints, the reference (`doc`), and the examples that the tests execute.
 type Builtin struct {
-	Name    string // "fs.write"; a name without a dot is global
-	Doc     string // first line: a sentence; then details
-	Params  []Param
-	Result  string // type and meaning of the result
-	Effect  Effect
-	Example string // runbook source, executed by the tests
+	Name   string // "fs.write"; a name without a dot is global
+	Doc    string // first line: a sentence; then details
+	Params []Param
+	Result string // type and meaning of the result
+	Effect Effect
+	// Volatile marks a Read builtin whose answers change by themselves (clock, free space, process
+	// IDs): a saved plan does not rest on them.
+	Volatile bool
+	Example  string // runbook source, executed by the tests
 
 	// Exactly one of these is set, by effect: Value for Pure, Describe and Read; Plan for Change.
 	Value func(c *Call) (starlark.Value, error)

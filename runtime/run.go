@@ -40,6 +40,7 @@ type Run struct {
 	inhibited   bool
 	verdict     Verdict
 	unpredicted int
+	planned     int // calls compared with the plan so far
 }
 
 var (
@@ -95,6 +96,11 @@ func (r *Run) execute() error {
 	}
 	if err := r.fits(); err != nil {
 		return err
+	}
+	if r.cfg.Plan != nil {
+		if err := r.cfg.Plan.Check(r.cfg); err != nil {
+			return err
+		}
 	}
 	return r.steps(past)
 }
@@ -327,7 +333,11 @@ func (r *Run) read(c *Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = r.cfg.Journal.AppendLazy("read", callRecord{Builtin: c.Builtin.Name, Pos: c.pos(), Args: args, Value: result, Blob: blob})
+	rec := &callRecord{Builtin: c.Builtin.Name, Pos: c.pos(), Args: args, Value: result, Blob: blob}
+	if err := r.hold(rec); err != nil {
+		return nil, err
+	}
+	_, err = r.cfg.Journal.AppendLazy("read", rec)
 	return value, err
 }
 
@@ -379,8 +389,11 @@ func (r *Run) change(c *Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	rec, err := r.planned(c, args, plan)
+	rec, err := r.decided(c, args, plan)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.hold(rec); err != nil {
 		return nil, err
 	}
 	seq, err := r.cfg.Journal.AppendLazy("call", rec)
@@ -402,8 +415,8 @@ func (r *Run) change(c *Call) (starlark.Value, error) {
 	return resultValue(last), nil
 }
 
-// planned checks a plan against the policy and makes its journal form.
-func (r *Run) planned(c *Call, args json.RawMessage, plan Plan) (*callRecord, error) {
+// decided checks a plan against the policy and makes its journal form.
+func (r *Run) decided(c *Call, args json.RawMessage, plan Plan) (*callRecord, error) {
 	rec := &callRecord{Builtin: c.Builtin.Name, Pos: c.pos(), Args: args}
 	for i, a := range plan.Actions {
 		if err := r.policy.Check(a.Touches()); err != nil {

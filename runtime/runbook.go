@@ -111,6 +111,9 @@ var runbookMethods = []*Builtin{
 	},
 }
 
+// RunbookMethods lists the ways to customise a runbook, for the reference.
+func RunbookMethods() []*Builtin { return runbookMethods }
+
 // AttrNames lists the attributes.
 func (rb *Runbook) AttrNames() []string {
 	names := []string{"doc", "steps", "params"}

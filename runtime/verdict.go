@@ -16,6 +16,9 @@ func (r *Run) close(err error) Verdict {
 	case errors.Is(err, errInhibited):
 		v.Code = CodeInhibited
 		v.Text = fmt.Sprintf("%s: nothing more was changed; mend what is listed above and try again", plural(v.Inhibitors, "inhibitor"))
+	case errors.Is(err, errDiffers):
+		r.tellError(err, r.next())
+		v.Code, v.Text = CodeDiffers, "stopped: "+r.secrets.mask(ErrorInfoOf(err).Message)
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		v.Code = CodeInterrupted
 		v.Text = fmt.Sprintf("interrupted after %s; `zcp2kopano resume` goes on, `zcp2kopano rollback` goes back", plural(v.Changes, "change"))

@@ -1,0 +1,189 @@
+package runtime
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sort"
+	"time"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/journal"
+)
+
+// SavedPlan is what a simulated run did, kept to hold a real run to it: every call in order, with
+// digests of what was read and of what would be changed.
+type SavedPlan struct {
+	Format    int               `json:"format"`
+	Program   string            `json:"program"`
+	Made      time.Time         `json:"made"`
+	MachineID string            `json:"machine_id"`
+	Runbook   string            `json:"runbook"`
+	Modules   string            `json:"modules"` // digest of all modules
+	Params    map[string]string `json:"params"`
+	Salt      string            `json:"salt"`
+	Secrets   map[string]string `json:"secrets,omitempty"` // parameter to keyed digest
+	Calls     []PlannedCall     `json:"calls"`
+}
+
+// PlannedCall is one call of a builtin.
+type PlannedCall struct {
+	Builtin string   `json:"builtin"`
+	Pos     string   `json:"pos"`
+	Args    string   `json:"args"`              // digest
+	Result  string   `json:"result,omitempty"`  // digest of what was read
+	Actions []string `json:"actions,omitempty"` // kind and digest of each
+}
+
+const planFormat = 1
+
+// errDiffers is a real run's departure from its plan.
+var errDiffers = errors.New("the run differs from its plan")
+
+// NewPlan makes a plan from the journal of a simulated run.
+func NewPlan(cfg Config, records []journal.Record, salt string) (*SavedPlan, error) {
+	facts, err := cfg.Host.Facts()
+	if err != nil {
+		return nil, err
+	}
+	p := &SavedPlan{
+		Format: planFormat, Program: cfg.Version, MachineID: facts.MachineID,
+		Runbook: cfg.Runbook.Name, Modules: cfg.Runbook.digest(), Params: cfg.Params,
+		Salt: salt, Secrets: map[string]string{},
+	}
+	for name, s := range cfg.Secrets {
+		p.Secrets[name] = keyed(salt, s)
+	}
+	for _, rec := range records {
+		if p.Made.IsZero() {
+			p.Made = rec.Time
+		}
+		if rec.Type != "read" && rec.Type != "call" {
+			continue
+		}
+		var c callRecord
+		if err := json.Unmarshal(rec.Data, &c); err != nil {
+			return nil, fmt.Errorf("plan: record %d: %w", rec.Seq, err)
+		}
+		p.Calls = append(p.Calls, planned(cfg.Runbook, &c))
+	}
+	return p, nil
+}
+
+func planned(rb *Runbook, c *callRecord) PlannedCall {
+	call := PlannedCall{Builtin: c.Builtin, Pos: c.Pos, Args: digestJSON(c.Args)}
+	if b := rb.builtin(c.Builtin); b != nil && b.Effect == Read && !b.Volatile {
+		call.Result = digestJSON(c.Value)
+		if c.Blob != nil {
+			call.Result = c.Blob.SHA256
+		}
+	}
+	for _, a := range c.Actions {
+		call.Actions = append(call.Actions, a.Kind+" "+digestJSON(a.Data))
+	}
+	return call
+}
+
+func (rb *Runbook) builtin(name string) *Builtin {
+	for _, b := range rb.builtins {
+		if b.Name == name {
+			return b
+		}
+	}
+	return nil
+}
+
+// digest covers every module of the runbook.
+func (rb *Runbook) digest() string {
+	sum := sha256.New()
+	labels := sortedKeys(rb.sources)
+	sort.Strings(labels)
+	for _, label := range labels {
+		fmt.Fprintf(sum, "%s\x00%d\x00%s", label, len(rb.sources[label]), rb.sources[label])
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+func digestJSON(data json.RawMessage) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+func keyed(salt string, s host.Secret) string {
+	mac := hmac.New(sha256.New, []byte(salt))
+	mac.Write([]byte(s.Reveal()))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// Check tells why a plan is not for this run; nil if it is.
+func (p *SavedPlan) Check(cfg Config) error {
+	facts, err := cfg.Host.Facts()
+	if err != nil {
+		return err
+	}
+	again := "; simulate again with --plan, and look at the new plan"
+	switch {
+	case p.Format != planFormat:
+		return fmt.Errorf("%w: its format is %d, this program's is %d%s", errDiffers, p.Format, planFormat, again)
+	case p.Program != cfg.Version:
+		return fmt.Errorf("%w: it was made by version %s of the program, this is %s%s", errDiffers, p.Program, cfg.Version, again)
+	case p.MachineID != facts.MachineID:
+		return fmt.Errorf("%w: it was made for another machine (machine-id %s)%s", errDiffers, p.MachineID, again)
+	case p.Runbook != cfg.Runbook.Name || p.Modules != cfg.Runbook.digest():
+		return fmt.Errorf("%w: the runbook has changed since%s", errDiffers, again)
+	case !sameStrings(p.Params, cfg.Params):
+		return fmt.Errorf("%w: it was made with other parameters%s", errDiffers, again)
+	case len(p.Secrets) != len(cfg.Secrets):
+		return fmt.Errorf("%w: it was made with other secrets%s", errDiffers, again)
+	}
+	for name, s := range cfg.Secrets {
+		if !hmac.Equal([]byte(p.Secrets[name]), []byte(keyed(p.Salt, s))) {
+			return fmt.Errorf("%w: secret %s is another one%s", errDiffers, name, again)
+		}
+	}
+	return nil
+}
+
+func sameStrings(a, b map[string]string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if w, ok := b[k]; !ok || w != v {
+			return false
+		}
+	}
+	return true
+}
+
+// hold compares a call, about to be carried out or answered, with the plan.
+func (r *Run) hold(rec *callRecord) error {
+	if r.cfg.Plan == nil {
+		return nil
+	}
+	at := r.planned
+	r.planned++
+	if at >= len(r.cfg.Plan.Calls) {
+		return fmt.Errorf("%w: at %s it calls %s, and the plan had ended", errDiffers, rec.Pos, rec.Builtin)
+	}
+	want, got := r.cfg.Plan.Calls[at], planned(r.rb, rec)
+	switch {
+	case want.Builtin != got.Builtin:
+		return fmt.Errorf("%w: at %s it calls %s, the plan has %s at %s", errDiffers, got.Pos, got.Builtin, want.Builtin, want.Pos)
+	case want.Args != got.Args:
+		return fmt.Errorf("%w: at %s it calls %s with other arguments", errDiffers, got.Pos, got.Builtin)
+	case want.Result != got.Result:
+		return fmt.Errorf("%w: at %s %s answers otherwise than when the plan was made", errDiffers, got.Pos, got.Builtin)
+	case len(want.Actions) != len(got.Actions):
+		return fmt.Errorf("%w: at %s %s would make %d changes, the plan has %d", errDiffers, got.Pos, got.Builtin, len(got.Actions), len(want.Actions))
+	}
+	for i := range want.Actions {
+		if want.Actions[i] != got.Actions[i] {
+			return fmt.Errorf("%w: at %s %s would change something else than the plan says (change %d)", errDiffers, got.Pos, got.Builtin, i+1)
+		}
+	}
+	return nil
+}
