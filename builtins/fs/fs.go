@@ -16,7 +16,7 @@ import (
 func Builtins() []*runtime.Builtin {
 	return []*runtime.Builtin{
 		exists, stat, read, list, readlink, resolve,
-		find, glob, usage,
+		find, glob, grep, usage,
 		mountOf, space, sameDevice,
 		write, mkdir, copyFile, move, symlink, remove,
 	}

@@ -77,9 +77,10 @@ var space = &runtime.Builtin{
 	Doc: "Tells how much room the file system of a path has.\n\n" +
 		"For a path that does not exist yet, that of its nearest existing parent. Two paths with the same " +
 		"device share their room: add up what goes to each device.",
-	Params: []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "absolute path"}},
-	Result: "record(total, free, available, inodes, free_inodes, type, read_only, device): bytes; free is for root, available for others",
-	Effect: runtime.Read,
+	Params:   []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "absolute path"}},
+	Result:   "record(total, free, available, inodes, free_inodes, type, read_only, device): bytes; free is for root, available for others",
+	Effect:   runtime.Read,
+	Volatile: true,
 	Example: `
 room = fs.space("/var/lib/zcp2kopano")
 if room.free < 100 * 1024 * 1024:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -71,8 +72,10 @@ var usage = &runtime.Builtin{
 		"Symlinks are not followed, other mounts below are not entered, and a file with several names in the " +
 		"tree counts once. An absent tree holds nothing.",
 	Params: []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "directory or file"}},
-	Result: "record(files, dirs, others, bytes): numbers; bytes is the sum of the files' sizes; the directory itself counts",
-	Effect: runtime.Read,
+	Result: "record(files, dirs, others, bytes, owners): numbers; bytes is the sum of the files' sizes; the directory itself counts; " +
+		"owners is a dict of user name (a number where it has none) and how many of all these are the user's",
+	Effect:   runtime.Read,
+	Volatile: true,
 	Example: `
 total = fs.usage("/var/lib/zarafa/attachments")
 print(total.files, "attachments,", total.bytes, "bytes")
@@ -82,17 +85,34 @@ print(total.files, "attachments,", total.bytes, "bytes")
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
-		return runtime.NewRecord(map[string]any{"files": u.files, "dirs": u.dirs, "others": u.others, "bytes": u.bytes}), nil
+		return runtime.NewRecord(map[string]any{"files": u.files, "dirs": u.dirs, "others": u.others, "bytes": u.bytes, "owners": u.names(c.View)}), nil
 	},
 }
 
-type totals struct{ files, dirs, others, bytes int64 }
+type totals struct {
+	files, dirs, others, bytes int64
+	owners                     map[uint32]int64
+}
+
+// names gives the owners their names.
+func (t totals) names(view host.View) map[string]any {
+	named := map[string]any{}
+	for uid, n := range t.owners {
+		name := strconv.FormatUint(uint64(uid), 10)
+		if u, err := view.UserID(uid); err == nil {
+			name = u.Name
+		}
+		named[name] = n
+	}
+	return named
+}
 
 // measure counts a tree. A file with several names counts once.
 func measure(ctx context.Context, view host.View, root string) (totals, error) {
-	var t totals
+	t := totals{owners: map[uint32]int64{}}
 	seen := map[[2]uint64]bool{}
 	count := func(_ string, st host.Stat) error {
+		t.owners[st.UID]++
 		switch {
 		case st.IsDir():
 			t.dirs++

@@ -3,6 +3,7 @@ package hostinfo
 
 import (
 	"errors"
+	"math"
 	"time"
 
 	"go.starlark.net/starlark"
@@ -13,7 +14,7 @@ import (
 
 // Builtins lists the module's functions.
 func Builtins() []*runtime.Builtin {
-	return []*runtime.Builtin{facts, matches, user, group, mounts, now}
+	return []*runtime.Builtin{facts, matches, user, userByID, group, mounts, now}
 }
 
 var facts = &runtime.Builtin{
@@ -109,7 +110,31 @@ if not host.user("kopano"):
     print("the packages will create the user kopano")
 `,
 	Value: func(c *runtime.Call) (starlark.Value, error) {
-		u, err := c.View.User(c.String("name"))
+		return account(c)(c.View.User(c.String("name")))
+	},
+}
+
+var userByID = &runtime.Builtin{
+	Name:   "host.user_by_id",
+	Doc:    "Looks a user up by number.",
+	Params: []runtime.Param{{Name: "uid", Type: runtime.Int, Doc: "number of the user"}},
+	Result: "record(name, uid, gid, home, shell), or None if there is no such user",
+	Effect: runtime.Read,
+	Example: `
+print("the superuser is called", host.user_by_id(0).name)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		uid := c.Int("uid", 0)
+		if uid < 0 || uid > math.MaxUint32 {
+			return nil, c.Errorf("uid %d is out of range", uid)
+		}
+		return account(c)(c.View.UserID(uint32(uid)))
+	},
+}
+
+// account is what a look-up of a user answers a runbook.
+func account(c *runtime.Call) func(host.User, error) (starlark.Value, error) {
+	return func(u host.User, err error) (starlark.Value, error) {
 		if errors.Is(err, host.ErrNoAccount) {
 			return starlark.None, nil
 		}
@@ -119,7 +144,7 @@ if not host.user("kopano"):
 		return runtime.NewRecord(map[string]any{
 			"name": u.Name, "uid": u.UID, "gid": u.GID, "home": u.Home, "shell": u.Shell,
 		}), nil
-	},
+	}
 }
 
 var group = &runtime.Builtin{
@@ -174,8 +199,9 @@ var now = &runtime.Builtin{
 	Name: "host.now",
 	Doc: "Returns the machine's time, in UTC.\n\n" +
 		"A resumed run gets the time that the first run got here.",
-	Result: "record(unix, text, stamp): seconds since 1970; \"2015-08-30T22:10:05Z\"; \"20150830-221005\", which sorts and fits in file names",
-	Effect: runtime.Read,
+	Result:   "record(unix, text, stamp): seconds since 1970; \"2015-08-30T22:10:05Z\"; \"20150830-221005\", which sorts and fits in file names",
+	Effect:   runtime.Read,
+	Volatile: true,
 	Example: `
 dump = "/var/backups/zarafa-%s.sql.zst" % host.now().stamp
 print(dump)

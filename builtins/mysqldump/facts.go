@@ -31,7 +31,8 @@ var facts = &runtime.Builtin{
 		"whether a dump can be made and restored, and what Kopano demands: max_allowed_packet, thread_stack, sql_mode, " +
 		"character_set_server, innodb_file_per_table, innodb_buffer_pool_size, datadir, hostname, port, socket, read_only, " +
 		"server_uuid, version_comment, as far as the server has them; tables is a list of record(name, engine, rows, bytes, collation); rows and bytes are sums",
-	Effect: runtime.Read,
+	Effect:   runtime.Read,
+	Volatile: true,
 	Example: `
 db = mysql.facts(mysql.connection({}))
 print(db.version, len(db.tables), "tables,", db.bytes, "bytes")

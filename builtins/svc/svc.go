@@ -44,11 +44,12 @@ func find(view host.View, name string) (host.Service, error) {
 }
 
 var state = &runtime.Builtin{
-	Name:   "svc.state",
-	Doc:    "Tells the state of one service. An unknown one has exists False.",
-	Params: []runtime.Param{{Name: "name", Type: runtime.String, Doc: "service, without .service"}},
-	Result: recordDoc,
-	Effect: runtime.Read,
+	Name:     "svc.state",
+	Doc:      "Tells the state of one service. An unknown one has exists False.",
+	Params:   []runtime.Param{{Name: "name", Type: runtime.String, Doc: "service, without .service"}},
+	Result:   recordDoc,
+	Effect:   runtime.Read,
+	Volatile: true,
 	Example: `
 if svc.state("zarafa-server").active:
     print("zarafa-server runs")
@@ -63,11 +64,12 @@ if svc.state("zarafa-server").active:
 }
 
 var list = &runtime.Builtin{
-	Name:   "svc.list",
-	Doc:    "Lists the services whose name matches.",
-	Params: []runtime.Param{{Name: "pattern", Type: runtime.String, Doc: "glob: *, ?, [a-z]", Optional: true, Default: `"*"`}},
-	Result: "list of " + recordDoc + "; in order of name",
-	Effect: runtime.Read,
+	Name:     "svc.list",
+	Doc:      "Lists the services whose name matches.",
+	Params:   []runtime.Param{{Name: "pattern", Type: runtime.String, Doc: "glob: *, ?, [a-z]", Optional: true, Default: `"*"`}},
+	Result:   "list of " + recordDoc + "; in order of name",
+	Effect:   runtime.Read,
+	Volatile: true,
 	Example: `
 for service in svc.list("zarafa-*"):
     print(service.name, "runs" if service.active else "is stopped")
@@ -96,8 +98,9 @@ var processes = &runtime.Builtin{
 		{Name: "pattern", Type: runtime.String, Doc: "glob for the base name of the executable", Optional: true, Default: `"*"`},
 		{Name: "user", Type: runtime.String, Doc: "only those of this user", Optional: true, Default: `""`, Keyword: true},
 	},
-	Result: "list of record(pid, name, exe, user, uid), in order of pid",
-	Effect: runtime.Read,
+	Result:   "list of record(pid, name, exe, user, uid), in order of pid",
+	Effect:   runtime.Read,
+	Volatile: true,
 	Example: `
 for process in svc.processes("zarafa-*"):
     print(process.name, "runs as", process.user)

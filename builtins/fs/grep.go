@@ -1,0 +1,55 @@
+package fs
+
+import (
+	"bytes"
+	"io"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"zcp2kopano/runtime"
+)
+
+var grep = &runtime.Builtin{
+	Name: "fs.grep",
+	Doc: "Finds the lines of a file that hold a text, whatever the file's encoding.\n\n" +
+		"Only those lines go into the run's journal, not the file. Bytes that are not UTF-8 come as U+FFFD. An absent " +
+		"file holds nothing.",
+	Params: []runtime.Param{
+		{Name: "path", Type: runtime.Path, Doc: "absolute path of a regular file, of at most 16 MiB"},
+		{Name: "text", Type: runtime.String, Doc: "what to look for, as it is written"},
+	},
+	Result: "list of record(line, text): line counts from 1",
+	Effect: runtime.Read,
+	Example: `
+for found in fs.grep("/etc/postfix/master.cf", "zarafa-dagent"):
+    warn("postfix calls zarafa-dagent", "line %d: %s" % (found.line, found.text))
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		found := []starlark.Value{}
+		f, err := c.View.Open(c.String("path"))
+		if absent(err) {
+			return starlark.NewList(found), nil
+		}
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		defer f.Close()
+		data, err := io.ReadAll(io.LimitReader(f, grepLimit+1))
+		if err != nil {
+			return nil, c.Errorf("%s: %w", c.String("path"), err)
+		}
+		if len(data) > grepLimit {
+			return nil, c.Errorf("%s is longer than %d bytes; is it the right file?", c.String("path"), grepLimit)
+		}
+		for i, line := range bytes.Split(data, []byte("\n")) {
+			if bytes.Contains(line, []byte(c.String("text"))) {
+				text := strings.ToValidUTF8(strings.TrimRight(string(line), "\r"), "\uFFFD")
+				found = append(found, runtime.NewRecord(map[string]any{"line": i + 1, "text": text}))
+			}
+		}
+		return starlark.NewList(found), nil
+	},
+}
+
+const grepLimit = 16 << 20
