@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"zcp2kopano/runtime/host/manifest"
 )
 
 func TestMain(m *testing.M) { Main(m) }
@@ -80,5 +82,23 @@ func TestZarafaServerRunsAndStops(t *testing.T) {
 	}
 	if code := r.Run("service", "zarafa-server", "status").Code; code != 3 {
 		t.Errorf("status of a stopped service: %d", code)
+	}
+}
+
+func TestManifestSeesChanges(t *testing.T) {
+	r := NewSite(t)
+	before := r.State()
+	if diffs := manifest.Compare(before, r.State(), nil); len(diffs) != 0 {
+		t.Fatalf("the state changes by itself:\n%s", manifest.Table(diffs, "first", "second"))
+	}
+	r.Edit("/etc/zarafa/ical.cfg", "log_level = 3", "log_level = 5")
+	r.Chown("/var/lib/zarafa/attachments/1/0/1", "root", "zarafa")
+	r.Must("service", "zarafa-ical", "stop")
+	r.Must("apt-get", "remove", "-y", "zarafa-webapp")
+	diffs := manifest.Compare(before, r.State(), nil)
+	for _, want := range []string{"/etc/zarafa/ical.cfg content", "/var/lib/zarafa/attachments/1/0/1 owner", "service zarafa-ical state", "package zarafa-webapp state"} {
+		if !slices.ContainsFunc(diffs, func(d manifest.Difference) bool { return d.Path+" "+d.Aspect == want }) {
+			t.Errorf("not noticed: %s", want)
+		}
 	}
 }

@@ -13,11 +13,11 @@ INSERT INTO `names` (`nameid`,`namestring`,`guid`) VALUES
   (NULL,'Keywords',X'2903020000000000C000000000000046');
 
 CREATE TABLE `users` (
-  `id` int(11) NOT NULL AUTO_INCREMENT, `externid` blob NOT NULL, `objectclass` int(11) NOT NULL,
+  `id` int(11) NOT NULL AUTO_INCREMENT, `externid` blob DEFAULT NULL, `objectclass` int(11) NOT NULL,
   `signature` varbinary(255) NOT NULL DEFAULT '0', `company` int(11) NOT NULL DEFAULT 0,
-  PRIMARY KEY (`externid`(255),`objectclass`), UNIQUE KEY `id` (`id`,`objectclass`)) ENGINE=InnoDB DEFAULT CHARSET=utf8;
+  PRIMARY KEY (`id`), UNIQUE KEY `externid` (`externid`(255),`objectclass`)) ENGINE=InnoDB DEFAULT CHARSET=utf8;
 INSERT INTO `users` (`id`,`externid`,`objectclass`,`signature`,`company`) VALUES
-  (1,'EVERYONE',196610,'',0),(2,'SYSTEM',65537,'',0),(3,X'0A',65537,'1',0),(4,X'0B',65537,'1',0),(5,X'0C',65538,'1',0);
+  (1,NULL,196610,'',0),(2,NULL,65537,'',0),(3,X'0A',65537,'1',0),(4,X'0B',65537,'1',0),(5,X'0C',65538,'1',0);
 
 CREATE TABLE `object` (
   `id` int(11) unsigned NOT NULL AUTO_INCREMENT, `externid` blob, `objectclass` int(11) unsigned NOT NULL DEFAULT 0,
