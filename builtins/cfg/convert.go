@@ -20,14 +20,14 @@ type Note struct {
 // String is the note in one line: "/etc/kopano/server.cfg:12: server_listen = *:236 (reason)".
 func (n Note) String() string {
 	place := n.File
-	if n.Line > 0 {
-		place += fmt.Sprintf(":%d", n.Line)
-		if n.Old != "" && n.Old != n.New {
-			return fmt.Sprintf("%s: %s = %s, was %s (%s)", place, n.Directive, n.New, n.Old, n.Reason)
-		}
-		return fmt.Sprintf("%s: %s = %s (%s)", place, n.Directive, n.New, n.Reason)
+	if n.Line == 0 {
+		return fmt.Sprintf("%s: %s dropped (%s)", place, n.Directive, n.Reason)
 	}
-	return fmt.Sprintf("%s: %s taken out (%s)", place, n.Directive, n.Reason)
+	text := strings.TrimRight(fmt.Sprintf("%s:%d: %s = %s", place, n.Line, n.Directive, n.New), " ")
+	if n.Old != "" && n.Old != n.New {
+		text += ", was " + n.Old
+	}
+	return text + " (" + n.Reason + ")"
 }
 
 // want is a directive that the new file must set: always, or only where the new release would do
@@ -37,6 +37,7 @@ type want struct {
 	reason      string
 	always      bool
 	near        []string // directives whose place it takes
+	together    bool     // told in one note for all of these
 }
 
 // conversion turns the settings of one ZCP daemon into those of its Kopano counterpart.
@@ -58,6 +59,7 @@ type conversion struct {
 	wants    []want
 	notes    []Note
 	problems []Problem
+	together int // wants that were told together
 }
 
 // set returns the old value that was set explicitly.
@@ -90,7 +92,7 @@ func (c *conversion) knows(name string) bool {
 }
 
 func (c *conversion) wantAlways(name, value, reason string, near ...string) {
-	c.wants = append(c.wants, want{name, value, reason, true, near})
+	c.wants = append(c.wants, want{name: name, value: value, reason: reason, always: true, near: near})
 }
 
 func (c *conversion) note(f *File, line int, name, old, new, reason string) {
@@ -136,7 +138,13 @@ func (c *conversion) settle(f *File) error {
 		if err != nil {
 			return err
 		}
-		c.note(f, line, w.name, c.old[w.name], w.value, w.reason)
+		if !w.together {
+			c.note(f, line, w.name, c.old[w.name], w.value, w.reason)
+			continue
+		}
+		if c.together++; c.together == 1 {
+			c.note(f, line, w.name+", ...", "", w.value+", ...", w.reason)
+		}
 	}
 	return nil
 }
@@ -194,8 +202,8 @@ func (c *conversion) rewrite(f *File) {
 			c.rename(f, r.old, r.new, r.prefix)
 		}
 	}
-	for alias, target := range c.aliases {
-		c.rename(f, alias, target, "")
+	for _, alias := range sortedNames(c.aliases) {
+		c.rename(f, alias, c.aliases[alias], "")
 	}
 	c.rewriteIncludes(f)
 	for _, name := range activeNames(f) {
@@ -211,7 +219,7 @@ func (c *conversion) rewrite(f *File) {
 		}
 		if value := c.newValue(l.name, l.value); value != l.value {
 			f.setValue(i, value)
-			c.note(f, i+1, l.name, l.value, value, c.valueReason(l.name))
+			c.note(f, i+1, l.name, l.value, value, c.valueReason(l.name, l.value))
 		}
 	}
 }
@@ -229,7 +237,7 @@ func (c *conversion) rename(f *File, old, name, prefix string) {
 	if prefix != "" && value != "" && !strings.HasPrefix(value, prefix) {
 		f.setValue(i, prefix+value)
 	}
-	c.note(f, i+1, name, old, name, old+" is called "+name+" in Kopano")
+	c.note(f, i+1, name, old, f.lines[i].value, "its name in Kopano")
 }
 
 func (c *conversion) rewriteIncludes(f *File) {
@@ -258,12 +266,15 @@ func (c *conversion) dropReason(name string) string {
 	if c.daemon == "ldap" || c.daemon == "unix" {
 		program = "the " + c.daemon + " plugin of kopano-server " + c.to.String()
 	}
+	var heirs []string
 	for _, w := range c.wants {
 		if w.name != name && slices.Contains(w.near, name) && !c.knows(name) {
-			return "replaced by " + w.name
+			heirs = append(heirs, w.name)
 		}
 	}
 	switch {
+	case len(heirs) > 0:
+		return "replaced by " + strings.Join(heirs, ", ")
 	case name == "run_as_user" || name == "run_as_group":
 		return c.runAsReason(name)
 	case c.daemon == "server" && name == "plugin_path":
@@ -274,16 +285,22 @@ func (c *conversion) dropReason(name string) string {
 	d := Lookup(c.daemon, name)
 	switch {
 	case d == nil || !d.Known(c.to):
-		if d != nil && d.Replacement != "" && c.knows(d.Replacement) {
-			return program + " does not know it; " + d.Replacement + " took its place"
-		}
-		return program + " does not know it"
+		return program + " does not know it" + c.heir(d)
 	case d.Ignored(c.to):
-		return program + " ignores it"
+		return program + " ignores it" + c.heir(d)
 	case d.Flag(c.to, "NONEMPTY") && c.old[name] == "":
 		return program + " refuses an empty value; its default applies"
 	}
 	return ""
+}
+
+// heir names the directive that took the place of another, with its default.
+func (c *conversion) heir(d *Directive) string {
+	if d == nil || !c.knows(d.Replacement) {
+		return ""
+	}
+	def, _ := Lookup(c.daemon, d.Replacement).Default(c.to)
+	return "; " + d.Replacement + " took its place, with the default " + def
 }
 
 // runAsReason: an active empty line, as ZCP up to 7.2.1 shipped it, would keep the daemon root;
@@ -322,7 +339,7 @@ func (c *conversion) newValue(name, value string) string {
 	return c.paths.convert(value)
 }
 
-func (c *conversion) valueReason(name string) string {
+func (c *conversion) valueReason(name, old string) string {
 	switch {
 	case c.daemon == "ldap":
 		return "attribute names of the Kopano schema"
@@ -330,7 +347,7 @@ func (c *conversion) valueReason(name string) string {
 		return "the ldap plugin of Kopano does what ldapms did"
 	case isProtocols(name):
 		return "a protocol that the library does not have stops the daemon"
-	case isUserScript(c.daemon, name):
+	case isUserScript(c.daemon, name) && c.shippedScript(name, old):
 		return "Kopano's own script; the one of ZCP expects ZARAFA_* variables"
 	}
 	return "paths of Kopano"
@@ -612,7 +629,8 @@ func (c *conversion) decideLDAP(top *File) {
 			continue
 		}
 		if v := zarafaDefault(d, c.from); v != "" {
-			c.wantAlways(d.Name, v, "ZCP's default; the directory keeps the Zarafa schema")
+			c.wants = append(c.wants, want{name: d.Name, value: v, always: true, together: true,
+				reason: "the defaults of ZCP, written down because the directory keeps the Zarafa schema"})
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -241,8 +242,13 @@ func (f *File) SetAfter(name, value string, others ...string) (int, error) {
 		return 0, fmt.Errorf("%s: %w", f.Path, err)
 	}
 	at := -1
-	for _, o := range others {
-		at = max(at, f.last(o), f.lastCommented(o))
+	for i, l := range f.lines {
+		if l.kind == comment {
+			l = parseLine(strings.TrimLeft(l.raw, "# \t"), "")
+		}
+		if l.kind == setting && slices.Contains(others, l.name) {
+			at = i
+		}
 	}
 	if at < 0 {
 		return f.Set(name, value)

@@ -1,77 +1,89 @@
 package cfg
 
 import (
-	"bytes"
 	"flag"
-	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-
-	"github.com/rogpeppe/go-internal/txtar"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// The new files, notes and problems of a typical site, for both approaches.
+// testdata/old is a site on ZCP 7.2.6 that began on 7.1, with LDAP and the Zarafa schema;
+// testdata/golden holds, per approach and target, the new files and what is said about them.
 func TestGolden(t *testing.T) {
-	old, err := txtar.ParseFile("testdata/old.txtar")
+	old := readTree(t, "testdata/old")
+	for _, approach := range []string{"merge", "copy"} {
+		for _, to := range []string{"8.4.5", "8.7.20", "11.0.2"} {
+			dir := filepath.Join("testdata", "golden", approach+"-"+to)
+			got := told(takeOver(t, old, approach, "7.2.6", to))
+			if *update {
+				writeTree(t, dir, got)
+			}
+			want := readTree(t, dir)
+			for _, name := range slices.Sorted(maps.Keys(want)) {
+				if got[name] != want[name] {
+					t.Errorf("%s%s differs (go test -update writes it anew):\n%s", dir, name, got[name])
+				}
+			}
+			if len(got) != len(want) {
+				t.Errorf("%s: %d files, want %d", dir, len(got), len(want))
+			}
+		}
+	}
+}
+
+// told is a result as files: the new ones, and what is said about them.
+func told(r *Result) map[string]string {
+	files := map[string]string{"/notes": "", "/problems": "", "/skipped": ""}
+	for _, f := range r.Files {
+		files[f.Path] = string(f.Content)
+	}
+	for _, n := range r.Notes {
+		files["/notes"] += n.String() + "\n"
+	}
+	for _, p := range r.Problems {
+		files["/problems"] += p.String() + "\n"
+	}
+	for _, p := range r.Skipped {
+		files["/skipped"] += p.String() + "\n"
+	}
+	return files
+}
+
+func readTree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(p)
+		files[strings.TrimPrefix(p, dir)] = string(data)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := map[string]string{}
-	for _, f := range old.Files {
-		files[f.Name] = string(f.Data)
-	}
-	for _, approach := range []string{"merge", "copy"} {
-		for _, to := range []string{"8.4.5", "8.7.20", "11.0.2"} {
-			name := filepath.Join("testdata", "golden", approach+"-"+to+".txtar")
-			got := render(takeOver(t, files, approach, "7.2.6", to), approach, to)
-			if *update {
-				if err := os.WriteFile(name, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got, want) {
-				t.Errorf("%s differs; look at it after go test -update:\n%s", name, firstDifference(want, got))
-			}
-		}
-	}
+	return files
 }
 
-func render(r *Result, approach, to string) []byte {
-	a := &txtar.Archive{Comment: []byte(fmt.Sprintf("old.txtar taken over to Kopano %s, approach %s.\n\n", to, approach))}
-	add := func(name, text string) { a.Files = append(a.Files, txtar.File{Name: name, Data: []byte(text)}) }
-	for _, f := range r.Files {
-		add(f.Path, string(f.Content))
+func writeTree(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
 	}
-	var notes, problems, skipped strings.Builder
-	for _, n := range r.Notes {
-		notes.WriteString(n.String() + "\n")
-	}
-	for _, p := range r.Problems {
-		problems.WriteString(p.String() + "\n")
-	}
-	for _, p := range r.Skipped {
-		skipped.WriteString(p.String() + "\n")
-	}
-	add("notes", notes.String())
-	add("problems", problems.String())
-	add("skipped", skipped.String())
-	return txtar.Format(a)
-}
-
-func firstDifference(want, got []byte) string {
-	w, g := strings.Split(string(want), "\n"), strings.Split(string(got), "\n")
-	for i := range w {
-		if i >= len(g) || w[i] != g[i] {
-			return fmt.Sprintf("line %d: want %q, got %q", i+1, w[i], strings.Join(g[min(i, len(g)):min(i+1, len(g))], ""))
+	for name, text := range files {
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
-	return "more lines than wanted"
 }

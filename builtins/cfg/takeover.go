@@ -348,7 +348,7 @@ func (w *work) merge(c *conversion, tree *Tree) error {
 				old = o
 			}
 			def, _ := Lookup(c.daemon, name).Default(c.to)
-			if !w.ownSetting(c, old) && def != "<required>" {
+			if !w.ownSetting(c, old) && def != "<required>" || c.wantsOther(name, value) {
 				continue
 			}
 			current, set := base.Get(name)
@@ -371,6 +371,11 @@ func (w *work) merge(c *conversion, tree *Tree) error {
 	w.order = append(w.order, NewFile{Path: w.out(source), Source: source})
 	w.collect(c, base)
 	return nil
+}
+
+// wantsOther tells whether a want will give a directive another value.
+func (c *conversion) wantsOther(name, value string) bool {
+	return slices.ContainsFunc(c.wants, func(w want) bool { return w.name == name && w.value != value })
 }
 
 // lastValue is the value that counts in the converted files.
