@@ -305,6 +305,7 @@ func (b *builder) spread(e *Entry, uid, gid uint32, mtime time.Time) error {
 func (b *builder) packages() error {
 	for _, p := range b.f.Packages {
 		p := p.clone()
+		b.h.learnEffects(p)
 		if err := b.ownedFiles(p); err != nil {
 			return err
 		}

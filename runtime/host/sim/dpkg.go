@@ -393,10 +393,17 @@ func (h *Host) makePackageFile(p *Package, f PackageFile, at string) error {
 		return h.Link(f.Link, at)
 	case !f.Mode.IsRegular():
 		return h.Mknod(at, f.Mode, 0)
-	case f.Content != nil:
+	case f.Content != nil && !f.Approx:
 		return h.writeFile(at, f.Content, f.Mode.Perm())
 	}
-	h.unpredict(host.Unpredicted{What: "content of " + f.Path, Why: fmt.Sprintf("%s of %s is known by %s, which does not have it", f.Path, p.Name, p.From), Path: f.Path, Aspect: "content"})
+	why := fmt.Sprintf("package %s is known by the %s, which does not have the content", p.Name, p.From)
+	if f.Approx {
+		why = fmt.Sprintf("package %s is known by the %s, which has only the like of it", p.Name, p.From)
+	}
+	h.unpredict(host.Unpredicted{What: "content of " + f.Path, Why: why, Path: f.Path, Aspect: "content"})
+	if f.Approx {
+		return h.writeFile(at, f.Content, f.Mode.Perm())
+	}
 	return h.CreateSized(at, f.Size, f.Mode.Perm())
 }
 

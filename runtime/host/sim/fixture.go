@@ -366,7 +366,7 @@ func (f *Fixture) readAvailable(s section) (err error) {
 }
 
 // readPayload reads the content of a file in an available package: "payload PACKAGE PATH [MODE]
-// [USER:GROUP]".
+// [USER:GROUP] [approximate]".
 func (f *Fixture) readPayload(words []string, text string) error {
 	return setPayload(f.Available, words[1], words[2:], text)
 }
@@ -384,7 +384,7 @@ func setPayload(packages []*Package, name string, words []string, text string) e
 		found = true
 		for i := range p.Files {
 			if p.Files[i].Path == e.Path {
-				p.Files[i].Content, p.Files[i].Size = e.Content, int64(len(e.Content))
+				p.Files[i].Content, p.Files[i].Size, p.Files[i].Approx = e.Content, int64(len(e.Content)), e.Approx
 				if p.Files[i].Bare {
 					p.Files[i].Mode, p.Files[i].User, p.Files[i].Group = e.Mode, e.User, e.Group
 				}
@@ -393,7 +393,7 @@ func setPayload(packages []*Package, name string, words []string, text string) e
 			}
 		}
 		if _, ok := p.file(e.Path); !ok {
-			p.Files = withParents(append(p.Files, PackageFile{Path: e.Path, Mode: e.Mode, User: e.User, Group: e.Group, Size: int64(len(e.Content)), Content: e.Content}))
+			p.Files = withParents(append(p.Files, PackageFile{Path: e.Path, Mode: e.Mode, User: e.User, Group: e.Group, Size: int64(len(e.Content)), Content: e.Content, Approx: e.Approx}))
 		}
 	}
 	if !found {
@@ -475,6 +475,8 @@ func parseFileHeader(words []string, text string) (Entry, error) {
 		switch {
 		case w == "noeol":
 			e.Content = bytes.TrimSuffix(e.Content, []byte("\n"))
+		case w == "approximate":
+			e.Approx = true
 		case w == "base64":
 			raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 			if err != nil {

@@ -109,21 +109,25 @@ func parseRows(lines []string) (host.Rows, error) {
 // emptyValue stands for the empty string, and for NULL, where a line would be empty.
 const emptyValue = "''"
 
+// splitRow parts a row at " | "; a value in double quotes is read as a Go string.
 func splitRow(line string) []string {
 	var values []string
-	for _, v := range strings.Split(strings.TrimSpace(line), " | ") {
-		v = strings.TrimSpace(v)
-		switch {
-		case v == emptyValue:
-			v = ""
-		case strings.HasPrefix(v, `"`):
-			if plain, err := strconv.Unquote(v); err == nil {
-				v = plain
-			}
+	rest := strings.TrimSpace(line)
+	for {
+		value, after, more := strings.Cut(rest, " | ")
+		if quoted, err := strconv.QuotedPrefix(rest); err == nil && rest[0] == '"' {
+			value, _ = strconv.Unquote(quoted)
+			after, more = strings.CutPrefix(strings.TrimSpace(rest[len(quoted):]), "|")
+			after = strings.TrimSpace(after)
+		} else if value = strings.TrimSpace(value); value == emptyValue {
+			value = ""
 		}
-		values = append(values, v)
+		values = append(values, value)
+		if !more {
+			return values
+		}
+		rest = strings.TrimSpace(after)
 	}
-	return values
 }
 
 func joinRow(values []string) string {

@@ -46,6 +46,7 @@ type PackageFile struct {
 	Content []byte // nil where it is not known
 	Mtime   time.Time
 	Bare    bool // only the path is known: mode and size are guesses
+	Approx  bool // Content is only like the real one
 }
 
 // relations are a package's parsed dependency fields.

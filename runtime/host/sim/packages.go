@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -324,19 +323,23 @@ func (h *Host) packageFile(file string) (*Package, error) {
 	return p, nil
 }
 
-// learnEffects takes what maintainer scripts do from the catalogue, for a package whose payload is
-// known from elsewhere.
+// learnEffects takes what maintainer scripts do from the fixture or the catalogue, for a package that
+// is known from elsewhere.
 func (h *Host) learnEffects(p *Package) {
-	if len(p.Effects) > 0 || len(p.Scripts) == 0 {
+	if len(p.Effects) > 0 {
 		return
 	}
 	for _, list := range [][]*Package{h.lists, h.catalog} {
 		for _, known := range list {
-			if known.Name == p.Name && len(known.Effects) > 0 {
-				p.Effects = known.Effects
-				p.From = cmp.Or(p.From, "package file") + "; what its scripts do from " + known.From
-				return
+			if known.Name != p.Name || len(known.Effects) == 0 {
+				continue
 			}
+			p.Effects = known.Effects
+			p.From += "; what its scripts do: " + known.From
+			if p.Scripts == nil {
+				p.Scripts = known.Scripts
+			}
+			return
 		}
 	}
 }

@@ -391,8 +391,22 @@ func (h *Host) Download(ctx context.Context, address, _ string, _ host.Secret) (
 	}
 	h.unpredict(host.Unpredicted{
 		What:  "content of " + u.String(),
-		Why:   "a simulation downloads nothing; a comment stands in for the file",
+		Why:   "a simulation downloads nothing; an empty file of the kind stands in for it",
 		Check: "the run downloads it before anything is removed",
 	})
-	return []byte("# the content of " + u.String() + " is not known to a simulation\n"), nil
+	switch path.Ext(u.Path) {
+	case ".key", ".asc", ".gpg":
+		for _, dir := range []string{"/etc/apt/keyrings", "/etc/apt/trusted.gpg.d"} {
+			h.unpredict(host.Unpredicted{What: "content of keys in " + dir, Why: "keys are not downloaded", Path: dir + "/*", Aspect: "content"})
+		}
+		return []byte(standInKey), nil
+	}
+	return nil, nil
 }
+
+// standInKey has the form of a public key (RFC 4880), and is none.
+const standInKey = `-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mQAAbm90IGRvd25sb2FkZWQgaW4gYSBzaW11bGF0aW9u
+-----END PGP PUBLIC KEY BLOCK-----
+`

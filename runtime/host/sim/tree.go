@@ -24,6 +24,7 @@ type Entry struct {
 	Content []byte // nil where only the size is known
 	Spread  *Spread
 	Xattr   string // an extended attribute of the file at Path, with Content as its value
+	Approx  bool   // of a payload: Content is only like the real one
 
 	line int
 }

@@ -1,0 +1,517 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"zcp2kopano/runtime/host"
+)
+
+func catalogues(t testing.TB) []*Package {
+	t.Helper()
+	var all []*Package
+	for _, name := range []string{"kopano-8.7", "kopano-8.4", "zcp"} {
+		data, err := os.ReadFile("../../../runbooks/catalog/" + name + ".txtar")
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := ParseCatalog(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, list...)
+	}
+	return all
+}
+
+func hostOf(t testing.TB, text string) *Host {
+	t.Helper()
+	f, err := ReadFixture([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := f.Host(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func zcpPackages(t *testing.T, h *Host) []string {
+	t.Helper()
+	list, err := h.Packages()
+	mustDo(t, err)
+	var names []string
+	for _, p := range list {
+		if strings.Contains(p.Origin, "Zarafa") {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+func names(changes []host.Change) []string {
+	var list []string
+	for _, c := range changes {
+		list = append(list, c.Name)
+	}
+	return list
+}
+
+func TestMigrationOfTheShippedHost(t *testing.T) {
+	ctx := context.Background()
+	h := readHost(t, "debian8-zcp72", Options{Catalog: catalogues(t)})
+	if u := h.Unpredicted(); len(u) != 0 {
+		t.Errorf("unpredicted before anything happened: %v", u)
+	}
+	zcp := zcpPackages(t, h)
+	for _, name := range []string{"zarafa-dagent", "zarafa-server"} {
+		mustDo(t, h.StopService(ctx, name, time.Second))
+	}
+	mustDo(t, h.CommitPackages(ctx, host.Transaction{Remove: zcp, Purge: true}, nil))
+	if _, err := h.Lstat("/etc/zarafa/server.cfg"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an edited conffile outlives a purge: %v", err)
+	}
+	if _, err := h.Lstat("/etc/zarafa/userscripts/site-hook.sh"); err != nil {
+		t.Errorf("a file of the site: %v", err)
+	}
+	if links := h.wantLinks("zarafa-server"); len(links) > 0 {
+		t.Errorf("still enabled by %v", links)
+	}
+	if left := slices.DeleteFunc(mustProcesses(t, h), func(p host.Process) bool { return p.PID < 1200 }); len(left) > 0 {
+		t.Errorf("still running: %v", left)
+	}
+	if c, _ := h.Candidates([]string{"kopano-server"}); len(c) != 0 {
+		t.Errorf("kopano-server is offered before its repository is configured: %v", c)
+	}
+	mustDo(t, h.writeFile("/etc/apt/sources.list.d/kopano.list", []byte("deb https://serial:x@download.kopano.io/supported/core:/final/Debian_8.0 ./\n"), 0o644))
+	mustDo(t, h.RefreshPackages(ctx, nil))
+	mustDo(t, h.writeFile("/usr/sbin/policy-rc.d", []byte("#!/bin/sh\n# held\nexit 101\n"), 0o755))
+	sol, err := h.Solve(host.Transaction{Install: []string{"kopano-server-packages"}})
+	mustDo(t, err)
+	if len(sol.Remove) > 0 || !slices.Contains(names(sol.Install), "kopano-server") || sol.Download == 0 {
+		t.Errorf("solution %+v", sol)
+	}
+	mustDo(t, h.CommitPackages(ctx, host.Transaction{Install: []string{"kopano-server-packages"}}, nil))
+	st, err := h.Lstat("/var/log/kopano")
+	mustDo(t, err)
+	u, err := h.User("kopano")
+	mustDo(t, err)
+	if u.UID != 999 || st.UID != 999 || u.Home != "/dev/null" {
+		t.Errorf("user %+v, owner of the log directory %d", u, st.UID)
+	}
+	services, err := h.Services("kopano-*")
+	mustDo(t, err)
+	if len(services) != 8 {
+		t.Fatalf("services %v", services)
+	}
+	for _, s := range services {
+		if s.Active || !s.Enabled || s.Kind != "systemd" {
+			t.Errorf("service %+v; it must be enabled, and kept from starting", s)
+		}
+	}
+	if src := h.Sources()["kopano-server"]; src != "catalogue" {
+		t.Errorf("source %q", src)
+	}
+	mustDo(t, h.Unlink("/usr/sbin/policy-rc.d"))
+	mustDo(t, h.StartService(ctx, "kopano-server"))
+	if !slices.ContainsFunc(mustProcesses(t, h), func(p host.Process) bool { return p.Name == "kopano-server" }) {
+		t.Error("a started service has no process")
+	}
+	mustDo(t, h.Unlink("/usr/sbin/kopano-dagent"))
+	if err := h.StartService(ctx, "kopano-dagent"); err == nil {
+		t.Error("a service without its program started")
+	}
+}
+
+func mustProcesses(t *testing.T, h *Host) []host.Process {
+	t.Helper()
+	list, err := h.Processes()
+	mustDo(t, err)
+	return list
+}
+
+func TestSaveAndReinstall(t *testing.T) {
+	ctx := context.Background()
+	h := readHost(t, "debian8-zcp72", Options{Catalog: catalogues(t)})
+	before := simManifest(t, h)
+	zcp := zcpPackages(t, h)
+	mustDo(t, h.mkdirAll("/var/backups/debs"))
+	files, missing, err := h.SavePackages(ctx, zcp, "/var/backups/debs")
+	mustDo(t, err)
+	if len(missing) > 0 || len(files) != len(zcp) {
+		t.Fatalf("saved %v, not saved %v", files, missing)
+	}
+	mustDo(t, h.writeFile("/usr/sbin/policy-rc.d", []byte("#!/bin/sh\nexit 101\n"), 0o755))
+	mustDo(t, h.CommitPackages(ctx, host.Transaction{Remove: zcp}, nil))
+	var install []string
+	for _, f := range files {
+		install = append(install, f)
+	}
+	mustDo(t, h.CommitPackages(ctx, host.Transaction{Install: install, Downgrade: true}, nil))
+	mustDo(t, h.Unlink("/usr/sbin/policy-rc.d"))
+	mustDo(t, h.removeAll("/var/backups/debs"))
+	after := simManifest(t, h)
+	for name := range before {
+		if before[name] != after[name] && !strings.Contains(name, "gshadow") {
+			t.Errorf("%s was %q, is %q", name, before[name], after[name])
+		}
+	}
+	for name := range after {
+		if before[name] == "" {
+			t.Errorf("%s is new: %q", name, after[name])
+		}
+	}
+}
+
+// simManifest describes all files but their times.
+func simManifest(t *testing.T, h *Host) map[string]string {
+	t.Helper()
+	m := map[string]string{}
+	var walk func(dir string)
+	walk = func(dir string) {
+		entries, err := h.ReadDir(dir)
+		mustDo(t, err)
+		for _, e := range entries {
+			name := strings.TrimSuffix(dir, "/") + "/" + e.Name
+			m[name] = describe(t, h, name)
+			if e.Type.IsDir() && !strings.HasPrefix(name, "/var/lib/zarafa/attachments") {
+				walk(name)
+			}
+		}
+	}
+	walk("/")
+	return m
+}
+
+func describe(t *testing.T, h *Host, name string) string {
+	t.Helper()
+	st, err := h.Lstat(name)
+	mustDo(t, err)
+	text := st.Mode.String() + " " + formatSize(int64(st.UID)) + ":" + formatSize(int64(st.GID))
+	switch {
+	case st.IsSymlink():
+		target, err := h.Readlink(name)
+		mustDo(t, err)
+		text += " -> " + target
+	case st.IsRegular():
+		text += " " + formatSize(st.Size)
+		if content, err := h.readFile(name); err == nil {
+			text += " " + md5Of(content)
+		}
+	}
+	return text
+}
+
+func TestSolve(t *testing.T) {
+	const fixture = `-- host --
+hostname: h
+-- packages --
+Package: app
+Version: 1.0
+Depends: lib (>= 1), data
+
+Package: lib
+Version: 1.0
+Provides: lib-api
+
+Package: data
+Version: 1.0
+
+Package: user-of-api
+Version: 1.0
+Depends: lib-api | other-api
+
+Package: held
+Version: 1.0
+Status: hold ok installed
+Depends: data
+
+Package: gone
+Version: 1.0
+Status: config-files
+Conffiles:
+ /etc/gone.conf
+-- available --
+Package: new
+Version: 2.0
+Depends: new-lib (>= 2), absent | data
+Recommends: extra
+
+Package: new-lib
+Version: 2.1
+Conflicts: lib
+
+Package: extra
+Version: 1
+
+Package: impossible
+Version: 1
+Depends: absent (>= 3)
+
+Package: app
+Version: 1.1
+Depends: data
+`
+	cases := []struct {
+		name            string
+		tx              host.Transaction
+		remove, install string
+		fails           string
+	}{
+		{"leaf", host.Transaction{Remove: []string{"app"}}, "app", "", ""},
+		{"takes dependents along", host.Transaction{Remove: []string{"lib"}}, "app lib user-of-api", "", ""},
+		{"held", host.Transaction{Remove: []string{"data"}}, "", "", "package held is held"},
+		{"unknown", host.Transaction{Remove: []string{"nonsense"}}, "", "", "Unable to locate package nonsense"},
+		{"known, not installed", host.Transaction{Remove: []string{"extra"}}, "", "", ""},
+		{"purge of conffiles left", host.Transaction{Remove: []string{"gone"}, Purge: true}, "gone", "", ""},
+		{"remove of conffiles left", host.Transaction{Remove: []string{"gone"}}, "", "", ""},
+		{"conflict", host.Transaction{Install: []string{"new"}}, "lib user-of-api", "extra new new-lib app", ""},
+		{"no recommends", host.Transaction{Install: []string{"new"}, NoRecommends: true}, "app lib user-of-api", "new new-lib", ""},
+		{"missing dependency", host.Transaction{Install: []string{"impossible"}}, "", "", "impossible : Depends: absent (>= 3) but it is not installable"},
+		{"a version that is not there", host.Transaction{Install: []string{"app=3"}}, "", "", "Version '3' for 'app' was not found"},
+		{"installed and newest", host.Transaction{Install: []string{"data"}}, "", "", ""},
+		{"upgrade", host.Transaction{Install: []string{"app"}}, "", "app", ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			h := hostOf(t, fixture)
+			sol, err := h.Solve(c.tx)
+			if c.fails != "" {
+				var solve *host.SolveError
+				if !errors.As(err, &solve) || !strings.Contains(err.Error(), c.fails) {
+					t.Fatalf("got %v, want a SolveError with %q", err, c.fails)
+				}
+				return
+			}
+			mustDo(t, err)
+			if c.name == "conflict" || c.name == "no recommends" {
+				t.Logf("%+v", sol)
+				return
+			}
+			if got := strings.Join(names(sol.Remove), " "); got != c.remove {
+				t.Errorf("removes %q, want %q", got, c.remove)
+			}
+			if got := strings.Join(append(names(sol.Install), names(sol.Upgrade)...), " "); got != c.install {
+				t.Errorf("installs %q, want %q", got, c.install)
+			}
+		})
+	}
+}
+
+func TestFilters(t *testing.T) {
+	h := hostOf(t, `-- directory --
+dn: dc=example,dc=org
+objectClass: domain
+dc: example
+
+dn: ou=people,dc=example,dc=org
+objectClass: organizationalUnit
+ou: people
+
+dn: uid=alice,ou=people,dc=example,dc=org
+objectClass: posixAccount
+objectClass: zarafa-user
+uid: alice
+cn: Alice Example
+uidNumber: 1000
+zarafaQuotaHard: 900
+
+dn: uid=bob,ou=people,dc=example,dc=org
+objectClass: posixAccount
+uid: bob
+cn:: QsO2Yg==
+description: a long
+  line
+uidNumber: 1010
+`)
+	cases := []struct{ base, scope, filter, want string }{
+		{"dc=example,dc=org", "sub", "(objectClass=posixaccount)", "alice bob"},
+		{"DC=Example, dc=org", "sub", "(&(objectClass=posixAccount)(!(objectClass=zarafa-user)))", "bob"},
+		{"dc=example,dc=org", "one", "(objectClass=*)", "people"},
+		{"ou=people,dc=example,dc=org", "base", "(objectClass=*)", "people"},
+		{"dc=example,dc=org", "sub", "(cn=ali*EX*e)", "alice"},
+		{"dc=example,dc=org", "sub", "(cn=*xy*)", ""},
+		{"dc=example,dc=org", "sub", "(|(uid=bob)(uid=carol))", "bob"},
+		{"dc=example,dc=org", "sub", "(uidNumber>=1001)", "bob"},
+		{"dc=example,dc=org", "sub", "(uidnumber<=1000)", "alice"},
+		{"dc=example,dc=org", "sub", "(zarafaQuotaHard>=1000)", ""},
+		{"dc=example,dc=org", "sub", "(!(zarafaQuotaHard=900))", ""}, // undefined for those without the attribute
+		{"dc=example,dc=org", "sub", `(cn=b\c3\b6b)`, "bob"},
+		{"dc=example,dc=org", "sub", "(description=a long line)", "bob"},
+	}
+	for _, c := range cases {
+		found, err := h.SearchDirectory(context.Background(), host.DirectoryConn{}, host.DirectorySearch{Base: c.base, Scope: c.scope, Filter: c.filter})
+		if err != nil {
+			t.Errorf("%s: %v", c.filter, err)
+			continue
+		}
+		var got []string
+		for _, e := range found {
+			rdn, _, _ := strings.Cut(e.DN, ",")
+			got = append(got, rdn[strings.Index(rdn, "=")+1:])
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s %s %s finds %v, want %q", c.base, c.scope, c.filter, got, c.want)
+		}
+	}
+	_, err := h.SearchDirectory(context.Background(), host.DirectoryConn{}, host.DirectorySearch{Base: "dc=other", Filter: "(a=*)"})
+	if err == nil || !strings.Contains(err.Error(), "no such object") {
+		t.Errorf("a base that is not there: %v", err)
+	}
+	if _, err := hostOf(t, "-- host --\n").SearchDirectory(context.Background(), host.DirectoryConn{}, host.DirectorySearch{}); !errors.Is(err, host.ErrUnknown) {
+		t.Errorf("a directory that the fixture does not have: %v", err)
+	}
+}
+
+func TestDatabase(t *testing.T) {
+	ctx := context.Background()
+	h := hostOf(t, `-- mounts --
+/ /dev/sda1 ext4 10G 1M
+-- database --
+login zarafa pw
+var version 5.5.59
+var max_allowed_packet 16777216
+table users InnoDB 3 16K 16K utf8_general_ci
+table acl
+
+? SELECT MAX(databaserevision)  AS revision
+revision
+64
+
+? select a, b from t where c = 'Two  Blanks'
+a | b
+'' | "x | y"
+`)
+	conn := host.DatabaseConn{User: "zarafa", Password: host.NewSecret("pw"), Database: "zarafa"}
+	cases := []struct{ query, want string }{
+		{"select max(databaserevision) as revision;", "64"},
+		{"SELECT `MAX`(databaserevision)\n AS revision", "64"},
+		{"SELECT a,b FROM t WHERE c='Two  Blanks'", "|x | y"},
+		{"SELECT VERSION() AS version", "5.5.59"},
+		{"SHOW VARIABLES LIKE 'max_allowed%'", "max_allowed_packet|16777216"},
+		{"SELECT @@global.max_allowed_packet, @@version", "16777216|5.5.59"},
+		{"SHOW TABLES", "acl\nusers"},
+		{"SELECT TABLE_NAME AS name, DATA_LENGTH AS d FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_NAME", "acl|0\nusers|16384"},
+	}
+	for _, c := range cases {
+		rows, err := h.Query(ctx, conn, c.query)
+		if err != nil {
+			t.Errorf("%s: %v", c.query, err)
+			continue
+		}
+		var lines []string
+		for _, r := range rows.Rows {
+			lines = append(lines, strings.Join(r, "|"))
+		}
+		if got := strings.Join(lines, "\n"); got != c.want {
+			t.Errorf("%s answers %q, want %q", c.query, got, c.want)
+		}
+	}
+	for _, q := range []string{"SELECT c FROM t", "SHOW VARIABLES LIKE 'none'", "SELECT a, b FROM t WHERE c = 'two  blanks'"} {
+		if _, err := h.Query(ctx, conn, q); !errors.Is(err, host.ErrUnknown) || !strings.Contains(err.Error(), "fixture") {
+			t.Errorf("%s: %v", q, err)
+		}
+	}
+	wrong := conn
+	wrong.Password = host.NewSecret("other")
+	if _, err := h.Query(ctx, wrong, "SHOW TABLES"); err == nil || !strings.Contains(err.Error(), "Access denied") || strings.Contains(err.Error(), "other") {
+		t.Errorf("wrong password: %v", err)
+	}
+	res, err := h.DumpDatabase(ctx, host.DumpRequest{Conn: conn, Path: "/dump.zst", Compression: "zstd", ExpectedBytes: 100 << 10}, nil)
+	mustDo(t, err)
+	if st, err := h.Lstat("/dump.zst"); err != nil || st.Size != res.Bytes || st.Perm() != 0o600 || !res.Closed || len(res.Tables) != 2 {
+		t.Errorf("dump %+v, file %+v, %v", res, st, err)
+	}
+	if _, err := h.DumpDatabase(ctx, host.DumpRequest{Conn: conn, Path: "/dump2.zst", Compression: "none", ExpectedBytes: 1 << 20}, nil); err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("a dump that does not fit: %v", err)
+	}
+}
+
+func TestAccountNumbers(t *testing.T) {
+	h := hostOf(t, "-- passwd --\na:x:100:100::/:/x\nb:x:998:998::/:/x\nc:x:999:50::/:/x\n-- group --\ng:x:101:\nh:x:999:\n")
+	mustDo(t, h.addUser("low", map[string]string{"home": "/var/lib/low"}, upwards))
+	if u, _ := h.User("low"); u.UID != 102 || u.GID != 102 {
+		t.Errorf("adduser gave %+v, want the first number that is free for both", u)
+	}
+	mustDo(t, h.addGroup("high", downwards))
+	mustDo(t, h.addUser("high", map[string]string{"group": "high"}, downwards))
+	u, _ := h.User("high")
+	g, _ := h.Group("high")
+	if u.UID != 997 || g.GID != 998 || u.GID != 998 {
+		t.Errorf("useradd gave %+v, groupadd %+v", u, g)
+	}
+	mustDo(t, h.addUser("high", nil, downwards))
+	if text, _ := h.readFile("/etc/passwd"); strings.Count(string(text), "high:x:") != 1 {
+		t.Error("an account was added twice")
+	}
+	if old, err := h.readFile("/etc/passwd-"); err != nil || strings.Contains(string(old), "high") {
+		t.Errorf("the backup of passwd: %q, %v", old, err)
+	}
+}
+
+func TestServices(t *testing.T) {
+	ctx := context.Background()
+	h := hostOf(t, `-- host --
+init: systemd
+-- /lib/systemd/system/a.service --
+[Service]
+User=backup
+ExecStart=-/usr/sbin/a --x
+[Install]
+WantedBy=multi-user.target
+-- /usr/sbin/a --
+elf
+-- /etc/init.d/b --
+#!/bin/sh
+DAEMON=/usr/sbin/b
+-- services --
+b active enabled exe=/usr/sbin/b stubborn
+a masked
+`)
+	list, err := h.Services("*")
+	mustDo(t, err)
+	if len(list) != 2 || !list[0].Masked || list[1].Kind != "sysv" || !list[1].Active || !list[1].Enabled || list[1].PID == 0 {
+		t.Fatalf("services %+v", list)
+	}
+	if err := h.StartService(ctx, "a"); err == nil || !strings.Contains(err.Error(), "masked") {
+		t.Errorf("start of a masked unit: %v", err)
+	}
+	mustDo(t, h.UnmaskService("a"))
+	mustDo(t, h.EnableService("a"))
+	mustDo(t, h.StartService(ctx, "a"))
+	list, _ = h.Services("a")
+	if !list[0].Active || !list[0].Enabled || list[0].Masked {
+		t.Errorf("a is %+v", list[0])
+	}
+	if p := mustProcesses(t, h); len(p) != 2 || p[1].UID != 34 || p[1].Exe != "/usr/sbin/a" {
+		t.Errorf("processes %+v", p)
+	}
+	mustDo(t, h.DisableService("a"))
+	mustDo(t, h.StopService(ctx, "a", 0))
+	if err := h.StopService(ctx, "b", 0); err == nil {
+		t.Error("a stubborn service stopped")
+	}
+	if err := h.StartService(ctx, "none"); !errors.Is(err, errNoService) {
+		t.Errorf("start of nothing: %v", err)
+	}
+	mustDo(t, h.DisableService("b"))
+	if links := h.rcLinks("b"); slices.ContainsFunc(links, func(l string) bool { return strings.Contains(l, "/S") }) {
+		t.Errorf("links of a disabled service: %v", links)
+	}
+}
+
+func TestClock(t *testing.T) {
+	h := hostOf(t, "-- host --\ntime: 2018-01-01T00:00:00Z\n")
+	start := h.Now()
+	mustDo(t, h.Sleep(context.Background(), 48*time.Hour))
+	if d := h.Now().Sub(start); d < 48*time.Hour || d > 49*time.Hour {
+		t.Errorf("the clock went on by %v", d)
+	}
+}
