@@ -14,7 +14,7 @@ func (w *work) autorespond() error {
 	if !w.To.AtLeast(8, 5, 0) {
 		return nil
 	}
-	old, err := Load(w.view, source)
+	old, err := loadVia(w.view, source, w.where)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,8 @@ const blanks = " \t\r\n"
 // File is one configuration file, kept byte for byte: an unchanged File renders to exactly what was
 // parsed, and a change touches its own line only.
 type File struct {
-	Path  string // for messages and for relative includes
+	Path  string // for messages
+	dir   string // where relative includes count from; "" for the directory of Path
 	lines []line
 	bom   bool
 }
@@ -56,7 +57,7 @@ type Setting struct {
 }
 
 // Include is a line "!include FILE" or "!propmap FILE". Path is absolute: a relative FILE is taken
-// from the directory of the file that names it.
+// from the directory of the file that names it, links resolved.
 type Include struct {
 	Kind string // "include" or "propmap"
 	Arg  string
@@ -201,13 +202,17 @@ func (f *File) Settings() []Setting {
 // Includes lists the files that the file names, in order.
 func (f *File) Includes() []Include {
 	var all []Include
+	dir := f.dir
+	if dir == "" {
+		dir = path.Dir(f.Path)
+	}
 	for i, l := range f.lines {
 		if l.kind != directive || l.value == "" || (l.name != "!include" && l.name != "!propmap") {
 			continue
 		}
 		p := l.value
 		if !path.IsAbs(p) {
-			p = path.Join(path.Dir(f.Path), p)
+			p = path.Join(dir, p)
 		}
 		all = append(all, Include{l.name[1:], l.value, path.Clean(p), i + 1})
 	}

@@ -13,12 +13,38 @@ import (
 )
 
 // Load reads and parses one file of a host.
-func Load(view host.FileReader, name string) (*File, error) {
-	data, err := readFile(view, name)
+func Load(view host.FileReader, name string) (*File, error) { return loadVia(view, name, asIs) }
+
+func asIs(p string) string { return p }
+
+// loadVia is Load where links may lead to a path that lies elsewhere on the host by now. A relative
+// include counts from where the file really is, as for the daemons.
+func loadVia(view host.FileReader, name string, where func(string) string) (*File, error) {
+	actual := name
+	for range 16 {
+		st, err := view.Lstat(actual)
+		if err != nil || !st.IsSymlink() {
+			break
+		}
+		target, err := view.Readlink(actual)
+		if err != nil {
+			return nil, explain(name, err)
+		}
+		if path.IsAbs(target) {
+			actual = where(path.Clean(target))
+		} else {
+			actual = path.Join(path.Dir(actual), target)
+		}
+	}
+	data, err := readFile(view, actual)
 	if err != nil {
 		return nil, err
 	}
-	return Parse(name, data)
+	f, err := Parse(name, data)
+	if err == nil {
+		f.dir = path.Dir(actual)
+	}
+	return f, err
 }
 
 func readFile(view host.FileReader, name string) ([]byte, error) {
@@ -63,14 +89,14 @@ type Tree struct {
 // the daemons do it. The function where maps a path in the files to where it is on the host; nil for
 // as it is. An include that cannot be read is a problem, not an error.
 func LoadTree(view host.FileReader, name string, where func(string) string) (*Tree, error) {
-	top, err := Load(view, name)
+	if where == nil {
+		where = asIs
+	}
+	top, err := loadVia(view, name, where)
 	if err != nil {
 		return nil, err
 	}
-	if where == nil {
-		where = func(p string) string { return p }
-	}
-	t := &Tree{Top: top, where: where, load: func(name string) (*File, error) { return Load(view, name) }}
+	t := &Tree{Top: top, where: where, load: func(name string) (*File, error) { return loadVia(view, name, where) }}
 	t.read()
 	return t, nil
 }

@@ -223,10 +223,18 @@ func (w *work) daemonFiles(names map[string]bool) []string {
 			todo = append(todo, source)
 		}
 	}
+	rank := func(source string) int {
+		switch {
+		case path.Base(source) == "server.cfg":
+			return 0
+		case w.plugin[source] != "": // before the templates that it may include
+			return 1
+		}
+		return 2
+	}
 	sort.Slice(todo, func(i, j int) bool {
-		a, b := path.Base(todo[i]) == "server.cfg", path.Base(todo[j]) == "server.cfg"
-		if a != b {
-			return a
+		if a, b := rank(todo[i]), rank(todo[j]); a != b {
+			return a < b
 		}
 		return todo[i] < todo[j]
 	})
@@ -242,6 +250,9 @@ func (w *work) daemonOf(source string) string {
 
 // file converts one daemon's configuration.
 func (w *work) file(source, daemon string) error {
+	if w.written[source] != nil {
+		return nil // another one includes it
+	}
 	if reason := w.unneeded(source, daemon); reason != "" {
 		w.skip(source, reason)
 		return nil
@@ -496,7 +507,7 @@ func (w *work) propmaps(names map[string]bool) error {
 		}
 	}
 	for _, source := range sortedNames(todo) {
-		f, err := Load(w.view, source)
+		f, err := loadVia(w.view, source, w.where)
 		if err != nil {
 			w.result.Problems = append(w.result.Problems, Problem{Path: source, Text: err.Error()})
 			continue

@@ -333,6 +333,50 @@ func TestIncludes(t *testing.T) {
 	}
 }
 
+// ldap.cfg is often a link to one of the templates, or includes it.
+func TestLDAPTemplates(t *testing.T) {
+	server := "user_plugin = ldap\nuser_plugin_config = /etc/zarafa/ldap.cfg\n"
+	for what, files := range map[string]map[string]string{
+		"link": {
+			"/etc/zarafa.bak/server.cfg":        server,
+			"/etc/zarafa.bak/ldap.cfg":          "-> /etc/zarafa/ldap.openldap.cfg",
+			"/etc/zarafa.bak/ldap.openldap.cfg": "ldap_host = a.example.org\n!propmap /etc/zarafa/ldap.propmap.cfg\n",
+			"/etc/zarafa.bak/ldap.propmap.cfg":  "0x3A06001E = givenName\n",
+		},
+		"include": {
+			"/etc/zarafa.bak/server.cfg":                server,
+			"/etc/zarafa.bak/ldap.cfg":                  "!include ldap.active-directory.cfg\nldap_host = a.example.org\n",
+			"/etc/zarafa.bak/ldap.active-directory.cfg": "ldap_host =\n!propmap /etc/zarafa/ldap.propmap.cfg\n",
+			"/etc/zarafa.bak/ldap.propmap.cfg":          "0x3A06001E = givenName\n",
+		},
+	} {
+		for _, approach := range []string{"merge", "copy"} {
+			r, err := Takeover{Source: "/etc/zarafa.bak", Original: "/etc/zarafa", Target: "/etc/kopano", Approach: approach,
+				From: Version{7, 2, 6}, To: Version{9, 1, 0}, LDAPSchema: "keep"}.Run(fakeFiles{files: files})
+			if err != nil {
+				t.Fatal(err)
+			}
+			view := fakeFiles{files: map[string]string{}}
+			for _, n := range r.Files {
+				view.files[n.Path] = string(n.Content)
+			}
+			tree, err := LoadTree(view, "/etc/kopano/ldap.cfg", nil)
+			if err != nil || len(tree.Problems) > 0 {
+				t.Fatalf("%s, %s: %v %v", what, approach, err, tree)
+			}
+			if s, _ := tree.Get("ldap_uri"); s.Value != "ldap://a.example.org:389" {
+				t.Errorf("%s, %s: ldap_uri = %q", what, approach, s.Value)
+			}
+			if _, set := tree.Get("ldap_host"); set {
+				t.Errorf("%s, %s: ldap_host is left", what, approach)
+			}
+			if view.files["/etc/kopano/ldap.propmap.cfg"] == "" {
+				t.Errorf("%s, %s: no propmap", what, approach)
+			}
+		}
+	}
+}
+
 func TestOthers(t *testing.T) {
 	r := takeOver(t, map[string]string{
 		"/etc/zarafa/server.cfg":                       "",
