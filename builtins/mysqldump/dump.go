@@ -1,6 +1,8 @@
 package mysqldump
 
 import (
+	"slices"
+
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
 )
@@ -15,6 +17,7 @@ var dump = &runtime.Builtin{
 		connParam,
 		{Name: "path", Type: runtime.Path, Doc: "file to write; name it .sql.zst, .sql.gz or .sql"},
 		{Name: "compression", Type: runtime.String, Doc: "how to compress it", Optional: true, Default: `"zstd"`, Choices: []string{"zstd", "gzip", "none"}},
+		{Name: "tables", Type: runtime.Strings, Doc: "tables that the database must still have, as seen earlier", Optional: true, Default: "[]", Keyword: true},
 	},
 	Result: "record(path, bytes, raw_bytes, sha256, tables, tool): bytes of the file, and of the SQL before compression; sha256 of the " +
 		"file, \"\" in a simulation; tables is a list of names",
@@ -43,6 +46,11 @@ print(made.path, made.bytes, "bytes,", len(made.tables), "tables")
 		for _, t := range tables {
 			a.Tables = append(a.Tables, t.name)
 			a.ExpectedBytes += t.bytes
+		}
+		for _, name := range c.Strings("tables") {
+			if !slices.Contains(a.Tables, name) {
+				return runtime.Plan{}, c.Errorf("%s has no table %s any more; who changes it?", where(db), name)
+			}
 		}
 		return runtime.Plan{Actions: []action.Action{a}}, nil
 	},

@@ -54,12 +54,9 @@ for table in db.tables:
 }
 
 func ask(c *runtime.Call, db host.DatabaseConn) (starlark.Value, error) {
-	version, err := c.View.Query(c.Context(), db, QueryVersion)
+	version, err := askVersion(c, db)
 	if err != nil {
 		return nil, err
-	}
-	if len(version.Rows) != 1 || len(version.Rows[0]) != 1 {
-		return nil, fmt.Errorf("no answer to %s", QueryVersion)
 	}
 	vars, err := askVariables(c, db)
 	if err != nil {
@@ -77,9 +74,20 @@ func ask(c *runtime.Call, db host.DatabaseConn) (starlark.Value, error) {
 		rows, bytes = rows+t.rows, bytes+t.bytes
 	}
 	return runtime.NewRecord(map[string]any{
-		"version": version.Rows[0][0], "variables": vars, "database": db.Database,
+		"version": version, "variables": vars, "database": db.Database,
 		"tables": list, "rows": rows, "bytes": bytes,
 	}), nil
+}
+
+func askVersion(c *runtime.Call, db host.DatabaseConn) (string, error) {
+	answer, err := c.View.Query(c.Context(), db, QueryVersion)
+	if err != nil {
+		return "", err
+	}
+	if len(answer.Rows) != 1 || len(answer.Rows[0]) != 1 {
+		return "", fmt.Errorf("no answer to %s", QueryVersion)
+	}
+	return answer.Rows[0][0], nil
 }
 
 func askVariables(c *runtime.Call, db host.DatabaseConn) (map[string]string, error) {

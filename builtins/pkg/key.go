@@ -13,14 +13,19 @@ const (
 )
 
 // dearmour takes the ASCII armour (RFC 4880, 6.2) off a public key: every version of apt reads the
-// binary form, only those since 1.4 the armoured one. Keys that are binary already are left alone.
-// Several blocks become one keyring.
+// binary form, only those since 1.4 the armoured one. Several blocks become one keyring. What
+// is neither armoured nor plainly something else is passed on as it is: the package manager is the
+// judge of keys, and pkg.probe asks it before anything is changed.
 func dearmour(data []byte) ([]byte, error) {
-	if len(data) > 0 && data[0]&0x80 != 0 { // the first bit of every packet (RFC 4880, 4.2)
-		return data, nil
-	}
-	if bytes.Contains(data, []byte("PRIVATE KEY")) {
+	switch {
+	case len(data) == 0:
+		return nil, errors.New("it is empty")
+	case bytes.HasPrefix(bytes.TrimSpace(data), []byte("<")):
+		return nil, errors.New("it is a web page, not a key; does the page ask to log in?")
+	case bytes.Contains(data, []byte("PGP PRIVATE KEY")):
 		return nil, errors.New("it is a private key; the repository's public key is needed")
+	case !bytes.Contains(data, []byte(armourBegin)):
+		return data, nil
 	}
 	var keyring []byte
 	rest := strings.ReplaceAll(string(data), "\r\n", "\n")
@@ -38,9 +43,6 @@ func dearmour(data []byte) ([]byte, error) {
 			return nil, err
 		}
 		keyring, rest = append(keyring, key...), after
-	}
-	if keyring == nil {
-		return nil, errors.New("it is no OpenPGP public key; is it a page that asks to log in?")
 	}
 	return keyring, nil
 }
