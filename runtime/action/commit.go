@@ -305,10 +305,7 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	rest := remaining(a.Need, have)
-	if len(a.unsolved(have)) == 0 {
-		rest.Install = nil // package files, whose names tell nothing
-	}
+	rest := a.rest(have)
 	if len(rest.Remove)+len(rest.Install) > 0 {
 		if err := env.Host.CommitPackages(env.Ctx, rest, tellPackages(env)); err != nil {
 			return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
@@ -324,12 +321,42 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 // unsolved lists what the solution promised to install and is not there.
 func (a *Commit) unsolved(have map[string]host.Package) []string {
 	var names []string
-	for _, c := range slices.Concat(a.Solution.Install, a.Solution.Upgrade) {
-		if p := have[bareName(c.Name)]; !p.Installed() || c.Version != "" && p.Version != c.Version {
-			names = append(names, c.Name)
-		}
+	for _, c := range a.unsolvedChanges(have) {
+		names = append(names, c.Name)
 	}
 	return names
+}
+
+func (a *Commit) unsolvedChanges(have map[string]host.Package) []host.Change {
+	var changes []host.Change
+	for _, c := range slices.Concat(a.Solution.Install, a.Solution.Upgrade) {
+		if p := have[bareName(c.Name)]; !p.Installed() || c.Version != "" && p.Version != c.Version {
+			changes = append(changes, c)
+		}
+	}
+	return changes
+}
+
+// rest is what is still to be done: of the list, and of what the solution brings with it, because
+// after an interruption the asked package can be there without those that come along.
+func (a *Commit) rest(have map[string]host.Package) host.Transaction {
+	rest := remaining(a.Need, have)
+	unsolved := a.unsolvedChanges(have)
+	if len(unsolved) == 0 {
+		rest.Install = nil // package files, whose names tell nothing
+	}
+	for _, c := range unsolved {
+		named := func(item string) bool { return targetName(item) == bareName(c.Name) }
+		if slices.ContainsFunc(rest.Install, named) {
+			continue
+		}
+		item := c.Name
+		if c.Version != "" {
+			item += "=" + c.Version
+		}
+		rest.Install = append(rest.Install, item)
+	}
+	return rest
 }
 
 // verify asks the package database whether all is as wanted.
@@ -374,14 +401,13 @@ func (a *Commit) Undo(env *Env) error {
 	if err := a.purgeNew(env); err != nil {
 		return err
 	}
-	installed, err := a.reinstall(env)
-	if err != nil {
+	if err := a.reinstall(env); err != nil {
 		return err
 	}
 	if err := a.removeAgain(env); err != nil {
 		return err
 	}
-	if err := a.restoreFiles(env, installed); err != nil {
+	if err := a.restoreFiles(env); err != nil {
 		return err
 	}
 	differences, err := a.packageDifferences(env)
@@ -413,10 +439,10 @@ func (a *Commit) purgeNew(env *Env) error {
 
 // reinstall brings back the old versions, from the kept files, or from a repository where none could
 // be kept.
-func (a *Commit) reinstall(env *Env) (bool, error) {
+func (a *Commit) reinstall(env *Env) error {
 	have, err := packages(env.Host)
 	if err != nil {
-		return false, err
+		return err
 	}
 	tx := host.Transaction{NoRecommends: true, Downgrade: true}
 	for _, old := range a.Old {
@@ -431,9 +457,9 @@ func (a *Commit) reinstall(env *Env) (bool, error) {
 		tx.Install = append(tx.Install, item)
 	}
 	if len(tx.Install) == 0 {
-		return false, nil
+		return nil
 	}
-	return true, env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
+	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
 }
 
 // removeAgain removes packages of which only configuration files were there.
@@ -454,7 +480,7 @@ func (a *Commit) removeAgain(env *Env) error {
 	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
 }
 
-func (a *Commit) restoreFiles(env *Env, _ bool) error {
+func (a *Commit) restoreFiles(env *Env) error {
 	for _, p := range a.Dirs { // in order of path, so from the top
 		if err := env.Store.Restore(p); err != nil {
 			return err

@@ -239,7 +239,10 @@ func (a *Copy) replace(env *Env, c *copier, p Preimage) error {
 		return err
 	}
 	root.path = p.Path
-	return renamePath(env.Host, fresh, p.Path)
+	if err := renamePath(env.Host, fresh, p.Path); err != nil {
+		return err
+	}
+	return removePath(env.Host, fresh) // rename(2) leaves both names where they are one file already
 }
 
 // replacement is the name of what will replace an entry.

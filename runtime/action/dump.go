@@ -143,7 +143,8 @@ func (a *Dump) judge(made host.DumpResult) error {
 func (a *Dump) marked(env *Env) (host.DumpResult, error) {
 	var made host.DumpResult
 	if len(env.Marks) > 0 {
-		return made, json.Unmarshal(env.Marks[len(env.Marks)-1], &made)
+		err := json.Unmarshal(env.Marks[len(env.Marks)-1], &made)
+		return made, err
 	}
 	st, err := env.Host.Lstat(a.Path)
 	made.Bytes = st.Size

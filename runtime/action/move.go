@@ -212,6 +212,11 @@ func (a *Move) Undo(env *Env) error {
 			return fmt.Errorf("move %s back to %s: %w", to, path.Join(a.From, rel), err)
 		}
 	}
+	for _, rel := range slices.Backward(a.Fresh) {
+		if err := letGo(env, path.Join(a.To, rel), path.Join(a.From, rel)); err != nil {
+			return err
+		}
+	}
 	return a.restoreMerged(env) // once more: their times changed
 }
 

@@ -123,15 +123,15 @@ func (a *Remove) Undo(env *Env) error {
 	if err := putBack(newCopier(env, a.Size), kept, a.Path); err != nil {
 		return fmt.Errorf("put %s back: %w", a.Path, err)
 	}
-	return nil
+	return letGo(env, kept, a.Path)
 }
 
 // putBack brings what is complete at path kept back to path home, where at most a part of it is
-// left: a part that looks the same. Nothing at kept means that nothing was taken away.
+// left: a part that looks the same. Nothing at kept means that nothing was taken away. After a copy
+// both are there, until letGo.
 func putBack(c *copier, kept, home string) error {
 	env := c.env
-	gone := path.Join(path.Dir(kept), env.temp()+".gone")
-	if err := removePath(env.Host, gone); err != nil {
+	if err := removePath(env.Host, goneTemp(env, kept)); err != nil {
 		return err
 	}
 	if err := clearTemps(env, home); err != nil {
@@ -153,20 +153,36 @@ func putBack(c *copier, kept, home string) error {
 	} else if err := needPart(env, home, kept); err != nil {
 		return err
 	}
-	if _, err := c.copyTo(kept, home); err != nil {
+	_, err = c.copyTo(kept, home)
+	return err
+}
+
+// letGo removes what is at path kept once all of it is back. It loses its name first, because that
+// name stands for something complete.
+func letGo(env *Env, kept, home string) error {
+	have, err := exists(env.Host, kept)
+	if err != nil || !have {
 		return err
 	}
-	// From here on the kept tree may be incomplete, so it loses its name first.
+	if err := needPart(env, kept, home); err != nil {
+		return err
+	}
+	gone := goneTemp(env, kept)
 	if err := renamePath(env.Host, kept, gone); err != nil {
 		return err
 	}
 	return removePath(env.Host, gone)
 }
 
-func needPart(env *Env, home, kept string) error {
-	same, err := partOf(env.Ctx, env.Host, home, kept, env.temp())
+func goneTemp(env *Env, kept string) string {
+	return path.Join(path.Dir(kept), env.temp()+".gone")
+}
+
+// needPart refuses to go on if path a holds something that path b does not hold alike.
+func needPart(env *Env, a, b string) error {
+	same, err := partOf(env.Ctx, env.Host, a, b, env.temp())
 	if err == nil && !same {
-		err = fmt.Errorf("something else is there now, and what was there is in %s; move the new one away and try again", kept)
+		err = fmt.Errorf("%s and %s both exist and differ; move the one that is not wanted away and try again", a, b)
 	}
 	return err
 }

@@ -96,13 +96,14 @@ func globEscape(name string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
 }
 
-// want is the state asked for.
+// want is the state asked for. Whether a masked service is enabled can be neither seen nor changed.
 func (a *Service) want(now host.Service) host.Service {
-	now.Active, now.Masked = or(a.Active, now.Active), or(a.Masked, now.Masked)
-	if !now.Masked { // whether a masked service is enabled, systemd does not tell
-		now.Enabled = or(a.Enabled, now.Enabled)
+	goal := now
+	goal.Active, goal.Masked = or(a.Active, now.Active), or(a.Masked, now.Masked)
+	if !now.Masked || !goal.Masked {
+		goal.Enabled = or(a.Enabled, now.Enabled)
 	}
-	return now
+	return goal
 }
 
 func (a *Service) Apply(env *Env) (Result, error) {
@@ -110,21 +111,26 @@ func (a *Service) Apply(env *Env) (Result, error) {
 }
 
 func (a *Service) Undo(env *Env) error {
-	return a.bring(env, a.before)
+	return a.bring(env, func(now host.Service) host.Service { return a.before(env, now) })
 }
 
 // before is the state that Prepare found, in what the action was asked to change.
-func (a *Service) before(now host.Service) host.Service {
+func (a *Service) before(env *Env, now host.Service) host.Service {
+	was := now
 	if a.Active != nil {
-		now.Active = a.Before.Active
+		was.Active = a.Before.Active
 	}
 	if a.Masked != nil {
-		now.Masked = a.Before.Masked
+		was.Masked = a.Before.Masked
 	}
-	if a.Enabled != nil && !a.Before.Masked {
-		now.Enabled = a.Before.Enabled
+	switch {
+	case a.Enabled == nil || now.Masked && was.Masked:
+	case !a.Before.Masked:
+		was.Enabled = a.Before.Enabled
+	case len(env.Marks) > 0:
+		was.Enabled = string(env.Marks[0]) == "true"
 	}
-	return now
+	return was
 }
 
 // bring changes what differs from the state that want makes of the present one, and looks again.
@@ -143,7 +149,7 @@ func (a *Service) bring(env *Env, want func(host.Service) host.Service) error {
 	if now, _, err = a.now(env.Host); err != nil {
 		return err
 	}
-	if now.Active != goal.Active || now.Masked != goal.Masked || !goal.Masked && now.Enabled != goal.Enabled {
+	if now.Active != goal.Active || now.Masked != goal.Masked || a.Enabled != nil && !goal.Masked && now.Enabled != goal.Enabled {
 		return fmt.Errorf("service %s is %s, and should be %s; see its log", a.Name, stateOf(now), stateOf(goal))
 	}
 	return nil
@@ -161,7 +167,12 @@ func (a *Service) change(env *Env, now, goal host.Service) error {
 			return err
 		}
 	}
-	if !goal.Masked && now.Enabled != goal.Enabled {
+	if a.Before.Masked && a.Enabled != nil && len(env.Marks) == 0 {
+		if err := env.Mark(now.Enabled); err != nil { // only now it can be seen
+			return err
+		}
+	}
+	if a.Enabled != nil && !now.Masked && now.Enabled != goal.Enabled {
 		toggle := h.DisableService
 		if goal.Enabled {
 			toggle = h.EnableService
@@ -215,7 +226,7 @@ func (a *Service) Differences(env *Env) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if was := a.before(now); was != now {
+	if was := a.before(env, now); was != now {
 		return []string{fmt.Sprintf("service %s is %s, was %s", a.Name, stateOf(now), stateOf(was))}, nil
 	}
 	return nil, nil

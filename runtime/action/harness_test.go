@@ -1,0 +1,732 @@
+package action
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim/simfs"
+)
+
+var (
+	now   = time.Date(2016, 3, 1, 12, 0, 0, 0, time.UTC)
+	long  = time.Date(2015, 5, 5, 5, 5, 5, 0, time.UTC)
+	crash = errors.New("the machine lost power")
+)
+
+// fakeHost is a host whose files are simulated truly, and whose packages, services and database are
+// as simple as they can be. Every change can be its last.
+type fakeHost struct {
+	host.Host // the rest is not there: calling it panics
+	*simfs.FS
+
+	users    map[string]uint32
+	packages map[string]host.Package
+	offers   map[string]host.Package // what a repository or package file brings
+	half     []string                // half-way packages
+	services map[string]host.Service
+	dump     host.DumpResult
+
+	ops     int // changes and syncs so far
+	crashAt int // 1 for the first; 0 for never
+	mode    crashMode
+	dead    bool
+}
+
+type crashMode int
+
+const (
+	before  crashMode = iota // the change is not made, and nothing after it
+	after                    // the change is made, and nothing after it
+	failure                  // this change fails, others do not
+)
+
+var errDisk = &fs.PathError{Op: "test", Path: "?", Err: errors.New("input/output error")}
+
+func newFake(mounts ...simfs.Mount) *fakeHost {
+	h := &fakeHost{
+		users:    map[string]uint32{"root": 0, "zarafa": 110, "kopano": 998},
+		packages: map[string]host.Package{}, offers: map[string]host.Package{}, services: map[string]host.Service{},
+	}
+	h.FS = simfs.New(simfs.Options{
+		Now:    func() time.Time { return now },
+		Mounts: mounts,
+		Fault:  func(op, path string) error { return h.fault() },
+		After:  func(op, path string) { h.survived() },
+	})
+	return h
+}
+
+func (h *fakeHost) fault() error {
+	if h.dead {
+		return crash
+	}
+	h.ops++
+	if h.ops != h.crashAt {
+		return nil
+	}
+	switch h.mode {
+	case before:
+		h.dead = true
+		return crash
+	case failure:
+		return errDisk
+	}
+	return nil
+}
+
+func (h *fakeHost) survived() {
+	if h.ops == h.crashAt && h.mode == after {
+		h.dead = true
+	}
+}
+
+// arm makes the n-th change from now on the last; 0 none.
+func (h *fakeHost) arm(n int, mode crashMode) {
+	h.ops, h.crashAt, h.mode, h.dead = 0, n, mode, false
+}
+
+// change is a change that is not one of files.
+func (h *fakeHost) change(f func() error) error {
+	if err := h.fault(); err != nil {
+		return err
+	}
+	if err := f(); err != nil {
+		return err
+	}
+	h.survived()
+	return nil
+}
+
+// The files' methods are in both embedded types.
+func (h *fakeHost) Lstat(p string) (host.Stat, error)                 { return h.FS.Lstat(p) }
+func (h *fakeHost) Stat(p string) (host.Stat, error)                  { return h.FS.Stat(p) }
+func (h *fakeHost) Readlink(p string) (string, error)                 { return h.FS.Readlink(p) }
+func (h *fakeHost) ReadDir(p string) ([]host.DirEntry, error)         { return h.FS.ReadDir(p) }
+func (h *fakeHost) Open(p string) (host.File, error)                  { return h.FS.Open(p) }
+func (h *fakeHost) OpenTree(p string) (host.DirReader, error)         { return h.FS.OpenTree(p) }
+func (h *fakeHost) Statfs(p string) (host.Statfs, error)              { return h.FS.Statfs(p) }
+func (h *fakeHost) Getxattr(p, n string) ([]byte, error)              { return h.FS.Getxattr(p, n) }
+func (h *fakeHost) Listxattr(p string) ([]string, error)              { return h.FS.Listxattr(p) }
+func (h *fakeHost) Create(p string, m fs.FileMode) (host.File, error) { return h.FS.Create(p, m) }
+func (h *fakeHost) OpenWrite(p string) (host.File, error)             { return h.FS.OpenWrite(p) }
+func (h *fakeHost) Mkdir(p string, m fs.FileMode) error               { return h.FS.Mkdir(p, m) }
+func (h *fakeHost) Unlink(p string) error                             { return h.FS.Unlink(p) }
+func (h *fakeHost) Rmdir(p string) error                              { return h.FS.Rmdir(p) }
+func (h *fakeHost) Rename(o, n string) error                          { return h.FS.Rename(o, n) }
+func (h *fakeHost) Link(o, n string) error                            { return h.FS.Link(o, n) }
+func (h *fakeHost) Symlink(t, p string) error                         { return h.FS.Symlink(t, p) }
+func (h *fakeHost) Mknod(p string, m fs.FileMode, r uint64) error     { return h.FS.Mknod(p, m, r) }
+func (h *fakeHost) Chmod(p string, m fs.FileMode) error               { return h.FS.Chmod(p, m) }
+func (h *fakeHost) Lchown(p string, u, g int) error                   { return h.FS.Lchown(p, u, g) }
+func (h *fakeHost) Chtimes(p string, a, m time.Time) error            { return h.FS.Chtimes(p, a, m) }
+func (h *fakeHost) Setxattr(p, n string, v []byte) error              { return h.FS.Setxattr(p, n, v) }
+func (h *fakeHost) Removexattr(p, n string) error                     { return h.FS.Removexattr(p, n) }
+func (h *fakeHost) SyncDir(p string) error                            { return h.FS.SyncDir(p) }
+func (h *fakeHost) OpenTreeWrite(p string) (host.Dir, error)          { return h.FS.OpenTreeWrite(p) }
+func (h *fakeHost) Close() error                                      { return h.FS.Close() }
+func (h *fakeHost) Mounts() ([]host.Mount, error)                     { return h.FS.Mounts(), nil }
+
+func (h *fakeHost) User(name string) (host.User, error) {
+	id, ok := h.users[name]
+	if !ok {
+		return host.User{}, host.ErrNoAccount
+	}
+	return host.User{Name: name, UID: id, GID: id}, nil
+}
+
+func (h *fakeHost) Group(name string) (host.Group, error) {
+	u, err := h.User(name)
+	return host.Group{Name: name, GID: u.GID}, err
+}
+
+func (h *fakeHost) PackageAudit() ([]string, error) { return slices.Clone(h.half), nil }
+
+func (h *fakeHost) Packages() ([]host.Package, error) {
+	var list []host.Package
+	for _, name := range sortedKeys(h.packages) {
+		list = append(list, h.packages[name])
+	}
+	return list, nil
+}
+
+func (h *fakeHost) PackageFiles(name string) ([]string, error) {
+	files := []string{"/", "/etc", "/etc/" + name}
+	for _, c := range h.packages[name].Conffiles {
+		files = append(files, c.Path)
+	}
+	return files, nil
+}
+
+// wanted finds the package that an item of a transaction is about.
+func (h *fakeHost) wanted(item string) (host.Package, error) {
+	name, version, exact := strings.Cut(item, "=")
+	if path.IsAbs(item) {
+		if _, err := h.FS.Lstat(item); err != nil {
+			return host.Package{}, err
+		}
+		base := strings.TrimSuffix(path.Base(item), ".deb")
+		name, version, exact = strings.Cut(base, "_")
+	}
+	p, ok := h.offers[name]
+	if exact {
+		p, ok = h.offers[name+"="+version]
+	}
+	if !ok {
+		return p, &host.SolveError{Summary: "no such package: " + item}
+	}
+	return p, nil
+}
+
+func (h *fakeHost) Solve(tx host.Transaction) (host.Solution, error) {
+	var s host.Solution
+	for _, name := range tx.Remove {
+		s.Remove = append(s.Remove, host.Change{Name: name, Version: h.packages[name].Version, Purge: tx.Purge})
+		for _, other := range sortedKeys(h.packages) {
+			if p := h.packages[other]; p.Installed() && p.Depends == name && !slices.Contains(tx.Remove, other) {
+				s.Remove = append(s.Remove, host.Change{Name: other, Version: p.Version})
+			}
+		}
+	}
+	for _, item := range tx.Install {
+		p, err := h.wanted(item)
+		if err != nil {
+			return s, err
+		}
+		needs := h.offers[p.Depends]
+		if h.packages[p.Depends].Installed() || slices.ContainsFunc(tx.Install, func(item string) bool { return targetName(item) == p.Depends }) {
+			needs = host.Package{}
+		}
+		for _, p := range []host.Package{p, needs} {
+			old := h.packages[p.Name]
+			switch {
+			case p.Name == "" || old.Installed() && old.Version == p.Version:
+			case old.Installed():
+				s.Upgrade = append(s.Upgrade, host.Change{Name: p.Name, Version: p.Version, Old: old.Version})
+			default:
+				s.Install = append(s.Install, host.Change{Name: p.Name, Version: p.Version})
+			}
+		}
+	}
+	return s, nil
+}
+
+func (h *fakeHost) CommitPackages(ctx context.Context, tx host.Transaction, progress func(string)) error {
+	if len(h.half) > 0 {
+		return &host.CommandError{Path: "/usr/bin/dpkg", Status: "exit status 1", Output: "dpkg was interrupted"}
+	}
+	solution, err := h.Solve(tx)
+	if err != nil {
+		return err
+	}
+	for _, c := range solution.Remove {
+		if err := h.remove(c.Name, tx.Purge); err != nil {
+			return err
+		}
+	}
+	for _, c := range slices.Concat(solution.Install, solution.Upgrade) {
+		p, ok := h.offers[c.Name+"="+c.Version]
+		if !ok {
+			p = h.offers[c.Name]
+		}
+		if err := h.install(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *fakeHost) remove(name string, purge bool) error {
+	p := h.packages[name]
+	p.Status = "half-installed"
+	err := h.change(func() error { h.packages[name] = p; h.half = append(h.half, name); return nil })
+	if err != nil {
+		return err
+	}
+	return h.finish(name, purge)
+}
+
+func (h *fakeHost) finish(name string, purge bool) error {
+	p := h.packages[name]
+	if purge {
+		for _, c := range p.Conffiles {
+			for _, name := range []string{c.Path, c.Path + ".dpkg-new"} {
+				if err := h.FS.Unlink(name); err != nil && !absent(err) {
+					return err
+				}
+			}
+		}
+		if err := h.FS.Rmdir("/etc/" + name); err != nil && errors.Is(err, crash) {
+			return err
+		}
+	}
+	return h.change(func() error {
+		p.Status = "config-files"
+		h.packages[name] = p
+		if purge {
+			delete(h.packages, name)
+		}
+		h.half = nil
+		return nil
+	})
+}
+
+func (h *fakeHost) install(p host.Package) error {
+	name := p.Name
+	p.Status = "unpacked"
+	err := h.change(func() error { h.packages[name] = p; h.half = append(h.half, name); return nil })
+	if err != nil {
+		return err
+	}
+	return h.configure(name)
+}
+
+func (h *fakeHost) configure(name string) error {
+	p := h.packages[name]
+	if err := h.FS.Mkdir("/etc/"+name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	for _, c := range p.Conffiles {
+		if _, err := h.FS.Lstat(c.Path); err == nil {
+			continue
+		}
+		unpacked := c.Path + ".dpkg-new"
+		if err := h.FS.Unlink(unpacked); err != nil && !absent(err) {
+			return err
+		}
+		f, err := h.FS.Create(unpacked, 0o644)
+		if err != nil {
+			return err
+		}
+		if _, err := f.Write([]byte("default of " + p.Version)); err != nil {
+			return err
+		}
+		f.Close()
+		if err := h.FS.Rename(unpacked, c.Path); err != nil {
+			return err
+		}
+	}
+	return h.change(func() error {
+		p.Status = "installed"
+		h.packages[name] = p
+		h.half = nil
+		return nil
+	})
+}
+
+func (h *fakeHost) RepairPackages(ctx context.Context) error {
+	for _, name := range slices.Clone(h.half) {
+		var err error
+		if h.packages[name].Status == "unpacked" {
+			err = h.configure(name)
+		} else {
+			err = h.finish(name, false)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *fakeHost) SavePackages(ctx context.Context, names []string, dir string) (map[string]string, map[string]string, error) {
+	files, missing := map[string]string{}, map[string]string{}
+	for _, name := range names {
+		p := h.packages[name]
+		if _, ok := h.offers[name+"="+p.Version]; !ok {
+			missing[name] = "no repository has it"
+			continue
+		}
+		files[name] = path.Join(dir, name+"_"+p.Version+".deb")
+		if _, err := h.FS.Lstat(files[name]); err == nil {
+			continue
+		}
+		if _, err := h.FS.Create(files[name], 0o600); err != nil {
+			return nil, nil, err
+		}
+	}
+	return files, missing, nil
+}
+
+func (h *fakeHost) RefreshPackages(ctx context.Context, only []string) error {
+	return h.change(func() error { return nil })
+}
+
+func (h *fakeHost) Services(pattern string) ([]host.Service, error) {
+	var list []host.Service
+	for _, name := range sortedKeys(h.services) {
+		if ok, _ := path.Match(pattern, name); ok {
+			list = append(list, h.services[name])
+		}
+	}
+	return list, nil
+}
+
+func (h *fakeHost) setService(name string, set func(*host.Service)) error {
+	return h.change(func() error {
+		s, ok := h.services[name]
+		if !ok {
+			return errors.New("no such service")
+		}
+		set(&s)
+		h.services[name] = s
+		return nil
+	})
+}
+
+func (h *fakeHost) StartService(ctx context.Context, name string) error {
+	if h.services[name].Masked {
+		return errors.New("unit is masked")
+	}
+	return h.setService(name, func(s *host.Service) { s.Active = true })
+}
+func (h *fakeHost) StopService(ctx context.Context, name string, patience time.Duration) error {
+	return h.setService(name, func(s *host.Service) { s.Active = false })
+}
+func (h *fakeHost) EnableService(name string) error {
+	return h.setService(name, func(s *host.Service) { s.Enabled = true })
+}
+func (h *fakeHost) DisableService(name string) error {
+	return h.setService(name, func(s *host.Service) { s.Enabled = false })
+}
+func (h *fakeHost) MaskService(name string) error {
+	return h.setService(name, func(s *host.Service) { s.Masked = true })
+}
+func (h *fakeHost) UnmaskService(name string) error {
+	return h.setService(name, func(s *host.Service) { s.Masked = false })
+}
+
+func (h *fakeHost) DumpDatabase(ctx context.Context, req host.DumpRequest, progress func(int64)) (host.DumpResult, error) {
+	f, err := h.FS.Create(req.Path, 0o600)
+	if err != nil {
+		return host.DumpResult{}, err
+	}
+	defer f.Close()
+	for _, part := range []string{"CREATE TABLE users", "-- Dump completed"} {
+		if _, err := f.Write([]byte(part + req.Conn.Password.Reveal())); err != nil {
+			return host.DumpResult{}, err
+		}
+		progress(10)
+	}
+	return h.dump, f.Sync()
+}
+
+const storeDir = "/var/lib/zcp2kopano/runs/1/backup"
+
+// state is everything that an admin could see of a host, outside the run's own directory.
+func (h *fakeHost) state(t *testing.T) map[string]string {
+	t.Helper()
+	s := map[string]string{}
+	names := map[inode][]string{}
+	root, err := h.FS.OpenTree("/")
+	must(t, err)
+	defer root.Close()
+	w := readWalker(context.Background(), func(e entry[host.DirReader]) error {
+		if e.rel == "var/lib/zcp2kopano" || strings.HasPrefix(e.rel, "var/lib/zcp2kopano/") {
+			return nil
+		}
+		line, err := describe(e)
+		s["/"+e.rel] = line
+		if e.st.IsRegular() && e.st.Nlink > 1 {
+			id := inode{e.st.Dev, e.st.Ino}
+			names[id] = append(names[id], "/"+e.rel)
+		}
+		return err
+	})
+	must(t, w.walk(root, "", 0))
+	for _, group := range names {
+		sort.Strings(group)
+		s["links of "+group[0]] = strings.Join(group, " ")
+	}
+	for name, p := range h.packages {
+		s["package "+name] = p.Status + " " + p.Version
+	}
+	for name, svc := range h.services {
+		s["service "+name] = fmt.Sprintf("%+v", svc)
+	}
+	s["half-way"] = fmt.Sprint(h.half)
+	return s
+}
+
+func describe(e entry[host.DirReader]) (string, error) {
+	m, err := readMeta(e.dir, e.name)
+	if err != nil {
+		return "", err
+	}
+	line := fmt.Sprintf("%v %d:%d %q", m.mode, m.uid, m.gid, m.xattrs)
+	switch {
+	case e.st.IsRegular():
+		line += m.mtime.UTC().Format(" 2006-01-02T15:04:05.999 ") + fmt.Sprint(e.st.Size)
+		f, err := e.dir.Open(e.name)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		sum := sha256.New()
+		buf := make([]byte, 1<<16)
+		for {
+			n, err := f.Read(buf)
+			sum.Write(buf[:n])
+			if err != nil {
+				break
+			}
+		}
+		line += fmt.Sprintf(" %x", sum.Sum(nil)[:8])
+	case e.st.IsSymlink():
+		target, err := e.dir.Readlink(e.name)
+		if err != nil {
+			return "", err
+		}
+		line += " -> " + target
+	case isType(e.st.Mode, fs.ModeDevice, fs.ModeDevice|fs.ModeCharDevice):
+		line += fmt.Sprintf(" %d", e.st.Rdev)
+	}
+	return line, nil
+}
+
+func sameState(t *testing.T, what string, got, want map[string]string) {
+	t.Helper()
+	if maps.Equal(got, want) {
+		return
+	}
+	for _, k := range sortedKeys(got, want) {
+		if got[k] != want[k] {
+			t.Errorf("%s: %s\n  is     %s\n  should %s", what, k, got[k], want[k])
+		}
+	}
+	t.FailNow()
+}
+
+// scenario is an action and a host to try it on.
+type scenario struct {
+	name   string
+	mounts []simfs.Mount
+	setup  func(t *testing.T, h *fakeHost)
+	act    func() Action
+}
+
+// trial is one life of an action on a host.
+type trial struct {
+	*fakeHost
+	env  *Env
+	kind string
+	data json.RawMessage
+}
+
+type fakeSecrets map[string]host.Secret
+
+func (s fakeSecrets) Put(secret host.Secret) (string, error) {
+	ref := fmt.Sprint(len(s))
+	s[ref] = secret
+	return ref, nil
+}
+
+func (s fakeSecrets) Get(ref string) (host.Secret, error) { return s[ref], nil }
+
+func newEnv(h host.Host) *Env {
+	env := &Env{
+		Ctx: context.Background(), Host: h, Store: &Store{Host: h, Dir: storeDir},
+		Secrets: fakeSecrets{}, Tag: "run1-7-0", Progress: func(Progress) {},
+	}
+	env.Mark = func(v any) error {
+		data, err := json.Marshal(v)
+		env.Marks = append(env.Marks, data)
+		return err
+	}
+	return env
+}
+
+func (s scenario) start(t *testing.T) *trial {
+	t.Helper()
+	h := newFake(s.mounts...)
+	must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+	s.setup(t, h)
+	return &trial{fakeHost: h, env: newEnv(h)}
+}
+
+// prepared starts a trial and makes the action's journal form.
+func (s scenario) prepared(t *testing.T) *trial {
+	t.Helper()
+	tr := s.start(t)
+	must(t, tr.prepare(t, s.act()))
+	return tr
+}
+
+func (tr *trial) prepare(t *testing.T, a Action) error {
+	t.Helper()
+	if err := a.Stage(tr.env); err != nil {
+		return err
+	}
+	staged, err := json.Marshal(a)
+	must(t, err)
+	if a, err = Decode(a.Kind(), staged); err != nil {
+		return err
+	}
+	needed, err := a.Prepare(tr.env)
+	if err != nil {
+		return err
+	}
+	if !needed {
+		t.Fatal("Prepare finds nothing to do")
+	}
+	tr.kind = a.Kind()
+	tr.data, err = json.Marshal(a)
+	return err
+}
+
+// action is the action as the journal has it.
+func (tr *trial) action(t *testing.T) Action {
+	t.Helper()
+	a, err := Decode(tr.kind, tr.data)
+	must(t, err)
+	return a
+}
+
+func (tr *trial) apply(t *testing.T) error {
+	_, err := tr.action(t).Apply(tr.env)
+	return err
+}
+
+func (tr *trial) undo(t *testing.T) error { return tr.action(t).Undo(tr.env) }
+
+// crashes kills an action before and after each of its changes, and lets each of them fail, and
+// expects that Apply can still reach the end, and Undo the start. It returns the number of trials.
+func (s scenario) crashes(t *testing.T) int {
+	t.Helper()
+	tr := s.prepared(t)
+	start := tr.state(t)
+	must(t, tr.undo(t))
+	sameState(t, "Undo after Prepare only", tr.state(t), start)
+	tr.arm(0, 0)
+	must(t, tr.apply(t))
+	applyOps := tr.ops
+	end := tr.state(t)
+	if maps.Equal(start, end) {
+		t.Fatal("Apply changes nothing")
+	}
+	must(t, tr.apply(t))
+	sameState(t, "Apply again", tr.state(t), end)
+	tr.arm(0, 0)
+	must(t, tr.undo(t))
+	undoOps := tr.ops
+	sameState(t, "Undo", tr.state(t), start)
+	if r, ok := tr.action(t).(interface {
+		Differences(*Env) ([]string, error)
+	}); ok {
+		lines, err := r.Differences(tr.env)
+		must(t, err)
+		if len(lines) > 0 {
+			t.Fatalf("after Undo: %q", lines)
+		}
+	}
+	must(t, tr.undo(t))
+	sameState(t, "Undo again", tr.state(t), start)
+
+	trials := s.prepareCrashes(t, start, end)
+	for mode := before; mode <= failure; mode++ {
+		for k := 1; k <= applyOps; k++ {
+			s.applyCrash(t, k, mode, start, end)
+			trials += 2
+		}
+		for k := 1; k <= undoOps; k++ {
+			s.undoCrash(t, k, mode, start)
+			trials++
+		}
+		// Two crashes: in Apply, and then in Undo.
+		for k := 1; k <= applyOps; k += 1 + applyOps/9 {
+			for j := 1; j <= undoOps; j += 1 + undoOps/9 {
+				s.doubleCrash(t, k, j, mode, start)
+				trials++
+			}
+		}
+	}
+	return trials
+}
+
+func (s scenario) prepareCrashes(t *testing.T, start, end map[string]string) int {
+	tr := s.start(t)
+	tr.arm(0, 0)
+	must(t, tr.prepare(t, s.act()))
+	ops := tr.ops
+	for k := 1; k <= ops; k++ {
+		for mode := before; mode <= after; mode++ {
+			tr := s.start(t)
+			tr.arm(k, mode)
+			_ = tr.prepare(t, s.act())
+			tr.arm(0, 0)
+			sameState(t, fmt.Sprintf("crash %d in Prepare", k), tr.state(t), start)
+			must(t, tr.prepare(t, s.act()))
+			must(t, tr.apply(t))
+			sameState(t, fmt.Sprintf("crash %d in Prepare, then Apply", k), tr.state(t), end)
+		}
+	}
+	return 2 * ops
+}
+
+func (s scenario) applyCrash(t *testing.T, k int, mode crashMode, start, end map[string]string) {
+	t.Helper()
+	for _, finish := range []bool{true, false} {
+		tr := s.prepared(t)
+		tr.arm(k, mode)
+		err := tr.apply(t)
+		tr.arm(0, 0)
+		what := fmt.Sprintf("crash %d (mode %d, %v) in Apply", k, mode, err)
+		if finish {
+			if err := tr.apply(t); err != nil {
+				t.Fatalf("%s, then Apply: %v", what, err)
+			}
+			sameState(t, what+", then Apply", tr.state(t), end)
+		}
+		if err := tr.undo(t); err != nil {
+			t.Fatalf("%s, then (Apply=%v) Undo: %v", what, finish, err)
+		}
+		sameState(t, what+", then Undo", tr.state(t), start)
+	}
+}
+
+func (s scenario) undoCrash(t *testing.T, k int, mode crashMode, start map[string]string) {
+	t.Helper()
+	tr := s.prepared(t)
+	must(t, tr.apply(t))
+	tr.arm(k, mode)
+	err := tr.undo(t)
+	tr.arm(0, 0)
+	what := fmt.Sprintf("crash %d (mode %d, %v) in Undo", k, mode, err)
+	if err := tr.undo(t); err != nil {
+		t.Fatalf("%s, then Undo: %v", what, err)
+	}
+	sameState(t, what+", then Undo", tr.state(t), start)
+}
+
+func (s scenario) doubleCrash(t *testing.T, k, j int, mode crashMode, start map[string]string) {
+	t.Helper()
+	tr := s.prepared(t)
+	tr.arm(k, mode)
+	_ = tr.apply(t)
+	tr.arm(j, mode)
+	err := tr.undo(t)
+	tr.arm(0, 0)
+	what := fmt.Sprintf("crash %d in Apply and %d in Undo (mode %d, %v)", k, j, mode, err)
+	if err := tr.undo(t); err != nil {
+		t.Fatalf("%s, then Undo: %v", what, err)
+	}
+	sameState(t, what+", then Undo", tr.state(t), start)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
