@@ -3,6 +3,7 @@ package cfg
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -30,8 +31,7 @@ func (w *work) autorespond() error {
 		if !ok {
 			continue
 		}
-		shell := Lookup("autorespond-shell", r.old)
-		if shipped, _ := shell.Shipped(w.From); shipped == value {
+		if slices.Contains(r.shipped, strings.Trim(value, `"'`)) {
 			continue
 		}
 		converted, ok := r.convert(strings.Trim(value, `"'`))
@@ -39,8 +39,12 @@ func (w *work) autorespond() error {
 			c.problem(base, 0, "%s = %s in %s has no counterpart in autorespond.cfg; set it by hand", r.old, value, source)
 			continue
 		}
-		if current, _ := base.Get(r.new); current == converted {
-			changed = true
+		current, set := base.Get(r.new)
+		if def, _ := Lookup("autorespond", r.new).Default(w.To); !set && respondDefault(def) == converted {
+			continue
+		}
+		changed = true
+		if set && current == converted {
 			continue
 		}
 		line, err := base.Set(r.new, converted)
@@ -48,7 +52,6 @@ func (w *work) autorespond() error {
 			return err
 		}
 		c.note(base, line, r.new, r.old+"="+value, converted, "autorespond is a program with a configuration file in Kopano")
-		changed = true
 	}
 	w.handled[source] = true
 	w.collect(c, base)
@@ -61,18 +64,29 @@ func (w *work) autorespond() error {
 	return nil
 }
 
+// respondDefault spells a default of the program ("False", "24 * 3600") as its file does.
+func respondDefault(def string) string {
+	if product, ok := shellProduct(def); ok {
+		return product
+	}
+	return pythonBool(def)
+}
+
+// respondRules are the variables of the shell file, with what ZCP 7.1 and 7.2 ship. Where the new
+// file has no such thing, there is no new name.
 var respondRules = []struct {
 	old, new string
 	convert  func(string) (string, bool)
+	shipped  []string
 }{
-	{"AUTORESPOND_CC", "autorespond_cc", shellBool},
-	{"AUTORESPOND_BCC", "autorespond_bcc", shellBool},
-	{"AUTORESPOND_NORECIP", "autorespond_norecip", shellBool},
-	{"TIMELIMIT", "timelimit", shellProduct},
-	{"SENDDB", "", noCounterpart},
-	{"SENDDBTMP", "", noCounterpart},
-	{"SENDMAILCMD", "", noCounterpart},
-	{"SENDMAILPARAMS", "", noCounterpart},
+	{"AUTORESPOND_CC", "autorespond_cc", shellBool, []string{"0"}},
+	{"AUTORESPOND_BCC", "autorespond_bcc", shellBool, []string{"0"}},
+	{"AUTORESPOND_NORECIP", "autorespond_norecip", shellBool, []string{"0"}},
+	{"TIMELIMIT", "timelimit", shellProduct, []string{"$[24*60*60]"}},
+	{"SENDDB", "", noCounterpart, []string{"${TMP:-/tmp}/zarafa-vacation-$USER.db", "$BASE_PATH/zarafa-vacation-$USER.db"}},
+	{"SENDDBTMP", "", noCounterpart, []string{"${TMP:-/tmp}/zarafa-vacation-$USER-$$.tmp", "$BASE_PATH/zarafa-vacation-$USER-$$.tmp"}},
+	{"SENDMAILCMD", "", noCounterpart, []string{"/usr/sbin/sendmail"}},
+	{"SENDMAILPARAMS", "", noCounterpart, []string{"-t -f"}},
 }
 
 func noCounterpart(string) (string, bool) { return "", false }

@@ -424,7 +424,7 @@ func (c *conversion) decideListen(top *File) {
 		if l.enable == "" || enabled == "yes" || l.foldCase && strings.EqualFold(enabled, "yes") {
 			value = c.listenAddress(top, c.value("server_bind"), c.value(l.port))
 		}
-		reason := "as before; the default of Kopano " + c.to.String() + " differs"
+		reason := "as before, and written down: the defaults changed between releases"
 		if value == "" {
 			reason = "was off, and stays off only with an explicit empty value"
 		}

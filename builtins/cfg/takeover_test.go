@@ -471,6 +471,11 @@ func TestAutorespond(t *testing.T) {
 	if len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Text, "SENDMAILCMD") {
 		t.Errorf("problems: %v", r.Problems)
 	}
+	shipped := map[string]string{"/etc/zarafa/autorespond": "AUTORESPOND_CC=0\nAUTORESPOND_NORECIP=0\nTIMELIMIT=$[24*60*60]\nBASE_PATH=/var/lib/zarafa/autorespond\n" +
+		"SENDDB=$BASE_PATH/zarafa-vacation-$USER.db\nSENDDBTMP=$BASE_PATH/zarafa-vacation-$USER-$$.tmp\nSENDMAILCMD=/usr/sbin/sendmail\nSENDMAILPARAMS=\"-t -f\"\n"}
+	if r := takeOver(t, shipped, "copy", "7.2.6", "8.7.0"); len(r.Files) != 0 || len(r.Problems) != 0 || len(r.Skipped) != 1 {
+		t.Errorf("as shipped: %v %v %v", r.Files, r.Problems, r.Skipped)
+	}
 	r = takeOver(t, old, "copy", "7.2.6", "8.4.5")
 	if len(r.Files) != 0 || len(r.Others) != 1 {
 		t.Errorf("8.4.5 still reads the shell file: %v %v", r.Files, r.Others)
