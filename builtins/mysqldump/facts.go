@@ -15,7 +15,7 @@ import (
 const (
 	QueryVersion   = "SELECT VERSION() AS version"
 	QueryVariables = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('character_set_server', 'datadir', 'hostname', " +
-		"'innodb_buffer_pool_size', 'innodb_file_per_table', 'max_allowed_packet', 'port', 'read_only', 'server_uuid', " +
+		"'innodb_buffer_pool_size', 'innodb_file_per_table', 'max_allowed_packet', 'port', 'read_only', " +
 		"'socket', 'sql_mode', 'thread_stack', 'version_comment')"
 	QueryTables = "SELECT TABLE_NAME AS name, ENGINE AS engine, TABLE_ROWS AS row_estimate, DATA_LENGTH AS data_bytes, " +
 		"INDEX_LENGTH AS index_bytes, TABLE_COLLATION AS collation FROM information_schema.TABLES " +
@@ -30,7 +30,7 @@ var facts = &runtime.Builtin{
 	Result: "record(version, variables, database, tables, rows, bytes): variables is a dict of those server variables that decide " +
 		"whether a dump can be made and restored, and what Kopano demands: max_allowed_packet, thread_stack, sql_mode, " +
 		"character_set_server, innodb_file_per_table, innodb_buffer_pool_size, datadir, hostname, port, socket, read_only, " +
-		"server_uuid, version_comment, as far as the server has them; tables is a list of record(name, engine, rows, bytes, collation); rows and bytes are sums",
+		"version_comment, as far as the server has them; tables is a list of record(name, engine, rows, bytes, collation); rows and bytes are sums",
 	Effect:   runtime.Read,
 	Volatile: true,
 	Example: `

@@ -173,10 +173,11 @@ if "kopano-server" not in offers:
 }
 
 var lock = &runtime.Builtin{
-	Name:   "pkg.lock",
-	Doc:    "Tells who holds the package manager's lock.",
-	Result: "record(pid, command, path), or None if it is free",
-	Effect: runtime.Read,
+	Name:     "pkg.lock",
+	Doc:      "Tells who holds the package manager's lock.",
+	Result:   "record(pid, command, path), or None if it is free",
+	Effect:   runtime.Read,
+	Volatile: true,
 	Example: `
 holder = pkg.lock()
 if holder:
