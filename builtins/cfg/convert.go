@@ -275,8 +275,8 @@ func (c *conversion) dropReason(name string) string {
 	switch {
 	case len(heirs) > 0:
 		return "replaced by " + strings.Join(heirs, ", ")
-	case name == "run_as_user" || name == "run_as_group":
-		return c.runAsReason(name)
+	case c.runsAsDefault(name):
+		return "the default is kopano; an empty line would keep the daemon root"
 	case c.daemon == "server" && name == "plugin_path":
 		return "Kopano finds its own plugins"
 	case c.protocolsDropped(name):
@@ -303,14 +303,10 @@ func (c *conversion) heir(d *Directive) string {
 	return "; " + d.Replacement + " took its place, with the default " + def
 }
 
-// runAsReason: an active empty line, as ZCP up to 7.2.1 shipped it, would keep the daemon root;
-// without one it becomes user kopano (manual 4.3.4).
-func (c *conversion) runAsReason(name string) string {
-	switch c.old[name] {
-	case "", "zarafa":
-		return "the default is kopano; an empty line would keep the daemon root"
-	}
-	return ""
+// runsAsDefault tells whether a run_as_* line says no more than the default does. An active empty
+// line, as ZCP up to 7.2.1 shipped it, would keep the daemon root (manual 4.3.4).
+func (c *conversion) runsAsDefault(name string) bool {
+	return (name == "run_as_user" || name == "run_as_group") && (c.old[name] == "" || c.old[name] == "zarafa")
 }
 
 // --- values
