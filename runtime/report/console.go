@@ -139,7 +139,7 @@ func (c *console) block(indent, mark, text string, paint func(...any) string) {
 
 func (c *console) header() {
 	r := c.story.run
-	c.line(c.paint.head(strings.TrimSpace(fmt.Sprintf("zcp2kopano %s: %s %s", clean(r.Version), r.Mode, clean(r.Runbook)))))
+	c.line(c.paint.head(strings.TrimSpace(fmt.Sprintf("zcp2kopano %s: %s %s", clean(r.Version), r.Mode, clean(bookName(r.Runbook))))))
 	doc, _, _ := strings.Cut(r.Doc, "\n")
 	if doc != "" {
 		c.block("", "", doc, nil)
@@ -164,9 +164,11 @@ func (c *console) field(name, value string) {
 }
 
 func params(m map[string]string) string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
+	var names []string
+	for name, value := range m {
+		if value != "" {
+			names = append(names, name)
+		}
 	}
 	sort.Strings(names)
 	for i, name := range names {
@@ -382,7 +384,16 @@ func (c *console) closing() {
 	if v.Code == runtime.CodeDone {
 		paint = c.paint.good
 	}
-	c.line(paint(verdictWord(v.Code) + ": " + clean(strings.Join(strings.Fields(v.Text), " "))))
+	c.line(paint("verdict: " + c.verdictText(v.Text)))
+}
+
+// verdictText is the verdict in one line; a long cause, told in full above, is cut.
+func (c *console) verdictText(text string) string {
+	text = clean(strings.Join(strings.Fields(text), " "))
+	if runes := []rune(text); c.story.failure != nil && len(runes) > 2*c.opts.Width {
+		return string(runes[:2*c.opts.Width-1]) + "…"
+	}
+	return text
 }
 
 func summary(mode string, v runtime.Verdict) string {

@@ -29,6 +29,7 @@ func HTML(w io.Writer) func(runtime.Event) {
 
 func writePage(w io.Writer, s *story, at time.Time) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
+		"book":  bookName,
 		"clean": clean,
 		"word":  verdictWord,
 		"diff":  diffParts,

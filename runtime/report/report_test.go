@@ -29,7 +29,7 @@ func script(mode string) []runtime.Event {
 	}
 	events := []runtime.Event{
 		{Kind: runtime.RunBegin, Run: &runtime.RunInfo{
-			ID: "20150830-2210-4f2a", Mode: mode, Runbook: "debian", Doc: "ZCP to Kopano Core on Debian.\n\nMore.",
+			ID: "20150830-2210-4f2a", Mode: mode, Runbook: "@stock//debian.star", Doc: "ZCP to Kopano Core on Debian.\n\nMore.",
 			Host: "mail.example.org (fixture example)", System: "Debian GNU/Linux 8 (jessie)", Version: "1.0.0",
 			Steps: []string{"check_host", "remove_zcp", "start_kopano"}, Dir: "/var/lib/zcp2kopano/runs/20150830-2210-4f2a",
 			Params: map[string]string{"repo_password": "***", "config": "merge"},
@@ -139,7 +139,7 @@ func TestConsoleEndsWithTheVerdict(t *testing.T) {
 	var out stdbytes.Buffer
 	play("simulate", Console(&out, ConsoleOptions{}))
 	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-	if last := lines[len(lines)-1]; last != "FAILED: step start_kopano failed: the database is untouched" {
+	if last := lines[len(lines)-1]; last != "verdict: step start_kopano failed: the database is untouched" {
 		t.Errorf("last line is %q", last)
 	}
 	if strings.Contains(out.String(), "\x1b") {

@@ -158,5 +158,13 @@ func verdictWord(code int) string {
 	return "FAILED"
 }
 
+// bookName is a runbook's name as the admin knows it: "debian" for "@stock//debian.star".
+func bookName(label string) string {
+	if _, name, ok := strings.Cut(label, "//"); ok {
+		label = name
+	}
+	return strings.TrimSuffix(label, ".star")
+}
+
 // simulationBanner heads the report of a simulated run.
 const simulationBanner = "SIMULATION: nothing on this machine is changed"

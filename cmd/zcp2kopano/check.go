@@ -1,0 +1,50 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func checkCommand(a *app) *cobra.Command {
+	var t teller
+	var p params
+	var h hostFlags
+	cmd := &cobra.Command{
+		Use:   "check [RUNBOOK]",
+		Short: "Look whether this machine is ready; change nothing",
+		Long: `Run only the preflight of a runbook on this machine and print what it finds: facts, warnings, and
+inhibitors with their remedy. Nothing is changed. Mend one thing after the other and check again;
+with an inhibitor left the exit code is 2.`,
+		Example: `  sudo zcp2kopano check
+  sudo zcp2kopano check --param config=copy --report /root/check.html
+  zcp2kopano check --host mail.txtar`,
+		Args:              maxArgs(1),
+		ValidArgsFunction: completeRunbook,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := p.setPackages(h.packages); err != nil {
+				return err
+			}
+			target, err := h.openChecked()
+			if err != nil {
+				return err
+			}
+			defer target.Close()
+			book, plain, secrets, err := a.prepare(cmd.Context(), first(args), target.Host, &p)
+			if err != nil {
+				return err
+			}
+			tell, err := t.open(a)
+			if err != nil {
+				return err
+			}
+			v := a.rehearse(cmd.Context(), "check", target, book, plain, secrets, tell)
+			if err := t.close(); err != nil {
+				return err
+			}
+			return verdictError(v.Code)
+		},
+	}
+	t.flags(cmd)
+	p.flags(cmd)
+	h.checkFlags(cmd)
+	return cmd
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"zcp2kopano/builtins"
+	"zcp2kopano/runbooks"
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/report"
+)
+
+func docCommand(a *app) *cobra.Command {
+	var markdown bool
+	cmd := &cobra.Command{
+		Use:   "doc [NAME]",
+		Short: "Explain what a runbook can call, and what a runbook does",
+		Long: `Without a name, list everything that a runbook can call. With the name of a function or a module
+(fs.write, fs), explain it. "doc runbook NAME" explains a runbook: its steps and its parameters.`,
+		Example: `  zcp2kopano doc
+  zcp2kopano doc fs.write
+  zcp2kopano doc runbook debian
+  zcp2kopano doc --markdown > reference.md`,
+		Args:              maxArgs(2),
+		ValidArgsFunction: completeName,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				return a.docRunbook(cmd, args)
+			}
+			return a.doc(first(args), markdown)
+		},
+	}
+	cmd.Flags().BoolVar(&markdown, "markdown", false, "write the whole reference as Markdown")
+	return cmd
+}
+
+// reference lists everything that a runbook can call.
+func reference() []*runtime.Builtin {
+	all := append(runtime.CoreBuiltins(), runtime.RunbookMethods()...)
+	return append(all, builtins.All()...)
+}
+
+func (a *app) doc(name string, markdown bool) error {
+	found := matching(reference(), name)
+	if len(found) == 0 {
+		var names []string
+		for _, b := range reference() {
+			names = append(names, b.Name)
+		}
+		hint := ""
+		if near := runtime.Nearest(name, names); near != "" {
+			hint = "; did you mean " + near + "?"
+		}
+		return fmt.Errorf("nothing is named %q%s; `zcp2kopano doc` lists all names", name, hint)
+	}
+	switch {
+	case a.json:
+		return a.docJSON(found)
+	case markdown:
+		report.Markdown(a.out, found)
+	case name == "":
+		report.Index(a.out, found, a.console(a.out))
+	default:
+		for i, b := range found {
+			if i > 0 {
+				fmt.Fprintln(a.out)
+			}
+			report.Entry(a.out, b, a.console(a.out))
+		}
+	}
+	return nil
+}
+
+// matching finds a name, or all of a module.
+func matching(all []*runtime.Builtin, name string) []*runtime.Builtin {
+	var found []*runtime.Builtin
+	for _, b := range all {
+		if name == "" || b.Name == name || strings.HasPrefix(b.Name, name+".") {
+			found = append(found, b)
+		}
+	}
+	return found
+}
+
+func (a *app) docJSON(found []*runtime.Builtin) error {
+	enc := json.NewEncoder(a.out)
+	for _, b := range found {
+		err := enc.Encode(map[string]any{
+			"name": b.Name, "signature": b.Signature(), "doc": b.Doc, "params": b.Params,
+			"result": b.Result, "effect": b.Effect, "example": b.Example,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) docRunbook(cmd *cobra.Command, args []string) error {
+	if args[0] != "runbook" {
+		return fmt.Errorf("doc takes one name, or: doc runbook NAME")
+	}
+	book, err := runtime.Load(cmd.Context(), runtime.LoadOptions{Name: args[1], Stock: runbooks.FS, Builtins: builtins.All()})
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return json.NewEncoder(a.out).Encode(map[string]any{
+			"name": book.Name, "doc": book.Doc, "systems": book.Systems, "params": describeParams(book), "steps": describeSteps(book),
+		})
+	}
+	report.RunbookEntry(a.out, book, a.console(a.out))
+	return nil
+}
+
+func describeSteps(book *runtime.Runbook) []map[string]string {
+	var steps []map[string]string
+	for _, s := range book.All() {
+		steps = append(steps, map[string]string{"name": s.Name, "doc": s.Doc})
+	}
+	return steps
+}
+
+func describeParams(book *runtime.Runbook) []map[string]any {
+	var list []map[string]any
+	for _, p := range book.Params {
+		list = append(list, map[string]any{
+			"name": p.Name, "type": p.Type, "doc": p.Doc, "default": p.DefaultText(),
+			"choices": p.Choices, "required": p.Required, "secret": p.Secret,
+		})
+	}
+	return list
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"zcp2kopano/runbooks"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/live"
+	"zcp2kopano/runtime/host/sim"
+	"zcp2kopano/testdata/hosts"
+)
+
+// target is the host that a command works on.
+type target struct {
+	host.Host
+	label   string
+	scratch string // of a check: where this machine keeps what is read, until the end
+	release func() error
+}
+
+// Close gives back what the host holds.
+func (t *target) Close() error {
+	err := t.Host.Close()
+	if t.release != nil {
+		err = errors.Join(err, t.release())
+	}
+	if t.scratch != "" {
+		err = errors.Join(err, os.RemoveAll(t.scratch))
+	}
+	return err
+}
+
+// dir is the run's directory on the host.
+func (t *target) dir(state, id string) string {
+	if t.scratch != "" {
+		return t.scratch
+	}
+	return filepath.Join(state, "runs", id)
+}
+
+// hostFlags choose a host.
+type hostFlags struct {
+	name     string
+	live     bool
+	packages string
+}
+
+func (h *hostFlags) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&h.name, "host", "", "simulate this `FIXTURE` (a file, or \"live\" for this machine)")
+	cmd.Flags().BoolVar(&h.live, "live", false, "simulate this machine, which is only read")
+	cmd.Flags().StringVar(&h.packages, "packages", "", "take what packages bring from the package files in this `DIR`")
+	cmd.MarkFlagsMutuallyExclusive("host", "live")
+	_ = cmd.MarkFlagFilename("host", "txtar")
+	_ = cmd.MarkFlagDirname("packages")
+}
+
+func (h *hostFlags) checkFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&h.name, "host", "", "check this `FIXTURE` instead of this machine")
+	cmd.Flags().StringVar(&h.packages, "packages", "", "the `DIR` of downloaded packages to install from")
+	_ = cmd.MarkFlagFilename("host", "txtar")
+	_ = cmd.MarkFlagDirname("packages")
+}
+
+// open opens a simulated host.
+func (h *hostFlags) open() (*target, error) {
+	if h.live || h.name == "live" {
+		return openSimulatedLive(h.packages)
+	}
+	return openFixture(h.name, h.packages)
+}
+
+// openChecked opens the host to check: this machine, unless a fixture is named.
+func (h *hostFlags) openChecked() (*target, error) {
+	if h.name != "" && h.name != "live" {
+		return openFixture(h.name, h.packages)
+	}
+	t, err := openLive()
+	if err != nil {
+		return nil, err
+	}
+	if t.scratch, err = os.MkdirTemp("", "zcp2kopano-check-"); err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// openFixture makes a simulated host from a file, or from the shipped example.
+func openFixture(name, packages string) (*target, error) {
+	data, label, err := readFixture(name)
+	if err != nil {
+		return nil, err
+	}
+	fixture, err := sim.ReadFixture(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", label, err)
+	}
+	opts, err := simOptions(packages)
+	if err != nil {
+		return nil, err
+	}
+	h, err := fixture.Host(opts)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", label, err)
+	}
+	return &target{Host: h, label: "fixture " + label}, nil
+}
+
+func readFixture(name string) (data []byte, label string, err error) {
+	if name == "" {
+		data, err = hosts.FS.ReadFile(hosts.Example)
+		return data, hosts.Example, err
+	}
+	data, err = os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		shipped, _ := fs.Glob(hosts.FS, "*.txtar")
+		return nil, "", fmt.Errorf("%w; --host wants a fixture's file (`zcp2kopano snapshot FILE` makes one) or live; shipped as examples: %v", err, shipped)
+	}
+	return data, name, err
+}
+
+// simOptions is what a simulation knows beside the host: the catalogue of packages, and package files
+// of the admin.
+func simOptions(packages string) (sim.Options, error) {
+	var opts sim.Options
+	files, err := fs.Glob(runbooks.FS, "catalog/*.txtar")
+	if err != nil {
+		return opts, err
+	}
+	for _, name := range files {
+		data, err := runbooks.FS.ReadFile(name)
+		if err != nil {
+			return opts, err
+		}
+		list, err := sim.ParseCatalog(data)
+		if err != nil {
+			return opts, fmt.Errorf("%s: %w", name, err)
+		}
+		opts.Catalog = append(opts.Catalog, list...)
+	}
+	if packages == "" {
+		return opts, nil
+	}
+	path, err := filepath.Abs(packages)
+	if err != nil {
+		return opts, err
+	}
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return opts, fmt.Errorf("--packages %s: want a directory of package files", packages)
+	}
+	opts.PackagesDir, opts.PackagesPath = os.DirFS(path), path
+	return opts, nil
+}
+
+// openLive opens this machine, to be changed.
+func openLive() (*target, error) {
+	h, err := live.Open("/")
+	if err != nil {
+		return nil, err
+	}
+	return &target{Host: h, label: "this machine"}, nil
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host"
+)
+
+// maxSecret bounds a secret's file; it is a password or a key.
+const maxSecret = 64 << 10
+
+// params are a runbook's parameters as the command line gives them.
+type params struct {
+	plain   []string
+	secrets []string
+}
+
+func (p *params) flags(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVarP(&p.plain, "param", "p", nil, "set a parameter of the runbook: `NAME=VALUE` (repeatable)")
+	cmd.Flags().StringArrayVar(&p.secrets, "secret", nil, "set a secret parameter: `NAME=FILE`, NAME=- for standard input, NAME=env:VARIABLE (repeatable)")
+}
+
+// read returns what was given, by name.
+func (p *params) read(stdin *os.File) (map[string]string, map[string]host.Secret, error) {
+	plain := map[string]string{}
+	for _, arg := range p.plain {
+		name, value, ok := strings.Cut(arg, "=")
+		if !ok || name == "" {
+			// the text is not repeated: it may be a secret in the wrong place
+			return nil, nil, fmt.Errorf("--param wants NAME=VALUE")
+		}
+		if _, twice := plain[name]; twice {
+			return nil, nil, fmt.Errorf("--param %s is given twice", name)
+		}
+		plain[name] = value
+	}
+	secrets := map[string]host.Secret{}
+	for _, arg := range p.secrets {
+		name, source, ok := strings.Cut(arg, "=")
+		if !ok || name == "" || source == "" {
+			return nil, nil, fmt.Errorf("--secret wants NAME=FILE, NAME=- or NAME=env:VARIABLE")
+		}
+		if _, twice := secrets[name]; twice {
+			return nil, nil, fmt.Errorf("--secret %s is given twice", name)
+		}
+		text, err := readSecret(source, stdin)
+		if err != nil {
+			return nil, nil, fmt.Errorf("--secret %s: %w", name, err)
+		}
+		secrets[name] = host.NewSecret(text)
+	}
+	return plain, secrets, nil
+}
+
+func readSecret(source string, stdin *os.File) (string, error) {
+	if variable, ok := strings.CutPrefix(source, "env:"); ok {
+		text, set := os.LookupEnv(variable)
+		if !set {
+			return "", fmt.Errorf("the environment has no variable %s", variable)
+		}
+		return text, nil
+	}
+	f := stdin
+	if source != "-" {
+		var err error
+		if f, err = os.Open(source); err != nil {
+			return "", fmt.Errorf("%w; it wants the name of a file that holds the secret", err)
+		}
+		defer f.Close()
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return "", err
+	}
+	if len(data) > maxSecret {
+		return "", fmt.Errorf("longer than %d KiB", maxSecret>>10)
+	}
+	// files and pipes end in a line feed that does not belong to the secret
+	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), nil
+}
+
+// askMissing asks on the terminal for required secrets that were not given.
+func (a *app) askMissing(book *runtime.Runbook, secrets map[string]host.Secret) error {
+	if !a.interactive() {
+		return nil
+	}
+	for _, p := range book.Params {
+		if _, given := secrets[p.Name]; given || !p.Secret || !p.Required {
+			continue
+		}
+		fmt.Fprintf(a.err, "%s (%s): ", p.Name, p.Doc)
+		text, err := term.ReadPassword(int(a.in.Fd()))
+		fmt.Fprintln(a.err)
+		if err != nil {
+			return fmt.Errorf("asking for %s: %w", p.Name, err)
+		}
+		secrets[p.Name] = host.NewSecret(string(text))
+	}
+	return nil
+}
+
+func (a *app) interactive() bool {
+	return term.IsTerminal(int(a.in.Fd())) && term.IsTerminal(int(a.err.Fd()))
+}
+
+// confirm asks for a full "yes". Any other word asks again; the end of input is a no.
+func (a *app) confirm(question string) (bool, error) {
+	if !a.interactive() {
+		return false, fmt.Errorf("there is no terminal to ask on; add --yes if you are sure")
+	}
+	in := bufio.NewReader(a.in)
+	for {
+		fmt.Fprintf(a.err, "%s Type yes or no: ", question)
+		line, err := in.ReadString('\n')
+		switch strings.TrimSpace(strings.ToLower(line)) {
+		case "yes":
+			return true, nil
+		case "no", "n":
+			return false, nil
+		}
+		if err != nil {
+			fmt.Fprintln(a.err)
+			return false, nil
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/spf13/cobra"
+
+	"zcp2kopano/runtime/session"
+	"zcp2kopano/runtime/state"
+)
+
+func resumeCommand(a *app) *cobra.Command {
+	var t teller
+	var runbook string
+	var yes, foreground bool
+	cmd := &cobra.Command{
+		Use:   "resume [ID]",
+		Short: "Go on with a run that failed or was broken off",
+		Long: `Go on with a run that failed, was interrupted, or whose machine was switched off. What is done stays
+done; an action that was caught half-way is brought to its end first. The run uses the runbook and
+the parameters that were kept with it.
+
+With --runbook a mended runbook takes the place of the kept one: steps that ended stay ended; if the
+unfinished step now asks for something else, what it did is undone and it begins again. The changes of
+the runbook are shown first.`,
+		Example: `  sudo zcp2kopano resume
+  sudo zcp2kopano resume 20150830-221005-4f2a --runbook /root/site/site.star`,
+		Args:              maxArgs(1),
+		ValidArgsFunction: a.completeRun,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := needRoot("resume"); err != nil {
+				return err
+			}
+			lock, err := a.lock("resume", first(args))
+			if err != nil {
+				return err
+			}
+			defer lock.Close()
+			s, err := a.pick(first(args))
+			if err != nil {
+				return err
+			}
+			switch {
+			case s.Phase == state.Done:
+				return fmt.Errorf("run %s is done: there is nothing to go on with; `zcp2kopano check` looks at the result", s.ID)
+			case s.Phase == state.RolledBack || s.Phase == state.Untouched:
+				return fmt.Errorf("run %s has left nothing behind (%s): begin a new one with `zcp2kopano run`", s.ID, s.Phase)
+			}
+			if runbook != "" {
+				if err := a.mend(cmd.Context(), s, runbook, yes); err != nil {
+					return err
+				}
+			}
+			return a.work(cmd.Context(), lock, job{run: s.Run, mode: session.ModeResume, teller: &t, foreground: foreground})
+		},
+	}
+	t.flags(cmd)
+	cmd.Flags().StringVar(&runbook, "runbook", "", "go on with this mended runbook `FILE`")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "take the mended runbook without asking")
+	foregroundFlag(cmd, &foreground)
+	return cmd
+}
+
+// mend shows how a runbook differs from the one kept with the run, asks, and puts it in its place.
+func (a *app) mend(ctx context.Context, s state.Status, name string, yes bool) error {
+	machine, err := openLive()
+	if err != nil {
+		return err
+	}
+	defer machine.Close()
+	book, err := load(ctx, name, machine.Host)
+	if err != nil {
+		return err
+	}
+	old, err := s.Run.Modules()
+	if err != nil {
+		return err
+	}
+	mended := book.Modules()
+	labels := maps.Clone(old)
+	maps.Copy(labels, mended)
+	changed := false
+	for _, label := range slices.Sorted(maps.Keys(labels)) {
+		if text := diff.Diff("kept/"+label, []byte(old[label]), "mended/"+label, []byte(mended[label])); len(text) > 0 {
+			changed = true
+			fmt.Fprintf(a.err, "%s", text)
+		}
+	}
+	if !changed {
+		fmt.Fprintln(a.err, "the runbook is the one that was kept with the run")
+		return nil
+	}
+	if !yes {
+		ok, err := a.confirm("Go on with the runbook so changed?")
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fmt.Errorf("not resumed: nothing was changed")
+		}
+	}
+	return s.Run.Mend(book.Name, mended)
+}

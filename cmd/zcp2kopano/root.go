@@ -1,0 +1,168 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/report"
+	"zcp2kopano/runtime/state"
+)
+
+// stdio is where a command reads and writes.
+type stdio struct{ in, out, err *os.File }
+
+// app is what all commands share: the streams and the flags of the root command.
+type app struct {
+	stdio
+	json    bool
+	noColor bool
+	verbose bool
+	state   string
+}
+
+func (a *app) dir() state.Dir { return state.Dir{Path: a.state} }
+
+// ended carries the exit code of a run that has told its verdict already.
+type ended struct{ code int }
+
+func (e ended) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+func verdictError(code int) error {
+	if code == runtime.CodeDone {
+		return nil
+	}
+	return ended{code}
+}
+
+// execute runs the command line and returns the exit code.
+func execute(args []string, io stdio) int {
+	a := &app{stdio: io}
+	root := newRoot(a)
+	root.SetArgs(args)
+	root.SetIn(io.in)
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	err := root.Execute()
+	var done ended
+	switch {
+	case err == nil:
+		return runtime.CodeDone
+	case errors.As(err, &done):
+		return done.code
+	}
+	a.tellError(err)
+	var locked *state.LockedError
+	if errors.As(err, &locked) {
+		return runtime.CodeLocked
+	}
+	return runtime.CodeFailed
+}
+
+// tellError prints an error that no verdict has told.
+func (a *app) tellError(err error) {
+	info := runtime.ErrorInfoOf(err)
+	if a.json {
+		report.JSONLines(a.out)(runtime.Event{Kind: runtime.Failed, Error: info})
+		return
+	}
+	report.Error(a.err, *info, a.console(a.err))
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "zcp2kopano",
+		Short: "Migrate a mail server from ZCP to Kopano Core, in place",
+		Long: `zcp2kopano migrates a mail server from ZCP (Zarafa) 7.1 or 7.2 to Kopano Core, in place.
+
+A runbook says what to do, step by step. Every run can be simulated first: then nothing on the
+machine is changed. A real run is journaled, so that it can be resumed or rolled back.
+
+Without a command it says where things stand and what to do next.
+
+Exit codes:
+  0    done
+  1    failed, or a wrong use of the command line
+  2    inhibitors were found: nothing more was changed
+  3    the run differs from the plan
+  4    the rollback is incomplete
+  5    another run holds the lock
+  130  interrupted`,
+		Example: `  zcp2kopano simulate                  # a whole migration of an example server
+  zcp2kopano simulate --live           # what would happen on this machine
+  zcp2kopano check                     # is this machine ready?
+  sudo zcp2kopano run                  # the migration
+  sudo zcp2kopano rollback             # back to what was`,
+		Args:          noArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(*cobra.Command, []string) error { return a.whereThingsStand() },
+	}
+	flags := root.PersistentFlags()
+	flags.BoolVar(&a.json, "json", false, "write JSON, one object a line")
+	flags.BoolVar(&a.noColor, "no-color", false, "no colour (as with NO_COLOR)")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "show whole diffs and lists")
+	flags.StringVar(&a.state, "state", state.DefaultPath, "directory of runs, journals and backups")
+	_ = flags.MarkHidden("state")
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(
+		simulateCommand(a), checkCommand(a), runCommand(a), statusCommand(a), resumeCommand(a),
+		rollbackCommand(a), workerCommand(a), docCommand(a), forkCommand(a),
+		fmtCommand(a), lintCommand(a), versionCommand(a),
+	)
+	return root
+}
+
+// noArgs refuses arguments; on the root command, one is a misspelt command.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if cmd.HasParent() {
+		return fmt.Errorf("%s takes no argument, got %q; see `%s --help`", cmd.CommandPath(), args[0], cmd.CommandPath())
+	}
+	hint := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return fmt.Errorf("unknown command %q%s; `zcp2kopano --help` lists the commands", args[0], hint)
+}
+
+// maxArgs is cobra's, with a way out.
+func maxArgs(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > n {
+			return fmt.Errorf("%s takes at most %d argument, got %d; see `%s --help`", cmd.CommandPath(), n, len(args), cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+func exactArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%s needs one argument: %s; see `%s --help`", cmd.CommandPath(), what, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// flagError adds the nearest flag to the complaint about an unknown one.
+func flagError(cmd *cobra.Command, err error) error {
+	hint := ""
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near := runtime.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+			hint = "; did you mean --" + near + "?"
+		}
+	}
+	return fmt.Errorf("%w%s; see `%s --help`", err, hint, cmd.CommandPath())
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/session"
+	"zcp2kopano/runtime/state"
+)
+
+// goOn is what an interrupted or failed run leaves the admin with.
+const goOn = "`zcp2kopano resume` goes on, `zcp2kopano rollback` goes back"
+
+func runCommand(a *app) *cobra.Command {
+	var t teller
+	var p params
+	var packages string
+	var yes, foreground bool
+	cmd := &cobra.Command{
+		Use:   "run [RUNBOOK]",
+		Short: "Carry a runbook out on this machine",
+		Long: `Carry a runbook out on this machine, as root. First the whole run is simulated over this machine and
+shown; then it asks, and only a full "yes" starts it. With --yes it starts at once.
+
+The run goes on when the terminal is lost: "zcp2kopano status --follow" shows it again. Ctrl-C lets it
+finish the action in hand and stop; a second Ctrl-C breaks that action off. In both cases, and after
+a failure, "zcp2kopano resume" goes on and "zcp2kopano rollback" goes back.`,
+		Example: `  sudo zcp2kopano run
+  sudo zcp2kopano run --secret repo_password=/root/kopano-password
+  sudo zcp2kopano run --packages /root/kopano-8.7.20 --yes
+  sudo zcp2kopano run site/site.star --param attachments=keep`,
+		Args:              maxArgs(1),
+		ValidArgsFunction: completeRunbook,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := needRoot("run"); err != nil {
+				return err
+			}
+			if err := p.setPackages(packages); err != nil {
+				return err
+			}
+			return a.run(cmd.Context(), first(args), &p, &t, yes, foreground)
+		},
+	}
+	t.flags(cmd)
+	p.flags(cmd)
+	cmd.Flags().StringVar(&packages, "packages", "", "install from this `DIR` of downloaded packages (the parameter packages_dir)")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "start without a rehearsal and without asking")
+	foregroundFlag(cmd, &foreground)
+	return cmd
+}
+
+func foregroundFlag(cmd *cobra.Command, foreground *bool) {
+	cmd.Flags().BoolVar(foreground, "foreground", false, "do the work in this process instead of a worker of its own, where a supervisor keeps it alive")
+}
+
+func needRoot(command string) error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("%s changes this machine and needs root: sudo zcp2kopano %s", command, command)
+	}
+	return nil
+}
+
+func (a *app) run(ctx context.Context, name string, p *params, t *teller, yes, foreground bool) error {
+	// the lock is held from before the first look until the worker has it
+	lock, err := a.lock("run", "")
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := a.refuseUnfinished(); err != nil {
+		return err
+	}
+	machine, err := openLive()
+	if err != nil {
+		return err
+	}
+	defer machine.Close()
+	book, plain, secrets, err := a.prepare(ctx, name, machine.Host, p)
+	if err != nil {
+		return err
+	}
+	if !yes {
+		if err := a.rehearseLive(ctx, book, plain, secrets); err != nil {
+			return err
+		}
+	}
+	if name == "" {
+		name = strings.TrimSuffix(strings.TrimPrefix(book.Name, "@stock//"), ".star")
+	}
+	run, err := a.dir().Begin(state.Order{
+		Runbook: name, Label: book.Name, Program: version, Begun: time.Now().UTC(), Params: plain,
+	}, secrets, book.Modules())
+	if err != nil {
+		return err
+	}
+	return a.work(ctx, lock, job{run: run, mode: session.ModeRun, teller: t, foreground: foreground})
+}
+
+// refuseUnfinished refuses a new run while an earlier one has left the machine half-way.
+func (a *app) refuseUnfinished() error {
+	s, err := a.dir().Unfinished()
+	if err != nil || s == nil {
+		return err
+	}
+	return fmt.Errorf("run %s is unfinished (%s): %s; a new run can begin after that", s.ID, s.Phase, goOn)
+}
+
+// rehearseLive simulates over this machine and asks.
+func (a *app) rehearseLive(ctx context.Context, book *runtime.Runbook, plain map[string]string, secrets map[string]host.Secret) error {
+	if !a.interactive() {
+		return fmt.Errorf("there is no terminal to ask on; add --yes if you are sure, or look first: zcp2kopano simulate --live")
+	}
+	target, err := openSimulatedLive(plain[packagesParam])
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	var t teller
+	tell, err := t.open(a)
+	if err != nil {
+		return err
+	}
+	v := a.rehearse(ctx, "simulate", target, book, plain, secrets, tell)
+	if v.Code != runtime.CodeDone {
+		return verdictError(v.Code)
+	}
+	fmt.Fprintln(a.err)
+	ok, err := a.confirm("This was the simulation. Now carry it out on this machine? Have a backup that you know can be restored.")
+	if err == nil && !ok {
+		err = fmt.Errorf("not started: nothing was changed")
+	}
+	return err
+}
+
+// lock takes the right to change this machine.
+func (a *app) lock(command, run string) (*state.Lock, error) {
+	return a.dir().Lock(state.Holder{PID: os.Getpid(), Start: time.Now(), Command: "zcp2kopano " + command, Run: run})
+}
+
+// job is one piece of work on a kept run.
+type job struct {
+	run        state.Run
+	mode       string
+	to         string
+	teller     *teller
+	foreground bool
+}
+
+// work does a job, in a worker that it follows, or in this process.
+func (a *app) work(ctx context.Context, lock *state.Lock, j job) error {
+	tell, err := j.teller.open(a)
+	if err != nil {
+		return err
+	}
+	var v *runtime.Verdict
+	if j.foreground {
+		v, err = a.workHere(ctx, lock, j, tell)
+	} else {
+		v, err = a.workApart(ctx, lock, j, tell)
+	}
+	if err == nil {
+		err = j.teller.close()
+	}
+	if err != nil {
+		return err
+	}
+	return verdictError(v.Code)
+}
+
+func (a *app) workHere(ctx context.Context, lock *state.Lock, j job, tell func(runtime.Event)) (*runtime.Verdict, error) {
+	if err := lock.Name(state.Holder{PID: os.Getpid(), Start: time.Now(), Command: "zcp2kopano " + j.mode, Run: j.run.ID}); err != nil {
+		return nil, err
+	}
+	machine, err := openLive()
+	if err != nil {
+		return nil, err
+	}
+	defer machine.Close()
+	v, err := a.sessionWork(machine, j, tell).Do(ctx)
+	return &v, err
+}
+
+// workApart starts a worker and shows what it does. Signals are passed on to it.
+func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(runtime.Event)) (*runtime.Verdict, error) {
+	from := session.End(j.run)
+	worker, err := session.Start(j.run, lock, "worker", j.mode, j.run.ID, "--to", j.to, "--state", a.state)
+	if err != nil {
+		return nil, err
+	}
+	lock.Close() // the worker holds it now
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		for range signals {
+			fmt.Fprintln(a.err, "\nstopping: the action in hand is finished first; Ctrl-C again breaks it off. Then "+goOn)
+			worker.Stop()
+		}
+	}()
+	v, err := session.Follow(ctx, j.run, from, worker.Alive, tell)
+	if err == nil && v == nil {
+		err = worker.Failure()
+	}
+	return v, err
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"zcp2kopano/builtins"
+	"zcp2kopano/runbooks"
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/state"
+)
+
+func simulateCommand(a *app) *cobra.Command {
+	var t teller
+	var p params
+	var h hostFlags
+	cmd := &cobra.Command{
+		Use:   "simulate [RUNBOOK]",
+		Short: "Show what a run would do; nothing on this machine is changed",
+		Long: `Carry a runbook out on a simulated host and show each change: files as diffs, packages, services,
+trees by count and size. What a simulation cannot know is listed as "not simulated".
+
+RUNBOOK is a stock runbook (debian) or the path of your own (site/site.star). Without it, the stock
+runbook that fits the host is taken. The host is a shipped example server, unless --host names a
+fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then only read.`,
+		Example: `  zcp2kopano simulate
+  zcp2kopano simulate --live --report /root/plan.html
+  zcp2kopano simulate --live --packages /root/kopano-8.7.20
+  zcp2kopano simulate site/site.star --host mail.txtar --param config=copy`,
+		Args:              maxArgs(1),
+		ValidArgsFunction: completeRunbook,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := p.setPackages(h.packages); err != nil {
+				return err
+			}
+			target, err := h.open()
+			if err != nil {
+				return err
+			}
+			defer target.Close()
+			book, plain, secrets, err := a.prepare(cmd.Context(), first(args), target.Host, &p)
+			if err != nil {
+				return err
+			}
+			tell, err := t.open(a)
+			if err != nil {
+				return err
+			}
+			v := a.rehearse(cmd.Context(), "simulate", target, book, plain, secrets, tell)
+			if err := t.close(); err != nil {
+				return err
+			}
+			return verdictError(v.Code)
+		},
+	}
+	t.flags(cmd)
+	p.flags(cmd)
+	h.flags(cmd)
+	return cmd
+}
+
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+// prepare loads the runbook, and reads and checks its parameters.
+func (a *app) prepare(ctx context.Context, name string, h host.Host, p *params) (*runtime.Runbook, map[string]string, map[string]host.Secret, error) {
+	plain, secrets, err := p.read(a.in)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	book, err := load(ctx, name, h)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := a.askMissing(book, secrets); err != nil {
+		return nil, nil, nil, err
+	}
+	if _, err := book.CheckParams(plain, secrets); err != nil {
+		return nil, nil, nil, err
+	}
+	return book, plain, secrets, nil
+}
+
+// load loads a runbook by name; without one, the stock runbook that fits the host.
+func load(ctx context.Context, name string, h host.Host) (*runtime.Runbook, error) {
+	opts := runtime.LoadOptions{Name: name, Stock: runbooks.FS, Builtins: builtins.All()}
+	if name != "" {
+		return runtime.Load(ctx, opts)
+	}
+	facts, err := h.Facts()
+	if err != nil {
+		return nil, fmt.Errorf("the host's facts: %w", err)
+	}
+	stock := runtime.StockRunbooks(runbooks.FS)
+	for _, opts.Name = range stock {
+		book, err := runtime.Load(ctx, opts)
+		if err != nil {
+			return nil, err
+		}
+		for _, spec := range book.Systems {
+			if fits, err := runtime.MatchSystem(facts, spec); err != nil || fits {
+				return book, err
+			}
+		}
+	}
+	return nil, fmt.Errorf("no stock runbook is for %s (there are: %v); name one, or one of your own", facts.OSRelease["PRETTY_NAME"], stock)
+}
+
+// rehearse carries a runbook out on a simulated host, with journal and secrets in memory.
+func (a *app) rehearse(ctx context.Context, mode string, t *target, book *runtime.Runbook, plain map[string]string, secrets map[string]host.Secret, tell func(runtime.Event)) runtime.Verdict {
+	ctx, release := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer release()
+	return runtime.Execute(ctx, runtime.Config{
+		Mode: mode, ID: mode, Runbook: book, Params: plain, Secrets: secrets,
+		Host: t.Host, HostLabel: t.label, Dir: t.dir(a.state, mode),
+		Journal: journal.Memory(version, time.Now), Keeper: state.Memory(),
+		Version: version, Now: time.Now, Emit: tell,
+	})
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/session"
+	"zcp2kopano/runtime/state"
+)
+
+func statusCommand(a *app) *cobra.Command {
+	var showJournal, follow bool
+	cmd := &cobra.Command{
+		Use:   "status [ID]",
+		Short: "Show how far a run is",
+		Long: `Show how far a run is: the one named, else the unfinished one, else the newest. With --follow the
+story of the run is told from its begin, and goes on until its verdict. With --journal each record of
+the journal is shown.`,
+		Example: `  sudo zcp2kopano status
+  sudo zcp2kopano status --follow
+  sudo zcp2kopano status --journal --json`,
+		Args:              maxArgs(1),
+		ValidArgsFunction: a.completeRun,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case showJournal:
+				return a.showJournal(first(args))
+			case follow:
+				return a.follow(cmd.Context(), first(args))
+			}
+			return a.showStatus(first(args))
+		},
+	}
+	cmd.Flags().BoolVar(&showJournal, "journal", false, "show the records of the journal")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show the run from its begin, and what it does from now on")
+	cmd.MarkFlagsMutuallyExclusive("journal", "follow")
+	return cmd
+}
+
+func (a *app) showStatus(id string) error {
+	s, err := a.pick(id)
+	if err != nil {
+		return err
+	}
+	holder, err := a.dir().Holder()
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return json.NewEncoder(a.out).Encode(struct {
+			state.Status
+			Holder *state.Holder `json:"holder,omitempty"`
+		}{s, holder})
+	}
+	a.printStatus(s, holder)
+	return nil
+}
+
+func (a *app) printStatus(s state.Status, holder *state.Holder) {
+	field := func(name, format string, args ...any) {
+		fmt.Fprintf(a.out, "%-10s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	field("run", "%s, begun %s", s.ID, s.Order.Begun.Local().Format("2006-01-02 15:04:05"))
+	field("runbook", "%s", s.Order.Runbook)
+	if n := len(s.Steps); n > 0 {
+		field("steps", "%d of %d ended; the last that began: %s", len(s.Ended), n, s.Step)
+	}
+	if s.Damage != "" {
+		field("journal", "%s", s.Damage)
+	}
+	if holder != nil && (holder.Run == s.ID || holder.Run == "") {
+		field("state", "at work: process %d (%s), since %s", holder.PID, holder.Command, holder.Start.Local().Format("2006-01-02 15:04:05"))
+		field("next", "zcp2kopano status --follow")
+		return
+	}
+	field("state", "%s", s.Phase)
+	if s.Verdict != nil {
+		field("verdict", "%s", s.Verdict.Text)
+	}
+	field("next", "%s", strings.Join(next(s.Phase), "\n           "))
+}
+
+// next says what can be done after a run.
+func next(p state.Phase) []string {
+	switch p {
+	case state.Done:
+		return []string{"zcp2kopano check      looks at the result", "zcp2kopano rollback   goes back to what was before"}
+	case state.Untouched, state.RolledBack:
+		return []string{"zcp2kopano check      looks at this machine", "zcp2kopano run        begins anew"}
+	case state.RollbackIncomplete:
+		return []string{"zcp2kopano rollback   tries again what is left"}
+	}
+	return []string{"zcp2kopano resume     goes on", "zcp2kopano rollback   goes back to what was before"}
+}
+
+// follow shows a run from the begin of its newest attempt until its verdict.
+func (a *app) follow(ctx context.Context, id string) error {
+	ctx, release := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer release()
+	s, err := a.pick(id)
+	if err != nil {
+		return err
+	}
+	from, err := session.LastBegin(s.Run)
+	if err != nil {
+		return err
+	}
+	var t teller
+	tell, err := t.open(a)
+	if err != nil {
+		return err
+	}
+	alive := func() bool {
+		h, err := a.dir().Holder()
+		return err == nil && h != nil && h.Run == s.ID
+	}
+	v, err := session.Follow(ctx, s.Run, from, alive, tell)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return ended{130} // only the looking on ended
+	case err != nil:
+		return err
+	case v == nil:
+		return fmt.Errorf("run %s has ended without a verdict: its process was killed, or the machine went down; %s", s.ID, goOn)
+	}
+	return verdictError(v.Code)
+}
+
+func (a *app) showJournal(id string) error {
+	run, err := a.dir().Find(id)
+	if err != nil {
+		return err
+	}
+	header, records, damage, err := journal.ReadFile(run.Journal())
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("run %s was never begun: it has no journal", run.ID)
+	}
+	if err != nil {
+		return err
+	}
+	enc := json.NewEncoder(a.out)
+	if !a.json {
+		fmt.Fprintf(a.out, "journal of run %s, format %d, written by version %s\n", run.ID, header.Format, header.Program)
+	}
+	for _, r := range records {
+		if a.json {
+			if err := enc.Encode(r); err != nil {
+				return err
+			}
+			continue
+		}
+		data := string(r.Data)
+		if !a.verbose && len(data) > 160 {
+			data = strings.ToValidUTF8(data[:160], "") + "…"
+		}
+		if _, err := fmt.Fprintf(a.out, "%6d  %s  %-11s %s\n", r.Seq, r.Time.Local().Format("2006-01-02 15:04:05"), r.Type, data); err != nil {
+			return err
+		}
+	}
+	if damage != nil {
+		return fmt.Errorf("%w", damage)
+	}
+	return nil
+}
+
+// whereThingsStand is what the program says without a command.
+func (a *app) whereThingsStand() error {
+	runs, err := a.dir().Runs()
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	if len(runs) > 0 {
+		return a.showStatus("")
+	}
+	where := "No run was begun on this machine."
+	if err != nil {
+		where = "Whether a run was begun on this machine only root can see: sudo zcp2kopano"
+	}
+	if a.json {
+		return json.NewEncoder(a.out).Encode(map[string]string{"state": where})
+	}
+	_, err = fmt.Fprintf(a.out, `%s
+
+  zcp2kopano simulate          shows a whole migration of an example server
+  zcp2kopano check             looks whether this machine is ready
+  zcp2kopano simulate --live   shows what would happen on this machine
+  zcp2kopano run               does it
+  zcp2kopano --help            lists all commands
+`, where)
+	return err
+}

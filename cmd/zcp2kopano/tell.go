@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/report"
+)
+
+// console is what a stream can show.
+func (a *app) console(f *os.File) report.ConsoleOptions {
+	terminal := term.IsTerminal(int(f.Fd()))
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		width = 0
+	}
+	return report.ConsoleOptions{
+		Color:    terminal && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		Progress: terminal && os.Getenv("TERM") != "dumb",
+		Verbose:  a.verbose,
+		Width:    width,
+	}
+}
+
+// teller tells a run on standard output and, if asked, in an HTML file.
+type teller struct {
+	file string
+	html *reportFile
+}
+
+func (t *teller) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&t.file, "report", "", "write the story of the run to this HTML `FILE` as well")
+	_ = cmd.MarkFlagFilename("report", "html")
+}
+
+// open opens the report's file, before anything else is done, and returns who listens to the run.
+func (t *teller) open(a *app) (func(runtime.Event), error) {
+	out := report.Console(a.out, a.console(a.out))
+	if a.json {
+		out = report.JSONLines(a.out)
+	}
+	if t.file == "" {
+		return out, nil
+	}
+	f, err := os.Create(t.file)
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	t.html = &reportFile{f: f}
+	return report.Tee(report.HTML(t.html), out), nil
+}
+
+// close tells whether the report reached its file.
+func (t *teller) close() error {
+	if t.html == nil {
+		return nil
+	}
+	if err := t.html.close(); err != nil {
+		return fmt.Errorf("report %s: %w", t.file, err)
+	}
+	return nil
+}
+
+// reportFile remembers the first error: reports themselves never fail.
+type reportFile struct {
+	f   *os.File
+	err error
+}
+
+var _ io.Writer = (*reportFile)(nil)
+
+func (r *reportFile) Write(p []byte) (int, error) {
+	n, err := r.f.Write(p)
+	if r.err == nil {
+		r.err = err
+	}
+	return n, err
+}
+
+func (r *reportFile) close() error {
+	if err := r.f.Close(); r.err == nil {
+		r.err = err
+	}
+	return r.err
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"zcp2kopano/builtins"
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/session"
+	"zcp2kopano/runtime/state"
+)
+
+// workerCommand is what run, resume and rollback start; see package session.
+func workerCommand(a *app) *cobra.Command {
+	var to string
+	cmd := &cobra.Command{
+		Use:    "worker MODE ID",
+		Hidden: true,
+		Args:   cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := needRoot(args[0]); err != nil {
+				return err
+			}
+			run, err := a.dir().Find(args[1])
+			if err != nil {
+				return err
+			}
+			lock, err := session.AdoptLock(a.dir(), state.Holder{PID: os.Getpid(), Start: time.Now(), Command: "zcp2kopano " + args[0], Run: run.ID})
+			if err != nil {
+				return err
+			}
+			defer lock.Close()
+			machine, err := openLive()
+			if err != nil {
+				return err
+			}
+			defer machine.Close()
+			v, err := a.sessionWork(machine, job{run: run, mode: args[0], to: to}, nil).Do(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return verdictError(v.Code)
+		},
+	}
+	cmd.Flags().StringVar(&to, "to", "", "step to go back to")
+	return cmd
+}
+
+func (a *app) sessionWork(machine *target, j job, tell func(runtime.Event)) session.Work {
+	return session.Work{
+		Run: j.run, Mode: j.mode, To: j.to, Host: machine.Host, HostLabel: machine.label,
+		Builtins: builtins.All(), Version: version, Emit: tell,
+	}
+}
+
+// pick finds the run that a command is for: the one named, else the unfinished one, else the newest.
+func (a *app) pick(id string) (state.Status, error) {
+	if id == "" {
+		s, err := a.dir().Unfinished()
+		if err != nil || s != nil {
+			if s == nil {
+				return state.Status{}, err
+			}
+			return *s, err
+		}
+	}
+	run, err := a.dir().Find(id)
+	if err != nil {
+		return state.Status{}, err
+	}
+	s, err := run.Status()
+	if err != nil {
+		return s, fmt.Errorf("%w; `zcp2kopano status --journal %s` shows what can be read", err, run.ID)
+	}
+	return s, nil
+}
