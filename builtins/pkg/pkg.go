@@ -219,7 +219,11 @@ func names(c *runtime.Call, param string) ([]string, error) {
 	case nil, starlark.NoneType:
 		return nil, nil
 	case starlark.String:
-		return []string{string(v)}, nil
+		name, err := nameOf(v)
+		if err != nil {
+			return nil, c.Errorf("argument %s: %w", param, err)
+		}
+		return []string{name}, nil
 	case starlark.Sequence:
 		var list []string
 		iter := v.Iterate()

@@ -1,0 +1,317 @@
+package pkg_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"zcp2kopano/builtins/internal/rehearse"
+	"zcp2kopano/builtins/pkg"
+)
+
+const fixture = `
+-- host --
+hostname: example.org
+manager: apt 1.0.9.8.4
+init: systemd
+-- /etc/os-release --
+ID=debian
+VERSION_ID="8"
+PRETTY_NAME="Debian 8"
+-- packages --
+Package: zarafa-server
+Version: 7.2.6-1
+Maintainer: Zarafa Development Team <development@zarafa.com>
+Depends: zarafa-common, libical0
+Conffiles:
+ /etc/zarafa/server.cfg
+Files:
+ /usr/sbin/zarafa-server 0755 2M
+
+Package: zarafa-common
+Version: 7.2.6-1
+Maintainer: Zarafa Development Team <development@zarafa.com>
+Files:
+ /usr/share/doc/zarafa-common/copyright
+
+Package: zarafa-old
+Version: 7.1.0-1
+Status: config-files
+Maintainer: Zarafa Development Team <development@zarafa.com>
+Conffiles:
+ /etc/zarafa/old.cfg
+
+Package: libical0
+Version: 0.48-2
+Maintainer: Debian <debian@lists.debian.org>
+Files:
+ /usr/lib/libical.so.0
+
+Package: bluez-obexd
+Version: 5.23-2
+Depends: libical0
+Maintainer: Debian <debian@lists.debian.org>
+Files:
+ /usr/sbin/obexd 0755 90K
+
+Package: apt-transport-https
+Version: 1.0.9.8.4
+Maintainer: APT Development Team <deity@lists.debian.org>
+Files:
+ /usr/lib/apt/methods/https 0755 40K
+-- available --
+Package: kopano-server
+Version: 8.7.0-1
+Repository: https://download.kopano.io/*
+Files:
+ /usr/sbin/kopano-server 0755 2M
+
+Package: kopano-rival
+Version: 1
+Conflicts: zarafa-common
+Files:
+ /usr/sbin/rival 0755 1M
+-- /etc/zarafa/server.cfg --
+mysql_user = zarafa
+-- /etc/zarafa/old.cfg --
+old = yes
+-- /etc/apt/auth.conf 0600 --
+machine other.example.org login a password b
+-- dead --
+https://dead.example.org/repo 401 Unauthorized
+-- tree --
+d0755 root:root - - /etc/apt/sources.list.d
+d0755 root:root - - /etc/apt/trusted.gpg.d
+d0755 root:root - - /srv/empty
+d0755 root:root - - /srv/debs
+`
+
+func scene(t *testing.T) *rehearse.Scene { return rehearse.New(t, fixture, pkg.Builtins()) }
+
+func TestInstalled(t *testing.T) {
+	got := scene(t).Succeed(`
+print([p.name for p in pkg.installed("zarafa-*")])
+print([p.name for p in pkg.installed(vendor = "ZARAFA", status = "any")])
+print([p.conffiles for p in pkg.installed("zarafa-server")])
+print(pkg.owner("/usr/sbin/zarafa-server"), pkg.owner("/nowhere"))
+plan = pkg.solve(remove = ["libical0"])
+print(plan.possible, [p.name for p in plan.remove])
+print(pkg.solve(install = ["no-such-package"]).possible)
+`)
+	want := []string{
+		`["zarafa-common", "zarafa-server"]`,
+		`["zarafa-common", "zarafa-old", "zarafa-server"]`,
+		`[["/etc/zarafa/server.cfg"]]`,
+		`["zarafa-server"] []`,
+		`True ["bluez-obexd", "libical0", "zarafa-server"]`,
+		`False`,
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestRemove(t *testing.T) {
+	s := scene(t)
+	s.Fail(`pkg.remove(["zarafa-common"])`, "would also remove zarafa-server", "nothing was removed", "expect")
+	s.Fail(`pkg.remove(["libical0", "zarafa-server"])`, "would also remove bluez-obexd")
+	s.Fail(`pkg.remove("zarafa-*")`, "is no name of a package", "pkg.installed")
+	s.Fail(`pkg.remove(["-f"])`, "is no name of a package")
+	s.Fail(`pkg.remove([1])`, "got a int in it")
+
+	r := s.Run(`pkg.remove(pkg.installed(vendor = "zarafa", status = "any"), purge = True)`)
+	if r.Verdict.Code != 0 || r.Verdict.Changes != 1 {
+		t.Fatalf("%+v", r.Verdict)
+	}
+	if got := s.Succeed(`print([p.name for p in pkg.installed(status = "any")])`); got[0] != `["apt-transport-https", "bluez-obexd", "libical0"]` {
+		t.Errorf("left: %s", got)
+	}
+	if r := s.Run(`pkg.remove(["zarafa-server", "zarafa-common"], purge = True)`); r.Verdict.Code != 0 || r.Verdict.Changes != 0 {
+		t.Errorf("a second time: %+v", r.Verdict)
+	}
+}
+
+func TestRemoveExpected(t *testing.T) {
+	s := scene(t)
+	if r := s.Run(`pkg.remove("zarafa-common", expect = ["zarafa-server"])`); r.Verdict.Code != 0 || r.Verdict.Changes != 1 {
+		t.Fatalf("%+v", r.Verdict)
+	}
+	if got := s.Succeed(`print([p.name for p in pkg.installed("zarafa-*")])`); got[0] != `[]` {
+		t.Errorf("left: %s", got)
+	}
+}
+
+func TestInstall(t *testing.T) {
+	s := scene(t)
+	s.Fail(`pkg.install(["kopano-rival"])`, "would remove zarafa-common, zarafa-server", "nothing was installed")
+	s.Fail(`pkg.install(["no-such-package"])`, "no-such-package")
+	if r := s.Run(`pkg.install(["zarafa-server", "zarafa-common=7.2.6-1"])`); r.Verdict.Code != 0 || r.Verdict.Changes != 0 {
+		t.Errorf("what is installed: %+v", r.Verdict)
+	}
+}
+
+func TestRepositoryArguments(t *testing.T) {
+	s := scene(t)
+	for _, c := range []struct{ args, want string }{
+		{`"Kopano!", "https://a/"`, "lower-case letters"},
+		{`"a", "https://user:hunter2@a/"`, "give them as user"},
+		{`"a", "ftp://a/"`, "want https://"},
+		{`"a", "https://"`, "names no host"},
+		{`"a", "https://a/ b"`, "cannot hold"},
+		{`"a", "https://a/", "stable"`, "needs components"},
+		{`"a", "https://a/", "./", ["main"]`, "no components"},
+		{`"a", "https://a/", password = "x"`, "needs a user"},
+		{`"a", "https://a/", trusted = True, key = "/k"`, "either key or trusted"},
+		{`"a", "https://a/", priority = 99999`, "out of range"},
+	} {
+		s.Fail("pkg.repository("+c.args+")", c.want)
+		if r := s.Run("pkg.repository(" + c.args + ")"); strings.Contains(r.Verdict.Text, "hunter2") {
+			t.Errorf("the error shows the password: %s", r.Verdict.Text)
+		}
+	}
+	s.Fail(`pkg.add_repository("kopano")`, "pass what pkg.repository")
+	s.Fail(`pkg.local_repository("/srv/empty")`, "neither an index")
+}
+
+func TestAddRepository(t *testing.T) {
+	key, err := filepath.Abs("testdata/key.asc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	armoured, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := rehearse.New(t, fixture+"-- download https://download.kopano.io/core/Release.key --\n"+string(armoured), pkg.Builtins())
+	const snippet = `
+base = "https://download.kopano.io/core/"
+repo = pkg.repository("kopano", base, user = "serial", password = "hunter2-secret", key = base + "Release.key", priority = 600)
+answer = pkg.probe(repo, ["kopano-server", "kopano-none"])
+print(answer.offers, answer.missing, answer.problem)
+pkg.add_repository(repo)
+print([c.version for c in pkg.candidates(["kopano-server"])["kopano-server"]])
+`
+	r := s.Run(snippet)
+	if r.Verdict.Code != 0 {
+		t.Fatal(r.Verdict.Text)
+	}
+	if got := strings.Join(r.Printed, "\n"); got != `{"kopano-server": "8.7.0-1"} ["kopano-none"] `+"\n"+`["8.7.0-1"]` {
+		t.Errorf("printed %s", got)
+	}
+	if got := s.Text("/etc/apt/sources.list.d/kopano.list"); got != "deb https://download.kopano.io/core/ ./\n" {
+		t.Errorf("source: %q", got)
+	}
+	if got := s.Text("/etc/apt/auth.conf"); got != "machine other.example.org login a password b\nmachine download.kopano.io login serial password hunter2-secret\n" {
+		t.Errorf("auth.conf: %q", got)
+	}
+	if st, err := s.Host.Lstat("/etc/apt/auth.conf"); err != nil || st.Perm() != 0o600 {
+		t.Errorf("auth.conf has mode %v (%v)", st.Perm(), err)
+	}
+	binary, err := os.ReadFile("testdata/key.gpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Text("/etc/apt/trusted.gpg.d/kopano.gpg"); got != string(binary) {
+		t.Errorf("key: %d bytes", len(got))
+	}
+	if strings.Contains(string(r.Journal), "hunter2") {
+		t.Error("the password stands in the journal")
+	}
+	// Again: only the lists are read anew.
+	if again := s.Run(snippet); again.Verdict.Code != 0 || again.Verdict.Changes > 1 {
+		t.Errorf("a second time: %+v", again.Verdict)
+	}
+}
+
+func TestProbeProblem(t *testing.T) {
+	got := scene(t).Succeed(`print(pkg.probe(pkg.repository("dead", "https://dead.example.org/repo/"), ["kopano-server"]).problem)`)
+	if !strings.Contains(got[0], "401 Unauthorized") {
+		t.Errorf("problem: %s", got)
+	}
+}
+
+func TestHTTPSNeedsItsMethod(t *testing.T) {
+	bare := strings.Replace(fixture, " /usr/lib/apt/methods/https 0755 40K\n", " /usr/share/doc/nothing\n", 1)
+	rehearse.New(t, bare, pkg.Builtins()).Fail(`pkg.add_repository(pkg.repository("k", "https://a.example.org/"))`, "apt-transport-https")
+}
+
+func TestOtherManagers(t *testing.T) {
+	yum := strings.Replace(fixture, "manager: apt 1.0.9.8.4", "manager: yum 3.4.3", 1)
+	rehearse.New(t, yum, pkg.Builtins()).Fail(`pkg.add_repository(pkg.repository("k", "https://a.example.org/"))`, "yum", "by hand")
+}
+
+// TestLocalFiles installs from a directory of real package files without an index.
+func TestLocalFiles(t *testing.T) {
+	if _, err := exec.LookPath("dpkg-deb"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("needs dpkg-deb: ", err)
+		}
+		t.Skip("needs dpkg-deb")
+	}
+	s := scene(t)
+	for _, p := range []struct{ name, version, arch, depends, compression string }{
+		{"kopano-common", "8.6.0-1", "all", "", "gzip"},
+		{"kopano-common", "8.10.0-1", "all", "", "xz"},
+		{"kopano-server", "8.10.0-1", "amd64", "kopano-common (= 8.10.0-1), kopano-nowhere | libical0", "xz"},
+		{"kopano-server", "9.0.0-1", "arm64", "", "gzip"},
+		{"kopano-ical", "8.10.0-1", "amd64", "kopano-common", "none"},
+	} {
+		put(t, s, p.name, p.version, p.arch, p.depends, p.compression)
+	}
+	got := s.Succeed(`
+repo = pkg.local_repository("/srv/debs")
+print(repo.kind)
+answer = pkg.probe(repo, ["kopano-server", "kopano-none"])
+print(answer.offers, answer.missing, answer.known)
+pkg.add_repository(repo)
+pkg.install(["kopano-server"], source = repo)
+print([(p.name, p.version) for p in pkg.installed("kopano-*")])
+`)
+	want := []string{
+		"files",
+		`{"kopano-server": "8.10.0-1"} ["kopano-none"] True`,
+		`[("kopano-common", "8.10.0-1"), ("kopano-server", "8.10.0-1")]`,
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	s.Fail(`
+repo = pkg.repository("none", "https://a.example.org/")
+pkg.install(["kopano-none"], source = repo)
+`, "kopano-none")
+}
+
+// put builds a package file and puts it on the simulated host.
+func put(t *testing.T, s *rehearse.Scene, name, version, arch, depends, compression string) {
+	t.Helper()
+	dir := t.TempDir()
+	control := "Package: " + name + "\nVersion: " + version + "\nArchitecture: " + arch + "\nMaintainer: K <k@example.org>\n"
+	if depends != "" {
+		control += "Depends: " + strings.Replace(depends, ", ", ",\n ", 1) + "\n"
+	}
+	control += "Description: a package\n"
+	if err := os.MkdirAll(filepath.Join(dir, "DEBIAN"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "DEBIAN/control"), []byte(control), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "p.deb")
+	if out, err := exec.Command("dpkg-deb", "--root-owner-group", "-Z"+compression, "-b", dir, file).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := s.Host.Create("/srv/debs/"+name+"_"+version+"_"+arch+".deb", 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(data); err != nil {
+		t.Fatal(err)
+	}
+}
