@@ -28,7 +28,7 @@ type Copy struct {
 	Contents  bool   `json:"contents,omitempty"`
 	Overwrite bool   `json:"overwrite,omitempty"`
 
-	Fresh    []string   `json:"fresh,omitempty"`    // relative names that did not exist in To
+	Fresh    fileNames  `json:"fresh,omitempty"`    // relative names that did not exist in To
 	Merged   []Preimage `json:"merged,omitempty"`   // directories that did, and get From's owner and mode
 	Replaced []Preimage `json:"replaced,omitempty"` // the rest
 	Size     size       `json:"size"`

@@ -24,6 +24,8 @@ func tree(t *testing.T, h *fakeHost, top string) {
 	must(t, h.PutDir(top+"/sub/empty", 0o700, 0, 0))
 	put(t, h, top+"/a", "content of a", 0o640, 110, 110)
 	put(t, h, top+"/sub/b", "content of b", 0o4755, 110, 0)
+	put(t, h, top+"/gr\xfc\xdfe", "latin1", 0o6711, 110, 110)
+	must(t, h.PutSymlink(top+"/sub/l\xe4nk", "\xe4", 110, 110))
 	must(t, h.PutXattr(top+"/a", "user.note", []byte("kept")))
 	must(t, h.PutLink(top+"/a", top+"/sub/a-too"))
 	must(t, h.PutSymlink(top+"/link", "sub/b", 110, 110))
@@ -61,7 +63,7 @@ var scenarios = []scenario{
 		name:  "mkdir with parents",
 		setup: func(t *testing.T, h *fakeHost) { must(t, h.PutDir("/var/lib", 0o755, 0, 0)) },
 		act: func() Action {
-			return &Mkdir{Path: "/var/lib/kopano/a/b", Parents: true, Mode: ptr(fs.FileMode(0o2750)), Owner: "kopano"}
+			return &Mkdir{Path: "/var/lib/kopano/a/b", Parents: true, Mode: ptr(fs.ModeSetgid | 0o750), Owner: "kopano"}
 		},
 	},
 	{
@@ -177,7 +179,7 @@ var scenarios = []scenario{
 		},
 		act: func() Action {
 			return &Chown{Path: "/var/lib/kopano", Recursive: true, Owner: "kopano", Groups: map[string]string{"zarafa": "kopano"},
-				FileMode: ptr(fs.FileMode(0o640)), DirMode: ptr(fs.FileMode(0o2750))}
+				FileMode: ptr(fs.FileMode(0o640)), DirMode: ptr(fs.ModeSetgid | 0o750)}
 		},
 	},
 	{

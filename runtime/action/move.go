@@ -30,7 +30,7 @@ type Move struct {
 	To       string `json:"to"`
 	Contents bool   `json:"contents,omitempty"`
 
-	Fresh  []string   `json:"fresh,omitempty"`  // relative names, each moved whole
+	Fresh  fileNames  `json:"fresh,omitempty"`  // relative names, each moved whole
 	Merged []Preimage `json:"merged,omitempty"` // directories of From that merge: removed once empty
 	Size   size       `json:"size"`
 	Copy   bool       `json:"copy,omitempty"` // source and target are on different file systems

@@ -1,0 +1,221 @@
+package action
+
+import (
+	"encoding/json"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim/simfs"
+)
+
+// TestPrepareRefuses checks that what cannot be right is refused before anything changes, with an
+// error that names the thing.
+func TestPrepareRefuses(t *testing.T) {
+	tests := []struct {
+		name   string
+		mounts []simfs.Mount
+		setup  func(t *testing.T, h *fakeHost)
+		act    Action
+		want   string
+	}{
+		{"write to a symlink", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutSymlink("/etc/l", "/etc/shadow", 0, 0)) },
+			&Write{Path: "/etc/l"}, "symlink to /etc/shadow"},
+		{"write to a directory", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutDir("/etc/d", 0o755, 0, 0)) },
+			&Write{Path: "/etc/d"}, "is a directory"},
+		{"write to a FIFO", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutNode("/etc/p", fs.ModeNamedPipe|0o600, 0, 0, 0)) },
+			&Write{Path: "/etc/p"}, "FIFO"},
+		{"write to a file with two names", nil, func(t *testing.T, h *fakeHost) {
+			put(t, h, "/etc/a", "x", 0o600, 0, 0)
+			must(t, h.PutLink("/etc/a", "/etc/b"))
+		}, &Write{Path: "/etc/a"}, "2 names"},
+		{"write without a directory", nil, nil, &Write{Path: "/no/a"}, "no directory /no"},
+		{"write for nobody", nil, nil, &Write{Path: "/a", Owner: "nemo"}, `no user "nemo"`},
+		{"mkdir without parents", nil, nil, &Mkdir{Path: "/a/b"}, "no directory /a"},
+		{"mkdir on a file", nil, func(t *testing.T, h *fakeHost) { put(t, h, "/a", "", 0o600, 0, 0) }, &Mkdir{Path: "/a"}, "a regular file is there"},
+		{"symlink on a file", nil, func(t *testing.T, h *fakeHost) { put(t, h, "/a", "", 0o600, 0, 0) }, &Symlink{Path: "/a", Target: "b"}, "ask to replace"},
+		{"symlink on a directory", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutDir("/a", 0o755, 0, 0)) }, &Symlink{Path: "/a", Target: "b", Replace: true}, "a directory is there"},
+		{"remove a mount point", twoDisks(), nil, &Remove{Path: "/srv"}, "/srv is a mount point"},
+		{"copy onto another", nil, func(t *testing.T, h *fakeHost) {
+			put(t, h, "/a", "x", 0o600, 0, 0)
+			put(t, h, "/b", "yy", 0o600, 0, 0)
+		}, &Copy{From: "/a", To: "/b"}, "/b exists already"},
+		{"copy into itself", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutDir("/a", 0o755, 0, 0)) }, &Copy{From: "/a", To: "/a/b"}, "inside the other"},
+		{"move onto another", nil, func(t *testing.T, h *fakeHost) {
+			must(t, h.PutDir("/a", 0o755, 0, 0))
+			must(t, h.PutDir("/b", 0o755, 0, 0))
+		}, &Move{From: "/a", To: "/b"}, "/b exists already"},
+		{"move contents with a collision", nil, func(t *testing.T, h *fakeHost) {
+			put(t, h, "/a/d/f", "x", 0o600, 0, 0)
+			put(t, h, "/b/d/f", "x", 0o600, 0, 0)
+		}, &Move{From: "/a", To: "/b", Contents: true}, "both have d/f"},
+		{"move a tree with a mount", twoDisks(), nil, &Move{From: "/srv", To: "/b"}, "mount point"},
+		{"chown a file linked elsewhere", nil, func(t *testing.T, h *fakeHost) {
+			put(t, h, "/root/.bashrc", "x", 0o600, 0, 0)
+			must(t, h.PutDir("/d", 0o777, 110, 110))
+			must(t, h.PutLink("/root/.bashrc", "/d/mine"))
+		}, &Chown{Path: "/d", Recursive: true, Owner: "kopano"}, "mine has 2 names (hard links), of which 1 lie outside"},
+		{"chown a chain", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutDir("/d", 0o777, 110, 110)) },
+			&Chown{Path: "/d", Users: map[string]string{"zarafa": "kopano", "kopano": "root"}}, "two calls"},
+		{"chown from an unknown user", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutDir("/d", 0o777, 110, 110)) },
+			&Chown{Path: "/d", Users: map[string]string{"nemo": "kopano"}}, `no user "nemo"`},
+		{"chown a symlink", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutSymlink("/l", "/etc", 0, 0)) },
+			&Chown{Path: "/l", Owner: "kopano"}, "symlink to /etc"},
+		{"remove a package that another needs", nil, zarafaInstalled,
+			&Commit{Tx: host.Transaction{Remove: []string{"zarafa-common"}}}, "also remove zarafa-server"},
+		{"packages half-way", nil, func(t *testing.T, h *fakeHost) { h.half = []string{"x"} },
+			&Commit{Tx: host.Transaction{Install: []string{"y"}}}, "repair it first"},
+		{"start what is not there", nil, nil, &Service{Name: "x", Active: ptr(true)}, "no service x"},
+		{"mask with SysV", nil, func(t *testing.T, h *fakeHost) { h.services["x"] = host.Service{Name: "x", Kind: "sysv"} },
+			&Service{Name: "x", Masked: ptr(true)}, "only systemd"},
+		{"dump onto a file", nil, func(t *testing.T, h *fakeHost) { put(t, h, "/d.sql", "", 0o600, 0, 0) }, &Dump{Path: "/d.sql"}, "never replaces"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := scenario{mounts: test.mounts, setup: func(t *testing.T, h *fakeHost) {
+				if test.setup != nil {
+					test.setup(t, h)
+				}
+			}}
+			tr := s.start(t)
+			start := tr.state(t)
+			must(t, test.act.Stage(tr.env))
+			_, err := test.act.Prepare(tr.env)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got error %v, want one with %q", err, test.want)
+			}
+			sameState(t, "refused", tr.state(t), start)
+		})
+	}
+}
+
+// TestNothingToDo checks that an action on a host that is as wanted is not needed.
+func TestNothingToDo(t *testing.T) {
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			tr := s.prepared(t)
+			if tr.kind == "db.dump" { // which never replaces a file
+				t.Skip("a dump is always a new one")
+			}
+			must(t, tr.apply(t))
+			again := s.act()
+			must(t, again.Stage(tr.env))
+			needed, err := again.Prepare(tr.env)
+			if again.Kind() == "fs.move" && err != nil {
+				return // a moved file is not there to be moved
+			}
+			must(t, err)
+			if needed {
+				t.Error("is needed a second time")
+			}
+		})
+	}
+}
+
+// TestJournalForm checks that neither contents nor secrets are in the journal.
+func TestJournalForm(t *testing.T) {
+	tr := newFake()
+	env := newEnv(tr)
+	for _, a := range []Action{
+		&Write{Path: "/a", Content: []byte("geheim")},
+		&Dump{Database: "z", Password: host.NewSecret("geheim"), Path: "/d"},
+	} {
+		must(t, a.Stage(env))
+		data, err := json.Marshal(a)
+		must(t, err)
+		back, err := Decode(a.Kind(), data)
+		must(t, err)
+		again, err := json.Marshal(back)
+		must(t, err)
+		if string(again) != string(data) {
+			t.Errorf("decoded and encoded again: %s, was %s", again, data)
+		}
+		if text := string(data) + a.Summary(); strings.Contains(text, "geheim") {
+			t.Errorf("the journal has a secret: %s", text)
+		}
+	}
+}
+
+// TestDumpIsJudged checks that no bad dump is taken for a good one, and that it does not stay.
+func TestDumpIsJudged(t *testing.T) {
+	good := host.DumpResult{RawBytes: 900 << 20, Bytes: 40, Tables: []string{"users", "stores"}, Closed: true}
+	tests := []struct {
+		name  string
+		spoil func(*host.DumpResult)
+		want  string
+	}{
+		{"good", func(*host.DumpResult) {}, ""},
+		{"not closed", func(r *host.DumpResult) { r.Closed = false }, "no closing line"},
+		{"empty", func(r *host.DumpResult) { r.RawBytes = 0 }, "empty"},
+		{"a table missing", func(r *host.DumpResult) { r.Tables = r.Tables[:1] }, "lacks the tables stores"},
+		{"too small", func(r *host.DumpResult) { r.RawBytes = 4 << 20 }, "only 4194304 bytes"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			h := newFake()
+			h.dump = good
+			test.spoil(&h.dump)
+			a := &Dump{Database: "z", Path: "/d", Tables: []string{"users", "stores"}, ExpectedBytes: 1 << 30}
+			_, err := a.Apply(newEnv(h))
+			left, _ := h.FS.ReadDir("/")
+			switch {
+			case test.want == "" && err != nil:
+				t.Error(err)
+			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+				t.Errorf("got error %v, want one with %q", err, test.want)
+			case test.want != "" && len(left) > 0:
+				t.Errorf("it left %v", left)
+			}
+		})
+	}
+}
+
+// TestWriteDetail checks what is shown before a file is written.
+func TestWriteDetail(t *testing.T) {
+	tests := []struct {
+		old, new string
+		private  bool
+		want     string
+	}{
+		{"a = 1\nb = 2\n", "a = 1\nb = 3\n", false, "--- /f\n+++ /f\n@@ -1,2 +1,2 @@\n a = 1\n-b = 2\n+b = 3\n"},
+		{"", "a\n", false, "--- /dev/null\n+++ /f\n@@ -0,0 +1,1 @@\n+a\n"},
+		{"a\x00", "b", false, "will be 1 bytes"},
+		{"a\n", "geheim", true, "secret"},
+	}
+	for _, test := range tests {
+		h := newFake()
+		if test.old != "" {
+			put(t, h, "/f", test.old, 0o600, 0, 0)
+		}
+		env, a := newEnv(h), &Write{Path: "/f", Content: []byte(test.new), Private: test.private}
+		must(t, a.Stage(env))
+		_, err := a.Prepare(env)
+		must(t, err)
+		d, err := a.Detail(env)
+		must(t, err)
+		if got := d.Diff + strings.Join(d.Lines, "\n"); !strings.Contains(got, test.want) || test.private && strings.Contains(got, "geheim") {
+			t.Errorf("%q to %q: got\n%s\nwant\n%s", test.old, test.new, got, test.want)
+		}
+	}
+}
+
+// TestNoReturn checks which actions say that they cannot be undone.
+func TestNoReturn(t *testing.T) {
+	h := newFake()
+	zarafaInstalled(t, h)
+	delete(h.offers, "zarafa-server=7.2.0")
+	c := &Commit{Tx: host.Transaction{Remove: []string{"zarafa-server"}}}
+	_, err := c.Prepare(newEnv(h))
+	must(t, err)
+	if got := c.Irreversible(); !strings.Contains(got, "zarafa-server (no repository has it)") {
+		t.Errorf("got %q", got)
+	}
+	h.services["k"] = host.Service{Name: "k", Kind: "systemd"}
+	s := &Service{Name: "k", Active: ptr(true), NoReturn: "upgrades the database"}
+	_, err = s.Prepare(newEnv(h))
+	must(t, err)
+	if s.Irreversible() != "upgrades the database" {
+		t.Errorf("got %q", s.Irreversible())
+	}
+}
