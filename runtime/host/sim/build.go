@@ -275,7 +275,10 @@ func (b *builder) put(e *Entry) error {
 		}
 		return h.PutTimes(e.Path, mtime)
 	case !e.Mode.IsRegular():
-		return h.PutNode(e.Path, e.Mode, e.Rdev, uid, gid)
+		if err := h.PutNode(e.Path, e.Mode, e.Rdev, uid, gid); err != nil {
+			return err
+		}
+		return h.PutTimes(e.Path, mtime)
 	case e.Content != nil || e.Size == 0:
 		return h.PutFile(e.Path, e.Content, e.Mode, uid, gid, mtime)
 	}
@@ -397,7 +400,10 @@ func (b *builder) service(fs FixtureService) error {
 	h := b.h
 	s := &service{active: fs.Active, failed: fs.Failed, exe: fs.Exe, user: fs.User}
 	h.services[fs.Name] = s
-	if _, err := h.service(fs.Name); err != nil {
+	if _, err := h.service(fs.Name); err != nil && b.f.NoBase {
+		delete(h.services, fs.Name) // a generated unit, which has no file
+		return nil
+	} else if err != nil {
 		return fmt.Errorf("neither a unit file nor an init script of that name is in the fixture")
 	}
 	if fs.Active {

@@ -225,6 +225,9 @@ func (h *Host) unpack(p *Package) error {
 	if err := h.runScript(p, "preinst"); err != nil {
 		return err
 	}
+	if len(p.Files) == 0 {
+		h.unpredict(host.Unpredicted{What: "files of package " + p.Name, Why: "only its name and version are known, from the " + p.From})
+	}
 	now := p.clone()
 	if now.Status = "unpacked"; old != nil {
 		now.Held = old.Held

@@ -465,16 +465,24 @@ func (f *Fixture) readDead(s section) error {
 }
 
 // parseFileHeader reads the title of a file's section: "PATH [MODE] [USER:GROUP] [TIME] [noeol]
-// [base64]", and takes its text as the content.
+// [base64] [size=N]", and takes its text as the content; with a size, the content is not known.
 func parseFileHeader(words []string, text string) (Entry, error) {
 	e := Entry{Path: words[0], Mode: guessMode(words[0]) &^ fs.ModeDir, Content: []byte(text)}
 	if path.Clean(e.Path) != e.Path || !path.IsAbs(e.Path) || e.Path == "/" {
 		return e, fmt.Errorf("%q is not the clean absolute path of a file", e.Path)
 	}
+	declared := false
 	for _, w := range words[1:] {
 		switch {
 		case w == "noeol":
 			e.Content = bytes.TrimSuffix(e.Content, []byte("\n"))
+		case strings.HasPrefix(w, "size="):
+			size, err := parseSize(w[len("size="):])
+			if err != nil {
+				return e, err
+			}
+			e.Content, e.Size = nil, size
+			declared = true
 		case w == "approximate":
 			e.Approx = true
 		case w == "base64":
@@ -501,6 +509,8 @@ func parseFileHeader(words []string, text string) (Entry, error) {
 			return e, fmt.Errorf("unknown word %q; known are an octal mode, USER:GROUP, a time, noeol, base64", w)
 		}
 	}
-	e.Size = int64(len(e.Content))
+	if !declared {
+		e.Size = int64(len(e.Content))
+	}
 	return e, nil
 }

@@ -38,9 +38,12 @@ type Host struct {
 	manager  host.PackageManager
 	packages map[string]*Package
 	owners   map[string][]string // path to names of packages
-	sources  map[string]string   // package to where its knowledge comes from
-	lock     *host.LockHolder
-	audit    []string
+
+	filesLoaded bool              // Files of packages of the machine below are known
+	asked       map[string]bool   // names that its package index was asked for
+	sources     map[string]string // package to where its knowledge comes from
+	lock        *host.LockHolder
+	audit       []string
 
 	lists            []*Package // of the fixture
 	catalog          []*Package
@@ -89,7 +92,7 @@ func newHost(fs *simfs.FS, c *clock, catalog []*Package) *Host {
 		unpredictSeen: map[host.Unpredicted]bool{},
 		packages:      map[string]*Package{}, owners: map[string][]string{}, sources: map[string]string{},
 		packageFiles: map[string]*Package{}, deadRepositories: map[string]string{}, downloads: map[string][]byte{},
-		services: map[string]*service{}, stubborn: map[string]bool{}, lastPID: 1000,
+		asked: map[string]bool{}, services: map[string]*service{}, stubborn: map[string]bool{}, lastPID: 1000,
 		database: newDatabase(),
 	}
 }

@@ -37,10 +37,13 @@ func (h *Host) Packages() ([]host.Package, error) {
 func (h *Host) PackageFiles(name string) ([]string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := h.packages[name]
-	if p == nil {
+	if h.packages[name] == nil {
 		return nil, fmt.Errorf("package %s is not installed", name)
 	}
+	if err := h.loadFiles(); err != nil {
+		return nil, err
+	}
+	p := h.packages[name]
 	paths := make([]string, len(p.Files))
 	for i, f := range p.Files {
 		paths[i] = f.Path
@@ -59,6 +62,7 @@ func (h *Host) installed(name string) *Package {
 // candidates lists what is on offer of a name, newest first.
 func (h *Host) candidates(name string) []*Package {
 	var list []*Package
+	h.askIndex(name)
 	for _, p := range h.offered() {
 		if p.Name == name {
 			list = append(list, p)
@@ -73,6 +77,7 @@ func (h *Host) Candidates(names []string) (map[string][]host.Candidate, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	found := map[string][]host.Candidate{}
+	h.askIndex(names...)
 	for _, name := range names {
 		for _, p := range h.candidates(name) {
 			found[name] = append(found[name], host.Candidate{Version: p.Version, Origin: p.From, Depends: p.Depends})
@@ -128,6 +133,9 @@ func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.checkLock(); err != nil {
+		return err
+	}
+	if err := h.loadFiles(); err != nil {
 		return err
 	}
 	pl, err := h.solve(tx)
@@ -214,6 +222,9 @@ func (h *Host) SavePackages(ctx context.Context, names []string, dir string) (fi
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	files, missing = map[string]string{}, map[string]string{}
+	if err := h.loadFiles(); err != nil {
+		return files, missing, err
+	}
 	for _, name := range names {
 		if err := ctx.Err(); err != nil {
 			return files, missing, err
@@ -336,7 +347,7 @@ func (h *Host) learnEffects(p *Package) {
 			}
 			p.Effects = known.Effects
 			p.From += "; what its scripts do: " + known.From
-			if p.Scripts == nil {
+			if len(p.Scripts) == 0 {
 				p.Scripts = known.Scripts
 			}
 			return

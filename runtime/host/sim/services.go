@@ -286,7 +286,7 @@ func (h *Host) stopService(name string) {
 	if s == nil {
 		return
 	}
-	h.processes = slices.DeleteFunc(h.processes, func(p host.Process) bool { return slices.Contains(s.pids, p.PID) })
+	h.processes = slices.DeleteFunc(h.processes, func(p host.Process) bool { return slices.Contains(s.pids, p.PID) || s.active && p.Name == name })
 	s.active, s.failed, s.pids = false, false, nil
 }
 

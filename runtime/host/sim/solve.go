@@ -244,6 +244,7 @@ func (s *solver) met(r dependency.Relation) bool {
 // package that was asked to go is not brought back.
 func (s *solver) choose(r dependency.Relation) *Package {
 	for _, want := range r.Possibilities {
+		s.h.askIndex(want.Name)
 		var best *Package
 		for _, p := range s.h.offered() {
 			if s.remove[p.Name] || !p.matches(want) {

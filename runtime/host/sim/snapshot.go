@@ -1,0 +1,604 @@
+package sim
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/accounts"
+)
+
+// SnapshotOptions says what of a host goes into a snapshot beside its facts, packages, services,
+// processes, accounts and mounts.
+type SnapshotOptions struct {
+	// Packages are globs of the names of packages whose files are captured.
+	Packages []string
+	// Config are files and directories whose content is captured, secrets replaced.
+	Config []string
+	// Trees are directories of which all is captured but the content of files.
+	Trees []string
+	// Conn and Queries are questions to the database, whose answers are recorded.
+	Conn    host.DatabaseConn
+	Queries []string
+	// Directory and Searches are questions to a directory, whose entries are recorded.
+	Directory host.DirectoryConn
+	Searches  []host.DirectorySearch
+	// Progress is told what is captured, and how many files were until now; it may be nil.
+	Progress func(what string, files int64)
+}
+
+// standardConfig is captured from every host.
+var standardConfig = []string{
+	"/etc/os-release", "/usr/lib/os-release", "/etc/passwd", "/etc/group", "/etc/machine-id", "/etc/apt/sources.list",
+	"/etc/apt/sources.list.d", "/etc/init.d", "/etc/systemd/system", "/usr/sbin/policy-rc.d",
+}
+
+// standardTrees are captured without content.
+var standardTrees = []string{"/etc/rc0.d", "/etc/rc1.d", "/etc/rc2.d", "/etc/rc3.d", "/etc/rc4.d", "/etc/rc5.d", "/etc/rc6.d", "/etc/rcS.d"}
+
+// configLimit is the size up to which a configuration file's content is captured.
+const configLimit = 1 << 20
+
+// Snapshot writes a fixture of a host. It streams: nothing but the list of configuration files is
+// kept in memory.
+func Snapshot(ctx context.Context, w io.Writer, view host.View, o SnapshotOptions) error {
+	s := &snapshot{ctx: ctx, out: bufio.NewWriterSize(w, 64<<10), view: view, o: o, seen: map[string]bool{}, shipped: map[string]string{}, links: map[[2]uint64]string{}}
+	steps := []func() error{s.host, s.mounts, s.packages, s.services, s.processes, s.tree, s.files, s.database, s.directory}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return fmt.Errorf("snapshot: %w", err)
+		}
+	}
+	return s.out.Flush()
+}
+
+type snapshot struct {
+	ctx   context.Context
+	out   *bufio.Writer
+	view  host.View
+	o     SnapshotOptions
+	table *accounts.Table
+
+	captured []host.Package
+	owned    [][]string // files of captured, in the same order
+	shipped  map[string]string
+	seen     map[string]bool // paths in the tree, or kept for the section of their own
+	contents []string
+	links    map[[2]uint64]string
+	dir      string
+	count    int64
+}
+
+func (s *snapshot) section(title string) { fmt.Fprintf(s.out, "-- %s --\n", title) }
+
+func (s *snapshot) progress(what string) {
+	if s.o.Progress != nil {
+		s.o.Progress(what, s.count)
+	}
+}
+
+func (s *snapshot) host() error {
+	f, err := s.view.Facts()
+	if err != nil {
+		return err
+	}
+	manager, err := s.view.PackageManager()
+	if err != nil {
+		return err
+	}
+	s.section("host")
+	fmt.Fprintf(s.out, "base: none\nhostname: %s\nmachine-id: %s\narch: %s\nkernel: %s\ninit: %s\nsecurity: %s\nuid: %d\n", f.Hostname, f.MachineID, f.Arch, f.Kernel, f.Init, f.Security, f.UID)
+	fmt.Fprintf(s.out, "time: %s\nmanager: %s %s\n", s.view.Now().UTC().Format(time.RFC3339Nano), manager.Name, manager.Version)
+	for _, name := range sortedKeys(f.OSRelease) {
+		fmt.Fprintf(s.out, "os-release.%s: %s\n", name, f.OSRelease[name])
+	}
+	lock, err := s.view.PackageLock()
+	if err != nil {
+		return err
+	}
+	if lock != nil {
+		fmt.Fprintf(s.out, "lock: %d %s %s\n", lock.PID, lock.Path, lock.Command)
+	}
+	audit, err := s.view.PackageAudit()
+	if err != nil {
+		return err
+	}
+	for _, line := range audit {
+		fmt.Fprintf(s.out, "audit: %s\n", strings.ReplaceAll(line, "\n", " "))
+	}
+	passwd, err := readBelow(s.view, "/etc/passwd")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	group, err := readBelow(s.view, "/etc/group")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	s.table = accounts.NewTable(string(passwd), string(group))
+	return nil
+}
+
+func (s *snapshot) mounts() error {
+	mounts, _, err := mountsOf(s.view)
+	if err != nil {
+		return err
+	}
+	s.section("mounts")
+	for _, m := range mounts {
+		b := m.Budget
+		fmt.Fprintf(s.out, "%s %s %s %d %d available=%d dev=%d", quoteWord(m.Point), quoteWord(m.Source), quoteWord(m.Type), b.Total, b.Free, b.Available, m.Device)
+		if b.Inodes > 0 {
+			fmt.Fprintf(s.out, " inodes=%d free-inodes=%d", b.Inodes, b.FreeInodes)
+		}
+		if m.ReadOnly {
+			fmt.Fprint(s.out, " ro")
+		}
+		fmt.Fprintln(s.out)
+	}
+	return nil
+}
+
+func (s *snapshot) packages() error {
+	list, err := s.view.Packages()
+	if err != nil {
+		return err
+	}
+	s.section("packages")
+	dirs := map[string]bool{}
+	for _, p := range list {
+		if !matchesAny(p.Name, s.o.Packages) {
+			continue
+		}
+		files, err := filesOfPackage(s.view, p)
+		if err != nil {
+			return err
+		}
+		for i := range files {
+			files[i] = path.Clean(files[i])
+			for d := path.Dir(files[i]); !dirs[d]; d = path.Dir(d) {
+				dirs[d] = true
+			}
+		}
+		s.captured, s.owned = append(s.captured, p), append(s.owned, files)
+	}
+	n := 0
+	for _, p := range list {
+		files := []string{}
+		if n < len(s.captured) && s.captured[n].Name == p.Name {
+			files = s.owned[n]
+			n++
+		} else {
+			all, err := filesOfPackage(s.view, p)
+			if err != nil {
+				return err
+			}
+			for _, f := range all {
+				if f = path.Clean(f); dirs[f] { // directories that they share with the captured ones
+					files = append(files, f)
+				}
+			}
+		}
+		if err := s.writePackage(p, files); err != nil {
+			return err
+		}
+	}
+	s.progress("packages")
+	return nil
+}
+
+func matchesAny(name string, globs []string) bool {
+	return slices.ContainsFunc(globs, func(g string) bool { ok, _ := path.Match(g, name); return ok })
+}
+
+func (s *snapshot) writePackage(p host.Package, files []string) error {
+	status := "install ok " + p.Status
+	if p.Held {
+		status = "hold ok " + p.Status
+	}
+	fmt.Fprintf(s.out, "Package: %s\nVersion: %s\nArchitecture: %s\nStatus: %s\n", p.Name, p.Version, p.Arch, status)
+	h := &Host{below: s.view}
+	for _, f := range []struct{ name, value string }{
+		{"Maintainer", p.Origin}, {"Source", p.Source}, {"Description", p.Summary}, {"Depends", p.Depends},
+		{"Provides", p.Provides}, {"Conflicts", p.Conflicts}, {"Scripts", strings.Join(h.scriptsOf(&Package{Package: p}), " ")},
+	} {
+		if f.value != "" {
+			fmt.Fprintf(s.out, "%s: %s\n", f.name, strings.Join(strings.Fields(f.value), " "))
+		}
+	}
+	if p.SizeKiB > 0 {
+		fmt.Fprintf(s.out, "Installed-Size: %d\n", p.SizeKiB)
+	}
+	for i, c := range p.Conffiles {
+		if i == 0 {
+			fmt.Fprintln(s.out, "Conffiles:")
+		}
+		s.shipped[c.Path] = c.MD5
+		fmt.Fprintf(s.out, " %s %s", quoteWord(c.Path), c.MD5)
+		if c.Obsolete {
+			fmt.Fprint(s.out, " obsolete")
+		}
+		fmt.Fprintln(s.out)
+	}
+	for i, f := range files {
+		if i == 0 {
+			fmt.Fprintln(s.out, "Files:")
+		}
+		fmt.Fprintf(s.out, " %s\n", quoteWord(f))
+	}
+	fmt.Fprintln(s.out)
+	return nil
+}
+
+func (s *snapshot) services() error {
+	list, err := s.view.Services("*")
+	if err != nil {
+		return err
+	}
+	s.section("services")
+	for _, v := range list {
+		words := []string{quoteWord(v.Name)}
+		for word, on := range map[string]bool{"active": v.Active, "failed": v.Failed} {
+			if on {
+				words = append(words, word)
+			}
+		}
+		slices.Sort(words[1:])
+		if v.PID > 0 {
+			words = append(words, fmt.Sprintf("pid=%d", v.PID))
+		}
+		fmt.Fprintln(s.out, strings.Join(words, " "))
+	}
+	return nil
+}
+
+func (s *snapshot) processes() error {
+	list, err := s.view.Processes()
+	if err != nil {
+		return err
+	}
+	s.section("processes")
+	for _, p := range list {
+		if path.IsAbs(p.Exe) {
+			fmt.Fprintf(s.out, "%d %s %s\n", p.PID, quoteWord(p.User), quoteWord(p.Exe))
+		}
+	}
+	return nil
+}
+
+// tree writes the metadata of all that is captured, and notes what has a section of its own.
+func (s *snapshot) tree() error {
+	s.section("tree")
+	for _, name := range slices.Concat(standardConfig, s.o.Config) {
+		if err := s.capture(name, true, -1); err != nil {
+			return err
+		}
+	}
+	for i := range s.captured {
+		for _, name := range s.owned[i] {
+			text := strings.HasPrefix(name, "/etc/") || strings.HasSuffix(name, ".service")
+			if err := s.capture(name, text, 0); err != nil {
+				return err
+			}
+		}
+		for _, c := range s.captured[i].Conffiles {
+			if err := s.capture(c.Path, true, 0); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.neighbours(); err != nil {
+		return err
+	}
+	services, err := s.view.Services("*")
+	if err != nil {
+		return err
+	}
+	for _, v := range services {
+		for _, dir := range unitDirs {
+			if err := s.capture(path.Join(dir, v.Name+".service"), true, 0); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range slices.Concat(standardTrees, s.o.Trees) {
+		if err := s.capture(name, false, -1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// neighbours captures, for each directory of the captured packages, what lies beside their files, so
+// that the directory is as full as it really is.
+func (s *snapshot) neighbours() error {
+	done := map[string]bool{}
+	for i := range s.captured {
+		for _, name := range s.owned[i] {
+			dir := path.Dir(name)
+			if done[dir] {
+				continue
+			}
+			done[dir] = true
+			entries, err := s.view.ReadDir(dir)
+			if err != nil {
+				continue
+			}
+			for _, e := range entries {
+				if err := s.capture(path.Join(dir, e.Name), false, 0); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// capture writes a path, with its parents, and what is below it down to a depth; -1 for all.
+func (s *snapshot) capture(name string, content bool, depth int) error {
+	if err := s.ctx.Err(); err != nil {
+		return err
+	}
+	if isBelowAny(name, []string{"/proc", "/sys", "/dev"}) {
+		return nil
+	}
+	st, err := s.view.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !s.seen[name] {
+		if err := s.write(name, st, content); err != nil {
+			return err
+		}
+	}
+	if st.IsSymlink() && depth != 0 { // a configured directory that is a symlink
+		if target, err := s.view.Readlink(name); err == nil {
+			if !path.IsAbs(target) {
+				target = path.Join(path.Dir(name), target)
+			}
+			if !s.seen[target] {
+				return s.capture(path.Clean(target), content, depth)
+			}
+		}
+	}
+	if !st.IsDir() || depth == 0 {
+		return nil
+	}
+	entries, err := s.view.ReadDir(name)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := s.capture(path.Join(name, e.Name), content, depth-1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *snapshot) write(name string, st host.Stat, content bool) error {
+	if parent := path.Dir(name); parent != name && !s.seen[parent] {
+		pst, err := s.view.Stat(parent)
+		if err != nil {
+			return err
+		}
+		if lst, err := s.view.Lstat(parent); err == nil && lst.IsSymlink() {
+			if err := s.write(parent, lst, false); err != nil {
+				return err
+			}
+			target, err := s.view.Readlink(parent)
+			if err != nil {
+				return err
+			}
+			if !path.IsAbs(target) {
+				target = path.Join(path.Dir(parent), target)
+			}
+			if err := s.capture(path.Clean(target), false, 0); err != nil {
+				return err
+			}
+		} else if err := s.write(parent, pst, false); err != nil {
+			return err
+		}
+	}
+	s.seen[name] = true
+	s.count++
+	if s.count%10000 == 0 {
+		s.progress("files")
+	}
+	if name == "/" && !st.IsDir() {
+		return nil
+	}
+	if st.IsRegular() && st.Nlink > 1 {
+		id := [2]uint64{st.Dev, st.Ino}
+		if firstName := s.links[id]; firstName != "" {
+			fmt.Fprintf(s.out, "hardlink %s -> %s\n", quoteWord(name), quoteWord(firstName))
+			return nil
+		}
+		s.links[id] = name
+		content = false // a file with several names has to be in the tree before its other names
+	}
+	if content && st.IsRegular() && st.Size <= configLimit {
+		s.contents = append(s.contents, name)
+		return nil
+	}
+	return s.line(name, st)
+}
+
+// line writes one line of the tree; below the last directory the path is short.
+func (s *snapshot) line(name string, st host.Stat) error {
+	short := name
+	if s.dir != "" && path.Dir(name) == s.dir && !st.IsDir() {
+		short = path.Base(name)
+	}
+	if strings.HasPrefix(short, "-") || short == "" {
+		short = name
+	}
+	size := "-"
+	switch {
+	case st.IsRegular():
+		size = fmt.Sprint(st.Size)
+	case st.Mode&fs.ModeDevice != 0:
+		size = fmt.Sprint(st.Rdev)
+	}
+	fmt.Fprintf(s.out, "%c%s %s %s %s %s", typeLetter(st.Mode), formatPerm(st.Mode), s.owner(st), size, st.Mtime.UTC().Format(time.RFC3339Nano), quoteWord(short))
+	if st.IsSymlink() {
+		target, err := s.view.Readlink(name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(s.out, " -> %s", quoteWord(target))
+	}
+	fmt.Fprintln(s.out)
+	if st.IsDir() {
+		s.dir = name
+	}
+	return s.xattrs(name, st)
+}
+
+func (s *snapshot) xattrs(name string, st host.Stat) error {
+	if st.IsSymlink() {
+		return nil
+	}
+	names, err := s.view.Listxattr(name)
+	if err != nil {
+		return nil // a file system without them
+	}
+	for _, attr := range names {
+		if strings.HasPrefix(attr, "security.selinux") {
+			continue
+		}
+		value, err := s.view.Getxattr(name, attr)
+		if err != nil {
+			continue
+		}
+		fmt.Fprintf(s.out, "xattr %s %s %s\n", quoteWord(attr), cmpEmpty(base64.StdEncoding.EncodeToString(value)), quoteWord(name))
+	}
+	return nil
+}
+
+func cmpEmpty(text string) string {
+	if text == "" {
+		return `""`
+	}
+	return text
+}
+
+func (s *snapshot) owner(st host.Stat) string {
+	user, group := fmt.Sprint(st.UID), fmt.Sprint(st.GID)
+	if u, ok := s.table.UserID(st.UID); ok && !strings.Contains(u.Name, ":") {
+		user = u.Name
+	}
+	if g, ok := s.table.GroupID(st.GID); ok {
+		group = g.Name
+	}
+	return user + ":" + group
+}
+
+// files writes the sections of configuration files. A file that cannot be read, or holds a private
+// key, is left to a section of metadata only.
+func (s *snapshot) files() error {
+	for _, name := range s.contents {
+		if err := s.ctx.Err(); err != nil {
+			return err
+		}
+		st, err := s.view.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		content, err := readBelow(s.view, name)
+		if errors.Is(err, host.ErrUnknown) || err == nil && holdsPrivateKey(content) {
+			s.fileSection(name, st, nil, fmt.Sprintf(" size=%d", st.Size))
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if want := s.shipped[name]; want == "" || md5Of(content) != want {
+			content = hideSecrets(content)
+		}
+		s.fileSection(name, st, content, "")
+	}
+	return nil
+}
+
+func (s *snapshot) fileSection(name string, st host.Stat, content []byte, option string) {
+	text, how := encodeContent(content)
+	s.section(fmt.Sprintf("%s %s %s %s%s%s", quoteWord(name), formatPerm(st.Mode), s.owner(st), st.Mtime.UTC().Format(time.RFC3339Nano), how, option))
+	s.out.WriteString(text)
+}
+
+// encodeContent gives the text of a section, and the word that says how to read it back.
+func encodeContent(content []byte) (text, how string) {
+	text = string(content)
+	plain := utf8.Valid(content) && !strings.Contains(text, "\x00")
+	for line := range strings.Lines(text) {
+		if _, ok := marker(line); ok {
+			plain = false
+		}
+	}
+	switch {
+	case !plain:
+		return base64.StdEncoding.EncodeToString(content) + "\n", " base64"
+	case text != "" && !strings.HasSuffix(text, "\n"):
+		return text + "\n", " noeol"
+	}
+	return text, ""
+}
+
+func (s *snapshot) database() error {
+	if len(s.o.Queries) == 0 {
+		return nil
+	}
+	d := newDatabase()
+	for _, query := range s.o.Queries {
+		rows, err := s.view.Query(s.ctx, s.o.Conn, query)
+		if err != nil {
+			return err
+		}
+		d.record(query, rows)
+	}
+	s.section("database")
+	var text strings.Builder
+	d.write(&text)
+	s.out.WriteString(text.String())
+	return nil
+}
+
+func (s *snapshot) directory() error {
+	if len(s.o.Searches) == 0 {
+		return nil
+	}
+	var all []host.Entry
+	seen := map[string]bool{}
+	for _, search := range s.o.Searches {
+		entries, err := s.view.SearchDirectory(s.ctx, s.o.Directory, search)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if key := strings.ToLower(e.DN); !seen[key] {
+				seen[key] = true
+				delete(e.Attributes, "userPassword")
+				all = append(all, e)
+			}
+		}
+	}
+	s.section("directory")
+	s.out.WriteString(formatLDIF(all))
+	return nil
+}

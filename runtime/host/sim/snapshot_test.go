@@ -1,0 +1,168 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"zcp2kopano/runtime/host"
+)
+
+var snapshotOptions = SnapshotOptions{
+	Packages: []string{"*zarafa*", "*mapi*", "libical*", "libvmime*"},
+	Config:   []string{"/etc/zarafa", "/etc/postfix", "/etc/apt", "/etc/default", "/etc/mapi", "/etc/php5"},
+	Trees:    []string{"/var/lib/zarafa", "/var/log/zarafa", "/usr/local", "/run/zarafad"},
+	Conn:     host.DatabaseConn{User: "zarafa", Password: host.NewSecret("s3cret#of-alice"), Database: "zarafa"},
+	Queries:  []string{"SELECT VERSION() AS version", "SHOW GLOBAL VARIABLES", "SHOW TABLES"},
+}
+
+// withRecorded asks for what a fixture has recorded, too.
+func withRecorded(h *Host) SnapshotOptions {
+	o := snapshotOptions
+	o.Queries = append(slices.Clone(o.Queries), h.database.order...)
+	return o
+}
+
+func takeSnapshot(t testing.TB, view host.View, o SnapshotOptions) (*Host, string) {
+	t.Helper()
+	var text bytes.Buffer
+	if err := Snapshot(context.Background(), &text, view, o); err != nil {
+		t.Fatal(err)
+	}
+	f, err := ReadFixture(text.Bytes())
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text.String()[:min(text.Len(), 3000)])
+	}
+	h, err := f.Host(Options{Catalog: catalogues(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h, text.String()
+}
+
+// migrate removes ZCP and installs Kopano, as a runbook does.
+func migrate(t *testing.T, h *Host) {
+	t.Helper()
+	ctx := context.Background()
+	mustDo(t, h.CommitPackages(ctx, host.Transaction{Remove: zcpPackages(t, h), Purge: true}, nil))
+	mustDo(t, h.writeFile("/etc/apt/sources.list.d/kopano.list", []byte("deb https://download.kopano.io/supported/core:/final/Debian_8.0 ./\n"), 0o644))
+	mustDo(t, h.RefreshPackages(ctx, nil))
+	mustDo(t, h.CommitPackages(ctx, host.Transaction{Install: []string{"kopano-server-packages"}}, nil))
+}
+
+func TestSnapshotSimulatesLikeItsOrigin(t *testing.T) {
+	origin := readHost(t, "debian8-zcp72", Options{Catalog: catalogues(t)})
+	copied, text := takeSnapshot(t, origin, withRecorded(origin))
+	if strings.Contains(text, "s3cret") {
+		t.Error("the snapshot holds the database password")
+	}
+	before := simManifest(t, origin)
+	for name, is := range simManifest(t, copied) {
+		if strings.HasPrefix(name, "/etc/zarafa/server.cfg") {
+			continue // its password is replaced
+		}
+		if before[name] != is {
+			t.Errorf("%s: the host has %q, the snapshot %q", name, before[name], is)
+		}
+	}
+	migrate(t, origin)
+	migrate(t, copied)
+	want, got := simManifest(t, origin), simManifest(t, copied)
+	for name := range want {
+		if want[name] != got[name] && want[name] != before[name] {
+			t.Errorf("%s: after the migration the host has %q, the snapshot %q", name, want[name], got[name])
+		}
+	}
+	for name := range got {
+		if want[name] == "" {
+			t.Errorf("%s: after the migration only the snapshot has it: %q", name, got[name])
+		}
+	}
+	for _, query := range withRecorded(origin).Queries {
+		a, err1 := origin.Query(context.Background(), snapshotOptions.Conn, query)
+		b, err2 := copied.Query(context.Background(), snapshotOptions.Conn, query)
+		mustDo(t, err1)
+		mustDo(t, err2)
+		if !slices.EqualFunc(a.Rows, b.Rows, slices.Equal) {
+			t.Errorf("%s: %v, in the snapshot %v", query, a, b)
+		}
+	}
+}
+
+func TestSnapshotOfASnapshotIsTheSame(t *testing.T) {
+	origin := readHost(t, "debian8-zcp72", Options{})
+	once, first := takeSnapshot(t, origin, withRecorded(origin))
+	_, second := takeSnapshot(t, once, withRecorded(origin))
+	strip := func(s string) string {
+		var lines []string
+		for line := range strings.Lines(s) {
+			if !strings.HasPrefix(line, "time: ") && !strings.HasPrefix(line, "Scripts: ") {
+				lines = append(lines, line)
+			}
+		}
+		return strings.Join(lines, "")
+	}
+	a, b := strings.Split(strip(first), "\n"), strings.Split(strip(second), "\n")
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			t.Fatalf("line %d: %q, then %q", i+1, a[i], b[i])
+		}
+	}
+	if len(a) != len(b) {
+		t.Errorf("%d lines, then %d", len(a), len(b))
+	}
+}
+
+func TestFromViewIsAsItsBase(t *testing.T) {
+	below := readHost(t, "debian8-zcp72", Options{Catalog: catalogues(t)})
+	before := simManifest(t, below)
+	h, err := FromView(below, Options{Catalog: catalogues(t)})
+	mustDo(t, err)
+	defer h.Close()
+	plain := readHost(t, "debian8-zcp72", Options{Catalog: catalogues(t)})
+	migrate(t, h)
+	migrate(t, plain)
+	want, got := simManifest(t, plain), simManifest(t, h)
+	for name := range want {
+		if got[name] != want[name] {
+			t.Errorf("%s: over a live machine %q, over a fixture %q", name, got[name], want[name])
+		}
+	}
+	for name := range got {
+		if want[name] == "" {
+			t.Errorf("%s: only over a live machine: %q", name, got[name])
+		}
+	}
+	after := simManifest(t, below)
+	for name := range before {
+		if before[name] != after[name] {
+			t.Errorf("the machine below has changed: %s was %q, is %q", name, before[name], after[name])
+		}
+	}
+	if len(before) != len(after) {
+		t.Errorf("the machine below had %d files and has %d", len(before), len(after))
+	}
+	if _, err := h.Query(context.Background(), snapshotOptions.Conn, "SHOW TABLES"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSecretsAreHidden(t *testing.T) {
+	cases := map[string]string{
+		"mysql_password = geheim12\n":                             "mysql_password = xxxxxxxx\n",
+		"mysql_password\t\t= a#b c!\n":                            "mysql_password\t\t= xxxx\n",
+		"mysql_password =\nnext = value\n":                        "mysql_password =\nnext = value\n",
+		"#ldap_bind_passwd: abcdefghijklmnop\n":                   "#ldap_bind_passwd: xxxxxxxxxxxxxxxx\n",
+		"define(\"PASSWORD_KEY\", \"0123456789abcdef\");\n":       "define(\"PASSWORD_KEY\", \"xxxxxxxxxxxxxxxx\");\n",
+		"deb https://serial:ABCDEFGH@download.example.org/x ./\n": "deb https://serial:xxxxxxxx@download.example.org/x ./\n",
+		"machine a login b password cdef\n":                       "machine a login b password xxxx\n",
+		"pass_through = yes\n":                                    "pass_through = yes\n",
+	}
+	for in, want := range cases {
+		if got := string(hideSecrets([]byte(in))); got != want {
+			t.Errorf("%q becomes %q, want %q", in, got, want)
+		}
+	}
+}
