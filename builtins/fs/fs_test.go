@@ -1,0 +1,214 @@
+package fs_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"zcp2kopano/builtins/fs"
+	"zcp2kopano/builtins/internal/rehearse"
+)
+
+const fixture = `
+-- host --
+hostname: example.org
+-- mounts --
+/               /dev/sda1 ext4 60G 38G
+/srv            /dev/sdb1 ext4 90G 80G
+/srv/deep/store nas:/x    nfs4 9T  1T
+-- /etc/os-release --
+ID=debian
+-- passwd --
+zarafa:x:109:115:Zarafa:/var/lib/zarafa:/bin/false
+-- group --
+zarafa:x:115:
+-- /etc/zarafa/server.cfg 0640 root:zarafa --
+mysql_user = zarafa
+-- /etc/zarafa/unix.cfg --
+fullname_charset = utf-8
+-- tree --
+d1770 zarafa:zarafa - - /var/lib/zarafa
+f4755 4242:4243  10 - /var/lib/zarafa/tool
+f0644 zarafa:zarafa 2M - /var/lib/zarafa/a/1
+hardlink /var/lib/zarafa/a/2 -> /var/lib/zarafa/a/1
+f0644 zarafa:zarafa 3M - /var/lib/zarafa/b/3
+l root:root - - /var/lib/zarafa/link -> ../../../srv/deep
+l root:root - - /var/lib/zarafa/loop -> loop
+l root:root - - /var/lib/zarafa/lost -> /nowhere/at/all
+p0600 root:root - - /var/lib/zarafa/pipe
+d0755 root:root - - /srv/deep/store
+f0644 root:root 1T - /srv/deep/store/big
+d0755 root:root - - /usr/local/lib/python2.7/dist-packages/zarafa
+d0755 root:root - - /usr/local/lib/python3/dist-packages
+d0755 root:root - - /var/tmp/new
+`
+
+func scene(t *testing.T) *rehearse.Scene { return rehearse.New(t, fixture, fs.Builtins()) }
+
+// TestReads compares what snippets print.
+func TestReads(t *testing.T) {
+	for _, c := range []struct{ expr, want string }{
+		{`fs.exists("/etc/zarafa")`, "True"},
+		{`fs.exists("/etc/zarafa", type = "file")`, "False"},
+		{`fs.exists("/etc/zarafa/server.cfg/x")`, "False"},
+		{`fs.exists("/var/lib/zarafa/lost")`, "True"},
+		{`fs.exists("/var/lib/zarafa/lost", follow = True)`, "False"},
+		{`fs.exists("/var/lib/zarafa/loop", follow = True)`, "False"},
+		{`fs.stat("/var/lib/zarafa").mode`, "1770"},
+		{`fs.stat("/var/lib/zarafa").owner`, "zarafa"},
+		{`fs.stat("/var/lib/zarafa/tool").mode`, "4755"},
+		{`fs.stat("/var/lib/zarafa/tool").owner`, "4242"},
+		{`fs.stat("/var/lib/zarafa/tool").group`, "4243"},
+		{`fs.stat("/var/lib/zarafa/pipe").type`, "fifo"},
+		{`fs.stat("/var/lib/zarafa/link").type`, "symlink"},
+		{`fs.stat("/var/lib/zarafa/link", follow = True).type`, "dir"},
+		{`fs.stat("/var/lib/zarafa/a/1").links`, "2"},
+		{`fs.stat("/none", missing_ok = True)`, "None"},
+		{`fs.read("/etc/zarafa/server.cfg")`, "mysql_user = zarafa\n"},
+		{`fs.read("/etc/zarafa/server.cfg", secret = True)`, "***"},
+		{`fs.read("/none", missing_ok = True)`, "None"},
+		{`fs.list("/etc/zarafa")`, `["server.cfg", "unix.cfg"]`},
+		{`fs.list("/none", missing_ok = True)`, `[]`},
+		{`fs.readlink("/var/lib/zarafa/link")`, "../../../srv/deep"},
+		{`fs.resolve("/var/lib/zarafa/link/store/x/../y")`, ""},
+		{`fs.resolve("/var/lib/zarafa/link/store/x/y")`, "/srv/deep/store/x/y"},
+		{`fs.resolve("/var/lib/zarafa/lost/more")`, "/nowhere/at/all/more"},
+		{`fs.find("/etc/zarafa", name = "s*.cfg")`, `["/etc/zarafa/server.cfg"]`},
+		{`fs.find("/var/lib/zarafa", type = "dir")`, `["/var/lib/zarafa/a", "/var/lib/zarafa/b"]`},
+		{`len(fs.find("/var/lib/zarafa", depth = 1))`, "7"},
+		{`fs.find("/var/lib/zarafa", type = "file", first = 1)`, `["/var/lib/zarafa/a/1"]`},
+		{`fs.find("/srv", type = "file")`, `[]`},
+		{`fs.find("/srv", type = "file", cross = True)`, `["/srv/deep/store/big"]`},
+		{`fs.find("/none")`, `[]`},
+		{`fs.glob("/usr/local/lib/python*/dist-packages/zarafa")`, `["/usr/local/lib/python2.7/dist-packages/zarafa"]`},
+		{`fs.glob("/none/*")`, `[]`},
+		{`fs.glob("/etc/zarafa/server.cfg/*")`, `[]`},
+		{`fs.usage("/var/lib/zarafa").bytes`, fmt.Sprint(5<<20 + 10)},
+		{`fs.usage("/var/lib/zarafa").files`, "3"},
+		{`fs.usage("/var/lib/zarafa").others`, "4"},
+		{`fs.usage("/srv").bytes`, "0"},
+		{`fs.usage("/none").files`, "0"},
+		{`fs.mount_of("/var/lib/zarafa/link/store/big").point`, "/srv/deep/store"},
+		{`fs.mount_of("/srv/deep/store").own`, "True"},
+		{`fs.mount_of("/srv/deep/stores").point`, "/srv"},
+		{`fs.mount_of("/not/yet/there").point`, "/"},
+		{`fs.space("/srv/not/yet").free`, fmt.Sprint(80 << 30)},
+		{`fs.same_device("/etc/new", "/var/lib/zarafa")`, "True"},
+		{`fs.same_device("/srv/deep", "/srv/deep/store")`, "False"},
+		{`fs.same_device("/var/lib/zarafa/link", "/srv/x")`, "True"},
+	} {
+		if c.want == "" {
+			scene(t).Fail("print("+c.expr+")", "shortest form")
+			continue
+		}
+		if got := strings.Join(scene(t).Succeed("print("+c.expr+")"), "\n"); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.expr, got, c.want)
+		}
+	}
+}
+
+func TestReadErrors(t *testing.T) {
+	s := scene(t)
+	f, err := s.Host.Create("/etc/zarafa/latin1.cfg", 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write([]byte("fullname = J\xfcrgen\n")); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	for _, c := range []struct{ expr, want string }{
+		{`fs.stat("/none")`, "/none"},
+		{`fs.read("/none")`, "no such file"},
+		{`fs.read("/etc/zarafa")`, "is a directory"},
+		{`fs.read("/var/lib/zarafa/pipe")`, "not a regular file"},
+		{`fs.read("/var/lib/zarafa/loop")`, "symbolic links"},
+		{`fs.read("/etc/zarafa/server.cfg", limit = 5)`, "longer than 5 bytes"},
+		{`fs.read("/etc/zarafa/server.cfg", limit = 0)`, "out of range"},
+		{`fs.read("/etc/zarafa/latin1.cfg")`, "byte 12 (0xfc)"},
+		{`fs.resolve("/var/lib/zarafa/loop/x")`, "circle"},
+		{`fs.find("/var/lib/zarafa", name = "[")`, "pattern"},
+		{`fs.find("/var/lib/zarafa", max = 2)`, "more than 2 paths"},
+		{`fs.glob("/etc/[")`, "pattern"},
+		{`fs.find("/var/lib/zarafa/tool")`, ""}, // a file has nothing below it
+		{`fs.read("etc/zarafa")`, "not absolute"},
+	} {
+		if c.want == "" {
+			s.Succeed(c.expr)
+			continue
+		}
+		s.Fail(c.expr, c.want)
+	}
+}
+
+func TestChanges(t *testing.T) {
+	s := scene(t)
+	const snippet = `
+fs.write("/etc/zarafa/new.cfg", "a = b\n", mode = "0640", group = "zarafa")
+fs.write("/etc/zarafa/unix.cfg", "changed\n")
+fs.mkdir("/var/lib/kopano/deep", mode = "0750", owner = "zarafa", parents = True)
+fs.symlink("/usr/share/kopano-webapp", "/etc/zarafa/webapp")
+fs.copy("/etc/zarafa", "/etc/zarafa.bak")
+fs.remove("/usr/local/lib/python2.7/dist-packages/zarafa")
+fs.remove("/none")
+`
+	r := s.Run(snippet)
+	if r.Verdict.Code != 0 || r.Verdict.Changes != 6 {
+		t.Fatalf("%+v", r.Verdict)
+	}
+	if got := s.Text("/etc/zarafa.bak/new.cfg"); got != "a = b\n" {
+		t.Errorf("the copy holds %q", got)
+	}
+	got := s.Succeed(`
+st = fs.stat("/etc/zarafa.bak/new.cfg")
+print(st.mode, st.owner, st.group)
+st = fs.stat("/var/lib/kopano/deep")
+print(st.mode, st.owner, fs.readlink("/etc/zarafa.bak/webapp"))
+print(fs.exists("/usr/local/lib/python2.7/dist-packages/zarafa"))
+`)
+	if want := "0640 root zarafa\n0750 zarafa /usr/share/kopano-webapp\nFalse"; strings.Join(got, "\n") != want {
+		t.Errorf("got %q", got)
+	}
+	if again := s.Run(snippet); again.Verdict.Code != 0 || again.Verdict.Changes != 0 {
+		t.Errorf("a second time: %+v", again.Verdict)
+	}
+}
+
+func TestMove(t *testing.T) {
+	s := scene(t)
+	r := s.Run(`
+fs.move("/var/lib/zarafa/a", "/var/lib/zarafa/moved")
+fs.move("/var/lib/zarafa/b", "/var/tmp/new", contents = True)
+`)
+	if r.Verdict.Code != 0 || r.Verdict.Changes != 2 {
+		t.Fatalf("%+v", r.Verdict)
+	}
+	got := s.Succeed(`print(fs.list("/var/lib/zarafa/moved"), fs.list("/var/tmp/new"), fs.list("/var/lib/zarafa/b"))`)
+	if got[0] != `["1", "2"] ["3"] []` {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestChangeErrors(t *testing.T) {
+	s := scene(t)
+	s.Fail(`fs.remove("/none", missing_ok = False)`, "/none")
+	s.Fail(`fs.symlink("", "/etc/zarafa/x")`, "target")
+	s.Fail(`fs.write("/etc/zarafa/x", "", mode = "rw")`, "octal")
+	s.Fail(`fs.write("/etc/zarafa/x", "", owner = "nobody-here")`, "nobody-here")
+	s.Fail(`fs.write("/boot/x", "")`, "policy does not allow")
+	s.Fail(`fs.copy("/etc/zarafa", "/etc/zarafa/sub")`, "inside the other")
+}
+
+func TestSecretContent(t *testing.T) {
+	s := scene(t)
+	r := s.Run(`fs.write("/etc/zarafa/copy.cfg", fs.read("/etc/zarafa/server.cfg", secret = True))`)
+	if r.Verdict.Code != 0 {
+		t.Fatal(r.Verdict.Text)
+	}
+	if got := s.Text("/etc/zarafa/copy.cfg"); got != "mysql_user = zarafa\n" {
+		t.Errorf("wrote %q", got)
+	}
+	if strings.Contains(string(r.Journal), "mysql_user") {
+		t.Error("the secret content stands in the journal")
+	}
+}
