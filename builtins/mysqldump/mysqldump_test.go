@@ -1,0 +1,124 @@
+package mysqldump_test
+
+import (
+	"strings"
+	"testing"
+
+	"zcp2kopano/builtins/internal/rehearse"
+	"zcp2kopano/builtins/mysqldump"
+)
+
+const fixture = `
+-- host --
+hostname: example.org
+-- /etc/os-release --
+ID=debian
+-- tree --
+d0755 root:root - - /var/backups
+-- database --
+login zarafa s3cret-of-zarafa
+var version 5.5.59-0+deb8u1
+var version_comment (Debian)
+var max_allowed_packet 33554432
+var thread_stack 262144
+var innodb_file_per_table OFF
+var innodb_buffer_pool_size 1073741824
+var character_set_server utf8
+var sql_mode
+var datadir /var/lib/mysql/
+var hostname example
+var port 3306
+var socket /var/run/mysqld/mysqld.sock
+var read_only OFF
+table properties InnoDB 5200 880K 210K utf8_general_ci
+table stores     MyISAM   14  16K  16K utf8_general_ci
+? SELECT MAX(databaserevision) AS Revision, COUNT(*) AS n FROM versions
+Revision | n
+64 | 12
+`
+
+func scene(t *testing.T) *rehearse.Scene { return rehearse.New(t, fixture, mysqldump.Builtins()) }
+
+func TestConnection(t *testing.T) {
+	s := scene(t)
+	got := s.Succeed(`
+c = mysql.connection({})
+print(c.host, c.port, c.socket == "", c.user, c.password, c.database)
+c = mysql.connection({"mysql_host": "db", "mysql_port": "3307", "mysql_socket": "/run/s", "mysql_user": "u", "mysql_password": "p", "mysql_database": "d", "log_level": "3"})
+print(c.host, c.port, c.socket, c.user, c.password, c.database)
+`)
+	want := []string{"localhost 3306 True root *** zarafa", "db 3307 /run/s u *** d"}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got %q", got)
+	}
+	s.Fail(`mysql.connection({"mysql_port": "mysql"})`, "no port number")
+	s.Fail(`mysql.connection({"mysql_user": ["a"]})`, "mysql_user", "want a string")
+	s.Fail(`mysql.query({}, "SELECT 1")`, "argument conn", "mysql.connection")
+	s.Fail(`mysql.query(mysql.connection, "SELECT 1")`, "argument conn")
+}
+
+// login is the connection that the fixture's server lets in.
+const login = `db = mysql.connection({"mysql_user": "zarafa", "mysql_password": "s3cret-of-zarafa"})` + "\n"
+
+func TestFacts(t *testing.T) {
+	r := scene(t).Run(login + `
+print(mysql.probe(db).ok)
+facts = mysql.facts(db)
+print(facts.version, facts.database, facts.rows, facts.bytes, facts.variables["max_allowed_packet"])
+print([(x.name, x.engine, x.rows, x.bytes, x.collation) for x in facts.tables])
+print([(row.revision, row.n) for row in mysql.query(db, "SELECT MAX(databaserevision) AS Revision, COUNT(*) AS n FROM versions")])
+`)
+	want := []string{
+		"True",
+		"5.5.59-0+deb8u1 zarafa 5214 1148928 33554432",
+		`[("properties", "InnoDB", 5200, 1116160, "utf8_general_ci"), ("stores", "MyISAM", 14, 32768, "utf8_general_ci")]`,
+		`[("64", "12")]`,
+	}
+	if r.Verdict.Code != 0 || strings.Join(r.Printed, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\n%s\nwant\n%s", strings.Join(r.Printed, "\n"), r.Verdict.Text, strings.Join(want, "\n"))
+	}
+	if strings.Contains(string(r.Journal), "s3cret-of-zarafa") {
+		t.Error("the password stands in the journal")
+	}
+}
+
+func TestWrongPassword(t *testing.T) {
+	s := scene(t)
+	const wrong = `db = mysql.connection({"mysql_user": "zarafa", "mysql_password": "gu3ss"})` + "\n"
+	got := s.Succeed(wrong + "answer = mysql.probe(db)\nprint(answer.ok, answer.problem)")
+	if !strings.HasPrefix(got[0], "False database zarafa at localhost:3306 as user zarafa: ") || strings.Contains(got[0], "gu3ss") {
+		t.Errorf("got %q", got)
+	}
+	s.Fail(wrong+`mysql.facts(db)`, "as user zarafa", "denied")
+	s.Fail(wrong+`mysql_dump(db, "/var/backups/z.sql.zst")`, "as user zarafa", "denied")
+}
+
+func TestDump(t *testing.T) {
+	s := scene(t)
+	s.Fail(login+`mysql_dump(db, "/var/backups/none/z.sql.zst")`, "/var/backups/none")
+	s.Fail(login+`mysql_dump(db, "/var/backups/z.sql.zst", compression = "rar")`, "zstd")
+	s.Fail(login+`mysql_dump(db, "/var/backups/z.sql.zst", tables = ["stores", "vanished"])`, "no table vanished")
+	r := s.Run(login + `
+made = mysql_dump(db, "/var/backups/z.sql.zst", tables = ["stores"])
+print(made.path, made.bytes > 0, made.tables)
+`)
+	if r.Verdict.Code != 0 || strings.Join(r.Printed, "") != `/var/backups/z.sql.zst True ["properties", "stores"]` {
+		t.Fatalf("%q %+v", r.Printed, r.Verdict)
+	}
+	if st, err := s.Host.Lstat("/var/backups/z.sql.zst"); err != nil || st.Perm() != 0o600 {
+		t.Errorf("the dump has mode %v (%v)", st.Perm(), err)
+	}
+	if strings.Contains(string(r.Journal), "s3cret-of-zarafa") {
+		t.Error("the password stands in the journal")
+	}
+	s.Fail(login+`mysql_dump(db, "/var/backups/z.sql.zst")`, "never replaces")
+}
+
+func TestEmptyDatabase(t *testing.T) {
+	empty := fixture
+	for _, line := range []string{"table properties InnoDB 5200 880K 210K utf8_general_ci\n", "table stores     MyISAM   14  16K  16K utf8_general_ci\n"} {
+		empty = strings.Replace(empty, line, "", 1)
+	}
+	empty += "\n? " + mysqldump.QueryTables + "\nname | engine | row_estimate | data_bytes | index_bytes | collation\n"
+	rehearse.New(t, empty, mysqldump.Builtins()).Fail(login+`mysql_dump(db, "/var/backups/z.sql.zst")`, "no tables")
+}
