@@ -176,6 +176,13 @@ func (a *Copy) record(env *Env, o overlay) error {
 			return fmt.Errorf("copy %s to %s: %s is %s and %s is %s", source(a.From, a.Contents), a.To,
 				path.Join(a.From, rel), typeName(st.Mode), p.Path, typeName(p.Mode))
 		}
+		if st, err = env.Host.Lstat(p.Path); err != nil {
+			return err
+		}
+		if st.Nlink > 1 {
+			return fmt.Errorf("copy %s to %s: %s has %d names (hard links), and the others would keep the old content; make it a file of its own first",
+				source(a.From, a.Contents), a.To, p.Path, st.Nlink)
+		}
 		a.Replaced = append(a.Replaced, p)
 	}
 	return nil

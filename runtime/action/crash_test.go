@@ -11,13 +11,13 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-func put(t *testing.T, h *fakeHost, name, content string, mode fs.FileMode, uid, gid uint32) {
+func put(t tester, h *fakeHost, name, content string, mode fs.FileMode, uid, gid uint32) {
 	t.Helper()
 	must(t, h.PutFile(name, []byte(content), mode, uid, gid, long))
 }
 
 // tree is a small tree with one of everything.
-func tree(t *testing.T, h *fakeHost, top string) {
+func tree(t tester, h *fakeHost, top string) {
 	t.Helper()
 	must(t, h.PutDir(top, 0o750, 110, 110))
 	must(t, h.PutDir(top+"/sub", 0o2770, 110, 8))
@@ -46,14 +46,14 @@ func twoDisks() []simfs.Mount {
 var scenarios = []scenario{
 	{
 		name:  "write new",
-		setup: func(t *testing.T, h *fakeHost) { must(t, h.PutDir("/etc", 0o755, 0, 0)) },
+		setup: func(t tester, h *fakeHost) { must(t, h.PutDir("/etc", 0o755, 0, 0)) },
 		act: func() Action {
 			return &Write{Path: "/etc/new", Content: []byte("x\n"), Mode: ptr(fs.FileMode(0o640)), Group: "kopano"}
 		},
 	},
 	{
 		name: "write existing",
-		setup: func(t *testing.T, h *fakeHost) {
+		setup: func(t tester, h *fakeHost) {
 			put(t, h, "/etc/server.cfg", "a = 1\n", 0o640, 0, 110)
 			must(t, h.PutXattr("/etc/server.cfg", "user.note", []byte("kept")))
 		},
@@ -61,62 +61,62 @@ var scenarios = []scenario{
 	},
 	{
 		name:  "mkdir with parents",
-		setup: func(t *testing.T, h *fakeHost) { must(t, h.PutDir("/var/lib", 0o755, 0, 0)) },
+		setup: func(t tester, h *fakeHost) { must(t, h.PutDir("/var/lib", 0o755, 0, 0)) },
 		act: func() Action {
 			return &Mkdir{Path: "/var/lib/kopano/a/b", Parents: true, Mode: ptr(fs.ModeSetgid | 0o750), Owner: "kopano"}
 		},
 	},
 	{
 		name:  "mkdir existing",
-		setup: func(t *testing.T, h *fakeHost) { must(t, h.PutDir("/etc/kopano", 0o755, 0, 0)) },
+		setup: func(t tester, h *fakeHost) { must(t, h.PutDir("/etc/kopano", 0o755, 0, 0)) },
 		act: func() Action {
 			return &Mkdir{Path: "/etc/kopano", Mode: ptr(fs.FileMode(0o750)), Group: "kopano"}
 		},
 	},
 	{
 		name:  "symlink new",
-		setup: func(t *testing.T, h *fakeHost) { must(t, h.PutDir("/etc", 0o755, 0, 0)) },
+		setup: func(t tester, h *fakeHost) { must(t, h.PutDir("/etc", 0o755, 0, 0)) },
 		act:   func() Action { return &Symlink{Path: "/etc/l", Target: "/usr/share/kopano-webapp"} },
 	},
 	{
 		name:  "symlink replaced",
-		setup: func(t *testing.T, h *fakeHost) { must(t, h.PutSymlink("/etc/l", "old", 5, 5)) },
+		setup: func(t tester, h *fakeHost) { must(t, h.PutSymlink("/etc/l", "old", 5, 5)) },
 		act:   func() Action { return &Symlink{Path: "/etc/l", Target: "new"} },
 	},
 	{
 		name:  "symlink for a file",
-		setup: func(t *testing.T, h *fakeHost) { put(t, h, "/etc/l", "text", 0o600, 3, 4) },
+		setup: func(t tester, h *fakeHost) { put(t, h, "/etc/l", "text", 0o600, 3, 4) },
 		act:   func() Action { return &Symlink{Path: "/etc/l", Target: "new", Replace: true} },
 	},
 	{
 		name:  "remove file",
-		setup: func(t *testing.T, h *fakeHost) { put(t, h, "/etc/old", "text", 0o4711, 3, 4) },
+		setup: func(t tester, h *fakeHost) { put(t, h, "/etc/old", "text", 0o4711, 3, 4) },
 		act:   func() Action { return &Remove{Path: "/etc/old"} },
 	},
 	{
 		name:  "remove tree",
-		setup: func(t *testing.T, h *fakeHost) { tree(t, h, "/opt/zarafa") },
+		setup: func(t tester, h *fakeHost) { tree(t, h, "/opt/zarafa") },
 		act:   func() Action { return &Remove{Path: "/opt/zarafa"} },
 	},
 	{
 		name:   "remove tree on another disk",
 		mounts: twoDisks(),
-		setup:  func(t *testing.T, h *fakeHost) { tree(t, h, "/srv/zarafa") },
+		setup:  func(t tester, h *fakeHost) { tree(t, h, "/srv/zarafa") },
 		act:    func() Action { return &Remove{Path: "/srv/zarafa"} },
 	},
 	{
 		name:  "copy file",
-		setup: func(t *testing.T, h *fakeHost) { put(t, h, "/etc/a", "text", 0o600, 3, 4) },
+		setup: func(t tester, h *fakeHost) { put(t, h, "/etc/a", "text", 0o600, 3, 4) },
 		act:   func() Action { return &Copy{From: "/etc/a", To: "/etc/b"} },
 	},
 	{
 		name:  "copy tree",
-		setup: func(t *testing.T, h *fakeHost) { tree(t, h, "/etc/zarafa") },
+		setup: func(t tester, h *fakeHost) { tree(t, h, "/etc/zarafa") },
 		act:   func() Action { return &Copy{From: "/etc/zarafa", To: "/etc/zarafa.bak"} },
 	},
 	{
 		name: "copy contents over others",
-		setup: func(t *testing.T, h *fakeHost) {
+		setup: func(t tester, h *fakeHost) {
 			tree(t, h, "/etc/zarafa")
 			must(t, h.PutDir("/etc/kopano", 0o755, 0, 0))
 			must(t, h.PutDir("/etc/kopano/sub", 0o755, 0, 0))
@@ -129,7 +129,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "move tree",
-		setup: func(t *testing.T, h *fakeHost) {
+		setup: func(t tester, h *fakeHost) {
 			tree(t, h, "/var/lib/zarafa")
 			must(t, h.PutDir("/var/lib/k", 0o755, 0, 0))
 		},
@@ -137,7 +137,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "move contents",
-		setup: func(t *testing.T, h *fakeHost) {
+		setup: func(t tester, h *fakeHost) {
 			tree(t, h, "/var/lib/zarafa")
 			must(t, h.PutDir("/var/lib/kopano/sub", 0o711, 998, 998))
 			put(t, h, "/var/lib/kopano/sub/new", "stays", 0o600, 998, 998)
@@ -147,7 +147,7 @@ var scenarios = []scenario{
 	{
 		name:   "move contents to another disk",
 		mounts: twoDisks(),
-		setup: func(t *testing.T, h *fakeHost) {
+		setup: func(t tester, h *fakeHost) {
 			tree(t, h, "/var/lib/zarafa")
 			must(t, h.PutDir("/srv/kopano/sub", 0o711, 998, 998))
 			put(t, h, "/srv/kopano/sub/new", "stays", 0o600, 998, 998)
@@ -157,12 +157,12 @@ var scenarios = []scenario{
 	{
 		name:   "move file to another disk",
 		mounts: twoDisks(),
-		setup:  func(t *testing.T, h *fakeHost) { put(t, h, "/etc/a", "text", 0o600, 3, 4) },
+		setup:  func(t tester, h *fakeHost) { put(t, h, "/etc/a", "text", 0o600, 3, 4) },
 		act:    func() Action { return &Move{From: "/etc/a", To: "/srv/b"} },
 	},
 	{
 		name:  "chown by inverse map",
-		setup: func(t *testing.T, h *fakeHost) { tree(t, h, "/var/lib/kopano") },
+		setup: func(t tester, h *fakeHost) { tree(t, h, "/var/lib/kopano") },
 		act: func() Action {
 			return &Chown{Path: "/var/lib/kopano", Recursive: true,
 				Users: map[string]string{"zarafa": "kopano"}, Groups: map[string]string{"zarafa": "kopano"}}
@@ -170,7 +170,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "chown with exceptions",
-		setup: func(t *testing.T, h *fakeHost) {
+		setup: func(t tester, h *fakeHost) {
 			tree(t, h, "/var/lib/kopano")
 			put(t, h, "/var/lib/kopano/new", "kopano's own", 0o600, 998, 998)
 			put(t, h, "/var/lib/kopano/setid", "x", 0o6755, 5, 998)
@@ -184,7 +184,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "chown of some names",
-		setup: func(t *testing.T, h *fakeHost) {
+		setup: func(t tester, h *fakeHost) {
 			must(t, h.PutDir("/etc/kopano", 0o755, 0, 0))
 			put(t, h, "/etc/kopano/server.cfg", "x", 0o644, 0, 0)
 			put(t, h, "/etc/kopano/own.cfg", "x", 0o600, 5, 998)
@@ -196,7 +196,7 @@ var scenarios = []scenario{
 	},
 	{
 		name:  "chown of one file",
-		setup: func(t *testing.T, h *fakeHost) { put(t, h, "/etc/a", "x", 0o4755, 5, 5) },
+		setup: func(t tester, h *fakeHost) { put(t, h, "/etc/a", "x", 0o4755, 5, 5) },
 		act:   func() Action { return &Chown{Path: "/etc/a", Owner: "kopano"} },
 	},
 	{
@@ -215,7 +215,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "start and enable a service",
-		setup: func(t *testing.T, h *fakeHost) {
+		setup: func(t tester, h *fakeHost) {
 			h.services["kopano-server"] = host.Service{Name: "kopano-server", Kind: "systemd", Masked: true}
 		},
 		act: func() Action {
@@ -224,14 +224,14 @@ var scenarios = []scenario{
 	},
 	{
 		name: "stop and mask a service",
-		setup: func(t *testing.T, h *fakeHost) {
+		setup: func(t tester, h *fakeHost) {
 			h.services["zarafa-server"] = host.Service{Name: "zarafa-server", Kind: "systemd", Active: true, Enabled: true}
 		},
 		act: func() Action { return &Service{Name: "zarafa-server", Active: ptr(false), Masked: ptr(true)} },
 	},
 	{
 		name: "dump a database",
-		setup: func(t *testing.T, h *fakeHost) {
+		setup: func(t tester, h *fakeHost) {
 			must(t, h.PutDir("/var/backups", 0o700, 0, 0))
 			h.dump = host.DumpResult{RawBytes: 100, Bytes: 40, Tables: []string{"users"}, Closed: true}
 		},
@@ -241,7 +241,7 @@ var scenarios = []scenario{
 	},
 }
 
-func zarafaInstalled(t *testing.T, h *fakeHost) {
+func zarafaInstalled(t tester, h *fakeHost) {
 	old := func(p host.Package) {
 		p.Status = "installed"
 		p.Conffiles = []host.Conffile{{Path: "/etc/" + p.Name + "/main.cfg"}}

@@ -13,7 +13,6 @@ import (
 	"sort"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 
 	"zcp2kopano/runtime/host"
@@ -25,6 +24,15 @@ var (
 	long  = time.Date(2015, 5, 5, 5, 5, 5, 0, time.UTC)
 	crash = errors.New("the machine lost power")
 )
+
+// tester is a testing.T or a rapid.T.
+type tester interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	FailNow()
+}
 
 // fakeHost is a host whose files are simulated truly, and whose packages, services and database are
 // as simple as they can be. Every change can be its last.
@@ -426,7 +434,7 @@ func (h *fakeHost) DumpDatabase(ctx context.Context, req host.DumpRequest, progr
 const storeDir = "/var/lib/zcp2kopano/runs/1/backup"
 
 // state is everything that an admin could see of a host, outside the run's own directory.
-func (h *fakeHost) state(t *testing.T) map[string]string {
+func (h *fakeHost) state(t tester) map[string]string {
 	t.Helper()
 	s := map[string]string{}
 	names := map[inode][]string{}
@@ -496,7 +504,7 @@ func describe(e entry[host.DirReader]) (string, error) {
 	return line, nil
 }
 
-func sameState(t *testing.T, what string, got, want map[string]string) {
+func sameState(t tester, what string, got, want map[string]string) {
 	t.Helper()
 	if maps.Equal(got, want) {
 		return
@@ -513,7 +521,7 @@ func sameState(t *testing.T, what string, got, want map[string]string) {
 type scenario struct {
 	name   string
 	mounts []simfs.Mount
-	setup  func(t *testing.T, h *fakeHost)
+	setup  func(t tester, h *fakeHost)
 	act    func() Action
 }
 
@@ -548,7 +556,7 @@ func newEnv(h host.Host) *Env {
 	return env
 }
 
-func (s scenario) start(t *testing.T) *trial {
+func (s scenario) start(t tester) *trial {
 	t.Helper()
 	h := newFake(s.mounts...)
 	must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
@@ -557,14 +565,14 @@ func (s scenario) start(t *testing.T) *trial {
 }
 
 // prepared starts a trial and makes the action's journal form.
-func (s scenario) prepared(t *testing.T) *trial {
+func (s scenario) prepared(t tester) *trial {
 	t.Helper()
 	tr := s.start(t)
 	must(t, tr.prepare(t, s.act()))
 	return tr
 }
 
-func (tr *trial) prepare(t *testing.T, a Action) error {
+func (tr *trial) prepare(t tester, a Action) error {
 	t.Helper()
 	if err := a.Stage(tr.env); err != nil {
 		return err
@@ -587,23 +595,23 @@ func (tr *trial) prepare(t *testing.T, a Action) error {
 }
 
 // action is the action as the journal has it.
-func (tr *trial) action(t *testing.T) Action {
+func (tr *trial) action(t tester) Action {
 	t.Helper()
 	a, err := Decode(tr.kind, tr.data)
 	must(t, err)
 	return a
 }
 
-func (tr *trial) apply(t *testing.T) error {
+func (tr *trial) apply(t tester) error {
 	_, err := tr.action(t).Apply(tr.env)
 	return err
 }
 
-func (tr *trial) undo(t *testing.T) error { return tr.action(t).Undo(tr.env) }
+func (tr *trial) undo(t tester) error { return tr.action(t).Undo(tr.env) }
 
 // crashes kills an action before and after each of its changes, and lets each of them fail, and
 // expects that Apply can still reach the end, and Undo the start. It returns the number of trials.
-func (s scenario) crashes(t *testing.T) int {
+func (s scenario) crashes(t tester) int {
 	t.Helper()
 	tr := s.prepared(t)
 	start := tr.state(t)
@@ -655,7 +663,7 @@ func (s scenario) crashes(t *testing.T) int {
 	return trials
 }
 
-func (s scenario) prepareCrashes(t *testing.T, start, end map[string]string) int {
+func (s scenario) prepareCrashes(t tester, start, end map[string]string) int {
 	tr := s.start(t)
 	tr.arm(0, 0)
 	must(t, tr.prepare(t, s.act()))
@@ -675,7 +683,7 @@ func (s scenario) prepareCrashes(t *testing.T, start, end map[string]string) int
 	return 2 * ops
 }
 
-func (s scenario) applyCrash(t *testing.T, k int, mode crashMode, start, end map[string]string) {
+func (s scenario) applyCrash(t tester, k int, mode crashMode, start, end map[string]string) {
 	t.Helper()
 	for _, finish := range []bool{true, false} {
 		tr := s.prepared(t)
@@ -696,7 +704,7 @@ func (s scenario) applyCrash(t *testing.T, k int, mode crashMode, start, end map
 	}
 }
 
-func (s scenario) undoCrash(t *testing.T, k int, mode crashMode, start map[string]string) {
+func (s scenario) undoCrash(t tester, k int, mode crashMode, start map[string]string) {
 	t.Helper()
 	tr := s.prepared(t)
 	must(t, tr.apply(t))
@@ -710,7 +718,7 @@ func (s scenario) undoCrash(t *testing.T, k int, mode crashMode, start map[strin
 	sameState(t, what+", then Undo", tr.state(t), start)
 }
 
-func (s scenario) doubleCrash(t *testing.T, k, j int, mode crashMode, start map[string]string) {
+func (s scenario) doubleCrash(t tester, k, j int, mode crashMode, start map[string]string) {
 	t.Helper()
 	tr := s.prepared(t)
 	tr.arm(k, mode)
@@ -725,9 +733,16 @@ func (s scenario) doubleCrash(t *testing.T, k, j int, mode crashMode, start map[
 	sameState(t, what+", then Undo", tr.state(t), start)
 }
 
-func must(t *testing.T, err error) {
+func must(t tester, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func mustJSON(t tester, v any) json.RawMessage {
+	t.Helper()
+	data, err := json.Marshal(v)
+	must(t, err)
+	return data
 }

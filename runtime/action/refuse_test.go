@@ -16,64 +16,64 @@ func TestPrepareRefuses(t *testing.T) {
 	tests := []struct {
 		name   string
 		mounts []simfs.Mount
-		setup  func(t *testing.T, h *fakeHost)
+		setup  func(t tester, h *fakeHost)
 		act    Action
 		want   string
 	}{
-		{"write to a symlink", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutSymlink("/etc/l", "/etc/shadow", 0, 0)) },
+		{"write to a symlink", nil, func(t tester, h *fakeHost) { must(t, h.PutSymlink("/etc/l", "/etc/shadow", 0, 0)) },
 			&Write{Path: "/etc/l"}, "symlink to /etc/shadow"},
-		{"write to a directory", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutDir("/etc/d", 0o755, 0, 0)) },
+		{"write to a directory", nil, func(t tester, h *fakeHost) { must(t, h.PutDir("/etc/d", 0o755, 0, 0)) },
 			&Write{Path: "/etc/d"}, "is a directory"},
-		{"write to a FIFO", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutNode("/etc/p", fs.ModeNamedPipe|0o600, 0, 0, 0)) },
+		{"write to a FIFO", nil, func(t tester, h *fakeHost) { must(t, h.PutNode("/etc/p", fs.ModeNamedPipe|0o600, 0, 0, 0)) },
 			&Write{Path: "/etc/p"}, "FIFO"},
-		{"write to a file with two names", nil, func(t *testing.T, h *fakeHost) {
+		{"write to a file with two names", nil, func(t tester, h *fakeHost) {
 			put(t, h, "/etc/a", "x", 0o600, 0, 0)
 			must(t, h.PutLink("/etc/a", "/etc/b"))
 		}, &Write{Path: "/etc/a"}, "2 names"},
 		{"write without a directory", nil, nil, &Write{Path: "/no/a"}, "no directory /no"},
 		{"write for nobody", nil, nil, &Write{Path: "/a", Owner: "nemo"}, `no user "nemo"`},
 		{"mkdir without parents", nil, nil, &Mkdir{Path: "/a/b"}, "no directory /a"},
-		{"mkdir on a file", nil, func(t *testing.T, h *fakeHost) { put(t, h, "/a", "", 0o600, 0, 0) }, &Mkdir{Path: "/a"}, "a regular file is there"},
-		{"symlink on a file", nil, func(t *testing.T, h *fakeHost) { put(t, h, "/a", "", 0o600, 0, 0) }, &Symlink{Path: "/a", Target: "b"}, "ask to replace"},
-		{"symlink on a directory", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutDir("/a", 0o755, 0, 0)) }, &Symlink{Path: "/a", Target: "b", Replace: true}, "a directory is there"},
+		{"mkdir on a file", nil, func(t tester, h *fakeHost) { put(t, h, "/a", "", 0o600, 0, 0) }, &Mkdir{Path: "/a"}, "a regular file is there"},
+		{"symlink on a file", nil, func(t tester, h *fakeHost) { put(t, h, "/a", "", 0o600, 0, 0) }, &Symlink{Path: "/a", Target: "b"}, "ask to replace"},
+		{"symlink on a directory", nil, func(t tester, h *fakeHost) { must(t, h.PutDir("/a", 0o755, 0, 0)) }, &Symlink{Path: "/a", Target: "b", Replace: true}, "a directory is there"},
 		{"remove a mount point", twoDisks(), nil, &Remove{Path: "/srv"}, "/srv is a mount point"},
-		{"copy onto another", nil, func(t *testing.T, h *fakeHost) {
+		{"copy onto another", nil, func(t tester, h *fakeHost) {
 			put(t, h, "/a", "x", 0o600, 0, 0)
 			put(t, h, "/b", "yy", 0o600, 0, 0)
 		}, &Copy{From: "/a", To: "/b"}, "/b exists already"},
-		{"copy into itself", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutDir("/a", 0o755, 0, 0)) }, &Copy{From: "/a", To: "/a/b"}, "inside the other"},
-		{"move onto another", nil, func(t *testing.T, h *fakeHost) {
+		{"copy into itself", nil, func(t tester, h *fakeHost) { must(t, h.PutDir("/a", 0o755, 0, 0)) }, &Copy{From: "/a", To: "/a/b"}, "inside the other"},
+		{"move onto another", nil, func(t tester, h *fakeHost) {
 			must(t, h.PutDir("/a", 0o755, 0, 0))
 			must(t, h.PutDir("/b", 0o755, 0, 0))
 		}, &Move{From: "/a", To: "/b"}, "/b exists already"},
-		{"move contents with a collision", nil, func(t *testing.T, h *fakeHost) {
+		{"move contents with a collision", nil, func(t tester, h *fakeHost) {
 			put(t, h, "/a/d/f", "x", 0o600, 0, 0)
 			put(t, h, "/b/d/f", "x", 0o600, 0, 0)
 		}, &Move{From: "/a", To: "/b", Contents: true}, "both have d/f"},
 		{"move a tree with a mount", twoDisks(), nil, &Move{From: "/srv", To: "/b"}, "mount point"},
-		{"chown a file linked elsewhere", nil, func(t *testing.T, h *fakeHost) {
+		{"chown a file linked elsewhere", nil, func(t tester, h *fakeHost) {
 			put(t, h, "/root/.bashrc", "x", 0o600, 0, 0)
 			must(t, h.PutDir("/d", 0o777, 110, 110))
 			must(t, h.PutLink("/root/.bashrc", "/d/mine"))
 		}, &Chown{Path: "/d", Recursive: true, Owner: "kopano"}, "mine has 2 names (hard links), of which 1 lie outside"},
-		{"chown a chain", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutDir("/d", 0o777, 110, 110)) },
+		{"chown a chain", nil, func(t tester, h *fakeHost) { must(t, h.PutDir("/d", 0o777, 110, 110)) },
 			&Chown{Path: "/d", Users: map[string]string{"zarafa": "kopano", "kopano": "root"}}, "two calls"},
-		{"chown from an unknown user", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutDir("/d", 0o777, 110, 110)) },
+		{"chown from an unknown user", nil, func(t tester, h *fakeHost) { must(t, h.PutDir("/d", 0o777, 110, 110)) },
 			&Chown{Path: "/d", Users: map[string]string{"nemo": "kopano"}}, `no user "nemo"`},
-		{"chown a symlink", nil, func(t *testing.T, h *fakeHost) { must(t, h.PutSymlink("/l", "/etc", 0, 0)) },
+		{"chown a symlink", nil, func(t tester, h *fakeHost) { must(t, h.PutSymlink("/l", "/etc", 0, 0)) },
 			&Chown{Path: "/l", Owner: "kopano"}, "symlink to /etc"},
 		{"remove a package that another needs", nil, zarafaInstalled,
 			&Commit{Tx: host.Transaction{Remove: []string{"zarafa-common"}}}, "also remove zarafa-server"},
-		{"packages half-way", nil, func(t *testing.T, h *fakeHost) { h.half = []string{"x"} },
+		{"packages half-way", nil, func(t tester, h *fakeHost) { h.half = []string{"x"} },
 			&Commit{Tx: host.Transaction{Install: []string{"y"}}}, "repair it first"},
 		{"start what is not there", nil, nil, &Service{Name: "x", Active: ptr(true)}, "no service x"},
-		{"mask with SysV", nil, func(t *testing.T, h *fakeHost) { h.services["x"] = host.Service{Name: "x", Kind: "sysv"} },
+		{"mask with SysV", nil, func(t tester, h *fakeHost) { h.services["x"] = host.Service{Name: "x", Kind: "sysv"} },
 			&Service{Name: "x", Masked: ptr(true)}, "only systemd"},
-		{"dump onto a file", nil, func(t *testing.T, h *fakeHost) { put(t, h, "/d.sql", "", 0o600, 0, 0) }, &Dump{Path: "/d.sql"}, "never replaces"},
+		{"dump onto a file", nil, func(t tester, h *fakeHost) { put(t, h, "/d.sql", "", 0o600, 0, 0) }, &Dump{Path: "/d.sql"}, "never replaces"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := scenario{mounts: test.mounts, setup: func(t *testing.T, h *fakeHost) {
+			s := scenario{mounts: test.mounts, setup: func(t tester, h *fakeHost) {
 				if test.setup != nil {
 					test.setup(t, h)
 				}
