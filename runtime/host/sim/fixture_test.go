@@ -23,13 +23,19 @@ func readHost(t testing.TB, name string, o Options) *Host {
 	return h
 }
 
-func TestShippedHostsAreFast(t *testing.T) {
-	start := time.Now()
-	h := readHost(t, "debian8-zcp72", Options{})
-	t.Logf("%v", time.Since(start))
-	st, err := h.Statfs("/")
-	if err != nil || st.Free != 38<<30 {
-		t.Errorf("free on / is %d (%v), want what the fixture says", st.Free, err)
+func TestShippedHosts(t *testing.T) {
+	free := map[string]uint64{"debian8-zcp72": 38 << 30, "debian8-zcp71-ldap": 9 << 30, "inhibited": 300 << 20}
+	for name, want := range free {
+		start := time.Now()
+		h := readHost(t, name, Options{Catalog: catalogues(t)})
+		t.Logf("%s: %v", name, time.Since(start))
+		st, err := h.Statfs("/")
+		if err != nil || st.Free != want {
+			t.Errorf("%s: free on / is %d (%v), want what the fixture says", name, st.Free, err)
+		}
+		if u := h.Unpredicted(); len(u) != 0 {
+			t.Errorf("%s: unpredicted at the start: %v", name, u)
+		}
 	}
 }
 
