@@ -226,8 +226,11 @@ print([c.version for c in pkg.candidates(["kopano-server"])["kopano-server"]])
 }
 
 func TestProbeProblem(t *testing.T) {
-	got := scene(t).Succeed(`print(pkg.probe(pkg.repository("dead", "https://dead.example.org/repo/"), ["kopano-server"]).problem)`)
-	if !strings.Contains(got[0], "401 Unauthorized") {
+	got := scene(t).Succeed(`
+answer = pkg.probe(pkg.repository("dead", "https://dead.example.org/repo/"), ["kopano-server"])
+print(answer.missing, answer.problem)
+`)
+	if !strings.HasPrefix(got[0], `["kopano-server"] `) || !strings.Contains(got[0], "401 Unauthorized") {
 		t.Errorf("problem: %s", got)
 	}
 }

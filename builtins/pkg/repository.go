@@ -232,7 +232,7 @@ var probe = &runtime.Builtin{
 		{Name: "packages", Type: runtime.Strings, Doc: "packages that it must offer"},
 	},
 	Result: "record(offers, missing, known, problem): offers is a dict of names and newest versions; known is False where a simulated " +
-		"host cannot ask, and then offers is what it assumes; problem is \"\", or why the repository cannot be used",
+		"host cannot ask, and then offers is what it assumes; problem is \"\", or why the repository cannot be used, and then all are missing",
 	Effect: runtime.Read,
 	Example: `
 repo = pkg.repository("kopano", "https://download.kopano.io/supported/core:/final/Debian_8.0/")
@@ -251,7 +251,7 @@ if answer.problem or answer.missing:
 			if c.Context().Err() != nil {
 				return nil, err
 			}
-			problem = err.Error()
+			problem, answer.Missing = err.Error(), c.Strings("packages")
 		}
 		return runtime.NewRecord(map[string]any{
 			"offers": answer.Offers, "missing": answer.Missing, "known": answer.Known, "problem": problem,
