@@ -11,7 +11,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"sort"
 
 	"zcp2kopano/runtime/host"
@@ -104,8 +103,6 @@ type Blob struct {
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`
 }
-
-var _ = io.EOF // the Store's methods (store.go) stream
 
 var kinds = map[string]func() Action{}
 
