@@ -5,5 +5,5 @@ import "embed"
 
 // FS is the root of @stock//: NAME.star, lib/*.star, and catalog/.
 //
-//go:embed *.star lib/*.star
+//go:embed *.star lib/*.star catalog/*.txtar
 var FS embed.FS
