@@ -18,7 +18,7 @@ import (
 )
 
 // role tells a copy of the test binary what it is for: "inner" runs the tests, "init" is the first
-// process of a root, "manifest" writes down the state of the root that it runs in.
+// process of a root, "inside" answers a question from inside a root.
 const role = "ZCP2KOPANO_E2E_ROLE"
 
 // Main is a package's TestMain. It runs the tests in a mount and process namespace of their own, so
@@ -27,8 +27,8 @@ func Main(m *testing.M) {
 	switch {
 	case os.Getenv(role) == "init":
 		initMain()
-	case os.Getenv(role) == "manifest":
-		manifestMain()
+	case os.Getenv(role) == "inside":
+		insideMain()
 	case os.Getenv(role) == "inner":
 		os.Exit(inner(m))
 	case len(missing()) > 0:

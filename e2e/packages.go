@@ -59,7 +59,13 @@ func makeRepositories() (string, error) {
 	return dir, os.WriteFile(filepath.Join(dir, "Release.key"), key, 0o644)
 }
 
+// writeRepositories makes each repository reachable below the name that the vendor gives a release,
+// like Debian_12, too.
 func writeRepositories(dir string, programs fakepkg.Programs, signer *fakepkg.Signer) error {
+	release, err := osRelease("VERSION_ID")
+	if err != nil {
+		return err
+	}
 	zcp, err1 := fakepkg.ZCPPackages(programs)
 	kopano84, err2 := fakepkg.KopanoPackages(fakepkg.Kopano84, programs)
 	kopano87, err3 := fakepkg.KopanoPackages(fakepkg.Kopano87, programs)
@@ -79,6 +85,9 @@ func writeRepositories(dir string, programs fakepkg.Programs, signer *fakepkg.Si
 	} {
 		at := filepath.Join(dir, repo.name)
 		if err := os.Mkdir(at, 0o755); err != nil {
+			return err
+		}
+		if err := os.Symlink(".", filepath.Join(at, "Debian_"+release)); err != nil {
 			return err
 		}
 		if err := fakepkg.WriteRepository(at, repo.name, repo.packages, repo.signer); err != nil {

@@ -14,7 +14,7 @@ func NewSite(t testing.TB, opts ...Option) *Root {
 	r.Edit("/etc/zarafa/server.cfg",
 		"mysql_user = root", "mysql_user = zarafa",
 		"mysql_password = ", "mysql_password = "+Password,
-		"log_level = 3", "log_level = 4")
+		"#log_level = 3", "log_level = 4")
 	r.Edit("/etc/zarafa/gateway.cfg", "imap_enable = yes", "imap_enable = no")
 	r.Edit("/etc/zarafa/search.cfg", "limit_results = 1000", "limit_results = 500")
 	r.WriteFile("/etc/zarafa/ssl/server.pem", "a key and a certificate\n", 0o640)

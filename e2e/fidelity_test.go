@@ -1,0 +1,83 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"zcp2kopano/runtime/host/manifest"
+)
+
+// TestSimulationAgrees simulates a migration over the root, carries the same one out for real, and
+// compares the two final states entry by entry.
+func TestSimulationAgrees(t *testing.T) {
+	cases := []struct {
+		name    string
+		params  []string
+		prepare func(*Root)
+	}{
+		{name: "merge"},
+		{name: "copy", params: []string{"config=copy"}},
+		{name: "keep", params: []string{"attachments=keep"}},
+		{name: "attachments on a mount", prepare: func(r *Root) {
+			r.Must("service", "zarafa-server", "stop")
+			r.Must("mv", "/var/lib/zarafa/attachments", "/var/lib/zarafa/a")
+			r.Mount("/var/lib/zarafa/attachments", "64m")
+			r.Must("cp", "-a", "/var/lib/zarafa/a/.", "/var/lib/zarafa/attachments")
+			r.Must("rm", "-r", "/var/lib/zarafa/a")
+			r.Must("service", "zarafa-server", "start")
+		}},
+		{name: "attachments behind a symlink", prepare: func(r *Root) {
+			r.Must("service", "zarafa-server", "stop")
+			r.Must("mv", "/var/lib/zarafa/attachments", "/srv/attachments")
+			r.Must("ln", "-s", "/srv/attachments", "/var/lib/zarafa/attachments")
+			r.Must("service", "zarafa-server", "start")
+		}},
+		{name: "extra files", prepare: func(r *Root) {
+			r.WriteFile("/etc/zarafa/notes/of the admin.txt", "remember\n", 0o600)
+			r.Must("ln", "-s", "/usr/share/zarafa-webapp", "/etc/zarafa/webapp-link")
+		}},
+		{name: "leftovers of an earlier attempt", prepare: func(r *Root) {
+			r.WriteFile("/etc/kopano/server.cfg", "# from an earlier attempt\nserver_name = Earlier\n", 0o644)
+			r.WriteFile("/etc/zarafa.bak/old", "old\n", 0o600)
+			r.WriteFile("/var/lib/kopano/attachments/5/0/5", "stray\n", 0o644)
+			r.Must("rm", "-f", "/var/lib/zarafa/attachments/5/0/5")
+		}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := NewSite(t)
+			m := Migration{Repository: "kopano84", Params: c.params}
+			r.BindRepositories()
+			if c.prepare != nil {
+				c.prepare(r)
+			}
+			before := r.State()
+			simulated := r.Rehearse(Simulation{Migration: m})
+			if simulated.Verdict.Code != 0 {
+				t.Fatalf("simulation: %+v\n%s", simulated.Verdict, strings.Join(simulated.Errors, "\n"))
+			}
+			if diffs := manifest.Compare(before, r.State(), nil); len(diffs) != 0 {
+				t.Errorf("the simulation changed the host:\n%s", manifest.Table(diffs, "before", "after"))
+			}
+			if diffs := manifest.Unexcused(manifest.Compare(simulated.Start, before, nil)); len(diffs) != 0 {
+				t.Errorf("the simulation does not start from this host:\n%s", manifest.Table(diffs, "simulated", "real"))
+			}
+			if res := r.Migrate(m); res.Code != 0 {
+				t.Fatalf("exit status %d\n%s", res.Code, res.Output)
+			}
+			compareEnds(t, simulated, r.State())
+		})
+	}
+}
+
+// compareEnds fails for each difference between the two final states that the simulation did not
+// announce.
+func compareEnds(t *testing.T, simulated Simulated, real *manifest.Manifest) {
+	t.Helper()
+	diffs := manifest.Compare(simulated.End, real, simulated.Unpredicted)
+	if wrong := manifest.Unexcused(diffs); len(wrong) != 0 {
+		t.Errorf("%d differences that were not announced:\n%s", len(wrong), manifest.Table(wrong, "simulated", "real"))
+	}
+	t.Logf("%d entries, %d announced differences", len(real.Files), len(diffs))
+}

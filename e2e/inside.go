@@ -1,0 +1,199 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"zcp2kopano/builtins"
+	"zcp2kopano/runbooks"
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/live"
+	"zcp2kopano/runtime/host/manifest"
+	"zcp2kopano/runtime/host/sim"
+	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/state"
+)
+
+// Ignored is what the end-to-end tests leave out of manifests: what is volatile anywhere, and what
+// belongs to the bed. The database's files are compared as tables where it matters; the logs of
+// daemons are theirs.
+var Ignored = append(slices.Clone(manifest.Volatile), ReposDir, "/var/lib/mysql", Program,
+	"/var/log/zarafa/*.log", "/var/log/kopano/*.log")
+
+// tool is where a root has the test binary, to look at the root from inside.
+const tool = "/dev/e2e"
+
+// question is what the tool is asked: the state of the root, or of a simulated migration of it.
+type question struct {
+	Manifest manifest.Options
+	Simulate *Simulation
+}
+
+// Simulation is a migration in simulation, over the live root or over a fixture.
+type Simulation struct {
+	Migration
+	Fixture string // path in the root; empty for the root itself
+}
+
+// Simulated is how a simulation ended.
+type Simulated struct {
+	Verdict     runtime.Verdict
+	Errors      []string
+	Start, End  *manifest.Manifest
+	Unpredicted []host.Unpredicted
+}
+
+// Manifest writes down the root's state, as the live host sees it from inside.
+func (r *Root) Manifest(opts manifest.Options) *manifest.Manifest {
+	r.t.Helper()
+	m := new(manifest.Manifest)
+	r.ask(question{Manifest: opts}, m)
+	return m
+}
+
+// State is the manifest that most tests compare.
+func (r *Root) State() *manifest.Manifest {
+	r.t.Helper()
+	return r.Manifest(manifest.Options{Ignore: Ignored})
+}
+
+// Rehearse simulates the stock runbook and writes down the simulated host's states.
+func (r *Root) Rehearse(s Simulation) Simulated {
+	r.t.Helper()
+	r.BindRepositories()
+	var answer Simulated
+	r.ask(question{Manifest: manifest.Options{Ignore: Ignored}, Simulate: &s}, &answer)
+	return answer
+}
+
+func (r *Root) ask(q question, answer any) {
+	r.t.Helper()
+	if _, err := os.Lstat(r.Path(tool)); err != nil {
+		self, err := os.ReadFile("/proc/self/exe")
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.WriteFile(tool, string(self), 0o755)
+	}
+	text, err := json.Marshal(q)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	cmd := r.Command(tool, string(text))
+	cmd.Env = append(slices.Clone(environment), role+"=inside")
+	res := r.Finish(cmd)
+	if err := json.Unmarshal([]byte(res.Output), answer); res.Code != 0 || err != nil {
+		r.t.Fatalf("%s: exit status %d, %v: %.3000s", text, res.Code, err, res.Output)
+	}
+}
+
+// insideMain answers a question from inside the root.
+func insideMain() {
+	if err := answerInside(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func answerInside(text string) error {
+	var q question
+	if err := json.Unmarshal([]byte(text), &q); err != nil {
+		return err
+	}
+	view, err := live.OpenView("/")
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	if q.Simulate == nil {
+		m, err := manifest.Take(view, q.Manifest)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(m)
+	}
+	h, err := q.Simulate.host(view)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	answer, err := simulate(h, q)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(answer)
+}
+
+func (s Simulation) host(view host.View) (*sim.Host, error) {
+	var opts sim.Options
+	names, err := fs.Glob(runbooks.FS, "catalog/*.txtar")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		data, err := runbooks.FS.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		packages, err := sim.ParseCatalog(data)
+		if err != nil {
+			return nil, err
+		}
+		opts.Catalog = append(opts.Catalog, packages...)
+	}
+	if s.Fixture == "" {
+		return sim.FromView(view, opts)
+	}
+	data, err := os.ReadFile(s.Fixture)
+	if err != nil {
+		return nil, err
+	}
+	fixture, err := sim.ReadFixture(data)
+	if err != nil {
+		return nil, err
+	}
+	return fixture.Host(opts)
+}
+
+// simulate runs the stock runbook on a simulated host.
+func simulate(h *sim.Host, q question) (Simulated, error) {
+	var answer Simulated
+	ctx := context.Background()
+	book, err := runtime.Load(ctx, runtime.LoadOptions{Name: "debian", Stock: runbooks.FS, Builtins: builtins.All()})
+	if err != nil {
+		return answer, err
+	}
+	if answer.Start, err = manifest.Take(h, q.Manifest); err != nil {
+		return answer, fmt.Errorf("start: %w", err)
+	}
+	params := map[string]string{}
+	for _, p := range q.Simulate.params() {
+		name, value, _ := strings.Cut(p, "=")
+		params[name] = value
+	}
+	answer.Verdict = runtime.Execute(ctx, runtime.Config{
+		Mode: "simulate", ID: "simulate", Runbook: book, Params: params,
+		Secrets: map[string]host.Secret{"repo_password": q.Simulate.password()},
+		Host:    h, HostLabel: "simulated root", Dir: "/var/lib/zcp2kopano/runs/simulate",
+		Journal: journal.Memory("test", time.Now), Keeper: state.Memory(), Version: "test", Now: time.Now,
+		Emit: func(e runtime.Event) {
+			if e.Error != nil {
+				answer.Errors = append(answer.Errors, e.Error.Message)
+			}
+			if e.Finding != nil && e.Finding.Severity == runtime.Inhibitor {
+				answer.Errors = append(answer.Errors, e.Finding.Title+": "+e.Finding.Reason)
+			}
+		},
+	})
+	answer.Unpredicted = h.Unpredicted()
+	answer.End, err = manifest.Take(h, q.Manifest)
+	return answer, err
+}

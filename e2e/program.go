@@ -1,0 +1,72 @@
+package e2e
+
+import (
+	"os/exec"
+	"slices"
+
+	"zcp2kopano/runtime/host"
+)
+
+// Migration is a run of the stock runbook.
+type Migration struct {
+	// Repository is the name of a local repository to install from; empty for ServeDownloads.
+	Repository string
+	// Params are parameters beside those of the repository, "name=value".
+	Params []string
+}
+
+// Migrate carries a migration out, for real.
+func (r *Root) Migrate(m Migration) Result {
+	r.t.Helper()
+	return r.Finish(r.MigrateCommand(m))
+}
+
+// MigrateCommand is the command of a real migration, for Start or Finish.
+func (r *Root) MigrateCommand(m Migration) *exec.Cmd {
+	r.t.Helper()
+	return r.program("run", append([]string{"--yes"}, m.args()...)...)
+}
+
+// Zcp2kopano runs any command of the program.
+func (r *Root) Zcp2kopano(args ...string) Result {
+	r.t.Helper()
+	return r.Finish(r.program(args[0], args[1:]...))
+}
+
+func (r *Root) program(name string, args ...string) *exec.Cmd {
+	r.t.Helper()
+	r.BindRepositories()
+	r.InstallProgram()
+	cmd := r.Command(Program, append([]string{name}, args...)...)
+	cmd.Env = append(slices.Clone(environment), "REPO_PASSWORD="+RepoPassword, "NO_PASSWORD=")
+	return cmd
+}
+
+// params are all parameters; those of the migration come last and win.
+func (m Migration) params() []string {
+	base := []string{"repo_url=" + RepoBase, "repo_user=" + RepoUser}
+	if m.Repository != "" {
+		base = []string{"repo_url=" + RepoURL(m.Repository), "repo_user=", "repo_key=" + KeyFile}
+	}
+	return append(base, m.Params...)
+}
+
+// password is the secret parameter repo_password; a local repository takes none.
+func (m Migration) password() host.Secret {
+	if m.Repository != "" {
+		return host.NewSecret("")
+	}
+	return host.NewSecret(RepoPassword)
+}
+
+func (m Migration) args() []string {
+	variable := "REPO_PASSWORD"
+	if m.password().Empty() {
+		variable = "NO_PASSWORD"
+	}
+	args := []string{"--secret", "repo_password=env:" + variable}
+	for _, p := range m.params() {
+		args = append(args, "--param", p)
+	}
+	return args
+}

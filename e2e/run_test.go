@@ -1,0 +1,235 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"zcp2kopano/runtime/host/manifest"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// TestMigration carries the stock runbook out for real and holds the whole final state to a golden
+// list of changes.
+func TestMigration(t *testing.T) {
+	cases := []struct {
+		name   string
+		params []string
+		data   string // where the attachments are in the end
+	}{
+		{name: "merge", data: "/var/lib/kopano/attachments"},
+		{name: "copy", params: []string{"config=copy"}, data: "/var/lib/kopano/attachments"},
+		{name: "keep", params: []string{"attachments=keep", "components=all"}, data: "/var/lib/zarafa/attachments"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := NewSite(t)
+			r.ServeDownloads("kopano84")
+			before := r.State()
+			watch := r.WatchProcesses(RepoPassword, Password)
+			res := r.Migrate(Migration{Params: c.params})
+			watch()
+			if res.Code != 0 {
+				t.Fatalf("exit status %d\n%s", res.Code, res.Output)
+			}
+			after := r.State()
+			golden(t, c.name, changes(before, after))
+			sameData(t, before, after, "/var/lib/zarafa/attachments", c.data, 500)
+			serverSettings(t, r, c.data)
+			everythingRuns(t, r)
+			noSecrets(t, r, res.Output)
+			secondRunChangesNothing(t, r, after)
+		})
+	}
+}
+
+// changes lists what is different, a line each. Attachments are left to sameData.
+func changes(before, after *manifest.Manifest) []string {
+	var lines []string
+	for _, d := range manifest.Compare(before, after, nil) {
+		if strings.Contains(d.Path, "/attachments/") {
+			continue
+		}
+		switch {
+		case d.Aspect == "existence" && d.Right == "":
+			lines = append(lines, fmt.Sprintf("gone     %s", d.Path))
+		case d.Aspect == "existence":
+			lines = append(lines, fmt.Sprintf("new      %s  %s", d.Path, describe(d.Path, after.Files[d.Path])))
+		case d.Aspect == "content":
+			lines = append(lines, fmt.Sprintf("content  %s  %s", d.Path, content(d.Path, after.Files[d.Path])))
+		default:
+			lines = append(lines, fmt.Sprintf("%-8s %s  %s -> %s", d.Aspect, d.Path, d.Left, d.Right))
+		}
+	}
+	return lines
+}
+
+func describe(path string, e manifest.Entry) string {
+	text := fmt.Sprintf("%s %s %s:%s", e.Type, e.Mode, e.Owner, e.Group)
+	if e.Target != "" {
+		text += " -> " + e.Target
+	}
+	if e.Type == "file" {
+		text += " " + content(path, e)
+	}
+	return text
+}
+
+// content is a digest, but of what holds dates, keys or other things of the base tree, or is built by
+// the compiler.
+func content(path string, e manifest.Entry) string {
+	for _, varies := range []string{
+		"/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/init.d/.depend.", "/etc/apt/keyrings/",
+		"/var/backups/", "/usr/sbin/kopano-", "/usr/sbin/zarafa-",
+	} {
+		if strings.HasPrefix(path, varies) {
+			return "..."
+		}
+	}
+	return e.Digest[:12]
+}
+
+func golden(t *testing.T, name string, lines []string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".golden")
+	got := strings.Join(lines, "\n") + "\n"
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("the final state is another one (-want +got); go test ./e2e -run TestMigration -update takes it over:\n%s", diff)
+	}
+}
+
+// sameData checks that every attachment is where it should be, as it was, and kopano's.
+func sameData(t *testing.T, before, after *manifest.Manifest, source, target string, want int) {
+	t.Helper()
+	found := 0
+	for path, was := range before.Files {
+		rest, ok := strings.CutPrefix(path, source+"/")
+		if !ok || was.Type != "file" {
+			continue
+		}
+		now := after.Files[target+"/"+rest]
+		if now.Digest != was.Digest || now.Owner != "kopano" || now.Group != "kopano" || now.Mode != was.Mode {
+			t.Errorf("attachment %s was %+v, is %+v", rest, was, now)
+		}
+		found++
+	}
+	if found != want {
+		t.Errorf("%d attachments, want %d", found, want)
+	}
+}
+
+func serverSettings(t *testing.T, r *Root, data string) {
+	t.Helper()
+	want := map[string]string{
+		"mysql_user": "zarafa", "mysql_password": Password, "mysql_database": "zarafa", "log_level": "4",
+		"attachment_path": data, "attachment_storage": "files", "user_safe_mode": "no",
+		"server_pipe_name": "/var/run/kopano/server.sock", "log_file": "/var/log/kopano/server.log",
+	}
+	got := map[string]string{}
+	for _, line := range strings.Split(r.ReadFile("/etc/kopano/server.cfg"), "\n") {
+		name, value, ok := strings.Cut(line, "=")
+		if name = strings.TrimSpace(name); ok && !strings.HasPrefix(line, "#") && want[name] != "" {
+			got[name] = strings.TrimSpace(value)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("server.cfg (-want +got):\n%s", diff)
+	}
+}
+
+func everythingRuns(t *testing.T, r *Root) {
+	t.Helper()
+	running := r.Processes()
+	for _, daemon := range []string{"server", "dagent", "spooler", "gateway", "ical", "monitor", "search"} {
+		if !slices.Contains(running, "kopano-"+daemon) {
+			t.Errorf("kopano-%s does not run", daemon)
+		}
+	}
+	for _, name := range running {
+		if strings.HasPrefix(name, "zarafa-") {
+			t.Errorf("%s still runs", name)
+		}
+	}
+	if got := strings.TrimSpace(r.SQL("SELECT MAX(databaserevision) FROM zarafa.versions")); got != "66" {
+		t.Errorf("schema %s, want 66", got)
+	}
+	if got := r.SQL("SHOW DATABASES"); strings.Contains(got, "kopano") {
+		t.Errorf("an empty database was made:\n%s", got)
+	}
+	if log := r.ReadFile("/var/log/kopano/server.log"); !strings.Contains(log, "user_safe_mode yes") {
+		t.Errorf("the first start was not in safe mode:\n%s", log)
+	}
+}
+
+func secondRunChangesNothing(t *testing.T, r *Root, after *manifest.Manifest) {
+	t.Helper()
+	again := r.Migrate(Migration{})
+	if again.Code != 0 || !strings.Contains(again.Output, "nothing to migrate") {
+		t.Errorf("second run: exit status %d\n%s", again.Code, again.Output)
+	}
+	if diffs := manifest.Compare(after, r.State(), nil); len(diffs) != 0 {
+		t.Errorf("the second run changed something:\n%s", manifest.Table(diffs, "first", "second"))
+	}
+}
+
+// noSecrets looks for the passwords in what was said, and in every file that others can read.
+func noSecrets(t *testing.T, r *Root, output string) {
+	t.Helper()
+	secrets := []string{RepoPassword, Password, strconv.Quote(Password)}
+	for _, secret := range secrets {
+		if strings.Contains(output, secret) {
+			t.Errorf("the output shows the secret %q", secret)
+		}
+	}
+	for _, top := range []string{"/etc", "/var", "/run", "/tmp", "/root", "/usr/local"} {
+		filepath.WalkDir(r.Path(top), func(path string, entry os.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() || path == r.Path(Program) {
+				return nil
+			}
+			info, err := entry.Info()
+			if err != nil {
+				return nil
+			}
+			journal := strings.Contains(path, "/journal") || strings.HasSuffix(path, ".log")
+			if !journal && info.Mode().Perm()&0o004 == 0 {
+				return nil
+			}
+			data, err := os.ReadFile(path)
+			for _, secret := range secrets {
+				if err == nil && strings.Contains(string(data), secret) && (journal || reachable(r, path)) {
+					t.Errorf("%s (%v) holds the secret %q", strings.TrimPrefix(path, r.Dir), info.Mode(), secret)
+				}
+			}
+			return nil
+		})
+	}
+}
+
+// reachable tells whether others can come to a file: every directory above must let them.
+func reachable(r *Root, path string) bool {
+	for dir := filepath.Dir(path); len(dir) > len(r.Dir); dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+	}
+	return true
+}
