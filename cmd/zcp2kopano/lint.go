@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/bazelbuild/buildtools/warn"
 	"github.com/spf13/cobra"
@@ -45,10 +46,11 @@ func (a *app) lint(paths []string) error {
 		}
 		for _, f := range warn.FileWarnings(parsed, lintRules, nil, warn.ModeWarn, nil) {
 			found++
+			message, _, _ := strings.Cut(f.Message, "\n") // the rest explains the linter's own directives
 			if a.json {
-				err = enc.Encode(map[string]any{"file": name, "line": f.Start.Line, "column": f.Start.LineRune, "rule": f.Category, "message": f.Message})
+				err = enc.Encode(map[string]any{"file": name, "line": f.Start.Line, "column": f.Start.LineRune, "rule": f.Category, "message": message})
 			} else {
-				_, err = fmt.Fprintf(a.out, "%s:%d:%d: %s (%s)\n", name, f.Start.Line, f.Start.LineRune, f.Message, f.Category)
+				_, err = fmt.Fprintf(a.out, "%s:%d:%d: %s (%s)\n", name, f.Start.Line, f.Start.LineRune, message, f.Category)
 			}
 			if err != nil {
 				return err

@@ -1,8 +1,69 @@
 package main
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+	"slices"
 
-// openSimulatedLive simulates this machine.
-func openSimulatedLive(string) (*target, error) {
-	return nil, fmt.Errorf("this machine cannot be simulated: use --host with a fixture")
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/live"
+	"zcp2kopano/runtime/host/sim"
+)
+
+// openSimulatedLive simulates this machine, which is only read.
+func openSimulatedLive(packages string) (*target, error) {
+	view, err := live.OpenView("/")
+	if err != nil {
+		return nil, err
+	}
+	t, err := simulateView(view, packages)
+	if err != nil {
+		view.Close()
+		return nil, err
+	}
+	t.release = view.Close
+	return t, nil
+}
+
+func simulateView(view host.View, packages string) (*target, error) {
+	opts, err := simOptions(packages)
+	if err != nil {
+		return nil, err
+	}
+	h, err := sim.FromView(view, opts)
+	if err != nil {
+		return nil, fmt.Errorf("simulating this machine: %w", err)
+	}
+	return &target{Host: h, label: "this machine, simulated"}, nil
+}
+
+// recorder is a view that remembers what the database and the directory were asked.
+type recorder struct {
+	host.View
+	conn      host.DatabaseConn
+	queries   []string
+	directory host.DirectoryConn
+	searches  []host.DirectorySearch
+}
+
+// Query asks, and remembers what has an answer.
+func (r *recorder) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {
+	rows, err := r.View.Query(ctx, conn, query)
+	if err == nil {
+		r.conn = conn
+		if !slices.Contains(r.queries, query) {
+			r.queries = append(r.queries, query)
+		}
+	}
+	return rows, err
+}
+
+// SearchDirectory searches, and remembers what has an answer.
+func (r *recorder) SearchDirectory(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch) ([]host.Entry, error) {
+	entries, err := r.View.SearchDirectory(ctx, conn, req)
+	if err == nil {
+		r.directory = conn
+		r.searches = append(r.searches, req)
+	}
+	return entries, err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -101,7 +102,11 @@ Exit codes:
 		Args:          noArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          func(*cobra.Command, []string) error { return a.whereThingsStand() },
+		PersistentPreRunE: func(*cobra.Command, []string) (err error) {
+			a.state, err = filepath.Abs(a.state) // a worker starts in another directory
+			return err
+		},
+		RunE: func(*cobra.Command, []string) error { return a.whereThingsStand() },
 	}
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.json, "json", false, "write JSON, one object a line")
@@ -112,7 +117,7 @@ Exit codes:
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		simulateCommand(a), checkCommand(a), runCommand(a), statusCommand(a), resumeCommand(a),
-		rollbackCommand(a), workerCommand(a), docCommand(a), forkCommand(a),
+		rollbackCommand(a), workerCommand(a), snapshotCommand(a), docCommand(a), forkCommand(a),
 		fmtCommand(a), lintCommand(a), versionCommand(a),
 	)
 	return root

@@ -47,6 +47,9 @@ the journal is shown.`,
 }
 
 func (a *app) showStatus(id string) error {
+	if runs, err := a.dir().Runs(); err == nil && len(runs) == 0 && id == "" {
+		return a.whereThingsStand()
+	}
 	s, err := a.pick(id)
 	if err != nil {
 		return err

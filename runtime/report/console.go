@@ -110,11 +110,11 @@ func (c *console) tell(e runtime.Event) {
 	case runtime.ChangeEnd:
 		c.changed(e)
 	case runtime.Undone:
-		c.block(itemIndent, "↶ ", e.Text, nil)
+		c.block(itemIndent, "↶ ", "undone: "+e.Text, nil)
 	case runtime.Granted:
 		c.block(itemIndent, "+ ", "may now change "+e.Text, c.paint.dim)
 	case runtime.StepSkipped:
-		c.block(itemIndent, "- ", "left out: "+e.Text, c.paint.dim)
+		c.block(itemIndent, "- ", e.Step+": "+e.Text, c.paint.dim)
 	case runtime.VerdictGiven:
 		c.closing()
 	}

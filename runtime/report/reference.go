@@ -19,21 +19,24 @@ var effects = map[runtime.Effect]string{
 
 // Index lists builtins by module, a line each.
 func Index(w io.Writer, builtins []*runtime.Builtin, opts ConsoleOptions) {
-	paint := palette(opts.Color)
+	if opts.Width <= 0 {
+		opts.Width = defaultWidth
+	}
+	c := &console{w: w, opts: opts, paint: palette(opts.Color)}
 	group := ""
 	for i, b := range sorted(builtins) {
 		if m := moduleOf(b); m != group || i == 0 {
 			if i > 0 {
-				fmt.Fprintln(w)
+				c.line("")
 			}
 			group = m
 			title := m
 			if title == "" {
 				title = "global names"
 			}
-			fmt.Fprintln(w, paint.head(title))
+			c.line(c.paint.head(title))
 		}
-		fmt.Fprintf(w, "  %-22s %s\n", b.Name, sentence(b.Doc))
+		c.block("  ", fmt.Sprintf("%-20s ", b.Name), sentence(b.Doc), nil)
 	}
 }
 
@@ -45,7 +48,7 @@ func Entry(w io.Writer, b *runtime.Builtin, opts ConsoleOptions) {
 	c := &console{w: w, opts: opts, paint: palette(opts.Color)}
 	c.line(c.paint.head(b.Signature()))
 	c.line("")
-	c.block("  ", "", b.Doc, nil)
+	c.block("  ", "", reflow(b.Doc), nil)
 	if len(b.Params) > 0 {
 		c.line("")
 		for _, p := range b.Params {
@@ -124,7 +127,7 @@ func RunbookEntry(w io.Writer, book *runtime.Runbook, opts ConsoleOptions) {
 	c := &console{w: w, opts: opts, paint: palette(opts.Color)}
 	c.line(c.paint.head(book.Name))
 	c.line("")
-	c.block("  ", "", book.Doc, nil)
+	c.block("  ", "", reflow(book.Doc), nil)
 	c.line("")
 	c.block("  ", "for ", strings.Join(book.Systems, ", "), nil)
 	c.line("")
@@ -176,7 +179,28 @@ func moduleOf(b *runtime.Builtin) string {
 	return module
 }
 
+// sentence is the first sentence of a documentation.
 func sentence(doc string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(doc), "\n")
+	if first, _, more := strings.Cut(line, ". "); more {
+		return first + "."
+	}
 	return line
+}
+
+// reflow joins the lines of each paragraph, so that they can be wrapped anew. Indented lines and
+// lists stay as they are.
+func reflow(doc string) string {
+	var b strings.Builder
+	for i, line := range strings.Split(strings.TrimSpace(doc), "\n") {
+		switch {
+		case i == 0:
+		case line == "" || strings.HasPrefix(line, " ") || strings.HasPrefix(line, "- ") || strings.HasSuffix(b.String(), "\n"):
+			b.WriteByte('\n')
+		default:
+			b.WriteByte(' ')
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }

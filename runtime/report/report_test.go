@@ -231,3 +231,19 @@ func TestWrap(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestReference(t *testing.T) {
+	builtins := []*runtime.Builtin{
+		{Name: "fs.write", Doc: "Writes a file. More of it.\n\nA paragraph\nin two lines:\n- a list", Effect: runtime.Change, Result: "None",
+			Params:  []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "absolute path"}, {Name: "mode", Type: runtime.Mode, Doc: "mode | bits", Optional: true, Keyword: true}},
+			Example: `fs.write("/x", "y")`},
+		{Name: "info", Doc: "Tells the admin.", Effect: runtime.Pure},
+	}
+	var out stdbytes.Buffer
+	Index(&out, builtins, ConsoleOptions{})
+	for _, b := range builtins {
+		Entry(&out, b, ConsoleOptions{})
+	}
+	Markdown(&out, builtins)
+	golden(t, filepath.Join("testdata", "reference.txt"), out.Bytes())
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host/live"
+	"zcp2kopano/runtime/host/sim"
+)
+
+func snapshotCommand(a *app) *cobra.Command {
+	var p params
+	var o sim.SnapshotOptions
+	var runbook string
+	cmd := &cobra.Command{
+		Use:   "snapshot FILE",
+		Short: "Write this machine down as a fixture, secrets removed",
+		Long: `Write down what a simulation needs of this machine: facts, packages, services, accounts, mounts,
+configuration with secrets replaced, trees of data as names and sizes. The run is simulated over this
+machine first: what it asks of the database and the directory goes into the fixture with the answers.
+The machine is only read. Read the file before you give it away; it can be edited.`,
+		Example: `  sudo zcp2kopano snapshot mail.txtar
+  sudo zcp2kopano snapshot mail.txtar --tree /srv/attachments
+  zcp2kopano simulate --host mail.txtar`,
+		Args: exactArg("the file to write"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.snapshot(cmd.Context(), args[0], runbook, &p, o)
+		},
+	}
+	p.flags(cmd)
+	cmd.Flags().StringVar(&runbook, "runbook", "", "the `RUNBOOK` whose questions are recorded; the stock one that fits by default")
+	cmd.Flags().StringArrayVar(&o.Packages, "package", []string{"*zarafa*", "*kopano*", "*mapi*", "*vmime*", "*libical*"}, "capture the files of packages that match this `GLOB` (repeatable)")
+	cmd.Flags().StringArrayVar(&o.Config, "config", []string{"/etc/zarafa", "/etc/kopano", "/etc/postfix", "/etc/apt", "/etc/default", "/etc/mapi", "/etc/php5"}, "capture the content of this `PATH`, secrets replaced (repeatable)")
+	cmd.Flags().StringArrayVar(&o.Trees, "tree", []string{"/var/lib/zarafa", "/var/lib/kopano", "/var/log/zarafa", "/usr/local", "/run/zarafad"}, "capture the names and sizes below this `PATH` (repeatable)")
+	return cmd
+}
+
+func (a *app) snapshot(ctx context.Context, file, runbook string, p *params, o sim.SnapshotOptions) error {
+	view, err := live.OpenView("/")
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	r := &recorder{View: view}
+	if err := a.recordQuestions(ctx, r, runbook, p); err != nil {
+		return err
+	}
+	o.Conn, o.Queries, o.Directory, o.Searches = r.conn, r.queries, r.directory, r.searches
+	if !a.json {
+		o.Progress = func(what string, files int64) { fmt.Fprintf(a.err, "%s: %d files\n", what, files) }
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("snapshot: %s exists; name a new file", file)
+	}
+	if err != nil {
+		return fmt.Errorf("snapshot: %w", err)
+	}
+	if err := errors.Join(sim.Snapshot(ctx, f, view, o), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(file))
+	}
+	if a.json {
+		return json.NewEncoder(a.out).Encode(map[string]string{"file": file})
+	}
+	_, err = fmt.Fprintf(a.out, "%s\n\nnext: zcp2kopano simulate --host %s\n", file, file)
+	return err
+}
+
+// recordQuestions simulates the run over the machine, so that what it asks is known. How the run ends
+// does not matter.
+func (a *app) recordQuestions(ctx context.Context, r *recorder, runbook string, p *params) error {
+	t, err := simulateView(r, "")
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	book, plain, secrets, err := a.prepare(ctx, runbook, t.Host, p)
+	if err != nil {
+		return err
+	}
+	a.rehearse(ctx, "simulate", t, book, plain, secrets, func(runtime.Event) {})
+	return nil
+}
