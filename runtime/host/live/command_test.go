@@ -1,0 +1,120 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"zcp2kopano/runtime/host"
+)
+
+func machine(t *testing.T) *View {
+	t.Helper()
+	v, err := OpenView("/")
+	must(t, err)
+	t.Cleanup(func() { v.Close() })
+	return v
+}
+
+func shell(v *View, ctx context.Context, script string, c command) (answer, error) {
+	c.Path, c.Args = "/bin/sh", []string{"-c", script}
+	return v.run(ctx, c)
+}
+
+func TestCommandEnvironment(t *testing.T) {
+	t.Setenv("PASSWORD_OF_THE_CALLER", "x")
+	v := machine(t)
+	got, err := shell(v, t.Context(), "env; cat; readlink /proc/self/fd/0", command{Env: []string{"A=b"}})
+	must(t, err)
+	for _, want := range []string{"LC_ALL=C", "A=b", "/dev/null"} {
+		if !strings.Contains(got.Stdout, want) {
+			t.Errorf("no %s in %q", want, got.Stdout)
+		}
+	}
+	if strings.Contains(got.Stdout, "PASSWORD_OF_THE_CALLER") {
+		t.Error("the caller's environment leaks")
+	}
+}
+
+func TestCommandFailure(t *testing.T) {
+	v := machine(t)
+	var lines []string
+	got, err := shell(v, t.Context(), "echo one; echo with s3cret >&2; exit 7",
+		command{Secrets: []string{"s3cret"}, Line: func(s string) { lines = append(lines, s) }})
+	var failed *host.CommandError
+	if !errors.As(err, &failed) || failed.Status != "exit status 7" || got.Code != 7 {
+		t.Fatalf("error %v", err)
+	}
+	if strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), "with ***") {
+		t.Errorf("error %q", err)
+	}
+	if text := strings.Join(lines, "|"); !strings.Contains(text, "with ***") || !strings.Contains(text, "one") {
+		t.Errorf("lines %q", text)
+	}
+	if _, err := shell(v, t.Context(), "exit 3", command{Accept: []int{3}}); err != nil {
+		t.Errorf("an accepted exit code: %v", err)
+	}
+	if _, err := v.program("no-such-program-here"); !errors.Is(err, host.ErrUnsupported) {
+		t.Errorf("missing program: %v", err)
+	}
+}
+
+func TestCancelEndsTheWholeGroup(t *testing.T) {
+	v := machine(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	var child int
+	start := time.Now()
+	_, err := shell(v, ctx, "sleep 300 & echo $!; wait", command{Line: func(s string) {
+		for _, c := range s {
+			child = child*10 + int(c-'0')
+		}
+		cancel(errors.New("interrupted by the admin"))
+	}})
+	if err == nil || !strings.Contains(err.Error(), "interrupted by the admin") {
+		t.Errorf("error %v", err)
+	}
+	if time.Since(start) > 5*time.Second {
+		t.Errorf("took %v", time.Since(start))
+	}
+	for range 50 {
+		if gone(child) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("process %d still runs", child)
+}
+
+func gone(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return true
+	}
+	status, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	return strings.Contains(string(status), ") Z ")
+}
+
+func TestTimeout(t *testing.T) {
+	_, err := shell(machine(t), t.Context(), "sleep 300", command{Timeout: 50 * time.Millisecond})
+	if err == nil || !strings.Contains(err.Error(), "timed out after 50ms") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestDaemonHoldingTheOutput(t *testing.T) {
+	start := time.Now()
+	got, err := shell(machine(t), t.Context(), "sleep 20 & echo $!", command{})
+	must(t, err)
+	if time.Since(start) > 10*time.Second {
+		t.Error("waits for the daemon to end")
+	}
+	pid := 0
+	for _, c := range strings.TrimSpace(got.Stdout) {
+		pid = pid*10 + int(c-'0')
+	}
+	syscall.Kill(pid, syscall.SIGKILL)
+}

@@ -1,0 +1,150 @@
+package live
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"zcp2kopano/runtime/host"
+)
+
+func record(fields ...string) string { return strings.Join(fields, fieldSeparator) + recordSeparator }
+
+func TestParsePackages(t *testing.T) {
+	out := record("zarafa-server", "amd64", "7.2.6.52189-10", "hold ok installed", "Zarafa Development <development@zarafa.com>",
+		"zarafa", "Zarafa mail server", "4096", "debconf", "zarafa-common, libc6 (>= 2.17)", "", "zarafa-old",
+		"\n /etc/zarafa/server.cfg 3dcb5e6fe2f5e6b0f4bb1bd4bb6cdb6e\n /etc/init.d/my init 6fe2f5e6b0f4bb1bd4bb6cdb6e3dcb5e obsolete\n /etc/new newconffile") +
+		record("libc6", "i386", "2.36-9", "install ok installed", "GNU", "glibc", "libc", "", "", "", "", "", "") +
+		record("zarafa-ical", "amd64", "7.2.6", "deinstall ok config-files", "Zarafa", "zarafa", "", "", "", "", "", "", "") +
+		record("kopano-server", "amd64", "8.7", "install reinstreq half-installed", "Kopano", "kopanocore", "", "", "", "", "", "", "") +
+		record("gone", "", "", "unknown ok not-installed", "", "gone", "", "", "", "", "", "", "")
+	got, err := parsePackages(out, "amd64")
+	must(t, err)
+	want := []host.Package{
+		{Name: "kopano-server", Arch: "amd64", Version: "8.7", Status: "reinstreq", Origin: "Kopano", Source: "kopanocore"},
+		{Name: "libc6:i386", Arch: "i386", Version: "2.36-9", Status: "installed", Origin: "GNU", Source: "glibc", Summary: "libc"},
+		{Name: "zarafa-ical", Arch: "amd64", Version: "7.2.6", Status: "config-files", Origin: "Zarafa", Source: "zarafa"},
+		{Name: "zarafa-server", Arch: "amd64", Version: "7.2.6.52189-10", Status: "installed", Held: true,
+			Origin: "Zarafa Development <development@zarafa.com>", Source: "zarafa", Summary: "Zarafa mail server", SizeKiB: 4096,
+			Depends: "debconf, zarafa-common, libc6 (>= 2.17)", Conflicts: "zarafa-old",
+			Conffiles: []host.Conffile{
+				{Path: "/etc/zarafa/server.cfg", MD5: "3dcb5e6fe2f5e6b0f4bb1bd4bb6cdb6e"},
+				{Path: "/etc/init.d/my init", MD5: "6fe2f5e6b0f4bb1bd4bb6cdb6e3dcb5e", Obsolete: true},
+				{Path: "/etc/new", MD5: "newconffile"},
+			}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if _, err := parsePackages("x"+recordSeparator, "amd64"); err == nil {
+		t.Error("a cut record is accepted")
+	}
+}
+
+func TestParseSolution(t *testing.T) {
+	out := `NOTE: This is only a simulation!
+Reading package lists...
+Remv zarafa-client [7.2.6-10]
+Purg zarafa-server [7.2.6.52189-10] [zarafa-spooler:amd64 ]
+Inst kopano-server (8.7.0.0-1 Kopano:8.7/stable, Other:1/x [amd64]) []
+Inst libc6 [2.36-8] (2.36-9 Debian:12.1/stable [amd64]) [libc-bin:amd64 ]
+Inst local (1.0 [all])
+Inst other:i386 (1:2.0~rc1 [i386])
+Conf kopano-server (8.7.0.0-1 Kopano:8.7/stable [amd64])
+`
+	got, err := parseSolution(out)
+	must(t, err)
+	want := host.Solution{
+		Install: []host.Change{
+			{Name: "kopano-server", Version: "8.7.0.0-1", Origin: "Kopano:8.7/stable, Other:1/x"},
+			{Name: "local", Version: "1.0"},
+			{Name: "other:i386", Version: "1:2.0~rc1"},
+		},
+		Upgrade: []host.Change{{Name: "libc6", Version: "2.36-9", Old: "2.36-8", Origin: "Debian:12.1/stable"}},
+		Remove: []host.Change{
+			{Name: "zarafa-client", Version: "7.2.6-10"},
+			{Name: "zarafa-server", Version: "7.2.6.52189-10", Purge: true},
+		},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if _, err := parseSolution("Remv something new in this line\n"); err == nil {
+		t.Error("a removal that is not understood is passed over")
+	}
+}
+
+func TestParseMadison(t *testing.T) {
+	got := parseMadison(`     slapd | 2.5.13+dfsg-5 | http://deb.debian.org/debian bookworm/main amd64 Packages
+     slapd | 2.5.13+dfsg-5 | http://mirror.example.org/debian bookworm/main amd64 Packages
+     slapd | 2.4.59 | file:/repo ./ Packages
+     slapd | 2.4.59 | file:/repo ./ Sources
+`)
+	want := map[string][]host.Candidate{"slapd": {
+		{Version: "2.5.13+dfsg-5", Origin: "http://deb.debian.org/debian bookworm/main amd64"},
+		{Version: "2.4.59", Origin: "file:/repo ./"},
+	}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestUpdateError(t *testing.T) {
+	cases := []struct {
+		name, stderr string
+		fails        bool
+	}{
+		{"fine", "", false},
+		{"hint", "W: Target Packages (Packages) is configured multiple times in /etc/apt/sources.list:1\n", false},
+		{"old lists, wrong key", "W: An error occurred during the signature verification. The repository is not updated and the previous index files will be used. GPG error: file:/repo ./ InRelease: NO_PUBKEY 12\nW: Some index files failed to download. They have been ignored, or old ones used instead.\n", true},
+		{"gone", "W: Failed to fetch http://x/Release  Could not connect\n", true},
+		{"unsigned", "E: The repository 'file:/repo ./ Release' is not signed.\n", true},
+	}
+	for _, c := range cases {
+		err := updateError(answer{Stderr: c.stderr}, nil)
+		if (err != nil) != c.fails {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	cancelled := errors.New("interrupted")
+	if err := updateError(answer{Code: -1}, cancelled); err != cancelled {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestVersionAtLeast(t *testing.T) {
+	for version, want := range map[string]bool{"0.9.7.9": false, "1.0.9.8.6": false, "1.0.1ubuntu2": false, "1.1": true, "1.2.35": true, "2.6.1": true} {
+		if got := versionAtLeast(version, 1, 1); got != want {
+			t.Errorf("%s: %v", version, got)
+		}
+	}
+}
+
+func TestPackageNamesAreNoOptions(t *testing.T) {
+	for _, bad := range []string{"", "-o", "--purge", "zarafa-*", "a b", "x;y", "../x", "a=", "a=-1"} {
+		if err := checkPackageNames([]string{bad}); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+	if err := checkPackageNames([]string{"g++", "libc6:i386", "python-MAPI", "a=1:2.0~rc1-1", "/srv/x y.deb"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestProbeSecrets(t *testing.T) {
+	probe := host.RepositoryProbe{Files: []host.ConfigFile{
+		{Content: host.NewSecret("deb https://me:s3cr%21t@download.example.org/x ./\n")},
+		{Content: host.NewSecret("machine download.example.org login me\n password t0p\n")},
+	}}
+	if got := repositorySecrets(probe); !reflect.DeepEqual(got, []string{"s3cr%21t", "t0p"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestWithoutFields(t *testing.T) {
+	got := withoutFields("Package: a\nStatus: install ok installed\nConffiles:\n /etc/a 12\n /etc/b 34\nDescription: x\n y\n", statusFields)
+	if got != "Package: a\nDescription: x\n y\n" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -1,0 +1,93 @@
+package live
+
+import (
+	"reflect"
+	"testing"
+
+	"zcp2kopano/runtime/host"
+)
+
+func TestParseUnits(t *testing.T) {
+	out := `Id=zarafa-server.service
+LoadState=loaded
+ActiveState=active
+SubState=running
+UnitFileState=enabled
+MainPID=812
+Type=forking
+SourcePath=
+
+Id=zarafa-ical.service
+LoadState=loaded
+ActiveState=failed
+SubState=failed
+UnitFileState=generated
+MainPID=0
+SourcePath=/etc/init.d/zarafa-ical
+
+Id=kopano-server.service
+LoadState=masked
+ActiveState=inactive
+UnitFileState=masked-runtime
+MainPID=0
+
+Id=mentioned.service
+LoadState=not-found
+ActiveState=inactive
+
+Id=zarafa-server.service
+LoadState=loaded
+ActiveState=active
+`
+	got := parseUnits(out, map[string]bool{"zarafa-ical": true})
+	want := []host.Service{
+		{Name: "zarafa-server", Kind: "systemd", Active: true, Enabled: true, PID: 812},
+		{Name: "zarafa-ical", Kind: "systemd", Enabled: true, Failed: true},
+		{Name: "kopano-server", Kind: "systemd", Masked: true},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestUnitNames(t *testing.T) {
+	files := "zarafa-server.service enabled enabled\ngetty@.service enabled enabled\ncron.service enabled\n"
+	units := "  zarafa-server.service loaded active running Zarafa\n● zarafa-ical.service loaded failed failed LSB: x\ngetty@tty1.service loaded active running Getty\n"
+	got := unitNames(files, units)
+	if want := []string{"zarafa-server.service", "cron.service", "zarafa-ical.service", "getty@tty1.service"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestProgramName(t *testing.T) {
+	cases := []struct{ exe, cmdline, want string }{
+		{"/usr/sbin/zarafa-server", "/usr/sbin/zarafa-server\x00-c\x00x\x00", "zarafa-server"},
+		{"/usr/bin/python2.7", "python\x00-u\x00/usr/bin/zarafa-search\x00-c\x00x\x00", "zarafa-search"},
+		{"/usr/bin/python3.11", "python3\x00-m\x00http.server\x00", "python3.11"},
+		{"/usr/bin/dash", "sh\x00-c\x00sleep 1\x00", "dash"},
+		{"/usr/bin/perl", "", "perl"},
+		{"/usr/bin/pythonic", "x\x00y\x00", "pythonic"},
+	}
+	for _, c := range cases {
+		if got := programName(c.exe, []byte(c.cmdline)); got != c.want {
+			t.Errorf("%s: %q, want %q", c.exe, got, c.want)
+		}
+	}
+}
+
+func TestKnowsStatus(t *testing.T) {
+	h, dir := open(t)
+	write(t, dir, "etc/init.d/with", "case \"$1\" in\n  start) x;;\n  reload|status)\n   y;;\nesac\n")
+	write(t, dir, "etc/init.d/without", "case \"$1\" in\n start) x;;\n *) echo \"Usage: status\";;\nesac\n")
+	if s := (sysv{h.View}); !s.knowsStatus("with") || s.knowsStatus("without") {
+		t.Error("status actions are not told apart")
+	}
+}
+
+func TestServiceNames(t *testing.T) {
+	for _, bad := range []string{"", "-x", "../x", "a/b", "a b", "x;y"} {
+		if checkServiceName(bad) == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
