@@ -262,10 +262,12 @@ func parseConffile(line string) (host.Conffile, error) {
 			c.Obsolete = true
 		case w == "edited":
 			c.MD5 = editedMD5
+		case w == "newconffile": // dpkg's own word for one whose digest it has not recorded yet
+			c.MD5 = w
 		case len(w) == 32 && strings.Trim(w, "0123456789abcdef") == "":
 			c.MD5 = w
 		default:
-			return c, fmt.Errorf("%q is neither an MD5 digest, nor \"edited\", nor \"obsolete\"", w)
+			return c, fmt.Errorf("%q is neither an MD5 digest, nor \"edited\", \"newconffile\" or \"obsolete\"", w)
 		}
 	}
 	return c, nil
