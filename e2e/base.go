@@ -29,7 +29,7 @@ var mmdebstrapArgs = []string{
 	"--dpkgopt=path-exclude=/usr/share/man/*",
 	"--dpkgopt=path-exclude=/usr/share/doc/*",
 	`--customize-hook=chroot "$1" useradd -r -d /nonexistent -s /bin/false mysql`,
-	`--customize-hook=rm -rf "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/* "$1"/etc/apt/apt.conf.d/99mmdebstrap`,
+	`--customize-hook=rm -rf "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/* "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap`,
 }
 
 // Base is the cached Debian tree below every Root. The first call ever makes it, in a minute.

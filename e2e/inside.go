@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
@@ -30,10 +33,12 @@ var Ignored = append(slices.Clone(manifest.Volatile), ReposDir, "/var/lib/mysql"
 // tool is where a root has the test binary, to look at the root from inside.
 const tool = "/dev/e2e"
 
-// question is what the tool is asked: the state of the root, or of a simulated migration of it.
+// question is what the tool is asked: the state of the root, or of a simulated migration of it; or to
+// hold a lock.
 type question struct {
 	Manifest manifest.Options
 	Simulate *Simulation
+	Lock     string
 }
 
 // Simulation is a migration in simulation, over the live root or over a fixture.
@@ -75,6 +80,15 @@ func (r *Root) Rehearse(s Simulation) Simulated {
 
 func (r *Root) ask(q question, answer any) {
 	r.t.Helper()
+	cmd := r.insideCommand(q)
+	res := r.Finish(cmd)
+	if err := json.Unmarshal([]byte(res.Output), answer); res.Code != 0 || err != nil {
+		r.t.Fatalf("%s: exit status %d, %v: %.3000s", cmd.Args, res.Code, err, res.Output)
+	}
+}
+
+func (r *Root) insideCommand(q question) *exec.Cmd {
+	r.t.Helper()
 	if _, err := os.Lstat(r.Path(tool)); err != nil {
 		self, err := os.ReadFile("/proc/self/exe")
 		if err != nil {
@@ -88,10 +102,7 @@ func (r *Root) ask(q question, answer any) {
 	}
 	cmd := r.Command(tool, string(text))
 	cmd.Env = append(slices.Clone(environment), role+"=inside")
-	res := r.Finish(cmd)
-	if err := json.Unmarshal([]byte(res.Output), answer); res.Code != 0 || err != nil {
-		r.t.Fatalf("%s: exit status %d, %v: %.3000s", text, res.Code, err, res.Output)
-	}
+	return cmd
 }
 
 // insideMain answers a question from inside the root.
@@ -107,6 +118,9 @@ func answerInside(text string) error {
 	var q question
 	if err := json.Unmarshal([]byte(text), &q); err != nil {
 		return err
+	}
+	if q.Lock != "" {
+		return holdLock(q.Lock)
 	}
 	view, err := live.OpenView("/")
 	if err != nil {
@@ -196,4 +210,19 @@ func simulate(h *sim.Host, q question) (Simulated, error) {
 	answer.Unpredicted = h.Unpredicted()
 	answer.End, err = manifest.Take(h, q.Manifest)
 	return answer, err
+}
+
+// holdLock takes a lock of fcntl(2), as dpkg and apt do, and keeps it until it is killed.
+func holdLock(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.FcntlFlock(f.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}); err != nil {
+		return err
+	}
+	fmt.Println("held")
+	time.Sleep(time.Hour)
+	return nil
 }

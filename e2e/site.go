@@ -15,6 +15,8 @@ func NewSite(t testing.TB, opts ...Option) *Root {
 		"mysql_user = root", "mysql_user = zarafa",
 		"mysql_password = ", "mysql_password = "+Password,
 		"#log_level = 3", "log_level = 4")
+	r.Must("chmod", "640", "/etc/zarafa/server.cfg")
+	r.Must("chgrp", "zarafa", "/etc/zarafa/server.cfg")
 	r.Edit("/etc/zarafa/gateway.cfg", "imap_enable = yes", "imap_enable = no")
 	r.Edit("/etc/zarafa/search.cfg", "limit_results = 1000", "limit_results = 500")
 	r.WriteFile("/etc/zarafa/ssl/server.pem", "a key and a certificate\n", 0o640)

@@ -1,0 +1,176 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host/manifest"
+)
+
+// TestRefusals gives the stock runbook every reason not to begin. It must say why and what to do, and
+// leave the host as it is.
+func TestRefusals(t *testing.T) {
+	r := NewSite(t, Size("700m"))
+	r.BindRepositories()
+	const serverCfg = "/etc/zarafa/server.cfg"
+	local := Migration{Repository: "kopano84"}
+	cases := []struct {
+		name string
+		// prepare spoils the host and returns how to mend it.
+		prepare func(t *testing.T) (mend func())
+		run     Migration
+		code    int
+		want    []string
+	}{
+		{"wrong database password", func(*testing.T) func() {
+			return r.with(serverCfg, func(text string) string { return strings.ReplaceAll(text, Password, "wrong") })
+		}, local, runtime.CodeInhibited, []string{"the database does not answer", "mysql_password"}},
+		{"locked package manager", func(t *testing.T) func() { return r.holdLock("/var/lib/dpkg/lock-frontend") },
+			local, runtime.CodeInhibited, []string{"the package manager is locked", "/var/lib/dpkg/lock-frontend"}},
+		{"broken package database", func(t *testing.T) func() {
+			return r.with("/var/lib/dpkg/status", func(text string) string {
+				return strings.Replace(text, "Package: libical3\nStatus: install ok installed", "Package: libical3\nStatus: install ok unpacked", 1)
+			})
+		}, local, runtime.CodeInhibited, []string{"not in order", "libical3"}},
+		{"unsigned repository", nothing, Migration{Repository: "unsigned"}, runtime.CodeInhibited, []string{"signed"}},
+		{"no repository", nothing, Migration{Repository: "none"}, runtime.CodeInhibited, []string{"/srv/repos/none"}},
+		{"another package needs a library", func(*testing.T) func() {
+			r.Install("orage")
+			return func() { r.Must("apt-get", "purge", "-y", "orage", "libical0") }
+		}, local, runtime.CodeInhibited, []string{"would take other packages along", "orage"}},
+		{"full disk", func(t *testing.T) func() { return r.fill(t, "/var/tmp/ballast", 4<<20) },
+			local, runtime.CodeInhibited, []string{"not enough space"}},
+		{"no room for the dump", func(t *testing.T) func() { return r.bigDatabase() },
+			Migration{Repository: "kopano84", Params: []string{"dump_dir=/mnt/small"}}, runtime.CodeInhibited, []string{"not enough space on /mnt/small"}},
+		{"configuration is a directory", func(t *testing.T) func() {
+			r.Must("mv", serverCfg, serverCfg+".away")
+			r.Must("mkdir", serverCfg)
+			return func() { r.Must("rmdir", serverCfg); r.Must("mv", serverCfg+".away", serverCfg) }
+		}, local, runtime.CodeFailed, []string{serverCfg, "directory"}},
+		{"configuration is missing", func(t *testing.T) func() {
+			r.Must("mv", serverCfg, serverCfg+".away")
+			return func() { r.Must("mv", serverCfg+".away", serverCfg) }
+		}, local, runtime.CodeInhibited, []string{serverCfg + " is missing"}},
+		{"unknown parameter", nothing, Migration{Repository: "kopano84", Params: []string{"confg=copy"}}, runtime.CodeFailed, []string{"confg", "config"}},
+		{"wrong choice", nothing, Migration{Repository: "kopano84", Params: []string{"config=mrge"}}, runtime.CodeFailed, []string{"mrge", "merge"}},
+		{"attachments in the database too", func(t *testing.T) func() {
+			r.SQL("INSERT INTO zarafa.lob VALUES (1, 0, 14081, 'x')")
+			return func() { r.SQL("DELETE FROM zarafa.lob") }
+		}, local, runtime.CodeInhibited, []string{"attachments both in the database and in files"}},
+		{"old schema", func(t *testing.T) func() {
+			r.SQL("UPDATE zarafa.versions SET databaserevision = databaserevision - 2")
+			return func() { r.SQL("UPDATE zarafa.versions SET databaserevision = databaserevision + 2") }
+		}, Migration{Repository: "kopano87"}, runtime.CodeInhibited, []string{"the database schema is too old"}},
+		{"duplicate names", func(t *testing.T) func() {
+			r.SQL("INSERT INTO zarafa.names (nameid, namestring, guid) SELECT nameid, namestring, guid FROM zarafa.names")
+			return func() { r.SQL("DELETE FROM zarafa.names WHERE id > 3") }
+		}, Migration{Repository: "kopano87"}, runtime.CodeInhibited, []string{"K-1216"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			mend := c.prepare(t)
+			defer mend()
+			before := r.State()
+			res := r.Migrate(c.run)
+			if res.Code != c.code {
+				t.Errorf("exit status %d, want %d\n%s", res.Code, c.code, res.Output)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(unwrap(res.Output), want) {
+					t.Errorf("does not say %q:\n%s", want, res.Output)
+				}
+			}
+			if diffs := manifest.Compare(before, r.State(), nil); len(diffs) != 0 {
+				t.Errorf("the host was changed:\n%s", manifest.Table(diffs, "before", "after"))
+			}
+			noSecrets(t, r, res.Output)
+		})
+	}
+	t.Run("not root", func(t *testing.T) {
+		r.InstallProgram()
+		res := r.Run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", Program, "run", "--yes")
+		if res.Code != runtime.CodeFailed || !strings.Contains(res.Output, "sudo zcp2kopano run") {
+			t.Errorf("exit status %d\n%s", res.Code, res.Output)
+		}
+	})
+}
+
+func nothing(*testing.T) func() { return func() {} }
+
+// unwrap joins the lines that the console broke.
+func unwrap(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// with changes a file, and gives it back.
+func (r *Root) with(path string, change func(string) string) (mend func()) {
+	r.t.Helper()
+	was := r.ReadFile(path)
+	now := change(was)
+	if now == was {
+		r.t.Fatalf("%s stays the same", path)
+	}
+	rewrite := func(text string) { // in place: owner and mode stay
+		if err := os.WriteFile(r.Path(path), []byte(text), 0); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	rewrite(now)
+	return func() { rewrite(was) }
+}
+
+// holdLock takes a lock as dpkg does, in a process of the root.
+func (r *Root) holdLock(path string) (release func()) {
+	r.t.Helper()
+	cmd := r.insideCommand(question{Lock: path})
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.Start(cmd); err != nil {
+		r.t.Fatal(err)
+	}
+	if n, _ := out.Read(make([]byte, 1)); n == 0 {
+		r.t.Fatal("no lock")
+	}
+	return func() { kill(cmd) }
+}
+
+func kill(cmd *exec.Cmd) {
+	cmd.Process.Signal(syscall.SIGKILL)
+	cmd.Wait()
+}
+
+// fill leaves that many bytes on the root's file system.
+func (r *Root) fill(t *testing.T, path string, leave int64) (mend func()) {
+	t.Helper()
+	var fs unix.Statfs_t
+	if err := unix.Statfs(r.Dir, &fs); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(r.Path(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.Fallocate(int(f.Fd()), 0, 0, int64(fs.Bavail)*fs.Bsize-leave); err != nil {
+		t.Fatal(err)
+	}
+	return func() { os.Remove(r.Path(path)) }
+}
+
+// bigDatabase makes a database that does not compress, and a small file system for its dump.
+func (r *Root) bigDatabase() (mend func()) {
+	r.t.Helper()
+	r.Mount("/mnt/small", "256k")
+	r.SQL("CREATE TABLE zarafa.noise (b LONGBLOB) ENGINE=InnoDB; INSERT INTO zarafa.noise SELECT RANDOM_BYTES(1024) FROM seq_1_to_2048;" +
+		"ANALYZE TABLE zarafa.noise")
+	return func() {
+		r.SQL("DROP TABLE zarafa.noise")
+		unix.Unmount(r.Path("/mnt/small"), 0)
+	}
+}
