@@ -399,9 +399,9 @@ func (h *Host) makePackageFile(p *Package, f PackageFile, at string) error {
 	case f.Content != nil && !f.Approx:
 		return h.writeFile(at, f.Content, f.Mode.Perm())
 	}
-	why := fmt.Sprintf("package %s is known by the %s, which does not have the content", p.Name, p.From)
+	why := "it is known by the " + p.From + ", which does not have the contents of files"
 	if f.Approx {
-		why = fmt.Sprintf("package %s is known by the %s, which has only the like of it", p.Name, p.From)
+		why = "it is known by the " + p.From + ", which has only the like of its content"
 	}
 	h.unpredict(host.Unpredicted{What: "content of " + f.Path, Why: why, Path: f.Path, Aspect: "content"})
 	if f.Approx {

@@ -26,6 +26,7 @@ type Package struct {
 	Files      []PackageFile // what the package owns, parents before children
 	Effects    []Effect      // what its maintainer scripts are known to do
 	Scripts    []string      // maintainer scripts that it has; nil if none, or not known
+	RunAs      string        // user that its services become by themselves; empty for root
 	Repository string        // glob of the repository URL that offers it; empty for any
 	From       string        // where the knowledge comes from: "package file X", "fixture", "catalogue"
 	FileSize   int64         // of the package file; 0 if not known
@@ -171,7 +172,7 @@ func packageOf(s *stanza) (*Package, error) {
 		p.Summary = d[0]
 	}
 	p.Scripts = strings.Fields(s.get("Scripts"))
-	p.Repository = s.get("Repository")
+	p.Repository, p.RunAs = s.get("Repository"), s.get("Run-As")
 	if err := packageNumbers(p, s); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -345,7 +346,7 @@ func (h *Host) learnEffects(p *Package) {
 			if known.Name != p.Name || len(known.Effects) == 0 {
 				continue
 			}
-			p.Effects = known.Effects
+			p.Effects, p.RunAs = known.Effects, cmp.Or(p.RunAs, known.RunAs)
 			p.From += "; what its scripts do: " + known.From
 			if len(p.Scripts) == 0 {
 				p.Scripts = known.Scripts

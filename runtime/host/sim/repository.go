@@ -257,7 +257,7 @@ func (h *Host) completePayload(p *Package) {
 	for _, list := range [][]*Package{h.lists, h.catalog} {
 		for _, known := range list {
 			if known.Name == p.Name {
-				p.Files, p.Effects, p.Scripts, p.Conffiles = known.Files, known.Effects, known.Scripts, known.Conffiles
+				p.Files, p.Effects, p.Scripts, p.Conffiles, p.RunAs = known.Files, known.Effects, known.Scripts, known.Conffiles, known.RunAs
 				p.From += "; files from " + known.From
 				return
 			}

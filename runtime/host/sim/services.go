@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -230,17 +231,14 @@ func (h *Host) startService(name string) error {
 	return nil
 }
 
-// program finds a service's program and the user that its unit names.
+// program finds a service's program, and the user that its unit names or that its daemon becomes.
 func (h *Host) program(name string, state *service) (exe, user string) {
-	user = "root"
-	if state.user != "" {
-		user = state.user
-	}
 	unit := h.unitFile(name)
 	file := unit
 	if unit == "" {
 		file = "/etc/init.d/" + name
 	}
+	user = cmp.Or(state.user, h.runAs(file), "root")
 	text, err := h.readFile(file)
 	if err != nil || len(text) == 0 {
 		return state.exe, user
@@ -262,6 +260,16 @@ func (h *Host) program(name string, state *service) (exe, user string) {
 		exe = state.exe
 	}
 	return exe, user
+}
+
+// runAs is the user that a package's daemons become, for the package that owns a unit or init script.
+func (h *Host) runAs(file string) string {
+	for _, owner := range h.owners[file] {
+		if p := h.packages[owner]; p != nil && p.RunAs != "" {
+			return p.RunAs
+		}
+	}
+	return ""
 }
 
 // StopService stops a service with all its processes.
