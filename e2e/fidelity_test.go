@@ -81,3 +81,49 @@ func compareEnds(t *testing.T, simulated Simulated, real *manifest.Manifest) {
 	}
 	t.Logf("%d entries, %d announced differences", len(real.Files), len(diffs))
 }
+
+// TestFixtureAgrees captures a site, simulates the capture, and compares what that changed with what
+// the same migration changes for real.
+func TestFixtureAgrees(t *testing.T) {
+	r := NewSite(t)
+	r.BindRepositories()
+	packages := ReposDir + "/kopano84"
+	m := Migration{Params: []string{"packages_dir=" + packages}}
+	if res := r.Zcp2kopano("snapshot", "/root/site.txtar"); res.Code != 0 {
+		t.Fatalf("snapshot: exit status %d\n%s", res.Code, res.Output)
+	}
+	if fixture := r.ReadFile("/root/site.txtar"); strings.Contains(fixture, Password) {
+		t.Error("the snapshot holds the database's password")
+	}
+	before := r.State()
+	simulated := r.Rehearse(Simulation{Migration: m, Fixture: "/root/site.txtar", Packages: packages})
+	if simulated.Verdict.Code != 0 {
+		t.Fatalf("simulation: %+v\n%s", simulated.Verdict, strings.Join(simulated.Errors, "\n"))
+	}
+	if res := r.Migrate(m); res.Code != 0 {
+		t.Fatalf("exit status %d\n%s", res.Code, res.Output)
+	}
+	after := r.State()
+	touched := map[string]bool{}
+	for _, d := range append(manifest.Compare(before, after, nil), manifest.Compare(simulated.Start, simulated.End, nil)...) {
+		touched[d.Path] = true
+	}
+	simulated.End = only(simulated.End, touched)
+	compareEnds(t, simulated, only(after, touched))
+}
+
+// only keeps the files of some paths, and all packages and services of ZCP and Kopano Core.
+func only(m *manifest.Manifest, paths map[string]bool) *manifest.Manifest {
+	kept := &manifest.Manifest{Files: map[string]manifest.Entry{}, Packages: m.Packages, Services: map[string]string{}}
+	for path, entry := range m.Files {
+		if paths[path] {
+			kept.Files[path] = entry
+		}
+	}
+	for name, state := range m.Services {
+		if strings.HasPrefix(name, "kopano-") || strings.HasPrefix(name, "zarafa-") {
+			kept.Services[name] = state
+		}
+	}
+	return kept
+}

@@ -45,6 +45,9 @@ type question struct {
 type Simulation struct {
 	Migration
 	Fixture string // path in the root; empty for the root itself
+	// Packages is a directory of the root whose package files the simulation may read; it is needed
+	// with a fixture, which has no package files of its own.
+	Packages string
 }
 
 // Simulated is how a simulation ended.
@@ -162,6 +165,9 @@ func (s Simulation) host(view host.View) (*sim.Host, error) {
 			return nil, err
 		}
 		opts.Catalog = append(opts.Catalog, packages...)
+	}
+	if s.Packages != "" {
+		opts.PackagesDir, opts.PackagesPath = os.DirFS(s.Packages), s.Packages
 	}
 	if s.Fixture == "" {
 		return sim.FromView(view, opts)

@@ -44,7 +44,7 @@ func TestRefusals(t *testing.T) {
 			r.Install("orage")
 			return func() { r.Must("apt-get", "purge", "-y", "orage", "libical0") }
 		}, local, runtime.CodeInhibited, []string{"would take other packages along", "orage"}},
-		{"full disk", func(t *testing.T) func() { return r.fill(t, "/var/tmp/ballast", 4<<20) },
+		{"full disk", func(t *testing.T) func() { return r.fill(t, "/var/cache/ballast", 4<<20) },
 			local, runtime.CodeInhibited, []string{"not enough space"}},
 		{"no room for the dump", func(t *testing.T) func() { return r.bigDatabase() },
 			Migration{Repository: "kopano84", Params: []string{"dump_dir=/mnt/small"}}, runtime.CodeInhibited, []string{"not enough space on /mnt/small"}},
@@ -167,8 +167,8 @@ func (r *Root) fill(t *testing.T, path string, leave int64) (mend func()) {
 func (r *Root) bigDatabase() (mend func()) {
 	r.t.Helper()
 	r.Mount("/mnt/small", "256k")
-	r.SQL("CREATE TABLE zarafa.noise (b LONGBLOB) ENGINE=InnoDB; INSERT INTO zarafa.noise SELECT RANDOM_BYTES(1024) FROM seq_1_to_2048;" +
-		"ANALYZE TABLE zarafa.noise")
+	r.SQL("USE zarafa; CREATE TABLE noise (b LONGBLOB) ENGINE=InnoDB; INSERT INTO noise SELECT RANDOM_BYTES(1024) FROM seq_1_to_2048;" +
+		"ANALYZE TABLE noise")
 	return func() {
 		r.SQL("DROP TABLE zarafa.noise")
 		unix.Unmount(r.Path("/mnt/small"), 0)
