@@ -72,7 +72,7 @@ func (h *Host) serviceNames() []string {
 		}
 	}
 	for name, s := range h.services {
-		if s.active {
+		if s.active && h.facts.Init == "systemd" {
 			names[name] = true
 		}
 	}
@@ -88,7 +88,11 @@ func (h *Host) entries(dir string) []host.DirEntry {
 }
 
 func (h *Host) isInitScript(name string) bool {
-	if name == "README" || name == "skeleton" || name == "rc" || name == "rcS" || name == "functions" || strings.Contains(name, ".dpkg-") {
+	switch name {
+	case "README", "skeleton", "rc", "rcS", "halt", "reboot", "single":
+		return false
+	}
+	if strings.Contains(name, ".dpkg-") {
 		return false
 	}
 	st, err := h.Stat("/etc/init.d/" + name)
@@ -154,8 +158,11 @@ func (h *Host) wantLinks(name string) []string {
 	return links
 }
 
+// sysvEnabled tells whether one of the runlevels 2 to 5 starts an init script.
 func (h *Host) sysvEnabled(name string) bool {
-	return slices.ContainsFunc(h.rcLinks(name), func(l string) bool { return path.Base(l)[0] == 'S' })
+	return slices.ContainsFunc(h.rcLinks(name), func(l string) bool {
+		return path.Base(l)[0] == 'S' && strings.Contains("2345", l[len("/etc/rc"):len("/etc/rcN")])
+	})
 }
 
 // rcLinks are the links of an init script in the directories of the runlevels.
