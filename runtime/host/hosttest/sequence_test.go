@@ -2,6 +2,7 @@ package hosttest
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -630,8 +631,10 @@ func hasFineTimes(k kernel) bool {
 	return true
 }
 
-// TestSequences plays random sequences of 50 operations on simfs and on the kernel's tmpfs.
-// "-rapid.checks=10000" plays more of them.
+var operations = flag.Int("operations", 1, "least `number` of operations in a random sequence, at most 50")
+
+// TestSequences plays random sequences of up to 50 operations on simfs and on the kernel's tmpfs.
+// "-rapid.checks=10000 -operations=50" plays many long ones.
 func TestSequences(t *testing.T) {
 	box := newSandbox(t)
 	times := false
@@ -647,7 +650,7 @@ func TestSequences(t *testing.T) {
 				if lower {
 					start = rapid.SliceOfN(rapid.Custom(drawOp), 20, 50).Draw(t, "start")
 				}
-				ops := rapid.SliceOfN(rapid.Custom(drawOp), 1, 50).Draw(t, "ops")
+				ops := rapid.SliceOfN(rapid.Custom(drawOp), *operations, 50).Draw(t, "ops")
 				found := ""
 				box.do(func() { found = box.compare(start, ops, times) })
 				if found != "" {

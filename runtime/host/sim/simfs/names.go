@@ -2,7 +2,6 @@ package simfs
 
 import (
 	"io/fs"
-	"strings"
 	"syscall"
 )
 
@@ -108,7 +107,7 @@ func checkNode(mode fs.FileMode) error {
 
 func checkTarget(to string) error {
 	switch {
-	case strings.IndexByte(to, 0) >= 0:
+	case hasNUL(to):
 		return syscall.EINVAL
 	case to == "":
 		return syscall.ENOENT

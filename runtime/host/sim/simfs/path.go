@@ -3,7 +3,6 @@ package simfs
 import (
 	"io/fs"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -130,7 +129,7 @@ func (f *FS) Statfs(path string) (st host.Statfs, err error) {
 }
 
 func (f *FS) Getxattr(path, name string) (value []byte, err error) {
-	if err := checkXattrName(name, 0); err != nil {
+	if err := checkXattrCall(path, name, 0); err != nil {
 		return nil, pathError("getxattr", path, err)
 	}
 	err = f.at("getxattr", path, false, func(n *inode) (err error) { value, err = f.getxattr(n, name); return err })
@@ -169,7 +168,7 @@ func (f *FS) Unlink(path string) error { return f.changeName("unlink", path, f.u
 func (f *FS) Rmdir(path string) error { return f.changeName("rmdir", path, f.rmdir) }
 
 func (f *FS) Rename(oldpath, newpath string) error {
-	if strings.IndexByte(oldpath+newpath, 0) >= 0 {
+	if hasNUL(oldpath, newpath) {
 		return linkError("rename", oldpath, newpath, syscall.EINVAL)
 	}
 	err := f.change("rename", oldpath, func() error {
@@ -187,7 +186,7 @@ func (f *FS) Rename(oldpath, newpath string) error {
 }
 
 func (f *FS) Link(oldpath, newpath string) error {
-	if strings.IndexByte(oldpath+newpath, 0) >= 0 {
+	if hasNUL(oldpath, newpath) {
 		return linkError("link", oldpath, newpath, syscall.EINVAL)
 	}
 	err := f.change("link", newpath, func() error {
@@ -205,11 +204,11 @@ func (f *FS) Link(oldpath, newpath string) error {
 }
 
 func (f *FS) Symlink(target, path string) error {
+	if hasNUL(target, path) {
+		return linkError("symlink", target, path, syscall.EINVAL)
+	}
 	if err := checkTarget(target); err != nil {
 		return linkError("symlink", target, path, err)
-	}
-	if strings.IndexByte(path, 0) >= 0 {
-		return linkError("symlink", target, path, syscall.EINVAL)
 	}
 	err := f.changeName("symlink", path, func(p place) error { return f.symlink(target, p) })
 	return linkError("symlink", target, path, err)
@@ -224,6 +223,9 @@ func linkError(op, from, to string, err error) error {
 }
 
 func (f *FS) Mknod(path string, mode fs.FileMode, rdev uint64) error {
+	if hasNUL(path) {
+		return pathError("mknod", path, syscall.EINVAL)
+	}
 	if err := checkNode(mode); err != nil {
 		return pathError("mknod", path, err)
 	}
@@ -243,14 +245,14 @@ func (f *FS) Chtimes(path string, atime, mtime time.Time) error {
 }
 
 func (f *FS) Setxattr(path, name string, value []byte) error {
-	if err := checkXattrName(name, len(value)); err != nil {
+	if err := checkXattrCall(path, name, len(value)); err != nil {
 		return pathError("setxattr", path, err)
 	}
 	return f.changeAt("setxattr", path, func(n *inode) error { return f.setxattr(n, name, value) })
 }
 
 func (f *FS) Removexattr(path, name string) error {
-	if err := checkXattrName(name, 0); err != nil {
+	if err := checkXattrCall(path, name, 0); err != nil {
 		return pathError("removexattr", path, err)
 	}
 	return f.changeAt("removexattr", path, func(n *inode) error { return f.removexattr(n, name) })

@@ -2,6 +2,7 @@ package simfs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -62,7 +63,7 @@ func (f *FS) find(path string, follow bool) (*inode, error) {
 // checkPath refuses what never reaches the file system. Paths are absolute here.
 func checkPath(path string) error {
 	switch {
-	case strings.IndexByte(path, 0) >= 0:
+	case hasNUL(path):
 		return syscall.EINVAL
 	case path == "":
 		return syscall.ENOENT
@@ -72,6 +73,11 @@ func checkPath(path string) error {
 		return syscall.EINVAL
 	}
 	return nil
+}
+
+// hasNUL finds what no system call can be given.
+func hasNUL(args ...string) bool {
+	return slices.ContainsFunc(args, func(s string) bool { return strings.IndexByte(s, 0) >= 0 })
 }
 
 // place walks all components but the last.

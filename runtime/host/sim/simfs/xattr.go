@@ -16,6 +16,13 @@ const (
 	capsXattr    = "security.capability"
 )
 
+func checkXattrCall(path, attr string, size int) error {
+	if hasNUL(path, attr) {
+		return syscall.EINVAL
+	}
+	return checkXattrName(attr, size)
+}
+
 // checkXattrName is what the kernel judges before it looks at the path.
 func checkXattrName(attr string, size int) error {
 	switch {
