@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"zcp2kopano/e2e/fakepkg/service"
+	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg/service"
 )
 
 func main() { service.Main(prepare) }

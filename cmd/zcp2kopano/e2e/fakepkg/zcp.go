@@ -3,7 +3,7 @@ package fakepkg
 import (
 	"fmt"
 
-	"zcp2kopano/e2e/fakepkg/service"
+	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg/service"
 )
 
 const zarafaMaintainer = "Zarafa Development Team <development@zarafa.com>"

@@ -13,7 +13,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
-	"zcp2kopano/e2e/fakepkg/service"
+	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg/service"
 )
 
 func main() { service.Main(prepare) }
