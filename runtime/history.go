@@ -71,7 +71,6 @@ type actionState struct {
 	done    *action.Result
 	skipped bool
 	undone  bool
-	order   int // of its intent among all
 }
 
 func (c *callRecord) state(i int) *actionState {

@@ -35,7 +35,6 @@ type Directive struct {
 type versionRange struct{ from, to Version }
 
 var (
-	zcpColumns    = [3]Version{{7, 1, 11}, {7, 2, 0}, {7, 2, 6}}
 	kopanoColumns = [7]Version{{8, 0, 0}, {8, 3, 0}, {8, 5, 0}, {8, 7, 0}, {9, 1, 0}, {10, 1, 1}, {11, 0, 2}}
 	// lastOfSeries are the last releases that were looked at: what they know, later ones of the same
 	// series are taken to know.

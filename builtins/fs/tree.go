@@ -55,7 +55,7 @@ for path in fs.find("/etc/zarafa", name = "*.cfg", type = "file"):
 				return fs.SkipAll
 			}
 			if len(found) > most {
-				return fmt.Errorf("more than %d paths below %s match; narrow it with name, type or depth, or give max = ...", most, c.String("root"))
+				return fmt.Errorf("more than %d paths below %s match; narrow it with name, type or depth, or raise max", most, c.String("root"))
 			}
 			return nil
 		})

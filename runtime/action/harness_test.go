@@ -20,9 +20,9 @@ import (
 )
 
 var (
-	now   = time.Date(2016, 3, 1, 12, 0, 0, 0, time.UTC)
-	long  = time.Date(2015, 5, 5, 5, 5, 5, 0, time.UTC)
-	crash = errors.New("the machine lost power")
+	now      = time.Date(2016, 3, 1, 12, 0, 0, 0, time.UTC)
+	long     = time.Date(2015, 5, 5, 5, 5, 5, 0, time.UTC)
+	errCrash = errors.New("the machine lost power")
 )
 
 // tester is a testing.T or a rapid.T.
@@ -79,7 +79,7 @@ func newFake(mounts ...simfs.Mount) *fakeHost {
 
 func (h *fakeHost) fault() error {
 	if h.dead {
-		return crash
+		return errCrash
 	}
 	h.ops++
 	if h.ops != h.crashAt {
@@ -88,7 +88,7 @@ func (h *fakeHost) fault() error {
 	switch h.mode {
 	case before:
 		h.dead = true
-		return crash
+		return errCrash
 	case failure:
 		return errDisk
 	}

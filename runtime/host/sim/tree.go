@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -198,7 +199,7 @@ func parseOwned(mode, owner, mtime string) (e Entry, err error) {
 func parseSpread(words []string, dir string) (Entry, error) {
 	const form = "a spread is \"spread COUNT TOTAL AxB MODE USER:GROUP TIME PATH [SUFFIX]\""
 	if len(words) != 8 && len(words) != 9 {
-		return Entry{}, fmt.Errorf(form)
+		return Entry{}, errors.New(form)
 	}
 	e, err := parseOwned(words[4], words[5], words[6])
 	if err != nil {
