@@ -36,6 +36,7 @@ require (
 	golang.org/x/text v0.40.0 // indirect
 	golang.org/x/tools v0.47.0 // indirect
 	google.golang.org/protobuf v1.36.11 // indirect
+	kernel.org/pub/linux/libs/security/libcap/psx v1.2.77 // indirect
 	pault.ag/go/debian v0.19.0 // indirect
 	pgregory.net/rapid v1.3.0 // indirect
 )

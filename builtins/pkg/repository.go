@@ -93,7 +93,7 @@ func (r repo) check() error {
 	case u.User != nil:
 		return fmt.Errorf("url holds a user or password, which everyone could read: give them by the arguments user and password")
 	case u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "file":
-		return fmt.Errorf("url %q: want a URL of scheme https, http or file", r.url)
+		return fmt.Errorf("url %q: want https://, http:// or file: before it", r.url)
 	case u.Scheme != "file" && u.Host == "":
 		return fmt.Errorf("url %q names no host", r.url)
 	case !validField.MatchString(r.url):
