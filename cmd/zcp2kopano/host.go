@@ -22,6 +22,7 @@ type target struct {
 	label   string
 	scratch string // of a check: where this machine keeps what is read, until the end
 	release func() error
+	real    bool // it is this machine that is read
 }
 
 // Close gives back what the host holds.

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
+	"zcp2kopano/runtime/confine"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/live"
 	"zcp2kopano/runtime/host/sim"
@@ -22,7 +25,28 @@ func openSimulatedLive(packages string) (*target, error) {
 		return nil, err
 	}
 	t.release = view.Close
+	t.real = true
 	return t, nil
+}
+
+// lock takes from this process the power to write, before a simulation reads this machine. What the
+// report writes to is open by now. The label tells which locks the kernel has.
+func (t *target) lock() {
+	if !t.real {
+		return
+	}
+	var inForce, missing []string
+	for _, lock := range confine.ReadOnly() {
+		if lock.Err != nil {
+			missing = append(missing, fmt.Sprintf("%s (%v)", lock.Name, lock.Err))
+			continue
+		}
+		inForce = append(inForce, lock.Name)
+	}
+	t.label += ", kept from writing by " + cmp.Or(strings.Join(inForce, ", "), "nothing but the program itself")
+	if len(missing) > 0 {
+		t.label += "; not in force: " + strings.Join(missing, ", ")
+	}
 }
 
 func simulateView(view host.View, packages string) (*target, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -114,13 +115,15 @@ func load(ctx context.Context, name string, h host.Host) (*runtime.Runbook, erro
 			}
 		}
 	}
-	return nil, fmt.Errorf("no stock runbook is for %s (there are: %v); name one, or one of your own", facts.OSRelease["PRETTY_NAME"], stock)
+	return nil, fmt.Errorf("no stock runbook is for %s (there are: %s); name one, or one of your own",
+		strings.TrimSpace(facts.Hostname+" "+facts.OSRelease["PRETTY_NAME"]), strings.Join(stock, ", "))
 }
 
 // rehearse carries a runbook out on a simulated host, with journal and secrets in memory.
 func (a *app) rehearse(ctx context.Context, mode string, t *target, book *runtime.Runbook, plain map[string]string, secrets map[string]host.Secret, tell func(runtime.Event)) runtime.Verdict {
 	ctx, release := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer release()
+	t.lock()
 	return runtime.Execute(ctx, runtime.Config{
 		Mode: mode, ID: mode, Runbook: book, Params: plain, Secrets: secrets,
 		Host: t.Host, HostLabel: t.label, Dir: t.dir(a.state, mode),

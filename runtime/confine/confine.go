@@ -8,12 +8,12 @@ package confine
 import (
 	"errors"
 	"fmt"
-	"syscall"
 	"unsafe"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
 	"github.com/landlock-lsm/go-landlock/landlock"
 	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/psx"
 )
 
 // Lock is one means, and whether it is in force.
@@ -63,7 +63,7 @@ func dropCapabilities() error {
 	kept := now[0].Permitted & keep
 	want := [2]unix.CapUserData{{Effective: kept, Permitted: kept, Inheritable: kept}}
 	// Capabilities are a thread's own: every thread of the process must drop them.
-	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&want[0])), 0)
+	_, _, errno := psx.Syscall3(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&want[0])), 0)
 	if errno != 0 {
 		return fmt.Errorf("dropping capabilities: %w", errno)
 	}
@@ -72,7 +72,7 @@ func dropCapabilities() error {
 		if c == unix.CAP_DAC_READ_SEARCH {
 			continue
 		}
-		if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); errno != 0 && errno != unix.EINVAL && errno != unix.EPERM {
+		if _, _, errno := psx.Syscall3(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); errno != 0 && errno != unix.EINVAL && errno != unix.EPERM {
 			return fmt.Errorf("dropping capability %d: %w", c, errno)
 		}
 	}
