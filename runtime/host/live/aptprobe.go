@@ -37,7 +37,6 @@ Acquire::https::Timeout "30";
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
-#clear Acquire::IndexTargets;
 #clear DPkg::Post-Invoke;
 `
 
