@@ -274,7 +274,7 @@ func (c *console) change(e runtime.Event) {
 	c.open = &e
 	text := e.Text
 	if d := e.Detail; d != nil {
-		if size := amount(d.Files, d.Bytes); size != "" {
+		if size := amount(d.Files, d.Bytes); size != "" && (d.Diff == "" || d.Files > 1) {
 			text += " (" + size + ")"
 		}
 	}
@@ -284,16 +284,17 @@ func (c *console) change(e runtime.Event) {
 	}
 }
 
-// changed tells an action's result where it says more than its announcement, and what it cost.
+// changed tells an action's result if the action took a while: else its announcement has said enough.
 func (c *console) changed(e runtime.Event) {
 	text := e.Text
 	if c.open != nil && text == c.open.Text {
 		text = ""
 	}
-	if e.Elapsed >= time.Second && c.story.run.Mode != "simulate" {
+	slow := e.Elapsed >= time.Second && c.story.run.Mode != "simulate"
+	if slow {
 		text = strings.TrimSpace(text + " (" + duration(e.Elapsed) + ")")
 	}
-	if text != "" {
+	if text != "" && (slow || c.opts.Verbose) {
 		c.block(itemIndent+"  ", "→ ", text, c.paint.dim)
 	}
 	c.open = nil
@@ -333,21 +334,21 @@ func (c *console) diffPaint(line string) func(...any) string {
 	return c.paint.dim
 }
 
-// list prints short names side by side, and anything longer a line each.
+// list prints short names side by side, and anything longer below each other.
 func (c *console) list(names []string) {
 	if len(names) == 0 {
 		return
 	}
-	lines := names
+	lines, mark := names, "- "
 	if compact(names) {
-		lines = wrap(strings.Join(names, ", "), c.opts.Width-len(deepIndent))
+		lines, mark = wrap(strings.Join(names, ", "), c.opts.Width-len(deepIndent)), ""
 	}
 	for i, l := range lines {
 		if i == listLines && len(lines) > listLines+2 && !c.opts.Verbose {
 			c.more(len(lines) - i)
 			return
 		}
-		c.line(deepIndent + clean(l))
+		c.block(deepIndent, mark, l, nil)
 	}
 }
 
