@@ -162,17 +162,22 @@ func (v *View) dialDirectory(ctx context.Context, conn host.DirectoryConn) (*lda
 }
 
 func (v *View) dialServer(ctx context.Context, address string, startTLS bool) (*ldap.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if rest, local := strings.CutPrefix(address, "ldapi://"); local {
+		raw, err := v.dialSocket(ctx, ldapiPath(rest))
+		if err != nil {
+			return nil, err
+		}
+		return startSession(raw, false), nil
+	}
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
 	config := v.ldapTLS(u.Hostname())
 	var raw net.Conn
 	switch u.Scheme {
-	case "ldapi":
-		raw, err = v.dialSocket(ctx, ldapiPath(address))
 	case "ldap":
 		raw, err = (&net.Dialer{}).DialContext(ctx, "tcp", withPort(u, "389"))
 	case "ldaps":
@@ -183,9 +188,7 @@ func (v *View) dialServer(ctx context.Context, address string, startTLS bool) (*
 	if err != nil {
 		return nil, err
 	}
-	server := ldap.NewConn(raw, u.Scheme == "ldaps")
-	server.Start()
-	server.SetTimeout(ldapTimeout)
+	server := startSession(raw, u.Scheme == "ldaps")
 	if startTLS && u.Scheme == "ldap" {
 		if err := server.StartTLS(config); err != nil {
 			server.Close()
@@ -193,6 +196,13 @@ func (v *View) dialServer(ctx context.Context, address string, startTLS bool) (*
 		}
 	}
 	return server, nil
+}
+
+func startSession(raw net.Conn, encrypted bool) *ldap.Conn {
+	server := ldap.NewConn(raw, encrypted)
+	server.Start()
+	server.SetTimeout(ldapTimeout)
+	return server
 }
 
 func withPort(u *url.URL, port string) string {
@@ -207,10 +217,9 @@ func withPort(u *url.URL, port string) string {
 }
 
 // ldapiPath is the socket of an ldapi URL, which has its path percent-encoded in the place of the
-// host; without one it is OpenLDAP's default of Debian and SUSE.
-func ldapiPath(address string) string {
-	rest := strings.TrimSuffix(strings.TrimPrefix(address, "ldapi://"), "/")
-	if path, err := url.PathUnescape(rest); err == nil && path != "" {
+// host (so that net/url does not parse it); without one it is OpenLDAP's default of Debian and SUSE.
+func ldapiPath(host string) string {
+	if path, err := url.PathUnescape(strings.TrimSuffix(host, "/")); err == nil && path != "" {
 		return path
 	}
 	return "/var/run/slapd/ldapi"

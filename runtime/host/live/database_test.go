@@ -1,0 +1,64 @@
+package live
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+
+	"zcp2kopano/runtime/host"
+)
+
+func TestCheckQuery(t *testing.T) {
+	for _, good := range []string{
+		"SELECT 1", " select count(*) from names;", "SHOW VARIABLES LIKE 'max_allowed_packet'",
+		"SELECT 'x; INTO y', `into`, \"for update\" FROM t -- trailing\n", "/* why */ SELECT a FROM b WHERE c = 'it''s \\' fine'",
+	} {
+		if err := checkQuery(good); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+	for _, bad := range []string{
+		"", "DELETE FROM users", "SELECT 1; DELETE FROM users", "SELECT * FROM users INTO OUTFILE '/tmp/x'", "SELECT 1 INTO @a",
+		"SELECT * FROM users FOR UPDATE", "SELECT * FROM users LOCK IN SHARE MODE", "SELECT /*!50000 1 INTO OUTFILE '/tmp/x' */",
+		"/*!DELETE FROM users*/", "SELECT @a := 1", "SELECT 'open", "WITH x AS (SELECT 1) DELETE FROM t", "SET @a = 1", "# SELECT\nDROP TABLE t",
+		"SELECT '\\\\'; DROP TABLE t; -- '",
+	} {
+		if err := checkQuery(bad); err == nil {
+			t.Errorf("%q is let through", bad)
+		}
+	}
+}
+
+func TestOptionFile(t *testing.T) {
+	got := string(optionFile(host.DatabaseConn{User: "zarafa", Password: host.NewSecret("a\"b\\c#d"), Host: "db", Port: 3307}))
+	want := "[client]\nuser=\"zarafa\"\npassword=\"a\\\"b\\\\c#d\"\nhost=\"db\"\nport=\"3307\"\nprotocol=\"tcp\"\n"
+	if got != want {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestDumpScanner(t *testing.T) {
+	dump := "-- MySQL dump\n\nCREATE TABLE `stores` (\n  `id` int\n);\nINSERT INTO `x` VALUES (0x" + strings.Repeat("AB", 100000) + ");\n" +
+		"CREATE TABLE IF NOT EXISTS `odd``name` (\n\n-- Dump completed on 2026-01-01\n\n"
+	for _, size := range []int{1, 7, 4096, len(dump)} {
+		var out bytes.Buffer
+		s := &dumpScanner{out: &out}
+		for rest := []byte(dump); len(rest) > 0; {
+			n := min(size, len(rest))
+			if _, err := s.Write(rest[:n]); err != nil {
+				t.Fatal(err)
+			}
+			rest = rest[n:]
+		}
+		s.finish()
+		if !s.closed || s.bytes != int64(len(dump)) || out.String() != dump || !reflect.DeepEqual(s.tables, []string{"stores", "odd`name"}) {
+			t.Errorf("pieces of %d: closed %v, %d bytes, tables %q", size, s.closed, s.bytes, s.tables)
+		}
+	}
+	s := &dumpScanner{out: &bytes.Buffer{}}
+	s.Write([]byte("-- Dump completed\nINSERT INTO"))
+	if s.finish(); s.closed {
+		t.Error("a dump that goes on after the closing line counts as closed")
+	}
+}

@@ -1,0 +1,124 @@
+package live
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"zcp2kopano/runtime/host"
+)
+
+// slapd starts an OpenLDAP server with n users on a socket inside a new host.
+func slapd(t *testing.T, n int, limit string) *Host {
+	t.Helper()
+	program, err := exec.LookPath("slapd")
+	if err != nil {
+		program = "/usr/sbin/slapd"
+	}
+	if _, err := os.Stat(program); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("slapd is not installed")
+		}
+		t.Skip("slapd is not installed")
+	}
+	h, dir := open(t)
+	must(t, os.Mkdir(filepath.Join(dir, "db"), 0o700))
+	config := filepath.Join(dir, "slapd.conf")
+	write(t, dir, "slapd.conf", fmt.Sprintf(`include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+%s
+database mdb
+maxsize 104857600
+suffix "dc=example,dc=org"
+rootdn "cn=admin,dc=example,dc=org"
+rootpw "s3cr3t!"
+directory %s/db
+`, limit, dir))
+	var ldif strings.Builder
+	ldif.WriteString("dn: dc=example,dc=org\nobjectClass: domain\ndc: example\n\n")
+	for i := range n {
+		fmt.Fprintf(&ldif, "dn: uid=u%d,dc=example,dc=org\nobjectClass: inetOrgPerson\nuid: u%d\ncn: User %d\nsn: %d\njpegPhoto:: AAECAw==\n\n", i, i, i, i)
+	}
+	write(t, dir, "init.ldif", ldif.String())
+	if out, err := exec.Command(program, "-T", "add", "-q", "-f", config, "-l", filepath.Join(dir, "init.ldif")).CombinedOutput(); err != nil {
+		t.Fatalf("slapadd: %v: %s", err, out)
+	}
+	socket := strings.ReplaceAll(filepath.Join(dir, "ldapi"), "/", "%2F")
+	cmd := exec.Command(program, "-d", "0", "-f", config, "-h", "ldapi://"+socket)
+	must(t, cmd.Start())
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	for range 100 {
+		if conn, err := h.dialSocket(t.Context(), "/ldapi"); err == nil {
+			conn.Close()
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return h
+}
+
+func TestSearchDirectory(t *testing.T) {
+	h := slapd(t, 1200, "sizelimit size.soft=unlimited size.hard=unlimited")
+	conn := host.DirectoryConn{URLs: []string{"ldap://127.0.0.1:9", "ldapi://%2Fldapi"}, BindDN: "cn=admin,dc=example,dc=org", Password: host.NewSecret("s3cr3t!")}
+	search := host.DirectorySearch{Base: "dc=example,dc=org", Scope: "sub", Filter: "(uid=*)", Attributes: []string{"cn", "jpegPhoto"}}
+	entries, err := h.SearchDirectory(t.Context(), conn, search)
+	must(t, err)
+	if len(entries) != 1200 {
+		t.Errorf("%d entries", len(entries))
+	}
+	if photo := entries[0].Attributes["jpegPhoto"]; len(photo) != 1 || photo[0] != "\x00\x01\x02\x03" {
+		t.Errorf("bytes %q", photo)
+	}
+	wrong := conn
+	wrong.Password = host.NewSecret("wr0ng")
+	if _, err := h.SearchDirectory(t.Context(), wrong, search); err == nil || strings.Contains(err.Error(), "wr0ng") {
+		t.Errorf("wrong password: %v", err)
+	}
+	empty := conn
+	empty.Password = host.Secret{}
+	if _, err := h.SearchDirectory(t.Context(), empty, search); err == nil {
+		t.Error("a bind without a password passes as anonymous")
+	}
+	for _, bad := range []host.DirectorySearch{
+		{Base: "dc=none", Scope: "sub", Filter: "(uid=*)"},
+		{Base: "dc=example,dc=org", Scope: "sub", Filter: "(uid="},
+		{Base: "dc=example,dc=org", Scope: "below", Filter: "(uid=*)"},
+	} {
+		if _, err := h.SearchDirectory(t.Context(), conn, bad); err == nil {
+			t.Errorf("%+v: no error", bad)
+		}
+	}
+	if _, err := h.SearchDirectory(t.Context(), host.DirectoryConn{URLs: []string{"ldap://127.0.0.1:9"}}, search); err == nil || !strings.Contains(err.Error(), "127.0.0.1:9") {
+		t.Errorf("no server: %v", err)
+	}
+}
+
+func TestSizeLimitIsAnError(t *testing.T) {
+	h := slapd(t, 50, "sizelimit size.soft=20 size.hard=20 size.prtotal=20")
+	conn := host.DirectoryConn{URLs: []string{"ldapi://%2Fldapi"}}
+	_, err := h.SearchDirectory(t.Context(), conn, host.DirectorySearch{Base: "dc=example,dc=org", Scope: "sub", Filter: "(uid=*)"})
+	if err == nil || !strings.Contains(err.Error(), "Size Limit") {
+		t.Errorf("a short result passes: %v", err)
+	}
+}
+
+func TestRangeOf(t *testing.T) {
+	for attribute, want := range map[string][2]string{
+		"member":                 {"member", ""},
+		"member;range=0-1499":    {"member", "1500"},
+		"member;range=1500-*":    {"member", ""},
+		"userCertificate;binary": {"userCertificate;binary", ""},
+	} {
+		name, next, partial := rangeOf(attribute)
+		if name != want[0] || next != want[1] || partial != (next != "") {
+			t.Errorf("%s: %q %q %v", attribute, name, next, partial)
+		}
+	}
+}
