@@ -1,6 +1,7 @@
 package hosttest
 
 import (
+	"encoding/binary"
 	"io"
 	"io/fs"
 	"os"
@@ -374,24 +375,31 @@ func (d *kernelDir) ReadDir() ([]host.DirEntry, error) {
 	var entries []host.DirEntry
 	buf := make([]byte, 32768)
 	for {
-		n, err := unix.ReadDirent(d.fd, buf)
+		n, err := unix.Getdents(d.fd, buf)
 		if err != nil {
 			return nil, wrap("readdir", "", err)
 		}
 		if n == 0 {
 			break
 		}
-		_, _, names := unix.ParseDirent(buf[:n], -1, nil)
-		for _, name := range names {
-			st, err := d.Lstat(name)
-			if err != nil {
-				return nil, err
-			}
-			entries = append(entries, host.DirEntry{Name: name, Type: st.Mode & fs.ModeType})
-		}
+		entries = append(entries, parseEntries(buf[:n])...)
 	}
 	sort.Slice(entries, func(i, j int) bool { return entries[i].Name < entries[j].Name })
 	return entries, nil
+}
+
+// parseEntries reads struct linux_dirent64 (getdents64(2)): the length of a record is at 16, the type
+// at 18, the name from 19 to a NUL.
+func parseEntries(buf []byte) (entries []host.DirEntry) {
+	for len(buf) > 0 {
+		size := binary.NativeEndian.Uint16(buf[16:])
+		name, _, _ := strings.Cut(string(buf[19:size]), "\x00")
+		if name != "." && name != ".." {
+			entries = append(entries, host.DirEntry{Name: name, Type: goMode(uint32(buf[18]) << 12).Type()})
+		}
+		buf = buf[size:]
+	}
+	return entries
 }
 
 func (d *kernelDir) Lstat(name string) (host.Stat, error) {
