@@ -83,6 +83,16 @@ func (c *callRecord) state(i int) *actionState {
 	return c.states[i]
 }
 
+// begun tells whether any of the call's actions was begun.
+func (c *callRecord) begun() bool {
+	for i := range c.Actions {
+		if c.state(i).intent != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // history is what the records of an earlier run amount to.
 type history struct {
 	begun    bool
@@ -92,8 +102,9 @@ type history struct {
 	grants   []grantRecord
 	findings []Finding // of steps that ended
 	noReturn string
-	intents  []*pastAction // in order
-	order    []string      // steps in the order in which they began
+	intents  []*pastAction  // in order
+	order    []string       // steps in the order in which they began
+	calls    map[string]int // of each step that is not undone, the calls made
 	verdict  *Verdict
 }
 
@@ -108,7 +119,7 @@ func (p *pastAction) state() *actionState { return p.call.state(p.index) }
 
 // readHistory reads the records of a run.
 func readHistory(records []journal.Record) (*history, error) {
-	h := &history{steps: map[string]stepRecord{}}
+	h := &history{steps: map[string]stepRecord{}, calls: map[string]int{}}
 	calls := map[uint64]*callRecord{}
 	var pending []Finding
 	for _, rec := range records {
@@ -116,7 +127,22 @@ func readHistory(records []journal.Record) (*history, error) {
 			return nil, fmt.Errorf("journal: record %d (%s): %w", rec.Seq, rec.Type, err)
 		}
 	}
+	h.forgetTail()
 	return h, nil
+}
+
+// forgetTail drops what the unfinished step asked and decided after its last change: nothing rests on
+// it, and the host may have been mended meanwhile, so it is asked and decided anew.
+func (h *history) forgetTail() {
+	if h.open == nil {
+		return
+	}
+	calls := h.open.calls
+	for len(calls) > 0 && !calls[len(calls)-1].begun() {
+		calls = calls[:len(calls)-1]
+	}
+	h.calls[h.open.name] = len(calls)
+	h.open.calls = calls
 }
 
 func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending *[]Finding) error {
@@ -141,6 +167,7 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 		calls[rec.Seq] = c
 		if h.open != nil {
 			h.open.calls = append(h.open.calls, c)
+			h.calls[h.open.name]++
 		}
 	case "intent", "mark", "done", "skip", "failed", "undone":
 		var a actionRecord
@@ -195,9 +222,11 @@ func (h *history) takeStep(typ string, s stepRecord, pending *[]Finding) {
 		*pending = nil
 	case "restart":
 		h.open = &replay{name: s.Name}
+		delete(h.calls, s.Name)
 		*pending = nil
 	case "step-undone":
 		delete(h.steps, s.Name)
+		delete(h.calls, s.Name)
 		h.open = nil
 	}
 }

@@ -122,6 +122,9 @@ func (r *Run) begin(past *history) error {
 			r.count(f)
 		}
 		r.verdict.NoReturn = past.noReturn
+		for _, n := range past.calls {
+			r.planned += n
+		}
 		_, err = r.cfg.Journal.Append("resume", info)
 		return err
 	}

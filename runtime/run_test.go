@@ -219,6 +219,29 @@ func TestResumeAfterFailure(t *testing.T) {
 	}
 }
 
+// What was read after the last change is read again: the cause of the failure may be mended.
+func TestResumeAsksAgain(t *testing.T) {
+	s := newScene(t)
+	s.mkdir("/srv/a")
+	script := `
+def one():
+    """Refuse a bad file."""
+    t.write("/srv/a/one", "x")
+    if t.read("/etc/motd") != "mended":
+        fail("bad motd")
+
+runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
+`
+	if v := s.run(script, nil); v.Code != runtime.CodeFailed {
+		t.Fatalf("verdict %+v", v)
+	}
+	s.edit("/etc/motd", "mended")
+	previous := s.records()
+	if v := s.run(script, func(c *runtime.Config) { c.Previous = previous }); v.Code != 0 {
+		t.Errorf("resume: %+v", v)
+	}
+}
+
 // A mended runbook whose unfinished step asks for something else has that step undone and begun
 // again; finished steps stay.
 func TestResumeMendedRunbook(t *testing.T) {

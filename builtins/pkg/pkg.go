@@ -145,11 +145,12 @@ if not pkg.owner("/usr/local/lib/python2.7/dist-packages/zarafa"):
 }
 
 var candidates = &runtime.Builtin{
-	Name:   "pkg.candidates",
-	Doc:    "Tells which versions the configured repositories offer.",
-	Params: []runtime.Param{{Name: "names", Type: runtime.Strings, Doc: "packages"}},
-	Result: "dict of lists of record(version, origin), newest first; a name that nothing offers is absent",
-	Effect: runtime.Read,
+	Name:     "pkg.candidates",
+	Doc:      "Tells which versions the configured repositories offer.",
+	Params:   []runtime.Param{{Name: "names", Type: runtime.Strings, Doc: "packages"}},
+	Result:   "dict of lists of record(version, origin), newest first; a name that nothing offers is absent",
+	Effect:   runtime.Read,
+	Volatile: true,
 	Example: `
 offers = pkg.candidates(["kopano-server"])
 if "kopano-server" not in offers:
@@ -269,7 +270,8 @@ var solve = &runtime.Builtin{
 	},
 	Result: "record(possible, problem, install, upgrade, remove, download, disk): problem is \"\" or the package manager's words; " +
 		"install, upgrade and remove are lists of record(name, version, old, origin); download and disk are bytes, disk negative if space is freed",
-	Effect: runtime.Read,
+	Effect:   runtime.Read,
+	Volatile: true,
 	Example: `
 plan = pkg.solve(remove = pkg.installed(vendor = "zarafa"))
 for package in plan.remove:

@@ -233,7 +233,8 @@ var probe = &runtime.Builtin{
 	},
 	Result: "record(offers, missing, known, problem): offers is a dict of names and newest versions; known is False where a simulated " +
 		"host cannot ask, and then offers is what it assumes; problem is \"\", or why the repository cannot be used, and then all are missing",
-	Effect: runtime.Read,
+	Effect:   runtime.Read,
+	Volatile: true,
 	Example: `
 repo = pkg.repository("kopano", "https://download.kopano.io/supported/core:/final/Debian_8.0/")
 answer = pkg.probe(repo, ["kopano-server", "kopano-utils"])

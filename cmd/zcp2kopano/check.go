@@ -1,7 +1,11 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
+
+	"zcp2kopano/runtime/journal"
 )
 
 func checkCommand(a *app) *cobra.Command {
@@ -36,7 +40,7 @@ with an inhibitor left the exit code is 2.`,
 			if err != nil {
 				return err
 			}
-			v := a.rehearse(cmd.Context(), "check", target, book, plain, secrets, tell)
+			v := a.rehearse(cmd.Context(), "check", target, book, plain, secrets, journal.Memory(version, time.Now), tell)
 			if err := t.close(); err != nil {
 				return err
 			}

@@ -13,6 +13,7 @@ import (
 
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
 )
@@ -23,7 +24,7 @@ const goOn = "`zcp2kopano resume` goes on, `zcp2kopano rollback` goes back"
 func runCommand(a *app) *cobra.Command {
 	var t teller
 	var p params
-	var packages string
+	var packages, planPath string
 	var yes, foreground bool
 	cmd := &cobra.Command{
 		Use:   "run [RUNBOOK]",
@@ -37,6 +38,7 @@ a failure, "zcp2kopano resume" goes on and "zcp2kopano rollback" goes back.`,
 		Example: `  sudo zcp2kopano run
   sudo zcp2kopano run --secret repo_password=/root/kopano-password
   sudo zcp2kopano run --packages /root/kopano-8.7.20 --yes
+  sudo zcp2kopano run --plan /root/evening.plan
   sudo zcp2kopano run site/site.star --param attachments=keep`,
 		Args:              maxArgs(1),
 		ValidArgsFunction: completeRunbook,
@@ -47,13 +49,14 @@ a failure, "zcp2kopano resume" goes on and "zcp2kopano rollback" goes back.`,
 			if err := p.setPackages(packages); err != nil {
 				return err
 			}
-			return a.run(cmd.Context(), first(args), &p, &t, yes, foreground)
+			return a.run(cmd.Context(), first(args), &p, &t, planPath, yes, foreground)
 		},
 	}
 	t.flags(cmd)
 	p.flags(cmd)
 	cmd.Flags().StringVar(&packages, "packages", "", "install from this `DIR` of downloaded packages (the parameter packages_dir)")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "start without a rehearsal and without asking")
+	cmd.Flags().StringVar(&planPath, "plan", "", "hold the run to the plan in this `FILE` (simulate --live --plan): it stops before the first difference")
 	foregroundFlag(cmd, &foreground)
 	return cmd
 }
@@ -69,7 +72,7 @@ func needRoot(command string) error {
 	return nil
 }
 
-func (a *app) run(ctx context.Context, name string, p *params, t *teller, yes, foreground bool) error {
+func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPath string, yes, foreground bool) error {
 	// the lock is held from before the first look until the worker has it
 	lock, err := a.lock("run", "")
 	if err != nil {
@@ -88,6 +91,10 @@ func (a *app) run(ctx context.Context, name string, p *params, t *teller, yes, f
 	if err != nil {
 		return err
 	}
+	plan, err := a.readPlan(planPath)
+	if err != nil {
+		return err
+	}
 	if !yes {
 		if err := a.rehearseLive(ctx, book, plain, secrets); err != nil {
 			return err
@@ -100,6 +107,9 @@ func (a *app) run(ctx context.Context, name string, p *params, t *teller, yes, f
 		Runbook: name, Label: book.Name, Program: version, Begun: time.Now().UTC(), Params: plain,
 	}, secrets, book.Modules())
 	if err != nil {
+		return err
+	}
+	if err := run.KeepPlan(plan); err != nil {
 		return err
 	}
 	return a.work(ctx, lock, job{run: run, mode: session.ModeRun, teller: t, foreground: foreground})
@@ -129,7 +139,7 @@ func (a *app) rehearseLive(ctx context.Context, book *runtime.Runbook, plain map
 	if err != nil {
 		return err
 	}
-	v := a.rehearse(ctx, "simulate", target, book, plain, secrets, tell)
+	v := a.rehearse(ctx, "simulate", target, book, plain, secrets, journal.Memory(version, time.Now), tell)
 	if v.Code != runtime.CodeDone {
 		return verdictError(v.Code)
 	}

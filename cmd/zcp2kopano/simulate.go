@@ -22,6 +22,7 @@ func simulateCommand(a *app) *cobra.Command {
 	var t teller
 	var p params
 	var h hostFlags
+	var plan planFile
 	cmd := &cobra.Command{
 		Use:   "simulate [RUNBOOK]",
 		Short: "Show what a run would do; nothing on this machine is changed",
@@ -33,6 +34,7 @@ runbook that fits the host is taken. The host is a shipped example server, unles
 fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then only read.`,
 		Example: `  zcp2kopano simulate
   zcp2kopano simulate --live --report /root/plan.html
+  zcp2kopano simulate --live --plan /root/evening.plan
   zcp2kopano simulate --live --packages /root/kopano-8.7.20
   zcp2kopano simulate site/site.star --host mail.txtar --param config=copy`,
 		Args:              maxArgs(1),
@@ -50,11 +52,19 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 			if err != nil {
 				return err
 			}
+			if err := plan.open(); err != nil {
+				return err
+			}
 			tell, err := t.open(a)
 			if err != nil {
 				return err
 			}
-			v := a.rehearse(cmd.Context(), "simulate", target, book, plain, secrets, tell)
+			target.lock()
+			log := journal.Memory(version, time.Now)
+			v := a.rehearse(cmd.Context(), "simulate", target, book, plain, secrets, log, tell)
+			if err := plan.keep(v, target.Host, book, plain, secrets, log); err != nil {
+				return err
+			}
 			if err := t.close(); err != nil {
 				return err
 			}
@@ -64,6 +74,7 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 	t.flags(cmd)
 	p.flags(cmd)
 	h.flags(cmd)
+	cmd.Flags().StringVar(&plan.path, "plan", "", "keep the plan in this new `FILE`, to hold a run to it (run --plan)")
 	return cmd
 }
 
@@ -120,14 +131,13 @@ func load(ctx context.Context, name string, h host.Host) (*runtime.Runbook, erro
 }
 
 // rehearse carries a runbook out on a simulated host, with journal and secrets in memory.
-func (a *app) rehearse(ctx context.Context, mode string, t *target, book *runtime.Runbook, plain map[string]string, secrets map[string]host.Secret, tell func(runtime.Event)) runtime.Verdict {
+func (a *app) rehearse(ctx context.Context, mode string, t *target, book *runtime.Runbook, plain map[string]string, secrets map[string]host.Secret, log *journal.Log, tell func(runtime.Event)) runtime.Verdict {
 	ctx, release := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer release()
-	t.lock()
 	return runtime.Execute(ctx, runtime.Config{
 		Mode: mode, ID: mode, Runbook: book, Params: plain, Secrets: secrets,
 		Host: t.Host, HostLabel: t.label, Dir: t.dir(a.state, mode),
-		Journal: journal.Memory(version, time.Now), Keeper: state.Memory(),
+		Journal: log, Keeper: state.Memory(),
 		Version: version, Now: time.Now, Emit: tell,
 	})
 }

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host/live"
 	"zcp2kopano/runtime/host/sim"
+	"zcp2kopano/runtime/journal"
 )
 
 func snapshotCommand(a *app) *cobra.Command {
@@ -84,6 +86,6 @@ func (a *app) recordQuestions(ctx context.Context, r *recorder, runbook string, 
 	if err != nil {
 		return err
 	}
-	a.rehearse(ctx, "simulate", t, book, plain, secrets, func(runtime.Event) {})
+	a.rehearse(ctx, "simulate", t, book, plain, secrets, journal.Memory(version, time.Now), func(runtime.Event) {})
 	return nil
 }

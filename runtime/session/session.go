@@ -66,6 +66,10 @@ func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
 	if err != nil {
 		return runtime.Verdict{}, err
 	}
+	plan, err := w.Run.Plan()
+	if err != nil {
+		return runtime.Verdict{}, err
+	}
 	events, err := os.OpenFile(w.Run.Events(), os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return runtime.Verdict{}, fmt.Errorf("run %s: %w", w.Run.ID, err)
@@ -81,7 +85,7 @@ func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
 	cfg := runtime.Config{
 		Mode: w.Mode, ID: w.Run.ID, Runbook: book, Params: order.Params, Secrets: secrets,
 		Host: w.Host, HostLabel: w.HostLabel, Dir: w.Run.Path, Journal: log, Keeper: keeper,
-		Version: w.Version, Now: time.Now, Stop: stop, Previous: previous,
+		Version: w.Version, Now: time.Now, Stop: stop, Previous: previous, Plan: plan,
 		Emit: report.Tee(seldom(report.JSONLines(events)), w.Emit),
 	}
 	return w.execute(ctx, cfg), nil

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/journal"
+)
+
+// planFile is where a simulation keeps its plan.
+type planFile struct {
+	path string
+	f    *os.File
+}
+
+// open makes the file before the simulation begins: afterwards the process may not be able to.
+func (p *planFile) open() error {
+	if p.path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(p.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	p.f = f
+	return nil
+}
+
+// keep writes the plan of a simulation that succeeded.
+func (p *planFile) keep(v runtime.Verdict, h host.Host, book *runtime.Runbook, plain map[string]string, secrets map[string]host.Secret, log *journal.Log) error {
+	if p.f == nil {
+		return nil
+	}
+	defer p.f.Close()
+	if v.Code != runtime.CodeDone {
+		return nil
+	}
+	_, records, damage, err := journal.Read(bytes.NewReader(log.Bytes()))
+	if err != nil {
+		return fmt.Errorf("plan %s: %w", p.path, err)
+	}
+	if damage != nil {
+		return fmt.Errorf("plan %s: %w", p.path, damage)
+	}
+	cfg := runtime.Config{Host: h, Runbook: book, Params: plain, Secrets: secrets, Version: version}
+	plan, err := runtime.NewPlan(cfg, records, rand.Text())
+	if err != nil {
+		return fmt.Errorf("plan %s: %w", p.path, err)
+	}
+	data, err := json.MarshalIndent(plan, "", " ")
+	if err != nil {
+		return fmt.Errorf("plan %s: %w", p.path, err)
+	}
+	if _, err := p.f.Write(append(data, '\n')); err != nil {
+		return fmt.Errorf("plan %s: %w", p.path, err)
+	}
+	return p.f.Sync()
+}
+
+// readPlan reads the plan that a run is held to; nil without one. A plan is carried out once.
+func (a *app) readPlan(path string) (*runtime.SavedPlan, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	plan := &runtime.SavedPlan{}
+	if err := json.Unmarshal(data, plan); err != nil {
+		return nil, fmt.Errorf("plan %s is not a plan, or the simulation that was to write it failed: %w", path, err)
+	}
+	runs, err := a.dir().Runs()
+	if err != nil {
+		return nil, err
+	}
+	for _, run := range runs {
+		used, err := run.Plan()
+		if err != nil {
+			return nil, err
+		}
+		if used != nil && used.Salt == plan.Salt {
+			return nil, fmt.Errorf("plan %s was carried out before, by run %s; simulate again with --plan", path, run.ID)
+		}
+	}
+	return plan, nil
+}
