@@ -3,6 +3,7 @@ package simfs
 import (
 	"errors"
 	"io"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -92,5 +93,142 @@ func TestMountsAndBudgets(t *testing.T) {
 	must(t, err)
 	if st.Free != 2*4096 || st.FreeInodes != 1 {
 		t.Errorf("got %+v", st)
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	f := New(Options{Mounts: []Mount{{
+		Mount:  host.Mount{Point: "/", Type: "ext4"},
+		Budget: host.Statfs{Total: 1 << 20, Free: 3 * 4096, Available: 2 * 4096},
+	}}})
+	h, err := f.Create("/a", 0o600)
+	must(t, err)
+	n, err := h.Write(make([]byte, 5*4096))
+	wantErr(t, err, syscall.ENOSPC)
+	if n != 3*4096 {
+		t.Errorf("wrote %d bytes before the disk was full", n)
+	}
+	must(t, h.Truncate(100))
+	must(t, f.Unlink("/a"))
+	if st, _ := f.Statfs("/"); st.Free != 2*4096 {
+		t.Errorf("an open file gave its space back: %d free", st.Free)
+	}
+	must(t, h.Close())
+	if st, _ := f.Statfs("/"); st.Free != 3*4096 {
+		t.Errorf("%d free at the end", st.Free)
+	}
+	f.SetUser(&Credentials{UID: 5, GIDs: []uint32{5}})
+	must(t, f.PutDir("/home", 0o777, 0, 0)) // takes one
+	must(t, f.CreateSized("/home/a", 4096, 0o600))
+	wantErr(t, f.CreateSized("/home/b", 4096, 0o600), syscall.ENOSPC) // the reserve is root's
+}
+
+func TestReadOnlyMount(t *testing.T) {
+	f := New(Options{Mounts: []Mount{
+		{Mount: host.Mount{Point: "/"}},
+		{Mount: host.Mount{Point: "/mnt", ReadOnly: true}},
+	}})
+	must(t, f.PutFile("/mnt/a", nil, 0o600, 0, 0, epoch))
+	_, err := f.Create("/mnt/b", 0o600)
+	wantErr(t, err, syscall.EROFS)
+	_, err = f.OpenWrite("/mnt/a")
+	wantErr(t, err, syscall.EROFS)
+	for _, err := range []error{
+		f.Unlink("/mnt/a"), f.Mkdir("/mnt/d", 0o700), f.Rename("/mnt/a", "/mnt/b"), f.Link("/mnt/a", "/mnt/b"),
+		f.Symlink("x", "/mnt/l"), f.Chmod("/mnt/a", 0), f.Lchown("/mnt/a", 1, 1), f.Chtimes("/mnt/a", epoch, epoch),
+		f.Setxattr("/mnt/a", "user.a", nil), f.Rmdir("/mnt/none"),
+	} {
+		wantErr(t, err, syscall.EROFS)
+	}
+	wantErr(t, f.Mkdir("/mnt/a", 0o700), syscall.EEXIST)
+}
+
+func TestHardLinksOfTheLowerLayerStayOneFile(t *testing.T) {
+	low := New(Options{})
+	must(t, low.PutFile("/x/a", []byte("one"), 0o600, 1, 1, epoch))
+	must(t, low.PutLink("/x/a", "/y/b"))
+	f := New(Options{Lower: low})
+	must(t, f.Lchown("/x/a", 7, 7))
+	h, err := f.OpenWrite("/x/a")
+	must(t, err)
+	_, err = h.Write([]byte("two"))
+	must(t, err)
+	must(t, h.Close())
+	st, err := f.Lstat("/y/b")
+	must(t, err)
+	if st.UID != 7 || st.Nlink != 2 || readAll(t, f, "/y/b") != "two" || readAll(t, low, "/y/b") != "one" {
+		t.Errorf("the other name is %+v", st)
+	}
+	before, _ := f.Statfs("/")
+	must(t, f.Unlink("/x/a"))
+	after, _ := f.Statfs("/")
+	if before.Free != after.Free {
+		t.Error("space was freed with a name left")
+	}
+}
+
+func TestCopyOfAnySizeReadsNothing(t *testing.T) {
+	f := New(Options{Mounts: []Mount{
+		{Mount: host.Mount{Point: "/"}},
+		{Mount: host.Mount{Point: "/srv"}, Budget: host.Statfs{Total: 4 << 40, Free: 3 << 40}},
+	}})
+	must(t, f.PutSized("/store", 2<<40, 0o600, 0, 0, epoch))
+	copyTo := func(path string) error {
+		src, err := f.Open("/store")
+		must(t, err)
+		defer src.Close()
+		dst, err := f.Create(path, 0o600)
+		must(t, err)
+		defer dst.Close()
+		_, err = io.Copy(dst, src)
+		return err
+	}
+	must(t, copyTo("/srv/a"))
+	wantErr(t, copyTo("/srv/b"), syscall.ENOSPC)
+	if known, err := f.IsContentKnown("/srv/a"); known || err != nil {
+		t.Errorf("content known: %v, %v", known, err)
+	}
+}
+
+func TestPartsOfUnknownContent(t *testing.T) {
+	f := New(Options{})
+	must(t, f.PutSized("/a", 10000, 0o600, 0, 0, epoch))
+	h, err := f.OpenWrite("/a")
+	must(t, err)
+	defer h.Close()
+	_, err = h.Write(make([]byte, 4096))
+	must(t, err)
+	buf := make([]byte, 4096)
+	_, err = h.ReadAt(buf, 0)
+	must(t, err) // it was written whole
+	_, err = h.ReadAt(buf, 1)
+	wantErr(t, err, host.ErrUnknown)
+	must(t, h.Truncate(0))
+	_, err = h.ReadAt(buf, 0)
+	wantErr(t, err, io.EOF)
+}
+
+func TestHooks(t *testing.T) {
+	var seen []string
+	fail := ""
+	f := New(Options{
+		Fault: func(op, path string) error {
+			if op == fail {
+				return syscall.EIO
+			}
+			return nil
+		},
+		After: func(op, path string) { seen = append(seen, op+" "+path) },
+	})
+	must(t, f.Mkdir("/a", 0o700))
+	must(t, f.SyncDir("/a"))
+	fail = "rename"
+	wantErr(t, f.Rename("/a", "/b"), syscall.EIO)
+	wantErr(t, f.Rmdir("/none"), syscall.ENOENT)
+	if _, err := f.Lstat("/a"); err != nil {
+		t.Error("a fault left a change behind")
+	}
+	if want := []string{"mkdir /a", "syncdir /a"}; !slices.Equal(seen, want) {
+		t.Errorf("saw %q, want %q", seen, want)
 	}
 }
