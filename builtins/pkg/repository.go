@@ -91,7 +91,7 @@ func (r repo) check() error {
 	case err != nil:
 		return fmt.Errorf("url: %w", withoutURL(err))
 	case u.User != nil:
-		return fmt.Errorf("url holds a user or password, which everyone could read: give them by the arguments user and password")
+		return fmt.Errorf("url holds a user or password, which everyone could read: give them as user and password, apart from the URL")
 	case u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "file":
 		return fmt.Errorf("url %q: want https://, http:// or file: before it", r.url)
 	case u.Scheme != "file" && u.Host == "":
