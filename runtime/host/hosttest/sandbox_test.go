@@ -19,8 +19,16 @@ type sandbox struct {
 
 func newSandbox(t testing.TB) *sandbox {
 	t.Helper()
+	s, err := openSandbox(t)
+	if err != nil {
+		missing(t, "cannot compare with the kernel: "+err.Error())
+	}
+	return s
+}
+
+func openSandbox(t testing.TB) (*sandbox, error) {
 	if os.Geteuid() != 0 {
-		missing(t, "comparing with the kernel needs root: chown, chroot and mount")
+		return nil, errors.New("chown, chroot and mount need root")
 	}
 	s := &sandbox{jobs: make(chan func())}
 	dir := t.TempDir()
@@ -33,10 +41,11 @@ func newSandbox(t testing.TB) *sandbox {
 		}
 	}()
 	if err := <-ready; err != nil {
-		missing(t, "cannot make a private tmpfs: "+err.Error())
+		close(s.jobs)
+		return nil, err
 	}
 	t.Cleanup(func() { close(s.jobs) })
-	return s
+	return s, nil
 }
 
 func (s *sandbox) enter(dir string) error {
