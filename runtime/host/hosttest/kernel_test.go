@@ -578,7 +578,7 @@ func (d *kernelDir) ChownSelf(uid, gid int) error {
 }
 
 func (d *kernelDir) ChtimesSelf(atime, mtime time.Time) error {
-	return d.within("chtimes", "self", func() error { return kernel{}.Chtimes(".", atime, mtime) })
+	return chtimesAt(d.fd, ".", atime, mtime)
 }
 
 func (d *kernelDir) SyncSelf() error { return wrap("fsync", "", unix.Fsync(d.fd)) }

@@ -91,10 +91,13 @@ func (f *FS) newInode(d *inode, mode fs.FileMode) *inode {
 
 // child looks a name up, without crossing into a mount. A name that is not there is ENOENT.
 func (f *FS) child(d *inode, name string) (*inode, error) {
+	entries := d.dir()
+	if entries.dead {
+		return nil, syscall.ENOENT
+	}
 	if len(name) > nameMax {
 		return nil, syscall.ENAMETOOLONG
 	}
-	entries := d.dir()
 	if n, known := entries.names[name]; known {
 		if n == nil {
 			return nil, syscall.ENOENT

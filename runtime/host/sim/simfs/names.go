@@ -20,10 +20,7 @@ func (f *FS) vacant(p place, isDir bool) error {
 	if !isErrno(err, syscall.ENOENT) {
 		return err
 	}
-	if p.slash && !isDir {
-		return syscall.ENOENT
-	}
-	if p.dir.dir().dead {
+	if p.slash && !isDir || p.dir.dir().dead {
 		return syscall.ENOENT
 	}
 	if err := p.dir.mayChange(); err != nil {

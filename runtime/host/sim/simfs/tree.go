@@ -251,7 +251,12 @@ func (t *tree) ChownSelf(uid, gid int) error {
 }
 
 func (t *tree) ChtimesSelf(atime, mtime time.Time) error {
-	return t.changeSelf("chtimes", func(n *inode) error { return t.f.chtimes(n, atime, mtime) })
+	return t.changeSelf("chtimes", func(n *inode) error {
+		if err := t.f.mayEnter(n); err != nil { // there is no call by descriptor alone: "." is looked up
+			return err
+		}
+		return t.f.chtimes(n, atime, mtime)
+	})
 }
 
 func (t *tree) SyncSelf() error {
