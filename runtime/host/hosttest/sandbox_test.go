@@ -76,15 +76,6 @@ func move(root, cwd int) error {
 	return errors.Join(unix.Fchdir(root), unix.Chroot("."), unix.Fchdir(cwd))
 }
 
-// missing skips, except where everything should be there.
-func missing(t testing.TB, why string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
-}
-
 // do runs a job on the thread and waits for it.
 func (s *sandbox) do(job func()) {
 	done := make(chan any)
