@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"zcp2kopano/runtime/action"
@@ -24,7 +25,8 @@ import (
 //	no-return     noReturnRecord
 //	step-done     stepRecord with the step's result
 //	restart       stepRecord: the step's calls no longer matched; it was undone and begins again
-//	undone        actionRecord: the action was undone
+//	rollback      stepRecord: a rollback begins, down to this step
+//	undone        actionRecord: the action was undone, and what is not as it was
 //	step-undone   stepRecord: rollback has undone the step as a whole
 //	verdict       Verdict
 type stepRecord struct {
@@ -53,6 +55,8 @@ type actionRecord struct {
 	Data   json.RawMessage `json:"data,omitempty"`
 	Result *action.Result  `json:"result,omitempty"`
 	Error  string          `json:"error,omitempty"`
+
+	Differences []string `json:"differences,omitempty"` // of an undone action: what is not as before
 }
 
 type grantRecord struct {
@@ -71,6 +75,8 @@ type actionState struct {
 	done    *action.Result
 	skipped bool
 	undone  bool
+
+	differences []string // that were left when it was undone
 }
 
 func (c *callRecord) state(i int) *actionState {
@@ -102,10 +108,39 @@ type history struct {
 	grants   []grantRecord
 	findings []Finding // of steps that ended
 	noReturn string
-	intents  []*pastAction  // in order
-	order    []string       // steps in the order in which they began
-	calls    map[string]int // of each step that is not undone, the calls made
-	verdict  *Verdict
+	intents  []*pastAction   // in order
+	order    []string        // steps in the order in which they began
+	calls    map[string]int  // of each step that is not undone, the calls made
+	verdict  *Verdict        // of the last attempt, nil if it was cut short
+	undone   map[string]bool // steps that a rollback has undone
+	rollback bool            // the last attempt was a rollback
+	back     bool            // that rollback has ended
+}
+
+// succeeded tells whether the run has ended in success.
+func (h *history) succeeded() bool {
+	return !h.rollback && h.verdict != nil && h.verdict.Code == CodeDone
+}
+
+// rolledBack tells whether a rollback has undone all steps.
+func (h *history) rolledBack() bool {
+	for _, name := range h.order {
+		if !h.undone[name] {
+			return false
+		}
+	}
+	return h.rollback && len(h.order) > 0
+}
+
+// refuseResume refuses to go on with a run that is, or was, on its way back.
+func (h *history) refuseResume() error {
+	switch {
+	case h.rolledBack():
+		return errors.New("this run was rolled back: there is nothing to resume; start a new one with `zcp2kopano run`")
+	case h.rollback && !h.back:
+		return errors.New("this run's rollback was begun and has not ended: go on with `zcp2kopano rollback`")
+	}
+	return nil
 }
 
 // pastAction is an action with the place that rollback needs.
@@ -151,7 +186,7 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 		h.begun = true
 		return json.Unmarshal(rec.Data, &h.info)
 	case "resume":
-		h.verdict = nil
+		h.verdict, h.rollback = nil, false
 		*pending = nil
 	case "step", "step-done", "restart", "step-undone":
 		var s stepRecord
@@ -200,9 +235,13 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 			h.noReturn = n.Text
 		}
 	case "verdict":
-		h.verdict = &Verdict{}
-		return json.Unmarshal(rec.Data, h.verdict)
+		v := &Verdict{}
+		if err := json.Unmarshal(rec.Data, v); err != nil {
+			return err
+		}
+		h.verdict, h.back = v, h.back || h.rollback && v.Code == CodeDone
 	case "rollback":
+		h.verdict, h.rollback, h.back = nil, true, false
 	default:
 		return fmt.Errorf("unknown type: the journal was written by another version of the program; use that version")
 	}
@@ -214,6 +253,7 @@ func (h *history) takeStep(typ string, s stepRecord, pending *[]Finding) {
 	case "step":
 		h.open = &replay{name: s.Name}
 		h.order = append(h.order, s.Name)
+		delete(h.undone, s.Name)
 		*pending = nil
 	case "step-done":
 		h.steps[s.Name] = s
@@ -251,7 +291,7 @@ func (h *history) takeAction(typ string, a actionRecord, c *callRecord) {
 	case "skip":
 		state.skipped = true
 	case "undone":
-		state.undone = true
+		state.undone, state.differences = true, a.Differences
 	}
 }
 

@@ -15,8 +15,8 @@ type Restorer interface {
 }
 
 // Rollback undoes a run's actions, from the last to the first, down to and including the step named
-// (empty: all), then compares what they touched with the recorded pre-images. The run's records are
-// Config.Previous.
+// (empty: all). Each is compared with its pre-images as soon as it is undone: only then, between the
+// actions before and after it, is the host what they recorded. The run's records are Config.Previous.
 func Rollback(ctx context.Context, cfg Config, to string) Verdict {
 	r := newRun(ctx, cfg)
 	differences, err := r.rollback(to)
@@ -35,24 +35,28 @@ func (r *Run) rollback(to string) ([]string, error) {
 	info := past.info
 	info.Mode = "rollback"
 	r.emit(Event{Kind: RunBegin, Run: &info})
+	r.undoneBefore = past.rolledBack()
 	if _, err := r.cfg.Journal.Append("rollback", stepRecord{Name: to}); err != nil {
 		return nil, err
 	}
 	var undone []*pastAction
 	for i := len(steps) - 1; i >= 0; i-- {
+		mine := past.actionsOf(steps[i])
+		undone = append(undone, mine...)
+		if past.undone[steps[i]] {
+			continue
+		}
 		r.step = &Step{Name: steps[i]}
 		r.emit(Event{Kind: StepBegin, Doc: "undo", Index: len(steps) - i, Count: len(steps)})
-		mine := past.actionsOf(steps[i])
 		if err := r.undo(mine); err != nil {
 			return nil, err
 		}
-		undone = append(undone, mine...)
 		if _, err := r.cfg.Journal.Append("step-undone", stepRecord{Name: steps[i]}); err != nil {
 			return nil, err
 		}
 		r.emit(Event{Kind: StepEnd})
 	}
-	return r.compare(undone)
+	return differencesOf(undone)
 }
 
 // stepsToUndo lists the steps that began, from the one named on.
@@ -101,10 +105,14 @@ func (r *Run) undo(past []*pastAction) error {
 		if err := a.Undo(env); err != nil {
 			return fmt.Errorf("undoing %s: %w", a.Summary(), err)
 		}
-		if _, err := r.cfg.Journal.Append("undone", actionRecord{Call: p.call.seq, Index: p.index, Kind: a.Kind()}); err != nil {
+		differences, err := compare(a, env)
+		if err != nil {
 			return err
 		}
-		p.state().undone = true
+		if _, err := r.cfg.Journal.Append("undone", actionRecord{Call: p.call.seq, Index: p.index, Kind: a.Kind(), Differences: differences}); err != nil {
+			return err
+		}
+		p.state().undone, p.state().differences = true, differences
 		r.verdict.Changes++
 		r.emit(Event{Kind: Undone, Action: a.Kind(), Text: a.Summary()})
 	}
@@ -117,23 +125,28 @@ func (r *Run) recall(p *pastAction) (action.Action, *action.Env, error) {
 	return a, r.env(p.call.seq, p.index, state.marks), err
 }
 
-// compare asks every undone action how the host differs from before it.
-func (r *Run) compare(undone []*pastAction) ([]string, error) {
+// compare asks an action that was undone how the host differs from before it.
+func compare(a action.Action, env *action.Env) ([]string, error) {
+	restorer, ok := a.(Restorer)
+	if !ok {
+		return nil, nil
+	}
+	differences, err := restorer.Differences(env)
+	if err != nil {
+		return nil, fmt.Errorf("comparing after the rollback: %s: %w", a.Summary(), err)
+	}
+	return differences, nil
+}
+
+// differencesOf gathers what undoing these actions left, and what it could not reach.
+func differencesOf(undone []*pastAction) ([]string, error) {
 	var all []string
 	for _, p := range undone {
-		a, env, err := r.recall(p)
+		all = append(all, p.state().differences...)
+		a, err := action.Decode(p.state().intent.Kind, p.state().intent.Data)
 		if err != nil {
 			return nil, err
 		}
-		restorer, ok := a.(Restorer)
-		if !ok {
-			continue
-		}
-		differences, err := restorer.Differences(env)
-		if err != nil {
-			return nil, fmt.Errorf("comparing after the rollback: %s: %w", a.Summary(), err)
-		}
-		all = append(all, differences...)
 		if reason := a.Irreversible(); reason != "" {
 			all = append(all, fmt.Sprintf("%s: %s", a.Summary(), reason))
 		}
@@ -154,6 +167,8 @@ func (r *Run) closeRollback(differences []string, err error) Verdict {
 			r.emit(Event{Kind: Output, Text: "not as before: " + d})
 		}
 		v.Code, v.Text = CodeRollbackIncomplete, fmt.Sprintf("rollback incomplete: %d things are not as they were; they are listed above", len(differences))
+	case r.undoneBefore:
+		v.Text = "the run was rolled back already: there is nothing left to undo"
 	default:
 		v.Text = "rolled back: everything that the run touched was compared and is as it was"
 	}

@@ -41,6 +41,9 @@ type Run struct {
 	verdict     Verdict
 	unpredicted int
 	planned     int // calls compared with the plan so far
+
+	doneBefore   bool // the run that is to be resumed ended in success
+	undoneBefore bool // the run that is to be rolled back was rolled back
 }
 
 var (
@@ -90,6 +93,12 @@ func (r *Run) execute() error {
 	past, err := readHistory(r.cfg.Previous)
 	if err != nil {
 		return err
+	}
+	if err := past.refuseResume(); err != nil {
+		return err
+	}
+	if r.doneBefore = past.succeeded(); r.doneBefore {
+		return nil
 	}
 	if err := r.begin(past); err != nil {
 		return err

@@ -40,6 +40,8 @@ func (r *Run) successText() string {
 		found = plural(v.Warnings, "warning")
 	}
 	switch {
+	case r.doneBefore:
+		return "the run ended in success before: there is nothing to resume"
 	case r.cfg.Mode == "check":
 		return "check passed: no inhibitors, " + found
 	case v.Changes == 0:
