@@ -15,7 +15,8 @@ import (
 )
 
 // probeConfig makes apt work in a scratch directory instead of its own places: configuration, lists and
-// caches. Settings of the host (proxies) stay in force; its hooks do not run.
+// caches. Settings of the host (proxies) stay in force; its hooks do not run, and only lists of packages
+// are fetched.
 const probeConfig = `Dir::Etc "%[1]s/etc/apt/";
 Dir::Etc::sourcelist "sources.list";
 Dir::Etc::sourceparts "sources.list.d";
