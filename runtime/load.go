@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"go.starlark.net/resolve"
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 )
@@ -31,14 +30,7 @@ var dialect = &syntax.FileOptions{Set: true}
 
 // Load reads, checks and evaluates a runbook and all that it loads. Errors are for ErrorInfoOf.
 func Load(ctx context.Context, opts LoadOptions) (*Runbook, error) {
-	l := &loader{
-		ctx:     ctx,
-		stock:   opts.Stock,
-		budget:  newBudget(opts.Limits),
-		sources: map[string]string{},
-		modules: map[string]*module{},
-	}
-	l.predeclared = predeclare(opts.Builtins)
+	l := newLoader(ctx, opts)
 	label, err := l.entry(opts.Name)
 	if err != nil {
 		return nil, err
@@ -46,61 +38,49 @@ func Load(ctx context.Context, opts LoadOptions) (*Runbook, error) {
 	if l.fork != nil {
 		defer l.fork.Close()
 	}
-	globals, err := l.load(label)
-	if err != nil {
-		return nil, &ScriptError{Err: err, Sources: l.sources, names: predeclaredNames(l.predeclared)}
-	}
-	rb, ok := globals["runbook"].(*Runbook)
-	if !ok {
-		return nil, fmt.Errorf("%s: no runbook: the module must end with runbook = define(...)", label)
-	}
-	loaded := *rb
-	loaded.Name = label
-	loaded.sources = l.sources
-	loaded.budget = l.budget
-	loaded.names = predeclaredNames(l.predeclared)
-	loaded.builtins = opts.Builtins
-	if loaded.Doc == "" {
-		loaded.Doc = moduleDoc(l.sources[label])
-	}
-	return &loaded, nil
+	return l.runbook(label)
 }
 
 // LoadCopy loads a runbook from the copy kept with a run: modules by label.
 func LoadCopy(ctx context.Context, label string, modules map[string]string, opts LoadOptions) (*Runbook, error) {
-	opts.Name = label
-	opts.Stock = copyFS{}
-	l := &loader{
-		ctx: ctx, budget: newBudget(opts.Limits), copy: modules,
-		sources: map[string]string{}, modules: map[string]*module{},
-		predeclared: predeclare(opts.Builtins),
-	}
-	globals, err := l.load(label)
-	if err != nil {
-		return nil, &ScriptError{Err: err, Sources: l.sources, names: predeclaredNames(l.predeclared)}
-	}
-	rb, ok := globals["runbook"].(*Runbook)
-	if !ok {
-		return nil, fmt.Errorf("%s: no runbook in the copy kept with the run", label)
-	}
-	loaded := *rb
-	loaded.Name, loaded.sources, loaded.budget = label, l.sources, l.budget
-	loaded.names, loaded.builtins = predeclaredNames(l.predeclared), opts.Builtins
-	if loaded.Doc == "" {
-		loaded.Doc = moduleDoc(l.sources[label])
-	}
-	return &loaded, nil
+	l := newLoader(ctx, opts)
+	l.copy = modules
+	return l.runbook(label)
 }
 
-type copyFS struct{}
+func newLoader(ctx context.Context, opts LoadOptions) *loader {
+	return &loader{
+		ctx: ctx, stock: opts.Stock, builtins: opts.Builtins,
+		predeclared: predeclare(opts.Builtins), budget: newBudget(opts.Limits),
+		sources: map[string]string{}, modules: map[string]*module{},
+	}
+}
 
-func (copyFS) Open(name string) (fs.File, error) { return nil, fs.ErrNotExist }
+// runbook evaluates a module and returns the runbook that it defines.
+func (l *loader) runbook(label string) (*Runbook, error) {
+	names := predeclaredNames(l.predeclared)
+	globals, err := l.load(label)
+	if err != nil {
+		return nil, &ScriptError{Err: err, Sources: l.sources, names: names}
+	}
+	defined, ok := globals["runbook"].(*Runbook)
+	if !ok {
+		return nil, fmt.Errorf("%s: no runbook: the module must end with runbook = define(...)", label)
+	}
+	rb := *defined
+	rb.Name, rb.sources, rb.budget, rb.names, rb.builtins = label, l.sources, l.budget, names, l.builtins
+	if rb.Doc == "" {
+		rb.Doc = moduleDoc(l.sources[label])
+	}
+	return &rb, nil
+}
 
 type loader struct {
 	ctx         context.Context
 	stock       fs.FS
 	fork        *os.Root
 	copy        map[string]string // label to source, instead of stock and fork
+	builtins    []*Builtin
 	predeclared starlark.StringDict
 	budget      *budget
 	sources     map[string]string
@@ -304,5 +284,3 @@ func firstLine(doc string) string {
 	line, _, _ := strings.Cut(dedent(doc), "\n")
 	return line
 }
-
-var _ = resolve.ErrorList{}
