@@ -1,6 +1,8 @@
 package action
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -32,7 +34,11 @@ type Commit struct {
 	Conffiles []Preimage        `json:"conffiles,omitempty"`
 	Dirs      []Preimage        `json:"dirs,omitempty"`   // the packages' directories
 	Beside    []string          `json:"beside,omitempty"` // files like X.dpkg-dist that were there
+	Accounts  []Preimage        `json:"accounts,omitempty"`
 }
+
+// accountFiles are changed by the packages' scripts, which make accounts and never remove them.
+var accountFiles = []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"}
 
 // leftovers are the names that dpkg and rpm give to the other version of a configuration file.
 var leftovers = []string{".dpkg-dist", ".dpkg-new", ".dpkg-old", ".dpkg-tmp", ".rpmnew", ".rpmorig", ".rpmsave"}
@@ -206,6 +212,9 @@ func (a *Commit) record(env *Env, have map[string]host.Package) error {
 	if err := a.recordFiles(env); err != nil {
 		return err
 	}
+	if err := a.recordAccounts(env); err != nil {
+		return err
+	}
 	if len(save) == 0 {
 		return nil
 	}
@@ -248,6 +257,70 @@ func (a *Commit) recordFiles(env *Env) error {
 			return err
 		}
 		a.Dirs = append(a.Dirs, p)
+	}
+	return nil
+}
+
+func (a *Commit) recordAccounts(env *Env) error {
+	for _, name := range accountFiles {
+		p, err := env.Store.Save(name)
+		if errors.Is(err, host.ErrUnknown) { // a simulated host may lack what root alone can read
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		a.Accounts = append(a.Accounts, p)
+	}
+	return nil
+}
+
+// accountMark is what the account files were when the transaction had ended, by path.
+type accountMark struct {
+	Accounts map[string]string `json:"accounts"`
+}
+
+// markAccounts notes how the scripts left the account files, so that Undo can tell their changes from
+// those that somebody else makes later.
+func (a *Commit) markAccounts(env *Env) error {
+	now, err := a.accountDigests(env)
+	if err != nil || env.Mark == nil {
+		return err
+	}
+	return env.Mark(accountMark{now})
+}
+
+func (a *Commit) accountDigests(env *Env) (map[string]string, error) {
+	digests := map[string]string{}
+	for _, p := range a.Accounts {
+		now, err := env.Store.sum(p.Path)
+		if err != nil && !absent(err) {
+			return nil, err
+		}
+		digests[p.Path] = now
+	}
+	return digests, nil
+}
+
+// restoreAccounts puts the account files back that nobody else has changed since.
+func (a *Commit) restoreAccounts(env *Env) error {
+	var left accountMark
+	for _, m := range env.Marks {
+		if err := json.Unmarshal(m, &left); err != nil {
+			return err
+		}
+	}
+	now, err := a.accountDigests(env)
+	if err != nil {
+		return err
+	}
+	for _, p := range a.Accounts {
+		if then, known := left.Accounts[p.Path]; known && then != now[p.Path] {
+			continue // Differences tells
+		}
+		if err := env.Store.Restore(p); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -312,6 +385,9 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 		}
 	}
 	if err := a.verify(env); err != nil {
+		return Result{}, err
+	}
+	if err := a.markAccounts(env); err != nil {
 		return Result{}, err
 	}
 	return Result{Summary: fmt.Sprintf("%d packages removed, %d installed, %d replaced",
@@ -408,6 +484,9 @@ func (a *Commit) Undo(env *Env) error {
 		return err
 	}
 	if err := a.restoreFiles(env); err != nil {
+		return err
+	}
+	if err := a.restoreAccounts(env); err != nil {
 		return err
 	}
 	differences, err := a.packageDifferences(env)
@@ -537,6 +616,6 @@ func (a *Commit) Differences(env *Env) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	more, err := compareAll(env, slices.Concat(a.Dirs, a.Conffiles))
+	more, err := compareAll(env, slices.Concat(a.Dirs, a.Conffiles, a.Accounts))
 	return append(lines, more...), err
 }

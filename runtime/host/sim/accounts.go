@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"strconv"
+	"strings"
 	"time"
 
 	"zcp2kopano/runtime/host"
@@ -195,15 +196,16 @@ func (h *Host) addUser(name string, opts map[string]string, d direction) error {
 		}
 	}
 	line := fmt.Sprintf("%s:x:%d:%d:%s:%s:%s\n", name, uid, gid, opts["gecos"], home, shell)
-	if err := h.appendAccount("/etc/passwd", line); err != nil {
-		return err
-	}
 	days := h.Now().Unix() / int64(24*time.Hour/time.Second)
 	shadow := fmt.Sprintf("%s:!:%d::::::\n", name, days)
 	if d == upwards {
 		shadow = fmt.Sprintf("%s:*:%d:0:99999:7:::\n", name, days)
 	}
-	return h.appendAccount("/etc/shadow", shadow)
+	// the account is there once passwd names it, so that file comes last
+	if err := h.appendAccount("/etc/shadow", shadow); err != nil {
+		return err
+	}
+	return h.appendAccount("/etc/passwd", line)
 }
 
 // groupOfUser is the group of the same name that adduser --group makes along with the user.
@@ -215,13 +217,13 @@ func (h *Host) groupOfUser(t *accounts.Table, name string, id uint32) (uint32, e
 }
 
 func (h *Host) appendGroup(name string, gid uint32) error {
-	if err := h.appendAccount("/etc/group", fmt.Sprintf("%s:x:%d:\n", name, gid)); err != nil {
+	if err := h.appendAccount("/etc/gshadow", name+":!::\n"); err != nil {
 		return err
 	}
-	return h.appendAccount("/etc/gshadow", name+":!::\n")
+	return h.appendAccount("/etc/group", fmt.Sprintf("%s:x:%d:\n", name, gid))
 }
 
-// appendAccount appends a line to an account file and keeps the former state in FILE-, as the
+// appendAccount appends a line to an account file that does not have the name yet, and keeps the former state in FILE-, as the
 // shadow tools do. What the tools write into the shadow files differs by their version, so that
 // their content, and that of the backups, stays open.
 func (h *Host) appendAccount(file, line string) error {
@@ -244,6 +246,10 @@ func (h *Host) appendAccount(file, line string) error {
 	if err != nil {
 		return err
 	}
+	name, _, _ := strings.Cut(line, ":")
+	if strings.HasPrefix(string(text), name+":") || strings.Contains(string(text), "\n"+name+":") {
+		return nil
+	}
 	if err := h.replaceFile(file+"-", text, st); err != nil {
 		return err
 	}
@@ -256,6 +262,9 @@ func (h *Host) appendAccount(file, line string) error {
 // replaceFile writes a file anew, as a rename of a new file over the old one leaves it.
 func (h *Host) replaceFile(name string, content []byte, like host.Stat) error {
 	tmp := name + "+"
+	if err := h.clear(tmp); err != nil {
+		return err
+	}
 	if err := h.writeFile(tmp, content, like.Perm()); err != nil {
 		return err
 	}
@@ -263,6 +272,14 @@ func (h *Host) replaceFile(name string, content []byte, like host.Stat) error {
 		return err
 	}
 	return h.Rename(tmp, name)
+}
+
+// clear removes a temporary file that an interrupted attempt has left.
+func (h *Host) clear(tmp string) error {
+	if _, err := h.Lstat(tmp); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return h.Unlink(tmp)
 }
 
 // readFile reads a file of the simulated host. A content that is not known is host.ErrUnknown.

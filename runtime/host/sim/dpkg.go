@@ -23,6 +23,7 @@ func md5Of(content []byte) string {
 // empty and no other package has them, and the package stays in the database while it has conffiles
 // or a postrm script.
 func (h *Host) removePackage(p *Package) error {
+	h.halfway[p.Name] = nil
 	if err := h.runScript(p, "prerm"); err != nil {
 		return err
 	}
@@ -34,6 +35,7 @@ func (h *Host) removePackage(p *Package) error {
 		return err
 	}
 	h.forget(p.Name)
+	delete(h.halfway, p.Name)
 	if len(p.Conffiles) == 0 && !p.hasScript("postrm") {
 		return nil
 	}
@@ -216,6 +218,7 @@ func (h *Host) conffilePath(name string) string {
 
 // unpack does what dpkg --unpack does with a package file.
 func (h *Host) unpack(p *Package) error {
+	h.halfway[p.Name] = p
 	old := h.packages[p.Name]
 	if old != nil && old.Status != "config-files" {
 		if err := h.runScript(old, "prerm"); err != nil {
@@ -250,6 +253,7 @@ func (h *Host) unpack(p *Package) error {
 		}
 	}
 	h.record(now)
+	delete(h.halfway, p.Name)
 	h.sources[p.Name] = p.From
 	return nil
 }
@@ -361,6 +365,11 @@ func (h *Host) writePackageFile(p *Package, f PackageFile, to string) error {
 	if f.Mode.IsDir() {
 		tmp = to
 		if err := h.Unlink(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if tmp != to {
+		if err := h.clear(tmp); err != nil {
 			return err
 		}
 	}

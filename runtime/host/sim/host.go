@@ -38,6 +38,7 @@ type Host struct {
 	manager  host.PackageManager
 	packages map[string]*Package
 	owners   map[string][]string // path to names of packages
+	halfway  map[string]*Package // packages that are being unpacked (the new version) or removed (nil), by name
 
 	filesLoaded bool              // Files of packages of the machine below are known
 	asked       map[string]bool   // names that its package index was asked for
@@ -90,7 +91,7 @@ func newHost(fs *simfs.FS, c *clock, catalog []*Package) *Host {
 	return &Host{
 		FS: fs, clock: c, catalog: catalog,
 		unpredictSeen: map[host.Unpredicted]bool{},
-		packages:      map[string]*Package{}, owners: map[string][]string{}, sources: map[string]string{},
+		packages:      map[string]*Package{}, owners: map[string][]string{}, halfway: map[string]*Package{}, sources: map[string]string{},
 		packageFiles: map[string]*Package{}, deadRepositories: map[string]string{}, downloads: map[string][]byte{},
 		asked: map[string]bool{}, services: map[string]*service{}, stubborn: map[string]bool{}, lastPID: 1000,
 		database: newDatabase(),

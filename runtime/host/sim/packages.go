@@ -29,8 +29,17 @@ func (h *Host) Packages() ([]host.Package, error) {
 	for _, name := range sortedKeys(h.packages) {
 		p := h.packages[name].Package
 		p.Conffiles = slices.Clone(p.Conffiles)
+		if _, half := h.halfway[name]; half {
+			p.Status = "half-installed"
+		}
 		list = append(list, p)
 	}
+	for name, p := range h.halfway {
+		if h.packages[name] == nil {
+			list = append(list, host.Package{Name: name, Version: p.Version, Arch: p.Arch, Origin: p.Origin, Source: p.Source, Status: "half-installed"})
+		}
+	}
+	slices.SortFunc(list, func(a, b host.Package) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
 }
 
@@ -98,6 +107,9 @@ func (h *Host) PackageAudit() ([]string, error) {
 			lines = append(lines, fmt.Sprintf("%s %s is %s", name, p.Version, p.Status))
 		}
 	}
+	for _, name := range sortedKeys(h.halfway) {
+		lines = append(lines, name+" is half-installed")
+	}
 	return lines, nil
 }
 
@@ -107,6 +119,11 @@ func (h *Host) RepairPackages(ctx context.Context) error {
 	defer h.mu.Unlock()
 	if err := h.checkLock(); err != nil {
 		return err
+	}
+	for _, name := range sortedKeys(h.halfway) {
+		if err := h.finishHalfway(name); err != nil {
+			return err
+		}
 	}
 	for _, name := range sortedKeys(h.packages) {
 		p := h.packages[name]
@@ -118,6 +135,14 @@ func (h *Host) RepairPackages(ctx context.Context) error {
 	}
 	h.audit = nil
 	return nil
+}
+
+// finishHalfway brings a removal or an unpacking to its end.
+func (h *Host) finishHalfway(name string) error {
+	if p := h.halfway[name]; p != nil {
+		return h.unpack(p)
+	}
+	return h.removePackage(h.packages[name])
 }
 
 func (h *Host) checkLock() error {
