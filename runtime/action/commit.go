@@ -35,6 +35,7 @@ type Commit struct {
 	Dirs      []Preimage        `json:"dirs,omitempty"`   // the packages' directories
 	Beside    []string          `json:"beside,omitempty"` // files like X.dpkg-dist that were there
 	Accounts  []Preimage        `json:"accounts,omitempty"`
+	Services  []*Service        `json:"services,omitempty"` // of the packages that go, as they were
 }
 
 // accountFiles are changed by the packages' scripts, which make accounts and never remove them.
@@ -229,7 +230,7 @@ func (a *Commit) record(env *Env, have map[string]host.Package) error {
 
 // recordFiles takes pre-images of configuration files and of the packages' directories.
 func (a *Commit) recordFiles(env *Env) error {
-	dirs := map[string]bool{}
+	dirs, services := map[string]bool{}, map[string]bool{}
 	for _, p := range a.Old {
 		for _, c := range p.Conffiles {
 			if err := a.recordConffile(env, c.Path); err != nil {
@@ -245,6 +246,14 @@ func (a *Commit) recordFiles(env *Env) error {
 		}
 		for _, f := range files {
 			dirs[path.Clean(f)] = true
+			if name := serviceOf(path.Clean(f)); name != "" {
+				services[name] = true
+			}
+		}
+	}
+	for _, name := range sortedKeys(services) {
+		if err := a.recordService(env, name); err != nil {
+			return err
 		}
 	}
 	for _, name := range sortedKeys(dirs) {
@@ -322,6 +331,35 @@ func (a *Commit) restoreAccounts(env *Env) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// serviceOf is the service whose unit file or init script a path is; empty if it is neither.
+func serviceOf(name string) string {
+	dir, base := path.Split(name)
+	switch dir {
+	case "/lib/systemd/system/", "/usr/lib/systemd/system/":
+		if unit, ok := strings.CutSuffix(base, ".service"); ok && !strings.HasSuffix(unit, "@") {
+			return unit
+		}
+	case "/etc/init.d/", "/etc/rc.d/init.d/":
+		return base
+	}
+	return ""
+}
+
+// recordService keeps how a service is, because a purge forgets it and an installation sets it anew.
+func (a *Commit) recordService(env *Env, name string) error {
+	s := &Service{Name: name}
+	was, there, err := s.now(env.Host)
+	if err != nil || !there {
+		return err
+	}
+	s.Active, s.Enabled = &was.Active, &was.Enabled
+	if was.Kind == "systemd" {
+		s.Masked = &was.Masked
+	}
+	a.Services = append(a.Services, s)
 	return nil
 }
 
@@ -489,6 +527,11 @@ func (a *Commit) Undo(env *Env) error {
 	if err := a.restoreAccounts(env); err != nil {
 		return err
 	}
+	for _, s := range a.Services {
+		if err := s.bring(env, s.want); err != nil {
+			return fmt.Errorf("undo %s: %w", a.Summary(), err)
+		}
+	}
 	differences, err := a.packageDifferences(env)
 	if err == nil && len(differences) > 0 {
 		err = fmt.Errorf("undo %s: %s", a.Summary(), strings.Join(differences, "; "))
@@ -615,6 +658,15 @@ func (a *Commit) Differences(env *Env) ([]string, error) {
 	lines, err := a.packageDifferences(env)
 	if err != nil {
 		return nil, err
+	}
+	for _, s := range a.Services {
+		now, _, err := s.now(env.Host)
+		if err != nil {
+			return nil, err
+		}
+		if was := s.want(now); was != now {
+			lines = append(lines, fmt.Sprintf("service %s is %s, was %s", s.Name, stateOf(now), stateOf(was)))
+		}
 	}
 	more, err := compareAll(env, slices.Concat(a.Dirs, a.Conffiles, a.Accounts))
 	return append(lines, more...), err
