@@ -101,7 +101,7 @@ func (a *Dump) dump(env *Env) (host.DumpResult, error) {
 			return host.DumpResult{}, err
 		}
 	}
-	req := host.DumpRequest{Conn: conn, Path: a.unfinished(env), Compression: a.Compression, ExpectedBytes: a.ExpectedBytes}
+	req := host.DumpRequest{Conn: conn, Path: a.unfinished(env), Final: a.Path, Compression: a.Compression, ExpectedBytes: a.ExpectedBytes}
 	made, err := env.Host.DumpDatabase(env.Ctx, req, func(written int64) {
 		env.Progress(Progress{What: "dump " + a.Database, Done: written, Total: a.ExpectedBytes, Unit: "bytes"})
 	})

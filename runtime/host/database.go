@@ -36,6 +36,7 @@ type Rows struct {
 type DumpRequest struct {
 	Conn        DatabaseConn `json:"conn"`
 	Path        string       `json:"path"`        // must not exist
+	Final       string       `json:"final"`       // what the caller will call the finished dump; empty for Path
 	Compression string       `json:"compression"` // "zstd", "gzip" or "none"
 	// ExpectedBytes is the size of data and indexes, for progress and for a host that must guess.
 	ExpectedBytes int64 `json:"expected_bytes"`

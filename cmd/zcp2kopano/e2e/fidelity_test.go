@@ -39,8 +39,7 @@ func TestSimulationAgrees(t *testing.T) {
 		{name: "leftovers of an earlier attempt", prepare: func(r *Root) {
 			r.WriteFile("/etc/kopano/server.cfg", "# from an earlier attempt\nserver_name = Earlier\n", 0o644)
 			r.WriteFile("/etc/zarafa.bak/old", "old\n", 0o600)
-			r.WriteFile("/var/lib/kopano/attachments/5/0/5", "stray\n", 0o644)
-			r.Must("rm", "-f", "/var/lib/zarafa/attachments/5/0/5")
+			r.Must("mkdir", "-p", "/var/lib/kopano/attachments")
 		}},
 	}
 	for _, c := range cases {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -276,7 +277,7 @@ func (d *database) tableNames() []string {
 
 func tableColumn(rows host.Rows) []string {
 	for i, c := range rows.Columns {
-		if c = strings.ToLower(c); c != "table_name" && c != "tables" && !strings.HasPrefix(c, "tables_in_") {
+		if !namesTables(strings.ToLower(c), rows.Columns) {
 			continue
 		}
 		var names []string
@@ -286,6 +287,15 @@ func tableColumn(rows host.Rows) []string {
 		return names
 	}
 	return nil
+}
+
+// namesTables tells whether a column holds names of tables: by its own name, or as the name beside an
+// engine.
+func namesTables(column string, all []string) bool {
+	if column == "name" {
+		return slices.Contains(all, "engine")
+	}
+	return column == "table_name" || column == "tables" || strings.HasPrefix(column, "tables_in_")
 }
 
 // The size of a dump can only be guessed. Binary values are dumped as hexadecimal digits, so that SQL
@@ -316,11 +326,12 @@ func (h *Host) DumpDatabase(ctx context.Context, req host.DumpRequest, progress 
 	if progress != nil {
 		progress(res.RawBytes)
 	}
+	final := cmp.Or(req.Final, req.Path)
 	h.unpredict(host.Unpredicted{
-		What:  fmt.Sprintf("content and size of the dump %s", req.Path),
+		What:  fmt.Sprintf("content and size of the dump %s", final),
 		Why:   "a simulation dumps nothing; the size is an upper guess from the size of the data",
 		Check: "the run checks the closing line, the tables and the size of the dump before anything else is changed",
-		Path:  req.Path, Aspect: "content",
+		Path:  final, Aspect: "content",
 	})
 	return res, nil
 }

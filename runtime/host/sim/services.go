@@ -365,7 +365,7 @@ func (h *Host) sysvLinks(name string, on bool) error {
 		if !on {
 			return nil
 		}
-		h.unpredict(host.Unpredicted{What: "sequence numbers of the runlevel links of " + name, Why: "insserv works them out from all init scripts", Path: "/etc/rc?.d/*" + name})
+		h.unpredictOrder(name)
 		for i, level := range runlevels {
 			prefix := "S20"
 			if i >= 4 {
@@ -392,13 +392,22 @@ func (h *Host) sysvLinks(name string, on bool) error {
 			want = "K" + base[1:]
 		}
 		if base != want {
-			h.unpredict(host.Unpredicted{What: "sequence numbers of the runlevel links of " + name, Why: "insserv works them out from all init scripts", Path: "/etc/rc?.d/*" + name})
+			h.unpredictOrder(name)
 			if err := h.Rename(link, path.Join(dir, want)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// unpredictOrder tells of what insserv(8) writes when the links of an init script change.
+func (h *Host) unpredictOrder(name string) {
+	const why = "insserv works them out from all init scripts"
+	h.unpredict(host.Unpredicted{What: "sequence numbers of the runlevel links of " + name, Why: why, Path: "/etc/rc?.d/*" + name})
+	if _, err := h.Lstat("/etc/init.d/.depend.start"); err == nil {
+		h.unpredict(host.Unpredicted{What: "dependencies of the init scripts", Why: why, Path: "/etc/init.d/.depend.*", Aspect: "content"})
+	}
 }
 
 // DisableService takes the links away that EnableService makes.
@@ -449,7 +458,11 @@ func (h *Host) disableByPackage(name string) error {
 	if _, err := h.Lstat("/etc/init.d/" + name); err == nil {
 		return nil
 	}
-	return h.unlinkAll(h.rcLinks(name))
+	links := h.rcLinks(name)
+	if len(links) > 0 {
+		h.unpredictOrder(name)
+	}
+	return h.unlinkAll(links)
 }
 
 // MaskService and UnmaskService link the unit to /dev/null in /etc, and take the link away.
