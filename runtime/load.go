@@ -97,6 +97,9 @@ func (l *loader) entry(name string) (label string, err error) {
 	if strings.HasPrefix(name, stockRoot) {
 		return name, nil
 	}
+	if _, err := os.Stat(name); err != nil && strings.Contains(name, "=") {
+		return "", fmt.Errorf("no runbook %q; a parameter of the runbook is given with --param %s", name, name)
+	}
 	if !strings.ContainsAny(name, "/.") {
 		if _, err := fs.Stat(l.stock, name+".star"); err != nil {
 			return "", fmt.Errorf("no stock runbook %q (there are: %s); a runbook of your own is named by its path, like site/%s.star",
@@ -217,18 +220,18 @@ func (l *loader) read(label string) (string, error) {
 		}
 		files = l.fork.FS()
 	}
-	f, err := files.Open(name)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", label, reason(err))
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	info, err := fs.Stat(files, name) // before it is opened: opening a FIFO waits for a writer
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", label, reason(err))
 	}
 	if !info.Mode().IsRegular() {
 		return "", fmt.Errorf("%s: not a regular file", label)
 	}
+	f, err := files.Open(name)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", label, reason(err))
+	}
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxModule+1))
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", label, reason(err))

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -118,12 +119,32 @@ func readFixture(name string) (data []byte, label string, err error) {
 		data, err = hosts.FS.ReadFile(hosts.Example)
 		return data, hosts.Example, err
 	}
-	data, err = os.ReadFile(name)
+	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		shipped, _ := fs.Glob(hosts.FS, "*.txtar")
-		return nil, "", fmt.Errorf("%w; --host wants a fixture's file (`zcp2kopano snapshot FILE` makes one) or live; shipped as examples: %v", err, shipped)
+		return readShipped(name)
 	}
+	if err != nil {
+		return nil, "", err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, "", fmt.Errorf("%s is no file; --host wants a fixture's file (`zcp2kopano snapshot FILE` makes one) or live", name)
+	}
+	data, err = os.ReadFile(name)
 	return data, name, err
+}
+
+// readShipped reads a shipped example host, named with or without its ending.
+func readShipped(name string) (data []byte, label string, err error) {
+	label = strings.TrimSuffix(name, ".txtar") + ".txtar"
+	if data, err := hosts.FS.ReadFile(label); err == nil {
+		return data, label, nil
+	}
+	shipped, err := fs.Glob(hosts.FS, "*.txtar")
+	if err != nil {
+		return nil, "", err
+	}
+	return nil, "", fmt.Errorf("no file %s; --host wants a fixture's file (`zcp2kopano snapshot FILE` makes one), live, or a shipped example: %s",
+		name, strings.ReplaceAll(strings.Join(shipped, ", "), ".txtar", ""))
 }
 
 // simOptions is what a simulation knows beside the host: the catalogue of packages, and package files

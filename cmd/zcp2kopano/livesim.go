@@ -3,7 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -49,6 +52,14 @@ func (t *target) lock() {
 	}
 }
 
+// withRoot adds what helps where the machine does not let an ordinary user read.
+func withRoot(err error) error {
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		return fmt.Errorf("%w; only root may read all of a machine: go on with sudo", err)
+	}
+	return err
+}
+
 func simulateView(view host.View, packages string) (*target, error) {
 	opts, err := simOptions(packages)
 	if err != nil {
@@ -56,7 +67,7 @@ func simulateView(view host.View, packages string) (*target, error) {
 	}
 	h, err := sim.FromView(view, opts)
 	if err != nil {
-		return nil, fmt.Errorf("simulating this machine: %w", err)
+		return nil, withRoot(fmt.Errorf("simulating this machine: %w", err))
 	}
 	return &target{Host: h, label: "this machine, simulated"}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	goruntime "runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -25,7 +26,8 @@ func versionCommand(a *app) *cobra.Command {
 					"platform": goruntime.GOOS + "/" + goruntime.GOARCH,
 				})
 			}
-			_, err := fmt.Fprintf(a.out, "zcp2kopano %s %s/%s %s\n", version, goruntime.GOOS, goruntime.GOARCH, revision())
+			line := fmt.Sprintf("zcp2kopano %s %s/%s %s", version, goruntime.GOOS, goruntime.GOARCH, revision())
+			_, err := fmt.Fprintln(a.out, strings.TrimSpace(line))
 			return err
 		},
 	}
