@@ -202,6 +202,11 @@ func TestStockSurvey(t *testing.T) {
 			code: runtime.CodeInhibited, want: "inhibitor: another version than wanted",
 		},
 		{
+			name: "not root",
+			from: "-- host --\n", to: "-- host --\nuid: 1000\n",
+			code: runtime.CodeInhibited, want: "inhibitor: not root",
+		},
+		{
 			name: "a held package",
 			from: "Package: zarafa-server\n", to: "Package: zarafa-server\nStatus: hold ok installed\n",
 			code: runtime.CodeInhibited, want: "inhibitor: ZCP packages are on hold",
