@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"go.starlark.net/starlark"
@@ -437,7 +438,7 @@ func (r *Run) decided(c *Call, args json.RawMessage, plan Plan) (*callRecord, er
 		if err := a.Stage(r.env(0, i, nil)); err != nil {
 			return nil, c.Errorf("%w", err)
 		}
-		data, err := json.Marshal(a)
+		data, err := encodeAction(a)
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
@@ -471,7 +472,7 @@ func (r *Run) perform(c *Call, seq uint64, i int, a action.Action) (action.Resul
 	if err := r.announce(c, a, env); err != nil {
 		return action.Result{}, err
 	}
-	data, err := json.Marshal(a)
+	data, err := encodeAction(a)
 	if err != nil {
 		return action.Result{}, err
 	}
@@ -480,6 +481,23 @@ func (r *Run) perform(c *Call, seq uint64, i int, a action.Action) (action.Resul
 	}
 	return r.apply(c.Builtin.Name, c.pos(), seq, i, a, env)
 }
+
+// encodeAction is an action's journal form. It refuses an action that JSON would not keep to the byte:
+// what is read back must be what was meant.
+func encodeAction(a action.Action) (json.RawMessage, error) {
+	data, err := json.Marshal(a)
+	if err != nil {
+		return nil, err
+	}
+	if replaced.Match(data) {
+		return nil, fmt.Errorf("%q: a name in it is not UTF-8, and the journal cannot keep it; rename it first", a.Summary())
+	}
+	return data, nil
+}
+
+// replaced finds what encoding/json writes for a byte that is not UTF-8. A character U+FFFD that is
+// meant stands as itself.
+var replaced = regexp.MustCompile(`(^|[^\\])(\\\\)*\\ufffd`)
 
 // announce tells what will change, and the point of no return.
 func (r *Run) announce(c *Call, a action.Action, env *action.Env) error {

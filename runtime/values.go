@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
+	"unicode/utf8"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
@@ -110,7 +111,7 @@ type secretKeeper interface {
 }
 
 // encodeValue is a value's journal form: JSON, with what JSON lacks as a one-key object: {"tuple":
-// [...]}, {"dict": [[k, v], ...]}, {"struct": {...}}, {"secret": ref}, {"int": "big"}.
+// [...]}, {"dict": [[k, v], ...]}, {"struct": {...}}, {"secret": ref}, {"int": "big"}, {"bytes": base64} for a string that is not UTF-8.
 func encodeValue(v starlark.Value, secrets secretKeeper) (any, error) {
 	switch v := v.(type) {
 	case starlark.NoneType:
@@ -118,6 +119,9 @@ func encodeValue(v starlark.Value, secrets secretKeeper) (any, error) {
 	case starlark.Bool:
 		return bool(v), nil
 	case starlark.String:
+		if !utf8.ValidString(string(v)) { // JSON would replace what it cannot hold
+			return map[string]any{"bytes": []byte(v)}, nil
+		}
 		return string(v), nil
 	case starlark.Int:
 		if i, ok := v.Int64(); ok && i > -1<<53 && i < 1<<53 {
@@ -217,6 +221,7 @@ func decodeList(data json.RawMessage, secrets secretKeeper) ([]starlark.Value, e
 func decodeTagged(data json.RawMessage, secrets secretKeeper) (starlark.Value, error) {
 	var tagged struct {
 		Int    *string                    `json:"int"`
+		Bytes  []byte                     `json:"bytes"`
 		Secret *string                    `json:"secret"`
 		Tuple  json.RawMessage            `json:"tuple"`
 		Dict   []json.RawMessage          `json:"dict"`
@@ -235,6 +240,8 @@ func decodeTagged(data json.RawMessage, secrets secretKeeper) (starlark.Value, e
 			return nil, fmt.Errorf("journal: bad int %q", *tagged.Int)
 		}
 		return i, nil
+	case tagged.Bytes != nil:
+		return starlark.String(tagged.Bytes), nil
 	case tagged.Secret != nil:
 		s, err := secrets.Get(*tagged.Secret)
 		return SecretValue{s}, err

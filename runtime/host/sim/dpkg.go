@@ -168,7 +168,7 @@ func (h *Host) purgePackage(p *Package) error {
 }
 
 func isLeft(err error) bool {
-	for _, errno := range []syscall.Errno{syscall.ENOENT, syscall.ENOTEMPTY, syscall.EEXIST, syscall.ENOTDIR, syscall.EBUSY, syscall.EPERM, syscall.ELOOP} {
+	for _, errno := range []syscall.Errno{syscall.ENOENT, syscall.ENOTEMPTY, syscall.EEXIST, syscall.ENOTDIR, syscall.EBUSY, syscall.ELOOP} {
 		if errors.Is(err, errno) {
 			return true
 		}
