@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	stdruntime "runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -329,7 +330,6 @@ type goal struct {
 	kit        *kit
 	start, end *manifest.Manifest
 	points     int
-	steps      []string // the point of each number
 }
 
 func newGoal(t testing.TB) *goal {
@@ -421,15 +421,21 @@ func TestCrashEverywhere(t *testing.T) {
 	trials := trialsOf(t, total)
 	t.Logf("%d points, %d ways to fail at each: %d crashes, %d of them tried, each with resume and rollback",
 		g.points, len(faults), total, len(trials))
-	report := newFailures(t)
-	for _, trial := range trials {
-		at, f := trial/len(faults)+1, faults[trial%len(faults)]
-		point, err := g.crash(t, at, f)
-		if err != nil {
-			report.add(fmt.Sprintf("point %d (%s), %s", at, point, f.name), err)
-		}
+	shards := stdruntime.GOMAXPROCS(0)
+	for shard := range shards {
+		t.Run(fmt.Sprintf("shard %d", shard), func(t *testing.T) {
+			t.Parallel()
+			g := newGoal(t) // a runbook belongs to one run at a time
+			report := newFailures(t)
+			for i := shard; i < len(trials); i += shards {
+				at, f := trials[i]/len(faults)+1, faults[trials[i]%len(faults)]
+				if point, err := g.crash(t, at, f); err != nil {
+					report.add(fmt.Sprintf("point %d (%s), %s", at, point, f.name), err)
+				}
+			}
+			report.end()
+		})
 	}
-	report.end()
 }
 
 // defaultTrials is how many crashes a run of the test tries by default, for its time.
@@ -510,7 +516,7 @@ func TestCrashAgain(t *testing.T) {
 	report.end()
 }
 
-// failures tells the first failures whole, and counts all.
+// failures tells the first failures whole, the others by their first lines, and counts all.
 type failures struct {
 	t *testing.T
 	n int
@@ -522,7 +528,10 @@ func (f *failures) add(where string, err error) {
 	f.n++
 	if f.n <= 12 {
 		f.t.Errorf("%s: %v", where, err)
+		return
 	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	f.t.Errorf("%s: %.200s", where, first)
 }
 
 func (f *failures) end() {
