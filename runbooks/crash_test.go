@@ -117,6 +117,7 @@ type kit struct {
 	book    *runtime.Runbook
 	fixture *sim.Fixture
 	opts    sim.Options
+	worlds  int
 }
 
 func newKit(t testing.TB) *kit {
@@ -141,15 +142,27 @@ func newKit(t testing.TB) *kit {
 		}
 		k.opts.Catalog = append(k.opts.Catalog, list...)
 	}
+	return k
+}
+
+// worldsPerBook is how often a runbook is used: what it may compute is bounded for all its runs.
+const worldsPerBook = 20
+
+func (k *kit) load(t testing.TB) {
+	t.Helper()
+	var err error
 	k.book, err = runtime.Load(context.Background(), runtime.LoadOptions{Name: "debian", Stock: runbooks.FS, Builtins: builtins.All()})
 	if err != nil {
 		t.Fatal(runtime.ErrorInfoOf(err))
 	}
-	return k
 }
 
 func (k *kit) world(t testing.TB) *world {
 	t.Helper()
+	if k.worlds%worldsPerBook == 0 {
+		k.load(t)
+	}
+	k.worlds++
 	w := &world{t: t, keeper: state.Memory(), trap: &trap{}}
 	opts := k.opts
 	opts.Fault = func(op, path string) error { return w.trap.before(op + " " + path) }

@@ -154,7 +154,7 @@ func (p *pastAction) state() *actionState { return p.call.state(p.index) }
 
 // readHistory reads the records of a run.
 func readHistory(records []journal.Record) (*history, error) {
-	h := &history{steps: map[string]stepRecord{}, calls: map[string]int{}}
+	h := &history{steps: map[string]stepRecord{}, undone: map[string]bool{}, calls: map[string]int{}}
 	calls := map[uint64]*callRecord{}
 	var pending []Finding
 	for _, rec := range records {
@@ -187,6 +187,7 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 		return json.Unmarshal(rec.Data, &h.info)
 	case "resume":
 		h.verdict, h.rollback = nil, false
+		h.forgetTail() // as the run that wrote this record did
 		*pending = nil
 	case "step", "step-done", "restart", "step-undone":
 		var s stepRecord
@@ -267,6 +268,7 @@ func (h *history) takeStep(typ string, s stepRecord, pending *[]Finding) {
 	case "step-undone":
 		delete(h.steps, s.Name)
 		delete(h.calls, s.Name)
+		h.undone[s.Name] = true
 		h.open = nil
 	}
 }

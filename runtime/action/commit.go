@@ -653,12 +653,36 @@ func (a *Commit) packageDifferences(env *Env) ([]string, error) {
 	return lines, nil
 }
 
+// lostMarks lists what the package database knew and no package file can bring back.
+func (a *Commit) lostMarks(env *Env) ([]string, error) {
+	have, err := packages(env.Host)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for _, old := range a.Old {
+		now, known := have[bareName(old.Name)]
+		switch {
+		case old.Status == "config-files" && !known:
+			lines = append(lines, fmt.Sprintf("package %s: its configuration files are back, but the package database no longer counts them as left by it", old.Name))
+		case old.Held && !now.Held:
+			lines = append(lines, fmt.Sprintf("package %s was on hold and is not any more: put it on hold again", old.Name))
+		}
+	}
+	return lines, nil
+}
+
 // Differences lists packages, configuration files and directories that are not as they were.
 func (a *Commit) Differences(env *Env) ([]string, error) {
 	lines, err := a.packageDifferences(env)
 	if err != nil {
 		return nil, err
 	}
+	more, err := a.lostMarks(env)
+	if err != nil {
+		return nil, err
+	}
+	lines = append(lines, more...)
 	for _, s := range a.Services {
 		now, _, err := s.now(env.Host)
 		if err != nil {
@@ -668,6 +692,6 @@ func (a *Commit) Differences(env *Env) ([]string, error) {
 			lines = append(lines, fmt.Sprintf("service %s is %s, was %s", s.Name, stateOf(now), stateOf(was)))
 		}
 	}
-	more, err := compareAll(env, slices.Concat(a.Dirs, a.Conffiles, a.Accounts))
+	more, err = compareAll(env, slices.Concat(a.Dirs, a.Conffiles, a.Accounts))
 	return append(lines, more...), err
 }
