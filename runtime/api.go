@@ -14,7 +14,7 @@ import (
 type Limits struct {
 	Steps uint64        // Starlark instructions
 	Time  time.Duration // of evaluation, per module and per step
-	Heap  uint64        // bytes that the program may hold
+	Heap  uint64        // bytes that the runbook may hold, beside what the host takes
 }
 
 // DefaultLimits suit runbooks of thousands of lines.

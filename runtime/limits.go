@@ -3,17 +3,23 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"os"
+	"runtime"
 	"runtime/metrics"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.starlark.net/starlark"
 )
 
-// watchEvery is the time between two looks at a thread's time and memory. Even a list that doubles
-// with each instruction cannot outrun it by more than one instruction: large memory takes longer to
-// fill.
+// watchEvery is the time between two looks at a thread from outside.
 const watchEvery = 2 * time.Millisecond
+
+// weighEvery is the number of instructions between two looks at the memory from inside. It is small,
+// because a string can double with every few of them, and the look from outside comes late where the
+// machine is busy.
+const weighEvery = 8
 
 // budget is what is left of the limits. Modules and steps run one after the other on threads of
 // their own, and all draw on the same budget of instructions.
@@ -31,12 +37,18 @@ func newBudget(l Limits) *budget {
 
 // arm puts a thread under the budget, before its first call; release ends that, after its last.
 func (b *budget) arm(ctx context.Context, thread *starlark.Thread) (release func()) {
-	left := b.limits.Steps - min(b.used, b.limits.Steps)
-	thread.SetMaxExecutionSteps(max(left, 1))
-	thread.OnMaxSteps = func(thread *starlark.Thread) {
-		thread.Cancel(fmt.Sprintf("the runbook has run more than %d instructions; look for an endless or very long loop", b.limits.Steps))
-	}
 	w := &watch{limits: b.limits, started: time.Now(), done: make(chan struct{})}
+	w.base.Store(heapBytes())
+	left := max(b.limits.Steps-min(b.used, b.limits.Steps), 1)
+	thread.SetMaxExecutionSteps(1) // so that every instruction asks
+	thread.OnMaxSteps = func(thread *starlark.Thread) {
+		switch steps := thread.ExecutionSteps(); {
+		case steps >= left:
+			thread.Cancel(fmt.Sprintf("the runbook has run more than %d instructions; look for an endless or very long loop", b.limits.Steps))
+		case steps%weighEvery == 0 && w.heavy(1):
+			thread.Cancel(tooHeavy(b.limits))
+		}
+	}
 	thread.SetLocal(watchKey, w)
 	var ended sync.WaitGroup
 	ended.Go(func() { w.run(ctx, thread) })
@@ -53,6 +65,7 @@ const watchKey = "zcp2kopano.watch"
 type watch struct {
 	limits Limits
 	done   chan struct{}
+	base   atomic.Uint64 // of the heap: what is not the runbook's
 
 	mu      sync.Mutex
 	started time.Time
@@ -71,30 +84,60 @@ func (w *watch) run(ctx context.Context, thread *starlark.Thread) {
 			thread.Cancel(ctx.Err().Error())
 			return
 		case <-tick.C:
-			if reason := w.exceeded(); reason != "" {
+			if reason := w.exceeded(1); reason != "" {
 				thread.Cancel(reason)
-				return
+			}
+			if reason := w.exceeded(beyond); reason != "" {
+				die(reason)
 			}
 		}
 	}
 }
 
-func (w *watch) exceeded() string {
+// beyond is how many times a limit must be exceeded before the program gives itself up. A thread ends
+// only between two instructions, and one call of a function like list or replace can fill the memory
+// of the machine, which has a mail server to run.
+const beyond = 3
+
+// die ends the program as a crash would: what was done is in the journal, and can be resumed.
+var die = func(reason string) {
+	fmt.Fprintf(os.Stderr, "error: %s\n       the runbook could not be stopped, so the program ended itself\n", reason)
+	os.Exit(CodeFailed)
+}
+
+// exceeded tells which limit is exceeded that many times.
+func (w *watch) exceeded(times int) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.outside {
 		return ""
 	}
-	if w.spent+time.Since(w.started) > w.limits.Time {
+	if w.spent+time.Since(w.started) > time.Duration(times)*w.limits.Time {
 		return fmt.Sprintf("the runbook has computed for more than %s without calling the host; look for an endless or very long loop", w.limits.Time)
 	}
-	if heapBytes() > w.limits.Heap {
-		return fmt.Sprintf("the runbook holds more than %d MiB of memory; look for a string or list that grows in a loop", w.limits.Heap>>20)
+	if w.heavy(times) {
+		return tooHeavy(w.limits)
 	}
 	return ""
 }
 
-// outside runs a builtin's work on the host without charging it to the runbook.
+// heavy tells whether the runbook holds more than so many times its memory. What nobody holds any
+// more does not count, but that is only known after a collection.
+func (w *watch) heavy(times int) bool {
+	limit := w.base.Load() + uint64(times)*w.limits.Heap
+	if heapBytes() <= limit {
+		return false
+	}
+	runtime.GC()
+	return heapBytes() > limit
+}
+
+func tooHeavy(l Limits) string {
+	return fmt.Sprintf("the runbook holds more than %d MiB of memory; look for a string or list that grows in a loop", l.Heap>>20)
+}
+
+// outside runs a builtin's work on the host without charging time and memory to the runbook: a
+// simulated host keeps what it changes in memory.
 func outside(thread *starlark.Thread, work func()) {
 	w, ok := thread.Local(watchKey).(*watch)
 	if !ok {
@@ -105,7 +148,11 @@ func outside(thread *starlark.Thread, work func()) {
 	w.spent += time.Since(w.started)
 	w.outside = true
 	w.mu.Unlock()
+	before := heapBytes()
 	defer func() {
+		if after := heapBytes(); after > before {
+			w.base.Add(after - before)
+		}
 		w.mu.Lock()
 		w.started, w.outside = time.Now(), false
 		w.mu.Unlock()
