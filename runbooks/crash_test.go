@@ -452,7 +452,7 @@ func TestCrashEverywhere(t *testing.T) {
 }
 
 // defaultTrials is how many crashes a run of the test tries by default, for its time.
-const defaultTrials = 600
+const defaultTrials = 400
 
 // trialsOf numbers the trials to make.
 func trialsOf(t *testing.T, total int) []int {

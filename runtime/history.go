@@ -114,7 +114,7 @@ type history struct {
 	verdict  *Verdict        // of the last attempt, nil if it was cut short
 	undone   map[string]bool // steps that a rollback has undone
 	rollback bool            // the last attempt was a rollback
-	back     bool            // that rollback has ended
+	to       string          // the step that it was to go back to; empty for all
 }
 
 // succeeded tells whether the run has ended in success.
@@ -132,12 +132,23 @@ func (h *history) rolledBack() bool {
 	return h.rollback && len(h.order) > 0
 }
 
+// rollbackEnded tells whether the last rollback has undone all that it was asked to.
+func (h *history) rollbackEnded() bool {
+	steps, err := stepsToUndo(h, h.to)
+	for _, name := range steps {
+		if !h.undone[name] {
+			return false
+		}
+	}
+	return err == nil
+}
+
 // refuseResume refuses to go on with a run that is, or was, on its way back.
 func (h *history) refuseResume() error {
 	switch {
 	case h.rolledBack():
 		return errors.New("this run was rolled back: there is nothing to resume; start a new one with `zcp2kopano run`")
-	case h.rollback && !h.back:
+	case h.rollback && !h.rollbackEnded():
 		return errors.New("this run's rollback was begun and has not ended: go on with `zcp2kopano rollback`")
 	}
 	return nil
@@ -240,9 +251,13 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 		if err := json.Unmarshal(rec.Data, v); err != nil {
 			return err
 		}
-		h.verdict, h.back = v, h.back || h.rollback && v.Code == CodeDone
+		h.verdict = v
 	case "rollback":
-		h.verdict, h.rollback, h.back = nil, true, false
+		var s stepRecord
+		if err := json.Unmarshal(rec.Data, &s); err != nil {
+			return err
+		}
+		h.verdict, h.rollback, h.to = nil, true, s.Name
 	default:
 		return fmt.Errorf("unknown type: the journal was written by another version of the program; use that version")
 	}
