@@ -86,7 +86,7 @@ func compareEnds(t *testing.T, simulated Simulated, real *manifest.Manifest) {
 func TestFixtureAgrees(t *testing.T) {
 	r := NewSite(t)
 	r.BindRepositories()
-	packages := ReposDir + "/kopano84"
+	packages := ReposDir + "/unsigned"
 	m := Migration{Params: []string{"packages_dir=" + packages}}
 	if res := r.Zcp2kopano("snapshot", "/root/site.txtar"); res.Code != 0 {
 		t.Fatalf("snapshot: exit status %d\n%s", res.Code, res.Output)
