@@ -72,6 +72,8 @@ func (tr *trap) before(point string) error {
 	}
 	tr.point = point
 	switch {
+	case tr.errno == syscall.EPERM && strings.HasPrefix(point, "rmdir "):
+		return syscall.EACCES // dpkg takes EPERM there for a mount point, warns, and goes on
 	case tr.errno != nil:
 		return tr.errno
 	case tr.after:
