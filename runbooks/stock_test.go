@@ -232,6 +232,16 @@ func TestStockSurvey(t *testing.T) {
 			want: "warning: zarafa-webaccess is not part of Kopano",
 		},
 		{
+			name: "a configuration file that is not UTF-8",
+			from: "-- tree --\n", to: "-- /etc/zarafa/ical.cfg base64 --\nIyBjYWbpCg==\n-- tree --\n",
+			code: runtime.CodeInhibited, want: "inhibitor: a configuration file cannot be read",
+		},
+		{
+			name: "a configuration file that is a directory",
+			from: "-- tree --\n", to: "-- tree --\nd0755 root:root - - /etc/zarafa/ical.cfg\n",
+			code: runtime.CodeInhibited, want: "inhibitor: a configuration file cannot be read",
+		},
+		{
 			name: "a wrong password of the database",
 			from: "login zarafa ", to: "login zarafa another-",
 			code: runtime.CodeInhibited, want: "inhibitor: the database does not answer",

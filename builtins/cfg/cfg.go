@@ -131,7 +131,7 @@ var problems = &runtime.Builtin{
 		"values that would be cut, a byte order mark, CR LF line ends, unknown \"!\" lines, includes that cannot be read; and " +
 		"whatever keeps the file from being read at all. Nothing is an error.",
 	Params: []runtime.Param{pathParam},
-	Result: "list of structs: path, line (0 for the whole file), text, message (all in one line)",
+	Result: "list of structs: path, line (0 for the whole file), text, message (all in one line), fatal (the file cannot be read, and its takeover would fail)",
 	Effect: runtime.Read,
 	Example: `
 for problem in cfg.problems("/etc/zarafa/server.cfg"):
@@ -140,7 +140,8 @@ for problem in cfg.problems("/etc/zarafa/server.cfg"):
 	Value: func(c *runtime.Call) (starlark.Value, error) {
 		tree, err := LoadTree(c.View, c.String("path"), nil)
 		if err != nil {
-			return problemList([]Problem{{Path: c.String("path"), Text: strings.TrimPrefix(strings.TrimPrefix(err.Error(), c.String("path")), ": ")}}), nil
+			text := strings.TrimLeft(strings.TrimPrefix(err.Error(), c.String("path")), ": ")
+			return starlark.NewList([]starlark.Value{problemRecord(Problem{Path: c.String("path"), Text: text}, true)}), nil
 		}
 		return problemList(tree.AllProblems()), nil
 	},
@@ -149,9 +150,13 @@ for problem in cfg.problems("/etc/zarafa/server.cfg"):
 func problemList(list []Problem) *starlark.List {
 	values := make([]starlark.Value, len(list))
 	for i, p := range list {
-		values[i] = runtime.NewRecord(map[string]any{"path": p.Path, "line": p.Line, "text": p.Text, "message": p.String()})
+		values[i] = problemRecord(p, false)
 	}
 	return starlark.NewList(values)
+}
+
+func problemRecord(p Problem, fatal bool) starlark.Value {
+	return runtime.NewRecord(map[string]any{"path": p.Path, "line": p.Line, "text": p.Text, "message": p.String(), "fatal": fatal})
 }
 
 var includes = &runtime.Builtin{
