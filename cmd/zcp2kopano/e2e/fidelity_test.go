@@ -94,7 +94,7 @@ func TestFixtureAgrees(t *testing.T) {
 	if fixture := r.ReadFile("/root/site.txtar"); strings.Contains(fixture, Password) {
 		t.Error("the snapshot holds the database's password")
 	}
-	before := r.State()
+	before := r.CensoredState()
 	simulated := r.Rehearse(Simulation{Migration: m, Fixture: "/root/site.txtar", Packages: packages})
 	if simulated.Verdict.Code != 0 {
 		t.Fatalf("simulation: %+v\n%s", simulated.Verdict, strings.Join(simulated.Errors, "\n"))
@@ -102,7 +102,7 @@ func TestFixtureAgrees(t *testing.T) {
 	if res := r.Migrate(m); res.Code != 0 {
 		t.Fatalf("exit status %d\n%s", res.Code, res.Output)
 	}
-	after := r.State()
+	after := r.CensoredState()
 	touched := map[string]bool{}
 	for _, d := range append(manifest.Compare(before, after, nil), manifest.Compare(simulated.Start, simulated.End, nil)...) {
 		touched[d.Path] = true

@@ -39,6 +39,7 @@ type question struct {
 	Manifest manifest.Options
 	Simulate *Simulation
 	Lock     string
+	Censor   bool // replace secrets before content is compared, as a snapshot does
 }
 
 // Simulation is a migration in simulation, over the live root or over a fixture.
@@ -72,12 +73,20 @@ func (r *Root) State() *manifest.Manifest {
 	return r.Manifest(manifest.Options{Ignore: Ignored})
 }
 
+// CensoredState is the State without secrets, to compare with a fixture.
+func (r *Root) CensoredState() *manifest.Manifest {
+	r.t.Helper()
+	m := new(manifest.Manifest)
+	r.ask(question{Manifest: manifest.Options{Ignore: Ignored}, Censor: true}, m)
+	return m
+}
+
 // Rehearse simulates the stock runbook and writes down the simulated host's states.
 func (r *Root) Rehearse(s Simulation) Simulated {
 	r.t.Helper()
 	r.BindRepositories()
 	var answer Simulated
-	r.ask(question{Manifest: manifest.Options{Ignore: Ignored}, Simulate: &s}, &answer)
+	r.ask(question{Manifest: manifest.Options{Ignore: Ignored}, Simulate: &s, Censor: s.Fixture != ""}, &answer)
 	return answer
 }
 
@@ -124,6 +133,9 @@ func answerInside(text string) error {
 	}
 	if q.Lock != "" {
 		return holdLock(q.Lock)
+	}
+	if q.Censor {
+		q.Manifest.Censor = sim.HideSecrets
 	}
 	view, err := live.OpenView("/")
 	if err != nil {

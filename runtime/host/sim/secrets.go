@@ -29,6 +29,9 @@ func hideSecrets(content []byte) []byte {
 	return content
 }
 
+// HideSecrets replaces the secrets of a file's content as a snapshot does.
+func HideSecrets(content []byte) []byte { return hideSecrets(bytes.Clone(content)) }
+
 func placeholder(length int) []byte {
 	n := 4
 	for n < 32 && n*2 <= length {
