@@ -458,8 +458,15 @@ func (h *Host) configureConffile(p *Package, pending pendingConffile) error {
 		}
 		return nil
 	}
-	was := c.MD5
+	if err := h.choose(name, fresh, c.MD5, pending.shipped); err != nil {
+		return err
+	}
 	c.MD5 = pending.shipped
+	return nil
+}
+
+// choose puts one of the two in place, from the digests that the former and the new version ship.
+func (h *Host) choose(name, fresh, was, shipped string) error {
 	current, exists, err := h.digest(name)
 	if err != nil {
 		return err
@@ -468,7 +475,7 @@ func (h *Host) configureConffile(p *Package, pending pendingConffile) error {
 		if was == newConffile {
 			return h.Rename(fresh, name)
 		}
-		if was == pending.shipped {
+		if was == shipped {
 			return h.Unlink(fresh)
 		}
 		return h.replaceIfExists(fresh, name+".dpkg-dist")
@@ -477,9 +484,9 @@ func (h *Host) configureConffile(p *Package, pending pendingConffile) error {
 		return err
 	}
 	switch edited := was == newConffile || current == "" || current != was; {
-	case current != "" && current == pending.shipped, !edited:
+	case current != "" && current == shipped, !edited:
 		return h.Rename(fresh, name)
-	case was == pending.shipped && was != "":
+	case was == shipped && was != "":
 		return h.Unlink(fresh)
 	}
 	return h.replaceIfExists(fresh, name+".dpkg-dist")
