@@ -57,6 +57,10 @@ func TestRefusals(t *testing.T) {
 			r.Must("mv", serverCfg, serverCfg+".away")
 			return func() { r.Must("mv", serverCfg+".away", serverCfg) }
 		}, local, runtime.CodeInhibited, []string{serverCfg + " is missing"}},
+		{"attachments of an earlier attempt", func(t *testing.T) func() {
+			r.WriteFile("/var/lib/kopano/attachments/5/0/5", "stray\n", 0o644)
+			return func() { r.Must("rm", "-r", "/var/lib/kopano") }
+		}, local, runtime.CodeInhibited, []string{"/var/lib/kopano/attachments is not empty"}},
 		{"unknown parameter", nothing, Migration{Repository: "kopano84", Params: []string{"confg=copy"}}, runtime.CodeFailed, []string{"confg", "config"}},
 		{"wrong choice", nothing, Migration{Repository: "kopano84", Params: []string{"config=mrge"}}, runtime.CodeFailed, []string{"mrge", "merge"}},
 		{"attachments in the database too", func(t *testing.T) func() {
