@@ -150,6 +150,9 @@ var program = sync.OnceValues(func() ([]byte, error) {
 // InstallProgram puts the program under test, freshly built, into the root.
 func (r *Root) InstallProgram() {
 	r.t.Helper()
+	if _, err := os.Lstat(r.Path(Program)); err == nil {
+		return
+	}
 	binary, err := program()
 	if err != nil {
 		r.t.Fatal(err)
