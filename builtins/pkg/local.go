@@ -17,7 +17,7 @@ var localRepository = &runtime.Builtin{
 	Name: "pkg.local_repository",
 	Doc: "Describes a directory of downloaded packages as a source of packages.\n\n" +
 		"If it has an index (Packages, as dpkg-scanpackages or apt-ftparchive write it), it is a repository for " +
-		"pkg.add_repository, trusted without a signature. Else its .deb files are installed directly: give the result as " +
+		"pkg.add_repository, trusted without a signature. Else, or if it is signed (a copy of somebody's repository), its .deb files are installed directly: give the result as " +
 		"source to pkg.install.",
 	Params: []runtime.Param{
 		{Name: "path", Type: runtime.Path, Doc: "the directory"},
@@ -37,14 +37,20 @@ pkg.install(["kopano-server"], source = repo)
 			return nil, c.Errorf("%w", err)
 		}
 		r := repo{kind: kindFiles, name: c.StringOr("name", "local"), url: "file:" + dir}
-		packages := 0
+		packages, signed := 0, false
 		for _, e := range entries {
 			switch {
 			case e.Name == "Packages" || strings.HasPrefix(e.Name, "Packages."):
 				r.kind, r.url, r.suite, r.trusted = kindRepository, "file:"+strings.TrimSuffix(dir, "/")+"/", "./", true
+			case e.Name == "InRelease" || e.Name == "Release.gpg":
+				signed = true
 			case strings.HasSuffix(e.Name, ".deb"):
 				packages++
 			}
+		}
+		if signed && packages > 0 {
+			// apt warns of a signature whose key it lacks even where the source is trusted without one.
+			r = repo{kind: kindFiles, name: r.name, url: "file:" + dir}
 		}
 		if r.kind == kindFiles && packages == 0 {
 			return nil, c.Errorf("%s holds neither an index (Packages) nor .deb files", dir)

@@ -245,7 +245,7 @@ func TestOtherManagers(t *testing.T) {
 	rehearse.New(t, yum, pkg.Builtins()).Fail(`pkg.add_repository(pkg.repository("k", "https://a.example.org/"))`, "yum", "by hand")
 }
 
-// TestLocalFiles installs from a directory of real package files without an index.
+// TestLocalFiles installs from a directory of real package files, by the files themselves.
 func TestLocalFiles(t *testing.T) {
 	if _, err := exec.LookPath("dpkg-deb"); err != nil {
 		if os.Getenv("CI") != "" {
@@ -262,6 +262,14 @@ func TestLocalFiles(t *testing.T) {
 		{"kopano-ical", "8.10.0-1", "amd64", "kopano-common", "none"},
 	} {
 		put(t, s, p.name, p.version, p.arch, p.depends, p.compression)
+	}
+	// A copy of somebody's signed repository is taken as files: its key may not be known here.
+	for _, name := range []string{"Packages", "InRelease"} {
+		f, err := s.Host.Create("/srv/debs/"+name, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
 	}
 	got := s.Succeed(`
 repo = pkg.local_repository("/srv/debs")
