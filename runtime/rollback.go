@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/policy"
 )
 
 // Restorer is an action that can tell, after Undo, how the host differs from what it was before the
@@ -36,6 +37,7 @@ func (r *Run) rollback(to string) ([]string, error) {
 	info.Mode = "rollback"
 	r.emit(Event{Kind: RunBegin, Run: &info})
 	r.undoneBefore = past.rolledBack()
+	r.beyond = past.noReturn != ""
 	if _, err := r.cfg.Journal.Append("rollback", stepRecord{Name: to}); err != nil {
 		return nil, err
 	}
@@ -102,10 +104,7 @@ func (r *Run) undo(past []*pastAction) error {
 		if err != nil {
 			return err
 		}
-		if err := a.Undo(env); err != nil {
-			return fmt.Errorf("undoing %s: %w", a.Summary(), err)
-		}
-		differences, err := compare(a, env)
+		differences, err := r.undoOne(a, env)
 		if err != nil {
 			return err
 		}
@@ -117,6 +116,30 @@ func (r *Run) undo(past []*pastAction) error {
 		r.emit(Event{Kind: Undone, Action: a.Kind(), Text: a.Summary()})
 	}
 	return nil
+}
+
+// undoOne undoes an action and tells how the host differs from before it. Beyond the point of no
+// return a service that will not start again does not keep the rest from going back: the old server
+// refuses the new database until it is restored.
+func (r *Run) undoOne(a action.Action, env *action.Env) ([]string, error) {
+	err := a.Undo(env)
+	if err == nil {
+		return compare(a, env)
+	}
+	err = fmt.Errorf("undoing %s: %w", a.Summary(), err)
+	if r.beyond && onlyServices(a) && env.Ctx.Err() == nil {
+		return []string{r.secrets.mask(err.Error())}, nil
+	}
+	return nil, err
+}
+
+func onlyServices(a action.Action) bool {
+	for _, t := range a.Touches() {
+		if t.Class != policy.Service {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *Run) recall(p *pastAction) (action.Action, *action.Env, error) {

@@ -41,7 +41,8 @@ type Run struct {
 	inhibited   bool
 	verdict     Verdict
 	unpredicted int
-	planned     int // calls compared with the plan so far
+	beyond      bool // rollback of a run that passed its point of no return
+	planned     int  // calls compared with the plan so far
 
 	doneBefore   bool // the run that is to be resumed ended in success
 	undoneBefore bool // the run that is to be rolled back was rolled back

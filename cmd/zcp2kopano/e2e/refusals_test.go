@@ -52,7 +52,7 @@ func TestRefusals(t *testing.T) {
 			r.Must("mv", serverCfg, serverCfg+".away")
 			r.Must("mkdir", serverCfg)
 			return func() { r.Must("rmdir", serverCfg); r.Must("mv", serverCfg+".away", serverCfg) }
-		}, local, runtime.CodeFailed, []string{serverCfg, "directory"}},
+		}, local, runtime.CodeInhibited, []string{serverCfg, "directory"}},
 		{"configuration is missing", func(t *testing.T) func() {
 			r.Must("mv", serverCfg, serverCfg+".away")
 			return func() { r.Must("mv", serverCfg+".away", serverCfg) }
