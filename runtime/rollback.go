@@ -49,6 +49,11 @@ func (r *Run) rollback(to string) ([]string, error) {
 			continue
 		}
 		r.step = &Step{Name: steps[i]}
+		if r.beyond && makesDump(mine) {
+			r.kept = append(r.kept, "step "+steps[i]+" is not undone: its dump is the only way back for the database")
+			r.emit(Event{Kind: StepSkipped, Text: "kept: the database needs its dump"})
+			continue
+		}
 		r.emit(Event{Kind: StepBegin, Doc: "undo", Index: len(steps) - i, Count: len(steps)})
 		if err := r.undo(mine); err != nil {
 			return nil, err
@@ -58,7 +63,18 @@ func (r *Run) rollback(to string) ([]string, error) {
 		}
 		r.emit(Event{Kind: StepEnd})
 	}
-	return differencesOf(undone)
+	left, err := differencesOf(undone)
+	return append(left, r.kept...), err
+}
+
+// makesDump tells whether a step made a dump of a database.
+func makesDump(actions []*pastAction) bool {
+	for _, p := range actions {
+		if p.state().intent.Kind == (&action.Dump{}).Kind() {
+			return true
+		}
+	}
+	return false
 }
 
 // stepsToUndo lists the steps that began, from the one named on.

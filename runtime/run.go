@@ -41,8 +41,9 @@ type Run struct {
 	inhibited   bool
 	verdict     Verdict
 	unpredicted int
-	beyond      bool // rollback of a run that passed its point of no return
-	planned     int  // calls compared with the plan so far
+	kept        []string // what a rollback leaves on purpose
+	beyond      bool     // rollback of a run that passed its point of no return
+	planned     int      // calls compared with the plan so far
 
 	doneBefore   bool // the run that is to be resumed ended in success
 	undoneBefore bool // the run that is to be rolled back was rolled back
