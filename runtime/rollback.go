@@ -37,7 +37,9 @@ func (r *Run) rollback(to string) ([]string, error) {
 	info.Mode = "rollback"
 	r.emit(Event{Kind: RunBegin, Run: &info})
 	r.undoneBefore = past.rolledBack()
-	r.beyond = past.noReturn != ""
+	if r.beyond, err = past.beyond(); err != nil {
+		return nil, err
+	}
 	if _, err := r.cfg.Journal.Append("rollback", stepRecord{Name: to}); err != nil {
 		return nil, err
 	}
@@ -65,6 +67,20 @@ func (r *Run) rollback(to string) ([]string, error) {
 	}
 	left, err := differencesOf(undone)
 	return append(left, r.kept...), err
+}
+
+// beyond tells whether an action was begun that cannot be undone.
+func (h *history) beyond() (bool, error) {
+	for _, p := range h.intents {
+		a, err := action.Decode(p.state().intent.Kind, p.state().intent.Data)
+		if err != nil {
+			return false, err
+		}
+		if a.Irreversible() != "" {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // makesDump tells whether a step made a dump of a database.
