@@ -10,6 +10,7 @@
 package runtime
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -491,7 +492,7 @@ func encodeAction(a action.Action) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	if replaced.Match(data) {
+	if bytes.Contains(data, []byte(`\ufffd`)) && replaced.Match(data) {
 		return nil, fmt.Errorf("%q: a name in it is not UTF-8, and the journal cannot keep it; rename it first", a.Summary())
 	}
 	return data, nil
