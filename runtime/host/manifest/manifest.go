@@ -71,7 +71,7 @@ var Volatile = []string{
 
 // Take writes a host's state down. It reads every file that is not ignored.
 func Take(view host.View, opts Options) (*Manifest, error) {
-	t := &taker{view: view, opts: opts, files: map[string]Entry{}, users: map[uint32]string{}, groups: map[uint32]string{}}
+	t := &taker{view: view, opts: opts, files: map[string]Entry{}, users: map[uint32]string{}, groups: map[uint32]string{}, buffer: make([]byte, 64<<10)}
 	roots := opts.Roots
 	if len(roots) == 0 {
 		roots = []string{"/"}
@@ -129,6 +129,7 @@ type taker struct {
 	files  map[string]Entry
 	users  map[uint32]string
 	groups map[uint32]string
+	buffer []byte // for all files, one after the other
 }
 
 func (t *taker) ignored(name string) bool {
@@ -191,7 +192,7 @@ func (t *taker) one(full string, dir host.DirReader, name string) error {
 			entry.Size, entry.Digest, err = t.censored(dir, name, entry.Size)
 			break
 		}
-		entry.Digest, err = digest(dir, name)
+		entry.Digest, err = t.digest(dir, name)
 	}
 	if err != nil {
 		return err
@@ -319,7 +320,7 @@ func (t *taker) censored(dir host.DirReader, name string, size int64) (int64, st
 	return int64(len(data)), hex.EncodeToString(sum[:]), nil
 }
 
-func digest(dir host.DirReader, name string) (string, error) {
+func (t *taker) digest(dir host.DirReader, name string) (string, error) {
 	f, err := dir.Open(name)
 	if errors.Is(err, host.ErrUnknown) {
 		return Unknown, nil
@@ -329,7 +330,7 @@ func digest(dir host.DirReader, name string) (string, error) {
 	}
 	defer f.Close()
 	sum := sha256.New()
-	if _, err := io.Copy(sum, f); errors.Is(err, host.ErrUnknown) {
+	if _, err := io.CopyBuffer(sum, f, t.buffer); errors.Is(err, host.ErrUnknown) {
 		return Unknown, nil
 	} else if err != nil {
 		return "", err
