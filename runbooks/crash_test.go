@@ -2,7 +2,9 @@ package runbooks_test
 
 import (
 	"context"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -30,81 +33,17 @@ import (
 //go:embed testdata/crash.txtar
 var crashFixture []byte
 
-// A fault is what happens at one point of a run: a change of the host, a sync, or a record.
-type fault struct {
-	name  string
-	after bool  // the point's own work is done first
-	power bool  // records that were not synced are lost too
-	errno error // the point fails once, and the world goes on; nil if the process dies
-}
-
-var faults = []fault{
-	{name: "killed before"},
-	{name: "killed after", after: true},
-	{name: "power lost before", power: true},
-	{name: "power lost after", after: true, power: true},
-	{name: "EIO", errno: syscall.EIO},
-	{name: "ENOSPC", errno: syscall.ENOSPC},
-	{name: "EPERM", errno: syscall.EPERM},
-}
-
-var errDead = errors.New("the process is dead")
-
-// trap counts the points that a process passes, and springs at one of them.
-type trap struct {
-	fault
-	at    int // the point; 0 for none
-	n     int
-	point string // where it sprang
-	dead  bool
-}
-
-// before is asked before the work of a point, and passed told behind it.
-func (tr *trap) before(point string) error {
-	if tr.after && tr.at > 0 && tr.n == tr.at { // whose own work failed
-		tr.dead = true
+// kills end the process, errnos do not.
+var (
+	kills = []fault{
+		{name: "killed before"},
+		{name: "killed after", after: true},
+		{name: "power lost before", power: true},
+		{name: "power lost after", after: true, power: true},
 	}
-	if tr.dead {
-		return errDead
-	}
-	tr.n++
-	if tr.n != tr.at {
-		return nil
-	}
-	tr.point = point
-	switch {
-	case tr.errno == syscall.EPERM && strings.HasPrefix(point, "rmdir "):
-		return syscall.EACCES // dpkg takes EPERM there for a mount point, warns, and goes on
-	case tr.errno != nil:
-		return tr.errno
-	case tr.after:
-		return nil
-	}
-	tr.dead = true
-	return errDead
-}
-
-func (tr *trap) passed() {
-	if tr.n == tr.at && tr.after {
-		tr.dead = true
-	}
-}
-
-// do does the work of a point. A dead process does not see that its work was done.
-func (tr *trap) do(point string, work func() error) error {
-	if err := tr.before(point); err != nil {
-		return err
-	}
-	at := tr.n
-	err := work()
-	if err == nil && tr.n == at {
-		tr.passed()
-	}
-	if tr.dead {
-		return errDead
-	}
-	return err
-}
+	half   = fault{name: "killed half-way", after: true, half: true}
+	errnos = []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EPERM}
+)
 
 // world is a host with what is kept of a run on it.
 type world struct {
@@ -112,23 +51,43 @@ type world struct {
 	host    *sim.Host
 	journal []byte
 	keeper  *state.Keeper
+	rec     *recorder // of the last process
 	trap    *trap
 }
 
+// route is a way through the stock runbook: a host, and the parameters of the run.
+type route struct {
+	name    string
+	fixture []byte
+	edits   []string // of the fixture: what is replaced, and by what
+	params  map[string]string
+	secrets map[string]host.Secret
+}
+
+var mainRoute = route{name: "stock", fixture: crashFixture}
+
 // kit is what all worlds share.
 type kit struct {
+	route
 	book    *runtime.Runbook
-	fixture *sim.Fixture
+	fixture *sim.Fixture // the route's, with its edits
 	opts    sim.Options
 	worlds  int
 }
 
-func newKit(t testing.TB) *kit {
+func newKit(t testing.TB, r route) *kit {
 	t.Helper()
-	k := &kit{}
+	k := &kit{route: r}
+	text := string(r.fixture)
+	for i := 0; i < len(r.edits); i += 2 {
+		if !strings.Contains(text, r.edits[i]) {
+			t.Fatalf("route %s: the fixture does not hold %q", r.name, r.edits[i])
+		}
+		text = strings.ReplaceAll(text, r.edits[i], r.edits[i+1])
+	}
 	var err error
-	if k.fixture, err = sim.ReadFixture(crashFixture); err != nil {
-		t.Fatal(err)
+	if k.fixture, err = sim.ReadFixture([]byte(text)); err != nil {
+		t.Fatalf("route %s: %v", r.name, err)
 	}
 	names, err := fs.Glob(runbooks.FS, "catalog/*.txtar")
 	if err != nil {
@@ -169,7 +128,7 @@ func (k *kit) world(t testing.TB) *world {
 	w := &world{t: t, keeper: state.Memory(), trap: &trap{}}
 	opts := k.opts
 	opts.Fault = func(op, path string) error { return w.trap.before(op + " " + path) }
-	opts.After = func(op, path string) { w.trap.passed() }
+	opts.After = func(op, path string) { w.trap.passed(op + " " + path) }
 	var err error
 	if w.host, err = k.fixture.Host(opts); err != nil {
 		t.Fatal(err)
@@ -190,18 +149,15 @@ func (w *world) manifest() *manifest.Manifest {
 func (w *world) process(k *kit, tr *trap, do func(context.Context, runtime.Config) runtime.Verdict) runtime.Verdict {
 	w.t.Helper()
 	log, records := w.open()
-	rec := &recorder{log: log, trap: tr, durable: log.Bytes()}
+	w.rec = &recorder{log: log, trap: tr, lines: len(records) + 1, durable: len(records) + 1}
 	w.trap = tr
 	v := do(context.Background(), runtime.Config{
-		Mode: "run", ID: "r1", Runbook: k.book, Host: &crashHost{Host: w.host, trap: tr}, HostLabel: "test",
-		Dir: "/var/lib/zcp2kopano/runs/r1", Journal: rec, Keeper: w.keeper, Version: "test", Now: w.host.Now,
-		Stop: make(chan struct{}), Previous: records,
+		Mode: "run", ID: "r1", Runbook: k.book, Host: &crashHost{sim: w.host, trap: tr}, HostLabel: "test",
+		Dir: "/var/lib/zcp2kopano/runs/r1", Journal: w.rec, Keeper: w.keeper, Version: "test", Now: w.host.Now,
+		Stop: make(chan struct{}), Previous: records, Params: k.params, Secrets: k.secrets,
 	})
 	w.trap = &trap{}
-	w.journal = log.Bytes()
-	if tr.dead && tr.power {
-		w.journal = rec.durable
-	}
+	w.journal = w.rec.left()
 	return v
 }
 
@@ -211,8 +167,11 @@ func (w *world) open() (*journal.Log, []journal.Record) {
 		return journal.Memory("test", w.host.Now), nil
 	}
 	log, records, damage, err := journal.OpenMemory(w.journal, w.host.Now)
-	if err != nil || damage != nil {
-		w.t.Fatal(err, damage)
+	if err == nil && damage != nil {
+		err = log.Repair() // refuses what is not torn
+	}
+	if err != nil {
+		w.t.Fatal(err)
 	}
 	return log, records
 }
@@ -244,122 +203,125 @@ func (w *world) noReturn() bool {
 	return false
 }
 
-// recorder is a journal whose writes are points.
-type recorder struct {
-	log     *journal.Log
-	trap    *trap
-	durable []byte
-}
-
-func (r *recorder) Append(typ string, data any) (seq uint64, err error) {
-	err = r.trap.do("append "+typ, func() error {
-		seq, err = r.log.Append(typ, data)
-		r.durable = r.log.Bytes()
-		return err
-	})
-	return seq, err
-}
-
-func (r *recorder) AppendLazy(typ string, data any) (seq uint64, err error) {
-	err = r.trap.do("append lazily "+typ, func() error {
-		seq, err = r.log.AppendLazy(typ, data)
-		return err
-	})
-	return seq, err
-}
-
-func (r *recorder) Sync() error  { return r.trap.do("sync journal", r.log.Sync) }
-func (r *recorder) Close() error { return nil }
-
-// crashHost makes points of what does not go through files; those are points by sim.Options.
-type crashHost struct {
-	*sim.Host
-	trap *trap
-}
-
-var _ host.Host = (*crashHost)(nil)
-
-func (h *crashHost) CommitPackages(ctx context.Context, tx host.Transaction, progress func(string)) error {
-	return h.trap.do("commit packages", func() error {
-		return h.Host.CommitPackages(ctx, tx, func(line string) {
-			_ = h.trap.before(line)
-			h.trap.passed()
-			progress(line)
-		})
-	})
-}
-
-func (h *crashHost) RefreshPackages(ctx context.Context, only []string) error {
-	return h.trap.do("refresh packages", func() error { return h.Host.RefreshPackages(ctx, only) })
-}
-
-func (h *crashHost) RepairPackages(ctx context.Context) error {
-	return h.trap.do("repair packages", func() error { return h.Host.RepairPackages(ctx) })
-}
-
-func (h *crashHost) SavePackages(ctx context.Context, names []string, dir string) (files, missing map[string]string, err error) {
-	err = h.trap.do("save packages", func() error {
-		files, missing, err = h.Host.SavePackages(ctx, names, dir)
-		return err
-	})
-	return files, missing, err
-}
-
-func (h *crashHost) DumpDatabase(ctx context.Context, req host.DumpRequest, progress func(int64)) (result host.DumpResult, err error) {
-	err = h.trap.do("dump", func() error {
-		result, err = h.Host.DumpDatabase(ctx, req, progress)
-		return err
-	})
-	return result, err
-}
-
-func (h *crashHost) StartService(ctx context.Context, name string) error {
-	return h.trap.do("start "+name, func() error { return h.Host.StartService(ctx, name) })
-}
-
-func (h *crashHost) StopService(ctx context.Context, name string, patience time.Duration) error {
-	return h.trap.do("stop "+name, func() error { return h.Host.StopService(ctx, name, patience) })
-}
-
-func (h *crashHost) EnableService(name string) error {
-	return h.trap.do("enable "+name, func() error { return h.Host.EnableService(name) })
-}
-
-func (h *crashHost) DisableService(name string) error {
-	return h.trap.do("disable "+name, func() error { return h.Host.DisableService(name) })
-}
-
-func (h *crashHost) MaskService(name string) error {
-	return h.trap.do("mask "+name, func() error { return h.Host.MaskService(name) })
-}
-
-func (h *crashHost) UnmaskService(name string) error {
-	return h.trap.do("unmask "+name, func() error { return h.Host.UnmaskService(name) })
-}
-
-func (h *crashHost) ReloadServices() error {
-	return h.trap.do("reload services", h.Host.ReloadServices)
-}
-
 // goal is what every trial is held to.
 type goal struct {
 	kit        *kit
 	start, end *manifest.Manifest
-	points     int
+	points     int // that are no looks
 }
 
-func newGoal(t testing.TB) *goal {
+func newGoal(t testing.TB, r route) *goal {
 	t.Helper()
-	g := &goal{kit: newKit(t)}
+	g := &goal{kit: newKit(t, r)}
 	w := g.kit.world(t)
 	g.start = w.manifest()
 	tr := &trap{}
 	v := w.run(g.kit, tr)
 	if v.Code != runtime.CodeDone {
-		t.Fatalf("the run without a fault: %s", v.Text)
+		t.Fatalf("route %s: the run without a fault: %s", r.name, v.Text)
 	}
 	g.end, g.points = w.manifest(), tr.n
 	return g
+}
+
+// trial is a fault at a point.
+type trial struct {
+	fault
+	at int
+}
+
+// trials are all faults at all points of a run.
+type trials struct {
+	list   []trial
+	points int
+	looks  int
+	kills  int // that list would hold if each were tried
+	tried  int // of these
+}
+
+func (all trials) String() string {
+	return fmt.Sprintf("%d points of change and %d of reading: %d crashes, of which %d leave the same host and journal as another; %d errors; %d trials to make, each with resume and rollback",
+		all.points, all.looks, all.kills, all.kills-all.tried, len(all.list)-all.tried, len(all.list))
+}
+
+// leftover is all that a killed process leaves: the host, and a journal of so many lines. The journal
+// only grows, so its length says which it is.
+type leftover struct {
+	host  [sha256.Size]byte
+	lines int
+}
+
+// trials watches a run without a fault. A process killed at two points that leave the same host and
+// the same journal leaves the same work to resume and rollback, so it is killed at one of them. That
+// a look changes nothing is seen by this too: behind one point and before the next, the host is the same.
+func (g *goal) trials(t testing.TB) trials {
+	t.Helper()
+	var all trials
+	seen := map[leftover]bool{}
+	between := leftover{}
+	w := g.kit.world(t)
+	tr := &trap{}
+	tr.watch = func(at place) {
+		left := leftover{lines: w.rec.lines}
+		if !at.deep {
+			left.host = w.digest()
+		}
+		if !at.deep && !at.after && between.lines > 0 && left != between {
+			t.Errorf("route %s: something changed before point %d that is no point", g.kit.name, at.n)
+		}
+		between = leftover{}
+		if at.after && !at.deep {
+			between = left
+		}
+		for _, f := range kills {
+			if f.after != at.after {
+				continue
+			}
+			if f.power {
+				left.lines = w.rec.durable
+			}
+			all.kills++
+			if at.deep || !seen[left] {
+				all.list = append(all.list, trial{f, at.n})
+			}
+			seen[left] = seen[left] || !at.deep
+		}
+		if at.after && at.halfable {
+			all.kills++
+			all.list = append(all.list, trial{half, at.n})
+		}
+	}
+	if v := w.run(g.kit, tr); v.Code != runtime.CodeDone || tr.n != g.points {
+		t.Fatalf("route %s: %d points, then %d; %s", g.kit.name, g.points, tr.n, v.Text)
+	}
+	all.points, all.looks, all.tried = tr.n, tr.looks, len(all.list)
+	for _, errno := range errnos {
+		for n := range tr.n {
+			all.list = append(all.list, trial{fault{name: errno.Error(), errno: errno}, n + 1})
+		}
+		for n := range tr.looks {
+			all.list = append(all.list, trial{fault{name: errno.Error() + " from reading", errno: errno, look: true}, n + 1})
+		}
+	}
+	return all
+}
+
+// digest is of the whole host: also of what a manifest leaves out elsewhere.
+func (w *world) digest() [sha256.Size]byte {
+	w.t.Helper()
+	m, err := manifest.Take(w.host, manifest.Options{Times: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	processes, err := w.host.Processes()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	data, err := json.Marshal([]any{m, processes})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return sha256.Sum256(data)
 }
 
 func same(got, want *manifest.Manifest) error {
@@ -417,45 +379,38 @@ func (g *goal) rolledBack(w *world) error {
 }
 
 // crash springs a trap at a point, in two worlds: one goes on, one goes back.
-func (g *goal) crash(t testing.TB, at int, f fault) (point string, err error) {
+func (g *goal) crash(t testing.TB, what trial) error {
 	for _, then := range []func(*world) error{g.resumed, g.rolledBack} {
 		w := g.kit.world(t)
-		tr := &trap{fault: f, at: at}
+		tr := &trap{fault: what.fault, at: what.at}
 		v := w.run(g.kit, tr)
-		point = tr.point
-		if f.errno == nil && !tr.dead {
-			return point, fmt.Errorf("the trap did not spring")
+		where := fmt.Sprintf("point %d (%s), %s", what.at, tr.point, what.name)
+		if tr.point == "" || what.errno == nil && !tr.dead {
+			return fmt.Errorf("%s: the trap did not spring", where)
 		}
 		if v.Code == runtime.CodeDone && !tr.dead {
 			if err := same(w.manifest(), g.end); err != nil {
-				return point, fmt.Errorf("the run ended well, but:\n%w", err)
+				return fmt.Errorf("%s: the run ended well, but:\n%w", where, err)
 			}
 		}
 		if err := then(w); err != nil {
-			return point, err
+			return fmt.Errorf("%s: %w", where, err)
 		}
 	}
-	return point, nil
+	return nil
 }
 
-// TestCrashEverywhere crashes the stock runbook at points of its run: by default at a sample, with
-// ZCP2KOPANO_CRASH=all at every one of them in every way.
-func TestCrashEverywhere(t *testing.T) {
-	g := newGoal(t)
-	total := g.points * len(faults)
-	trials := trialsOf(t, total)
-	t.Logf("%d points, %d ways to fail at each: %d crashes, %d of them tried, each with resume and rollback",
-		g.points, len(faults), total, len(trials))
-	shards := stdruntime.GOMAXPROCS(0)
-	for shard := range shards {
-		t.Run(fmt.Sprintf("shard %d", shard), func(t *testing.T) {
+// crashAll makes trials on all processors.
+func crashAll(t *testing.T, r route, list []trial) {
+	var next atomic.Int64
+	for shard := range stdruntime.GOMAXPROCS(0) {
+		t.Run(fmt.Sprintf("%s %d", r.name, shard), func(t *testing.T) {
 			t.Parallel()
-			g := newGoal(t) // a runbook belongs to one run at a time
+			g := newGoal(t, r) // a runbook belongs to one run at a time
 			report := newFailures(t)
-			for i := shard; i < len(trials); i += shards {
-				at, f := trials[i]/len(faults)+1, faults[trials[i]%len(faults)]
-				if point, err := g.crash(t, at, f); err != nil {
-					report.add(fmt.Sprintf("point %d (%s), %s", at, point, f.name), err)
+			for i := next.Add(1) - 1; i < int64(len(list)); i = next.Add(1) - 1 {
+				if err := g.crash(t, list[i]); err != nil {
+					report.add(err)
 				}
 			}
 			report.end()
@@ -463,24 +418,34 @@ func TestCrashEverywhere(t *testing.T) {
 	}
 }
 
-// defaultTrials is how many crashes a run of the test tries by default, for its time.
-const defaultTrials = 400
+// TestCrashEverywhere crashes the stock runbook at every point of its run, in every way: with CI set,
+// or with ZCP2KOPANO_CRASH=all. Else it takes a sample.
+func TestCrashEverywhere(t *testing.T) {
+	all := newGoal(t, mainRoute).trials(t)
+	t.Log(all)
+	crashAll(t, mainRoute, sample(t, all.list, exhaustive(), 400))
+}
 
-// trialsOf numbers the trials to make.
-func trialsOf(t *testing.T, total int) []int {
-	if os.Getenv("ZCP2KOPANO_CRASH") == "all" {
-		all := make([]int, total)
-		for i := range all {
-			all[i] = i
-		}
-		return all
+// exhaustive tells whether time does not matter.
+func exhaustive() bool {
+	return !testing.Short() && (os.Getenv("CI") != "" || os.Getenv("ZCP2KOPANO_CRASH") == "all")
+}
+
+// sample picks so many trials at random, or all.
+func sample(t *testing.T, list []trial, all bool, n int) []trial {
+	if all {
+		t.Logf("all %d are tried", len(list))
+		return list
 	}
-	n := defaultTrials
 	if testing.Short() {
 		n /= 6
 	}
-	picked := seeded(t).Perm(total)[:min(n, total)]
-	slices.Sort(picked)
+	n = min(n, len(list))
+	picked := make([]trial, n)
+	for i, k := range seeded(t).Perm(len(list))[:n] {
+		picked[i] = list[k]
+	}
+	t.Logf("%d of %d are tried; ZCP2KOPANO_CRASH=all tries all of them, which takes minutes", n, len(list))
 	return picked
 }
 
@@ -499,26 +464,32 @@ func seeded(t *testing.T) *rand.Rand {
 
 // TestCrashAgain crashes a second and a third time, while the run is resumed or rolled back.
 func TestCrashAgain(t *testing.T) {
-	g := newGoal(t)
+	g := newGoal(t, mainRoute)
+	list := g.trials(t).list
 	chance := seeded(t)
-	n := defaultTrials / 3
-	if testing.Short() {
+	n := 130
+	switch {
+	case testing.Short():
 		n /= 6
-	}
-	if os.Getenv("ZCP2KOPANO_CRASH") == "all" {
+	case exhaustive():
 		n *= 10
 	}
+	sprung := 0
 	report := newFailures(t)
 	for range n {
 		w := g.kit.world(t)
 		var story []string
 		crash := func(what string, process func(*kit, *trap) runtime.Verdict) {
-			tr := &trap{fault: faults[chance.IntN(len(faults))], at: chance.IntN(g.points) + 1}
+			one := list[chance.IntN(len(list))]
 			if len(story) > 0 { // what is left to do is shorter
-				tr.at = chance.IntN(tr.at) + 1
+				one.at = chance.IntN(one.at) + 1
 			}
+			tr := &trap{fault: one.fault, at: one.at}
 			process(g.kit, tr)
 			story = append(story, fmt.Sprintf("%s: point %d (%s), %s", what, tr.at, tr.point, tr.name))
+			if tr.point != "" {
+				sprung++
+			}
 		}
 		crash("run", w.run)
 		then := g.resumed
@@ -535,9 +506,10 @@ func TestCrashAgain(t *testing.T) {
 			then = g.rolledBack
 		}
 		if err := then(w); err != nil {
-			report.add(strings.Join(story, "; "), err)
+			report.add(fmt.Errorf("%s: %w", strings.Join(story, "; "), err))
 		}
 	}
+	t.Logf("%d runs that met %d faults", n, sprung)
 	report.end()
 }
 
@@ -549,14 +521,14 @@ type failures struct {
 
 func newFailures(t *testing.T) *failures { return &failures{t: t} }
 
-func (f *failures) add(where string, err error) {
+func (f *failures) add(err error) {
 	f.n++
 	if f.n <= 12 {
-		f.t.Errorf("%s: %v", where, err)
+		f.t.Error(err)
 		return
 	}
 	first, _, _ := strings.Cut(err.Error(), "\n")
-	f.t.Errorf("%s: %.200s", where, first)
+	f.t.Errorf("%.400s", first)
 }
 
 func (f *failures) end() {

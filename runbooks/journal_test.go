@@ -1,13 +1,11 @@
 package runbooks_test
 
 import (
-	"bytes"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"zcp2kopano/runtime"
-	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
 )
 
@@ -16,15 +14,10 @@ import (
 // that of the other ("ratio"). A simulated host does its work in memory: on a real one, where the
 // work takes longer, the journal's share is smaller.
 func BenchmarkJournalCost(b *testing.B) {
-	k := newKit(b)
-	few, many := []byte("spread 20 12M 2x2"), []byte("spread 200000 20G 10x20")
-	if !bytes.Contains(crashFixture, few) {
-		b.Fatalf("the fixture has no line %q", few)
-	}
-	var err error
-	if k.fixture, err = sim.ReadFixture(bytes.Replace(crashFixture, few, many, 1)); err != nil {
-		b.Fatal(err)
-	}
+	few, many := "spread 20 12M 2x2", "spread 200000 20G 10x20"
+	r := mainRoute
+	r.edits = []string{few, many}
+	k := newKit(b, r)
 	play := func(log journal.Writer) time.Duration {
 		w := k.world(b)
 		defer w.host.Close()
