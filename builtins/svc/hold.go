@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"syscall"
 
 	"go.starlark.net/starlark"
 
@@ -105,9 +106,23 @@ func look(view host.View) (s holding, err error) {
 		return s, err
 	}
 	text, err := readAll(view, policyFile)
+	if err != nil && !isNoneOfOurs(err) {
+		return s, err
+	}
 	s.ours = err == nil && text == policyText
 	s.foreign = !s.ours
-	return s, nil // what cannot be read is not ours
+	return s, nil
+}
+
+// isNoneOfOurs tells whether the error of reading a file says that it is not what this program writes.
+// An error of the disk says nothing: the file could be ours, and would stay.
+func isNoneOfOurs(err error) bool {
+	for _, sign := range []error{host.ErrUnknown, host.ErrNotRegular, syscall.EISDIR, syscall.ELOOP, fs.ErrNotExist} {
+		if errors.Is(err, sign) {
+			return true
+		}
+	}
+	return false
 }
 
 func readAll(view host.View, name string) (string, error) {
