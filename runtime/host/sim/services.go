@@ -424,7 +424,21 @@ func (h *Host) disable(name string) error {
 	if h.unitFile(name) == "" {
 		return h.sysvLinks(name, false)
 	}
-	return h.unlinkAll(h.wantLinks(name))
+	return h.unlinkWants(name)
+}
+
+// unlinkWants takes the links away that make systemd start a service, and directories that are empty
+// then, as systemctl and deb-systemd-helper do.
+func (h *Host) unlinkWants(name string) error {
+	for _, link := range h.wantLinks(name) {
+		if err := h.Unlink(link); err != nil {
+			return err
+		}
+		if _, err := h.removePath(path.Dir(link)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *Host) unlinkAll(names []string) error {
@@ -452,7 +466,7 @@ func (h *Host) enableByPackage(name string) error {
 
 // disableByPackage is what a package's postrm does at purge.
 func (h *Host) disableByPackage(name string) error {
-	if err := h.unlinkAll(h.wantLinks(name)); err != nil {
+	if err := h.unlinkWants(name); err != nil {
 		return err
 	}
 	if _, err := h.Lstat("/etc/init.d/" + name); err == nil {
