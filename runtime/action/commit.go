@@ -256,9 +256,15 @@ func (a *Commit) recordFiles(env *Env) error {
 			return err
 		}
 	}
+	if err := a.namesakes(env.Host, dirs); err != nil {
+		return err
+	}
 	for _, name := range sortedKeys(dirs) {
-		st, err := env.Host.Lstat(name)
-		if err != nil || !st.IsDir() || name == "/" {
+		there, err := isDir(env.Host, name)
+		if err != nil {
+			return err
+		}
+		if !there || name == "/" {
 			continue
 		}
 		p, err := saveMeta(env, name)
@@ -268,6 +274,52 @@ func (a *Commit) recordFiles(env *Env) error {
 		a.Dirs = append(a.Dirs, p)
 	}
 	return nil
+}
+
+// stateParents are where packages keep directories of their own name.
+var stateParents = []string{"/etc", "/opt", "/srv", "/var/cache", "/var/lib", "/var/log", "/var/spool"}
+
+// namesakes adds the directories, and those in them, that are named after packages that come new: they
+// are there before (a mount point, the remains of an earlier installation), and the packages' scripts
+// may give them another owner, or their removal take them along.
+func (a *Commit) namesakes(v host.FileReader, dirs map[string]bool) error {
+	tops := map[string]bool{}
+	for _, name := range a.New {
+		stem, _, _ := strings.Cut(bareName(name), "-")
+		for _, parent := range stateParents {
+			tops[path.Join(parent, stem)] = true
+			tops[path.Join(parent, bareName(name))] = true
+		}
+	}
+	for _, top := range sortedKeys(tops) {
+		there, err := isDir(v, top)
+		if err != nil {
+			return err
+		}
+		if !there {
+			continue
+		}
+		list, err := v.ReadDir(top)
+		if err != nil {
+			return err
+		}
+		dirs[top] = true
+		for _, e := range list {
+			if e.Type.IsDir() {
+				dirs[path.Join(top, e.Name)] = true
+			}
+		}
+	}
+	return nil
+}
+
+// isDir tells whether a directory is at a path; a symlink to one is none.
+func isDir(v host.FileReader, name string) (bool, error) {
+	st, err := v.Lstat(name)
+	if absent(err) {
+		return false, nil
+	}
+	return err == nil && st.IsDir(), err
 }
 
 func (a *Commit) recordAccounts(env *Env) error {
