@@ -28,6 +28,7 @@ import (
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/testdata/hosts"
 )
 
 //go:embed testdata/crash.txtar
@@ -404,7 +405,7 @@ func (g *goal) crash(t testing.TB, what trial) error {
 func crashAll(t *testing.T, r route, list []trial) {
 	var next atomic.Int64
 	for shard := range stdruntime.GOMAXPROCS(0) {
-		t.Run(fmt.Sprintf("%s %d", r.name, shard), func(t *testing.T) {
+		t.Run(fmt.Sprintf("shard %d", shard), func(t *testing.T) {
 			t.Parallel()
 			g := newGoal(t, r) // a runbook belongs to one run at a time
 			report := newFailures(t)
@@ -424,6 +425,74 @@ func TestCrashEverywhere(t *testing.T) {
 	all := newGoal(t, mainRoute).trials(t)
 	t.Log(all)
 	crashAll(t, mainRoute, sample(t, all.list, exhaustive(), 400))
+}
+
+// otherRoutes are hosts and parameters that lead other ways through the stock runbook.
+func otherRoutes(t testing.TB) []route {
+	t.Helper()
+	example := func(name string) []byte {
+		data, err := fs.ReadFile(hosts.FS, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	const disk = "/boot  /dev/sda2  ext4  480M 400M\n"
+	const tree = "-- tree --\n"
+	old, legacy := example("debian8-zcp72.txtar"), example("debian8-zcp71-ldap.txtar")
+	few := []string{
+		"spread 5000 240G 10x20", "spread 20 240G 2x2",
+		// On a real host other packages have these directories, too.
+		"-- packages --\n", `-- packages --
+Package: base-files
+Version: 8+deb8u10
+Maintainer: Santiago Vila <sanvila@debian.org>
+Source: base-files
+Description: Debian base system
+Files:
+ /etc/logrotate.d/
+ /lib/systemd/system/
+ /usr/share/doc/
+
+`,
+	}
+	return []route{
+		{
+			name: "copied configuration, attachments kept, all components, no purge, a password", fixture: crashFixture,
+			params:  map[string]string{"config": "copy", "attachments": "keep", "components": "all", "purge": "no"},
+			secrets: map[string]host.Secret{"repo_password": host.NewSecret("k0pano-subscription")},
+		},
+		{
+			name: "attachments to another disk", fixture: crashFixture,
+			edits: []string{
+				disk, disk + "/var/lib/kopano /dev/sdb1 xfs 400G 300G\n",
+				tree, "-- /var/lib/zarafa/attachments/read.gz 0640 zarafa:zarafa --\nwhat is in it is compared\n" + tree +
+					"hardlink /var/lib/zarafa/attachments/twice.gz -> /var/lib/zarafa/attachments/read.gz\n",
+			},
+		},
+		{name: "the example with WebApp", fixture: old, edits: []string{"spread 10000 6G 10x20", "spread 20 6G 2x2"}},
+		{name: "init scripts, LDAP, daemons as root", fixture: legacy, edits: few},
+		{
+			name: "no systemd, copied configuration", fixture: legacy, edits: append([]string{"init: systemd", "init: sysv"}, few...),
+			params: map[string]string{"config": "copy"},
+		},
+	}
+}
+
+// TestCrashOtherRoutes crashes at a sample of the points of each other route, with
+// ZCP2KOPANO_CRASH=all at all of them.
+func TestCrashOtherRoutes(t *testing.T) {
+	n := 60
+	if exhaustive() {
+		n = 600
+	}
+	for _, r := range otherRoutes(t) {
+		t.Run(r.name, func(t *testing.T) {
+			all := newGoal(t, r).trials(t)
+			t.Log(all)
+			crashAll(t, r, sample(t, all.list, os.Getenv("ZCP2KOPANO_CRASH") == "all", n))
+		})
+	}
 }
 
 // exhaustive tells whether time does not matter.
