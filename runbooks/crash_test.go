@@ -473,8 +473,9 @@ Files:
 		{name: "the example with WebApp", fixture: old, edits: []string{"spread 10000 6G 10x20", "spread 20 6G 2x2"}},
 		{name: "init scripts, LDAP, daemons as root", fixture: legacy, edits: few},
 		{
-			name: "no systemd, copied configuration", fixture: legacy, edits: append([]string{"init: systemd", "init: sysv"}, few...),
-			params: map[string]string{"config": "copy"},
+			name: "no systemd, Kopano 8.4, copied configuration", fixture: legacy,
+			edits:  append([]string{"init: systemd", "init: sysv", "core:/final/", "core:/8.4/"}, few...),
+			params: map[string]string{"config": "copy", "target": "8.4.5", "repo_url": "https://download.kopano.io/supported/core:/8.4"},
 		},
 	}
 }

@@ -36,6 +36,7 @@ type Commit struct {
 	Beside    []string          `json:"beside,omitempty"` // files like X.dpkg-dist that were there
 	Accounts  []Preimage        `json:"accounts,omitempty"`
 	Services  []*Service        `json:"services,omitempty"` // of the packages that go, as they were
+	Links     []Preimage        `json:"links,omitempty"`    // of their init scripts, in the runlevels
 }
 
 // accountFiles are changed by the packages' scripts, which make accounts and never remove them.
@@ -412,6 +413,63 @@ func (a *Commit) recordService(env *Env, name string) error {
 		s.Masked = &was.Masked
 	}
 	a.Services = append(a.Services, s)
+	links, err := runlevelLinks(env.Host, name)
+	if err != nil {
+		return err
+	}
+	for _, link := range links {
+		p, err := env.Store.Save(link)
+		if err != nil {
+			return err
+		}
+		a.Links = append(a.Links, p)
+	}
+	return nil
+}
+
+// runlevelLinks are the links that start and stop an init script.
+func runlevelLinks(v host.FileReader, name string) ([]string, error) {
+	var links []string
+	for _, level := range []string{"S", "0", "1", "2", "3", "4", "5", "6"} {
+		dir := "/etc/rc" + level + ".d"
+		list, err := v.ReadDir(dir)
+		if absent(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range list { // S20NAME or K80NAME
+			if len(e.Name) > 3 && e.Name[3:] == name && strings.ContainsRune("SK", rune(e.Name[0])) {
+				links = append(links, path.Join(dir, e.Name))
+			}
+		}
+	}
+	return links, nil
+}
+
+// restoreLinks puts the links of init scripts back as they were: the tools that enable a service leave
+// links alone that are there in part, and number those anew that they make.
+func (a *Commit) restoreLinks(env *Env) error {
+	for _, s := range a.Services {
+		links, err := runlevelLinks(env.Host, s.Name)
+		if err != nil {
+			return err
+		}
+		for _, link := range links {
+			if slices.ContainsFunc(a.Links, func(p Preimage) bool { return p.Path == link }) {
+				continue
+			}
+			if err := removePath(env.Host, link); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range a.Links {
+		if err := env.Store.Restore(p); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -574,6 +632,9 @@ func (a *Commit) Undo(env *Env) error {
 		return err
 	}
 	if err := a.restoreFiles(env); err != nil {
+		return err
+	}
+	if err := a.restoreLinks(env); err != nil {
 		return err
 	}
 	if err := a.restoreAccounts(env); err != nil {
@@ -744,6 +805,6 @@ func (a *Commit) Differences(env *Env) ([]string, error) {
 			lines = append(lines, fmt.Sprintf("service %s is %s, was %s", s.Name, stateOf(now), stateOf(was)))
 		}
 	}
-	more, err = compareAll(env, slices.Concat(a.Dirs, a.Conffiles, a.Accounts))
+	more, err = compareAll(env, slices.Concat(a.Dirs, a.Conffiles, a.Links, a.Accounts))
 	return append(lines, more...), err
 }
