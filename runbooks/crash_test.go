@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	stdruntime "runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -403,6 +404,8 @@ func (g *goal) crash(t testing.TB, what trial) error {
 
 // crashAll makes trials on all processors.
 func crashAll(t *testing.T, r route, list []trial) {
+	percent := debug.SetGCPercent(400) // worlds are small and many
+	t.Cleanup(func() { debug.SetGCPercent(percent) })
 	var next atomic.Int64
 	for shard := range stdruntime.GOMAXPROCS(0) {
 		t.Run(fmt.Sprintf("shard %d", shard), func(t *testing.T) {
