@@ -190,7 +190,13 @@ func parse(data []byte) (content, error) {
 			c.header.Format, c.header.Program, Format, c.header.Program)
 	}
 	c.end = int64(size)
-	for next := uint64(1); c.end < int64(len(data)); next++ {
+	c.scan(data)
+	return c, nil
+}
+
+// scan reads the records of data behind those that were read, up to the first damage.
+func (c *content) scan(data []byte) {
+	for next := uint64(len(c.records)) + 1; c.end < int64(len(data)); next++ {
 		rest := data[c.end:]
 		e, size, short, err := decode(rest)
 		if err == nil && e.Seq != next {
@@ -201,12 +207,11 @@ func parse(data []byte) (content, error) {
 		}
 		if c.damage != nil {
 			c.damage.Offset = c.end
-			return c, nil
+			return
 		}
 		c.records = append(c.records, e.record())
 		c.end += int64(size)
 	}
-	return c, nil
 }
 
 func (e entry) record() Record {
