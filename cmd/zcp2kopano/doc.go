@@ -62,13 +62,13 @@ func (a *app) doc(name string, markdown bool) error {
 	case markdown:
 		report.Markdown(a.out, found)
 	case name == "":
-		report.Index(a.out, found, a.console(a.out))
+		report.Index(a.out, found, a.console(a.out.file))
 	default:
 		for i, b := range found {
 			if i > 0 {
 				fmt.Fprintln(a.out)
 			}
-			report.Entry(a.out, b, a.console(a.out))
+			report.Entry(a.out, b, a.console(a.out.file))
 		}
 	}
 	return nil
@@ -112,7 +112,7 @@ func (a *app) docRunbook(cmd *cobra.Command, args []string) error {
 			"name": book.Name, "doc": book.Doc, "systems": book.Systems, "params": describeParams(book), "steps": describeSteps(book),
 		})
 	}
-	report.RunbookEntry(a.out, book, a.console(a.out))
+	report.RunbookEntry(a.out, book, a.console(a.out.file))
 	return nil
 }
 

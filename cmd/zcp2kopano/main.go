@@ -7,5 +7,6 @@ import (
 )
 
 func main() {
-	os.Exit(execute(os.Args[1:], stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+	guarded := beGuarded() // changes os.Stderr
+	os.Exit(execute(os.Args[1:], stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr, guarded: guarded}))
 }

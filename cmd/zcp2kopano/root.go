@@ -16,11 +16,17 @@ import (
 )
 
 // stdio is where a command reads and writes.
-type stdio struct{ in, out, err *os.File }
+type stdio struct {
+	in, out, err *os.File
+	guarded      bool // the process is a child of guard
+}
 
 // app is what all commands share: the streams and the flags of the root command.
 type app struct {
-	stdio
+	in, err *os.File
+	out     *output
+	args    []string
+	guarded bool // a child of guard
 	json    bool
 	noColor bool
 	verbose bool
@@ -43,13 +49,25 @@ func verdictError(code int) error {
 
 // execute runs the command line and returns the exit code.
 func execute(args []string, io stdio) int {
-	a := &app{stdio: io}
+	a := &app{in: io.in, err: io.err, out: &output{file: io.out}, args: args, guarded: io.guarded}
 	root := newRoot(a)
 	root.SetArgs(args)
-	root.SetIn(io.in)
-	root.SetOut(io.out)
-	root.SetErr(io.err)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
 	err := root.Execute()
+	code := a.exitCode(err)
+	if lost := a.out.failure(); lost != nil && !errors.Is(err, a.out.lost) {
+		report.Error(a.err, *runtime.ErrorInfoOf(lost), a.console(a.err))
+		if code == runtime.CodeDone {
+			return runtime.CodeFailed
+		}
+	}
+	return code
+}
+
+// exitCode tells an error that no verdict has told.
+func (a *app) exitCode(err error) int {
 	var done ended
 	switch {
 	case err == nil:
@@ -102,7 +120,10 @@ Exit codes:
 		Args:          noArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(*cobra.Command, []string) (err error) {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if _, runs := cmd.Annotations[runsCode]; runs && !a.guarded {
+				return a.guard()
+			}
 			a.state, err = filepath.Abs(a.state) // a worker starts in another directory
 			return err
 		},
@@ -115,9 +136,12 @@ Exit codes:
 	flags.StringVar(&a.state, "state", state.DefaultPath, "directory of runs, journals and backups")
 	_ = flags.MarkHidden("state")
 	root.SetFlagErrorFunc(flagError)
+	simulate, check, run, resume := simulateCommand(a), checkCommand(a), runCommand(a), resumeCommand(a)
+	doc, snapshot := docCommand(a), snapshotCommand(a)
+	markRunsCode(simulate, check, run, resume, doc, snapshot)
 	root.AddCommand(
-		simulateCommand(a), checkCommand(a), runCommand(a), statusCommand(a), resumeCommand(a),
-		rollbackCommand(a), workerCommand(a), snapshotCommand(a), docCommand(a), forkCommand(a),
+		simulate, check, run, statusCommand(a), resume,
+		rollbackCommand(a), workerCommand(a), snapshot, doc, forkCommand(a),
 		fmtCommand(a), lintCommand(a), versionCommand(a),
 	)
 	return root

@@ -183,6 +183,10 @@ func (a *app) work(ctx context.Context, lock *state.Lock, j job) error {
 	if err != nil {
 		return err
 	}
+	if lost := a.out.failure(); lost != nil { // by now; the run has its own account of what it did
+		fmt.Fprintf(a.err, "%v; the whole story: zcp2kopano status --follow\n", lost)
+		a.out.lost = nil
+	}
 	return verdictError(v.Code)
 }
 
@@ -211,9 +215,9 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	go func() {
-		for range signals {
+		for s := range signals {
 			fmt.Fprintln(a.err, "\nstopping: the action in hand is finished first; Ctrl-C again breaks it off. Then "+goOn)
-			worker.Stop()
+			worker.Stop(s)
 		}
 	}()
 	v, err := session.Follow(ctx, j.run, from, worker.Alive, tell)

@@ -40,7 +40,7 @@ func (t *teller) flags(cmd *cobra.Command) {
 
 // open opens the report's file, before anything else is done, and returns who listens to the run.
 func (t *teller) open(a *app) (func(runtime.Event), error) {
-	out := report.Console(a.out, a.console(a.out))
+	out := report.Console(a.out, a.console(a.out.file))
 	if a.json {
 		out = report.JSONLines(a.out)
 	}

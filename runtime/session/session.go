@@ -4,7 +4,7 @@
 // scope where there is systemd), so that neither a hangup nor a logout nor Ctrl-C on the terminal
 // reaches it. The worker writes what it does to the run's events file; whoever wants to see it, the
 // command that started it first of all, follows that file. Only signals sent on purpose stop it:
-// after the first it finishes the action in hand, after the second it breaks it off.
+// after the first it finishes the action in hand; a SIGINT after that breaks it off.
 package session
 
 import (
@@ -98,8 +98,9 @@ func (w Work) execute(ctx context.Context, cfg runtime.Config) runtime.Verdict {
 	return runtime.Execute(ctx, cfg)
 }
 
-// onSignals closes stop at the first SIGINT or SIGTERM and ends ctx at the second. A hangup and a
-// broken pipe are nothing to stop for.
+// onSignals closes stop at the first SIGINT or SIGTERM, and ends ctx at a SIGINT that comes after
+// that. A second SIGTERM says no more than the first: it may come from a supervisor and from a parent
+// that passes it on. A hangup and a broken pipe are nothing to stop for.
 func onSignals(parent context.Context) (ctx context.Context, stop <-chan struct{}, release func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 4)
@@ -109,16 +110,18 @@ func onSignals(parent context.Context) (ctx context.Context, stop <-chan struct{
 	done := make(chan struct{})
 	go func() {
 		for n := 0; ; n++ {
+			var s os.Signal
 			select {
 			case <-done:
 				return
-			case <-signals:
+			case s = <-signals:
 			}
-			if n > 0 {
+			if n == 0 {
+				close(asked)
+			} else if s == syscall.SIGINT {
 				cancel()
 				return
 			}
-			close(asked)
 		}
 	}()
 	return ctx, asked, func() {

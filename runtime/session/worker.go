@@ -78,8 +78,8 @@ func (w *Worker) Alive() bool {
 	}
 }
 
-// Stop asks the worker to stop: after the action in hand, and at once if asked again.
-func (w *Worker) Stop() { _ = w.cmd.Process.Signal(syscall.SIGTERM) }
+// Stop passes SIGTERM or SIGINT on to the worker, which then stops after the action in hand.
+func (w *Worker) Stop(s os.Signal) { _ = w.cmd.Process.Signal(s) }
 
 // Failure is what a worker that ended without a verdict left: how it ended, and its last words.
 func (w *Worker) Failure() error {
