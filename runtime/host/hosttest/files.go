@@ -541,6 +541,64 @@ func testTrailingSlashes(h *helper) {
 	h.must(h.f.Rename(h.p("/made/"), h.p("/moved/")))
 	h.must(h.f.Rmdir(h.p("/moved/")))
 	h.gone("/moved")
+
+	// What is asked or changed is the directory behind the name.
+	_, err = h.f.Lstat(h.p("/none/"))
+	h.fails(err, syscall.ENOENT)
+	_, err = h.f.Stat(h.p("/tofile/"))
+	h.fails(err, syscall.ENOTDIR)
+	_, err = h.f.Readlink(h.p("/todir/"))
+	h.fails(err, syscall.EINVAL)
+	_, err = h.f.Readlink(h.p("/tofile/"))
+	h.fails(err, syscall.ENOTDIR)
+	_, err = h.f.Open(h.p("/file/"))
+	h.fails(err, syscall.ENOTDIR)
+	_, err = h.f.OpenWrite(h.p("/file/"))
+	h.fails(err, syscall.ENOTDIR)
+	_, err = h.f.ReadDir(h.p("/tofile/"))
+	h.fails(err, syscall.ENOTDIR)
+	_, err = h.f.Statfs(h.p("/file/"))
+	h.fails(err, syscall.ENOTDIR)
+	if _, err := h.f.ReadDir(h.p("/todir//")); err != nil {
+		h.Error(err)
+	}
+	h.must(h.f.Chmod(h.p("/todir/"), 0o711))
+	if st := h.lstat("/dir"); st.Mode.Perm() != 0o711 {
+		h.Errorf("chmod through a slash gave %v", st.Mode)
+	}
+	h.fails(h.f.Chmod(h.p("/file/"), 0o600), syscall.ENOTDIR)
+	h.fails(h.f.Lchown(h.p("/tofile/"), os.Getuid(), os.Getgid()), syscall.ENOTDIR)
+	h.must(h.f.Lchown(h.p("/todir/"), os.Getuid(), os.Getgid()))
+	h.fails(h.f.Chtimes(h.p("/file/"), time.Unix(1, 0), time.Unix(1, 0)), syscall.ENOTDIR)
+	h.must(h.f.Chtimes(h.p("/todir/"), time.Unix(1, 0), time.Unix(1, 0)))
+	if st := h.lstat("/dir"); !st.Mtime.Equal(time.Unix(1, 0)) {
+		h.Errorf("chtimes through a slash gave %v", st.Mtime)
+	}
+	h.must(h.f.Symlink("file/", h.p("/tofileslash")))
+	_, err = h.f.Stat(h.p("/tofileslash"))
+	h.fails(err, syscall.ENOTDIR)
+	h.must(h.f.Symlink("dir/", h.p("/todirslash")))
+	if st, err := h.f.Stat(h.p("/todirslash")); err != nil || !st.IsDir() {
+		h.Errorf("a symlink with a slash at its end: %v, %v", st.Mode, err)
+	}
+
+	// Where the name itself is changed, no symlink is followed.
+	h.fails(h.f.Unlink(h.p("/dir/")), syscall.EISDIR)
+	h.fails(h.f.Unlink(h.p("/todir/")), syscall.ENOTDIR)
+	h.fails(h.f.Rmdir(h.p("/todir/")), syscall.ENOTDIR)
+	h.fails(h.f.Rmdir(h.p("/file/")), syscall.ENOTDIR)
+	h.fails(h.f.Mkdir(h.p("/todir/"), 0o700), syscall.EEXIST)
+	h.fails(h.f.Mkdir(h.p("/none/made/"), 0o700), syscall.ENOENT)
+	h.fails(h.f.Mknod(h.p("/new/"), fs.ModeNamedPipe|0o600, 0), syscall.ENOENT)
+	h.fails(h.f.Mknod(h.p("/file/"), fs.ModeNamedPipe|0o600, 0), syscall.EEXIST)
+	h.fails(h.f.Symlink("x", h.p("/todir/")), syscall.EEXIST)
+	h.fails(h.f.Link(h.p("/file/"), h.p("/new")), syscall.ENOTDIR)
+	h.fails(h.f.Link(h.p("/dir/"), h.p("/new")), syscall.EPERM)
+	h.fails(h.f.Link(h.p("/file"), h.p("/new/")), syscall.ENOENT)
+	h.fails(h.f.Rename(h.p("/todir/"), h.p("/new")), syscall.ENOTDIR)
+	h.fails(h.f.Rename(h.p("/file/"), h.p("/new")), syscall.ENOTDIR)
+	h.must(h.f.Rename(h.p("/todir"), h.p("/stillalink")))
+	h.gone("/new")
 }
 
 func testMknod(h *helper) {

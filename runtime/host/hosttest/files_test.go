@@ -47,4 +47,5 @@ func TestLive(t *testing.T) {
 	}
 	Files(t, fresh)
 	ForeignLinks(t, fresh)
+	TrailingSlashes(t, fresh)
 }

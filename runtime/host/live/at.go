@@ -6,6 +6,7 @@ import (
 	"os"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -204,6 +205,7 @@ func mkdirAt(dir int, name string, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
+	name = strings.TrimSuffix(name, "/") // with it, a symlink that took its place would be followed
 	if err := chmodAt(dir, name, mode); err != nil {
 		unix.Unlinkat(dir, name, unix.AT_REMOVEDIR)
 		return err

@@ -176,7 +176,7 @@ func (v *View) mysqlConnector(conn host.DatabaseConn) (driver.Connector, error) 
 // dialSocket connects to a Unix socket of the host. It is named by its directory's descriptor, which
 // also keeps the name within the 108 bytes that unix(7) allows.
 func (v *View) dialSocket(ctx context.Context, path string) (net.Conn, error) {
-	p, err := v.space.resolve(path, true)
+	p, err := v.space.resolve(path, lastTarget)
 	if err != nil {
 		return nil, pathError("connect", path, err)
 	}

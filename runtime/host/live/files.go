@@ -9,8 +9,8 @@ import (
 )
 
 // at resolves a path and does work at the place it leads to.
-func (s *space) at(op, path string, follow bool, work func(p place) error) error {
-	p, err := s.resolve(path, follow)
+func (s *space) at(op, path string, end last, work func(p place) error) error {
+	p, err := s.resolve(path, end)
 	if err != nil {
 		return pathError(op, path, err)
 	}
@@ -18,11 +18,11 @@ func (s *space) at(op, path string, follow bool, work func(p place) error) error
 	return pathError(op, path, work(p))
 }
 
-func (v *View) Lstat(path string) (host.Stat, error) { return v.space.stat("lstat", path, false) }
-func (v *View) Stat(path string) (host.Stat, error)  { return v.space.stat("stat", path, true) }
+func (v *View) Lstat(path string) (host.Stat, error) { return v.space.stat("lstat", path, lastItself) }
+func (v *View) Stat(path string) (host.Stat, error)  { return v.space.stat("stat", path, lastTarget) }
 
-func (s *space) stat(op, path string, follow bool) (st host.Stat, err error) {
-	err = s.at(op, path, follow, func(p place) (err error) {
+func (s *space) stat(op, path string, end last) (st host.Stat, err error) {
+	err = s.at(op, path, end, func(p place) (err error) {
 		st, err = lstatAt(p.dir, p.name)
 		return err
 	})
@@ -30,7 +30,7 @@ func (s *space) stat(op, path string, follow bool) (st host.Stat, err error) {
 }
 
 func (v *View) Readlink(path string) (target string, err error) {
-	err = v.space.at("readlink", path, false, func(p place) (err error) {
+	err = v.space.at("readlink", path, lastItself, func(p place) (err error) {
 		target, err = readlinkAt(p.dir, p.name)
 		return err
 	})
@@ -38,7 +38,7 @@ func (v *View) Readlink(path string) (target string, err error) {
 }
 
 func (v *View) ReadDir(path string) (entries []host.DirEntry, err error) {
-	err = v.space.at("readdir", path, true, func(p place) error {
+	err = v.space.at("readdir", path, lastTarget, func(p place) error {
 		fd, err := openDirAt(p.dir, p.name)
 		if err != nil {
 			return err
@@ -51,12 +51,12 @@ func (v *View) ReadDir(path string) (entries []host.DirEntry, err error) {
 }
 
 func (v *View) Open(path string) (host.File, error) {
-	return v.space.open(path, true, unix.O_RDONLY)
+	return v.space.open(path, lastTarget, unix.O_RDONLY)
 }
 
-func (s *space) open(path string, follow bool, flags int) (host.File, error) {
+func (s *space) open(path string, end last, flags int) (host.File, error) {
 	opened := &file{path: path}
-	err := s.at("open", path, follow, func(p place) (err error) {
+	err := s.at("open", path, end, func(p place) (err error) {
 		opened.f, err = openRegularAt(p.dir, p.name, flags)
 		return err
 	})
@@ -76,7 +76,7 @@ func (v *View) OpenTree(path string) (host.DirReader, error) {
 
 func (s *space) openTree(path string) (treeReader, error) {
 	t := treeReader{path: path}
-	err := s.at("open", path, true, func(p place) (err error) {
+	err := s.at("open", path, lastTarget, func(p place) (err error) {
 		t.fd, err = openDirAt(p.dir, p.name)
 		return err
 	})
@@ -84,7 +84,7 @@ func (s *space) openTree(path string) (treeReader, error) {
 }
 
 func (v *View) Statfs(path string) (result host.Statfs, err error) {
-	err = v.space.at("statfs", path, true, func(p place) error {
+	err = v.space.at("statfs", path, lastTarget, func(p place) error {
 		fd, err := openAt(p.dir, p.name, unix.O_PATH|unix.O_NOFOLLOW)
 		if err != nil {
 			return err
@@ -127,7 +127,7 @@ func statfsOf(fd int) (host.Statfs, error) {
 }
 
 func (v *View) Getxattr(path, name string) (value []byte, err error) {
-	err = v.space.at("getxattr", path, false, func(p place) (err error) {
+	err = v.space.at("getxattr", path, lastItself, func(p place) (err error) {
 		value, err = getxattrAt(p.dir, p.name, name)
 		return err
 	})
@@ -135,7 +135,7 @@ func (v *View) Getxattr(path, name string) (value []byte, err error) {
 }
 
 func (v *View) Listxattr(path string) (names []string, err error) {
-	err = v.space.at("listxattr", path, false, func(p place) (err error) {
+	err = v.space.at("listxattr", path, lastItself, func(p place) (err error) {
 		names, err = listxattrAt(p.dir, p.name)
 		return err
 	})

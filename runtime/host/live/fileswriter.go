@@ -15,7 +15,7 @@ func (h *Host) Create(path string, mode fs.FileMode) (host.File, error) {
 
 func (s *space) create(path string, mode fs.FileMode) (host.File, error) {
 	created := &file{path: path}
-	err := s.at("create", path, false, func(p place) (err error) {
+	err := s.at("create", path, lastName, func(p place) (err error) {
 		created.f, err = createAt(p.dir, p.name, mode)
 		return err
 	})
@@ -26,42 +26,42 @@ func (s *space) create(path string, mode fs.FileMode) (host.File, error) {
 }
 
 func (h *Host) OpenWrite(path string) (host.File, error) {
-	return h.space.open(path, false, unix.O_RDWR)
+	return h.space.open(path, lastItself, unix.O_RDWR)
 }
 
 func (h *Host) Mkdir(path string, mode fs.FileMode) error { return h.space.mkdir(path, mode) }
 
 func (s *space) mkdir(path string, mode fs.FileMode) error {
-	return s.at("mkdir", path, false, func(p place) error { return mkdirAt(p.dir, p.name, mode) })
+	return s.at("mkdir", path, lastName, func(p place) error { return mkdirAt(p.dir, p.name, mode) })
 }
 
 func (h *Host) Unlink(path string) error { return h.space.unlink(path) }
 
 func (s *space) unlink(path string) error {
-	return s.at("unlink", path, false, func(p place) error { return unlinkAt(p.dir, p.name, 0) })
+	return s.at("unlink", path, lastName, func(p place) error { return unlinkAt(p.dir, p.name, 0) })
 }
 
 func (h *Host) Rmdir(path string) error { return h.space.rmdir(path) }
 
 func (s *space) rmdir(path string) error {
-	return s.at("rmdir", path, false, func(p place) error { return unlinkAt(p.dir, p.name, unix.AT_REMOVEDIR) })
+	return s.at("rmdir", path, lastName, func(p place) error { return unlinkAt(p.dir, p.name, unix.AT_REMOVEDIR) })
 }
 
 func (h *Host) Rename(oldpath, newpath string) error {
-	return h.space.pair("rename", oldpath, newpath, renameAt)
+	return h.space.pair("rename", oldpath, lastName, newpath, renameAt)
 }
 
 func (h *Host) Link(oldpath, newpath string) error {
-	return h.space.pair("link", oldpath, newpath, linkAt)
+	return h.space.pair("link", oldpath, lastItself, newpath, linkAt)
 }
 
-func (s *space) pair(op, oldpath, newpath string, do func(int, string, int, string) error) error {
-	from, err := s.resolve(oldpath, false)
+func (s *space) pair(op, oldpath string, end last, newpath string, do func(int, string, int, string) error) error {
+	from, err := s.resolve(oldpath, end)
 	if err != nil {
 		return linkError(op, oldpath, newpath, err)
 	}
 	defer from.close()
-	to, err := s.resolve(newpath, false)
+	to, err := s.resolve(newpath, lastName)
 	if err != nil {
 		return linkError(op, oldpath, newpath, err)
 	}
@@ -70,7 +70,7 @@ func (s *space) pair(op, oldpath, newpath string, do func(int, string, int, stri
 }
 
 func (h *Host) Symlink(target, path string) error {
-	p, err := h.space.resolve(path, false)
+	p, err := h.space.resolve(path, lastName)
 	if err != nil {
 		return linkError("symlink", target, path, err)
 	}
@@ -79,34 +79,34 @@ func (h *Host) Symlink(target, path string) error {
 }
 
 func (h *Host) Mknod(path string, mode fs.FileMode, rdev uint64) error {
-	return h.space.at("mknod", path, false, func(p place) error { return mknodAt(p.dir, p.name, mode, rdev) })
+	return h.space.at("mknod", path, lastName, func(p place) error { return mknodAt(p.dir, p.name, mode, rdev) })
 }
 
 func (h *Host) Chmod(path string, mode fs.FileMode) error {
-	return h.space.at("chmod", path, false, func(p place) error { return chmodAt(p.dir, p.name, mode) })
+	return h.space.at("chmod", path, lastItself, func(p place) error { return chmodAt(p.dir, p.name, mode) })
 }
 
 func (h *Host) Lchown(path string, uid, gid int) error {
-	return h.space.at("lchown", path, false, func(p place) error { return lchownAt(p.dir, p.name, uid, gid) })
+	return h.space.at("lchown", path, lastItself, func(p place) error { return lchownAt(p.dir, p.name, uid, gid) })
 }
 
 // Chtimes sets access and modification time; a zero time leaves one as it is.
 func (h *Host) Chtimes(path string, atime, mtime time.Time) error {
-	return h.space.at("chtimes", path, false, func(p place) error { return chtimesAt(p.dir, p.name, atime, mtime) })
+	return h.space.at("chtimes", path, lastItself, func(p place) error { return chtimesAt(p.dir, p.name, atime, mtime) })
 }
 
 func (h *Host) Setxattr(path, name string, value []byte) error {
-	return h.space.at("setxattr", path, false, func(p place) error { return setxattrAt(p.dir, p.name, name, value) })
+	return h.space.at("setxattr", path, lastItself, func(p place) error { return setxattrAt(p.dir, p.name, name, value) })
 }
 
 func (h *Host) Removexattr(path, name string) error {
-	return h.space.at("removexattr", path, false, func(p place) error { return removexattrAt(p.dir, p.name, name) })
+	return h.space.at("removexattr", path, lastItself, func(p place) error { return removexattrAt(p.dir, p.name, name) })
 }
 
 func (h *Host) SyncDir(path string) error { return h.space.syncDir(path) }
 
 func (s *space) syncDir(path string) error {
-	return s.at("sync", path, false, func(p place) error {
+	return s.at("sync", path, lastItself, func(p place) error {
 		fd, err := openDirAt(p.dir, p.name)
 		if err != nil {
 			return err

@@ -35,7 +35,7 @@ func (v *View) PackageLock() (*host.LockHolder, error) {
 }
 
 func (v *View) lockHolder(path string) (*host.LockHolder, error) {
-	f, err := v.space.open(path, true, unix.O_RDONLY)
+	f, err := v.space.open(path, lastTarget, unix.O_RDONLY)
 	if isErrno(err, unix.ENOENT) {
 		return nil, nil
 	}

@@ -22,7 +22,7 @@ type space struct {
 }
 
 // place is a name in an open directory: what the *at system calls want. The name is "." where a path
-// leads to the directory itself.
+// leads to the directory itself. It ends in a slash where the path of a name (see last) does.
 type place struct {
 	dir   int
 	name  string
@@ -47,14 +47,28 @@ func (e *unsafeLink) Error() string {
 
 func (e *unsafeLink) Unwrap() error { return unix.ELOOP }
 
+// last says what an operation does with the last component of a path.
+type last int
+
+const (
+	// lastItself: the file of that name is meant, be it a symlink. With a slash behind it, the directory
+	// to which the name leads is.
+	lastItself last = iota
+	// lastTarget: a symlink is followed.
+	lastTarget
+	// lastName: the entry is made, moved or removed. What a slash behind it means is left to the kernel,
+	// which follows no symlink then.
+	lastName
+)
+
 // resolve walks to the directory that holds the last component of an absolute path. Symlinks on the
-// way are followed inside the space; the last component only if follow is set.
-func (s *space) resolve(path string, follow bool) (place, error) {
+// way are followed inside the space.
+func (s *space) resolve(path string, end last) (place, error) {
 	if err := checkPath(path); err != nil {
 		return place{}, err
 	}
 	w := walk{space: s}
-	p, err := w.run(path, follow)
+	p, err := w.run(path, end)
 	w.close()
 	return p, err
 }
@@ -79,10 +93,10 @@ type walk struct {
 	hops  int
 }
 
-func (w *walk) run(todo string, follow bool) (place, error) {
+func (w *walk) run(todo string, end last) (place, error) {
 	for {
-		name, rest := nextName(todo)
-		switch name {
+		entry, rest := nextName(todo)
+		switch entry {
 		case "":
 			return w.here("."), nil
 		case ".":
@@ -93,23 +107,37 @@ func (w *walk) run(todo string, follow bool) (place, error) {
 			todo = rest
 			continue
 		}
-		last := strings.Trim(rest, "/") == ""
-		if last && !follow {
-			return w.here(name), nil
-		}
-		target, isLink, err := w.enter(name, last)
-		if err != nil {
-			return place{}, err
-		}
+		atEnd, slash := strings.Trim(rest, "/") == "", rest != ""
 		switch {
+		case atEnd && end == lastName && slash:
+			return w.here(entry + "/"), nil
+		case atEnd && (end == lastName || end == lastItself && !slash):
+			return w.here(entry), nil
+		}
+		link, isLink, err := w.enter(entry, atEnd)
+		switch {
+		case err != nil:
+			return place{}, err
 		case isLink:
-			todo = target + "/" + rest
-		case last:
-			return w.here(name), nil
+			todo = link + rest
+		case atEnd && slash:
+			return w.directory(entry)
+		case atEnd:
+			return w.here(entry), nil
 		default:
 			todo = rest
 		}
 	}
+}
+
+// directory is the place of an entry that must be a directory.
+func (w *walk) directory(entry string) (place, error) {
+	fd, err := openAt(w.top(), entry, unix.O_PATH|unix.O_NOFOLLOW|unix.O_DIRECTORY)
+	if err != nil {
+		return place{}, err
+	}
+	unix.Close(fd)
+	return w.here(entry), nil
 }
 
 // enter steps into the directory called name, or tells where it leads if it is a symlink. The last
