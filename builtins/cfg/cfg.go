@@ -131,7 +131,7 @@ var problems = &runtime.Builtin{
 		"values that would be cut, a byte order mark, CR LF line ends, unknown \"!\" lines, includes that cannot be read; and " +
 		"whatever keeps the file from being read at all. Nothing is an error.",
 	Params: []runtime.Param{pathParam},
-	Result: "list of structs: path, line (0 for the whole file), text, message (all in one line), fatal (the file cannot be read, and its takeover would fail)",
+	Result: "list of structs: path, line (0 for the whole file), text, message (all in one line), fatal (the file, or one that it includes, cannot be read)",
 	Effect: runtime.Read,
 	Example: `
 for problem in cfg.problems("/etc/zarafa/server.cfg"):
@@ -143,16 +143,20 @@ for problem in cfg.problems("/etc/zarafa/server.cfg"):
 			text := strings.TrimLeft(strings.TrimPrefix(err.Error(), c.String("path")), ": ")
 			return starlark.NewList([]starlark.Value{problemRecord(Problem{Path: c.String("path"), Text: text}, true)}), nil
 		}
-		return problemList(tree.AllProblems()), nil
+		values := problemList(tree.Problems, true)
+		for _, f := range tree.Files {
+			values = append(values, problemList(f.Problems(), false)...)
+		}
+		return starlark.NewList(values), nil
 	},
 }
 
-func problemList(list []Problem) *starlark.List {
+func problemList(list []Problem, fatal bool) []starlark.Value {
 	values := make([]starlark.Value, len(list))
 	for i, p := range list {
-		values[i] = problemRecord(p, false)
+		values[i] = problemRecord(p, fatal)
 	}
-	return starlark.NewList(values)
+	return values
 }
 
 func problemRecord(p Problem, fatal bool) starlark.Value {
@@ -485,6 +489,6 @@ func resultValue(r *Result) *starlarkstruct.Struct {
 	}
 	return runtime.NewRecord(map[string]any{
 		"files": starlark.NewList(files), "notes": starlark.NewList(notes), "others": starlark.NewList(others),
-		"problems": problemList(r.Problems), "skipped": problemList(r.Skipped),
+		"problems": starlark.NewList(problemList(r.Problems, false)), "skipped": starlark.NewList(problemList(r.Skipped, false)),
 	})
 }
