@@ -3,15 +3,22 @@
 // A simulation of the real machine only reads it: no code path of it writes. This is the second
 // lock, for what no code path should do. Descriptors that are open for writing before stay so: the
 // report and the terminal.
+//
+// Kernels of 2015 have no Landlock, and seccomp filters only for one thread at a time; both are made
+// up for. What is left there: a socket can be bound to a new name, and a program of another
+// architecture (32 bit) is not filtered. Sockets that are there can be connected to on all kernels,
+// as the database's has to be.
 package confine
 
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"unsafe"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
 	"github.com/landlock-lsm/go-landlock/landlock"
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 	"kernel.org/pub/linux/libs/security/libcap/psx"
 )
@@ -80,63 +87,134 @@ func dropCapabilities() error {
 }
 
 // writingCalls change files, by path or descriptor, in ways that Landlock does not see, or that an
-// older kernel's Landlock does not.
+// older kernel's Landlock does not. open_by_handle_at is among them because the capability that is
+// kept allows it.
 var writingCalls = []string{
 	"fchmod", "fchmodat", "fchown", "fchownat", "setxattr", "lsetxattr", "fsetxattr",
 	"removexattr", "lremovexattr", "fremovexattr", "utimensat",
-	"mkdirat", "mknodat", "unlinkat", "renameat2", "linkat", "symlinkat", "truncate",
-	"mount", "umount2", "pivot_root", "swapon", "swapoff", "reboot", "sethostname",
+	"mkdirat", "mknodat", "unlinkat", "renameat2", "linkat", "symlinkat", "truncate", "open_by_handle_at",
+	"mount", "umount2", "pivot_root", "swapon", "swapoff", "reboot", "sethostname", "setdomainname",
 	"settimeofday", "clock_settime", "init_module", "finit_module", "delete_module", "kexec_load", "ptrace",
 }
 
 // oldCalls exist on some architectures only.
 var oldCalls = []string{"chmod", "chown", "lchown", "utime", "utimes", "futimesat", "mkdir", "mknod", "unlink", "rmdir", "rename", "renameat", "link", "symlink", "creat"}
 
+// newCalls are answered as by a kernel that does not have them: programs know another way then, which
+// is filtered. A filter does not see what io_uring does.
+var newCalls = []string{
+	"fchmodat2", "setxattrat", "removexattrat", "file_setattr", "io_uring_setup",
+	"open_tree", "open_tree_attr", "move_mount", "fsopen", "fsmount", "mount_setattr",
+}
+
+// writingControls are ioctls that change a file which is open for reading only: chattr(1), and what
+// is like it.
+var writingControls = []uint64{
+	unix.FS_IOC_SETFLAGS, 0x40046602, // FS_IOC32_SETFLAGS
+	0x401c5820, // FS_IOC_FSSETXATTR
+	0x40087602, // FS_IOC_SETVERSION
+}
+
 // filterCalls refuses system calls that write. Opening for writing is left to Landlock, which lets
 // /dev/null through as programs need it, unless opens is set.
 func filterCalls(opens bool) error {
-	if !seccomp.Supported() {
-		return errors.New("the kernel has no seccomp filters for all threads")
+	refused, missing := writingCalls, newCalls
+	if opens {
+		missing = append([]string{"openat2"}, missing...) // its flags are not seen by a filter
 	}
-	denied := append([]string(nil), writingCalls...)
-	for _, name := range oldCalls {
-		if known(name) {
-			denied = append(denied, name)
-		}
+	policy := seccomp.Policy{
+		DefaultAction: seccomp.ActionAllow,
+		Syscalls: []seccomp.SyscallGroup{
+			{
+				Action:             seccomp.ActionErrno,
+				Names:              append(known(refused), known(oldCalls)...),
+				NamesWithCondtions: append(controls(), writingOpens(opens)...),
+			},
+			{
+				Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS),
+				Names:  known(missing),
+			},
+		},
 	}
-	writes := func(name string, flags uint32) []seccomp.NameWithConditions {
-		if !opens || !known(name) {
-			return nil
+	return load(policy)
+}
+
+func controls() []seccomp.NameWithConditions {
+	var all []seccomp.NameWithConditions
+	for _, request := range writingControls {
+		all = append(all, seccomp.NameWithConditions{Name: "ioctl", Conditions: seccomp.ArgumentConditions{
+			{Argument: 1, Operation: seccomp.Equal, Value: request},
+		}})
+	}
+	return all
+}
+
+func writingOpens(opens bool) []seccomp.NameWithConditions {
+	var all []seccomp.NameWithConditions
+	for name, flags := range map[string]uint32{"open": 1, "openat": 2} {
+		if !opens || len(known([]string{name})) == 0 {
+			continue
 		}
-		var all []seccomp.NameWithConditions
 		for _, bit := range []uint64{unix.O_WRONLY, unix.O_RDWR, unix.O_CREAT, unix.O_TRUNC} {
 			all = append(all, seccomp.NameWithConditions{Name: name, Conditions: seccomp.ArgumentConditions{
 				{Argument: flags, Operation: seccomp.BitsSet, Value: bit},
 			}})
 		}
-		return all
 	}
-	filter := seccomp.Filter{
-		NoNewPrivs: true,
-		Flag:       seccomp.FilterFlagTSync,
-		Policy: seccomp.Policy{
-			DefaultAction: seccomp.ActionAllow,
-			Syscalls: []seccomp.SyscallGroup{{
-				Action:             seccomp.ActionErrno,
-				Names:              denied,
-				NamesWithCondtions: append(writes("open", 1), writes("openat", 2)...),
-			}},
-		},
-	}
-	return seccomp.LoadFilter(filter)
+	return all
 }
 
-// known tells whether this architecture has a system call.
-func known(name string) bool {
-	probe := seccomp.Policy{
-		DefaultAction: seccomp.ActionAllow,
-		Syscalls:      []seccomp.SyscallGroup{{Action: seccomp.ActionErrno, Names: []string{name}}},
+// known are those of some system calls that this architecture has.
+func known(names []string) []string {
+	var have []string
+	for _, name := range names {
+		probe := seccomp.Policy{
+			DefaultAction: seccomp.ActionAllow,
+			Syscalls:      []seccomp.SyscallGroup{{Action: seccomp.ActionErrno, Names: []string{name}}},
+		}
+		if _, err := probe.Assemble(); err == nil {
+			have = append(have, name)
+		}
 	}
-	_, err := probe.Assemble()
-	return err == nil
+	return have
+}
+
+// load puts a filter in force for all threads of the process, and for all that they start.
+func load(policy seccomp.Policy) error {
+	if seccomp.Supported() {
+		return seccomp.LoadFilter(seccomp.Filter{NoNewPrivs: true, Flag: seccomp.FilterFlagTSync, Policy: policy})
+	}
+	program, err := assemble(policy)
+	if err != nil {
+		return err
+	}
+	return loadByThread(program)
+}
+
+func assemble(policy seccomp.Policy) ([]bpf.RawInstruction, error) {
+	instructions, err := policy.Assemble()
+	if err != nil {
+		return nil, err
+	}
+	return bpf.Assemble(instructions)
+}
+
+// loadByThread is for kernels before 3.17, which cannot put a filter in force for all threads at once:
+// each thread does it for itself.
+func loadByThread(program []bpf.RawInstruction) error {
+	filter := make([]unix.SockFilter, len(program))
+	for i, in := range program {
+		filter[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	fprog := &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if _, _, errno := psx.Syscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
+		return fmt.Errorf("the kernel cannot keep programs from gaining privileges: %w", errno)
+	}
+	_, _, errno := psx.Syscall3(unix.SYS_PRCTL, unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(fprog)))
+	runtime.KeepAlive(filter)
+	runtime.KeepAlive(fprog)
+	if errno != 0 {
+		return fmt.Errorf("the kernel has no seccomp filters: %w", errno)
+	}
+	return nil
 }
