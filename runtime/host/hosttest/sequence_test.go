@@ -295,6 +295,7 @@ type machine struct {
 	userXattrs     bool // tmpfs has them (since Linux 6.6)
 	guardsSymlinks bool // fs.protected_symlinks, which a host that resolves paths itself never meets
 	guardsLinks    bool // fs.protected_hardlinks, which simfs has like all distributions
+	whiteouts      bool // anybody may make the character device 0:0 (since Linux 5.8)
 }
 
 func thisMachine(box *sandbox) (m machine) {
@@ -303,8 +304,19 @@ func thisMachine(box *sandbox) (m machine) {
 	box.do(func() {
 		m.fineTimes = hasFineTimes(kernel{""})
 		m.userXattrs = kernel{""}.Setxattr("/", "user.probe", nil) == nil
+		m.whiteouts = makesWhiteouts()
 	})
 	return m
+}
+
+func makesWhiteouts() (can bool) {
+	k := kernel{""}
+	defer clearTree(k)
+	if err := errors.Join(k.Mkdir("/probe", 0o777), k.Chmod("/", 0o755)); err != nil {
+		return false
+	}
+	become(other, other, nil, func() { can = k.Mknod("/probe/w", fs.ModeDevice|fs.ModeCharDevice, 0) == nil })
+	return can
 }
 
 func sysctl(name string) bool {
@@ -322,6 +334,9 @@ func (m machine) allow(o op) op {
 	}
 	if !m.userXattrs && strings.HasPrefix(o.to, "user.") {
 		o.to = "trusted.a"
+	}
+	if !m.whiteouts && o.name == "mknod" && o.num == 0 {
+		o.asID = 0
 	}
 	return o
 }

@@ -114,6 +114,11 @@ func checkTarget(to string) error {
 	return nil
 }
 
+// isWhiteout tells the character device 0:0 of overlays, which anybody may make since Linux 5.8.
+func isWhiteout(mode fs.FileMode, rdev uint64) bool {
+	return mode&typeBits == fs.ModeDevice|fs.ModeCharDevice && rdev == 0
+}
+
 func (f *FS) mknod(p place, mode fs.FileMode, rdev uint64) error {
 	if err := checkNode(mode); err != nil {
 		return err
@@ -121,7 +126,7 @@ func (f *FS) mknod(p place, mode fs.FileMode, rdev uint64) error {
 	if err := f.vacant(p, false); err != nil {
 		return err
 	}
-	if mode&fs.ModeDevice != 0 && !f.isRoot() {
+	if mode&fs.ModeDevice != 0 && !isWhiteout(mode, rdev) && !f.isRoot() {
 		return syscall.EPERM
 	}
 	n := f.newInode(p.dir, mode&(typeBits|permBits))

@@ -3,6 +3,7 @@ package simfs
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"slices"
 	"syscall"
 	"testing"
@@ -206,6 +207,24 @@ func TestPartsOfUnknownContent(t *testing.T) {
 	must(t, h.Truncate(0))
 	_, err = h.ReadAt(buf, 0)
 	wantErr(t, err, io.EOF)
+}
+
+// TestOfOtherUsers holds what long random sequences found of users that may do little.
+func TestOfOtherUsers(t *testing.T) {
+	f := New(Options{})
+	must(t, f.Mkdir("/d", 0o600))
+	must(t, f.Mkdir("/w", 0o777))
+	must(t, f.Lchown("/d", 1000, 1000))
+	f.SetUser(&Credentials{UID: 1000, GIDs: []uint32{1000}})
+	d, err := f.OpenTreeWrite("/d")
+	must(t, err)
+	wantErr(t, d.Link("", "a"), syscall.ENOENT)
+	wantErr(t, d.Link("a", ".."), syscall.EINVAL)
+	wantErr(t, d.Rename("a", d, ""), syscall.ENOENT)
+	wantErr(t, d.Link("a", "b"), syscall.EACCES)
+	must(t, f.Mknod("/w/whiteout", fs.ModeDevice|fs.ModeCharDevice, 0))
+	wantErr(t, f.Mknod("/w/block", fs.ModeDevice, 0), syscall.EPERM)
+	wantErr(t, f.Mknod("/w/null", fs.ModeDevice|fs.ModeCharDevice, 1<<8|3), syscall.EPERM)
 }
 
 func TestHooks(t *testing.T) {

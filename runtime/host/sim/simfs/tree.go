@@ -39,13 +39,24 @@ func (t *tree) unlessClosed(do func() error) func() error {
 	}
 }
 
+// checkNames refuses what is not a single name. Those of both ends are judged before anything is
+// looked up.
+func checkNames(names ...string) error {
+	for _, name := range names {
+		switch {
+		case name == "":
+			return syscall.ENOENT
+		case name == "." || name == ".." || strings.ContainsAny(name, "/\x00"):
+			return syscall.EINVAL
+		}
+	}
+	return nil
+}
+
 // place is a name in this directory.
 func (t *tree) place(name string) (place, error) {
-	if name == "" {
-		return place{}, syscall.ENOENT
-	}
-	if name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
-		return place{}, syscall.EINVAL
+	if err := checkNames(name); err != nil {
+		return place{}, err
 	}
 	return place{dir: t.n, name: name}, t.f.mayEnter(t.n)
 }
@@ -185,13 +196,20 @@ func (t *tree) Symlink(target, name string) error {
 }
 
 func (t *tree) Link(oldname, newname string) error {
-	err := t.changeName("link", newname, func(p place) error {
+	err := t.f.change("link", t.join(newname), t.unlessClosed(func() error {
+		if err := checkNames(oldname, newname); err != nil {
+			return err
+		}
 		n, err := t.child(oldname)
 		if err != nil {
 			return err
 		}
+		p, err := t.place(newname)
+		if err != nil {
+			return err
+		}
 		return t.f.link(n, p)
-	})
+	}))
 	return linkError("link", t.join(oldname), t.join(newname), err)
 }
 
@@ -209,16 +227,23 @@ func (t *tree) Rename(name string, to host.Dir, newname string) error {
 	if !ok || dest.f != t.f {
 		return linkError("rename", t.join(name), newname, syscall.EXDEV)
 	}
-	err := t.changeName("rename", name, func(from place) error {
+	err := t.f.change("rename", t.join(name), t.unlessClosed(func() error {
 		if dest.closed {
 			return syscall.EBADF
+		}
+		if err := checkNames(name, newname); err != nil {
+			return err
+		}
+		from, err := t.place(name)
+		if err != nil {
+			return err
 		}
 		p, err := dest.place(newname)
 		if err != nil {
 			return err
 		}
 		return t.f.rename(from, p)
-	})
+	}))
 	return linkError("rename", t.join(name), dest.join(newname), err)
 }
 
