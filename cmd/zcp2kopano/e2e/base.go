@@ -16,36 +16,49 @@ import (
 // cacheDir keeps base trees from one test run to the next.
 const cacheDir = "/var/cache/zcp2kopano-test"
 
-// includes are the packages of the base tree besides dpkg and apt: what the packages under test
-// need, System V init, and a database server and its clients.
-const includes = "adduser,ca-certificates,lsb-base,init-system-helpers,sysvinit-core,sysv-rc,insserv,procps," +
-	"mariadb-client,mariadb-server-core"
+// The packages of the base trees besides dpkg and apt: an init system, what the packages under test
+// need, and a database server and its clients.
+const (
+	includesSysV = "adduser,ca-certificates,lsb-base,init-system-helpers,sysvinit-core,sysv-rc,insserv,procps," +
+		"mariadb-client,mariadb-server-core"
+	includesSystemd = "adduser,ca-certificates,lsb-base,init-system-helpers,systemd-sysv,libpam-systemd,dbus,procps," +
+		"mariadb-client,mariadb-server-core"
+)
 
 // mmdebstrapArgs precede the suite, the directory and the sources.
-var mmdebstrapArgs = []string{
-	"--quiet", "--variant=apt", "--mode=root", "--include=" + includes,
-	`--aptopt=Apt::Install-Recommends "false"`,
-	"--dpkgopt=path-exclude=/usr/share/locale/*",
-	"--dpkgopt=path-exclude=/usr/share/man/*",
-	"--dpkgopt=path-exclude=/usr/share/doc/*",
-	`--customize-hook=chroot "$1" useradd -r -d /nonexistent -s /bin/false mysql`,
-	`--customize-hook=rm -rf "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/* "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap`,
+func mmdebstrapArgs(includes string) []string {
+	return []string{
+		"--quiet", "--variant=apt", "--mode=root", "--include=" + includes,
+		`--aptopt=Apt::Install-Recommends "false"`,
+		"--dpkgopt=path-exclude=/usr/share/locale/*",
+		"--dpkgopt=path-exclude=/usr/share/man/*",
+		"--dpkgopt=path-exclude=/usr/share/doc/*",
+		`--customize-hook=chroot "$1" useradd -r -d /nonexistent -s /bin/false mysql`,
+		`--customize-hook=rm -rf "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/* "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap`,
+	}
 }
 
-// Base is the cached Debian tree below every Root. The first call ever makes it, in a minute.
-func Base(t testing.TB) string {
+// base is the cached Debian tree below a Root. The first call ever makes it, in a minute.
+func base(t testing.TB, systemd bool) string {
 	t.Helper()
 	Need(t)
-	dir, err := base()
+	tree := baseSysV
+	if systemd {
+		tree = baseSystemd
+	}
+	dir, err := tree()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
 
-var base = sync.OnceValues(makeBase)
+var (
+	baseSysV    = sync.OnceValues(func() (string, error) { return makeBase(includesSysV) })
+	baseSystemd = sync.OnceValues(func() (string, error) { return makeBase(includesSystemd) })
+)
 
-func makeBase() (string, error) {
+func makeBase(includes string) (string, error) {
 	sources, err := aptSources()
 	if err != nil {
 		return "", err
@@ -54,7 +67,7 @@ func makeBase() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	args := append(append([]string{}, mmdebstrapArgs...), suite)
+	args := append(mmdebstrapArgs(includes), suite)
 	dir := filepath.Join(cacheDir, fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(args, "\n"))))[:16])
 	if err := os.MkdirAll(cacheDir, 0o755); err != nil {
 		return "", err

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,7 +19,8 @@ import (
 )
 
 // role tells a copy of the test binary what it is for: "inner" runs the tests, "init" is the first
-// process of a root, "inside" answers a question from inside a root.
+// process of a root, "systemd" becomes the systemd of one, "inside" answers a question from inside a
+// root.
 const role = "ZCP2KOPANO_E2E_ROLE"
 
 // Main is a package's TestMain. It runs the tests in a mount and process namespace of their own, so
@@ -27,6 +29,8 @@ func Main(m *testing.M) {
 	switch {
 	case os.Getenv(role) == "init":
 		initMain()
+	case os.Getenv(role) == "systemd":
+		systemdMain()
 	case os.Getenv(role) == "inside":
 		insideMain()
 	case os.Getenv(role) == "inner":
@@ -45,9 +49,10 @@ func again() int {
 		return 2
 	}
 	defer os.Remove(work) // all in it is on a mount that went with the tests
+	defer sweepCgroups()
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), role+"=inner", "TMPDIR="+work)
+	cmd.Env = append(os.Environ(), role+"=inner", "TMPDIR="+work, outerPID+"="+strconv.Itoa(os.Getpid()))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {

@@ -27,7 +27,8 @@ type Root struct {
 	t      testing.TB
 	layers string // what holds the overlay's layers
 	init   *exec.Cmd
-	nsDir  string // of init's namespaces
+	nsDir  string  // of init's namespaces
+	cgroup *cgroup // of a root with systemd
 }
 
 // Option changes how a root is made.
@@ -36,6 +37,7 @@ type Option func(*options)
 type options struct {
 	size    string
 	overlay string
+	systemd bool
 }
 
 // Size limits the root's file system ("64m"), to fill it up.
@@ -45,7 +47,8 @@ func Size(size string) Option { return func(o *options) { o.size = size } }
 // file systems.
 func NoRedirect() Option { return func(o *options) { o.overlay = "redirect_dir=off" } }
 
-// NewRoot makes a root with System V init and no services running. It vanishes with the test.
+// NewRoot makes a root with System V init and no services running, or one that systemd has booted. It
+// vanishes with the test.
 func NewRoot(t testing.TB, opts ...Option) *Root {
 	t.Helper()
 	o := options{size: "3g", overlay: "redirect_dir=on"}
@@ -55,14 +58,18 @@ func NewRoot(t testing.TB, opts ...Option) *Root {
 	r := &Root{t: t, layers: t.TempDir()}
 	r.Dir = filepath.Join(r.layers, "m")
 	t.Cleanup(r.destroy)
-	if err := r.mount(Base(t), o); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.boot(); err != nil {
+	if err := r.mount(base(t, o.systemd), o); err != nil {
 		t.Fatal(err)
 	}
 	r.WriteFile("/etc/hostname", hostname+"\n", 0o644)
 	r.WriteFile("/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 "+hostname+" mail\n", 0o644)
+	if o.systemd {
+		r.bootSystemd()
+		return r
+	}
+	if err := r.boot("init"); err != nil {
+		t.Fatal(err)
+	}
 	return r
 }
 
@@ -100,19 +107,22 @@ func (r *Root) devices() error {
 	return errors.Join(append(errs, os.Mkdir(r.Dir+"/dev/shm", 0o1777))...)
 }
 
-// boot starts the root's first process.
-func (r *Root) boot() error {
+// boot starts the root's first process, in the role given.
+func (r *Root) boot(as string) error {
 	ready, report, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	defer ready.Close()
 	r.init = exec.Command("/proc/self/exe", r.Dir)
-	r.init.Env = []string{role + "=init"}
+	r.init.Env = []string{role + "=" + as}
 	r.init.Stderr = os.Stderr
 	r.init.ExtraFiles = []*os.File{report}
 	r.init.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+	}
+	if r.cgroup != nil {
+		place(r.init.SysProcAttr, r.cgroup.top)
 	}
 	err = r.init.Start()
 	report.Close()
@@ -134,6 +144,9 @@ func (r *Root) destroy() {
 	mounts := mountsBelow(r.layers)
 	for i := len(mounts) - 1; i >= 0; i-- {
 		unix.Unmount(mounts[i], unix.MNT_DETACH)
+	}
+	if err := r.cgroup.remove(); err != nil {
+		r.t.Error(err)
 	}
 }
 
@@ -167,10 +180,14 @@ var environment = []string{
 
 // Command is a command in the root, to be begun by Start. A name without a slash is looked up.
 func (r *Root) Command(name string, args ...string) *exec.Cmd {
-	return &exec.Cmd{
+	cmd := &exec.Cmd{
 		Path: r.lookPath(name), Args: append([]string{name}, args...), Env: environment, Dir: "/",
 		SysProcAttr: &syscall.SysProcAttr{Chroot: r.Dir, Setpgid: true},
 	}
+	if r.cgroup != nil {
+		place(cmd.SysProcAttr, r.cgroup.side)
+	}
+	return cmd
 }
 
 func (r *Root) lookPath(name string) string {
@@ -201,7 +218,11 @@ func (r *Root) Start(cmd *exec.Cmd) error {
 
 // join makes the children of this thread the root's.
 func (r *Root) join() error {
-	for _, kind := range []string{"pid", "net", "uts", "ipc"} {
+	kinds := []string{"pid", "net", "uts", "ipc"}
+	if r.cgroup != nil {
+		kinds = append(kinds, "cgroup")
+	}
+	for _, kind := range kinds {
 		ns, err := os.Open(filepath.Join(r.nsDir, kind))
 		if err != nil {
 			return err

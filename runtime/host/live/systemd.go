@@ -77,7 +77,7 @@ func unitNames(lists ...string) []string {
 }
 
 // parseUnits reads the paragraphs of systemctl show. Units that are only mentioned by others do not
-// exist. An alias shows the unit it stands for, which is listed once. Units that
+// exist, nor do instances of templates that are. An alias shows the unit it stands for, which is listed once. Units that
 // systemd made from init scripts are enabled by the start links of these.
 func parseUnits(out string, startLinks map[string]bool) []host.Service {
 	var services []host.Service
@@ -90,8 +90,11 @@ func parseUnits(out string, startLinks map[string]bool) []host.Service {
 		}
 		seen[name] = true
 		service := serviceOf(name, p)
-		if strings.HasPrefix(p["SourcePath"], initDir) {
-			service.Enabled = startLinks[name]
+		if strings.Contains(name, "@") && !service.Active && !service.Enabled && !service.Failed {
+			continue // an instance that others mention: nothing that was set up
+		}
+		if script, ok := strings.CutPrefix(p["SourcePath"], initDir); ok { // its name may end in .sh
+			service.Enabled = startLinks[script]
 		}
 		services = append(services, service)
 	}

@@ -60,15 +60,18 @@ func (h *Host) serviceNames() []string {
 	if h.facts.Init == "systemd" {
 		for _, dir := range unitDirs {
 			for _, e := range h.entries(dir) {
-				if name, ok := strings.CutSuffix(e.Name, ".service"); ok && !strings.HasSuffix(name, "@") {
+				if name, ok := strings.CutSuffix(e.Name, ".service"); ok && !strings.HasSuffix(name, "@") && !h.isAlias(name) {
 					names[name] = true
 				}
 			}
 		}
+		for _, name := range h.enabledInstances() {
+			names[name] = true
+		}
 	}
 	for _, e := range h.entries("/etc/init.d") {
-		if h.isInitScript(e.Name) {
-			names[e.Name] = true
+		if name := h.scriptService(e.Name); name != "" && !h.isAlias(name) {
+			names[name] = true
 		}
 	}
 	for name, s := range h.services {
@@ -77,6 +80,83 @@ func (h *Host) serviceNames() []string {
 		}
 	}
 	return sortedKeys(names)
+}
+
+// scriptService is the service that an init script is; empty for what is no init script. systemd's
+// generator drops the ending .sh.
+func (h *Host) scriptService(script string) string {
+	if !h.isInitScript(script) {
+		return ""
+	}
+	if h.facts.Init == "systemd" {
+		return strings.TrimSuffix(script, ".sh")
+	}
+	return script
+}
+
+// initScript is the path of a service's init script; empty if it has none.
+func (h *Host) initScript(name string) string {
+	for _, script := range []string{name, name + ".sh"} {
+		if h.scriptService(script) == name {
+			return "/etc/init.d/" + script
+		}
+	}
+	return ""
+}
+
+// isAlias tells whether a unit is only another name of one. Of one that is masked systemd does not
+// know that any more: the alias then counts as a masked service of its own.
+func (h *Host) isAlias(name string) bool {
+	unit := h.unitFile(name)
+	if unit == "" {
+		return false
+	}
+	target, err := h.Readlink(unit)
+	if err != nil || !strings.HasSuffix(target, ".service") {
+		return false
+	}
+	other := strings.TrimSuffix(path.Base(target), ".service")
+	return other != name && !strings.HasSuffix(other, "@") && !h.isMasked(other)
+}
+
+// isMasked follows aliases.
+func (h *Host) isMasked(name string) bool {
+	for range 8 {
+		unit := h.unitFile(name)
+		if unit == "" {
+			return false
+		}
+		target, err := h.Readlink(unit)
+		switch {
+		case err != nil:
+			return false
+		case target == maskUnit:
+			return true
+		}
+		name = strings.TrimSuffix(path.Base(target), ".service")
+	}
+	return false
+}
+
+// enabledInstances are the instances of templates (name@instance) that are started at boot.
+func (h *Host) enabledInstances() []string {
+	var names []string
+	for _, e := range h.entries("/etc/systemd/system") {
+		if !isWantsDir(e.Name) {
+			continue
+		}
+		for _, link := range h.entries(path.Join("/etc/systemd/system", e.Name)) {
+			name, ok := strings.CutSuffix(link.Name, ".service")
+			if ok && strings.Contains(name, "@") && !strings.HasSuffix(name, "@") && h.unitFile(name) != "" {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+func isWantsDir(name string) bool {
+	return strings.HasSuffix(name, ".wants") || strings.HasSuffix(name, ".requires")
 }
 
 func (h *Host) entries(dir string) []host.DirEntry {
@@ -99,15 +179,21 @@ func (h *Host) isInitScript(name string) bool {
 	return err == nil && st.IsRegular() && st.Mode&0o111 != 0
 }
 
-// unitFile is the path of a service's unit file; empty if it has none.
+// unitFile is the path of a service's unit file, or of its template's; empty if it has none.
 func (h *Host) unitFile(name string) string {
 	if h.facts.Init != "systemd" {
 		return ""
 	}
-	for _, dir := range unitDirs {
-		file := path.Join(dir, name+".service")
-		if _, err := h.Lstat(file); err == nil {
-			return file
+	names := []string{name}
+	if template, _, found := strings.Cut(name, "@"); found {
+		names = append(names, template+"@")
+	}
+	for _, name := range names {
+		for _, dir := range unitDirs {
+			file := path.Join(dir, name+".service")
+			if _, err := h.Lstat(file); err == nil {
+				return file
+			}
 		}
 	}
 	return ""
@@ -122,7 +208,7 @@ func (h *Host) service(name string) (host.Service, error) {
 		s.Kind = "systemd"
 	}
 	state := h.services[name]
-	if unit == "" && !h.isInitScript(name) && (state == nil || !state.active) {
+	if unit == "" && h.initScript(name) == "" && (state == nil || !state.active) {
 		return s, fmt.Errorf("%s: %w", name, errNoService)
 	}
 	if state != nil {
@@ -132,10 +218,10 @@ func (h *Host) service(name string) (host.Service, error) {
 		}
 	}
 	if unit == "" {
-		s.Enabled = h.sysvEnabled(name)
+		s.Enabled = h.sysvEnabled(path.Base(h.initScript(name)))
 		return s, nil
 	}
-	if target, err := h.Readlink(unit); err == nil && target == maskUnit {
+	if h.isMasked(name) {
 		s.Masked = true
 		return s, nil
 	}
@@ -147,7 +233,7 @@ func (h *Host) service(name string) (host.Service, error) {
 func (h *Host) wantLinks(name string) []string {
 	var links []string
 	for _, e := range h.entries("/etc/systemd/system") {
-		if !strings.HasSuffix(e.Name, ".wants") && !strings.HasSuffix(e.Name, ".requires") {
+		if !isWantsDir(e.Name) {
 			continue
 		}
 		link := path.Join("/etc/systemd/system", e.Name, name+".service")
@@ -243,7 +329,7 @@ func (h *Host) program(name string, state *service) (exe, user string) {
 	unit := h.unitFile(name)
 	file := unit
 	if unit == "" {
-		file = "/etc/init.d/" + name
+		file = h.initScript(name)
 	}
 	user = cmp.Or(state.user, h.runAs(file), "root")
 	text, err := h.readFile(file)

@@ -1,0 +1,141 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// cgroupPrefix begins the names of control groups of this package; the PID of the test binary follows,
+// as its parent sees it, from the environment variable outerPID.
+const (
+	cgroupPrefix = "zcp2kopano-e2e-"
+	outerPID     = "ZCP2KOPANO_E2E_PID"
+)
+
+// cgroup is the control group of a root with systemd, below that of the tests. A nil one is none.
+type cgroup struct {
+	dir  string
+	top  *os.File // where systemd begins
+	side *os.File // for what a test starts in the root: none of systemd's units, so that it leaves it alone
+}
+
+// newCgroup makes an empty group with a place for the test's own processes.
+func newCgroup() (*cgroup, error) {
+	parent, err := ownCgroup()
+	if err != nil {
+		return nil, err
+	}
+	g := new(cgroup)
+	if g.dir, err = os.MkdirTemp(parent, cgroupPrefix+os.Getenv(outerPID)+"-"); err != nil {
+		return nil, err
+	}
+	side := filepath.Join(g.dir, "beside")
+	err1 := os.Mkdir(side, 0o755)
+	g.top, err = os.Open(g.dir)
+	var err2 error
+	g.side, err2 = os.Open(side)
+	return g, errors.Join(err1, err, err2)
+}
+
+// ownCgroup is the directory of this process's group in the unified hierarchy.
+func ownCgroup() (string, error) {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return "", err
+	}
+	groups, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return "", err
+	}
+	return cgroupDir(string(mounts), string(groups))
+}
+
+// cgroupDir reads mountinfo and cgroup of proc(5).
+func cgroupDir(mounts, groups string) (string, error) {
+	own := ""
+	for line := range strings.Lines(groups) {
+		if path, ok := strings.CutPrefix(line, "0::"); ok {
+			own = strings.TrimSpace(path)
+		}
+	}
+	for line := range strings.Lines(mounts) {
+		before, after, _ := strings.Cut(line, " - ")
+		fields, kind := strings.Fields(before), strings.Fields(after)
+		if len(fields) < 6 || len(kind) == 0 || kind[0] != "cgroup2" || !strings.HasPrefix(fields[5], "rw") {
+			continue
+		}
+		if below, err := filepath.Rel(fields[3], own); own != "" && err == nil && !strings.HasPrefix(below, "..") {
+			return filepath.Join(fields[4], below), nil
+		}
+	}
+	return "", errors.New("no writable cgroup2 file system is mounted that shows the group of this process")
+}
+
+// place has a process begin in a directory of the group.
+func place(attr *syscall.SysProcAttr, dir *os.File) {
+	attr.UseCgroupFD, attr.CgroupFD = true, int(dir.Fd())
+}
+
+// remove ends what is left in the group, and removes it with all that is below.
+func (g *cgroup) remove() error {
+	if g == nil {
+		return nil
+	}
+	g.top.Close()
+	g.side.Close()
+	return removeCgroup(g.dir)
+}
+
+// removeCgroup removes a group from below. It is busy for a moment after its last process has ended.
+func removeCgroup(dir string) error {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0) // where the kernel has it
+		err := removeDirs(dir)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("control group stays: %w", err)
+		}
+	}
+}
+
+func removeDirs(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if e.IsDir() {
+			errs = append(errs, removeDirs(filepath.Join(dir, e.Name())))
+		}
+	}
+	return errors.Join(append(errs, syscall.Rmdir(dir))...)
+}
+
+// sweepCgroups removes what test binaries left that were killed: this one's, and those of dead ones.
+func sweepCgroups() {
+	parent, err := ownCgroup()
+	if err != nil {
+		return
+	}
+	dirs, err := filepath.Glob(filepath.Join(parent, cgroupPrefix+"*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range dirs {
+		name, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), cgroupPrefix), "-")
+		pid, err := strconv.Atoi(name)
+		if err == nil && (pid == os.Getpid() || syscall.Kill(pid, 0) == syscall.ESRCH) {
+			removeCgroup(dir)
+		}
+	}
+}

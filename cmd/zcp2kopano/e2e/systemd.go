@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// systemdPath is the program that is the first process of a root with systemd.
+const systemdPath = "/lib/systemd/systemd"
+
+// Systemd has a root booted by systemd, with D-Bus and logind, in a control group of its own.
+func Systemd() Option { return func(o *options) { o.systemd = true } }
+
+// withoutUse are units that look after a real machine: its kernel, devices, consoles and clock, and
+// jobs that would run beside a test.
+var withoutUse = []string{
+	"apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer", "systemd-tmpfiles-clean.timer",
+	"console-getty.service", "getty.target", "getty-static.service",
+	"dev-hugepages.mount", "dev-mqueue.mount", "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount",
+	"sys-kernel-config.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
+	"kmod-static-nodes.service", "systemd-binfmt.service", // systemd-sysctl sees that /proc/sys is not to be written
+	"systemd-firstboot.service", "systemd-hwdb-update.service", "systemd-machine-id-commit.service", "systemd-random-seed.service",
+	"systemd-remount-fs.service", "systemd-udevd.service", "systemd-udev-trigger.service", "systemd-udevd-control.socket", "systemd-udevd-kernel.socket",
+	"systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-ask-password-console.path", "systemd-ask-password-wall.path",
+}
+
+// bootSystemd starts systemd and waits until all is up.
+func (r *Root) bootSystemd() {
+	r.t.Helper()
+	if err := r.prepareSystemd(); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.boot("systemd"); err != nil {
+		r.t.Fatal(err)
+	}
+	var last Result
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		last = r.Run("systemctl", "is-system-running")
+		switch strings.TrimSpace(last.Output) {
+		case "running":
+			return
+		case "degraded":
+			r.t.Fatalf("systemd has booted, but units failed:\n%s", r.Run("systemctl", "--no-pager", "--failed").Output)
+		}
+	}
+	r.t.Fatalf("systemd does not come up: %s", last.Output)
+}
+
+// prepareSystemd gives systemd what it needs from the machine: a control group, terminals, /sys.
+func (r *Root) prepareSystemd() error {
+	var err error
+	if r.cgroup, err = newCgroup(); err != nil {
+		return err
+	}
+	var errs []error
+	for _, unit := range withoutUse {
+		errs = append(errs, os.Symlink("/dev/null", r.Path("/etc/systemd/system/"+unit)))
+	}
+	r.WriteFile("/etc/machine-id", "0123456789abcdef0123456789abcdef\n", 0o444)
+	for _, dir := range []string{"/dev/pts", "/var/log/journal"} {
+		errs = append(errs, os.RemoveAll(r.Path(dir)))
+	}
+	errs = append(errs,
+		unix.Mknod(r.Path("/dev/tty"), unix.S_IFCHR|0o666, int(unix.Mkdev(5, 0))),
+		os.Mkdir(r.Path("/dev/pts"), 0o755),
+		unix.Mount("devpts", r.Path("/dev/pts"), "devpts", 0, "newinstance,mode=620,ptmxmode=666"),
+		os.Symlink("pts/ptmx", r.Path("/dev/ptmx")))
+	return errors.Join(errs...)
+}
+
+// systemdMain becomes the systemd of a root, whose directory is its one argument.
+func systemdMain() {
+	if err := enterSystemd(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e: systemd:", err)
+		os.Exit(1)
+	}
+	ready := os.NewFile(3, "ready")
+	ready.WriteString("1")
+	ready.Close()
+	env := []string{"container=other", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+	err := unix.Exec(systemdPath, []string{systemdPath, "--system", "--log-level=notice"}, env)
+	fmt.Fprintln(os.Stderr, "e2e: systemd:", err)
+	os.Exit(1)
+}
+
+// enterSystemd mounts what a container's manager mounts for its systemd: the control groups from its
+// own on, and the kernel's settings to be read only.
+func enterSystemd(root string) error {
+	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
+		return fmt.Errorf("control group namespace: %w", err)
+	}
+	if err := unix.Mount("sysfs", root+"/sys", "sysfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mount /sys: %w", err)
+	}
+	if err := unix.Mount("cgroup2", root+"/sys/fs/cgroup", "cgroup2", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mount /sys/fs/cgroup: %w", err)
+	}
+	if err := enter(root); err != nil {
+		return err
+	}
+	if err := unix.Mount("/proc/sys", "/proc/sys", "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("mount /proc/sys: %w", err)
+	}
+	if err := unix.Mount("", "/proc/sys", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		return fmt.Errorf("mount /proc/sys read-only: %w", err)
+	}
+	return nil
+}
