@@ -33,11 +33,12 @@ var Ignored = append(slices.Clone(manifest.Volatile), ReposDir, "/var/lib/mysql"
 // tool is where a root has the test binary, to look at the root from inside.
 const tool = "/dev/e2e"
 
-// question is what the tool is asked: the state of the root, or of a simulated migration of it; or to
-// hold a lock.
+// question is what the tool is asked: the state of the root, or of a simulated migration of it; to do
+// something to services; or to hold a lock.
 type question struct {
 	Manifest manifest.Options
 	Simulate *Simulation
+	Services []ServiceOp
 	Lock     string
 	Censor   bool // replace secrets before content is compared, as a snapshot does
 }
@@ -142,6 +143,9 @@ func answerInside(text string) error {
 		return err
 	}
 	defer view.Close()
+	if q.Services != nil {
+		return answerServices(view, q.Services)
+	}
 	if q.Simulate == nil {
 		m, err := manifest.Take(view, q.Manifest)
 		if err != nil {

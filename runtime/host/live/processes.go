@@ -100,3 +100,26 @@ func isInterpreter(name string) bool {
 	}
 	return false
 }
+
+// inUnit tells whether a process is in the control group of a unit of the system.
+func inUnit(pid int, unit string) bool {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	return err == nil && unitOf(string(data)) == unit
+}
+
+// unitOf finds the unit in /proc/PID/cgroup: the first part below the slices of systemd's own
+// hierarchy, which is named (version 1) or the unified one.
+func unitOf(groups string) string {
+	for line := range strings.Lines(groups) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(fields) < 3 || fields[1] != "name=systemd" && fields[0]+fields[1] != "0" {
+			continue
+		}
+		for part := range strings.SplitSeq(fields[2], "/") {
+			if part != "" && !strings.HasSuffix(part, ".slice") {
+				return part
+			}
+		}
+	}
+	return ""
+}

@@ -130,7 +130,9 @@ func stillRunning(name string, patience time.Duration, left []host.Process) erro
 		name, strings.Join(texts, ", "), patience)
 }
 
-// processesOf are the processes whose program bears the name of the service.
+// processesOf are the processes whose program bears the name of the service, and, with systemd, those
+// that the service left in its control group: systemd calls a service stopped, with KillMode=process,
+// while its children go on.
 func (v *View) processesOf(service string) ([]host.Process, error) {
 	all, err := v.Processes()
 	if err != nil {
@@ -138,7 +140,7 @@ func (v *View) processesOf(service string) ([]host.Process, error) {
 	}
 	var found []host.Process
 	for _, p := range all {
-		if p.Name == service {
+		if p.Name == service || inUnit(p.PID, service+".service") {
 			found = append(found, p)
 		}
 	}

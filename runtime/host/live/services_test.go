@@ -91,3 +91,19 @@ func TestServiceNames(t *testing.T) {
 		}
 	}
 }
+
+func TestUnitOf(t *testing.T) {
+	cases := []struct{ groups, want string }{
+		{"4:memory:/x.service\n1:name=systemd:/system.slice/zarafa-server.service\n", "zarafa-server.service"},
+		{"0::/system.slice/system-getty.slice/getty@tty1.service\n", "getty@tty1.service"},
+		{"0::/user.slice/user-0.slice/user@0.service/app.slice/x.service\n", "user@0.service"},
+		{"1:name=systemd:/\n0::/\n", ""},
+		{"3:cpu:/system.slice/cron.service\n", ""},
+		{"", ""},
+	}
+	for _, c := range cases {
+		if got := unitOf(c.groups); got != c.want {
+			t.Errorf("%q: %q, want %q", c.groups, got, c.want)
+		}
+	}
+}

@@ -365,14 +365,16 @@ func (h *Host) runAs(file string) string {
 	return ""
 }
 
-// StopService stops a service with all its processes.
+// StopService stops a service with all its processes. One that is not there is stopped.
 func (h *Host) StopService(ctx context.Context, name string, _ time.Duration) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if _, err := h.service(name); err != nil {
+	if _, err := h.service(name); errors.Is(err, errNoService) {
+		return nil // what is not there does not run
+	} else if err != nil {
 		return err
 	}
 	if s := h.services[name]; s != nil && slices.ContainsFunc(h.processes, func(p host.Process) bool { return slices.Contains(s.pids, p.PID) && h.stubborn[p.Name] }) {
@@ -406,10 +408,19 @@ func (h *Host) EnableService(name string) error {
 }
 
 func (h *Host) enable(name string) error {
+	if script := h.initScript(name); script != "" { // systemctl keeps the links of a script beside a unit in step
+		if err := h.sysvLinks(path.Base(script), true); err != nil {
+			return err
+		}
+	}
 	unit := h.unitFile(name)
 	if unit == "" {
-		return h.sysvLinks(name, true)
+		return nil
 	}
+	return h.enableUnit(name, unit)
+}
+
+func (h *Host) enableUnit(name, unit string) error {
 	for _, target := range h.installSection(unit) {
 		dir := path.Join("/etc/systemd/system", target+".wants")
 		if err := h.mkdirAll(dir); err != nil {
@@ -507,8 +518,10 @@ func (h *Host) DisableService(name string) error {
 }
 
 func (h *Host) disable(name string) error {
-	if h.unitFile(name) == "" {
-		return h.sysvLinks(name, false)
+	if script := h.initScript(name); script != "" {
+		if err := h.sysvLinks(path.Base(script), false); err != nil {
+			return err
+		}
 	}
 	return h.unlinkWants(name)
 }
@@ -547,7 +560,7 @@ func (h *Host) enableByPackage(name string) error {
 	if unit == "" || path.Dir(unit) == "/etc/systemd/system" {
 		return nil
 	}
-	return h.enable(name)
+	return h.enableUnit(name, unit)
 }
 
 // disableByPackage is what a package's postrm does at purge.
