@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"zcp2kopano/runtime/host/manifest"
 )
@@ -64,4 +65,142 @@ func TestMigrationSystemd(t *testing.T) {
 		}
 	}
 	secondRunChangesNothing(t, r, after)
+}
+
+// stopBeforeStart is a runbook that fails before kopano-server starts for the first time.
+const stopBeforeStart = `load("@stock//debian.star", stock = "runbook")
+
+def stop_here():
+    """Stop before the point of no return."""
+    fail("far enough")
+
+runbook = stock.after("set_ownership", stop_here)
+`
+
+// TestRollbackSystemd rolls back after the last step that can be, and wants all services as the admin
+// had them.
+func TestRollbackSystemd(t *testing.T) {
+	r := NewSite(t, Systemd())
+	r.Must("systemctl", "disable", "zarafa-gateway") // goes on until the next boot
+	r.Must("systemctl", "stop", "zarafa-monitor")
+	r.Must("systemctl", "stop", "zarafa-ical")
+	r.Must("systemctl", "mask", "zarafa-ical")
+	r.Must("systemctl", "mask", "zarafa-spooler") // and runs
+	r.WriteFile("/root/site.star", stopBeforeStart, 0o644)
+	before := r.State()
+	for name, want := range map[string]string{
+		"zarafa-server": "active enabled", "zarafa-gateway": "active disabled", "zarafa-monitor": "inactive enabled",
+		"zarafa-ical": "inactive disabled masked", "zarafa-spooler": "active disabled masked",
+	} {
+		if got := before.Services[name]; got != want {
+			t.Fatalf("%s is %q, want %q", name, got, want)
+		}
+	}
+	starts := r.ReadFile("/var/log/zarafa/server.log")
+	res := r.Finish(r.program("run", append([]string{"/root/site.star", "--yes"}, Migration{Repository: "kopano87"}.args()...)...))
+	if res.Code != 1 || !strings.Contains(res.Output, "far enough") {
+		t.Fatalf("exit status %d\n%s", res.Code, res.Output)
+	}
+	if running := r.Processes(); slices.ContainsFunc(running, func(name string) bool { return strings.Contains(name, "zarafa-") }) {
+		t.Errorf("before the rollback there run %v", running)
+	}
+	res = r.Zcp2kopano("rollback", "--yes")
+	if res.Code != 0 {
+		t.Errorf("rollback: exit status %d\n%s", res.Code, res.Output)
+	}
+	if diffs := manifest.Compare(before, r.State(), nil); len(diffs) != 0 {
+		t.Errorf("the host is not as it was:\n%s", manifest.Table(diffs, "before", "after"))
+	}
+	// The reinstalled server must not have started on the configuration that its package brings.
+	log := strings.TrimPrefix(r.ReadFile("/var/log/zarafa/server.log"), starts)
+	if got := strings.Count(log, " ready as uid"); got != 1 {
+		t.Errorf("zarafa-server started %d times after the rollback, want once:\n%s", got, log)
+	}
+	for _, name := range []string{"zarafa-ical", "zarafa-monitor"} {
+		if slices.Contains(r.Processes(), name) {
+			t.Errorf("%s runs", name)
+		}
+	}
+	t.Log(r.Must("journalctl", "--no-pager", "-q", "-u", "zarafa-server", "-u", "zarafa-ical", "-u", "zarafa-spooler"))
+}
+
+// TestRunOutlivesItsSession ends the login session from which a run was started, with all that
+// systemd finds in it.
+func TestRunOutlivesItsSession(t *testing.T) {
+	r := NewSite(t, Systemd())
+	r.WriteFile("/etc/systemd/logind.conf.d/kill.conf", "[Login]\nKillUserProcesses=yes\nKillExcludeUsers=\n", 0o644)
+	r.Must("systemctl", "restart", "systemd-logind")
+	// The run waits for this service to stop until the file is gone.
+	r.WriteFile("/etc/systemd/system/zarafa-dagent.service.d/hold.conf",
+		"[Service]\nExecStop=/bin/sh -c 'while [ -e /run/hold ]; do sleep 0.1; done'\nTimeoutStopSec=1h\n", 0o644)
+	r.WriteFile("/run/hold", "", 0o644)
+	r.Must("systemctl", "daemon-reload")
+	run := r.MigrateCommand(Migration{Repository: "kopano87"})
+	login := r.Command("su", "-l", "root", "-c", "export NO_PASSWORD=; "+strings.Join(append([]string{Program}, run.Args[1:]...), " "))
+	if err := r.Start(login); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- login.Wait() }()
+	r.await(t, "the run to stop zarafa-dagent", func() bool {
+		return strings.Contains(r.Run("systemctl", "show", "-p", "ActiveState", "zarafa-dagent").Output, "deactivating")
+	})
+	sessions := strings.Fields(r.Must("loginctl", "list-sessions", "--no-legend"))
+	if len(sessions) == 0 {
+		t.Fatal("logind knows of no session")
+	}
+	follower := strings.Fields(r.Must("pgrep", "-f", "^"+Program+" run"))[0]
+	if unit := r.unitOf(follower); unit != "session-"+sessions[0]+".scope" {
+		t.Fatalf("the command runs in unit %q, not in session %s", unit, sessions[0])
+	}
+	worker := strings.Fields(r.Must("pgrep", "-f", "^"+Program+" worker"))[0]
+	if unit := r.unitOf(worker); !strings.HasPrefix(unit, "zcp2kopano-") || !strings.HasSuffix(unit, ".scope") {
+		t.Errorf("the worker runs in unit %q", unit)
+	}
+	r.Must("loginctl", "terminate-session", sessions[0])
+	select {
+	case <-ended:
+	case <-time.After(2 * time.Minute):
+		t.Fatal("the session does not end")
+	}
+	r.await(t, "the session to be gone", func() bool {
+		return r.Run("systemctl", "is-active", "session-"+sessions[0]+".scope").Code != 0
+	})
+	if res := r.Run("kill", "-0", worker); res.Code != 0 {
+		t.Fatalf("the worker ended with the session: %s", res.Output)
+	}
+	if err := os.Remove(r.Path("/run/hold")); err != nil {
+		t.Fatal(err)
+	}
+	res := r.Zcp2kopano("status", "--follow")
+	if res.Code != 0 || !strings.Contains(res.Output, "verdict: ") {
+		t.Errorf("status --follow: exit status %d\n%s", res.Code, res.Output)
+	}
+	if got := r.State().Services["kopano-server"]; got != "active enabled" {
+		t.Errorf("kopano-server is %q", got)
+	}
+	r.await(t, "the scope of the run to be gone", func() bool {
+		return r.Must("systemctl", "list-units", "--no-legend", "--all", "zcp2kopano-*") == ""
+	})
+}
+
+// unitOf is the unit of a process, by its control group.
+func (r *Root) unitOf(pid string) string {
+	r.t.Helper()
+	for _, part := range strings.Split(strings.TrimSpace(r.Must("cat", "/proc/"+pid+"/cgroup")), "/") {
+		if strings.HasSuffix(part, ".scope") || strings.HasSuffix(part, ".service") {
+			return part
+		}
+	}
+	return ""
+}
+
+// await looks until it is true, for as long as a busy machine may need.
+func (r *Root) await(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Minute); !is(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
 }
