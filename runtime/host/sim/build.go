@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"zcp2kopano/runtime/host"
@@ -82,74 +81,11 @@ func (b *builder) build(o Options) error {
 
 func (b *builder) facts() {
 	f, h := b.f, b.h
-	h.facts, h.manager, h.lock, h.audit = f.Facts, f.Manager, f.Lock, slices.Clone(f.Audit)
-	if h.manager.Name == "" {
-		h.manager = host.PackageManager{Name: "apt", Version: "1.0.9.8"}
-	}
+	h.facts, h.lock, h.audit = f.Facts, f.Lock, slices.Clone(f.Audit)
+	h.setManager(f.manager())
 	h.lists, h.database, h.directory, h.hasDirectory = f.Available, f.Database, f.Directory, f.hasDirectory
 	h.downloads, h.deadRepositories = f.Downloads, f.Dead
 }
-
-// base is what every Debian has, so that a fixture need not say it.
-func (b *builder) base() error {
-	if b.f.NoBase {
-		return nil
-	}
-	for _, d := range baseDirs {
-		perm := fs.FileMode(0o755)
-		switch d {
-		case "/tmp", "/var/tmp":
-			perm = 0o777 | fs.ModeSticky
-		case "/root":
-			perm = 0o700
-		}
-		if err := b.h.PutDir(d, perm, 0, 0); err != nil {
-			return err
-		}
-	}
-	for link, target := range map[string]string{"/var/run": "/run", "/var/lock": "/run/lock"} {
-		if err := b.h.PutSymlink(link, target, 0, 0); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-var baseDirs = strings.Fields(`/bin /boot /dev /etc /etc/apt /etc/apt/apt.conf.d /etc/apt/preferences.d
-	/etc/apt/sources.list.d /etc/apt/trusted.gpg.d /etc/cron.d /etc/cron.daily /etc/default /etc/init.d
-	/etc/logrotate.d /etc/rc0.d /etc/rc1.d /etc/rc2.d /etc/rc3.d /etc/rc4.d /etc/rc5.d /etc/rc6.d
-	/etc/rcS.d /etc/systemd /etc/systemd/system /home /lib /lib/systemd /lib/systemd/system /media
-	/mnt /opt /proc /root /run /run/lock /sbin /srv /sys /tmp /usr /usr/bin /usr/lib /usr/local
-	/usr/local/bin /usr/local/lib /usr/local/sbin /usr/sbin /usr/share /usr/share/doc /usr/share/man
-	/var /var/backups /var/cache /var/cache/apt /var/lib /var/lib/apt /var/lib/dpkg /var/log /var/mail
-	/var/opt /var/spool /var/tmp`)
-
-// basePasswd and baseGroup are the fixed accounts of Debian's base-passwd that servers meet.
-const (
-	basePasswd = `root:x:0:0:root:/root:/bin/bash
-daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
-bin:x:2:2:bin:/bin:/usr/sbin/nologin
-sys:x:3:3:sys:/dev:/usr/sbin/nologin
-mail:x:8:8:mail:/var/mail:/usr/sbin/nologin
-www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin
-backup:x:34:34:backup:/var/backups:/usr/sbin/nologin
-nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
-`
-	baseGroup = `root:x:0:
-daemon:x:1:
-bin:x:2:
-sys:x:3:
-adm:x:4:
-mail:x:8:
-sudo:x:27:
-www-data:x:33:
-backup:x:34:
-shadow:x:42:
-staff:x:50:
-users:x:100:
-nogroup:x:65534:
-`
-)
 
 func (b *builder) addMounts() error {
 	for _, m := range b.mounts[1:] {
@@ -162,7 +98,7 @@ func (b *builder) addMounts() error {
 
 // accounts writes the account files first, because owners are resolved through them.
 func (b *builder) accounts() error {
-	passwd, group := basePasswd, baseGroup
+	passwd, group := b.f.base().passwd, b.f.base().group
 	if b.f.NoBase {
 		passwd, group = "", ""
 	}
@@ -185,19 +121,7 @@ func (b *builder) accounts() error {
 			return err
 		}
 	}
-	if b.f.NoBase {
-		return nil
-	}
-	for _, name := range []string{"/etc/shadow", "/etc/gshadow"} {
-		gid := uint32(0)
-		if g, ok := b.table.Group("shadow"); ok {
-			gid = g.GID
-		}
-		if err := b.h.PutSized(name, 800, 0o640, 0, gid, b.f.Time); err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.shadow()
 }
 
 func (b *builder) ids(user, group string) (uid, gid uint32, err error) {
@@ -317,12 +241,16 @@ func (b *builder) packages() error {
 			if c.MD5 != "" {
 				continue
 			}
-			sum, _, err := b.h.digest(c.Path)
+			sum, _, err := b.h.digest(c.Path, b.h.format().digestKind())
 			if err != nil {
 				return fmt.Errorf("package %s: %w", p.Name, err)
 			}
+			if p.Format == RPM && sum == "" {
+				continue // its state tells whether it is touched: see pristine
+			}
 			c.MD5 = cmp.Or(sum, editedMD5)
 		}
+		b.h.notePristine(p)
 		b.h.record(p)
 	}
 	return nil
@@ -498,8 +426,11 @@ func (b *builder) budgets() error {
 	return nil
 }
 
-// ParseCatalog reads a catalogue of packages: a text archive with a section "available" and, for the
-// content of files, sections "payload PACKAGE PATH".
+// catalogSections are the sections of a catalogue that list packages, with their format.
+var catalogSections = map[string]Format{"available": Deb, "available rpm": RPM}
+
+// ParseCatalog reads a catalogue of packages: a text archive with sections "available" (.deb) or
+// "available rpm" and, for the content of files, "payload PACKAGE PATH".
 func ParseCatalog(data []byte) ([]*Package, error) {
 	f := &Fixture{}
 	_, list := sections(data)
@@ -507,12 +438,14 @@ func ParseCatalog(data []byte) ([]*Package, error) {
 		words, err := splitWords(s.title)
 		switch {
 		case err != nil:
-		case s.title == "available":
-			f.Available, err = parsePackages(s.text, "catalogue", s.line)
+		case catalogSections[s.title] != "":
+			var list []*Package
+			list, err = parsePackages(s.text, "catalogue", s.line, catalogSections[s.title])
+			f.Available = append(f.Available, list...)
 		case words[0] == "payload" && len(words) >= 3:
 			err = f.readPayload(words, s.text)
 		default:
-			err = fmt.Errorf("unknown section of a catalogue; known are available, and payload PACKAGE PATH")
+			err = fmt.Errorf("unknown section of a catalogue; known are available, available rpm, and payload PACKAGE PATH")
 		}
 		if err != nil {
 			return nil, sectionError(s.title, s.line-1, err)

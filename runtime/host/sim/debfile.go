@@ -3,7 +3,6 @@ package sim
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -12,9 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
-
 	"zcp2kopano/runtime/host"
 )
 
@@ -22,9 +18,18 @@ import (
 // files keep their size.
 const contentLimit = 4 << 20
 
-// ReadPackageFile reads a Debian binary package (deb(5)): control data, conffiles, which maintainer
-// scripts it has, and its payload. From says where it was found, for the report.
+// ReadPackageFile reads a .deb or .rpm: what it says of itself, configuration files, which scripts it
+// has, and its payload. From says where it was found, for the report.
 func ReadPackageFile(r io.ReaderAt, size int64, from string) (*Package, error) {
+	magic := make([]byte, len(rpmMagic))
+	if _, err := r.ReadAt(magic, 0); err == nil && string(magic) == rpmMagic {
+		return readRPM(r, size, from)
+	}
+	return readDeb(r, size, from)
+}
+
+// readDeb reads a Debian binary package (deb(5)).
+func readDeb(r io.ReaderAt, size int64, from string) (*Package, error) {
 	members, err := readAr(r, size)
 	if err != nil {
 		return nil, err
@@ -97,26 +102,11 @@ func readAr(r io.ReaderAt, size int64) ([]arMember, error) {
 
 // untar calls do for each entry of a compressed tar archive, with a clean absolute path.
 func (m arMember) untar(do func(name string, head *tar.Header, content io.Reader) error) error {
-	var data io.Reader = m.data
-	var err error
-	switch ext := path.Ext(m.name); ext {
-	case ".gz":
-		data, err = gzip.NewReader(m.data)
-	case ".xz":
-		data, err = xz.NewReader(m.data)
-	case ".zst":
-		var z *zstd.Decoder
-		if z, err = zstd.NewReader(m.data, zstd.WithDecoderConcurrency(1)); err == nil {
-			defer z.Close()
-			data = z
-		}
-	case ".tar":
-	default:
-		return fmt.Errorf("%s: compression %s is %w", m.name, ext, host.ErrUnsupported)
-	}
+	data, err := decompress(m.data, path.Ext(m.name))
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.name, err)
 	}
+	defer data.Close()
 	archive := tar.NewReader(data)
 	for {
 		head, err := archive.Next()
@@ -145,7 +135,7 @@ func readControl(m arMember) (p *Package, conffiles string, err error) {
 				conffiles = string(text)
 				return nil
 			}
-			list, err := parsePackages(string(bytes.TrimSpace(text)), "", 1)
+			list, err := parsePackages(string(bytes.TrimSpace(text)), "", 1, Deb)
 			if err != nil {
 				return fmt.Errorf("control: %w", err)
 			}

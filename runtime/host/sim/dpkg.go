@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"crypto/md5" // the digest of dpkg's conffile records
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,11 +11,6 @@ import (
 
 	"zcp2kopano/runtime/host"
 )
-
-func md5Of(content []byte) string {
-	sum := md5.Sum(content)
-	return hex.EncodeToString(sum[:])
-}
 
 // removePackage does what dpkg --remove does: all files but conffiles go, directories when they are
 // empty and no other package has them, and the package stays in the database while it has conffiles
@@ -467,7 +460,7 @@ func (h *Host) configureConffile(p *Package, pending pendingConffile) error {
 
 // choose puts one of the two in place, from the digests that the former and the new version ship.
 func (h *Host) choose(name, fresh, was, shipped string) error {
-	current, exists, err := h.digest(name)
+	current, exists, err := h.digest(name, editedMD5)
 	if err != nil {
 		return err
 	}
@@ -494,20 +487,6 @@ func (h *Host) choose(name, fresh, was, shipped string) error {
 
 func (h *Host) replaceIfExists(from, to string) error {
 	return h.Rename(from, to)
-}
-
-// digest is the MD5 of a file; empty where its content is not known.
-func (h *Host) digest(name string) (sum string, exists bool, err error) {
-	content, err := h.readFile(name)
-	switch {
-	case err == nil:
-		return md5Of(content), true, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return "", false, nil
-	case errors.Is(err, host.ErrUnknown):
-		return "", true, nil
-	}
-	return "", false, err
 }
 
 func (h *Host) copyOwnerMode(from, to string) error {

@@ -16,7 +16,7 @@ import (
 // Effect is one thing that a maintainer script is known to do. A maintainer script is a program and
 // is never run; what a catalogue says of it is carried out, all else is reported as not simulated.
 type Effect struct {
-	When string   // "preinst", "postinst", "prerm", "postrm" or "purge" (postrm purge)
+	When string   // one of effectTimes
 	Verb string   // a key of effectVerbs
 	Args []string // without the options
 	Opts map[string]string
@@ -44,16 +44,22 @@ var effectVerbs = map[string]struct {
 	"nothing-else": {0, nil, func(*Host, *Package, Effect) error { return nil }},
 }
 
-var effectTimes = []string{"preinst", "postinst", "prerm", "postrm", "purge"}
+// effectTimes are the scripts of a format. "purge" is postrm purge; "upgrade" is what preun and postun
+// of rpm do when another version takes the package's place, while "preun" and "postun" are those of its
+// end.
+var effectTimes = map[Format][]string{
+	Deb: {"preinst", "postinst", "prerm", "postrm", "purge"},
+	RPM: {"pretrans", "pre", "post", "preun", "postun", "posttrans", "upgrade"},
+}
 
 // parseEffect reads "WHEN VERB ARGS...", for example "postinst dir /var/log/kopano 0750 kopano:kopano".
-func parseEffect(line string) (Effect, error) {
+func parseEffect(line string, format Format) (Effect, error) {
 	words, err := splitWords(line)
 	if err != nil {
 		return Effect{}, err
 	}
-	if !slices.Contains(effectTimes, words[0]) || len(words) < 2 {
-		return Effect{}, fmt.Errorf("%q does not begin with one of %s and a verb", line, strings.Join(effectTimes, ", "))
+	if times := effectTimes[format]; !slices.Contains(times, words[0]) || len(words) < 2 {
+		return Effect{}, fmt.Errorf("%q does not begin with one of %s and a verb", line, strings.Join(times, ", "))
 	}
 	e := Effect{When: words[0], Verb: words[1], Opts: map[string]string{}}
 	verb, ok := effectVerbs[e.Verb]
@@ -89,18 +95,9 @@ func (e Effect) String() string {
 
 // runScript carries out what is known of a maintainer script, and reports the rest.
 func (h *Host) runScript(p *Package, when string) error {
-	complete := false
-	for _, e := range p.Effects {
-		if e.Verb == "nothing-else" {
-			complete = complete || e.When == when
-			continue
-		}
-		if e.When != when {
-			continue
-		}
-		if err := effectVerbs[e.Verb].do(h, p, e); err != nil {
-			return fmt.Errorf("%s of %s: %s: %w", when, p.Name, e.Verb, err)
-		}
+	complete, err := h.effects(p, when)
+	if err != nil {
+		return err
 	}
 	script := cmp.Or(map[string]string{"purge": "postrm"}[when], when)
 	if !complete && p.hasScript(script) {
@@ -110,6 +107,23 @@ func (h *Host) runScript(p *Package, when string) error {
 		})
 	}
 	return nil
+}
+
+// effects carries out what is known of a script, and tells whether that is all it does.
+func (h *Host) effects(p *Package, when string) (complete bool, err error) {
+	for _, e := range p.Effects {
+		if e.Verb == "nothing-else" {
+			complete = complete || e.When == when
+			continue
+		}
+		if e.When != when {
+			continue
+		}
+		if err := effectVerbs[e.Verb].do(h, p, e); err != nil {
+			return complete, fmt.Errorf("%s of %s: %s: %w", when, p.Name, e.Verb, err)
+		}
+	}
+	return complete, nil
 }
 
 func (h *Host) effectDir(_ *Package, e Effect) error {

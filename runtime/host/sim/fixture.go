@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +37,7 @@ type Fixture struct {
 	Dead      map[string]string // repositories that do not answer: URL to what is said
 
 	NoBase bool   // the implicit base system is left out
+	Base   string // which one it is, a key of bases; empty for that of the package manager
 	Passwd string // lines added to the base's /etc/passwd
 	Group  string
 
@@ -132,7 +134,7 @@ var sectionReaders = map[string]func(f *Fixture, s section) error{
 // ReadFixture reads a fixture. Errors name section and line.
 func ReadFixture(data []byte) (*Fixture, error) {
 	f := &Fixture{Time: defaultTime, Database: newDatabase(), Downloads: map[string][]byte{}, Dead: map[string]string{}}
-	f.Facts = host.Facts{Arch: "amd64", Init: "systemd", OSRelease: map[string]string{}}
+	f.Facts = host.Facts{Init: "systemd", OSRelease: map[string]string{}}
 	var list []section
 	f.Comment, list = sections(data)
 	if len(list) == 0 {
@@ -144,12 +146,29 @@ func ReadFixture(data []byte) (*Fixture, error) {
 			return nil, sectionError(s.title, s.line-1, fmt.Errorf("the section is on line %d already", seen[s.title]))
 		}
 		seen[s.title] = s.line - 1
+	}
+	for _, s := range hostFirst(list) {
 		if err := f.readSection(s); err != nil {
 			return nil, sectionError(s.title, s.line-1, err)
 		}
 	}
 	f.readOSRelease()
+	f.Facts.Arch = cmp.Or(f.Facts.Arch, f.format().defaultArch())
 	return f, nil
+}
+
+// hostFirst sorts the section "host" to the front: it says of what format the packages are.
+func hostFirst(list []section) []section {
+	sorted := slices.Clone(list)
+	slices.SortStableFunc(sorted, func(a, b section) int { return order(b.title == "host") - order(a.title == "host") })
+	return sorted
+}
+
+func order(first bool) int {
+	if first {
+		return 1
+	}
+	return 0
 }
 
 func (f *Fixture) readSection(s section) error {
@@ -243,9 +262,9 @@ func (f *Fixture) setHost(key, value string) error {
 	case "lock":
 		return f.setLock(value)
 	case "base":
-		f.NoBase = value == "none"
-		if !f.NoBase && value != "debian" {
-			return fmt.Errorf("base is %q; it must be debian or none", value)
+		f.NoBase, f.Base = value == "none", value
+		if _, known := bases[value]; !known && !f.NoBase {
+			return fmt.Errorf("base is %q; it must be %s or none", value, strings.Join(sortedKeys(bases), ", "))
 		}
 		return nil
 	case "audit":
@@ -348,7 +367,7 @@ func setMountOption(m *simfs.Mount, word string) error {
 }
 
 func (f *Fixture) readPackages(s section) (err error) {
-	f.Packages, err = parsePackages(s.text, "fixture", s.line)
+	f.Packages, err = parsePackages(s.text, "fixture", s.line, f.format())
 	seen := map[string]bool{}
 	for _, p := range f.Packages {
 		if seen[p.Name] {
@@ -361,7 +380,7 @@ func (f *Fixture) readPackages(s section) (err error) {
 }
 
 func (f *Fixture) readAvailable(s section) (err error) {
-	f.Available, err = parsePackages(s.text, "fixture", s.line)
+	f.Available, err = parsePackages(s.text, "fixture", s.line, f.format())
 	return err
 }
 
@@ -393,7 +412,7 @@ func setPayload(packages []*Package, name string, words []string, text string) e
 			}
 		}
 		if _, ok := p.file(e.Path); !ok {
-			p.Files = withParents(append(p.Files, PackageFile{Path: e.Path, Mode: e.Mode, User: e.User, Group: e.Group, Size: int64(len(e.Content)), Content: e.Content, Approx: e.Approx}))
+			p.setFiles(append(p.Files, PackageFile{Path: e.Path, Mode: e.Mode, User: e.User, Group: e.Group, Size: int64(len(e.Content)), Content: e.Content, Approx: e.Approx}))
 		}
 	}
 	if !found {

@@ -2,7 +2,7 @@
 // a run over it shows what the run would do.
 //
 // It starts from a fixture (a text archive, see testdata/hosts/README.md), or from a real machine
-// that it only reads. Files are simfs; packages follow the rules of dpkg; services, accounts,
+// that it only reads. Files are simfs; packages follow the rules of dpkg or rpm; services, accounts,
 // processes, the clock, the database and the directory answer from that start and from what was
 // changed since. What a simulation cannot know is an error around host.ErrUnknown, or an entry of
 // Unpredicted; it is never guessed in silence.
@@ -36,9 +36,11 @@ type Host struct {
 	mu       sync.Mutex // guards all below
 	facts    host.Facts
 	manager  host.PackageManager
+	implied  bool // the host has what every system of its family has, said or not
 	packages map[string]*Package
 	owners   map[string][]string // path to names of packages
 	halfway  map[string]*Package // packages that are being unpacked (the new version) or removed (nil), by name
+	surplus  map[string]*Package // rpm: old versions that are to go, because the new one is there
 
 	filesLoaded bool              // Files of packages of the machine below are known
 	asked       map[string]bool   // names that its package index was asked for
@@ -91,11 +93,17 @@ func newHost(fs *simfs.FS, c *clock, catalog []*Package) *Host {
 	return &Host{
 		FS: fs, clock: c, catalog: catalog,
 		unpredictSeen: map[host.Unpredicted]bool{},
-		packages:      map[string]*Package{}, owners: map[string][]string{}, halfway: map[string]*Package{}, sources: map[string]string{},
+		packages:      map[string]*Package{}, owners: map[string][]string{}, halfway: map[string]*Package{}, surplus: map[string]*Package{}, sources: map[string]string{},
 		packageFiles: map[string]*Package{}, deadRepositories: map[string]string{}, downloads: map[string][]byte{},
 		asked: map[string]bool{}, services: map[string]*service{}, stubborn: map[string]bool{}, lastPID: 1000,
 		database: newDatabase(),
 	}
+}
+
+// setManager says which package manager the host has. Packages of another format are not for it.
+func (h *Host) setManager(m host.PackageManager) {
+	h.manager = m
+	h.catalog = keepFormat(h.catalog, h.format())
 }
 
 // Facts describes the simulated system.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"pault.ag/go/debian/dependency"
-	"pault.ag/go/debian/version"
 
 	"zcp2kopano/runtime/host"
 )
@@ -20,7 +19,9 @@ import (
 // maintainer scripts are known to do.
 type Package struct {
 	host.Package
+	Format     Format
 	Recommends string
+	Obsoletes  string // rpm
 	Breaks     string
 	Replaces   string
 	Files      []PackageFile // what the package owns, parents before children
@@ -33,6 +34,9 @@ type Package struct {
 
 	rel     *relations
 	pending []pendingConffile
+
+	unknownScripts bool                 // rpm: whether it has scriptlets is not known
+	pristine       map[string]host.Stat // rpm: configuration files as they were shipped, where only their state is known
 }
 
 // PackageFile is a path that a package brings.
@@ -48,20 +52,26 @@ type PackageFile struct {
 	Mtime   time.Time
 	Bare    bool // only the path is known: mode and size are guesses
 	Approx  bool // Content is only like the real one
+
+	NoReplace bool   // rpm: a configuration file that stays if it was edited
+	Ghost     bool   // rpm: owned, and not in the package
+	MissingOK bool   // rpm: not made again where it was deleted
+	Digest    string // rpm: of the content that the package has
 }
 
 // relations are a package's parsed dependency fields.
 type relations struct {
-	depends, recommends, conflicts, breaks, replaces, provides []dependency.Relation
+	depends, recommends, conflicts, breaks, replaces, provides, obsoletes []dependency.Relation
 }
 
 // relations parses the dependency fields once. A field that does not parse binds nothing.
 func (p *Package) relations() *relations {
 	if p.rel == nil {
 		p.rel = &relations{
-			depends: parseRelations(p.Depends), recommends: parseRelations(p.Recommends),
-			conflicts: parseRelations(p.Conflicts), breaks: parseRelations(p.Breaks),
-			replaces: parseRelations(p.Replaces), provides: parseRelations(p.Provides),
+			depends: p.Format.parseRelations(p.Depends), recommends: p.Format.parseRelations(p.Recommends),
+			conflicts: p.Format.parseRelations(p.Conflicts), breaks: p.Format.parseRelations(p.Breaks),
+			replaces: p.Format.parseRelations(p.Replaces), provides: p.Format.parseRelations(p.Provides),
+			obsoletes: p.Format.parseRelations(p.Obsoletes),
 		}
 	}
 	return p.rel
@@ -78,22 +88,12 @@ func parseRelations(text string) []dependency.Relation {
 	return d.Relations
 }
 
-// compareVersions orders Debian version numbers; one that does not parse is ordered as text.
-func compareVersions(a, b string) int {
-	va, err1 := version.Parse(a)
-	vb, err2 := version.Parse(b)
-	if err1 != nil || err2 != nil {
-		return cmp.Compare(a, b)
-	}
-	return version.Compare(va, vb)
-}
-
-// satisfies tells whether a version fulfils the relation of a dependency.
+// satisfies tells whether a Debian version fulfils the relation of a dependency.
 func satisfies(v string, rel *dependency.VersionRelation) bool {
 	if rel == nil {
 		return true
 	}
-	c := compareVersions(v, rel.Number)
+	c := Deb.compareVersions(v, rel.Number)
 	switch rel.Operator {
 	case ">=":
 		return c >= 0
@@ -110,6 +110,9 @@ func satisfies(v string, rel *dependency.VersionRelation) bool {
 // matches tells whether the package is what a dependency names: itself, or by Provides. A versioned
 // dependency is only met by a versioned Provides (Debian Policy 7.5).
 func (p *Package) matches(want dependency.Possibility) bool {
+	if p.Format == RPM {
+		return p.providesRPM(want)
+	}
 	if p.Name == want.Name {
 		return satisfies(p.Version, want.Version)
 	}
@@ -126,20 +129,17 @@ func (p *Package) matches(want dependency.Possibility) bool {
 	return false
 }
 
-// ParsePackages reads packages from deb822 text: the usual control fields, and Files, Conffiles,
-// Effects, Scripts, Repository as testdata/hosts/README.md describes them.
-func ParsePackages(text, from string) ([]*Package, error) {
-	return parsePackages(text, from, 1)
-}
-
-func parsePackages(text, from string, line int) ([]*Package, error) {
+// parsePackages reads packages from deb822 text, as testdata/hosts/README.md describes it: the usual
+// control fields of the format, and Files, Conffiles, Effects, Scripts, Repository. The text begins on
+// that line.
+func parsePackages(text, from string, line int, format Format) ([]*Package, error) {
 	stanzas, err := parseStanzas(text, line)
 	if err != nil {
 		return nil, err
 	}
 	var packages []*Package
 	for i := range stanzas {
-		p, err := packageOf(&stanzas[i])
+		p, err := packageOf(&stanzas[i], format)
 		if err != nil {
 			return nil, err
 		}
@@ -149,60 +149,83 @@ func parsePackages(text, from string, line int) ([]*Package, error) {
 	return packages, nil
 }
 
-func packageOf(s *stanza) (*Package, error) {
-	p := &Package{Package: host.Package{
-		Name: s.get("Package"), Version: s.get("Version"), Arch: s.get("Architecture"),
-		Origin: s.get("Maintainer"), Source: sourceName(s.get("Source")),
-		Depends: joinRelations(s.get("Pre-Depends"), s.get("Depends")), Provides: s.get("Provides"),
-		Conflicts: joinRelations(s.get("Conflicts"), s.get("Breaks")),
-	}}
+func packageOf(s *stanza, format Format) (*Package, error) {
+	p := packageFields(s, format)
 	if p.Name == "" {
 		return nil, fmt.Errorf("line %d: a package without a Package field", s.line)
 	}
 	if p.Version == "" {
 		return nil, fmt.Errorf("line %d: package %s has no Version field", s.line, p.Name)
 	}
-	if _, err := version.Parse(p.Version); err != nil {
+	if err := format.checkVersion(p.Version); err != nil {
 		return nil, fmt.Errorf("line %d: package %s: version %q: %w", s.line, p.Name, p.Version, err)
 	}
-	p.Arch = cmp.Or(p.Arch, "amd64")
+	p.Arch = cmp.Or(p.Arch, format.defaultArch())
 	p.Source = cmp.Or(p.Source, p.Name)
-	p.Recommends, p.Breaks, p.Replaces = s.get("Recommends"), s.get("Breaks"), s.get("Replaces")
 	if d := s.list("Description"); len(d) > 0 {
 		p.Summary = d[0]
 	}
 	p.Scripts = strings.Fields(s.get("Scripts"))
 	p.Repository, p.RunAs = s.get("Repository"), s.get("Run-As")
-	if err := packageNumbers(p, s); err != nil {
-		return nil, err
+	for _, read := range []func(*Package, *stanza) error{packageNumbers, packageStatus, packageFiles, packageConffiles, packageEffects} {
+		if err := read(p, s); err != nil {
+			return nil, err
+		}
 	}
-	if err := packageStatus(p, s); err != nil {
-		return nil, err
+	p.setFiles(p.Files)
+	return p, nil
+}
+
+func packageFields(s *stanza, format Format) *Package {
+	p := &Package{Format: format, Package: host.Package{
+		Name: s.get("Package"), Version: s.get("Version"), Arch: s.get("Architecture"),
+		Provides: s.get("Provides"), Source: sourceName(s.get("Source")),
+	}}
+	p.Recommends = s.get("Recommends")
+	if format == RPM {
+		p.Origin, p.Depends = s.get("Vendor"), s.get("Requires")
+		p.Conflicts, p.Obsoletes = s.get("Conflicts"), s.get("Obsoletes")
+		return p
 	}
+	p.Origin = s.get("Maintainer")
+	p.Depends = joinRelations(s.get("Pre-Depends"), s.get("Depends"))
+	p.Conflicts = joinRelations(s.get("Conflicts"), s.get("Breaks"))
+	p.Breaks, p.Replaces = s.get("Breaks"), s.get("Replaces")
+	return p
+}
+
+func packageFiles(p *Package, s *stanza) error {
 	for _, l := range s.list("Files") {
-		f, err := parsePackageFile(l)
+		f, err := parsePackageFile(l, p.Format)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: package %s: Files: %w", s.line, p.Name, err)
+			return fmt.Errorf("line %d: package %s: Files: %w", s.line, p.Name, err)
 		}
 		p.Files = append(p.Files, f)
 	}
+	return nil
+}
+
+func packageConffiles(p *Package, s *stanza) error {
 	for _, l := range s.list("Conffiles") {
-		c, err := parseConffile(l)
+		c, noReplace, err := parseConffile(l, p.Format)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: package %s: Conffiles: %w", s.line, p.Name, err)
+			return fmt.Errorf("line %d: package %s: Conffiles: %w", s.line, p.Name, err)
 		}
 		p.Conffiles = append(p.Conffiles, c)
-		p.own(PackageFile{Path: c.Path, Mode: 0o644, Bare: true})
+		p.own(PackageFile{Path: c.Path, Mode: 0o644, Bare: true}).NoReplace = noReplace
 	}
+	return nil
+}
+
+func packageEffects(p *Package, s *stanza) error {
 	for _, l := range s.list("Effects") {
-		e, err := parseEffect(l)
+		e, err := parseEffect(l, p.Format)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: package %s: Effects: %w", s.line, p.Name, err)
+			return fmt.Errorf("line %d: package %s: Effects: %w", s.line, p.Name, err)
 		}
 		p.Effects = append(p.Effects, e)
 	}
-	p.Files = withParents(p.Files)
-	return p, nil
+	return nil
 }
 
 func packageNumbers(p *Package, s *stanza) error {
@@ -247,15 +270,16 @@ func joinRelations(fields ...string) string {
 // editedMD5 stands for a shipped digest that nobody knows, save that it is not the present one.
 const editedMD5 = "00000000000000000000000000000000"
 
-// parseConffile reads "PATH [MD5|edited] [obsolete]". Without a digest the file is as it was shipped.
-func parseConffile(line string) (host.Conffile, error) {
+// parseConffile reads "PATH [DIGEST|edited] [obsolete] [noreplace]". Without a digest the file is as it
+// was shipped. Dpkg's digests are MD5; rpm has several kinds.
+func parseConffile(line string, format Format) (c host.Conffile, noReplace bool, err error) {
 	words, err := splitWords(line)
 	if err != nil {
-		return host.Conffile{}, err
+		return c, false, err
 	}
-	c := host.Conffile{Path: words[0]}
+	c.Path = words[0]
 	if !path.IsAbs(c.Path) {
-		return c, fmt.Errorf("%q is not an absolute path", c.Path)
+		return c, false, fmt.Errorf("%q is not an absolute path", c.Path)
 	}
 	for _, w := range words[1:] {
 		switch {
@@ -265,17 +289,26 @@ func parseConffile(line string) (host.Conffile, error) {
 			c.MD5 = editedMD5
 		case w == "newconffile": // dpkg's own word for one whose digest it has not recorded yet
 			c.MD5 = w
-		case len(w) == 32 && strings.Trim(w, "0123456789abcdef") == "":
+		case w == "noreplace" && format == RPM:
+			noReplace = true
+		case isDigest(w, format):
 			c.MD5 = w
 		default:
-			return c, fmt.Errorf("%q is neither an MD5 digest, nor \"edited\", \"newconffile\" or \"obsolete\"", w)
+			return c, false, fmt.Errorf("%q is neither a digest, nor \"edited\", \"newconffile\" or \"obsolete\", nor, for rpm, \"noreplace\"", w)
 		}
 	}
-	return c, nil
+	return c, noReplace, nil
 }
 
-// parsePackageFile reads "PATH[/] [MODE] [USER:GROUP] [SIZE] [-> TARGET]".
-func parsePackageFile(line string) (PackageFile, error) {
+func isDigest(w string, format Format) bool {
+	if strings.Trim(w, "0123456789abcdef") != "" {
+		return false
+	}
+	return len(w) == 32 || format == RPM && digestOf(nil, w) != ""
+}
+
+// parsePackageFile reads "PATH[/] [MODE] [USER:GROUP] [SIZE] [ghost] [missingok] [-> TARGET]".
+func parsePackageFile(line string, format Format) (PackageFile, error) {
 	words, err := splitWords(line)
 	if err != nil {
 		return PackageFile{}, err
@@ -292,6 +325,10 @@ func parsePackageFile(line string) (PackageFile, error) {
 			return f, nil
 		case strings.Contains(w, ":"):
 			f.User, f.Group, _ = strings.Cut(w, ":")
+		case w == "ghost" && format == RPM:
+			f.Ghost = true
+		case w == "missingok" && format == RPM:
+			f.MissingOK = true
 		case w[0] == '0' && len(w) >= 4 && len(w) <= 5:
 			perm, err := parsePerm(w)
 			if err != nil {
@@ -320,17 +357,29 @@ func guessMode(p string) fs.FileMode {
 	return 0o644
 }
 
-// own adds a path to the package's files if it is not there.
-func (p *Package) own(f PackageFile) {
-	for _, have := range p.Files {
-		if have.Path == f.Path {
-			return
+// own adds a path to the package's files if it is not there, and returns it.
+func (p *Package) own(f PackageFile) *PackageFile {
+	for i := range p.Files {
+		if p.Files[i].Path == f.Path {
+			return &p.Files[i]
 		}
 	}
 	p.Files = append(p.Files, f)
+	return &p.Files[len(p.Files)-1]
 }
 
-// withParents sorts files, and adds the directories above them, as every package file has them.
+// setFiles sorts a package's files. A Debian package has the directories above them too; one of rpm
+// owns what it lists, and nothing else.
+func (p *Package) setFiles(files []PackageFile) {
+	if p.Format != RPM {
+		p.Files = withParents(files)
+		return
+	}
+	slices.SortFunc(files, func(a, b PackageFile) int { return cmp.Compare(a.Path, b.Path) })
+	p.Files = slices.CompactFunc(files, func(a, b PackageFile) bool { return a.Path == b.Path })
+}
+
+// withParents sorts files, and adds the directories above them, as every .deb has them.
 func withParents(files []PackageFile) []PackageFile {
 	seen := make(map[string]bool, len(files))
 	for _, f := range files {

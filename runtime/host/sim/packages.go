@@ -34,12 +34,15 @@ func (h *Host) Packages() ([]host.Package, error) {
 		}
 		list = append(list, p)
 	}
+	for _, old := range h.surplus {
+		list = append(list, old.Package)
+	}
 	for name, p := range h.halfway {
 		if h.packages[name] == nil {
 			list = append(list, host.Package{Name: name, Version: p.Version, Arch: p.Arch, Origin: p.Origin, Source: p.Source, Status: "half-installed"})
 		}
 	}
-	slices.SortFunc(list, func(a, b host.Package) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(list, func(a, b host.Package) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
 }
 
@@ -78,7 +81,7 @@ func (h *Host) candidates(name string) []*Package {
 			list = append(list, p)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b *Package) int { return compareVersions(b.Version, a.Version) })
+	slices.SortStableFunc(list, func(a, b *Package) int { return h.format().compareVersions(b.Version, a.Version) })
 	return list
 }
 
@@ -110,6 +113,9 @@ func (h *Host) PackageAudit() ([]string, error) {
 	for _, name := range sortedKeys(h.halfway) {
 		lines = append(lines, name+" is half-installed")
 	}
+	for _, name := range sortedKeys(h.surplus) {
+		lines = append(lines, fmt.Sprintf("%s-%s is a duplicate with %s-%s", name, h.surplus[name].Version, name, h.packages[name].Version))
+	}
 	return lines, nil
 }
 
@@ -133,6 +139,9 @@ func (h *Host) RepairPackages(ctx context.Context) error {
 			}
 		}
 	}
+	if err := h.repairRPM(); err != nil {
+		return err
+	}
 	h.audit = nil
 	return nil
 }
@@ -149,11 +158,10 @@ func (h *Host) checkLock() error {
 	if h.lock == nil {
 		return nil
 	}
-	return &host.CommandError{Path: "/usr/bin/apt-get", Status: "exit status 100",
-		Output: fmt.Sprintf("E: Could not get lock %s. It is held by process %d (%s)", h.lock.Path, h.lock.PID, h.lock.Command)}
+	return h.managerError("Could not get lock %s. It is held by process %d (%s)", h.lock.Path, h.lock.PID, h.lock.Command)
 }
 
-// CommitPackages carries a transaction out with the rules of dpkg, conffiles kept
+// CommitPackages carries a transaction out with the rules of rpm, or of dpkg with conffiles kept
 // (--force-confdef --force-confold).
 func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress func(line string)) error {
 	h.mu.Lock()
@@ -173,6 +181,9 @@ func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress
 	}
 	if len(pl.install)+len(pl.remove)+len(pl.purge) > 0 {
 		h.unpredictPackageFiles()
+	}
+	if h.format() == RPM {
+		return h.commitRPM(ctx, pl, progress)
 	}
 	for _, name := range pl.remove {
 		if err := ctx.Err(); err != nil {
@@ -223,15 +234,6 @@ func (h *Host) installAll(ctx context.Context, list []*Package, progress func(st
 	return nil
 }
 
-// managerPaths are the package manager's own files. The simulation keeps the database in memory.
-var managerPaths = []string{"/var/lib/dpkg", "/var/cache/apt", "/var/lib/apt", "/var/log/dpkg*", "/var/log/apt", "/var/cache/debconf", "/var/log/alternatives*", "/var/lib/systemd/deb-systemd-helper-*", "/etc/ld.so.cache", "/var/cache/ldconfig"}
-
-func (h *Host) unpredictPackageFiles() {
-	for _, p := range managerPaths {
-		h.unpredict(host.Unpredicted{What: "files of the package manager: " + p, Why: "the simulation keeps the package database in memory", Path: p})
-	}
-}
-
 // Sources tells for each package that the simulation installed where its knowledge of it came from.
 func (h *Host) Sources() map[string]string {
 	h.mu.Lock()
@@ -265,7 +267,7 @@ func (h *Host) SavePackages(ctx context.Context, names []string, dir string) (fi
 			missing[name] = err.Error()
 			continue
 		}
-		file := path.Join(dir, fmt.Sprintf("%s_%s_%s.deb", p.Name, strings.ReplaceAll(p.Version, ":", "%3a"), p.Arch))
+		file := path.Join(dir, p.fileName())
 		kept.FileSize = max(p.fileSize(), 1024)
 		if err := h.savePackage(file, kept); err != nil {
 			return files, missing, err
@@ -302,7 +304,7 @@ func (h *Host) capture(p *Package) (*Package, error) {
 	for _, f := range p.Files {
 		st, err := h.Lstat(f.Path)
 		if errors.Is(err, fs.ErrNotExist) {
-			if shipped[f.Path] != "" {
+			if _, conffile := shipped[f.Path]; conffile || f.Ghost {
 				kept.Files = append(kept.Files, f)
 			}
 			continue
@@ -325,7 +327,7 @@ func (h *Host) capture(p *Package) (*Package, error) {
 					f.Content = content
 				}
 			}
-			if want := shipped[f.Path]; want != "" && (f.Content == nil || md5Of(f.Content) != want) {
+			if want := shipped[f.Path]; want != "" && (f.Content == nil || digestOf(f.Content, want) != want) {
 				f.Content = nil // edited: what the package ships is not known
 			}
 		}

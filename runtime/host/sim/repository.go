@@ -198,7 +198,7 @@ func (h *Host) RefreshPackages(ctx context.Context, only []string) error {
 
 func (h *Host) refresh(r repository) error {
 	if why, ok := h.deadRepositories[r.url]; ok {
-		return &host.CommandError{Path: "/usr/bin/apt-get", Status: "exit status 100", Output: fmt.Sprintf("E: Failed to fetch %s: %s", r.url, why)}
+		return h.managerError("Failed to fetch %s: %s", r.url, why)
 	}
 	if dir := r.dir(); dir != "" {
 		list, err := h.readRepository(dir)
@@ -240,7 +240,7 @@ func (h *Host) readRepository(dir string) ([]*Package, error) {
 			list = append(list, p)
 			continue
 		}
-		p, err := packageOf(&stanzas[i])
+		p, err := packageOf(&stanzas[i], Deb)
 		if err != nil {
 			return nil, fmt.Errorf("%s/Packages: %w", dir, err)
 		}

@@ -12,16 +12,20 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// solver works a transaction out as apt does for the plain cases: the named packages and what they
-// depend on come, the first alternative that can be had is taken, what conflicts with a newcomer
-// goes, and what depends on something that goes, goes too.
+// solver works a transaction out as the package manager does for the plain cases: the named packages
+// and what they depend on come, the first alternative that can be had is taken, and what depends on
+// something that goes, goes too. What conflicts with a newcomer goes with apt, and is an error with
+// yum and zypper.
 type solver struct {
 	h       *Host
 	tx      host.Transaction
 	install map[string]*Package
 	remove  map[string]bool
 	purge   map[string]bool // removed already; conffiles go
+	replace map[string]bool // those of remove that a newcomer obsoletes
 	errors  []string
+
+	providers map[string][]*Package // installed packages by their names and what they provide
 }
 
 // plan is a solved transaction.
@@ -32,7 +36,13 @@ type plan struct {
 }
 
 func (h *Host) solve(tx host.Transaction) (*plan, error) {
-	s := &solver{h: h, tx: tx, install: map[string]*Package{}, remove: map[string]bool{}, purge: map[string]bool{}}
+	if h.format() == RPM { // dependencies may name files
+		if err := h.loadFiles(); err != nil {
+			return nil, err
+		}
+	}
+	s := &solver{h: h, tx: tx, install: map[string]*Package{}, remove: map[string]bool{}, purge: map[string]bool{}, replace: map[string]bool{}}
+	s.indexProviders()
 	for _, name := range tx.Remove {
 		s.askRemove(name)
 	}
@@ -57,6 +67,7 @@ func (s *solver) fail(format string, args ...any) {
 func (s *solver) askRemove(name string) {
 	p := s.h.packages[name]
 	switch {
+	case p == nil && s.h.format() == RPM: // what is not there is removed already
 	case p == nil && len(s.h.candidates(name)) == 0:
 		s.fail("Unable to locate package %s", name)
 	case p == nil:
@@ -79,7 +90,7 @@ func (s *solver) askInstall(spec string) {
 			s.fail("%s: %v", spec, err)
 			return
 		}
-		s.add(p)
+		s.addFile(p)
 		return
 	}
 	name, want, exact := strings.Cut(spec, "=")
@@ -95,7 +106,7 @@ func (s *solver) askInstall(spec string) {
 		if len(candidates) == 0 || have.Version == candidates[0].Version {
 			return
 		}
-		if c := compareVersions(candidates[0].Version, have.Version); c < 0 && !exact {
+		if c := s.h.format().compareVersions(candidates[0].Version, have.Version); c < 0 && !exact {
 			return
 		} else if c < 0 && !s.tx.Downgrade {
 			s.fail("Packages were downgraded and downgrades are not allowed: %s", name)
@@ -113,6 +124,20 @@ func (s *solver) askInstall(spec string) {
 	s.add(candidates[0])
 }
 
+// addFile installs a package file. Rpm's managers do nothing where that version is there already.
+func (s *solver) addFile(p *Package) {
+	if have := s.h.installed(p.Name); have != nil && !s.remove[p.Name] && p.Format == RPM {
+		switch c := RPM.compareVersions(p.Version, have.Version); {
+		case c == 0:
+			return
+		case c < 0 && !s.tx.Downgrade:
+			s.fail("package %s-%s is older than the installed %s", p.Name, p.Version, have.Version)
+			return
+		}
+	}
+	s.add(p)
+}
+
 // provider is the one package on offer that provides a name.
 func (s *solver) provider(name string) *Package {
 	var found *Package
@@ -125,7 +150,7 @@ func (s *solver) provider(name string) *Package {
 }
 
 func newer(a, b *Package) *Package {
-	if a == nil || compareVersions(b.Version, a.Version) > 0 {
+	if a == nil || b.Format.compareVersions(b.Version, a.Version) > 0 {
 		return b
 	}
 	return a
@@ -149,8 +174,7 @@ func (s *solver) step() bool {
 		if p.Status != "installed" || s.remove[name] || s.install[name] != nil {
 			continue
 		}
-		if s.broken(p) {
-			s.goes(p)
+		if s.broken(p) && s.mend(p) {
 			return true
 		}
 	}
@@ -164,10 +188,20 @@ func (s *solver) stepConflicts(p *Package) bool {
 		if old.Status != "installed" || other == p.Name || s.remove[other] || s.install[other] != nil {
 			continue
 		}
-		if conflict(p, old) || conflict(old, p) {
+		if obsoletes(p, old) {
+			s.replace[other] = true
 			s.goes(old)
 			return true
 		}
+		if !conflict(p, old) && !conflict(old, p) {
+			continue
+		}
+		if s.h.format() == RPM {
+			s.fail("package %s-%s conflicts with %s-%s", p.Name, p.Version, old.Name, old.Version)
+			return false
+		}
+		s.goes(old)
+		return true
 	}
 	for _, other := range sortedKeys(s.install) {
 		if other != p.Name && conflict(p, s.install[other]) {
@@ -208,7 +242,7 @@ func (s *solver) stepDepends(p *Package) bool {
 		s.fail("%s : Depends: %s but it is not installable", p.Name, relationText(r))
 		return false
 	}
-	if s.tx.NoRecommends {
+	if s.tx.NoRecommends || s.h.manager.Name == "yum" { // which does not know of such
 		return false
 	}
 	for _, r := range p.relations().recommends {
@@ -231,10 +265,13 @@ func (s *solver) met(r dependency.Relation) bool {
 				return true
 			}
 		}
-		for name, p := range s.h.packages {
-			if p.Status == "installed" && !s.remove[name] && s.install[name] == nil && p.matches(want) {
+		for _, p := range s.installedFor(want) {
+			if !s.remove[p.Name] && s.install[p.Name] == nil && p.matches(want) {
 				return true
 			}
+		}
+		if s.h.basic(want) {
+			return true
 		}
 	}
 	return len(r.Possibilities) == 0
@@ -250,7 +287,7 @@ func (s *solver) choose(r dependency.Relation) *Package {
 			if s.remove[p.Name] || !p.matches(want) {
 				continue
 			}
-			if best == nil || (p.Name == want.Name) && best.Name != want.Name || p.Name == best.Name && compareVersions(p.Version, best.Version) > 0 {
+			if best == nil || (p.Name == want.Name) && best.Name != want.Name || p.Name == best.Name && s.h.format().compareVersions(p.Version, best.Version) > 0 {
 				best = p
 			}
 		}
@@ -263,24 +300,94 @@ func (s *solver) choose(r dependency.Relation) *Package {
 
 // broken tells whether an installed package has a dependency that was met and no longer is.
 func (s *solver) broken(p *Package) bool {
+	return slices.ContainsFunc(p.relations().depends, func(r dependency.Relation) bool { return !s.met(r) && s.wasMet(r) })
+}
+
+// mend deals with an installed package that loses what it depends on: it goes, save that rpm's managers
+// let nothing go for the sake of what comes, and look for a version of it that fits.
+func (s *solver) mend(p *Package) bool {
+	if s.h.format() != RPM || s.losesToRemoval(p) {
+		s.goes(p)
+		return true
+	}
+	for _, c := range s.h.candidates(p.Name) {
+		unmet := func(r dependency.Relation) bool { return !s.met(r) && s.choose(r) == nil }
+		if RPM.compareVersions(c.Version, p.Version) > 0 && !p.Held && !slices.ContainsFunc(c.relations().depends, unmet) {
+			s.add(c)
+			return true
+		}
+	}
 	for _, r := range p.relations().depends {
-		if !s.met(r) && s.h.met(r) {
+		if !s.met(r) && s.wasMet(r) {
+			s.fail("package %s-%s requires %s, which would go", p.Name, p.Version, relationText(r))
+		}
+	}
+	return false
+}
+
+// losesToRemoval tells whether what a package depends on is removed, and not replaced.
+func (s *solver) losesToRemoval(p *Package) bool {
+	for _, r := range p.relations().depends {
+		if s.met(r) || !s.wasMet(r) {
+			continue
+		}
+		for name, gone := range s.h.packages {
+			if s.remove[name] && !s.replace[name] && slices.ContainsFunc(r.Possibilities, gone.matches) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// obsoletes tells whether a newcomer takes the place of another package, which it names by its name.
+func obsoletes(p, old *Package) bool {
+	for _, r := range p.relations().obsoletes {
+		if slices.ContainsFunc(r.Possibilities, old.isRPM) {
 			return true
 		}
 	}
 	return false
 }
 
-// met tells whether the host as it is fulfils a relation.
-func (h *Host) met(r dependency.Relation) bool {
+// wasMet tells whether the host as it is fulfils a relation.
+func (s *solver) wasMet(r dependency.Relation) bool {
 	for _, want := range r.Possibilities {
-		for _, p := range h.packages {
-			if p.Status == "installed" && p.matches(want) {
-				return true
-			}
+		if slices.ContainsFunc(s.installedFor(want), func(p *Package) bool { return p.matches(want) }) {
+			return true
 		}
 	}
 	return false
+}
+
+// indexProviders makes it cheap to find what meets a dependency: a real host has thousands of each.
+func (s *solver) indexProviders() {
+	s.providers = map[string][]*Package{}
+	for _, name := range sortedKeys(s.h.packages) {
+		p := s.h.packages[name]
+		if p.Status != "installed" {
+			continue
+		}
+		s.providers[name] = append(s.providers[name], p)
+		for _, r := range p.relations().provides {
+			for _, offer := range r.Possibilities {
+				s.providers[offer.Name] = append(s.providers[offer.Name], p)
+			}
+		}
+	}
+}
+
+// installedFor lists the installed packages that may meet a dependency.
+func (s *solver) installedFor(want dependency.Possibility) []*Package {
+	list := s.providers[want.Name]
+	if s.h.format() != RPM || !path.IsAbs(want.Name) {
+		return list
+	}
+	list = slices.Clone(list)
+	for _, owner := range s.h.owners[want.Name] {
+		list = append(list, s.h.packages[owner])
+	}
+	return list
 }
 
 func relationText(r dependency.Relation) string {
@@ -373,7 +480,7 @@ func (h *Host) solution(pl *plan, tx host.Transaction) host.Solution {
 	for _, name := range pl.remove {
 		p := h.packages[name]
 		sol.DiskDelta -= p.SizeKiB * 1024
-		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: p.Version, Purge: tx.Purge})
+		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: p.Version, Purge: tx.Purge && p.Format == Deb})
 	}
 	for _, name := range pl.purge {
 		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: h.packages[name].Version, Purge: true})

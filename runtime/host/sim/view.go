@@ -93,7 +93,7 @@ func (h *Host) readPackages(view host.View) error {
 	if err != nil {
 		return err
 	}
-	h.manager = manager
+	h.setManager(manager)
 	if h.lock, err = view.PackageLock(); err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (h *Host) readPackages(view host.View) error {
 		return err
 	}
 	for _, p := range list {
-		h.packages[p.Name] = &Package{Package: p, From: "package database of the machine"}
+		h.packages[p.Name] = &Package{Package: p, Format: h.format(), From: "package database of the machine"}
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func (h *Host) loadFiles() error {
 		for _, file := range paths {
 			p.Files = append(p.Files, PackageFile{Path: path.Clean("/" + file), Bare: true})
 		}
-		p.Files = withParents(p.Files)
+		p.setFiles(p.Files)
 		p.Scripts = h.scriptsOf(p)
 		h.learnEffects(p)
 		h.record(p)
@@ -180,7 +180,7 @@ func (h *Host) askIndex(names ...string) {
 	}
 	for name, list := range found {
 		for _, c := range list {
-			p := &Package{Package: host.Package{Name: name, Version: c.Version, Depends: c.Depends, Source: name, Origin: c.Origin}}
+			p := &Package{Format: h.format(), Package: host.Package{Name: name, Version: c.Version, Depends: c.Depends, Source: name, Origin: c.Origin}}
 			p.From = "package index of the machine"
 			h.completePayload(p)
 			h.indexed = append(h.indexed, p)
