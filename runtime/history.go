@@ -24,10 +24,11 @@ import (
 //	grant         grantRecord
 //	no-return     noReturnRecord
 //	step-done     stepRecord with the step's result
+//	step-undo     stepRecord: what the unfinished step did is going to be undone
 //	restart       stepRecord: the step's calls no longer matched; it was undone and begins again
 //	rollback      stepRecord: a rollback begins, down to this step
 //	undone        actionRecord: the action was undone, and what is not as it was
-//	step-undone   stepRecord: rollback has undone the step as a whole
+//	step-undone   stepRecord: the step was undone as a whole
 //	verdict       Verdict
 type stepRecord struct {
 	Name     string          `json:"name"`
@@ -109,7 +110,7 @@ type history struct {
 	findings []Finding // of steps that ended
 	noReturn string
 	intents  []*pastAction   // in order
-	order    []string        // steps in the order in which they began
+	order    []string        // steps in the order in which they last began
 	calls    map[string]int  // of each step that is not undone, the calls made
 	verdict  *Verdict        // of the last attempt, nil if it was cut short
 	undone   map[string]bool // steps that a rollback has undone
@@ -200,7 +201,7 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 		h.verdict, h.rollback = nil, false
 		h.forgetTail() // as the run that wrote this record did
 		*pending = nil
-	case "step", "step-done", "restart", "step-undone":
+	case "step", "step-done", "step-undo", "restart", "step-undone":
 		var s stepRecord
 		if err := json.Unmarshal(rec.Data, &s); err != nil {
 			return err
@@ -268,6 +269,9 @@ func (h *history) takeStep(typ string, s stepRecord, pending *[]Finding) {
 	switch typ {
 	case "step":
 		h.open = &replay{name: s.Name}
+		if at := indexOf(h.order, s.Name); at >= 0 { // undone before, and begun again, behind what ran meanwhile
+			h.order = append(h.order[:at:at], h.order[at+1:]...)
+		}
 		h.order = append(h.order, s.Name)
 		delete(h.undone, s.Name)
 		*pending = nil
@@ -276,6 +280,10 @@ func (h *history) takeStep(typ string, s stepRecord, pending *[]Finding) {
 		h.open = nil
 		h.findings = append(h.findings, *pending...)
 		*pending = nil
+	case "step-undo":
+		if h.open != nil {
+			h.open.undoing = true
+		}
 	case "restart":
 		h.open = &replay{name: s.Name}
 		delete(h.calls, s.Name)
@@ -314,9 +322,10 @@ func (h *history) takeAction(typ string, a actionRecord, c *callRecord) {
 
 // replay answers the calls of an unfinished step from the journal, in order.
 type replay struct {
-	name  string
-	calls []*callRecord
-	at    int
+	name    string
+	calls   []*callRecord
+	at      int
+	undoing bool // what the step did was to be undone, and may have been
 }
 
 // next returns the journal's record of the call that the runbook makes now; nil once the journal has

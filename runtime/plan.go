@@ -40,6 +40,10 @@ type PlannedCall struct {
 
 const planFormat = 1
 
+// planLife is how long a plan holds. What it was made from is compared call by call, but not how old an
+// admin's decision may be.
+const planLife = 7 * 24 * time.Hour
+
 // errDiffers is a real run's departure from its plan.
 var errDiffers = errors.New("the run differs from its plan")
 
@@ -132,6 +136,8 @@ func (p *SavedPlan) Check(cfg Config) error {
 		return fmt.Errorf("%w: it was made by version %s of the program, this is %s%s", errDiffers, p.Program, cfg.Version, again)
 	case p.MachineID != facts.MachineID:
 		return fmt.Errorf("%w: it was made for another machine (machine-id %s)%s", errDiffers, p.MachineID, again)
+	case cfg.Now != nil && len(cfg.Previous) == 0 && cfg.Now().Sub(p.Made) > planLife:
+		return fmt.Errorf("%w: it is old: it was made on %s, and holds for %d days%s", errDiffers, p.Made.Local().Format("2006-01-02 15:04"), planLife/(24*time.Hour), again)
 	case p.Runbook != cfg.Runbook.Name || p.Modules != cfg.Runbook.digest():
 		return fmt.Errorf("%w: the runbook has changed since%s", errDiffers, again)
 	case !sameStrings(p.Params, cfg.Params):
@@ -186,4 +192,13 @@ func (r *Run) hold(rec *callRecord) error {
 		}
 	}
 	return nil
+}
+
+// planCarriedOut refuses to call a run done that made fewer calls than its plan.
+func (r *Run) planCarriedOut() error {
+	if r.cfg.Plan == nil || r.planned >= len(r.cfg.Plan.Calls) {
+		return nil
+	}
+	next := r.cfg.Plan.Calls[r.planned]
+	return fmt.Errorf("%w: it has ended, and the plan goes on with %s at %s", errDiffers, next.Builtin, next.Pos)
 }

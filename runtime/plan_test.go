@@ -2,6 +2,7 @@ package runtime_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,17 @@ func TestPlanHoldsRun(t *testing.T) {
 			c.Secrets = map[string]host.Secret{"key": host.NewSecret("second-secret")}
 		}, code: 3, want: "secret key is another one"},
 		"other version": {change: func(c *runtime.Config) { c.Version = "next" }, code: 3, want: "made by version test"},
+		"other machine": {change: func(c *runtime.Config) { c.Plan = alter(plan, func(p *runtime.SavedPlan) { p.MachineID = "0123" }) },
+			code: 3, want: "another machine (machine-id 0123)"},
+		"other format": {change: func(c *runtime.Config) { c.Plan = alter(plan, func(p *runtime.SavedPlan) { p.Format++ }) },
+			code: 3, want: "its format is"},
+		"other parameters": {change: func(c *runtime.Config) {
+			c.Plan = alter(plan, func(p *runtime.SavedPlan) { p.Params = map[string]string{"x": "y"} })
+		}, code: 3, want: "other parameters"},
+		"no secret": {change: func(c *runtime.Config) { c.Secrets = nil }, code: 3, want: "other secrets"},
+		"old": {change: func(c *runtime.Config) { c.Now = func() time.Time { return time.Now().Add(8 * 24 * time.Hour) } },
+			code: 3, want: "it is old"},
+		"days old":      {change: func(c *runtime.Config) { c.Now = func() time.Time { return time.Now().Add(6 * 24 * time.Hour) } }, code: 0, want: "done"},
 		"other runbook": {script: strings.Replace(plannedScript, "/srv/a/one", "/srv/a/eins", 1), code: 3, want: "the runbook has changed"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,6 +89,51 @@ func TestPlanHoldsRun(t *testing.T) {
 	}
 	if strings.Contains(fmt.Sprintf("%+v", plan), "first-secret") {
 		t.Error("the plan tells the secret")
+	}
+}
+
+// alter changes a copy of a plan.
+func alter(plan *runtime.SavedPlan, change func(*runtime.SavedPlan)) *runtime.SavedPlan {
+	other := *plan
+	change(&other)
+	return &other
+}
+
+// A plan is compared call by call: the first that departs from it is named, and not carried out.
+func TestPlanStopsAtFirstDifference(t *testing.T) {
+	s := newScene(t)
+	s.mkdir("/srv/a")
+	script := fmt.Sprintf(twoSteps, "")
+	s.run(script, nil)
+	var plan *runtime.SavedPlan
+	var err error
+	s.run(script, func(c *runtime.Config) { plan, err = runtime.NewPlan(*c, s.records(), "salt") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		change func(calls []runtime.PlannedCall) []runtime.PlannedCall
+		want   string
+		done   string // files written before it stopped
+	}{
+		"other function": {func(c []runtime.PlannedCall) []runtime.PlannedCall { c[2].Builtin = "t.read"; return c }, "it calls t.write, the plan has t.read", "one"},
+		"other argument": {func(c []runtime.PlannedCall) []runtime.PlannedCall { c[1].Args = "x"; return c }, "with other arguments", ""},
+		"other change": {func(c []runtime.PlannedCall) []runtime.PlannedCall { c[2].Actions = []string{"fs.write 0"}; return c },
+			"would change something else than the plan says (change 1)", "one"},
+		"fewer changes": {func(c []runtime.PlannedCall) []runtime.PlannedCall { c[2].Actions = nil; return c }, "would make 1 changes, the plan has 0", "one"},
+		"plan ends":     {func(c []runtime.PlannedCall) []runtime.PlannedCall { return c[:3] }, "the plan had ended", "one two"},
+		"run ends":      {func(c []runtime.PlannedCall) []runtime.PlannedCall { return append(c, c[0]) }, "it has ended, and the plan goes on with t.read", "one three two"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.mkdir("/srv/a")
+			v := s.run(script, func(c *runtime.Config) {
+				c.Plan = alter(plan, func(p *runtime.SavedPlan) { p.Calls = tc.change(slices.Clone(p.Calls)) })
+			})
+			if v.Code != runtime.CodeDiffers || !strings.Contains(v.Text, tc.want) || s.names("/srv/a") != tc.done {
+				t.Errorf("verdict %+v, want %q; written: %s", v, tc.want, s.names("/srv/a"))
+			}
+		})
 	}
 }
 

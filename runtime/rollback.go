@@ -95,20 +95,14 @@ func makesDump(actions []*pastAction) bool {
 
 // stepsToUndo lists the steps that began, from the one named on.
 func stepsToUndo(past *history, to string) ([]string, error) {
-	var begun []string
-	for _, name := range past.order {
-		if indexOf(begun, name) < 0 {
-			begun = append(begun, name)
-		}
-	}
 	if to == "" {
-		return begun, nil
+		return past.order, nil
 	}
-	at := indexOf(begun, to)
+	at := indexOf(past.order, to)
 	if at < 0 {
-		return nil, fmt.Errorf("the run has no step %s to go back to%s", to, didYouMeanOrList(to, begun))
+		return nil, fmt.Errorf("the run has no step %s to go back to%s", to, didYouMeanOrList(to, past.order))
 	}
-	return begun[at:], nil
+	return past.order[at:], nil
 }
 
 // actionsOf lists a step's actions that are not undone yet, in order.

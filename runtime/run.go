@@ -115,7 +115,49 @@ func (r *Run) execute() error {
 			return err
 		}
 	}
-	return r.steps(past)
+	if err := r.settle(past); err != nil {
+		return err
+	}
+	if err := r.steps(past); err != nil {
+		return err
+	}
+	return r.planCarriedOut()
+}
+
+// settle undoes what the unfinished step did if the runbook, mended since, does not go on with that
+// step: it was taken out or renamed, or another step now stands before it. Otherwise its half would
+// stay on the host, with nobody to bring it to its end.
+func (r *Run) settle(past *history) error {
+	if past.open == nil {
+		return nil
+	}
+	name := past.open.name
+	if next := r.nextStep(past); next != nil && next.Name == name {
+		return nil
+	}
+	r.emit(Event{Kind: Output, Text: fmt.Sprintf("the runbook does not go on with the unfinished step %s: what it had done is undone", name)})
+	if err := r.undoStep(name, past.actionsOf(name)); err != nil {
+		return err
+	}
+	r.planned -= past.calls[name]
+	past.open = nil
+	_, err := r.cfg.Journal.Append("step-undone", stepRecord{Name: name})
+	return err
+}
+
+// nextStep is the step that the runbook goes on with; nil if none is left.
+func (r *Run) nextStep(past *history) *Step {
+	finished := false
+	for _, step := range r.rb.All() {
+		done, ok := past.steps[step.Name]
+		switch {
+		case ok:
+			finished = done.Finished != ""
+		case !finished || step == r.rb.Verify:
+			return step
+		}
+	}
+	return nil
 }
 
 // begin announces the run, and journals it if it is new.
@@ -244,13 +286,7 @@ func (r *Run) runStep(step *Step, index, count int, past *history) (finished str
 	} else if _, err := r.cfg.Journal.AppendLazy("step", stepRecord{Name: step.Name}); err != nil {
 		return "", err
 	}
-	value, err := r.call(step)
-	if errors.Is(err, errDiverged) {
-		if err := r.restart(step); err != nil {
-			return "", err
-		}
-		value, err = r.call(step)
-	}
+	value, err := r.callAgain(step)
 	var finish *finishError
 	if errors.As(err, &finish) {
 		finished, value, err = finish.reason, starlark.None, nil
@@ -272,6 +308,22 @@ func (r *Run) runStep(step *Step, index, count int, past *history) (finished str
 	}
 	r.emit(Event{Kind: StepEnd, Elapsed: r.cfg.Now().Sub(start)})
 	return finished, nil
+}
+
+// callAgain evaluates the step's function, from its begin if it cannot go on where it was.
+func (r *Run) callAgain(step *Step) (starlark.Value, error) {
+	err := errDiverged
+	var value starlark.Value
+	if !r.replay.undoing {
+		value, err = r.call(step)
+	}
+	if !errors.Is(err, errDiverged) {
+		return value, err
+	}
+	if err := r.restart(step); err != nil {
+		return nil, err
+	}
+	return r.call(step)
 }
 
 // call evaluates the step's function.
@@ -309,12 +361,22 @@ func (r *Run) call(step *Step) (starlark.Value, error) {
 // or the host answers otherwise than it did.
 func (r *Run) restart(step *Step) error {
 	r.emit(Event{Kind: Output, Text: fmt.Sprintf("step %s asks for something else than before: what it had done is undone, and it begins again", step.Name)})
-	if err := r.undo(r.replay.intents()); err != nil {
+	if err := r.undoStep(step.Name, r.replay.intents()); err != nil {
 		return err
 	}
+	r.planned -= len(r.replay.calls)
 	r.replay = &replay{}
 	_, err := r.cfg.Journal.Append("restart", stepRecord{Name: step.Name})
 	return err
+}
+
+// undoStep undoes what the unfinished step had done, and says so beforehand: once that has begun, the
+// step's calls can no longer be answered from the journal.
+func (r *Run) undoStep(name string, actions []*pastAction) error {
+	if _, err := r.cfg.Journal.Append("step-undo", stepRecord{Name: name}); err != nil {
+		return err
+	}
+	return r.undo(actions)
 }
 
 // carryOut is where every call of a Read or Change builtin arrives.
