@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
+	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
 )
@@ -76,23 +78,26 @@ func (a *app) mend(ctx context.Context, s state.Status, name string, yes bool) e
 	if err != nil {
 		return err
 	}
+	if err := a.fitsRun(s, book); err != nil {
+		return err
+	}
 	old, err := s.Run.Modules()
 	if err != nil {
 		return err
 	}
-	mended := book.Modules()
-	labels := maps.Clone(old)
-	maps.Copy(labels, mended)
-	changed := false
-	for _, label := range slices.Sorted(maps.Keys(labels)) {
-		if text := diff.Diff("kept/"+label, []byte(old[label]), "mended/"+label, []byte(mended[label])); len(text) > 0 {
-			changed = true
-			fmt.Fprintf(a.err, "%s", text)
-		}
-	}
-	if !changed {
+	if !a.showMended(old, book.Modules()) {
 		fmt.Fprintln(a.err, "the runbook is the one that was kept with the run")
 		return nil
+	}
+	plan, err := s.Run.Plan()
+	if err != nil {
+		return err
+	}
+	for _, line := range mendedSteps(s, book) {
+		fmt.Fprintln(a.err, line)
+	}
+	if plan != nil && !s.Order.Unheld {
+		fmt.Fprintln(a.err, "the run is not held to its plan any more: the plan was made with the runbook as it was")
 	}
 	if !yes {
 		ok, err := a.confirm("Go on with the runbook so changed?")
@@ -103,5 +108,71 @@ func (a *app) mend(ctx context.Context, s state.Status, name string, yes bool) e
 			return fmt.Errorf("not resumed: nothing was changed")
 		}
 	}
-	return s.Run.Mend(book.Name, mended)
+	return s.Run.Mend(book.Name, book.Modules())
+}
+
+// fitsRun refuses a runbook that does not take the parameters that the run was begun with.
+func (a *app) fitsRun(s state.Status, book *runtime.Runbook) error {
+	keeper, err := s.Run.Keeper()
+	if err != nil {
+		return err
+	}
+	secrets, err := s.Run.Secrets(s.Order, keeper)
+	if err != nil {
+		return err
+	}
+	if _, err := book.CheckParams(s.Order.Params, secrets); err != nil {
+		return fmt.Errorf("the mended runbook does not fit the run: a run goes on with the parameters that it was begun with; leave these in the runbook, and give new ones a default: %w", err)
+	}
+	return nil
+}
+
+// showMended shows how the modules differ, and tells whether they do.
+func (a *app) showMended(old, mended map[string]string) bool {
+	labels := maps.Clone(old)
+	maps.Copy(labels, mended)
+	changed := false
+	for _, label := range slices.Sorted(maps.Keys(labels)) {
+		if text := diff.Diff("kept/"+label, []byte(old[label]), "mended/"+label, []byte(mended[label])); len(text) > 0 {
+			changed = true
+			fmt.Fprintf(a.err, "%s", text)
+		}
+	}
+	return changed
+}
+
+// mendedSteps says what a mended runbook means for a run that stands where it does.
+func mendedSteps(s state.Status, book *runtime.Runbook) []string {
+	var names, lines []string
+	for _, step := range book.All() {
+		names = append(names, step.Name)
+	}
+	if len(s.Ended) > 0 {
+		lines = append(lines, "done, and not done again, even where the runbook has changed: "+strings.Join(s.Ended, ", "))
+	}
+	var gone, fresh []string
+	for _, name := range s.Ended {
+		if !slices.Contains(names, name) {
+			gone = append(gone, name)
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(s.Ended, name) && !slices.Contains(s.Steps, name) {
+			fresh = append(fresh, name)
+		}
+	}
+	if len(gone) > 0 {
+		lines = append(lines, "done, and no longer in the runbook; what they did stays (a rollback undoes it): "+strings.Join(gone, ", "))
+	}
+	if s.Step != "" && !slices.Contains(s.Ended, s.Step) {
+		line := "unfinished: " + s.Step + "; if it now asks for something else, what it did is undone and it begins again"
+		if !slices.Contains(names, s.Step) {
+			line = "unfinished, and no longer in the runbook: " + s.Step + "; what it did is undone"
+		}
+		lines = append(lines, line)
+	}
+	if len(fresh) > 0 {
+		lines = append(lines, "new, and to be done (a step that was given another name is a new one, too): "+strings.Join(fresh, ", "))
+	}
+	return lines
 }

@@ -50,11 +50,7 @@ func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
 	if err != nil {
 		return runtime.Verdict{}, err
 	}
-	modules, err := w.Run.Modules()
-	if err != nil {
-		return runtime.Verdict{}, err
-	}
-	book, err := runtime.LoadCopy(ctx, order.Label, modules, runtime.LoadOptions{Builtins: w.Builtins})
+	book, err := w.book(ctx, order)
 	if err != nil {
 		return runtime.Verdict{}, err
 	}
@@ -66,7 +62,7 @@ func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
 	if err != nil {
 		return runtime.Verdict{}, err
 	}
-	plan, err := w.Run.Plan()
+	plan, err := w.plan(order)
 	if err != nil {
 		return runtime.Verdict{}, err
 	}
@@ -89,6 +85,32 @@ func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
 		Emit: report.Tee(seldom(report.JSONLines(events)), w.Emit),
 	}
 	return w.execute(ctx, cfg), nil
+}
+
+// book loads the copy of the runbook. The way back needs none, and must not fail for its sake: another
+// version of the program may no longer load it.
+func (w Work) book(ctx context.Context, order state.Order) (*runtime.Runbook, error) {
+	if w.Mode == ModeRollback {
+		return &runtime.Runbook{Name: order.Label}, nil
+	}
+	modules, err := w.Run.Modules()
+	if err != nil {
+		return nil, err
+	}
+	book, err := runtime.LoadCopy(ctx, order.Label, modules, runtime.LoadOptions{Builtins: w.Builtins})
+	if err != nil && order.Program != w.Version {
+		err = fmt.Errorf("%w (the run was begun by version %s of the program, this is %s: use that version to go on, or mend the runbook and resume with --runbook; rollback needs neither)",
+			err, order.Program, w.Version)
+	}
+	return book, err
+}
+
+// plan is what the run is held to, nil for nothing.
+func (w Work) plan(order state.Order) (*runtime.SavedPlan, error) {
+	if order.Unheld {
+		return nil, nil
+	}
+	return w.Run.Plan()
 }
 
 func (w Work) execute(ctx context.Context, cfg runtime.Config) runtime.Verdict {

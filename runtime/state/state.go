@@ -5,6 +5,8 @@
 //	    runs/ID/order.json      what the admin asked for: runbook, parameters, secrets by reference
 //	    runs/ID/secrets         the secrets (0600)
 //	    runs/ID/runbook/        the modules that run, as they were
+//	    runs/ID/runbook.1/ ...  mended modules, with which the run was resumed
+//	    runs/ID/plan.json       the plan that the run is held to
 //	    runs/ID/journal         see package journal
 //	    runs/ID/backup/         contents and pre-images by digest
 //	    runs/ID/events.jsonl    what was told, for those who look on
@@ -13,6 +15,7 @@
 package state
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -48,7 +51,12 @@ type Order struct {
 	Begun   time.Time         `json:"begun"`
 	Params  map[string]string `json:"params"`
 	Secrets map[string]string `json:"secrets,omitempty"` // parameter to reference in the Keeper
+	Copy    string            `json:"copy,omitempty"`    // directory of a mended runbook; empty for firstCopy
+	Unheld  bool              `json:"unheld,omitempty"`  // a mended runbook is not held to the run's plan
 }
+
+// firstCopy is the directory of the modules that the run began with.
+const firstCopy = "runbook"
 
 // Journal, Events and Backup are the paths of the run's files.
 func (r Run) Journal() string { return filepath.Join(r.Path, "journal") }
@@ -110,7 +118,7 @@ func (r Run) fill(order Order, secrets map[string]host.Secret, modules map[strin
 		}
 	}
 	for label, source := range modules {
-		if err := r.keepModule(label, source); err != nil {
+		if err := r.keepModule(firstCopy, label, source); err != nil {
 			return err
 		}
 	}
@@ -226,7 +234,7 @@ func (r Run) Secrets(o Order, k *Keeper) (map[string]host.Secret, error) {
 // rooms maps the roots of labels to directories of the copy.
 var rooms = map[string]string{"@stock//": "stock", "//": "fork"}
 
-func (r Run) keepModule(label, source string) error {
+func (r Run) keepModule(dir, label, source string) error {
 	root := "//"
 	if strings.HasPrefix(label, "@stock//") {
 		root = "@stock//"
@@ -235,18 +243,22 @@ func (r Run) keepModule(label, source string) error {
 	if !ok || !fs.ValidPath(name) {
 		return fmt.Errorf("module %q cannot be kept", label)
 	}
-	file := filepath.Join(r.Path, "runbook", rooms[root], filepath.FromSlash(name))
+	file := filepath.Join(r.Path, dir, rooms[root], filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
 	return writeFile(file, []byte(source))
 }
 
-// Modules reads the kept modules, by label.
+// Modules reads the kept modules, by label: of the mended runbook, if there is one.
 func (r Run) Modules() (map[string]string, error) {
+	order, err := r.Order()
+	if err != nil {
+		return nil, err
+	}
 	modules := map[string]string{}
 	for root, room := range rooms {
-		dir := filepath.Join(r.Path, "runbook", room)
+		dir := filepath.Join(r.Path, cmp.Or(order.Copy, firstCopy), room)
 		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) && path == dir {
 				return nil
@@ -269,35 +281,38 @@ func (r Run) Modules() (map[string]string, error) {
 	return modules, nil
 }
 
-// Mend puts a mended runbook in the place of the kept one, which stays next to it.
+// Mend keeps a mended runbook, with which the run goes on from now on. The former ones stay next to it.
+// The run is not held to its plan any more, which was made with another runbook. All of it holds from
+// one instant on, when the order names the new copy.
 func (r Run) Mend(label string, modules map[string]string) error {
 	order, err := r.Order()
 	if err != nil {
 		return err
 	}
-	kept := filepath.Join(r.Path, "runbook")
-	old := ""
-	for n := 1; old == ""; n++ {
-		if _, err := os.Lstat(fmt.Sprintf("%s.%d", kept, n)); errors.Is(err, fs.ErrNotExist) {
-			old = fmt.Sprintf("%s.%d", kept, n)
-		} else if err != nil {
-			return err
-		}
-	}
-	draft := Run{ID: r.ID, Path: filepath.Join(r.Path, "mended")}
-	if err := os.RemoveAll(draft.Path); err != nil {
+	if order.Copy, err = r.newCopy(); err != nil {
 		return err
 	}
 	for label, source := range modules {
-		if err := draft.keepModule(label, source); err != nil {
+		if err := r.keepModule(order.Copy, label, source); err != nil {
 			return fmt.Errorf("run %s: keeping the mended runbook: %w", r.ID, err)
 		}
 	}
-	if err := errors.Join(os.Rename(kept, old), os.Rename(filepath.Join(draft.Path, "runbook"), kept), os.Remove(draft.Path)); err != nil {
-		return fmt.Errorf("run %s: keeping the mended runbook: %w", r.ID, err)
-	}
-	order.Label = label
+	order.Label, order.Unheld = label, true
 	return r.keepOrder(order)
+}
+
+// newCopy is the first free name of runbook.1, runbook.2, ... A copy that was cut short keeps its name.
+func (r Run) newCopy() (string, error) {
+	for n := 1; ; n++ {
+		name := fmt.Sprintf("%s.%d", firstCopy, n)
+		_, err := os.Lstat(filepath.Join(r.Path, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
 }
 
 func (r Run) keepOrder(o Order) error {

@@ -315,3 +315,23 @@ func TestUnfinished(t *testing.T) {
 		t.Errorf("unfinished is %v, %v", s, err)
 	}
 }
+
+// A copy that was cut short is never taken for the runbook.
+func TestMendCutShort(t *testing.T) {
+	run := begin(t, Dir{filepath.Join(t.TempDir(), "state")}, begun)
+	if err := os.MkdirAll(filepath.Join(run.Path, "runbook.1", "fork"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if modules, err := run.Modules(); err != nil || len(modules) != 3 {
+		t.Errorf("after a mend that was cut short: %v, %v", modules, err)
+	}
+	if err := run.Mend("//mended.star", map[string]string{"//mended.star": "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if modules, err := run.Modules(); err != nil || len(modules) != 1 || modules["//mended.star"] != "x" {
+		t.Errorf("mended after that: %v, %v", modules, err)
+	}
+	if order, err := run.Order(); err != nil || !order.Unheld || order.Copy != "runbook.2" {
+		t.Errorf("order %+v, %v", order, err)
+	}
+}
