@@ -53,6 +53,8 @@ type Config struct {
 	// Plan, if given, is the plan that the run must follow: it ends with CodeDiffers before the first
 	// call that departs from it.
 	Plan *SavedPlan
+	// RestoreDatabase lets a rollback load the run's dump where the run has changed the database for good.
+	RestoreDatabase bool
 	// Previous holds the records of the run to be resumed; empty for a new one.
 	Previous []journal.Record
 }

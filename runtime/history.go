@@ -27,6 +27,7 @@ import (
 //	step-undo     stepRecord: what the unfinished step did is going to be undone
 //	restart       stepRecord: the step's calls no longer matched; it was undone and begins again
 //	rollback      stepRecord: a rollback begins, down to this step
+//	restore       callRecord: a rollback decided to load the dump; its intent, marks and end follow
 //	undone        actionRecord: the action was undone, and what is not as it was
 //	step-undone   stepRecord: the step was undone as a whole
 //	verdict       Verdict
@@ -114,6 +115,7 @@ type history struct {
 	calls    map[string]int  // of each step that is not undone, the calls made
 	verdict  *Verdict        // of the last attempt, nil if it was cut short
 	undone   map[string]bool // steps that a rollback has undone
+	restore  *callRecord     // the last loading of the dump, nil if there was none since the last upgrade
 	rollback bool            // the last attempt was a rollback
 	to       string          // the step that it was to go back to; empty for all
 }
@@ -217,6 +219,12 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 			h.open.calls = append(h.open.calls, c)
 			h.calls[h.open.name]++
 		}
+	case "restore":
+		c := &callRecord{seq: rec.Seq}
+		if err := json.Unmarshal(rec.Data, c); err != nil {
+			return err
+		}
+		calls[rec.Seq], h.restore = c, c
 	case "intent", "mark", "done", "skip", "failed", "undone":
 		var a actionRecord
 		if err := json.Unmarshal(rec.Data, &a); err != nil {
@@ -300,9 +308,8 @@ func (h *history) takeAction(typ string, a actionRecord, c *callRecord) {
 	state := c.state(a.Index)
 	switch typ {
 	case "intent":
-		if state.intent == nil {
-			step := a.Step
-			h.intents = append(h.intents, &pastAction{call: c, index: a.Index, step: step})
+		if state.intent == nil && c != h.restore {
+			h.intents = append(h.intents, &pastAction{call: c, index: a.Index, step: a.Step})
 		}
 		state.intent = &a
 		state.undone = false

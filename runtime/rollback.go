@@ -27,22 +27,70 @@ func Rollback(ctx context.Context, cfg Config, to string) Verdict {
 func (r *Run) rollback(to string) ([]string, error) {
 	past, err := readHistory(r.cfg.Previous)
 	if err != nil {
-		return nil, err
+		return nil, r.refuse(err)
 	}
 	steps, err := stepsToUndo(past, to)
 	if err != nil {
-		return nil, err
+		return nil, r.refuse(err)
+	}
+	way, err := past.restoring()
+	if err != nil {
+		return nil, r.refuse(err)
+	}
+	restore := r.cfg.RestoreDatabase || past.restoreBegun(way)
+	if restore {
+		if err := way.check(steps); err != nil {
+			return nil, r.refuse(err)
+		}
+	}
+	if r.beyond, err = past.lostPackages(); err != nil {
+		return nil, r.refuse(err)
+	}
+	if way != nil && !way.done && !restore {
+		r.beyond = true
 	}
 	info := past.info
 	info.Mode = "rollback"
 	r.emit(Event{Kind: RunBegin, Run: &info})
 	r.undoneBefore = past.rolledBack()
-	if r.beyond, err = past.beyond(); err != nil {
-		return nil, err
-	}
 	if _, err := r.cfg.Journal.Append("rollback", stepRecord{Name: to}); err != nil {
 		return nil, err
 	}
+	if restore {
+		r.restoring = way
+		if way.cause.state().undone {
+			if err := r.restoreLate(past); err != nil {
+				return nil, err
+			}
+		}
+	} else if way != nil && !way.done {
+		if r.advice, err = r.advise(way); err != nil {
+			return nil, err
+		}
+		r.emit(Event{Kind: Output, Text: r.advice})
+	}
+	return r.undoSteps(past, way, steps)
+}
+
+// refuse notes that nothing was begun, so that the journal goes on saying how the run ended.
+func (r *Run) refuse(err error) error {
+	r.refused = true
+	return err
+}
+
+// restoreLate restores the database after the rest went back, and then starts what needed it.
+func (r *Run) restoreLate(past *history) error {
+	if r.restoring.done {
+		return nil
+	}
+	if err := r.restoreDatabase(past, r.restoring); err != nil {
+		return err
+	}
+	return r.retryServices(past)
+}
+
+// undoSteps undoes steps from the last to the first.
+func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string, error) {
 	var undone []*pastAction
 	for i := len(steps) - 1; i >= 0; i-- {
 		mine := past.actionsOf(steps[i])
@@ -51,32 +99,38 @@ func (r *Run) rollback(to string) ([]string, error) {
 			continue
 		}
 		r.step = &Step{Name: steps[i]}
-		if r.beyond && makesDump(mine) {
+		r.past = past
+		restored := way != nil && way.done
+		switch {
+		case makesDump(mine) && restored:
+			r.emit(Event{Kind: StepSkipped, Text: "kept: the dump, until the restored database has proved good"})
+		case makesDump(mine) && r.beyond:
 			r.kept = append(r.kept, "step "+steps[i]+" is not undone: its dump is the only way back for the database")
 			r.emit(Event{Kind: StepSkipped, Text: "kept: the database needs its dump"})
 			continue
-		}
-		r.emit(Event{Kind: StepBegin, Doc: "undo", Index: len(steps) - i, Count: len(steps)})
-		if err := r.undo(mine); err != nil {
-			return nil, err
+		default:
+			r.emit(Event{Kind: StepBegin, Doc: "undo", Index: len(steps) - i, Count: len(steps)})
+			if err := r.undo(mine); err != nil {
+				return nil, err
+			}
 		}
 		if _, err := r.cfg.Journal.Append("step-undone", stepRecord{Name: steps[i]}); err != nil {
 			return nil, err
 		}
 		r.emit(Event{Kind: StepEnd})
 	}
-	left, err := differencesOf(undone)
+	left, err := differencesOf(undone, way)
 	return append(left, r.kept...), err
 }
 
-// beyond tells whether an action was begun that cannot be undone.
-func (h *history) beyond() (bool, error) {
+// lostPackages tells whether packages went that nothing was kept of.
+func (h *history) lostPackages() (bool, error) {
 	for _, p := range h.intents {
-		a, err := action.Decode(p.state().intent.Kind, p.state().intent.Data)
+		a, err := p.action()
 		if err != nil {
 			return false, err
 		}
-		if a.Irreversible() != "" {
+		if _, ok := a.(*action.Commit); ok && a.Irreversible() != "" {
 			return true, nil
 		}
 	}
@@ -130,17 +184,29 @@ func (r *Run) undo(past []*pastAction) error {
 		if err != nil {
 			return err
 		}
-		differences, err := r.undoOne(a, env)
-		if err != nil {
+		if err := r.undoAndTell(p, a, env); err != nil {
 			return err
 		}
-		if _, err := r.cfg.Journal.Append("undone", actionRecord{Call: p.call.seq, Index: p.index, Kind: a.Kind(), Differences: differences}); err != nil {
-			return err
+		if r.restoring != nil && r.restoring.cause == p {
+			if err := r.restoreDatabase(r.past, r.restoring); err != nil {
+				return err
+			}
 		}
-		p.state().undone, p.state().differences = true, differences
-		r.verdict.Changes++
-		r.emit(Event{Kind: Undone, Action: a.Kind(), Text: a.Summary()})
 	}
+	return nil
+}
+
+func (r *Run) undoAndTell(p *pastAction, a action.Action, env *action.Env) error {
+	differences, err := r.undoOne(a, env)
+	if err != nil {
+		return err
+	}
+	if _, err := r.cfg.Journal.Append("undone", actionRecord{Call: p.call.seq, Index: p.index, Kind: a.Kind(), Differences: differences}); err != nil {
+		return err
+	}
+	p.state().undone, p.state().differences = true, differences
+	r.verdict.Changes++
+	r.emit(Event{Kind: Undone, Action: a.Kind(), Text: a.Summary()})
 	return nil
 }
 
@@ -188,13 +254,16 @@ func compare(a action.Action, env *action.Env) ([]string, error) {
 }
 
 // differencesOf gathers what undoing these actions left, and what it could not reach.
-func differencesOf(undone []*pastAction) ([]string, error) {
+func differencesOf(undone []*pastAction, way *restoring) ([]string, error) {
 	var all []string
 	for _, p := range undone {
 		all = append(all, p.state().differences...)
 		a, err := action.Decode(p.state().intent.Kind, p.state().intent.Data)
 		if err != nil {
 			return nil, err
+		}
+		if _, service := a.(*action.Service); service && way != nil && way.done {
+			continue // it is the database that it changed for good, and that was restored
 		}
 		if reason := a.Irreversible(); reason != "" {
 			all = append(all, fmt.Sprintf("%s: %s", a.Summary(), reason))
@@ -215,9 +284,15 @@ func (r *Run) closeRollback(differences []string, err error) Verdict {
 		for _, d := range differences {
 			r.emit(Event{Kind: Output, Text: "not as before: " + d})
 		}
-		v.Code, v.Text = CodeRollbackIncomplete, fmt.Sprintf("rollback incomplete: %d things are not as they were; they are listed above", len(differences))
+		v.Code, v.Text = CodeRollbackIncomplete, fmt.Sprintf("rollback incomplete: %s not as before, listed above", count(len(differences), "thing is", "things are"))
+		if r.advice != "" {
+			v.Text += "; `zcp2kopano rollback --restore-database` puts the database back"
+		}
 	case r.undoneBefore:
 		v.Text = "the run was rolled back already: there is nothing left to undo"
+	case r.restoring != nil:
+		v.Text = "rolled back, with the database restored from the dump: everything else that the run touched was compared and is as it was. " +
+			"The dump and a dump of what it replaced were kept; remove them once the database has proved good"
 	default:
 		v.Text = "rolled back: everything that the run touched was compared and is as it was"
 	}

@@ -46,6 +46,11 @@ type Run struct {
 	beyond      bool     // rollback of a run that passed its point of no return
 	planned     int      // calls compared with the plan so far
 
+	past      *history   // rollback: the run's
+	restoring *restoring // rollback: the database is to be restored
+	advice    string     // rollback: what the database needs
+	refused   bool       // nothing was begun, and the journal is not to say otherwise
+
 	doneBefore   bool // the run that is to be resumed ended in success
 	undoneBefore bool // the run that is to be rolled back was rolled back
 }
@@ -99,7 +104,7 @@ func (r *Run) execute() error {
 		return err
 	}
 	if err := past.refuseResume(); err != nil {
-		return err
+		return r.refuse(err)
 	}
 	if r.doneBefore = past.succeeded(); r.doneBefore {
 		return nil

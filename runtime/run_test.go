@@ -23,7 +23,7 @@ import (
 
 // testBuiltins are enough of a host's builtins to drive the engine.
 func testBuiltins() []*runtime.Builtin {
-	return []*runtime.Builtin{
+	return append(databaseBuiltins, []*runtime.Builtin{
 		{
 			Name: "t.read", Effect: runtime.Read,
 			Params: []runtime.Param{{Name: "path", Type: runtime.Path}},
@@ -56,7 +56,7 @@ func testBuiltins() []*runtime.Builtin {
 			Name: "t.panic", Effect: runtime.Read,
 			Value: func(c *runtime.Call) (starlark.Value, error) { panic("boom") },
 		},
-	}
+	}...)
 }
 
 // scene is a simulated host with a run on it.

@@ -77,7 +77,7 @@ func (r *Run) finish() Verdict {
 	v := &r.verdict
 	v.Unpredicted = r.unpredicted
 	v.Elapsed = r.cfg.Now().Sub(r.started)
-	if r.cfg.Journal != nil {
+	if r.cfg.Journal != nil && !r.refused {
 		if _, err := r.cfg.Journal.Append("verdict", v); err != nil {
 			v.Text += fmt.Sprintf(" (and the journal could not be closed: %v)", err)
 			if v.Code == CodeDone {
@@ -94,4 +94,11 @@ func plural(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -161,6 +162,7 @@ type job struct {
 	run        state.Run
 	mode       string
 	to         string
+	restore    bool // rollback: load the dump of the database
 	teller     *teller
 	foreground bool
 }
@@ -206,7 +208,7 @@ func (a *app) workHere(ctx context.Context, lock *state.Lock, j job, tell func(r
 // workApart starts a worker and shows what it does. Signals are passed on to it.
 func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(runtime.Event)) (*runtime.Verdict, error) {
 	from := session.End(j.run)
-	worker, err := session.Start(j.run, lock, "worker", j.mode, j.run.ID, "--to", j.to, "--state", a.state)
+	worker, err := session.Start(j.run, lock, "worker", j.mode, j.run.ID, "--to", j.to, "--"+restoreFlag+"="+strconv.FormatBool(j.restore), "--state", a.state)
 	if err != nil {
 		return nil, err
 	}

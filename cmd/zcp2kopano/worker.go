@@ -16,6 +16,7 @@ import (
 // workerCommand is what run, resume and rollback start; see package session.
 func workerCommand(a *app) *cobra.Command {
 	var to string
+	var restore bool
 	cmd := &cobra.Command{
 		Use:    "worker MODE ID",
 		Hidden: true,
@@ -38,7 +39,7 @@ func workerCommand(a *app) *cobra.Command {
 				return err
 			}
 			defer machine.Close()
-			v, err := a.sessionWork(machine, job{run: run, mode: args[0], to: to}, nil).Do(cmd.Context())
+			v, err := a.sessionWork(machine, job{run: run, mode: args[0], to: to, restore: restore}, nil).Do(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -46,12 +47,13 @@ func workerCommand(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "step to go back to")
+	cmd.Flags().BoolVar(&restore, restoreFlag, false, "load the dump")
 	return cmd
 }
 
 func (a *app) sessionWork(machine *target, j job, tell func(runtime.Event)) session.Work {
 	return session.Work{
-		Run: j.run, Mode: j.mode, To: j.to, Host: machine.Host, HostLabel: machine.label,
+		Run: j.run, Mode: j.mode, To: j.to, RestoreDatabase: j.restore, Host: machine.Host, HostLabel: machine.label,
 		Builtins: builtins.All(), Version: version, Emit: tell,
 	}
 }

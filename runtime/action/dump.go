@@ -94,12 +94,9 @@ func (a *Dump) Apply(env *Env) (Result, error) {
 func (a *Dump) unfinished(env *Env) string { return path.Join(path.Dir(a.Path), env.temp()) }
 
 func (a *Dump) dump(env *Env) (host.DumpResult, error) {
-	conn := host.DatabaseConn{Host: a.Host, Port: a.Port, Socket: a.Socket, User: a.User, Database: a.Database}
-	if a.PasswordRef != "" {
-		var err error
-		if conn.Password, err = env.Secrets.Get(a.PasswordRef); err != nil {
-			return host.DumpResult{}, err
-		}
+	conn, err := a.conn(env)
+	if err != nil {
+		return host.DumpResult{}, err
 	}
 	req := host.DumpRequest{Conn: conn, Path: a.unfinished(env), Final: a.Path, Compression: a.Compression, ExpectedBytes: a.ExpectedBytes}
 	made, err := env.Host.DumpDatabase(env.Ctx, req, func(written int64) {
@@ -109,6 +106,16 @@ func (a *Dump) dump(env *Env) (host.DumpResult, error) {
 		return made, err
 	}
 	return made, a.judge(made)
+}
+
+func (a *Dump) conn(env *Env) (host.DatabaseConn, error) {
+	conn := host.DatabaseConn{Host: a.Host, Port: a.Port, Socket: a.Socket, User: a.User, Database: a.Database}
+	if a.PasswordRef == "" {
+		return conn, nil
+	}
+	var err error
+	conn.Password, err = env.Secrets.Get(a.PasswordRef)
+	return conn, err
 }
 
 // A dump of a large database holds at least this part of what the server counts as data and indexes;

@@ -9,11 +9,18 @@ type DatabaseReader interface {
 	Query(ctx context.Context, conn DatabaseConn, query string) (Rows, error)
 }
 
-// DatabaseWriter makes dumps.
+// DatabaseWriter makes dumps, and loads them.
 type DatabaseWriter interface {
 	// DumpDatabase writes a consistent, compressed dump of one database to a new file of mode 0600
 	// and syncs it. It never judges the dump: DumpResult holds what a judge needs.
 	DumpDatabase(ctx context.Context, req DumpRequest, progress func(written int64)) (DumpResult, error)
+	// CheckDump reads a dump to its end and changes nothing. It never judges it: DumpResult holds what
+	// a judge needs, but for Tool.
+	CheckDump(ctx context.Context, path, compression string, progress func(read int64)) (DumpResult, error)
+	// LoadDatabase drops everything that is in a database, but not the database itself, and loads a dump
+	// into it. It refuses while anybody else is connected to that database. Done again from half-way it
+	// comes to the same end.
+	LoadDatabase(ctx context.Context, req LoadRequest, progress func(read int64)) error
 }
 
 // DatabaseConn says how a database is reached. Socket wins over Host where both are given.
@@ -40,6 +47,14 @@ type DumpRequest struct {
 	Compression string       `json:"compression"` // "zstd", "gzip" or "none"
 	// ExpectedBytes is the size of data and indexes, for progress and for a host that must guess.
 	ExpectedBytes int64 `json:"expected_bytes"`
+}
+
+// LoadRequest is a dump to be loaded.
+type LoadRequest struct {
+	Conn        DatabaseConn `json:"conn"`
+	Path        string       `json:"path"`
+	Compression string       `json:"compression"`
+	SHA256      string       `json:"sha256"` // that the file must have; empty for any
 }
 
 // DumpResult tells what was written.

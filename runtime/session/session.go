@@ -33,9 +33,12 @@ const (
 
 // Work is a kept run to be carried out, gone on with, or undone.
 type Work struct {
-	Run       state.Run
-	Mode      string
-	To        string // rollback: the last step to undo; empty for all
+	Run  state.Run
+	Mode string
+	To   string // rollback: the last step to undo; empty for all
+
+	RestoreDatabase bool // rollback: load the dump
+
 	Host      host.Host
 	HostLabel string
 	Builtins  []*runtime.Builtin
@@ -82,7 +85,8 @@ func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
 		Mode: w.Mode, ID: w.Run.ID, Runbook: book, Params: order.Params, Secrets: secrets,
 		Host: w.Host, HostLabel: w.HostLabel, Dir: w.Run.Path, Journal: log, Keeper: keeper,
 		Version: w.Version, Now: time.Now, Stop: stop, Previous: previous, Plan: plan,
-		Emit: report.Tee(seldom(report.JSONLines(events)), w.Emit),
+		RestoreDatabase: w.RestoreDatabase,
+		Emit:            report.Tee(seldom(report.JSONLines(events)), w.Emit),
 	}
 	return w.execute(ctx, cfg), nil
 }

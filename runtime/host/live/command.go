@@ -32,7 +32,7 @@ const (
 var programDirs = []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
 // command is a program to run on the host. It starts in a session of its own without a terminal, reads
-// /dev/null, and sees an environment of LC_ALL=C, PATH and Env.
+// Stdin or else /dev/null, and sees an environment of LC_ALL=C, PATH and Env.
 type command struct {
 	Path    string
 	Args    []string
@@ -41,6 +41,7 @@ type command struct {
 	Secrets []string      // never repeated in output or errors
 	Accept  []int         // exit codes besides 0 that are an answer
 	Line    func(string)  // told each line of both outputs as it comes
+	Stdin   io.Reader     // given to it; nil for /dev/null
 	Stdout  io.Writer     // takes standard output instead of the answer
 	Timeout time.Duration // 0: no deadline but that of ctx
 }
@@ -95,6 +96,9 @@ func (v *View) run(ctx context.Context, c command) (answer, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if v.chrooted() {
 		cmd.SysProcAttr.Chroot = v.space.path
+	}
+	if c.Stdin != nil {
+		cmd.Stdin = c.Stdin
 	}
 	out := newOutput(c)
 	cmd.Stdout, cmd.Stderr = out.stdout(), out.stderr()

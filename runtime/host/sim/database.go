@@ -24,6 +24,7 @@ type database struct {
 	order     []string // recorded queries as written, in order
 	answers   map[string]host.Rows
 	known     bool // the fixture says something of a database
+	dumps     map[string]host.DumpResult
 }
 
 // dbTable is a row of information_schema.TABLES.
@@ -33,7 +34,7 @@ type dbTable struct {
 }
 
 func newDatabase() *database {
-	return &database{variables: map[string]string{}, answers: map[string]host.Rows{}}
+	return &database{variables: map[string]string{}, answers: map[string]host.Rows{}, dumps: map[string]host.DumpResult{}}
 }
 
 func (d *database) record(query string, rows host.Rows) {
@@ -327,6 +328,7 @@ func (h *Host) DumpDatabase(ctx context.Context, req host.DumpRequest, progress 
 		progress(res.RawBytes)
 	}
 	final := cmp.Or(req.Final, req.Path)
+	h.database.dumps[final] = res
 	h.unpredict(host.Unpredicted{
 		What:  fmt.Sprintf("content and size of the dump %s", final),
 		Why:   "a simulation dumps nothing; the size is an upper guess from the size of the data",
@@ -355,4 +357,44 @@ func (h *Host) dumpTables(ctx context.Context, conn host.DatabaseConn) ([]string
 		return nil, fmt.Errorf("database %s: %w; describe it in the section \"database\" of the fixture", conn.Database, host.ErrUnknown)
 	}
 	return h.database.tableNames(), nil
+}
+
+// CheckDump knows the dumps that the simulation made.
+func (h *Host) CheckDump(ctx context.Context, path, compression string, progress func(read int64)) (host.DumpResult, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return host.DumpResult{}, err
+	}
+	st, err := h.Lstat(path)
+	if err != nil {
+		return host.DumpResult{}, err
+	}
+	made, ok := h.database.dumps[path]
+	if !ok || made.Bytes != st.Size {
+		return host.DumpResult{}, fmt.Errorf("the content of %s: %w", path, host.ErrUnknown)
+	}
+	return made, nil
+}
+
+// LoadDatabase puts the database on the list of what the simulation does not know.
+func (h *Host) LoadDatabase(ctx context.Context, req host.LoadRequest, progress func(read int64)) error {
+	made, err := h.CheckDump(ctx, req.Path, req.Compression, progress)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.database.login(req.Conn); err != nil {
+		return err
+	}
+	if progress != nil {
+		progress(made.RawBytes)
+	}
+	h.unpredict(host.Unpredicted{
+		What:  fmt.Sprintf("content of the database %s", req.Conn.Database),
+		Why:   "a simulation loads no dump",
+		Check: "the rollback checks the dump before the database is emptied, and its tables afterwards",
+	})
+	return nil
 }

@@ -1,0 +1,263 @@
+package live
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"zcp2kopano/runtime/host"
+)
+
+// CheckDump reads a dump's file and what is compressed in it, to the end of both.
+func (h *Host) CheckDump(ctx context.Context, path, compression string, progress func(read int64)) (host.DumpResult, error) {
+	d, err := h.openDump(ctx, path, compression, progress)
+	if err != nil {
+		return host.DumpResult{}, err
+	}
+	defer d.close()
+	if _, err := io.Copy(io.Discard, d); err != nil {
+		return host.DumpResult{}, fmt.Errorf("dump %s: %w", path, err)
+	}
+	return d.result()
+}
+
+// dumpReader reads the SQL of a dump, and keeps what a judge of it needs.
+type dumpReader struct {
+	ctx    context.Context
+	file   host.File
+	hash   hash.Hash
+	bytes  int64
+	plain  io.Reader
+	scan   *dumpScanner
+	closer func()
+}
+
+func (h *Host) openDump(ctx context.Context, path, compression string, progress func(int64)) (*dumpReader, error) {
+	f, err := h.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	d := &dumpReader{ctx: ctx, file: f, hash: sha256.New(), closer: func() {}}
+	d.scan = &dumpScanner{out: io.Discard, progress: progress}
+	switch compression {
+	case "zstd":
+		var z *zstd.Decoder
+		if z, err = zstd.NewReader(packed{d}); err == nil {
+			d.plain, d.closer = z, z.Close
+		}
+	case "gzip":
+		d.plain, err = gzip.NewReader(packed{d})
+	case "none":
+		d.plain = packed{d}
+	default:
+		err = fmt.Errorf("compression %q is not one of zstd, gzip, none", compression)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("dump %s: %w", path, err)
+	}
+	return d, nil
+}
+
+// packed is the file of a dump as it lies on the disk; what is read of it is hashed.
+type packed struct{ d *dumpReader }
+
+func (p packed) Read(b []byte) (int, error) {
+	if err := context.Cause(p.d.ctx); err != nil {
+		return 0, err
+	}
+	n, err := p.d.file.Read(b)
+	p.d.hash.Write(b[:n])
+	p.d.bytes += int64(n)
+	return n, err
+}
+
+// Read gives the SQL.
+func (d *dumpReader) Read(b []byte) (int, error) {
+	n, err := d.plain.Read(b)
+	if _, e := d.scan.Write(b[:n]); e != nil {
+		return n, e
+	}
+	return n, err
+}
+
+// result is what was read; the file is read on to its end, behind which nothing may stand.
+func (d *dumpReader) result() (host.DumpResult, error) {
+	if _, err := io.Copy(io.Discard, packed{d}); err != nil {
+		return host.DumpResult{}, err
+	}
+	d.scan.finish()
+	return host.DumpResult{
+		RawBytes: d.scan.bytes, Bytes: d.bytes, SHA256: hex.EncodeToString(d.hash.Sum(nil)),
+		Tables: d.scan.tables, Closed: d.scan.closed,
+	}, nil
+}
+
+func (d *dumpReader) close() {
+	d.closer()
+	d.file.Close()
+}
+
+// LoadDatabase has the mysql client read a dump that is decompressed in this process. The password goes
+// by way of an option file that only root can read.
+func (h *Host) LoadDatabase(ctx context.Context, req host.LoadRequest, progress func(read int64)) error {
+	conn := h.locate(req.Conn)
+	tool, err := h.program("mysql", "mariadb")
+	if err != nil {
+		return err
+	}
+	charset, err := h.dumpCharset(ctx, conn)
+	if err != nil {
+		return err
+	}
+	d, err := h.openDump(ctx, req.Path, req.Compression, progress)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	s, err := h.newScratch("/run", "/tmp")
+	if err != nil {
+		return err
+	}
+	defer s.remove()
+	if err := s.write("client.cnf", optionFile(conn)); err != nil {
+		return err
+	}
+	if err := h.emptyDatabase(ctx, conn); err != nil {
+		return databaseError(conn, err)
+	}
+	_, err = h.run(ctx, command{
+		Path: tool, Args: loadArgs(s.path+"/client.cnf", charset, conn.Database),
+		Secrets: []string{conn.Password.Reveal()}, Stdin: d,
+	})
+	if err == nil {
+		err = h.loaded(ctx, conn, d, req.SHA256)
+	}
+	if err != nil {
+		return fmt.Errorf("loading %s into database %q: %w; the database is now incomplete, and the dump is still there", req.Path, conn.Database, err)
+	}
+	return nil
+}
+
+// loadArgs make the client stop at the first error and take the dump as the server wrote it. The loose
+// option is unknown to MySQL 5.5.
+func loadArgs(optionFile, charset, database string) []string {
+	return []string{
+		"--defaults-file=" + optionFile,
+		"--batch", "--loose-binary-mode", "--local-infile=0",
+		"--default-character-set=" + charset,
+		"--max-allowed-packet=1G",
+		"--", database,
+	}
+}
+
+// loaded judges a load by what went in and by what is there: the client's exit status says nothing of
+// a dump that ended early.
+func (h *Host) loaded(ctx context.Context, conn host.DatabaseConn, d *dumpReader, want string) error {
+	read, err := d.result()
+	switch {
+	case err != nil:
+		return err
+	case want != "" && read.SHA256 != want:
+		return errors.New("the dump was changed while it was read")
+	case !read.Closed:
+		return errors.New("the dump ends early")
+	}
+	there, err := h.Query(ctx, conn, "SHOW TABLES")
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, table := range read.Tables {
+		if !slices.ContainsFunc(there.Rows, func(row []string) bool { return row[0] == table }) {
+			missing = append(missing, table)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("the tables %s are not there", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// sessionsPatience is how long sessions that are about to end may take.
+const sessionsPatience = 10 * time.Second
+
+// emptyDatabase drops all that is in a database. The database itself stays, with its rights and its
+// default character set, which no dump of its content holds.
+func (h *Host) emptyDatabase(ctx context.Context, conn host.DatabaseConn) error {
+	connector, err := h.mysqlConnector(conn)
+	if err != nil {
+		return err
+	}
+	db := sql.OpenDB(connector)
+	defer db.Close()
+	session, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	if err := h.refuseSessions(ctx, session, conn.Database); err != nil {
+		return err
+	}
+	if _, err := session.ExecContext(ctx, "SET SESSION foreign_key_checks = 0"); err != nil {
+		return err
+	}
+	for _, query := range []string{
+		"SELECT CONCAT('EVENT ', '`', REPLACE(event_name, '`', '``'), '`') FROM information_schema.events WHERE event_schema = DATABASE()",
+		"SELECT CONCAT(routine_type, ' ', '`', REPLACE(routine_name, '`', '``'), '`') FROM information_schema.routines WHERE routine_schema = DATABASE()",
+		"SELECT CONCAT(IF(table_type = 'VIEW', 'VIEW', 'TABLE'), ' ', '`', REPLACE(table_name, '`', '``'), '`') FROM information_schema.tables WHERE table_schema = DATABASE()",
+	} {
+		rows, err := session.QueryContext(ctx, query)
+		if err != nil {
+			return err
+		}
+		things, err := readRows(rows)
+		rows.Close()
+		if err != nil {
+			return err
+		}
+		for _, thing := range things.Rows {
+			if _, err := session.ExecContext(ctx, "DROP "+thing[0]); err != nil {
+				return fmt.Errorf("drop %s: %w", thing[0], err)
+			}
+		}
+	}
+	return nil
+}
+
+// refuseSessions refuses while others use the database. Those that have just ended get some time.
+func (h *Host) refuseSessions(ctx context.Context, session *sql.Conn, database string) error {
+	deadline := time.Now().Add(sessionsPatience)
+	for {
+		rows, err := session.QueryContext(ctx, "SELECT id, user, host FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()")
+		if err != nil {
+			return err
+		}
+		others, err := readRows(rows)
+		rows.Close()
+		if err != nil || len(others.Rows) == 0 {
+			return err
+		}
+		if time.Now().After(deadline) {
+			var who []string
+			for _, row := range others.Rows {
+				who = append(who, fmt.Sprintf("%s from %s (connection %s)", row[1], row[2], row[0]))
+			}
+			return fmt.Errorf("database %q is in use by %s: stop what uses it, zarafa-server or kopano-server above all, then try again; nothing in it was changed", database, strings.Join(who, ", "))
+		}
+		if err := h.Sleep(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}

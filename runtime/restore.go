@@ -1,0 +1,174 @@
+package runtime
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"zcp2kopano/runtime/action"
+)
+
+// restoring is the way back for a database that an action of the run has changed for good: by the dump
+// that the run made before.
+type restoring struct {
+	cause *pastAction // the last action that changed it
+	dump  *pastAction
+	done  bool
+}
+
+// restoring looks for an action that changed a database for good, and for the dump. It is nil if no
+// such action was begun.
+func (h *history) restoring() (*restoring, error) {
+	var way *restoring
+	var dump *pastAction
+	for _, p := range h.intents {
+		a, err := p.action()
+		if err != nil {
+			return nil, err
+		}
+		switch a := a.(type) {
+		case *action.Dump:
+			if !p.state().undone {
+				dump = p
+			}
+		case *action.Service:
+			if a.Irreversible() != "" {
+				way = &restoring{cause: p, dump: dump}
+			}
+		}
+	}
+	if way != nil && h.restore != nil && h.restore.seq > way.cause.call.seq {
+		way.done = h.restore.state(0).done != nil
+	}
+	return way, nil
+}
+
+func (p *pastAction) action() (action.Action, error) {
+	return action.Decode(p.state().intent.Kind, p.state().intent.Data)
+}
+
+// restoreBegun tells whether the loading has begun and must be brought to its end.
+func (h *history) restoreBegun(way *restoring) bool {
+	return way != nil && !way.done && h.restore != nil && h.restore.seq > way.cause.call.seq && h.restore.state(0).intent != nil
+}
+
+// check says why the database cannot be restored by this rollback.
+func (way *restoring) check(steps []string) error {
+	switch {
+	case way == nil:
+		return errors.New("there is no database to restore: the run has changed none for good; roll back without --restore-database")
+	case way.done:
+		return nil
+	case way.dump == nil:
+		return errors.New("the run has made no dump, or it was taken away: the database has to be restored by hand")
+	case !way.cause.state().undone && indexOf(steps, way.cause.step) < 0:
+		return fmt.Errorf("the database cannot be restored while step %s, which changed it, is to stay done: go back to it, or further", way.cause.step)
+	}
+	return nil
+}
+
+// advise tells, before a rollback goes beyond the point of no return without the database, what that
+// means and what there is to do.
+func (r *Run) advise(way *restoring) (string, error) {
+	text := "the database was changed for good, and is left as it is: what is put back will not work with it"
+	if way.dump == nil {
+		return text + "; the run has made no dump", nil
+	}
+	a, env, err := r.recall(way.dump)
+	if err != nil {
+		return "", err
+	}
+	dump := a.(*action.Dump)
+	made, ok, err := dump.Dumped(env)
+	if err != nil || !ok {
+		return text, err
+	}
+	return fmt.Sprintf("%s. It needs the dump %s: `zcp2kopano rollback --restore-database` loads it, now or later; %s",
+		text, dump.Path, action.LoadTime(made.RawBytes)), nil
+}
+
+// restoreDatabase loads the dump, or goes on with that. What changed the database is undone: its service
+// is stopped.
+func (r *Run) restoreDatabase(past *history, way *restoring) error {
+	if way.done {
+		return nil
+	}
+	a, seq, marks, err := r.restoreAction(past, way)
+	if err != nil {
+		return err
+	}
+	env := r.env(seq, 0, marks)
+	detail, err := a.Detail(env)
+	if err != nil {
+		return err
+	}
+	r.emit(Event{Kind: ChangeBegin, Action: a.Kind(), Text: a.Summary(), Detail: &detail})
+	result, err := a.Apply(env)
+	if err != nil {
+		return err
+	}
+	r.emit(Event{Kind: ChangeEnd, Action: a.Kind(), Text: result.Summary})
+	r.verdict.Changes++
+	if _, err := r.cfg.Journal.Append("done", actionRecord{Call: seq, Kind: a.Kind(), Result: &result}); err != nil {
+		return err
+	}
+	way.done = true
+	return nil
+}
+
+// restoreAction is the loading that was begun, or a new one, journaled.
+func (r *Run) restoreAction(past *history, way *restoring) (a *action.Restore, seq uint64, marks []json.RawMessage, err error) {
+	if past.restoreBegun(way) {
+		state := past.restore.state(0)
+		decoded, err := action.Decode(state.intent.Kind, state.intent.Data)
+		if err != nil {
+			return nil, 0, nil, err
+		}
+		return decoded.(*action.Restore), past.restore.seq, state.marks, nil
+	}
+	made, env, err := r.recall(way.dump)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	dump := made.(*action.Dump)
+	a = &action.Restore{Dump: *dump}
+	var ok bool
+	if a.Made, ok, err = dump.Dumped(env); err != nil {
+		return nil, 0, nil, err
+	} else if !ok {
+		return nil, 0, nil, fmt.Errorf("the dump %s was not completed: there is nothing to restore the database from", dump.Path)
+	}
+	if seq, err = r.cfg.Journal.Append("restore", callRecord{Builtin: "rollback"}); err != nil {
+		return nil, 0, nil, err
+	}
+	if _, err := a.Prepare(r.env(seq, 0, nil)); err != nil {
+		return nil, 0, nil, err
+	}
+	data, err := encodeAction(a)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	_, err = r.cfg.Journal.Append("intent", actionRecord{Call: seq, Kind: a.Kind(), Data: data})
+	return a, seq, nil, err
+}
+
+// retryServices sets services once more that could not be put back while the database was not.
+func (r *Run) retryServices(past *history) error {
+	for i := len(past.intents) - 1; i >= 0; i-- {
+		p := past.intents[i]
+		if !p.state().undone || len(p.state().differences) == 0 {
+			continue
+		}
+		a, env, err := r.recall(p)
+		if err != nil {
+			return err
+		}
+		if !onlyServices(a) {
+			continue
+		}
+		if err := r.undoAndTell(p, a, env); err != nil {
+			return err
+		}
+	}
+	return nil
+}
