@@ -1,0 +1,141 @@
+package live_test
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"zcp2kopano/cmd/zcp2kopano/e2e"
+	"zcp2kopano/runtime/host"
+)
+
+// content is all of the database zarafa as a dump tells it, without what differs from dump to dump.
+func content(t *testing.T, r *e2e.Root) string {
+	t.Helper()
+	return r.Must("mysqldump", "--no-defaults", "-uroot", "--skip-comments", "--hex-blob", "--routines", "--triggers", "--events", "zarafa")
+}
+
+const strange = "USE zarafa; CREATE TABLE `odd``name` (id INT PRIMARY KEY, t LONGTEXT CHARACTER SET utf8mb4, b LONGBLOB);" +
+	"INSERT INTO `odd``name` VALUES (1, 'a\\\\b\\'c\\r\\nDELIMITER //\\n\\\\! touch /tmp/hit\\n\\n😀', 0x00FF0A0D1A5C27);" +
+	"CREATE TABLE child (id INT PRIMARY KEY, parent INT, FOREIGN KEY (parent) REFERENCES `odd``name` (id)); INSERT INTO child VALUES (7, 1);" +
+	"CREATE VIEW v AS SELECT id FROM child; CREATE PROCEDURE p() SELECT 1; CREATE TRIGGER tr BEFORE INSERT ON child FOR EACH ROW SET NEW.parent = 1;"
+
+// upgrade is what a newer server might do to the database.
+const upgrade = "USE zarafa; UPDATE versions SET databaserevision = 118; CREATE TABLE newtable (id INT PRIMARY KEY); INSERT INTO newtable VALUES (1);" +
+	"DROP TABLE child; ALTER TABLE users ADD COLUMN more INT; CREATE PROCEDURE p2() SELECT 2; DROP PROCEDURE p;" +
+	"CREATE TABLE late (id INT PRIMARY KEY, parent INT, FOREIGN KEY (parent) REFERENCES newtable (id)); CREATE VIEW v2 AS SELECT id FROM late;" +
+	"CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1;"
+
+func TestLoadDatabase(t *testing.T) {
+	t.Parallel()
+	r, h := debian(t)
+	r.StartMariaDB()
+	r.SQL(strange)
+	ctx := t.Context()
+	conn := host.DatabaseConn{Host: "localhost", User: "zarafa", Password: host.NewSecret(e2e.Password), Database: "zarafa"}
+	want := content(t, r)
+	must(t, h.Mkdir("/root/dump", 0o700))
+	for _, compression := range []string{"zstd", "gzip", "none"} {
+		path := "/root/dump/zarafa." + compression
+		made, err := h.DumpDatabase(ctx, host.DumpRequest{Conn: conn, Path: path, Compression: compression}, nil)
+		must(t, err)
+		read, err := h.CheckDump(ctx, path, compression, nil)
+		made.Tool = ""
+		if err != nil || read.SHA256 != made.SHA256 || read.RawBytes != made.RawBytes || read.Bytes != made.Bytes || !read.Closed || len(read.Tables) != len(made.Tables) {
+			t.Errorf("%s: the dump is read as %+v, was made as %+v (%v)", compression, read, made, err)
+		}
+		r.SQL(upgrade)
+		seen := watchArguments(t, e2e.Password)
+		err = h.LoadDatabase(ctx, host.LoadRequest{Conn: conn, Path: path, Compression: compression, SHA256: made.SHA256}, nil)
+		if seen() {
+			t.Error("the password shows in the arguments of a process")
+		}
+		must(t, err)
+		if got := content(t, r); got != want {
+			t.Errorf("%s: the database is not as it was dumped:\n%s\nwant\n%s", compression, got, want)
+		}
+	}
+	if _, err := h.Lstat("/tmp/hit"); err == nil {
+		t.Error("the client took text of the dump for a command")
+	}
+
+	other := r.Command("mysql", "--no-defaults", "-uroot", "zarafa", "-e", "SELECT SLEEP(600)")
+	must(t, r.Start(other))
+	t.Cleanup(func() { stopCommand(other) })
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(r.Must("mysql", "--no-defaults", "-uroot", "-e", "SHOW PROCESSLIST"), "SLEEP(600)"); {
+		if time.Now().After(deadline) {
+			t.Fatal("the other session does not begin")
+		}
+	}
+	err := h.LoadDatabase(ctx, host.LoadRequest{Conn: conn, Path: "/root/dump/zarafa.zstd", Compression: "zstd"}, nil)
+	if err == nil || !strings.Contains(err.Error(), "is in use by root from localhost") {
+		t.Errorf("a database in use: %v", err)
+	}
+	if got := content(t, r); got != want {
+		t.Error("a database in use was changed")
+	}
+}
+
+func stopCommand(c *exec.Cmd) {
+	c.Process.Kill()
+	c.Wait()
+}
+
+// A load that does not come to its end is an error, and can be done again.
+func TestLoadThatFails(t *testing.T) {
+	t.Parallel()
+	r, h := debian(t)
+	r.StartMariaDB()
+	r.SQL("CREATE TABLE zarafa.big (id INT PRIMARY KEY, data LONGBLOB); " + strings.Repeat("INSERT INTO zarafa.big SELECT COALESCE(MAX(id),0)+1, RANDOM_BYTES(1024) FROM zarafa.big; ", 8) +
+		strings.Repeat("INSERT INTO zarafa.big SELECT id+(SELECT MAX(id) FROM zarafa.big), RANDOM_BYTES(1024) FROM zarafa.big; ", 10))
+	conn := host.DatabaseConn{User: "zarafa", Password: host.NewSecret(e2e.Password), Database: "zarafa"}
+	want := content(t, r)
+	made, err := h.DumpDatabase(t.Context(), host.DumpRequest{Conn: conn, Path: "/root/whole.sql", Compression: "none"}, nil)
+	must(t, err)
+	load := host.LoadRequest{Conn: conn, Path: "/root/whole.sql", Compression: "none", SHA256: made.SHA256}
+
+	cut, cancel := context.WithCancel(t.Context())
+	if err := h.LoadDatabase(cut, load, func(int64) { cancel() }); err == nil {
+		t.Error("a cancelled load succeeds")
+	}
+	dump := r.ReadFile("/root/whole.sql")
+	r.WriteFile("/root/half.sql", dump[:len(dump)/2], 0o600)
+	r.WriteFile("/root/other.sql", strings.Replace(dump, "-- Host:", "-- host:", 1), 0o600)
+	r.WriteFile("/root/half.zst", "\x28\xb5\x2f\xfd no frame", 0o600)
+	for path, text := range map[string]string{"/root/half.sql": "", "/root/other.sql": "changed while it was read"} {
+		broken := load
+		broken.Path = path
+		if err := h.LoadDatabase(t.Context(), broken, nil); err == nil || !strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), "the database is now incomplete") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, err := h.CheckDump(t.Context(), "/root/half.zst", "zstd", nil); err == nil {
+		t.Error("what is no dump is read as one")
+	}
+	if half, err := h.CheckDump(t.Context(), "/root/half.sql", "none", nil); err != nil || half.Closed {
+		t.Errorf("half a dump: %+v, %v", half, err)
+	}
+	var told int64
+	must(t, h.LoadDatabase(t.Context(), load, func(n int64) { told = n }))
+	if got := content(t, r); got != want || told != made.RawBytes {
+		t.Errorf("loaded again: the database is as before: %v; told of %d bytes of %d", got == want, told, made.RawBytes)
+	}
+	killed := false
+	err = h.LoadDatabase(t.Context(), load, func(int64) {
+		if !killed {
+			killed = true
+			kill(t, h, "mariadbd")
+		}
+	})
+	if err == nil {
+		t.Error("loading into a server that dies succeeds")
+	}
+	if err := unix.Access(r.Path("/root/whole.sql"), unix.R_OK); err != nil {
+		t.Error(err)
+	}
+}
+
