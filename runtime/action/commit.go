@@ -31,6 +31,7 @@ type Commit struct {
 	New       []string          `json:"new,omitempty"`     // packages that were not there at all
 	Files     map[string]string `json:"files,omitempty"`   // kept package files, by name
 	Missing   map[string]string `json:"missing,omitempty"` // why others could not be kept
+	Remains   map[string]string `json:"remains,omitempty"` // kept records of packages that had left only conffiles
 	Conffiles []Preimage        `json:"conffiles,omitempty"`
 	Dirs      []Preimage        `json:"dirs,omitempty"`   // the packages' directories
 	Beside    []string          `json:"beside,omitempty"` // files like X.dpkg-dist that were there
@@ -217,7 +218,13 @@ func (a *Commit) record(env *Env, have map[string]host.Package) error {
 	if err := a.recordAccounts(env); err != nil {
 		return err
 	}
-	if len(save) == 0 {
+	var left []string
+	for _, p := range a.Old {
+		if p.Status == "config-files" {
+			left = append(left, p.Name)
+		}
+	}
+	if len(save)+len(left) == 0 {
 		return nil
 	}
 	dir := path.Join(env.Store.Dir, "packages")
@@ -225,6 +232,14 @@ func (a *Commit) record(env *Env, have map[string]host.Package) error {
 		return err
 	}
 	var err error
+	if len(left) > 0 {
+		if a.Remains, err = env.Host.SaveRemains(env.Ctx, left, dir); err != nil {
+			return err
+		}
+	}
+	if len(save) == 0 {
+		return nil
+	}
 	a.Files, a.Missing, err = env.Host.SavePackages(env.Ctx, save, dir)
 	return err
 }
@@ -238,7 +253,7 @@ func (a *Commit) recordFiles(env *Env) error {
 				return err
 			}
 		}
-		if !p.Installed() {
+		if !p.Installed() && p.Status != "config-files" {
 			continue
 		}
 		files, err := env.Host.PackageFiles(p.Name)
@@ -631,6 +646,12 @@ func (a *Commit) Undo(env *Env) error {
 	if err := a.removeAgain(env); err != nil {
 		return err
 	}
+	if err := a.restoreRemains(env); err != nil {
+		return err
+	}
+	if err := a.restoreMarks(env); err != nil {
+		return err
+	}
 	if err := a.restoreFiles(env); err != nil {
 		return err
 	}
@@ -715,6 +736,50 @@ func (a *Commit) removeAgain(env *Env) error {
 	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
 }
 
+// restoreRemains makes the database know again what was removed but for its conffiles.
+func (a *Commit) restoreRemains(env *Env) error {
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	for _, old := range a.Old {
+		now := have[bareName(old.Name)]
+		if file := a.Remains[old.Name]; file == "" || sameRemains(old, now) {
+			continue
+		} else if err := env.Host.RestoreRemains(env.Ctx, file); err != nil {
+			return fmt.Errorf("undo %s: %w", a.Summary(), err)
+		}
+	}
+	return nil
+}
+
+func sameRemains(a, b host.Package) bool {
+	return a.Status == b.Status && a.Version == b.Version && slices.Equal(a.Conffiles, b.Conffiles)
+}
+
+// restoreMarks sets holds, and what counts as installed automatically, as they were.
+func (a *Commit) restoreMarks(env *Env) error {
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	var marks []host.PackageMark
+	for _, old := range a.Old {
+		now := have[bareName(old.Name)]
+		if old.Installed() && now.Installed() && (old.Held != now.Held || old.Auto != now.Auto) {
+			marks = append(marks, host.PackageMark{Name: old.Name, Held: old.Held, Auto: old.Auto})
+		}
+	}
+	if len(marks) == 0 {
+		return nil
+	}
+	err = env.Host.MarkPackages(env.Ctx, marks)
+	if errors.Is(err, host.ErrUnsupported) {
+		return nil // Differences tells
+	}
+	return err
+}
+
 func (a *Commit) restoreFiles(env *Env) error {
 	for _, p := range a.Dirs { // in order of path, so from the top
 		if err := env.Store.Restore(p); err != nil {
@@ -766,7 +831,7 @@ func (a *Commit) packageDifferences(env *Env) ([]string, error) {
 	return lines, nil
 }
 
-// lostMarks lists what the package database knew and no package file can bring back.
+// lostMarks lists what else the package database does not know as before.
 func (a *Commit) lostMarks(env *Env) ([]string, error) {
 	have, err := packages(env.Host)
 	if err != nil {
@@ -774,15 +839,31 @@ func (a *Commit) lostMarks(env *Env) ([]string, error) {
 	}
 	var lines []string
 	for _, old := range a.Old {
-		now, known := have[bareName(old.Name)]
+		now := have[bareName(old.Name)]
 		switch {
-		case old.Status == "config-files" && !known:
-			lines = append(lines, fmt.Sprintf("package %s: its configuration files are back, but the package database no longer counts them as left by it", old.Name))
-		case old.Held && !now.Held:
-			lines = append(lines, fmt.Sprintf("package %s was on hold and is not any more: put it on hold again", old.Name))
+		case old.Status == "config-files" && !sameRemains(old, now):
+			lines = append(lines, fmt.Sprintf("package %s %s had left its configuration files, and the package database does not know that as before", old.Name, old.Version))
+		case old.Held != now.Held:
+			lines = append(lines, fmt.Sprintf("package %s is %s, was %s", old.Name, heldOrNot(now), heldOrNot(old)))
+		case old.Auto != now.Auto:
+			lines = append(lines, fmt.Sprintf("package %s counts as %s, counted as %s", old.Name, autoOrNot(now), autoOrNot(old)))
 		}
 	}
 	return lines, nil
+}
+
+func heldOrNot(p host.Package) string {
+	if p.Held {
+		return "on hold"
+	}
+	return "not on hold"
+}
+
+func autoOrNot(p host.Package) string {
+	if p.Auto {
+		return "installed automatically"
+	}
+	return "installed by hand"
 }
 
 // Differences lists packages, configuration files and directories that are not as they were.

@@ -46,6 +46,8 @@ type fakeHost struct {
 	half     []string                // half-way packages
 	services map[string]host.Service
 	dump     host.DumpResult
+	content  string            // of the database
+	dumps    map[string]string // what was dumped, by path
 
 	ops     int // changes and syncs so far
 	crashAt int // 1 for the first; 0 for never
@@ -428,6 +430,9 @@ func (h *fakeHost) DumpDatabase(ctx context.Context, req host.DumpRequest, progr
 		}
 		progress(10)
 	}
+	if h.dumps != nil {
+		h.dumps[req.Final] = h.content
+	}
 	return h.dump, f.Sync()
 }
 
@@ -459,8 +464,9 @@ func (h *fakeHost) state(t tester) map[string]string {
 		s["links of "+group[0]] = strings.Join(group, " ")
 	}
 	for name, p := range h.packages {
-		s["package "+name] = p.Status + " " + p.Version
+		s["package "+name] = fmt.Sprintf("%s %s held=%v auto=%v", p.Status, p.Version, p.Held, p.Auto)
 	}
+	s["database"] = h.content
 	for name, svc := range h.services {
 		s["service "+name] = fmt.Sprintf("%+v", svc)
 	}

@@ -39,6 +39,21 @@ type PackageWriter interface {
 	// again: from the manager's cache, a repository, or packed anew from the installed state. It
 	// returns the file of each package, and the reason for each that cannot be kept.
 	SavePackages(ctx context.Context, names []string, dir string) (files map[string]string, missing map[string]string, err error)
+	// SaveRemains keeps in dir what the database knows of packages that have left only their conffiles,
+	// the conffiles themselves left out, and returns the file of each. RestoreRemains makes the
+	// database know it again, also over later remains of the same package.
+	SaveRemains(ctx context.Context, names []string, dir string) (files map[string]string, err error)
+	RestoreRemains(ctx context.Context, file string) error
+	// MarkPackages sets marks of installed packages. Those that the manager has no notion of are
+	// ErrUnsupported.
+	MarkPackages(ctx context.Context, marks []PackageMark) error
+}
+
+// PackageMark is what the database notes of an installed package for later decisions.
+type PackageMark struct {
+	Name string `json:"name"`
+	Held bool   `json:"held"`
+	Auto bool   `json:"auto"`
 }
 
 // PackageManager is "apt", "yum", "dnf" or "zypper" and its version.
@@ -56,8 +71,9 @@ type Package struct {
 	// anything half-way ("half-configured", "unpacked", ...).
 	Status    string     `json:"status"`
 	Held      bool       `json:"held,omitempty"`
-	Origin    string     `json:"origin"` // dpkg: Maintainer; rpm: Vendor
-	Source    string     `json:"source"` // source package, the name itself if none is said
+	Auto      bool       `json:"auto,omitempty"` // came as a dependency; nobody asked for it
+	Origin    string     `json:"origin"`         // dpkg: Maintainer; rpm: Vendor
+	Source    string     `json:"source"`         // source package, the name itself if none is said
 	Summary   string     `json:"summary,omitempty"`
 	SizeKiB   int64      `json:"size_kib,omitempty"`
 	Depends   string     `json:"depends,omitempty"` // Pre-Depends and Depends, dpkg syntax; rpm: Requires, comma separated

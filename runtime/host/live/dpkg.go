@@ -34,7 +34,23 @@ func (v *View) Packages() ([]host.Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parsePackages(out, strings.TrimSpace(native))
+	packages, err := parsePackages(out, strings.TrimSpace(native))
+	if err != nil {
+		return nil, err
+	}
+	auto, err := v.autoMarks()
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range packages {
+		name, _, _ := strings.Cut(p.Name, ":")
+		arch := p.Arch
+		if arch == "all" {
+			arch = strings.TrimSpace(native)
+		}
+		packages[i].Auto = p.Installed() && auto[name+":"+arch]
+	}
+	return packages, nil
 }
 
 func parsePackages(out, native string) ([]host.Package, error) {

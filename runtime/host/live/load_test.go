@@ -138,4 +138,3 @@ func TestLoadThatFails(t *testing.T) {
 		t.Error(err)
 	}
 }
-

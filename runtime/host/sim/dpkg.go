@@ -225,8 +225,9 @@ func (h *Host) unpack(p *Package) error {
 		h.unpredict(host.Unpredicted{What: "files of package " + p.Name, Why: "only its name and version are known, from the " + p.From})
 	}
 	now := p.clone()
-	if now.Status = "unpacked"; old != nil {
-		now.Held = old.Held
+	now.Status, now.Auto = "unpacked", false
+	if old != nil {
+		now.Held, now.Auto = old.Held, old.Auto && old.Status != "config-files"
 	}
 	for _, f := range now.Files {
 		to := f.Path

@@ -245,6 +245,7 @@ func packageNumbers(p *Package, s *stanza) error {
 
 // packageStatus reads dpkg's "want flag status" or the status alone.
 func packageStatus(p *Package, s *stanza) error {
+	p.Auto = s.get("Auto-Installed") == "1"
 	words := strings.Fields(s.get("Status"))
 	switch len(words) {
 	case 0:

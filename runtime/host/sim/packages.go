@@ -208,7 +208,15 @@ func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress
 			return fmt.Errorf("purging %s: %w", name, err)
 		}
 	}
-	return h.installAll(ctx, pl.install, progress)
+	had := map[string]bool{}
+	for _, p := range pl.install {
+		had[p.Name] = h.installed(p.Name) != nil
+	}
+	if err := h.installAll(ctx, pl.install, progress); err != nil {
+		return err
+	}
+	h.markAuto(tx, pl.install, had)
+	return nil
 }
 
 // installAll unpacks all packages, then sets them up, as apt has dpkg do it.

@@ -215,6 +215,9 @@ func (s *snapshot) writePackage(p host.Package, files []string) error {
 			fmt.Fprintf(s.out, "%s: %s\n", f.name, strings.Join(strings.Fields(f.value), " "))
 		}
 	}
+	if p.Auto {
+		fmt.Fprintln(s.out, "Auto-Installed: 1")
+	}
 	if p.SizeKiB > 0 {
 		fmt.Fprintf(s.out, "Installed-Size: %d\n", p.SizeKiB)
 	}

@@ -1,0 +1,79 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"zcp2kopano/runtime/host/manifest"
+)
+
+// TestRestoredDatabase goes back beyond the first start of kopano-server: at once, or after a rollback
+// that left the database as it was.
+func TestRestoredDatabase(t *testing.T) {
+	for name, stages := range map[string][][]string{
+		"at once": {{"--restore-database"}},
+		"later":   {nil, {"--restore-database"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := NewSite(t)
+			r.BindRepositories()
+			before, content := r.State(), dumped(r)
+			if res := r.Migrate(Migration{Repository: "kopano84"}); res.Code != 0 {
+				t.Fatalf("exit status %d\n%s", res.Code, res.Output)
+			}
+			r.SQL("INSERT INTO zarafa.names (id, nameid, namestring, guid) VALUES (31000, NULL, 'since', 'x')")
+			upgraded := dumped(r)
+			for i, more := range stages {
+				res := r.Zcp2kopano(append([]string{"rollback", "--yes"}, more...)...)
+				last := i == len(stages)-1
+				switch {
+				case last && (res.Code != 0 || !strings.Contains(res.Output, "with the database restored")):
+					t.Fatalf("rollback %v: exit status %d\n%s", more, res.Code, res.Output)
+				case !last && (res.Code != 4 || !strings.Contains(res.Output, "rollback --restore-database") || dumped(r) != upgraded):
+					t.Fatalf("rollback %v: exit status %d\n%s", more, res.Code, res.Output)
+				}
+			}
+			if dumped(r) != content {
+				t.Error("the database is not as it was before the run")
+			}
+			after := r.State()
+			for path := range after.Files {
+				// The dumps stay, and so do the logs that the daemons wrote.
+				if strings.HasPrefix(path, "/var/backups/zcp2kopano") || strings.HasPrefix(path, "/var/log/kopano") {
+					delete(after.Files, path)
+				}
+			}
+			if diffs := manifest.Compare(before, after, nil); len(diffs) != 0 {
+				t.Errorf("the host is not as it was:\n%s", manifest.Table(diffs, "before", "after"))
+			}
+			r.SQL("CREATE DATABASE look; USE look; " + unpacked(t, r.ReadFile("/var/backups/zcp2kopano/zarafa-replaced.sql.zst")))
+			if got := strings.TrimSpace(r.SQL("SELECT namestring FROM look.names WHERE id = 31000")); got != "since" {
+				t.Errorf("what came since the upgrade is not in the second dump: %q", got)
+			}
+			if res := r.Zcp2kopano("rollback", "--yes"); res.Code != 1 || !strings.Contains(res.Output, "nothing to undo") {
+				t.Errorf("once more: exit status %d\n%s", res.Code, res.Output)
+			}
+		})
+	}
+}
+
+func unpacked(t *testing.T, data string) string {
+	t.Helper()
+	z, err := zstd.NewReader(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	text, err := z.DecodeAll([]byte(data), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// dumped is the content of the database.
+func dumped(r *Root) string {
+	return r.Must("mysqldump", "--no-defaults", "-uroot", "--skip-comments", "--hex-blob", "--routines", "zarafa")
+}

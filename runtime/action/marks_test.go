@@ -1,0 +1,163 @@
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"path"
+	"strings"
+	"testing"
+
+	"zcp2kopano/runtime/host"
+)
+
+func (h *fakeHost) MarkPackages(ctx context.Context, marks []host.PackageMark) error {
+	for _, m := range marks {
+		err := h.change(func() error {
+			p := h.packages[m.Name]
+			p.Held, p.Auto = m.Held, m.Auto
+			h.packages[m.Name] = p
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *fakeHost) SaveRemains(ctx context.Context, names []string, dir string) (map[string]string, error) {
+	files := map[string]string{}
+	for _, name := range names {
+		data, err := json.Marshal(h.packages[name])
+		if err != nil {
+			return nil, err
+		}
+		files[name] = path.Join(dir, name+".remains")
+		if err := h.FS.Unlink(files[name]); err != nil && !absent(err) {
+			return nil, err
+		}
+		f, err := h.FS.Create(files[name], 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := f.Write(data); err != nil {
+			return nil, err
+		}
+		f.Close()
+	}
+	return files, nil
+}
+
+func (h *fakeHost) RestoreRemains(ctx context.Context, file string) error {
+	f, err := h.FS.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var p host.Package
+	if err := json.NewDecoder(f).Decode(&p); err != nil {
+		return err
+	}
+	return h.change(func() error { h.packages[p.Name] = p; return nil })
+}
+
+// Marks and remains of packages come back from every crash.
+func TestCrashesOfMarks(t *testing.T) {
+	setup := func(t tester, h *fakeHost) {
+		zarafaInstalled(t, h)
+		for name, change := range map[string]func(*host.Package){
+			"zarafa-common": func(p *host.Package) { p.Held = true },
+			"zarafa-server": func(p *host.Package) { p.Auto = true },
+		} {
+			p := h.packages[name]
+			change(&p)
+			h.packages[name] = p
+		}
+		for _, name := range []string{"zarafa-old", "kopano-common"} {
+			h.packages[name] = host.Package{Name: name, Version: "6", Status: "config-files", Conffiles: []host.Conffile{{Path: "/etc/" + name + "/main.cfg", MD5: "0123"}}}
+			must(t, h.PutDir("/etc/"+name, 0o755, 0, 0))
+			put(t, h, "/etc/"+name+"/main.cfg", "left", 0o640, 0, 0)
+		}
+	}
+	s := scenario{name: "marks", setup: setup, act: func() Action {
+		return &Commit{Tx: host.Transaction{Remove: []string{"zarafa-server", "zarafa-common", "zarafa-old"}, Purge: true, Install: []string{"kopano-server"}}}
+	}}
+	s.crashes(t)
+}
+
+func (h *fakeHost) CheckDump(ctx context.Context, path, compression string, progress func(int64)) (host.DumpResult, error) {
+	f, err := h.FS.Open(path)
+	if err != nil {
+		return host.DumpResult{}, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	made := h.dump
+	made.Closed = strings.HasSuffix(string(data), "-- Dump completed")
+	return made, err
+}
+
+func (h *fakeHost) LoadDatabase(ctx context.Context, req host.LoadRequest, progress func(int64)) error {
+	content, ok := h.dumps[req.Path]
+	if !ok {
+		return errors.New("no such dump")
+	}
+	for _, now := range []string{"half empty", "empty", content[:1], content} {
+		if err := h.change(func() error { h.content = now; return nil }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A restore that is cut short anywhere is done again, and never dumps the half-emptied database over
+// what it is to keep.
+func TestCrashesOfRestore(t *testing.T) {
+	dump := func() Action { return &Dump{Database: "zarafa", Path: "/var/backups/z.sql.gz", Compression: "gzip"} }
+	start := func() (*trial, *Restore) {
+		s := scenario{act: dump, setup: func(t tester, h *fakeHost) {
+			must(t, h.PutDir("/var/backups", 0o700, 0, 0))
+			h.dump = host.DumpResult{RawBytes: 100, Bytes: 40, SHA256: "abc", Tables: []string{"users"}, Closed: true}
+			h.dumps, h.content = map[string]string{}, "zcp"
+		}}
+		tr := s.prepared(t)
+		must(t, tr.apply(t))
+		made, ok, err := tr.action(t).(*Dump).Dumped(tr.env)
+		if !ok || err != nil {
+			t.Fatalf("the dump is not known: %v", err)
+		}
+		tr.content = "upgraded"
+		tr.env.Marks = nil
+		return tr, &Restore{Dump: *tr.action(t).(*Dump), Made: made}
+	}
+	done := false
+	for k := 1; !done; k++ {
+		for mode := before; mode <= failure; mode++ {
+			tr, a := start()
+			_, err := a.Prepare(tr.env)
+			must(t, err)
+			tr.arm(k, mode)
+			_, err = a.Apply(tr.env)
+			done = tr.ops < k
+			tr.arm(0, 0)
+			if _, again := a.Apply(tr.env); again != nil {
+				t.Fatalf("crash %d (mode %d, %v), then Apply: %v", k, mode, err, again)
+			}
+			if tr.content != "zcp" || tr.dumps["/var/backups/z-replaced.sql.gz"] != "upgraded" || tr.dumps["/var/backups/z.sql.gz"] != "zcp" {
+				t.Errorf("crash %d (mode %d, %v): database %s, dumps %v", k, mode, err, tr.content, tr.dumps)
+			}
+		}
+	}
+}
+
+func TestLoadTime(t *testing.T) {
+	for raw, want := range map[int64]string{
+		1 << 20: "about a minute", 1 << 30: "between 1 and 9 minutes", 200 << 30: "between 171 minutes and 29 hours",
+	} {
+		if got := LoadTime(raw); !strings.Contains(got, want) {
+			t.Errorf("%d bytes: %s, want %s", raw, got, want)
+		}
+	}
+}
