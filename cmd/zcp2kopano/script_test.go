@@ -13,7 +13,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"zcp2kopano": main})
+	testscript.Main(m, map[string]func(){"zcp2kopano": main, "hostile": hostileMain})
 }
 
 // TestScripts plays testdata/script/*.txtar. Those that really change files, below their own work
@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"code": code, "waitfor": waitFor, "lastline": lastLine, "nosecret": noSecret,
-			"replace": replace, "killworker": killWorker,
+			"replace": replace, "killworker": killWorker, "unchanged": unchanged,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("NO_COLOR", "1")
