@@ -507,6 +507,17 @@ a masked
 	}
 }
 
+// TestOddUnits starts services whose unit files name no program: an empty ExecStart resets the list.
+func TestOddUnits(t *testing.T) {
+	for _, line := range []string{"ExecStart=", "ExecStart=-", "ExecStart=\" \"", "ExecStart=-@ x", "ExecStart=relative"} {
+		h := hostOf(t, "-- host --\ninit: systemd\n-- /lib/systemd/system/a.service --\n[Service]\n"+line+"\n")
+		mustDo(t, h.StartService(context.Background(), "a"))
+		if p := mustProcesses(t, h); len(p) != 0 {
+			t.Errorf("%s: processes %+v", line, p)
+		}
+	}
+}
+
 func TestClock(t *testing.T) {
 	h := hostOf(t, "-- host --\ntime: 2018-01-01T00:00:00Z\n")
 	start := h.Now()

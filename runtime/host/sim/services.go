@@ -344,7 +344,8 @@ func (h *Host) program(name string, state *service) (exe, user string) {
 		case unit != "" && key == "User":
 			user = value
 		case unit != "" && key == "ExecStart", unit == "" && key == "DAEMON":
-			if word := strings.Fields(strings.TrimLeft(value, "-@+!:"))[0]; path.IsAbs(word) && exe == "" {
+			word, _, _ := strings.Cut(strings.TrimLeft(value, "-@+!:"), " ")
+			if path.IsAbs(word) && exe == "" {
 				exe = word
 			}
 		}
