@@ -195,18 +195,15 @@ func (h *Host) addUser(name string, opts map[string]string, d direction) error {
 			home = "/home/" + name
 		}
 	}
-	line := fmt.Sprintf("%s:x:%d:%d:%s:%s:%s\n", name, uid, gid, opts["gecos"], home, shell)
-	days := h.Now().Unix() / int64(24*time.Hour/time.Second)
-	shadow := fmt.Sprintf("%s:!:%d::::::\n", name, days)
+	shadow := fmt.Sprintf("!:%d::::::", h.today())
 	if d == upwards {
-		shadow = fmt.Sprintf("%s:*:%d:0:99999:7:::\n", name, days)
+		shadow = fmt.Sprintf("*:%d:0:99999:7:::", h.today())
 	}
-	// the account is there once passwd names it, so that file comes last
-	if err := h.appendAccount("/etc/shadow", shadow); err != nil {
-		return err
-	}
-	return h.appendAccount("/etc/passwd", line)
+	return h.appendUser(newUser{name: name, uid: uid, gid: gid, gecos: opts["gecos"], home: home, shell: shell, shadow: shadow})
 }
+
+// today is the date as shadow(5) counts it.
+func (h *Host) today() int64 { return h.Now().Unix() / int64(24*time.Hour/time.Second) }
 
 // groupOfUser is the group of the same name that adduser --group makes along with the user.
 func (h *Host) groupOfUser(t *accounts.Table, name string, id uint32) (uint32, error) {

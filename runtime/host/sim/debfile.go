@@ -35,12 +35,12 @@ func readDeb(r io.ReaderAt, size int64, from string) (*Package, error) {
 		return nil, err
 	}
 	var p *Package
-	conffiles := ""
+	conffiles, postinst := "", ""
 	for _, m := range members {
 		if !strings.HasPrefix(m.name, "control.tar") {
 			continue
 		}
-		if p, conffiles, err = readControl(m); err != nil {
+		if p, conffiles, postinst, err = readControl(m); err != nil {
 			return nil, err
 		}
 	}
@@ -55,6 +55,7 @@ func readDeb(r io.ReaderAt, size int64, from string) (*Package, error) {
 			}
 		}
 	}
+	p.declared = declarationsOf(p, postinst)
 	for line := range strings.Lines(conffiles) {
 		words := strings.Fields(line)
 		if len(words) == 0 || words[0] == "remove-on-upgrade" {
@@ -122,7 +123,7 @@ func (m arMember) untar(do func(name string, head *tar.Header, content io.Reader
 	}
 }
 
-func readControl(m arMember) (p *Package, conffiles string, err error) {
+func readControl(m arMember) (p *Package, conffiles, postinst string, err error) {
 	var scripts []string
 	err = m.untar(func(name string, head *tar.Header, content io.Reader) error {
 		switch base := path.Base(name); base {
@@ -145,6 +146,12 @@ func readControl(m arMember) (p *Package, conffiles string, err error) {
 			p = list[0]
 		case "preinst", "postinst", "prerm", "postrm":
 			scripts = append(scripts, base)
+			if base != "postinst" {
+				return nil
+			}
+			text, err := io.ReadAll(io.LimitReader(content, contentLimit))
+			postinst = string(text)
+			return err
 		}
 		return nil
 	})
@@ -152,7 +159,7 @@ func readControl(m arMember) (p *Package, conffiles string, err error) {
 		p.Scripts = scripts
 		p.Files = nil
 	}
-	return p, conffiles, err
+	return p, conffiles, postinst, err
 }
 
 func readPayload(m arMember, p *Package) error {

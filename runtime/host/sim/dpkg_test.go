@@ -15,10 +15,11 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// needDpkg skips where the real dpkg is missing, and fails instead on a test machine.
-func needDpkg(t *testing.T) {
+// needDpkg skips where the real dpkg, or another program, is missing, and fails instead on a test
+// machine.
+func needDpkg(t *testing.T, others ...string) {
 	t.Helper()
-	for _, tool := range []string{"dpkg", "dpkg-deb"} {
+	for _, tool := range append([]string{"dpkg", "dpkg-deb"}, others...) {
 		if _, err := exec.LookPath(tool); err != nil {
 			if os.Getenv("CI") != "" {
 				t.Fatalf("%s is needed to compare with: %v", tool, err)
@@ -39,6 +40,7 @@ type deb struct {
 	files         map[string]string
 	conffiles     []string
 	scripts       []string
+	postinst      string // what that script does; nothing if empty
 }
 
 func (d deb) build(t *testing.T, dir string) string {
@@ -63,7 +65,11 @@ func (d deb) build(t *testing.T, dir string) string {
 		mustDo(t, os.WriteFile(filepath.Join(root, "DEBIAN/conffiles"), []byte(strings.Join(d.conffiles, "\n")+"\n"), 0o644))
 	}
 	for _, s := range d.scripts {
-		mustDo(t, os.WriteFile(filepath.Join(root, "DEBIAN", s), []byte("#!/bin/sh\nexit 0\n"), 0o755))
+		text := "exit 0\n"
+		if s == "postinst" && d.postinst != "" {
+			text = d.postinst
+		}
+		mustDo(t, os.WriteFile(filepath.Join(root, "DEBIAN", s), []byte("#!/bin/sh\n"+text), 0o755))
 	}
 	file := filepath.Join(dir, d.name+"_"+d.version+"_all.deb")
 	out, err := exec.Command("dpkg-deb", "--root-owner-group", "-Zxz", "-b", root, file).CombinedOutput()

@@ -95,6 +95,11 @@ func (e Effect) String() string {
 
 // runScript carries out what is known of a maintainer script, and reports the rest.
 func (h *Host) runScript(p *Package, when string) error {
+	if when == "postinst" {
+		if err := h.carryOutDeclared(p); err != nil {
+			return err
+		}
+	}
 	complete, err := h.effects(p, when)
 	if err != nil {
 		return err
@@ -116,7 +121,7 @@ func (h *Host) effects(p *Package, when string) (complete bool, err error) {
 			complete = complete || e.When == when
 			continue
 		}
-		if e.When != when {
+		if e.When != when || e.Verb == "dir" && p.declaresDir(e.Args[0]) {
 			continue
 		}
 		if err := effectVerbs[e.Verb].do(h, p, e); err != nil {

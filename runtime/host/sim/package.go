@@ -32,8 +32,9 @@ type Package struct {
 	From       string        // where the knowledge comes from: "package file X", "fixture", "catalogue"
 	FileSize   int64         // of the package file; 0 if not known
 
-	rel     *relations
-	pending []pendingConffile
+	rel      *relations
+	pending  []pendingConffile
+	declared []declaration // by the package file itself, for postinst
 
 	unknownScripts bool                 // rpm: whether it has scriptlets is not known
 	pristine       map[string]host.Stat // rpm: configuration files as they were shipped, where only their state is known
