@@ -1,0 +1,137 @@
+package runbooks_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"zcp2kopano/builtins"
+	"zcp2kopano/runbooks"
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/state"
+	"zcp2kopano/testdata/hosts"
+)
+
+// rootMount is where the example host has everything: 38G are free.
+const rootMount = "/      /dev/sda1  ext4  60G  38G  inodes=3932160 free-inodes=3500000\n"
+
+// withMounts gives the example host other mounts, the first for "/".
+func withMounts(t *testing.T, lines ...string) func(string) string {
+	return func(text string) string {
+		if !strings.Contains(text, rootMount) {
+			t.Fatal("the example host has another root mount")
+		}
+		return strings.Replace(text, rootMount, strings.Join(lines, "\n")+"\n", 1)
+	}
+}
+
+// TestStockSpace: the dump takes 1.9 GB, packages half a GB. Each fits alone into what is free; whether
+// they do together depends on which file systems they share.
+func TestStockSpace(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		mounts []string
+		want   string // the mount that is too small
+	}{
+		{"all on one, too small for the sum", []string{"/ /dev/sda1 ext4 60G 2.1G"}, "/"},
+		{"all on one, large enough", []string{"/ /dev/sda1 ext4 60G 2.6G"}, ""},
+		{"the dump on its own", []string{"/ /dev/sda1 ext4 60G 0.6G", "/var/backups /dev/sdb1 ext4 4G 2.1G"}, ""},
+		{"two mounts of one device", []string{"/ /dev/sda1 ext4 60G 2.1G dev=77", "/var/backups /dev/sda1 ext4 60G 2.1G dev=77"}, "/ and /var/backups"},
+		{"the dump's own is too small", []string{"/ /dev/sda1 ext4 60G 38G", "/var/backups /dev/sdb1 ext4 4G 1G"}, "/var/backups"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			played := playStock(t, stockHost(t, hosts.Example, withMounts(t, tc.mounts...)), nil)
+			full := slices.DeleteFunc(played.serious, func(s string) bool { return !strings.Contains(s, "not enough space") })
+			var want []string
+			code := runtime.CodeDone
+			if tc.want != "" {
+				want, code = []string{"inhibitor: not enough space on " + tc.want}, runtime.CodeInhibited
+			}
+			if !slices.Equal(full, want) || played.verdict.Code != code {
+				t.Errorf("code %d, findings %q, want code %d, %q: %s", played.verdict.Code, full, code, want, played.verdict.Text)
+			}
+		})
+	}
+}
+
+// spender dumps, makes a backup and a copy of 6 GB each, without asking for space before.
+const spender = `"""Spend space."""
+
+def dump():
+    """Dump the database."""
+    conn = mysql.connection({"mysql_user": "zarafa", "mysql_password": "s3cret#of-alice", "mysql_database": "zarafa"})
+    mysql_dump(conn, "/srv/dump/zarafa.sql", "none")
+
+def backup():
+    """Keep the attachments."""
+    fs.copy("/var/lib/zarafa/attachments", "/srv/backup/attachments")
+
+def copy():
+    """Copy the attachments."""
+    fs.copy("/var/lib/zarafa/attachments", "/srv/copy/attachments")
+
+runbook = define(steps = [%s], allow = policy(write = ["/srv/dump", "/srv/backup", "/srv/copy"], databases = ["zarafa"]))
+`
+
+// TestDiskFullIsPredicted lets a dump (1.9 GB), a backup and a copy (6 GB each) share a file system. Each
+// fits alone and not all do together: the simulation fails where the run would, and nowhere else.
+func TestDiskFullIsPredicted(t *testing.T) {
+	for _, tc := range []struct {
+		steps string
+		free  string
+		own   bool // the copy has a file system of its own
+		fails string
+	}{
+		{"dump", "7G", false, ""},
+		{"backup", "7G", false, ""},
+		{"copy", "7G", false, ""},
+		{"dump, backup", "7G", false, "backup"},
+		{"dump, backup, copy", "13G", false, "copy"},
+		{"dump, backup, copy", "13G", true, ""},
+		{"dump, backup, copy", "16G", false, ""},
+	} {
+		t.Run(fmt.Sprint(tc.steps, " in ", tc.free, tc.own), func(t *testing.T) {
+			mounts := []string{strings.TrimSpace(rootMount), "/srv /dev/sdb1 ext4 20G " + tc.free}
+			if tc.own {
+				mounts = append(mounts, "/srv/copy /dev/sdc1 ext4 10G 7G")
+			}
+			withDirs := func(text string) string {
+				return withMounts(t, mounts...)(strings.Replace(text, "-- tree --\n",
+					"-- tree --\nd0755 root:root - - /srv/dump\nd0755 root:root - - /srv/backup\nd0755 root:root - - /srv/copy\n", 1))
+			}
+			v, failed := spend(t, withDirs, tc.steps)
+			if tc.fails == "" && v.Code != runtime.CodeDone {
+				t.Errorf("it does not fit: %s", v.Text)
+			}
+			if tc.fails != "" && (v.Code == runtime.CodeDone || failed != tc.fails || !strings.Contains(v.Text, "no space left on device")) {
+				t.Errorf("%s failed with code %d: %s; want %s to fail for lack of space", failed, v.Code, v.Text, tc.fails)
+			}
+		})
+	}
+}
+
+func spend(t *testing.T, edit func(string) string, steps string) (v runtime.Verdict, failed string) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "spender.star")
+	if err := os.WriteFile(name, fmt.Appendf(nil, spender, steps), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	book, err := runtime.Load(context.Background(), runtime.LoadOptions{Name: name, Stock: runbooks.FS, Builtins: builtins.All()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v = runtime.Execute(context.Background(), runtime.Config{
+		Mode: "simulate", ID: "simulate", Runbook: book, Host: stockHost(t, hosts.Example, edit), HostLabel: "an example",
+		Dir: "/var/lib/zcp2kopano/runs/simulate", Journal: journal.Memory("test", time.Now), Keeper: state.Memory(),
+		Version: "test", Now: time.Now, Emit: func(runtime.Event) {},
+	})
+	_, rest, _ := strings.Cut(v.Text, "failed in step ")
+	failed, _, _ = strings.Cut(rest, ":")
+	return v, failed
+}
