@@ -78,8 +78,8 @@ func formatPerm(mode fs.FileMode) string {
 // parseSize reads a number of bytes, with K, M, G or T for powers of 1024.
 func parseSize(text string) (int64, error) {
 	number, shift := text, 0
-	if i := strings.IndexByte("KMGT", text[len(text)-1]); i >= 0 {
-		number, shift = text[:len(text)-1], 10*(i+1)
+	if unit := strings.TrimLeft(text, ".0123456789"); len(unit) == 1 && strings.Contains("KMGT", unit) {
+		number, shift = strings.TrimSuffix(text, unit), 10*(strings.Index("KMGT", unit)+1)
 	}
 	f, err := strconv.ParseFloat(number, 64)
 	if err != nil || f < 0 || f > float64(int64(1)<<(62-shift)) {
