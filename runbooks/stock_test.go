@@ -188,14 +188,34 @@ func TestStockParameters(t *testing.T) {
 	}
 }
 
+// kopano10 are sections of a fixture that offer a release which the catalogue does not have.
+const kopano10 = `-- available --
+Package: kopano-server
+Version: 10.0.7.389-0
+Maintainer: Kopano
+Repository: *kopano.io/*
+Depends: kopano-common
+Files:
+ /usr/sbin/kopano-server 0755 2M
+ /lib/systemd/system/kopano-server.service
+-- payload kopano-server /lib/systemd/system/kopano-server.service --
+[Service]
+ExecStart=/usr/sbin/kopano-server
+[Install]
+WantedBy=multi-user.target
+`
+
 // TestStockSurvey changes the example host in one respect, and wants the survey to say so.
 func TestStockSurvey(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		from, to string // replaced in the fixture
+		add      string // sections to add
 		params   map[string]string
 		code     int
-		want     string
+		want     string // severity: title
+		reason   string // part of the finding's reason
+		absent   string // a finding that must not be
 	}{
 		{
 			name: "another version than the repository's", params: map[string]string{"target": "8.4.5"},
@@ -297,6 +317,206 @@ func TestStockSurvey(t *testing.T) {
 			want: "warning: /etc/monit/conf.d/mail names zarafa",
 		},
 		{
+			name: "a pipe with the user zarafa",
+			from: "-- tree --\n", to: "-- /etc/postfix/master.cf --\nzarafa unix - n n - 10 pipe\n  user=zarafa argv=/usr/bin/zarafa-dagent ${user}\n-- tree --\n",
+			want: "warning: /etc/postfix/master.cf names user=zarafa",
+		},
+		{
+			name: "a script of the site",
+			from: "-- tree --\n", to: "-- /usr/local/sbin/newuser 0755 --\n#!/bin/sh\nzarafa-admin -c $1\n-- tree --\n",
+			want: "warning: /usr/local/sbin/newuser names zarafa-",
+		},
+		{
+			name: "a Python program of the site",
+			from: "-- tree --\n", to: "-- /usr/local/bin/report 0755 --\n#!/usr/bin/python\nimport zarafa\n-- tree --\n",
+			want: "warning: /usr/local/bin/report names import zarafa",
+		},
+		{
+			name: "the repository of ZCP",
+			from: "-- tree --\n", to: "-- /etc/apt/sources.list.d/zcp.list --\ndeb http://download.zarafa.com/supported/7.2 ./\n-- tree --\n",
+			want: "warning: /etc/apt/sources.list.d/zcp.list names zarafa",
+		},
+		{
+			name: "a preference of the site",
+			from: "-- tree --\n", to: "-- /etc/apt/preferences --\nPackage: kopano-*\nPin: release *\nPin-Priority: -1\n-- tree --\n",
+			want: "warning: /etc/apt/preferences names kopano",
+		},
+		{
+			name: "a drop-in with an option that is gone", params: map[string]string{"target": "10.0.7"},
+			add: kopano10, from: "-- tree --\n", to: "-- /etc/systemd/system/zarafa-server.service.d/site.conf --\n[Service]\nExecStart=/usr/sbin/zarafa-server -F -c /etc/zarafa/server.cfg\n-- tree --\n",
+			want: "warning: a drop-in of zarafa-server",
+		},
+		{
+			name: "the distribution's own packages",
+			from: "-- tree --\n", to: "-- available --\nPackage: kopano-libs\nVersion: 8.7.0-7\nMaintainer: Debian\nRepository: *kopano.io/*\n-- tree --\n",
+			code: runtime.CodeInhibited, want: "inhibitor: these are the distribution's Kopano packages",
+		},
+		{
+			name: "a distribution that has Kopano",
+			from: "VERSION_ID=\"8\"", to: "VERSION_ID=\"10\"",
+			want: "warning: the distribution has Kopano packages of its own",
+		},
+		{
+			name: "components of two versions",
+			from: "-- tree --\n", to: "-- available --\nPackage: kopano-gateway\nVersion: 9.1.0-1\nMaintainer: Kopano\nRepository: *kopano.io/*\n-- tree --\n",
+			want: "warning: the components are not of one version",
+		},
+		{
+			name: "init scripts and packages without any",
+			from: "init: systemd", to: "init: sysv",
+			code: runtime.CodeInhibited, want: "inhibitor: Kopano 8.7.20 needs systemd",
+		},
+		{
+			name: "a distribution that is too old",
+			from: "VERSION_ID=\"8\"", to: "VERSION_ID=\"7\"",
+			code: runtime.CodeInhibited, want: "inhibitor: Kopano 8.7.20 has no packages for Debian 7",
+		},
+		{
+			name: "a key that kopano cannot read",
+			from: "ssl_private_key_file = /etc/zarafa/gateway/privkey.pem", to: "ssl_private_key_file = /etc/ssl/private/mail.key", add: "-- /etc/ssl/private/mail.key 0600 --\nkey\n",
+			want: "warning: the key /etc/ssl/private/mail.key may be closed to kopano",
+		},
+		{
+			name: "a key that kopano can read",
+			from: "ssl_private_key_file = /etc/zarafa/gateway/privkey.pem", to: "ssl_private_key_file = /etc/ssl/mail.key", add: "-- /etc/ssl/mail.key 0644 --\nkey\n",
+			absent: "warning: the key /etc/ssl/mail.key may be closed to kopano",
+		},
+		{
+			name: "AppArmor, and attachments elsewhere", params: map[string]string{"attachments": "keep"},
+			from: "init: systemd\n", to: "init: systemd\nsecurity: apparmor\n",
+			want: "warning: AppArmor is active",
+		},
+		{
+			name: "AppArmor, and nothing but the default paths",
+			from: "init: systemd\n", to: "init: systemd\nsecurity: apparmor\n",
+			absent: "warning: AppArmor is active",
+		},
+		{
+			name: "a socket in /tmp",
+			from: "server_bind_name = file:///var/run/zarafad/search.sock", to: "server_bind_name = file:///tmp/search.sock", add: kopano10,
+			want: "warning: the units hide directories that are in use",
+		},
+		{
+			name: "a socket in /tmp, and units that let it be",
+			from: "server_bind_name = file:///var/run/zarafad/search.sock", to: "server_bind_name = file:///tmp/search.sock",
+			absent: "warning: the units hide directories that are in use",
+		},
+		{
+			name: "a log below /usr",
+			from: "log_file = /var/log/zarafa/search.log", to: "log_file = /usr/local/log/search.log", add: kopano10,
+			want: "warning: the units make directories read-only that are written to",
+		},
+		{
+			name: "attachments below /home", params: map[string]string{"attachments": "keep"},
+			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /home/mail", add: kopano10 + "-- /home/mail/1/2/12 --\nx\n",
+			want: "warning: the units hide directories that are in use",
+		},
+		{
+			name: "attachments in a directory of the system",
+			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /var/lib",
+			code: runtime.CodeInhibited, want: "inhibitor: attachment_path is /var/lib",
+		},
+		{
+			name: "attachments among other things of the site",
+			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /srv", add: "-- /srv/www/index.html --\n<p>\n",
+			code: runtime.CodeInhibited, want: "inhibitor: attachment_path is /srv",
+		},
+		{
+			name: "an attachment path without a word",
+			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path =",
+			want: "warning: there are no attachments in /var/lib/zarafa",
+		},
+		{
+			name: "attachments beside the index, as ZCP 7.0 had them",
+			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /var/lib/zarafa", add: "-- /var/lib/zarafa/1/2/12 --\nx\n",
+			absent: "warning: there are no attachments in /var/lib/zarafa",
+		},
+		{
+			name: "attachments that are not mounted",
+			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /srv/attachments",
+			want: "warning: there are no attachments in /srv/attachments",
+		},
+		{
+			name: "an index among other things",
+			from: "index_path = /var/lib/zarafa/search/", to: "index_path = /var/lib/zarafa/",
+			want: "warning: the search index stays behind",
+		},
+		{
+			name: "an include that is not there",
+			from: "server_name = Zarafa\n", to: "server_name = Zarafa\n!include other.cfg\n",
+			code: runtime.CodeInhibited, want: "inhibitor: a configuration file cannot be read",
+		},
+		{
+			name: "/etc/kopano is a symlink",
+			from: "-- tree --\n", to: "-- tree --\nd0755 root:root - - /srv/kopano\nl root:root - - /etc/kopano -> /srv/kopano\n",
+			code: runtime.CodeInhibited, want: "inhibitor: /etc/kopano is no directory",
+		},
+		{
+			name: "a purge that deletes the database",
+			from: "-- tree --\n", to: "-- /var/lib/dpkg/info/zarafa-server.postrm 0755 --\n#!/bin/sh\n. /usr/share/dbconfig-common/dpkg/postrm\n-- tree --\n",
+			code: runtime.CodeInhibited, want: "inhibitor: purging zarafa-server would delete data",
+		},
+		{
+			name: "a switch of a Python daemon that stops it",
+			from: "log_file = /var/log/zarafa/search.log", to: "log_file = /var/log/zarafa/search.log\nindex_attachments = on\n",
+			want: "warning: configuration to look at", reason: "kopano-search stops unless it is one of yes, no",
+		},
+		{
+			name: "a path of a Python daemon that stops it",
+			from: "log_file = /var/log/zarafa/search.log", to: "log_file = /var/log/zarafa/search.log\nrunning_path = /srv/none\n",
+			want: "warning: configuration to look at", reason: "running_path = /srv/none does not exist; kopano-search stops without it",
+		},
+		{
+			name: "the environment in a Python daemon's file",
+			from: "log_file = /var/log/zarafa/search.log", to: "log_file = $LOGS/search.log\n",
+			want: "warning: configuration to look at", reason: "kopano-search does not read the environment",
+		},
+		{
+			name: "a service that counts licences",
+			from: "-- packages --\n", to: "-- packages --\nPackage: zarafa-licensed\nVersion: 7.2.1\nMaintainer: Zarafa\n\n",
+			want: "warning: zarafa-licensed is not part of Kopano",
+		},
+		{
+			name: "presence, which is gone later",
+			from: "-- packages --\n", add: kopano10, to: "-- packages --\nPackage: zarafa-presence\nVersion: 7.2.6\nMaintainer: Zarafa\n\n",
+			want: "warning: zarafa-presence is not part of Kopano 10.0.7",
+		},
+		{
+			name: "an archiver",
+			from: "-- packages --\n", to: "-- packages --\nPackage: zarafa-archiver\nVersion: 7.2.6\nMaintainer: Zarafa\n\n",
+			want: "warning: zarafa-archiver",
+		},
+		{
+			name: "old backups",
+			from: "-- packages --\n", to: "-- packages --\nPackage: zarafa-backup\nVersion: 7.2.6\nMaintainer: Zarafa\n\n",
+			want: "warning: old backups cannot be restored",
+		},
+		{
+			name: "the client updater",
+			from: "client_update_enabled	= false", to: "client_update_enabled = yes",
+			want: "warning: the client auto-updater is gone",
+		},
+		{
+			name: "one of several servers",
+			from: "enable_distributed_zarafa = false", to: "enable_distributed_zarafa = yes",
+			want: "warning: this is one of several servers",
+		},
+		{
+			name: "an old Z-Push",
+			from: "-- tree --\n", to: "-- /usr/share/z-push/config.php --\ndefine('BACKEND_PROVIDER', 'BackendZarafa');\n-- tree --\n",
+			want: "warning: /usr/share/z-push/config.php names BackendZarafa",
+		},
+		{
+			name: "compressed attachments and a release that cannot read them", params: map[string]string{"target": "8.0.2"},
+			from: "-- tree --\n", to: "-- tree --\n",
+			code: runtime.CodeInhibited, want: "inhibitor: compressed attachments",
+		},
+		{
+			name: "storage that is not what it says",
+			from: "attachment_storage	= files", to: "attachment_storage = database",
+			code: runtime.CodeInhibited, want: "inhibitor: attachment_storage is wrong",
+		},
+		{
 			name: "a daemon that connects over TLS",
 			from: "server_socket = file:///var/run/zarafad/server.sock\nsmtp_server", to: "server_socket = https://mail:237/zarafa\nsmtp_server",
 			want: "warning: /etc/zarafa/spooler.cfg connects over TLS",
@@ -307,16 +527,36 @@ func TestStockSurvey(t *testing.T) {
 				if !strings.Contains(text, tc.from) {
 					t.Fatalf("the example host does not hold %q", tc.from)
 				}
-				return strings.Replace(text, tc.from, tc.to, 1)
+				text = strings.Replace(text, tc.from, tc.to, 1)
+				return strings.Replace(text, "-- tree --\n", tc.add+"-- tree --\n", 1)
 			}
 			played := playStock(t, stockHost(t, hosts.Example, edit), tc.params)
 			if played.verdict.Code != tc.code {
 				t.Errorf("code %d, want %d: %s", played.verdict.Code, tc.code, played.verdict.Text)
 			}
-			if !slices.Contains(played.serious, tc.want) {
+			if tc.want != "" && !slices.Contains(played.serious, tc.want) {
 				t.Errorf("no finding %q; there are %q", tc.want, played.serious)
 			}
+			if !strings.Contains(strings.Join(played.reasons, "\n"), tc.reason) {
+				t.Errorf("no finding because %q; there are %q", tc.reason, played.reasons)
+			}
+			if slices.Contains(played.serious, tc.absent) {
+				t.Errorf("finding %q", tc.absent)
+			}
 		})
+	}
+}
+
+// TestStockDirectoryUsers names the files of others that use the Zarafa attributes.
+func TestStockDirectoryUsers(t *testing.T) {
+	const tree = "-- tree --\n"
+	edit := func(text string) string {
+		return strings.Replace(text, tree, "-- /etc/postfix/ldap-aliases.cf --\nresult_attribute = zarafaAliases\n"+tree, 1)
+	}
+	const want = "others use the Zarafa attributes of the directory"
+	played := playStock(t, stockHost(t, "debian8-zcp71-ldap.txtar", edit), nil)
+	if played.verdict.Code != runtime.CodeDone || !slices.Contains(played.infos, want) {
+		t.Errorf("code %d, and no info %q; there are %q", played.verdict.Code, want, played.infos)
 	}
 }
 
@@ -324,6 +564,7 @@ func TestStockSurvey(t *testing.T) {
 type played struct {
 	verdict runtime.Verdict
 	serious []string // severity: title
+	reasons []string // of these
 	infos   []string // titles
 }
 
@@ -341,6 +582,7 @@ func playStock(t *testing.T, h *sim.Host, params map[string]string) played {
 				p.infos = append(p.infos, e.Finding.Title)
 			default:
 				p.serious = append(p.serious, string(e.Finding.Severity)+": "+e.Finding.Title)
+				p.reasons = append(p.reasons, e.Finding.Reason)
 			}
 		},
 	})
