@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -53,6 +55,21 @@ func TestRefusals(t *testing.T) {
 			r.Must("mkdir", serverCfg)
 			return func() { r.Must("rmdir", serverCfg); r.Must("mv", serverCfg+".away", serverCfg) }
 		}, local, runtime.CodeInhibited, []string{serverCfg, "directory"}},
+		{"configuration is not UTF-8", func(*testing.T) func() {
+			return r.with(serverCfg, func(text string) string { return text + "# K\xf6ln\n" })
+		}, local, runtime.CodeInhibited, []string{"a configuration file cannot be read", "not UTF-8", "iconv"}},
+		{"configuration cannot be followed", func(t *testing.T) func() {
+			r.Must("mv", serverCfg, serverCfg+".away")
+			r.Must("ln", "-s", "server.cfg", serverCfg)
+			return func() { r.Must("mv", serverCfg+".away", serverCfg) }
+		}, local, runtime.CodeInhibited, []string{"no configuration", serverCfg}},
+		{"an include is missing", func(*testing.T) func() {
+			return r.with(serverCfg, func(text string) string { return text + "!include site.cfg\n" })
+		}, local, runtime.CodeInhibited, []string{"a configuration file cannot be read", "/etc/zarafa/site.cfg does not exist"}},
+		{"a symlink in Kopano's place", func(t *testing.T) func() {
+			r.Must("ln", "-s", "/srv", "/var/lib/kopano")
+			return func() { r.Must("rm", "/var/lib/kopano") }
+		}, local, runtime.CodeInhibited, []string{"/var/lib/kopano is no directory", "symlink"}},
 		{"configuration is missing", func(t *testing.T) func() {
 			r.Must("mv", serverCfg, serverCfg+".away")
 			return func() { r.Must("mv", serverCfg+".away", serverCfg) }
@@ -103,6 +120,74 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("exit status %d\n%s", res.Code, res.Output)
 		}
 	})
+}
+
+// TestDumpCutOff kills the database server under the dump. The run must end there, before ZCP is
+// touched, and a rollback must leave nothing of it.
+func TestDumpCutOff(t *testing.T) {
+	r := NewSite(t)
+	r.BindRepositories()
+	// A lock on the last table keeps the dump from its end.
+	r.SQL("USE zarafa; CREATE TABLE zzz (id INT) ENGINE=InnoDB")
+	holder := r.sqlCommand("USE zarafa; LOCK TABLES zzz WRITE; SELECT 'locked'; SELECT SLEEP(600)")
+	holder.Args = append(holder.Args, "--unbuffered")
+	out, err := holder.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Start(holder); err != nil {
+		t.Fatal(err)
+	}
+	defer kill(holder)
+	if n, err := out.Read(make([]byte, 1)); n == 0 {
+		t.Fatalf("no lock: %v", err)
+	}
+	before := r.State()
+	cmd := r.MigrateCommand(Migration{Repository: "kopano84"})
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := r.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(2 * time.Minute); !r.dumping(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			kill(cmd)
+			t.Fatalf("no dump begins:\n%s", said.String())
+		}
+	}
+	r.Must("pkill", "-KILL", "-x", "mariadbd")
+	cmd.Wait()
+	res := Result{cmd.ProcessState.ExitCode(), said.String()}
+	if res.Code != runtime.CodeFailed || !strings.Contains(unwrap(res.Output), "failed in step dump_database") {
+		t.Errorf("exit status %d\n%s", res.Code, res.Output)
+	}
+	for _, want := range []string{"Lost connection", "zcp2kopano resume", "zcp2kopano rollback"} {
+		if !strings.Contains(unwrap(res.Output), want) {
+			t.Errorf("does not say %q:\n%s", want, res.Output)
+		}
+	}
+	for _, d := range manifest.Compare(before, r.State(), nil) {
+		if !strings.HasPrefix(d.Path, "/var/backups/zcp2kopano") {
+			t.Errorf("changed before the dump was good: %+v", d)
+		}
+	}
+	r.serveMariaDB()
+	if back := r.Zcp2kopano("rollback", "--yes"); back.Code != runtime.CodeDone {
+		t.Errorf("rollback: exit status %d\n%s", back.Code, back.Output)
+	}
+	if diffs := manifest.Compare(before, r.State(), nil); len(diffs) != 0 {
+		t.Errorf("the host is not as it was:\n%s", manifest.Table(diffs, "before", "after"))
+	}
+}
+
+// dumping tells whether the dump's tool waits for the locked table.
+func (r *Root) dumping() bool {
+	for _, line := range r.commandLines() {
+		if strings.Contains(line, "--single-transaction") {
+			return true
+		}
+	}
+	return false
 }
 
 func nothing(*testing.T) func() { return func() {} }

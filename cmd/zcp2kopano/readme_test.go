@@ -1,0 +1,66 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func readme(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// TestReadmeCommands looks for each command line of the README, whether there are such a command and
+// such flags.
+func TestReadmeCommands(t *testing.T) {
+	lines := regexp.MustCompile("(?m)(?:`|^    )(?:sudo |go run \\./cmd/)?zcp2kopano ([a-z][^`#]*)").FindAllStringSubmatch(readme(t), -1)
+	if len(lines) < 10 {
+		t.Fatalf("only %d command lines in the README", len(lines))
+	}
+	for _, line := range lines {
+		words := strings.Fields(line[1])
+		cmd, rest, err := newRoot(&app{}).Find(words)
+		if err != nil || !cmd.HasParent() {
+			t.Errorf("zcp2kopano %s: no such command (%v)", line[1], err)
+			continue
+		}
+		for _, word := range rest {
+			name, isFlag := strings.CutPrefix(word, "--")
+			if isFlag && cmd.Flags().Lookup(name) == nil && cmd.InheritedFlags().Lookup(name) == nil {
+				t.Errorf("zcp2kopano %s: no flag --%s", line[1], name)
+			}
+		}
+	}
+}
+
+// TestReadmeRunbook loads the README's runbook from the directory that fork writes.
+func TestReadmeRunbook(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := eject(dir); err != nil {
+		t.Fatal(err)
+	}
+	_, shown, _ := strings.Cut(readme(t), "```python\n")
+	shown, _, _ = strings.Cut(shown, "```")
+	site := filepath.Join(dir, "site.star")
+	if err := os.WriteFile(site, []byte(shown), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	book, err := load(t.Context(), site, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stock, err := load(t.Context(), "debian", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(book.Steps) != len(stock.Steps)+1 {
+		t.Errorf("%d steps, want one more than the stock runbook's %d", len(book.Steps), len(stock.Steps))
+	}
+}
