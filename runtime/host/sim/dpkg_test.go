@@ -79,7 +79,7 @@ func (d deb) build(t *testing.T, dir string) string {
 	return file
 }
 
-func mustDo(t *testing.T, err error) {
+func mustDo(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

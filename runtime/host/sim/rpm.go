@@ -160,7 +160,7 @@ func (h *Host) placeDir(f PackageFile, to string) error {
 		return h.own(f, to)
 	default:
 		if dir, err := h.Stat(to); err == nil && st.IsSymlink() && dir.IsDir() && (st.UID == 0 || st.UID == dir.UID) {
-			return nil
+			return h.own(f, h.conffilePath(to))
 		}
 		if err := h.Unlink(to); err != nil {
 			return err
@@ -238,7 +238,7 @@ func (h *Host) cleanupRPM(old *Package, fates []fate) error {
 }
 
 // eraseRPM removes a package: edited configuration files stay as .rpmsave, directories while something
-// is in them.
+// is in them. A symlink that the admin put in the place of a directory goes.
 func (h *Host) eraseRPM(p *Package, fates []fate) error {
 	if err := h.runScriptlet(p, "preun"); err != nil {
 		return err
@@ -255,13 +255,14 @@ func (h *Host) eraseRPM(p *Package, fates []fate) error {
 
 func (h *Host) eraseFiles(p *Package, fates []fate) error {
 	for i, f := range slices.Backward(p.Files) {
-		switch fates[i] {
-		case save:
+		switch {
+		case fates[i] == save && f.Ghost: // rpm neither keeps a copy of a ghost nor removes an edited one
+		case fates[i] == save:
 			if err := h.Rename(f.Path, beside(f.Path, save)); err != nil && !isLeft(err) {
 				return err
 			}
-		case erase:
-			if err := h.eraseFile(p, f); err != nil {
+		case fates[i] == erase:
+			if err := h.eraseFile(f.Path); err != nil {
 				return err
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"syscall"
 
 	"zcp2kopano/runtime/host"
 )
@@ -245,6 +244,9 @@ func (h *Host) changedConfig(p *Package, f PackageFile) (bool, error) {
 	if !f.Mode.IsRegular() && f.Mode&fs.ModeSymlink == 0 {
 		return false, nil
 	}
+	if f.Ghost {
+		return true, nil // the package has no content to compare with
+	}
 	same, err := h.isAs(p, f, st)
 	return !same, err
 }
@@ -325,45 +327,23 @@ func (t *rpmTransaction) staysWithOther(name string) bool {
 	return slices.ContainsFunc(t.h.owners[name], func(owner string) bool { return !t.going[t.h.packages[owner]] })
 }
 
-// eraseFile removes a path of a package, if it is of the type that the package gave it; a directory
-// only when it is empty.
-func (h *Host) eraseFile(p *Package, f PackageFile) error {
-	st, err := h.Lstat(f.Path)
+// eraseFile removes a path of a package, whatever is there; a directory only when it is empty.
+func (h *Host) eraseFile(name string) error {
+	st, err := h.Lstat(name)
 	if err != nil {
 		if isLeft(err) {
 			return nil
 		}
 		return err
 	}
-	if f.Bare {
-		f.Mode = h.bareType(p, f, st)
-	}
 	remove := h.Unlink
-	if f.Mode.IsDir() {
+	if st.IsDir() {
 		remove = h.Rmdir
 	}
-	if err := remove(f.Path); err != nil && !isLeft(err) && !errors.Is(err, syscall.EISDIR) {
+	if err := remove(name); err != nil && !isLeft(err) {
 		return err
 	}
 	return nil
-}
-
-// bareType is shippedType, save that a symlink to a directory may stand where the package has a
-// directory: that is left in place, and reported.
-func (h *Host) bareType(p *Package, f PackageFile, st host.Stat) fs.FileMode {
-	mode := shippedType(p, f, st)
-	if mode&fs.ModeSymlink == 0 {
-		return mode
-	}
-	if to, err := h.Stat(f.Path); err != nil || !to.IsDir() {
-		return mode
-	}
-	h.unpredict(host.Unpredicted{
-		What: "whether " + f.Path + " goes with package " + p.Name,
-		Why:  "it is a symlink to a directory; if the package has a directory there, it stays, as is assumed",
-		Path: f.Path, Aspect: "existence",
-	})
-	return fs.ModeDir
 }
 
 // beside is the name for the other version of a configuration file.

@@ -121,6 +121,7 @@ func (h *Host) loadFiles() error {
 			p.Files = append(p.Files, PackageFile{Path: path.Clean("/" + file), Bare: true})
 		}
 		p.setFiles(p.Files)
+		h.describeFiles(p)
 		p.Scripts = h.scriptsOf(p)
 		h.learnEffects(p)
 		h.record(p)
@@ -130,7 +131,7 @@ func (h *Host) loadFiles() error {
 }
 
 // filesOfPackage reads dpkg's own list, which is much faster than asking for one package after the
-// other, and asks where there is none.
+// other, and asks where there is none, as with rpm.
 func filesOfPackage(view host.View, p host.Package) ([]string, error) {
 	for _, name := range []string{p.Name, p.Name + ":" + p.Arch} {
 		if text, err := readBelow(view, "/var/lib/dpkg/info/"+name+".list"); err == nil {
@@ -147,6 +148,29 @@ func readBelow(files host.FileReader, name string) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(f)
+}
+
+// describeFiles works out what rpm's database tells of configuration files by what it has no digest of:
+// a symlink, or a ghost. It does not tell which scriptlets there are.
+func (h *Host) describeFiles(p *Package) {
+	if p.Format != RPM {
+		return
+	}
+	p.unknownScripts = true
+	for _, c := range p.Conffiles {
+		f := p.at(c.Path)
+		if f == nil || c.MD5 != "" {
+			continue
+		}
+		st, err := h.below.Lstat(c.Path)
+		if err != nil || !st.IsSymlink() {
+			f.Ghost = true
+			continue
+		}
+		if target, err := h.below.Readlink(c.Path); err == nil {
+			f.Mode, f.Target, f.Bare = fs.ModeSymlink|0o777, target, false
+		}
+	}
 }
 
 // scriptsOf lists the maintainer scripts that dpkg keeps of an installed package.
