@@ -36,6 +36,7 @@ type Package struct {
 	pending  []pendingConffile
 	declared []declaration // by the package file itself, for postinst
 
+	complete       bool                 // rpm: Files are all that it has
 	unknownScripts bool                 // rpm: whether it has scriptlets is not known
 	pristine       map[string]host.Stat // rpm: configuration files as they were shipped, where only their state is known
 }

@@ -25,7 +25,7 @@ type repository struct {
 
 // dir is the directory of a repository on this host; empty if it is elsewhere.
 func (r repository) dir() string {
-	for _, scheme := range []string{"file:", "copy:"} {
+	for _, scheme := range []string{"file:", "copy:", "dir:"} {
 		if rest, ok := strings.CutPrefix(r.url, scheme); ok {
 			return path.Join("/", strings.TrimPrefix(rest, "//"), r.path)
 		}
@@ -33,16 +33,29 @@ func (r repository) dir() string {
 	return ""
 }
 
-// repositories reads /etc/apt/sources.list and sources.list.d, both formats of sources.list(5).
-func (h *Host) repositories() ([]repository, error) {
-	files := []string{"/etc/apt/sources.list"}
-	for _, e := range h.entries("/etc/apt/sources.list.d") {
-		if ext := path.Ext(e.Name); ext == ".list" || ext == ".sources" {
-			files = append(files, path.Join("/etc/apt/sources.list.d", e.Name))
+// sourceFiles lists where the host's repositories are configured.
+func (h *Host) sourceFiles() []string {
+	if h.format() == RPM {
+		return h.withSuffix(h.repoDir(), ".repo")
+	}
+	return append([]string{"/etc/apt/sources.list"}, h.withSuffix("/etc/apt/sources.list.d", ".list", ".sources")...)
+}
+
+func (h *Host) withSuffix(dir string, suffixes ...string) []string {
+	var files []string
+	for _, e := range h.entries(dir) {
+		if slices.Contains(suffixes, path.Ext(e.Name)) {
+			files = append(files, path.Join(dir, e.Name))
 		}
 	}
+	return files
+}
+
+// repositories reads the sources of the package manager: .repo files, or both formats of
+// sources.list(5).
+func (h *Host) repositories() ([]repository, error) {
 	var list []repository
-	for _, file := range files {
+	for _, file := range h.sourceFiles() {
 		text, err := h.readFile(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -50,14 +63,17 @@ func (h *Host) repositories() ([]repository, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, parseSources(file, string(text))...)
+		list = append(list, h.parseSources(file, string(text))...)
 	}
 	return list, nil
 }
 
-func parseSources(file, text string) []repository {
-	if path.Ext(file) == ".sources" {
+func (h *Host) parseSources(file, text string) []repository {
+	switch path.Ext(file) {
+	case ".sources":
 		return parseDeb822Sources(file, text)
+	case ".repo":
+		return h.parseRepoFile(file, text)
 	}
 	var list []repository
 	for line := range strings.Lines(text) {
@@ -219,9 +235,12 @@ func (h *Host) refresh(r repository) error {
 	return nil
 }
 
-// readRepository reads the index of a flat repository and the package files that it names; without an
-// index, all package files in the directory.
+// readRepository reads the index of a repository and the package files that it names; of a flat one of
+// Debian without an index, all package files in the directory.
 func (h *Host) readRepository(dir string) ([]*Package, error) {
+	if h.format() == RPM {
+		return h.readRPMRepository(dir)
+	}
 	index, err := h.readIndex(dir)
 	if err != nil {
 		return nil, err
@@ -293,7 +312,7 @@ func (h *Host) readPackageDir(dir string) ([]*Package, error) {
 	}
 	var list []*Package
 	for _, e := range entries {
-		if path.Ext(e.Name) != ".deb" {
+		if path.Ext(e.Name) != "."+string(h.format()) {
 			continue
 		}
 		p, err := h.packageFile(path.Join(dir, e.Name))
@@ -303,7 +322,7 @@ func (h *Host) readPackageDir(dir string) ([]*Package, error) {
 		list = append(list, p)
 	}
 	if len(list) == 0 {
-		return nil, errors.New("neither an index (Packages, Packages.gz) nor a package file is there")
+		return nil, fmt.Errorf("neither an index nor a package file (.%s) is there", h.format())
 	}
 	return list, nil
 }
@@ -316,7 +335,7 @@ func (h *Host) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) 
 	answer := host.RepositoryAnswer{Offers: map[string]string{}, Known: true}
 	var offered []*Package
 	for _, file := range probe.Files {
-		for _, r := range parseSources(file.Path, file.Content.Reveal()) {
+		for _, r := range h.parseSources(file.Path, file.Content.Reveal()) {
 			if err := ctx.Err(); err != nil {
 				return answer, err
 			}
@@ -396,12 +415,20 @@ func (h *Host) Download(ctx context.Context, address, _ string, _ host.Secret) (
 	})
 	switch path.Ext(u.Path) {
 	case ".key", ".asc", ".gpg":
-		for _, dir := range []string{"/etc/apt/keyrings", "/etc/apt/trusted.gpg.d"} {
+		for _, dir := range h.keyDirs() {
 			h.unpredict(host.Unpredicted{What: "content of keys in " + dir, Why: "keys are not downloaded", Path: dir + "/*", Aspect: "content"})
 		}
 		return []byte(standInKey), nil
 	}
 	return nil, nil
+}
+
+// keyDirs are where the keys of repositories are kept.
+func (h *Host) keyDirs() []string {
+	if h.format() == RPM {
+		return []string{"/etc/pki/rpm-gpg"}
+	}
+	return []string{"/etc/apt/keyrings", "/etc/apt/trusted.gpg.d"}
 }
 
 // standInKey has the form of a public key (RFC 4880), and is none.

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strings"
 
 	"zcp2kopano/runtime/host"
 )
@@ -96,7 +95,7 @@ func (h *Host) installRPM(p *Package, fates []fate) error {
 	if err := h.runScriptlet(p, "pre"); err != nil {
 		return err
 	}
-	if len(p.Files) == 0 && p.bare() {
+	if len(p.Files) == 0 && !p.complete {
 		h.unpredict(host.Unpredicted{What: "files of package " + p.Name, Why: "only its name and version are known, from the " + p.From})
 	}
 	now := p.clone()
@@ -119,9 +118,6 @@ func (h *Host) installRPM(p *Package, fates []fate) error {
 	h.sources[p.Name] = p.From
 	return h.runScriptlet(now, "post")
 }
-
-// bare tells whether nothing is known of a package but its name, version and dependencies.
-func (p *Package) bare() bool { return strings.HasPrefix(p.From, "package index") }
 
 // unpackRPM puts one path of a package in place.
 func (h *Host) unpackRPM(p *Package, f PackageFile, what fate) error {

@@ -43,7 +43,7 @@ func readRPM(r io.ReaderAt, size int64, from string) (p *Package, err error) {
 	if p, err = rpmControl(pkg.Header); err != nil {
 		return nil, err
 	}
-	p.From, p.FileSize = from, size
+	p.From, p.FileSize, p.complete = from, size, true
 	if err := rpmFiles(pkg.Header, p); err != nil {
 		return nil, err
 	}
