@@ -24,7 +24,7 @@ func readHost(t testing.TB, name string, o Options) *Host {
 }
 
 func TestShippedHosts(t *testing.T) {
-	free := map[string]uint64{"debian8-zcp72": 38 << 30, "debian8-zcp71-ldap": 30 << 30, "inhibited": 300 << 20}
+	free := map[string]uint64{"debian8-zcp72": 38 << 30, "debian8-zcp71-ldap": 30 << 30, "rhel7-zcp72": 41 << 30, "inhibited": 300 << 20}
 	for name, want := range free {
 		start := time.Now()
 		h := readHost(t, name, Options{Catalog: catalogues(t)})

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"zcp2kopano/runtime/host"
 )
@@ -270,23 +273,33 @@ func (w *rpmTwin) chown(name string) {
 	mustDo(w.t, w.sim.Lchown(name, 2, 2))
 }
 
-// compare compares the two trees, and what the package databases say.
+// compare compares the two sides.
 func (w *rpmTwin) compare(step string) {
 	w.t.Helper()
+	for _, d := range w.differences() {
+		w.t.Errorf("after %s: %s", step, d)
+	}
+}
+
+// differences are those of the two trees, and of what the package databases say.
+func (w *rpmTwin) differences() []string {
+	w.t.Helper()
+	var all []string
 	real, simulated := w.realTree(), w.simTree()
 	for _, name := range sortedKeys(real) {
 		if simulated[name] != real[name] {
-			w.t.Errorf("after %s: %s: rpm leaves %q, the simulation %q", step, name, real[name], simulated[name])
+			all = append(all, fmt.Sprintf("%s: rpm leaves %q, the simulation %q", name, real[name], simulated[name]))
 		}
 	}
 	for _, name := range sortedKeys(simulated) {
 		if _, ok := real[name]; !ok {
-			w.t.Errorf("after %s: %s: rpm leaves nothing, the simulation %q", step, name, simulated[name])
+			all = append(all, fmt.Sprintf("%s: rpm leaves nothing, the simulation %q", name, simulated[name]))
 		}
 	}
 	if a, b := w.realDatabase(), w.simDatabase(); a != b {
-		w.t.Errorf("after %s: rpm's database says\n%s\nthe simulation's\n%s", step, a, b)
+		all = append(all, fmt.Sprintf("rpm's database says\n%s\nthe simulation's\n%s", a, b))
 	}
+	return all
 }
 
 // apart are paths that only one side has: rpm's own database, and what the test puts there.
@@ -705,4 +718,77 @@ func TestRPMAgainstTheRealOne(t *testing.T) {
 			w.compare("all")
 		})
 	}
+}
+
+// TestRPMSequences plays random sequences of what happens to packages and their files on both sides.
+func TestRPMSequences(t *testing.T) {
+	needRPM(t)
+	const sequences, length = 12, 8
+	versions := []rpmSpec{
+		rpmServer("1", noReplace, "a"), rpmServer("2", noReplace, "b"), rpmServer("3", replaced, "b"), rpmServer("4", replaced, "c"), rpmServer("5", "", "c"),
+		plain("server", "6", "/usr/sbin/server = six"), plain("server", "7", noReplace+rpmCfg+" = ->other.cfg", "%ghost /var/lib/z"),
+	}
+	other := plain("other", "1", "%dir /etc/z", "%dir %attr(0750,daemon,daemon) /var/lib/z", "/etc/z/other.cfg = other")
+	sequence := func(r *rapid.T) {
+		w := newRPMTwin(t)
+		var story []string
+		for range length {
+			story = append(story, w.randomStep(r, versions, other))
+			if d := w.differences(); len(d) > 0 {
+				r.Fatalf("after %s:\n%s", strings.Join(story, ", "), strings.Join(d, "\n"))
+			}
+		}
+	}
+	if flag.Lookup("rapid.checks").Value.String() == "100" { // the default: fewer, because each costs a second
+		mustDo(t, flag.Set("rapid.checks", fmt.Sprint(sequences)))
+		defer flag.Set("rapid.checks", "100")
+	}
+	rapid.Check(t, sequence)
+}
+
+// randomStep does one thing on both sides, and says what.
+func (w *rpmTwin) randomStep(r *rapid.T, versions []rpmSpec, other rpmSpec) string {
+	w.t.Helper()
+	installed := func(name string) bool { return w.sim.installed(name) != nil }
+	switch step := rapid.SampledFrom([]string{"install", "install", "erase", "other", "edit", "edit", "delete", "link", "own"}).Draw(r, "step"); step {
+	case "install":
+		s := rapid.SampledFrom(versions).Draw(r, "version")
+		if p := w.sim.installed("server"); p != nil && p.Version == s.version+"-1" {
+			return "nothing"
+		}
+		w.install(s)
+		return "install of " + s.version
+	case "erase":
+		if !installed("server") {
+			return "nothing"
+		}
+		w.erase("server")
+		return step
+	case "other":
+		if installed("other") {
+			w.erase("other")
+			return "erasure of other"
+		}
+		w.install(other)
+		return "install of other"
+	case "edit":
+		content := rapid.SampledFrom([]string{"a", "b", "c", "mine"}).Draw(r, "content")
+		w.delete(rpmCfg)
+		w.write(rpmCfg, content)
+		return "edit to " + content
+	case "delete":
+		name := rapid.SampledFrom([]string{rpmCfg, rpmCfg + ".rpmsave", "/var/lib/z/data"}).Draw(r, "name")
+		w.delete(name)
+		return "deletion of " + name
+	case "link":
+		if _, err := w.sim.Stat("/etc/z"); err != nil {
+			return "nothing"
+		}
+		w.delete(rpmCfg)
+		w.symlink("other.cfg", rpmCfg)
+		return "a symlink"
+	}
+	name := rapid.SampledFrom([]string{"/etc/z/own.cfg", "/var/lib/z/data", "/var/log/z/server.log", "/usr/sbin/server"}).Draw(r, "name")
+	w.write(name, "own")
+	return "a file at " + name
 }

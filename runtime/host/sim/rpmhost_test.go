@@ -95,7 +95,7 @@ func installKopano(t *testing.T, h *Host) {
 	if st, err := h.Lstat("/var/lib/kopano"); err != nil || st.UID != u.UID || st.Perm() != 0o750 {
 		t.Errorf("/var/lib/kopano is %v of %d (%v), kopano is %d", st.Mode, st.UID, err, u.UID)
 	}
-	if strings.Contains(fmt.Sprint(h.Unpredicted()), "pass") {
+	if strings.Contains(fmt.Sprint(h.Unpredicted()), "user:pass") {
 		t.Error("a password is shown")
 	}
 	mustDo(t, h.CommitPackages(ctx, host.Transaction{Remove: []string{"kopano-server"}}, nil))

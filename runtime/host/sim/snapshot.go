@@ -40,7 +40,8 @@ type SnapshotOptions struct {
 // standardConfig is captured from every host.
 var standardConfig = []string{
 	"/etc/os-release", "/usr/lib/os-release", "/etc/passwd", "/etc/group", "/etc/machine-id", "/etc/apt/sources.list",
-	"/etc/apt/sources.list.d", "/etc/init.d", "/etc/systemd/system", "/usr/sbin/policy-rc.d",
+	"/etc/apt/sources.list.d", "/etc/yum.repos.d", "/etc/zypp/repos.d", "/etc/redhat-release", "/etc/SuSE-release", "/etc/init.d",
+	"/etc/systemd/system", "/usr/sbin/policy-rc.d",
 }
 
 // standardTrees are captured without content.
@@ -69,6 +70,7 @@ type snapshot struct {
 	o     SnapshotOptions
 	table *accounts.Table
 
+	format   Format
 	captured []host.Package
 	owned    [][]string // files of captured, in the same order
 	shipped  map[string]string
@@ -96,6 +98,7 @@ func (s *snapshot) host() error {
 	if err != nil {
 		return err
 	}
+	s.format = formatOf(manager.Name)
 	s.section("host")
 	fmt.Fprintf(s.out, "base: none\nhostname: %s\nmachine-id: %s\narch: %s\nkernel: %s\ninit: %s\nsecurity: %s\nuid: %d\n", f.Hostname, f.MachineID, f.Arch, f.Kernel, f.Init, f.Security, f.UID)
 	fmt.Fprintf(s.out, "time: %s\nmanager: %s %s\n", s.view.Now().UTC().Format(time.RFC3339Nano), manager.Name, manager.Version)
@@ -207,8 +210,12 @@ func (s *snapshot) writePackage(p host.Package, files []string) error {
 	}
 	fmt.Fprintf(s.out, "Package: %s\nVersion: %s\nArchitecture: %s\nStatus: %s\n", p.Name, p.Version, p.Arch, status)
 	h := &Host{below: s.view}
+	origin, depends := "Maintainer", "Depends"
+	if s.format == RPM {
+		origin, depends = "Vendor", "Requires"
+	}
 	for _, f := range []struct{ name, value string }{
-		{"Maintainer", p.Origin}, {"Source", p.Source}, {"Description", p.Summary}, {"Depends", p.Depends},
+		{origin, p.Origin}, {"Source", p.Source}, {"Description", p.Summary}, {depends, p.Depends},
 		{"Provides", p.Provides}, {"Conflicts", p.Conflicts}, {"Scripts", strings.Join(h.scriptsOf(&Package{Package: p}), " ")},
 	} {
 		if f.value != "" {
@@ -531,7 +538,7 @@ func (s *snapshot) files() error {
 		if err != nil {
 			return err
 		}
-		if want := s.shipped[name]; want == "" || md5Of(content) != want {
+		if want := s.shipped[name]; want == "" || digestOf(content, want) != want {
 			content = hideSecrets(content)
 		}
 		s.fileSection(name, st, content, "")
