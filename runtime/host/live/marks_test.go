@@ -53,7 +53,7 @@ func TestRollbackOfMarks(t *testing.T) {
 	packages, err := h.Packages()
 	must(t, err)
 	for _, p := range packages {
-		if strings.Contains(p.Name, "zarafa") {
+		if strings.Contains(p.Name, "zarafa") || p.Name == "libmapi1" {
 			remove = append(remove, p.Name)
 		}
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -524,5 +525,95 @@ func TestClock(t *testing.T) {
 	mustDo(t, h.Sleep(context.Background(), 48*time.Hour))
 	if d := h.Now().Sub(start); d < 48*time.Hour || d > 49*time.Hour {
 		t.Errorf("the clock went on by %v", d)
+	}
+}
+
+// What comes as a dependency counts as automatic, and holds and remains can be put back.
+func TestMarksAndRemains(t *testing.T) {
+	fixture, err := ReadFixture([]byte(`
+-- host --
+hostname: mail
+-- /etc/os-release --
+ID=debian
+VERSION_ID="8"
+-- packages --
+Package: old
+Version: 1
+Architecture: amd64
+Status: deinstall ok config-files
+Conffiles:
+ /etc/old.cfg edited
+
+Package: lib
+Version: 1
+Architecture: amd64
+Auto-Installed: 1
+Status: installed
+-- /etc/old.cfg --
+mine
+-- available --
+Package: app
+Version: 2
+Architecture: amd64
+Depends: dep, lib
+
+Package: dep
+Version: 2
+Architecture: amd64
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := fixture.Host(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	marks := func() string {
+		list, err := h.Packages()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var words []string
+		for _, p := range list {
+			words = append(words, fmt.Sprintf("%s %s held=%v auto=%v", p.Name, p.Status, p.Held, p.Auto))
+		}
+		return strings.Join(words, "; ")
+	}
+	if err := h.CommitPackages(ctx, host.Transaction{Install: []string{"app"}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	const installed = "app installed held=false auto=false; dep installed held=false auto=true; lib installed held=false auto=true; old config-files held=false auto=false"
+	if got := marks(); got != installed {
+		t.Errorf("installed: %s", got)
+	}
+	if err := h.MarkPackages(ctx, []host.PackageMark{{Name: "dep", Held: true}, {Name: "app", Auto: true}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.MarkPackages(ctx, []host.PackageMark{{Name: "old", Held: true}}); err == nil {
+		t.Error("remains are marked")
+	}
+	if err := h.Mkdir("/kept", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	files, err := h.SaveRemains(ctx, []string{"old"}, "/kept")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.SaveRemains(ctx, []string{"lib"}, "/kept"); err == nil {
+		t.Error("an installed package has remains")
+	}
+	if err := h.CommitPackages(ctx, host.Transaction{Remove: []string{"old"}, Purge: true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.RestoreRemains(ctx, files["old"]); err != nil {
+		t.Fatal(err)
+	}
+	if got := marks(); got != "app installed held=false auto=true; dep installed held=true auto=false; lib installed held=false auto=true; old config-files held=false auto=false" {
+		t.Errorf("in the end: %s", got)
+	}
+	list, _ := h.Packages()
+	if c := list[3].Conffiles; len(c) != 1 || c[0].Path != "/etc/old.cfg" {
+		t.Errorf("remains %+v", list[3])
 	}
 }
