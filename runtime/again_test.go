@@ -2,11 +2,13 @@ package runtime_test
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/journal"
 )
 
 const sameFileTwice = `
@@ -80,5 +82,43 @@ func TestRollbackOfWhatWasRolledBack(t *testing.T) {
 	}
 	if v := s.back(sameFileTwice, ""); v.Code != 0 || !strings.Contains(v.Text, "rolled back already") {
 		t.Errorf("rollback after the refused resume: %+v", v)
+	}
+}
+
+// A journal of a version that knows more is left alone, and it is said which version that is.
+func TestJournalOfAnotherVersion(t *testing.T) {
+	for name, alter := range map[string]func(r *journal.Record){
+		"record": func(r *journal.Record) { r.Type = "leap" },
+		"field":  func(r *journal.Record) { r.Data = []byte(strings.Replace(string(r.Data), "{", `{"more":1,`, 1)) },
+		"action": func(r *journal.Record) { r.Data = []byte(strings.Replace(string(r.Data), "fs.write", "fs.leap", 1)) },
+		"action's data": func(r *journal.Record) {
+			r.Data = []byte(strings.Replace(string(r.Data), `"data":{`, `"data":{"more":1,`, 1))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.mkdir("/srv/a")
+			s.run(fmt.Sprintf(twoSteps, `fail("stop")`), nil)
+			records := s.records()
+			for i := range records {
+				if records[i].Type == "intent" {
+					alter(&records[i])
+					break
+				}
+			}
+			before := len(s.records())
+			cfg := s.config(&runtime.Runbook{Name: "site.star"})
+			cfg.Previous = records
+			want := "version test; go on, or back, with that one"
+			if v := runtime.Rollback(context.Background(), cfg, ""); v.Code == 0 || v.Changes != 0 || !strings.Contains(v.Text, want) {
+				t.Errorf("rollback: %+v", v)
+			}
+			if v := s.run(fmt.Sprintf(twoSteps, ""), func(c *runtime.Config) { c.Previous = records }); v.Code == 0 || v.Changes != 0 || !strings.Contains(v.Text, want) {
+				t.Errorf("resume: %+v", v)
+			}
+			if len(s.records()) != before {
+				t.Error("the journal was written to")
+			}
+		})
 	}
 }

@@ -105,6 +105,7 @@ func (c *callRecord) begun() bool {
 type history struct {
 	begun    bool
 	info     RunInfo
+	writer   string                // version of the program that wrote last
 	steps    map[string]stepRecord // that ended
 	open     *replay               // the unfinished step, nil if there is none
 	grants   []grantRecord
@@ -173,11 +174,24 @@ func readHistory(records []journal.Record) (*history, error) {
 	var pending []Finding
 	for _, rec := range records {
 		if err := h.take(rec, calls, &pending); err != nil {
-			return nil, fmt.Errorf("journal: record %d (%s): %w", rec.Seq, rec.Type, err)
+			return nil, h.explain(fmt.Errorf("journal: record %d (%s): %w", rec.Seq, rec.Type, err))
+		}
+	}
+	for _, p := range h.intents {
+		if _, err := p.action(); err != nil {
+			return nil, h.explain(fmt.Errorf("journal: call %d: %w", p.call.seq, err))
 		}
 	}
 	h.forgetTail()
 	return h, nil
+}
+
+// explain adds which version of the program understands what this one does not.
+func (h *history) explain(err error) error {
+	if !errors.Is(err, action.ErrOtherVersion) {
+		return err
+	}
+	return fmt.Errorf("%w: version %s; go on, or back, with that one. Nothing was changed", err, h.writer)
 }
 
 // forgetTail drops what the unfinished step asked and decided after its last change: nothing rests on
@@ -198,20 +212,28 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 	switch rec.Type {
 	case "run":
 		h.begun = true
-		return json.Unmarshal(rec.Data, &h.info)
+		if err := json.Unmarshal(rec.Data, &h.info); err != nil {
+			return err
+		}
+		h.writer = h.info.Version
 	case "resume":
+		var info RunInfo
+		if err := json.Unmarshal(rec.Data, &info); err != nil {
+			return err
+		}
+		h.writer = info.Version
 		h.verdict, h.rollback = nil, false
 		h.forgetTail() // as the run that wrote this record did
 		*pending = nil
 	case "step", "step-done", "step-undo", "restart", "step-undone":
 		var s stepRecord
-		if err := json.Unmarshal(rec.Data, &s); err != nil {
+		if err := action.Strict(rec.Data, &s); err != nil {
 			return err
 		}
 		h.takeStep(rec.Type, s, pending)
 	case "read", "call":
 		c := &callRecord{seq: rec.Seq}
-		if err := json.Unmarshal(rec.Data, c); err != nil {
+		if err := action.Strict(rec.Data, c); err != nil {
 			return err
 		}
 		calls[rec.Seq] = c
@@ -221,13 +243,13 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 		}
 	case "restore":
 		c := &callRecord{seq: rec.Seq}
-		if err := json.Unmarshal(rec.Data, c); err != nil {
+		if err := action.Strict(rec.Data, c); err != nil {
 			return err
 		}
 		calls[rec.Seq], h.restore = c, c
 	case "intent", "mark", "done", "skip", "failed", "undone":
 		var a actionRecord
-		if err := json.Unmarshal(rec.Data, &a); err != nil {
+		if err := action.Strict(rec.Data, &a); err != nil {
 			return err
 		}
 		c := calls[a.Call]
@@ -243,7 +265,7 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 		*pending = append(*pending, f)
 	case "grant":
 		var g grantRecord
-		if err := json.Unmarshal(rec.Data, &g); err != nil {
+		if err := action.Strict(rec.Data, &g); err != nil {
 			return err
 		}
 		h.grants = append(h.grants, g)
@@ -263,12 +285,12 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 		h.verdict = v
 	case "rollback":
 		var s stepRecord
-		if err := json.Unmarshal(rec.Data, &s); err != nil {
+		if err := action.Strict(rec.Data, &s); err != nil {
 			return err
 		}
 		h.verdict, h.rollback, h.to = nil, true, s.Name
 	default:
-		return fmt.Errorf("unknown type: the journal was written by another version of the program; use that version")
+		return fmt.Errorf("unknown type: %w", action.ErrOtherVersion)
 	}
 	return nil
 }

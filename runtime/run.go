@@ -101,7 +101,7 @@ func (r *Run) execute() error {
 	}
 	past, err := readHistory(r.cfg.Previous)
 	if err != nil {
-		return err
+		return r.refuse(err)
 	}
 	if err := past.refuseResume(); err != nil {
 		return r.refuse(err)

@@ -8,10 +8,13 @@
 package action
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sort"
+	"strings"
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/policy"
@@ -125,15 +128,30 @@ func Kinds() []string {
 	return names
 }
 
-// Decode is the inverse of encoding an action's fields as JSON.
+// ErrOtherVersion is what only another version of the program understands.
+var ErrOtherVersion = errors.New("another version of the program wrote this")
+
+// Decode is the inverse of encoding an action's fields as JSON. A field that it does not know is an
+// error: it may be what is needed to undo the action.
 func Decode(kind string, data json.RawMessage) (Action, error) {
 	make := kinds[kind]
 	if make == nil {
-		return nil, fmt.Errorf("unknown action %q: the journal was written by another version of the program; use that version", kind)
+		return nil, fmt.Errorf("unknown action %q: %w", kind, ErrOtherVersion)
 	}
 	a := make()
-	if err := json.Unmarshal(data, a); err != nil {
+	if err := Strict(data, a); err != nil {
 		return nil, fmt.Errorf("action %s: %w", kind, err)
 	}
 	return a, nil
+}
+
+// Strict decodes JSON, and refuses fields that v does not have as ErrOtherVersion.
+func Strict(data json.RawMessage, v any) error {
+	in := json.NewDecoder(bytes.NewReader(data))
+	in.DisallowUnknownFields()
+	err := in.Decode(v)
+	if err != nil && strings.Contains(err.Error(), "unknown field") {
+		return fmt.Errorf("%w: %w", err, ErrOtherVersion)
+	}
+	return err
 }
