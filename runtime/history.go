@@ -9,28 +9,8 @@ import (
 	"zcp2kopano/runtime/journal"
 )
 
-// The journal's records, by type:
-//
-//	run, resume   RunInfo: a run begins, or goes on
-//	step          stepRecord: a step begins
-//	read          callRecord: a call of a Read builtin, with its result
-//	call          callRecord: a call of a Change builtin, with the actions that it decided
-//	intent        actionRecord: an action with its undo information; durable before the host is touched
-//	mark          actionRecord: how far the action in hand is
-//	done          actionRecord: the action was applied
-//	skip          actionRecord: the host was as wanted already
-//	failed        actionRecord: the action, or its preparation, failed
-//	finding       Finding
-//	grant         grantRecord
-//	no-return     noReturnRecord
-//	step-done     stepRecord with the step's result
-//	step-undo     stepRecord: what the unfinished step did is going to be undone
-//	restart       stepRecord: the step's calls no longer matched; it was undone and begins again
-//	rollback      stepRecord: a rollback begins, down to this step
-//	restore       callRecord: a rollback decided to load the dump; its intent, marks and end follow
-//	undone        actionRecord: the action was undone, and what is not as it was
-//	step-undone   stepRecord: the step was undone as a whole
-//	verdict       Verdict
+// The types of the journal's records and their meaning are in journaldoc.go.
+
 type stepRecord struct {
 	Name     string          `json:"name"`
 	Result   json.RawMessage `json:"result,omitempty"`

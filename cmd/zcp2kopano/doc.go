@@ -19,7 +19,8 @@ func docCommand(a *app) *cobra.Command {
 		Use:   "doc [NAME]",
 		Short: "Explain what a runbook can call, and what a runbook does",
 		Long: `Without a name, list everything that a runbook can call. With the name of a function or a module
-(fs.write, fs), explain it. "doc runbook NAME" explains a runbook: its steps and its parameters.`,
+(fs.write, fs), explain it. "doc runbook NAME" explains a runbook: its steps and its parameters.
+"doc journal" explains the journal of a run, its format and its records.`,
 		Example: `  zcp2kopano doc
   zcp2kopano doc fs.write
   zcp2kopano doc runbook debian
@@ -29,6 +30,10 @@ func docCommand(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 {
 				return a.docRunbook(cmd, args)
+			}
+			if first(args) == "journal" {
+				_, err := fmt.Fprint(a.out, runtime.JournalDoc())
+				return err
 			}
 			return a.doc(first(args), markdown)
 		},

@@ -24,7 +24,7 @@ func statusCommand(a *app) *cobra.Command {
 		Short: "Show how far a run is",
 		Long: `Show how far a run is: the one named, else the unfinished one, else the newest. With --follow the
 story of the run is told from its begin, and goes on until its verdict. With --journal each record of
-the journal is shown.`,
+the journal is shown; "zcp2kopano doc journal" explains them.`,
 		Example: `  sudo zcp2kopano status
   sudo zcp2kopano status --follow
   sudo zcp2kopano status --journal --json`,
@@ -151,7 +151,11 @@ func (a *app) showJournal(id string) error {
 		return err
 	}
 	enc := json.NewEncoder(a.out)
-	if !a.json {
+	if a.json {
+		if err := enc.Encode(map[string]any{"seq": 0, "type": "journal", "data": header}); err != nil {
+			return err
+		}
+	} else {
 		fmt.Fprintf(a.out, "journal of run %s, format %d, written by version %s\n", run.ID, header.Format, header.Program)
 	}
 	for _, r := range records {

@@ -16,6 +16,9 @@
 // is left out where that is the record itself. It is what tells a torn tail (everything behind the
 // last sync) from damage to records that the run had relied on.
 //
+// The types of a run's records belong to package runtime, which documents them together with this
+// format: see "zcp2kopano doc journal".
+//
 // An Append returns only after fsync: what is written ahead of a change is on disk before the
 // change. AppendLazy writes without waiting; the next Append makes it durable too.
 package journal
