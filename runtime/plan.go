@@ -134,6 +134,8 @@ func (p *SavedPlan) Check(cfg Config) error {
 		return fmt.Errorf("%w: its format is %d, this program's is %d%s", errDiffers, p.Format, planFormat, again)
 	case p.Program != cfg.Version:
 		return fmt.Errorf("%w: it was made by version %s of the program, this is %s%s", errDiffers, p.Program, cfg.Version, again)
+	case facts.MachineID == "":
+		return fmt.Errorf("%w: this machine has no machine-id, by which it could be told that the plan is for it; make one (systemd-machine-id-setup, or dbus-uuidgen --ensure)%s", errDiffers, again)
 	case p.MachineID != facts.MachineID:
 		return fmt.Errorf("%w: it was made for another machine (machine-id %s)%s", errDiffers, p.MachineID, again)
 	case cfg.Now != nil && len(cfg.Previous) == 0 && cfg.Now().Sub(p.Made) > planLife:

@@ -9,6 +9,7 @@ import (
 
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
 )
 
@@ -51,6 +52,7 @@ func TestPlanHoldsRun(t *testing.T) {
 		"other version": {change: func(c *runtime.Config) { c.Version = "next" }, code: 3, want: "made by version test"},
 		"other machine": {change: func(c *runtime.Config) { c.Plan = alter(plan, func(p *runtime.SavedPlan) { p.MachineID = "0123" }) },
 			code: 3, want: "another machine (machine-id 0123)"},
+		"machine without a name": {prepare: func(s *scene) { s.host = nameless(s.t) }, code: 3, want: "has no machine-id"},
 		"other format": {change: func(c *runtime.Config) { c.Plan = alter(plan, func(p *runtime.SavedPlan) { p.Format++ }) },
 			code: 3, want: "its format is"},
 		"other parameters": {change: func(c *runtime.Config) {
@@ -90,6 +92,20 @@ func TestPlanHoldsRun(t *testing.T) {
 	if strings.Contains(fmt.Sprintf("%+v", plan), "first-secret") {
 		t.Error("the plan tells the secret")
 	}
+}
+
+// nameless is the scene's host on a machine that has no machine-id.
+func nameless(t *testing.T) *sim.Host {
+	t.Helper()
+	fixture, err := sim.ReadFixture([]byte(strings.Replace(testFixture, "machine-id: ", "# ", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := fixture.Host(sim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 // alter changes a copy of a plan.

@@ -72,6 +72,7 @@ type scene struct {
 const testFixture = `
 -- host --
 hostname: test.example.org
+machine-id: 00112233445566778899aabbccddeeff
 -- /etc/os-release --
 ID=debian
 VERSION_ID="8"

@@ -53,13 +53,32 @@ func (s *Store) PutBytes(content []byte) (Blob, error) {
 	return s.Put(bytes.NewReader(content))
 }
 
-// Open opens kept content for reading.
+// Open opens kept content for reading, from its begin to its end: there, content that is not what was
+// kept is an error instead of io.EOF. What damaged content would replace is so still there.
 func (s *Store) Open(b Blob) (host.File, error) {
 	f, err := s.Host.Open(s.blobPath(b))
 	if err != nil {
 		return nil, fmt.Errorf("backup of the run: %w", err)
 	}
-	return f, nil
+	return &verified{File: f, sum: sha256.New(), want: b, path: s.blobPath(b)}, nil
+}
+
+type verified struct {
+	host.File
+	sum  hash.Hash
+	size int64
+	want Blob
+	path string
+}
+
+func (v *verified) Read(p []byte) (int, error) {
+	n, err := v.File.Read(p)
+	v.sum.Write(p[:n])
+	v.size += int64(n)
+	if err == io.EOF && (v.size != v.want.Size || hex.EncodeToString(v.sum.Sum(nil)) != v.want.SHA256) {
+		return n, fmt.Errorf("backup of the run: %s is damaged: its content is not what its name says; check the disk, or restore the file from a copy", v.path)
+	}
+	return n, err
 }
 
 // Bytes reads kept content whole.
