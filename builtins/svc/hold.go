@@ -13,16 +13,10 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// Packages of Debian and Ubuntu start their services when they are installed, unless policy-rc.d
-// says no. Its interface is that of invoke-rc.d (/usr/share/doc/init-system-helpers): status 101
-// forbids. deb-systemd-invoke asks it, too.
 const (
-	policyFile = "/usr/sbin/policy-rc.d"
+	policyFile = action.PolicyFile
 	policyKept = policyFile + ".zcp2kopano" // the host's own, while ours is there
-	policyText = `#!/bin/sh
-# Made by zcp2kopano: services must not start by themselves while packages are installed.
-exit 101
-`
+	policyText = action.PolicyText
 )
 
 var holdStarts = &runtime.Builtin{

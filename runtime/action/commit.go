@@ -21,7 +21,8 @@ func init() { register(func() Action { return &Commit{} }) }
 // of their configuration files and directories. Apply repairs what an interrupted transaction left,
 // commits what of the list is still to be done, and then asks the package database, whatever the
 // manager's exit status said. Undo repairs, purges what came new, installs the kept package files,
-// and puts the configuration files back.
+// and puts the configuration files back; until these are back, the packages must not start their
+// services, which would work on the database with the packages' own configuration.
 type Commit struct {
 	Tx host.Transaction `json:"tx"`
 
@@ -38,6 +39,8 @@ type Commit struct {
 	Accounts  []Preimage        `json:"accounts,omitempty"`
 	Services  []*Service        `json:"services,omitempty"` // of the packages that go, as they were
 	Links     []Preimage        `json:"links,omitempty"`    // of their init scripts, in the runlevels
+	Wants     []Preimage        `json:"wants,omitempty"`    // links that enable masked services, which systemd does not show
+	Policy    Preimage          `json:"policy,omitzero"`    // PolicyFile, where the packages' scripts ask it
 }
 
 // accountFiles are changed by the packages' scripts, which make accounts and never remove them.
@@ -216,6 +219,9 @@ func (a *Commit) record(env *Env, have map[string]host.Package) error {
 		return err
 	}
 	if err := a.recordAccounts(env); err != nil {
+		return err
+	}
+	if err := a.recordPolicy(env); err != nil {
 		return err
 	}
 	var left []string
@@ -428,62 +434,11 @@ func (a *Commit) recordService(env *Env, name string) error {
 		s.Masked = &was.Masked
 	}
 	a.Services = append(a.Services, s)
-	links, err := runlevelLinks(env.Host, name)
-	if err != nil {
+	if err := a.recordLinks(env, name); err != nil {
 		return err
 	}
-	for _, link := range links {
-		p, err := env.Store.Save(link)
-		if err != nil {
-			return err
-		}
-		a.Links = append(a.Links, p)
-	}
-	return nil
-}
-
-// runlevelLinks are the links that start and stop an init script.
-func runlevelLinks(v host.FileReader, name string) ([]string, error) {
-	var links []string
-	for _, level := range []string{"S", "0", "1", "2", "3", "4", "5", "6"} {
-		dir := "/etc/rc" + level + ".d"
-		list, err := v.ReadDir(dir)
-		if absent(err) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range list { // S20NAME or K80NAME
-			if len(e.Name) > 3 && e.Name[3:] == name && strings.ContainsRune("SK", rune(e.Name[0])) {
-				links = append(links, path.Join(dir, e.Name))
-			}
-		}
-	}
-	return links, nil
-}
-
-// restoreLinks puts the links of init scripts back as they were: the tools that enable a service leave
-// links alone that are there in part, and number those anew that they make.
-func (a *Commit) restoreLinks(env *Env) error {
-	for _, s := range a.Services {
-		links, err := runlevelLinks(env.Host, s.Name)
-		if err != nil {
-			return err
-		}
-		for _, link := range links {
-			if slices.ContainsFunc(a.Links, func(p Preimage) bool { return p.Path == link }) {
-				continue
-			}
-			if err := removePath(env.Host, link); err != nil {
-				return err
-			}
-		}
-	}
-	for _, p := range a.Links {
-		if err := env.Store.Restore(p); err != nil {
-			return err
-		}
+	if was.Masked {
+		return a.recordWants(env, name)
 	}
 	return nil
 }
@@ -634,13 +589,13 @@ func repair(env *Env) error {
 }
 
 func (a *Commit) Undo(env *Env) error {
-	if err := repair(env); err != nil {
+	if err := a.withoutStarts(env, repair); err != nil {
 		return err
 	}
 	if err := a.purgeNew(env); err != nil {
 		return err
 	}
-	if err := a.reinstall(env); err != nil {
+	if err := a.withoutStarts(env, a.reinstall); err != nil {
 		return err
 	}
 	if err := a.removeAgain(env); err != nil {
@@ -665,6 +620,9 @@ func (a *Commit) Undo(env *Env) error {
 		if err := s.bring(env, s.want); err != nil {
 			return fmt.Errorf("undo %s: %w", a.Summary(), err)
 		}
+	}
+	if err := a.restoreWants(env); err != nil {
+		return err
 	}
 	differences, err := a.packageDifferences(env)
 	if err == nil && len(differences) > 0 {
@@ -886,6 +844,6 @@ func (a *Commit) Differences(env *Env) ([]string, error) {
 			lines = append(lines, fmt.Sprintf("service %s is %s, was %s", s.Name, stateOf(now), stateOf(was)))
 		}
 	}
-	more, err = compareAll(env, slices.Concat(a.Dirs, a.Conffiles, a.Links, a.Accounts))
+	more, err = compareAll(env, slices.Concat(a.Dirs, a.Conffiles, a.Links, a.Accounts, a.Wants))
 	return append(lines, more...), err
 }

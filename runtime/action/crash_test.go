@@ -207,6 +207,16 @@ var scenarios = []scenario{
 		},
 	},
 	{
+		name: "purge packages where the admin has a policy-rc.d",
+		setup: func(t tester, h *fakeHost) {
+			zarafaInstalled(t, h)
+			must(t, h.PutSymlink(PolicyFile, "/etc/alternatives/policy-rc.d", 0, 0))
+		},
+		act: func() Action {
+			return &Commit{Tx: host.Transaction{Remove: []string{"zarafa-server", "zarafa-common"}, Purge: true}}
+		},
+	},
+	{
 		name:  "replace a package by a file",
 		setup: zarafaInstalled,
 		act: func() Action {
@@ -230,6 +240,13 @@ var scenarios = []scenario{
 		act: func() Action { return &Service{Name: "zarafa-server", Active: ptr(false), Masked: ptr(true)} },
 	},
 	{
+		name: "stop a service that runs masked",
+		setup: func(t tester, h *fakeHost) {
+			h.services["zarafa-server"] = host.Service{Name: "zarafa-server", Kind: "systemd", Active: true, Masked: true}
+		},
+		act: func() Action { return &Service{Name: "zarafa-server", Active: ptr(false)} },
+	},
+	{
 		name: "dump a database",
 		setup: func(t tester, h *fakeHost) {
 			must(t, h.PutDir("/var/backups", 0o700, 0, 0))
@@ -242,6 +259,7 @@ var scenarios = []scenario{
 }
 
 func zarafaInstalled(t tester, h *fakeHost) {
+	must(t, h.PutDir("/usr/sbin", 0o755, 0, 0))
 	old := func(p host.Package) {
 		p.Status = "installed"
 		p.Conffiles = []host.Conffile{{Path: "/etc/" + p.Name + "/main.cfg"}}

@@ -44,6 +44,7 @@ type fakeHost struct {
 	packages map[string]host.Package
 	offers   map[string]host.Package // what a repository or package file brings
 	half     []string                // half-way packages
+	wild     bool                    // a package of ZCP that came back has started its service by itself
 	services map[string]host.Service
 	dump     host.DumpResult
 	content  string            // of the database
@@ -332,8 +333,15 @@ func (h *fakeHost) configure(name string) error {
 		p.Status = "installed"
 		h.packages[name] = p
 		h.half = nil
+		if _, err := h.FS.Lstat(PolicyFile); err != nil && p.Version == "7.2.0" {
+			h.wild = true
+		}
 		return nil
 	})
+}
+
+func (h *fakeHost) PackageManager() (host.PackageManager, error) {
+	return host.PackageManager{Name: "apt"}, nil
 }
 
 func (h *fakeHost) RepairPackages(ctx context.Context) error {
@@ -471,6 +479,7 @@ func (h *fakeHost) state(t tester) map[string]string {
 		s["service "+name] = fmt.Sprintf("%+v", svc)
 	}
 	s["half-way"] = fmt.Sprint(h.half)
+	s["started by a package"] = fmt.Sprint(h.wild)
 	return s
 }
 

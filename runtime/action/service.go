@@ -1,6 +1,7 @@
 package action
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -120,7 +121,7 @@ func (a *Service) before(env *Env, now host.Service) host.Service {
 	if a.Active != nil {
 		was.Active = a.Before.Active
 	}
-	if a.Masked != nil {
+	if a.Masked != nil || a.ranMasked() {
 		was.Masked = a.Before.Masked
 	}
 	switch {
@@ -155,10 +156,14 @@ func (a *Service) bring(env *Env, want func(host.Service) host.Service) error {
 	return nil
 }
 
+// ranMasked tells whether the service ran although it was masked: somebody had masked it so that it
+// would not start again. To make it run once more the mask has to be lifted for a moment.
+func (a *Service) ranMasked() bool { return a.Before.Active && a.Before.Masked }
+
 // change unmasks first and masks last, because a masked service can be neither started nor enabled.
 func (a *Service) change(env *Env, now, goal host.Service) error {
 	h := env.Host
-	if now.Masked && !goal.Masked {
+	if now.Masked && (!goal.Masked || a.ranMasked() && goal.Active && !now.Active) {
 		if err := h.UnmaskService(a.Name); err != nil {
 			return err
 		}
@@ -181,13 +186,11 @@ func (a *Service) change(env *Env, now, goal host.Service) error {
 			return err
 		}
 	}
-	if err := a.startOrStop(env, now, goal); err != nil {
-		return err
-	}
+	err := a.startOrStop(env, now, goal)
 	if goal.Masked && !now.Masked {
-		return h.MaskService(a.Name)
+		err = errors.Join(err, h.MaskService(a.Name))
 	}
-	return nil
+	return err
 }
 
 func (a *Service) startOrStop(env *Env, now, goal host.Service) error {
