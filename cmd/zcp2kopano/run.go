@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -14,6 +15,7 @@ import (
 
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/live"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
@@ -205,7 +207,8 @@ func (a *app) workHere(ctx context.Context, lock *state.Lock, j job, tell func(r
 	return &v, err
 }
 
-// workApart starts a worker and shows what it does. Signals are passed on to it.
+// workApart starts a worker and shows what it does. Signals are passed on to it, but for those that end
+// the login session: the run goes on without it.
 func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(runtime.Event)) (*runtime.Verdict, error) {
 	from := session.End(j.run)
 	worker, err := session.Start(j.run, lock, "worker", j.mode, j.run.ID, "--to", j.to, "--"+restoreFlag+"="+strconv.FormatBool(j.restore), "--state", a.state)
@@ -213,18 +216,38 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 		return nil, err
 	}
 	lock.Close() // the worker holds it now
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	go func() {
 		for s := range signals {
+			if s == syscall.SIGTERM && sessionEnds() {
+				leave()
+				return
+			}
 			fmt.Fprintln(a.err, "\nstopping: the action in hand is finished first; Ctrl-C again breaks it off. Then "+goOn)
 			worker.Stop(s)
 		}
 	}()
 	v, err := session.Follow(ctx, j.run, from, worker.Alive, tell)
-	if err == nil && v == nil {
+	switch {
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(a.err, "\nthe session ends, and the run goes on: `zcp2kopano status --follow` shows it")
+		return nil, ended{130}
+	case err == nil && v == nil:
 		err = worker.Failure()
 	}
 	return v, err
+}
+
+// sessionEnds tells whether systemd is ending the login session that this process belongs to.
+func sessionEnds() bool {
+	view, err := live.OpenView("/")
+	if err != nil {
+		return false
+	}
+	defer view.Close()
+	return view.SessionEnds()
 }

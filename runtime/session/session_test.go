@@ -135,3 +135,16 @@ func TestAdoptLock(t *testing.T) {
 		t.Errorf("holder %v, %v", h, err)
 	}
 }
+
+func TestScopeIsNotTheWorkersWords(t *testing.T) {
+	for said, want := range map[string]string{
+		"Running scope as unit: zcp2kopano-20261125-1-7.scope\nerror: no such run\n": "error: no such run\n",
+		"Running as unit zcp2kopano-20261125-1-7.scope.\n":                           "",
+		"Running out of memory\n":                                                    "Running out of memory\n",
+		"":                                                                           "",
+	} {
+		if got := withoutScope(said); got != want {
+			t.Errorf("%q becomes %q, want %q", said, got, want)
+		}
+	}
+}

@@ -54,7 +54,8 @@ func Start(r state.Run, lock *state.Lock, args ...string) (*Worker, error) {
 }
 
 // scope is what puts a command into a systemd scope of its own, so that the end of the login session
-// does not take it along; nothing where that is not to be had. It is tried out first.
+// does not take it along; nothing where that is not to be had. It is tried out first. The scope's name
+// is new each time: as long as a process that a killed worker left is alive, so is its scope.
 func scope(id string) []string {
 	const run = "/usr/bin/systemd-run"
 	if _, err := os.Stat("/run/systemd/system"); err != nil || os.Geteuid() != 0 {
@@ -65,7 +66,17 @@ func scope(id string) []string {
 	if exec.CommandContext(ctx, run, "--scope", "--slice=system.slice", "/bin/true").Run() != nil {
 		return nil
 	}
-	return []string{run, "--scope", "--slice=system.slice", "--unit=zcp2kopano-" + id}
+	return []string{run, "--scope", "--slice=system.slice", fmt.Sprintf("--unit=zcp2kopano-%s-%d", id, os.Getpid())}
+}
+
+// withoutScope leaves out what systemd-run says before it becomes the worker: "Running scope as unit:
+// ...", in older versions "Running as unit ...". Their option --quiet came later.
+func withoutScope(output string) string {
+	first, rest, _ := strings.Cut(output, "\n")
+	if strings.HasPrefix(first, "Running ") && strings.Contains(first, "zcp2kopano-") {
+		return rest
+	}
+	return output
 }
 
 // Alive tells whether the worker is at work.
@@ -86,7 +97,7 @@ func (w *Worker) Failure() error {
 	<-w.ended
 	status := w.cmd.ProcessState.String()
 	data, _ := os.ReadFile(w.output)
-	words := strings.TrimSpace(string(data))
+	words := strings.TrimSpace(withoutScope(string(data)))
 	if words == "" {
 		return fmt.Errorf("the worker ended without a verdict: %s", status)
 	}

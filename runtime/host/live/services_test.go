@@ -1,6 +1,8 @@
 package live
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"testing"
 
@@ -47,6 +49,63 @@ ActiveState=active
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// TestParseOldUnits has what systemctl show of versions 208 (Red Hat 7) and 215 (Debian 8) says of init
+// scripts: no state of a unit file, and the script as the source.
+func TestParseOldUnits(t *testing.T) {
+	out := `Id=zarafa-server.service
+LoadState=loaded
+ActiveState=active
+SubState=running
+UnitFileState=
+SourcePath=/etc/rc.d/init.d/zarafa-server
+MainPID=0
+Type=forking
+
+Id=hwclock.service
+LoadState=loaded
+ActiveState=inactive
+SubState=dead
+UnitFileState=bad
+SourcePath=/etc/init.d/hwclock.sh
+MainPID=0
+
+Id=getty@tty1.service
+LoadState=loaded
+ActiveState=inactive
+UnitFileState=disabled
+MainPID=0
+
+Id=getty@tty2.service
+LoadState=loaded
+ActiveState=active
+UnitFileState=enabled
+MainPID=77
+`
+	got := parseUnits(out, map[string]bool{"zarafa-server": true, "hwclock.sh": true})
+	want := []host.Service{
+		{Name: "zarafa-server", Kind: "systemd", Active: true, Enabled: true},
+		{Name: "hwclock", Kind: "systemd", Enabled: true},
+		{Name: "getty@tty2", Kind: "systemd", Active: true, Enabled: true, PID: 77},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// TestInitScriptsAreUnits: an init script that systemd has not loaded is listed by nobody else.
+func TestInitScriptsAreUnits(t *testing.T) {
+	h, dir := open(t)
+	for name, mode := range map[string]os.FileMode{"zarafa-gateway": 0o755, "hwclock.sh": 0o755, "README": 0o644, "functions": 0o644} {
+		write(t, dir, "etc/init.d/"+name, "#!/bin/sh\n")
+		if err := os.Chmod(filepath.Join(dir, "etc/init.d", name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := (systemd{h.View}).scripts(); got != "hwclock.service\nzarafa-gateway.service\n" {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -34,18 +34,22 @@ func (s systemd) tell(args ...string) error {
 
 const unitProperties = "Id,LoadState,ActiveState,SubState,UnitFileState,MainPID,Type,SourcePath"
 
-// list joins the units with a file and those that are loaded without one (from init scripts, by
-// systemd's generator).
+// list joins the units with a file, those that are loaded without one, and the init scripts: systemd
+// before version 220 does not list the units that it makes of these as long as they are not loaded.
 func (s systemd) list() ([]host.Service, error) {
 	files, err := s.query("list-unit-files", "--type=service", "--no-legend", "--full")
 	if err != nil {
 		return nil, err
 	}
-	units, err := s.query("list-units", "--type=service", "--all", "--no-legend", "--full", "--plain")
+	loaded := []string{"list-units", "--type=service", "--all", "--no-legend", "--full"}
+	units, err := s.query(append(loaded, "--plain")...)
+	if err != nil { // before version 203 there is no --plain
+		units, err = s.query(loaded...)
+	}
 	if err != nil {
 		return nil, err
 	}
-	names := unitNames(files, units)
+	names := unitNames(files, units, s.scripts())
 	if len(names) == 0 {
 		return nil, nil
 	}
@@ -54,6 +58,18 @@ func (s systemd) list() ([]host.Service, error) {
 		return nil, err
 	}
 	return parseUnits(out, s.view.startLinks()), nil
+}
+
+// scripts lists the init scripts as units. systemd drops the ending .sh.
+func (s systemd) scripts() string {
+	entries, _ := s.view.ReadDir(initDir)
+	var list strings.Builder
+	for _, e := range entries {
+		if (sysv{s.view}).isScript(e.Name) {
+			list.WriteString(strings.TrimSuffix(e.Name, ".sh") + ".service\n")
+		}
+	}
+	return list.String()
 }
 
 // unitNames are the first words of lines that name a service; templates (name@.service) are none.
@@ -93,12 +109,22 @@ func parseUnits(out string, startLinks map[string]bool) []host.Service {
 		if strings.Contains(name, "@") && !service.Active && !service.Enabled && !service.Failed {
 			continue // an instance that others mention: nothing that was set up
 		}
-		if script, ok := strings.CutPrefix(p["SourcePath"], initDir); ok { // its name may end in .sh
+		if script := sourceScript(p["SourcePath"]); script != "" {
 			service.Enabled = startLinks[script]
 		}
 		services = append(services, service)
 	}
 	return services
+}
+
+// sourceScript is the init script, with an ending .sh, of which systemd made a unit.
+func sourceScript(source string) string {
+	for _, dir := range []string{initDir, "/etc/rc.d/init.d/"} { // the second one on Red Hat
+		if script, ok := strings.CutPrefix(source, dir); ok {
+			return script
+		}
+	}
+	return ""
 }
 
 func properties(text string) map[string]string {
@@ -174,3 +200,19 @@ func (s systemd) disable(name string) error { return s.tell("disable", "--", nam
 func (s systemd) mask(name string) error    { return s.tell("mask", "--", name+".service") }
 func (s systemd) unmask(name string) error  { return s.tell("unmask", "--", name+".service") }
 func (s systemd) reload() error             { return s.tell("daemon-reload") }
+
+// SessionEnds tells whether systemd is just stopping the unit that this process belongs to: a login
+// session (session-N.scope), as a rule. Signals that come then are not from somebody who means the
+// process.
+func (v *View) SessionEnds() bool {
+	if v.initName() != "systemd" {
+		return false
+	}
+	groups, err := v.readFile("/proc/self/cgroup")
+	unit := unitOf(string(groups))
+	if err != nil || unit == "" {
+		return false
+	}
+	out, err := systemd{v}.query("show", "-p", "ActiveState", "--", unit)
+	return err == nil && properties(out)["ActiveState"] == "deactivating"
+}
