@@ -121,7 +121,6 @@ func TestRollbackSystemd(t *testing.T) {
 			t.Errorf("%s runs", name)
 		}
 	}
-	t.Log(r.Must("journalctl", "--no-pager", "-q", "-u", "zarafa-server", "-u", "zarafa-ical", "-u", "zarafa-spooler"))
 }
 
 // TestRunOutlivesItsSession ends the login session from which a run was started, with all that
