@@ -237,6 +237,34 @@ func (h *crashHost) DumpDatabase(ctx context.Context, req host.DumpRequest, prog
 	return result, err
 }
 
+func (h *crashHost) SaveRemains(ctx context.Context, names []string, dir string) (files map[string]string, err error) {
+	err = h.trap.deepDo("save remains", func() error {
+		files, err = h.sim.SaveRemains(ctx, names, dir)
+		return err
+	})
+	return files, err
+}
+
+func (h *crashHost) RestoreRemains(ctx context.Context, file string) error {
+	return h.trap.deepDo("restore remains", func() error { return h.sim.RestoreRemains(ctx, file) })
+}
+
+func (h *crashHost) MarkPackages(ctx context.Context, marks []host.PackageMark) error {
+	return h.trap.deepDo("mark packages", func() error { return h.sim.MarkPackages(ctx, marks) })
+}
+
+func (h *crashHost) CheckDump(ctx context.Context, path, compression string, progress func(int64)) (result host.DumpResult, err error) {
+	err = h.trap.deepDo("check dump", func() error {
+		result, err = h.sim.CheckDump(ctx, path, compression, progress)
+		return err
+	})
+	return result, err
+}
+
+func (h *crashHost) LoadDatabase(ctx context.Context, req host.LoadRequest, progress func(int64)) error {
+	return h.trap.deepDo("load database", func() error { return h.sim.LoadDatabase(ctx, req, progress) })
+}
+
 func (h *crashHost) StartService(ctx context.Context, name string) error {
 	return h.trap.deepDo("start "+name, func() error { return h.sim.StartService(ctx, name) })
 }
