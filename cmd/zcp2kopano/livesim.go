@@ -2,12 +2,10 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 
 	"zcp2kopano/runtime/confine"
@@ -70,35 +68,4 @@ func simulateView(view host.View, packages string) (*target, error) {
 		return nil, withRoot(fmt.Errorf("simulating this machine: %w", err))
 	}
 	return &target{Host: h, label: "this machine, simulated"}, nil
-}
-
-// recorder is a view that remembers what the database and the directory were asked.
-type recorder struct {
-	host.View
-	conn      host.DatabaseConn
-	queries   []string
-	directory host.DirectoryConn
-	searches  []host.DirectorySearch
-}
-
-// Query asks, and remembers what has an answer.
-func (r *recorder) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {
-	rows, err := r.View.Query(ctx, conn, query)
-	if err == nil {
-		r.conn = conn
-		if !slices.Contains(r.queries, query) {
-			r.queries = append(r.queries, query)
-		}
-	}
-	return rows, err
-}
-
-// SearchDirectory searches, and remembers what has an answer.
-func (r *recorder) SearchDirectory(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch) ([]host.Entry, error) {
-	entries, err := r.View.SearchDirectory(ctx, conn, req)
-	if err == nil {
-		r.directory = conn
-		r.searches = append(r.searches, req)
-	}
-	return entries, err
 }

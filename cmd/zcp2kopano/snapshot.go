@@ -5,15 +5,25 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/live"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
+)
+
+// What a snapshot captures unless it is told otherwise.
+var (
+	snapshotPackages = []string{"*zarafa*", "*kopano*", "*mapi*", "*vmime*", "*libical*"}
+	snapshotConfig   = []string{"/etc/zarafa", "/etc/kopano", "/etc/postfix", "/etc/apt", "/etc/default", "/etc/mapi", "/etc/php5"}
+	snapshotTrees    = []string{"/var/lib/zarafa", "/var/lib/kopano", "/var/log/zarafa", "/usr/local", "/run/zarafad"}
 )
 
 func snapshotCommand(a *app) *cobra.Command {
@@ -25,7 +35,8 @@ func snapshotCommand(a *app) *cobra.Command {
 		Short: "Write this machine down as a fixture, secrets removed",
 		Long: `Write down what a simulation needs of this machine: facts, packages, services, accounts, mounts,
 configuration with secrets replaced, trees of data as names and sizes. The run is simulated over this
-machine first: what it asks of the database and the directory goes into the fixture with the answers.
+machine first: what it asks of the database and the directory goes into the fixture with the answers,
+and so do the files that it looks at; of those that it reads, the text, with secrets replaced.
 The machine is only read. Read the file before you give it away; it can be edited.`,
 		Example: `  sudo zcp2kopano snapshot mail.txtar
   sudo zcp2kopano snapshot mail.txtar --tree /srv/attachments
@@ -37,9 +48,9 @@ The machine is only read. Read the file before you give it away; it can be edite
 	}
 	p.flags(cmd)
 	cmd.Flags().StringVar(&runbook, "runbook", "", "the `RUNBOOK` whose questions are recorded; the stock one that fits by default")
-	cmd.Flags().StringArrayVar(&o.Packages, "package", []string{"*zarafa*", "*kopano*", "*mapi*", "*vmime*", "*libical*"}, "capture the files of packages that match this `GLOB` (repeatable)")
-	cmd.Flags().StringArrayVar(&o.Config, "config", []string{"/etc/zarafa", "/etc/kopano", "/etc/postfix", "/etc/apt", "/etc/default", "/etc/mapi", "/etc/php5"}, "capture the content of this `PATH`, secrets replaced (repeatable)")
-	cmd.Flags().StringArrayVar(&o.Trees, "tree", []string{"/var/lib/zarafa", "/var/lib/kopano", "/var/log/zarafa", "/usr/local", "/run/zarafad"}, "capture the names and sizes below this `PATH` (repeatable)")
+	cmd.Flags().StringArrayVar(&o.Packages, "package", snapshotPackages, "capture the files of packages that match this `GLOB` (repeatable)")
+	cmd.Flags().StringArrayVar(&o.Config, "config", snapshotConfig, "capture the content of this `PATH`, secrets replaced (repeatable)")
+	cmd.Flags().StringArrayVar(&o.Trees, "tree", snapshotTrees, "capture the names and sizes below this `PATH` (repeatable)")
 	return cmd
 }
 
@@ -49,11 +60,9 @@ func (a *app) snapshot(ctx context.Context, file, runbook string, p *params, o s
 		return err
 	}
 	defer view.Close()
-	r := &recorder{View: view}
-	if err := a.recordQuestions(ctx, r, runbook, p); err != nil {
+	if err := a.recordQuestions(ctx, view, runbook, p, &o); err != nil {
 		return err
 	}
-	o.Conn, o.Queries, o.Directory, o.Searches = r.conn, r.queries, r.directory, r.searches
 	if !a.json {
 		o.Progress = func(what string, files int64) { fmt.Fprintf(a.err, "%s: %d files\n", what, files) }
 	}
@@ -76,7 +85,8 @@ func (a *app) snapshot(ctx context.Context, file, runbook string, p *params, o s
 
 // recordQuestions simulates the run over the machine, so that what it asks is known. How the run ends
 // does not matter.
-func (a *app) recordQuestions(ctx context.Context, r *recorder, runbook string, p *params) error {
+func (a *app) recordQuestions(ctx context.Context, view host.View, runbook string, p *params, o *sim.SnapshotOptions) error {
+	r := newRecorder(view)
 	t, err := simulateView(r, "")
 	if err != nil {
 		return err
@@ -87,5 +97,7 @@ func (a *app) recordQuestions(ctx context.Context, r *recorder, runbook string, 
 		return err
 	}
 	a.rehearse(ctx, "simulate", t, book, plain, secrets, journal.Memory(version, time.Now), func(runtime.Event) {})
+	o.Conn, o.Queries, o.Directory, o.Searches = r.conn, r.queries, r.directory, r.searches
+	o.Seen, o.Listed, o.Read = slices.Sorted(maps.Keys(r.seen)), slices.Sorted(maps.Keys(r.listed)), slices.Sorted(maps.Keys(r.read))
 	return nil
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -33,6 +34,9 @@ type SnapshotOptions struct {
 	// Directory and Searches are questions to a directory, whose entries are recorded.
 	Directory host.DirectoryConn
 	Searches  []host.DirectorySearch
+	// Seen, Listed and Read are what a run looks at beside all this: names, directories with the names
+	// in them, and files, of which text is captured with secrets replaced.
+	Seen, Listed, Read []string
 	// Progress is told what is captured, and how many files were until now; it may be nil.
 	Progress func(what string, files int64)
 }
@@ -293,6 +297,9 @@ func (s *snapshot) tree() error {
 			return err
 		}
 	}
+	if err := s.lookedAt(); err != nil {
+		return err
+	}
 	for i := range s.captured {
 		for _, name := range s.owned[i] {
 			text := strings.HasPrefix(name, "/etc/") || strings.HasSuffix(name, ".service")
@@ -326,6 +333,36 @@ func (s *snapshot) tree() error {
 		}
 	}
 	return nil
+}
+
+// lookedAt captures what a run looks at, contents first.
+func (s *snapshot) lookedAt() error {
+	for _, name := range s.o.Read {
+		if err := s.capture(name, s.isText(name), 0); err != nil {
+			return err
+		}
+	}
+	for _, name := range s.o.Seen {
+		if err := s.capture(name, false, 0); err != nil {
+			return err
+		}
+	}
+	for _, name := range s.o.Listed {
+		if err := s.capture(name, false, 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isText tells whether a file is small and can be read by people.
+func (s *snapshot) isText(name string) bool {
+	st, err := s.view.Lstat(name)
+	if err != nil || !st.IsRegular() || st.Size > configLimit {
+		return false
+	}
+	content, err := readBelow(s.view, name)
+	return err == nil && utf8.Valid(content) && !bytes.Contains(content, []byte{0})
 }
 
 // neighbours captures, for each directory of the captured packages, what lies beside their files, so
@@ -586,29 +623,5 @@ func (s *snapshot) database() error {
 	var text strings.Builder
 	d.write(&text)
 	s.out.WriteString(text.String())
-	return nil
-}
-
-func (s *snapshot) directory() error {
-	if len(s.o.Searches) == 0 {
-		return nil
-	}
-	var all []host.Entry
-	seen := map[string]bool{}
-	for _, search := range s.o.Searches {
-		entries, err := s.view.SearchDirectory(s.ctx, s.o.Directory, search)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if key := strings.ToLower(e.DN); !seen[key] {
-				seen[key] = true
-				delete(e.Attributes, "userPassword")
-				all = append(all, e)
-			}
-		}
-	}
-	s.section("directory")
-	s.out.WriteString(formatLDIF(all))
 	return nil
 }

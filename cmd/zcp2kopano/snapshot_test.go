@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim"
+	"zcp2kopano/runtime/journal"
+	"zcp2kopano/testdata/hosts"
+)
+
+// TestSnapshotHasTheSamePlan simulates a machine, and a snapshot of it on its own: both must tell the
+// same story, change by change with diffs, and find and not know the same.
+func TestSnapshotHasTheSamePlan(t *testing.T) {
+	for _, name := range []string{"debian8-zcp72", "debian8-zcp71-ldap", "inhibited"} {
+		for _, param := range []string{"config=merge", "config=copy"} {
+			t.Run(name+" "+param, func(t *testing.T) {
+				a := &app{stdio: stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}, state: "/var/lib/zcp2kopano"}
+				p := &params{plain: []string{param}}
+				machine := shippedHost(t, name)
+				file := filepath.Join(t.TempDir(), "captured.txtar")
+				if err := os.WriteFile(file, captured(t, a, machine, p), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				over, err := simulateView(machine, "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				alone, err := openFixture(file, "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				want, got := story(t, a, over, p), story(t, a, alone, p)
+				if len(want) < 10 {
+					t.Fatalf("a story of %d lines", len(want))
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("the machine (-) and its snapshot (+) differ:\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+func shippedHost(t *testing.T, name string) host.View {
+	t.Helper()
+	data, err := hosts.FS.ReadFile(name + ".txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Secrets of the length of their placeholders: sizes are part of the story.
+	data = bytes.ReplaceAll(data, []byte("s3cret#of-alice"), []byte("s3cret#of-alice1"))
+	data = bytes.ReplaceAll(data, []byte("rootpw"), []byte("rootpw12"))
+	fixture, err := sim.ReadFixture(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts, err := simOptions("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := fixture.Host(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	return h
+}
+
+// captured is a snapshot as the command takes it.
+func captured(t *testing.T, a *app, machine host.View, p *params) []byte {
+	t.Helper()
+	o := sim.SnapshotOptions{Packages: snapshotPackages, Config: snapshotConfig, Trees: snapshotTrees}
+	if err := a.recordQuestions(context.Background(), machine, "debian", p, &o); err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := sim.Snapshot(context.Background(), &text, machine, o); err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{"s3cret", "rootpw", "readerpw"} {
+		if strings.Contains(text.String(), secret) {
+			t.Errorf("the snapshot holds %s", secret)
+		}
+	}
+	return text.Bytes()
+}
+
+// story is what a simulation tells, without times and call sites, and with secrets replaced as a
+// snapshot does.
+func story(t *testing.T, a *app, on *target, p *params) []string {
+	t.Helper()
+	defer on.Close()
+	book, plain, secrets, err := a.prepare(context.Background(), "debian", on.Host, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := []runtime.EventKind{runtime.StepBegin, runtime.FindingFound, runtime.NoReturn, runtime.ChangeBegin, runtime.ChangeEnd, runtime.Unchanged, runtime.UnpredictedIs, runtime.Granted, runtime.Failed}
+	var lines []string
+	a.rehearse(context.Background(), "simulate", on, book, plain, secrets, journal.Memory(version, time.Now), func(e runtime.Event) {
+		if !slices.Contains(kinds, e.Kind) {
+			return
+		}
+		e.Time, e.Elapsed = time.Time{}, 0
+		data, err := json.MarshalIndent(e, "", "  ")
+		if err != nil {
+			t.Error(err)
+		}
+		for line := range strings.Lines(string(sim.HideSecrets(data))) {
+			lines = append(lines, line)
+		}
+	})
+	return lines
+}
