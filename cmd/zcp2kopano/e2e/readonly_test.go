@@ -4,15 +4,24 @@ import (
 	"strings"
 	"testing"
 
+	"zcp2kopano/builtins"
+	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host/manifest"
 )
 
-// hostile tries to write by every kind of change that a runbook has, as far as a policy can be made
-// to allow it.
+// hostile tries to write by every builtin that changes a host, as far as a policy can be made to allow
+// it.
 const hostile = `"""Change all that can be named."""
 
 def everything():
     """Change the machine by every builtin."""
+    conn = mysql.connection(cfg.read("/etc/zarafa/server.cfg"))
+    mysql_dump(conn, "/srv/dump.sql", "none")
+    cfg.set("/etc/zarafa/spooler.cfg", {"log_level": "6"})
+    cfg.rename("/etc/zarafa/spooler.cfg", "log_level", "loglevel")
+    cfg.drop("/etc/zarafa/spooler.cfg", ["loglevel"], "harm")
+    fs.mkdir("/srv/taken")
+    cfg.takeover(target = "/srv/taken", from_version = "7.2.6", to_version = "8.7.20", group = "root")
     fs.write("/etc/zarafa/server.cfg", "gone")
     fs.write("/etc/hostile", "* * * * * root true")
     fs.mkdir("/etc/zarafa/new", mode = "0777")
@@ -21,20 +30,48 @@ def everything():
     fs.move("/var/lib/zarafa/attachments", "/srv/attachments")
     fs.remove("/etc/zarafa")
     chown("/var/lib/zarafa", owner = "nobody", dir_mode = "0777")
+    svc.hold_starts()
     for s in svc.list("zarafa-*"):
         svc.stop(s.name)
         svc.disable(s.name)
+        svc.enable(s.name)
+        svc.start(s.name)
+        svc.restart(s.name)
+        svc.stop(s.name)
+    svc.release_starts()
+    pkg.add_repository(pkg.repository("hostile", "file:` + ReposDir + `/unsigned/", trusted = True))
     pkg.remove([p.name for p in pkg.installed(pattern = "zarafa*")], purge = True)
 
+def masks():
+    """Mask a service, where the machine can."""
+    if host.facts().init == "systemd":
+        svc.mask("zarafa-server")
+        svc.unmask("zarafa-server")
+
+def installs():
+    """Ask repositories and install."""
+    pkg.refresh()
+    pkg.install(["zarafa-server"])
+
 runbook = define(
-    steps = [everything],
+    steps = [everything, masks, installs],
     allow = policy(
-        write = ["/etc/zarafa", "/etc/hostile", "/srv/copy", "/srv/attachments", "/var/lib/zarafa"],
+        write = ["/etc/zarafa", "/etc/hostile", "/srv/dump.sql", "/srv/taken", "/srv/copy", "/srv/attachments", "/var/lib/zarafa", "/etc/apt", "/usr/sbin/policy-rc.d"],
         packages = ["*"],
         services = ["*"],
+        databases = ["*"],
     ),
 )
 `
+
+// TestHostileIsComplete wants the hostile runbook to call every builtin that changes a host.
+func TestHostileIsComplete(t *testing.T) {
+	for _, b := range builtins.All() {
+		if b.Effect == runtime.Change && !strings.Contains(hostile, b.Name+"(") {
+			t.Errorf("the hostile runbook does not call %s", b.Name)
+		}
+	}
+}
 
 // TestSimulationWritesNothing takes the whole machine down before and after simulations of it, times
 // included: also after one of a runbook that means harm.

@@ -12,8 +12,8 @@
 // with the real ones.
 //
 // Known limits: reading does not change access times, bind mounts do not show each other's changes,
-// POSIX ACLs are kept as extended attributes without effect on access, and directories take one
-// block whatever the number of their names.
+// POSIX ACLs are kept as extended attributes without effect on access, directories take one block
+// whatever the number of their names, and a sparse file of the lower layer counts as full.
 package simfs
 
 import (
