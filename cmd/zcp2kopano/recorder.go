@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -18,6 +19,8 @@ type recorder struct {
 	seen   map[string]bool // names that were looked up, in directories that were not listed
 	listed map[string]bool // directories
 	read   map[string]bool // files whose content was asked for
+
+	offered map[string][]host.Candidate
 
 	conn      host.DatabaseConn
 	queries   []string
@@ -47,8 +50,17 @@ func (r *recorder) SearchDirectory(ctx context.Context, conn host.DirectoryConn,
 	return entries, err
 }
 
+// Candidates asks the package index, and remembers what it offers.
+func (r *recorder) Candidates(names []string) (map[string][]host.Candidate, error) {
+	found, err := r.View.Candidates(names)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.Copy(r.offered, found)
+	return found, err
+}
+
 func newRecorder(view host.View) *recorder {
-	return &recorder{View: view, seen: map[string]bool{}, listed: map[string]bool{}, read: map[string]bool{}}
+	return &recorder{View: view, seen: map[string]bool{}, listed: map[string]bool{}, read: map[string]bool{}, offered: map[string][]host.Candidate{}}
 }
 
 // unrecorded are the package manager's own files, which a snapshot has in its own way, and this

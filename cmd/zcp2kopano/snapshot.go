@@ -98,6 +98,7 @@ func (a *app) recordQuestions(ctx context.Context, view host.View, runbook strin
 	}
 	a.rehearse(ctx, "simulate", t, book, plain, secrets, journal.Memory(version, time.Now), func(runtime.Event) {})
 	o.Conn, o.Queries, o.Directory, o.Searches = r.conn, r.queries, r.directory, r.searches
+	o.Offered = r.offered
 	o.Seen, o.Listed, o.Read = slices.Sorted(maps.Keys(r.seen)), slices.Sorted(maps.Keys(r.listed)), slices.Sorted(maps.Keys(r.read))
 	return nil
 }

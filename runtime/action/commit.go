@@ -479,13 +479,21 @@ func (a *Commit) Detail(*Env) (Detail, error) {
 		d.Lines = append(d.Lines, verb+" "+c.Name+" "+c.Version)
 	}
 	for _, c := range a.Solution.Install {
-		d.Lines = append(d.Lines, "install "+c.Name+" "+c.Version)
+		d.Lines = append(d.Lines, "install "+c.Name+" "+c.Version+origin(c))
 	}
 	for _, c := range a.Solution.Upgrade {
-		d.Lines = append(d.Lines, fmt.Sprintf("replace %s %s by %s", c.Name, c.Old, c.Version))
+		d.Lines = append(d.Lines, fmt.Sprintf("replace %s %s by %s", c.Name, c.Old, c.Version)+origin(c))
 	}
 	d.Bytes = a.Solution.Download
 	return d, nil
+}
+
+// origin says where a package comes from: the repository, or what a simulation knows it from.
+func origin(c host.Change) string {
+	if c.Origin == "" {
+		return ""
+	}
+	return " (" + c.Origin + ")"
 }
 
 func (a *Commit) Apply(env *Env) (Result, error) {

@@ -85,6 +85,11 @@ func (b *builder) facts() {
 	h.setManager(f.manager())
 	h.lists, h.database, h.directory, h.hasDirectory = f.Available, f.Database, f.Directory, f.hasDirectory
 	h.downloads, h.deadRepositories = f.Downloads, f.Dead
+	for _, p := range h.lists {
+		if len(p.Files) == 0 {
+			h.completePayload(p)
+		}
+	}
 }
 
 func (b *builder) addMounts() error {

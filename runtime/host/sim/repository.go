@@ -275,7 +275,7 @@ func (h *Host) readRepository(dir string) ([]*Package, error) {
 func (h *Host) completePayload(p *Package) {
 	for _, list := range [][]*Package{h.lists, h.catalog} {
 		for _, known := range list {
-			if known.Name == p.Name {
+			if known.Name == p.Name && known != p && len(known.Files) > 0 {
 				p.Files, p.Effects, p.Scripts, p.Conffiles, p.RunAs = known.Files, known.Effects, known.Scripts, known.Conffiles, known.RunAs
 				p.From += "; files from " + known.From
 				return

@@ -37,6 +37,8 @@ type SnapshotOptions struct {
 	// Seen, Listed and Read are what a run looks at beside all this: names, directories with the names
 	// in them, and files, of which text is captured with secrets replaced.
 	Seen, Listed, Read []string
+	// Offered is what the package index offers of the names that a run asked for.
+	Offered map[string][]host.Candidate
 	// Progress is told what is captured, and how many files were until now; it may be nil.
 	Progress func(what string, files int64)
 }
@@ -58,7 +60,7 @@ const configLimit = 1 << 20
 // kept in memory.
 func Snapshot(ctx context.Context, w io.Writer, view host.View, o SnapshotOptions) error {
 	s := &snapshot{ctx: ctx, out: bufio.NewWriterSize(w, 64<<10), view: view, o: o, seen: map[string]bool{}, shipped: map[string]string{}, links: map[[2]uint64]string{}}
-	steps := []func() error{s.host, s.mounts, s.packages, s.services, s.processes, s.tree, s.files, s.database, s.directory}
+	steps := []func() error{s.host, s.mounts, s.packages, s.offered, s.services, s.processes, s.tree, s.files, s.database, s.directory}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return fmt.Errorf("snapshot: %w", err)
@@ -200,6 +202,24 @@ func (s *snapshot) packages() error {
 		}
 	}
 	s.progress("packages")
+	return nil
+}
+
+// offered writes what the package index has on offer, from repositories that need not be read again.
+func (s *snapshot) offered() error {
+	if len(s.o.Offered) == 0 {
+		return nil
+	}
+	s.section("available")
+	for _, name := range sortedKeys(s.o.Offered) {
+		for _, c := range s.o.Offered[name] {
+			fmt.Fprintf(s.out, "Package: %s\nVersion: %s\n", name, c.Version)
+			if c.Depends != "" {
+				fmt.Fprintf(s.out, "Depends: %s\n", strings.Join(strings.Fields(c.Depends), " "))
+			}
+			fmt.Fprintln(s.out)
+		}
+	}
 	return nil
 }
 
