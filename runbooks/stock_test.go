@@ -3,6 +3,7 @@ package runbooks_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -442,6 +443,21 @@ func TestStockSurvey(t *testing.T) {
 			want: "warning: the search index stays behind",
 		},
 		{
+			name: "attachments that were searched",
+			from: "log_file = /var/log/zarafa/search.log", to: "log_file = /var/log/zarafa/search.log\nindex_attachments = yes", add: kopano10,
+			want: "warning: attachments are not searched any more",
+		},
+		{
+			name: "line ends of Windows",
+			from: "= s3cret#of-alice\n", to: "= s3cret#of-alice\r\n",
+			want: "warning: configuration to look at", reason: "CR LF",
+		},
+		{
+			name: "a directive twice",
+			from: "mysql_database		= zarafa\n", to: "mysql_database = other\nmysql_database = zarafa\n",
+			want: "warning: configuration to look at", reason: "mysql_database is set twice, first in line 27; the last one counts",
+		},
+		{
 			name: "an include that is not there",
 			from: "server_name = Zarafa\n", to: "server_name = Zarafa\n!include other.cfg\n",
 			code: runtime.CodeInhibited, want: "inhibitor: a configuration file cannot be read",
@@ -544,6 +560,32 @@ func TestStockSurvey(t *testing.T) {
 				t.Errorf("finding %q", tc.absent)
 			}
 		})
+	}
+}
+
+// TestStockIndexAmongOthers leaves an index alone that lies among other things, and has the new one
+// built in a place of its own.
+func TestStockIndexAmongOthers(t *testing.T) {
+	edit := func(text string) string {
+		return strings.Replace(text, "index_path = /var/lib/zarafa/search/", "index_path = /var/lib/zarafa/", 1)
+	}
+	h := stockHost(t, hosts.Example, edit)
+	if played := playStock(t, h, map[string]string{"attachments": "keep"}); played.verdict.Code != runtime.CodeDone {
+		t.Fatalf("%+v", played.verdict)
+	}
+	f, err := h.Open("/etc/kopano/search.cfg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	config, err := io.ReadAll(f)
+	if err != nil || !strings.Contains(string(config), "\nindex_path = /var/lib/kopano/search\n") {
+		t.Errorf("%v, search.cfg:\n%s", err, config)
+	}
+	for _, path := range []string{"/var/lib/zarafa/attachments/1", "/var/lib/zarafa/search/4B6C9A2D7F3E41E0-server/postlist.glass"} {
+		if _, err := h.Lstat(path); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
