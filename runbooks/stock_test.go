@@ -363,6 +363,11 @@ func TestStockSurvey(t *testing.T) {
 			want: "warning: the components are not of one version",
 		},
 		{
+			name: "WebApp, which counts its versions for itself",
+			from: "-- tree --\n", to: "-- available --\nPackage: kopano-webapp\nVersion: 3.5.12-1\nMaintainer: Kopano\nRepository: *kopano.io/*\n-- tree --\n",
+			absent: "warning: the components are not of one version",
+		},
+		{
 			name: "init scripts and packages without any",
 			from: "init: systemd", to: "init: sysv",
 			code: runtime.CodeInhibited, want: "inhibitor: Kopano 8.7.20 needs systemd",

@@ -180,14 +180,10 @@ func TestDumpCutOff(t *testing.T) {
 	}
 }
 
-// dumping tells whether the dump's tool waits for the locked table.
+// dumping tells whether the dump waits for the locked table.
 func (r *Root) dumping() bool {
-	for _, line := range r.commandLines() {
-		if strings.Contains(line, "--single-transaction") {
-			return true
-		}
-	}
-	return false
+	const waiting = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'zarafa' AND STATE LIKE 'Waiting for table%'"
+	return strings.TrimSpace(r.SQL(waiting)) != "0"
 }
 
 func nothing(*testing.T) func() { return func() {} }
