@@ -237,7 +237,7 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 		fmt.Fprintln(a.err, "\nthe session ends, and the run goes on: `zcp2kopano status --follow` shows it")
 		return nil, ended{130}
 	case err == nil && v == nil:
-		err = worker.Failure()
+		err = a.workerFailure(worker.Failure())
 	}
 	return v, err
 }
@@ -250,4 +250,13 @@ func sessionEnds() bool {
 	}
 	defer view.Close()
 	return view.SessionEnds()
+}
+
+// workerFailure shortens what a worker left that crashed.
+func (a *app) workerFailure(err error) error {
+	words := lastWords(err.Error())
+	if words == "" {
+		return err
+	}
+	return fmt.Errorf("%w; %s", a.crashed(words, err.Error()), goOn)
 }
