@@ -211,6 +211,7 @@ func TestStockSurvey(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		from, to string // replaced in the fixture
+		change   string // another replacement: from=>to
 		add      string // sections to add
 		params   map[string]string
 		code     int
@@ -493,6 +494,21 @@ func TestStockSurvey(t *testing.T) {
 			want: "warning: configuration to look at", reason: "kopano-search does not read the environment",
 		},
 		{
+			name: "an include in a Python daemon's file",
+			from: "log_file = /var/log/zarafa/search.log", to: "log_file = /var/log/zarafa/search.log\n!include site.cfg", add: "-- /etc/zarafa/site.cfg --\nlimit_results = 5\n",
+			want: "warning: configuration to look at", reason: "kopano-search is a Python program and reads no !include lines; put the settings of site.cfg into this file",
+		},
+		{
+			name: "SQL procedures and no room for them",
+			from: "var thread_stack 262144", to: "var thread_stack 196608",
+			want: "warning: thread_stack is below 256K",
+		},
+		{
+			name: "SQL procedures, no room for them, and a server that insists",
+			from: "var thread_stack 262144", to: "var thread_stack 196608", change: "server_name = Zarafa\n=>server_name = Zarafa\nenable_sql_procedures = yes\n",
+			code: runtime.CodeInhibited, want: "inhibitor: thread_stack is below 256K",
+		},
+		{
 			name: "a service that counts licences",
 			from: "-- packages --\n", to: "-- packages --\nPackage: zarafa-licensed\nVersion: 7.2.1\nMaintainer: Zarafa\n\n",
 			want: "warning: zarafa-licensed is not part of Kopano",
@@ -549,6 +565,9 @@ func TestStockSurvey(t *testing.T) {
 					t.Fatalf("the example host does not hold %q", tc.from)
 				}
 				text = strings.Replace(text, tc.from, tc.to, 1)
+				if from, to, ok := strings.Cut(tc.change, "=>"); ok {
+					text = strings.Replace(text, from, to, 1)
+				}
 				return strings.Replace(text, "-- tree --\n", tc.add+"-- tree --\n", 1)
 			}
 			played := playStock(t, stockHost(t, hosts.Example, edit), tc.params)
