@@ -444,6 +444,37 @@ func TestStop(t *testing.T) {
 }
 
 // A journal that cannot be written stops the run before the action.
+// TestInterruptedSimulation breaks a script off that computes and calls nothing.
+func TestInterruptedSimulation(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	dir := t.TempDir()
+	write(t, dir, "site.star", `"""Loop."""
+
+def loop():
+    """Compute."""
+    for _ in range(19000000):
+        pass
+
+runbook = define(steps = [loop])
+`)
+	rb, err := runtime.Load(ctx, runtime.LoadOptions{Name: filepath.Join(dir, "site.star"), Stock: stock(nil), Builtins: testBuiltins()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := newScene(t).config(rb)
+	cfg.Mode = "simulate"
+	cfg.Emit = func(e runtime.Event) {
+		if e.Kind == runtime.StepBegin {
+			cancel()
+		}
+	}
+	v := runtime.Execute(ctx, cfg)
+	if v.Code != runtime.CodeInterrupted || v.Text != "interrupted; nothing on the host was changed" {
+		t.Errorf("%+v", v)
+	}
+}
+
 func TestJournalFullStopsBeforeAction(t *testing.T) {
 	s := newScene(t)
 	s.mkdir("/srv/a")

@@ -19,9 +19,8 @@ func (r *Run) close(err error) Verdict {
 	case errors.Is(err, errDiffers):
 		r.tellError(err, r.next())
 		v.Code, v.Text = CodeDiffers, "stopped: "+r.secrets.mask(ErrorInfoOf(err).Message)
-	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
-		v.Code = CodeInterrupted
-		v.Text = fmt.Sprintf("interrupted after %s; `zcp2kopano resume` goes on, `zcp2kopano rollback` goes back", plural(v.Changes, "change"))
+	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled), errors.Is(r.ctx.Err(), context.Canceled):
+		v.Code, v.Text = CodeInterrupted, r.interruptedText()
 	default:
 		r.tellError(err, r.next())
 		v.Code = CodeFailed
@@ -31,6 +30,13 @@ func (r *Run) close(err error) Verdict {
 		}
 	}
 	return r.finish()
+}
+
+func (r *Run) interruptedText() string {
+	if r.cfg.Mode == "simulate" || r.cfg.Mode == "check" {
+		return "interrupted; nothing on the host was changed"
+	}
+	return fmt.Sprintf("interrupted after %s; `zcp2kopano resume` goes on, `zcp2kopano rollback` goes back", plural(r.verdict.Changes, "change"))
 }
 
 func (r *Run) successText() string {
