@@ -238,8 +238,24 @@ func (a *Chown) Apply(env *Env) (Result, error) {
 		return result, fmt.Errorf("chown %s: %w", a.Path, err)
 	}
 	// An earlier, interrupted Apply may have lost these bits between two calls.
-	err = a.setModes(env, a.Setid, func(old attrs) fs.FileMode { return or(a.FileMode, old.Mode) })
-	return result, err
+	if err := a.setModes(env, a.Setid, func(old attrs) fs.FileMode { return or(a.FileMode, old.Mode) }); err != nil {
+		return result, err
+	}
+	return result, a.sync(env)
+}
+
+// sync makes the owners durable before the journal says that they are changed: the tree can be on
+// another file system, which a power cut takes back further than the journal's.
+func (a *Chown) sync(env *Env) error {
+	name := a.Path
+	st, err := a.root(env.Host)
+	if err != nil {
+		return err
+	}
+	if !st.IsDir() {
+		name = path.Dir(name)
+	}
+	return syncFileSystems(env.Host, name)
 }
 
 // inside is the set of files with several names that all lie in the tree.
@@ -359,5 +375,8 @@ func (a *Chown) Undo(env *Env) error {
 	if err := a.undoExceptions(env); err != nil {
 		return fmt.Errorf("chown %s: %w", a.Path, err)
 	}
-	return a.setModes(env, a.Setid, func(old attrs) fs.FileMode { return old.Mode })
+	if err := a.setModes(env, a.Setid, func(old attrs) fs.FileMode { return old.Mode }); err != nil {
+		return err
+	}
+	return a.sync(env)
 }

@@ -298,6 +298,10 @@ func (a *Commit) recordFiles(env *Env) error {
 	return nil
 }
 
+// packagePlaces are where packages and their scripts change something; each can be a file system of its
+// own. Package managers make durable what they unpack; what the scripts do is not.
+var packagePlaces = []string{"/", "/etc", "/opt", "/srv", "/usr", "/usr/local", "/var", "/var/cache", "/var/lib", "/var/log", "/var/spool"}
+
 // stateParents are where packages keep directories of their own name.
 var stateParents = []string{"/etc", "/opt", "/srv", "/var/cache", "/var/lib", "/var/log", "/var/spool"}
 
@@ -513,6 +517,9 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 	if err := a.verify(env); err != nil {
 		return Result{}, err
 	}
+	if err := syncFileSystems(env.Host, packagePlaces...); err != nil {
+		return Result{}, err
+	}
 	if err := a.markAccounts(env); err != nil {
 		return Result{}, err
 	}
@@ -630,6 +637,9 @@ func (a *Commit) Undo(env *Env) error {
 		}
 	}
 	if err := a.restoreWants(env); err != nil {
+		return err
+	}
+	if err := syncFileSystems(env.Host, packagePlaces...); err != nil {
 		return err
 	}
 	differences, err := a.packageDifferences(env)

@@ -119,7 +119,7 @@ func (c *copier) copyTo(from, to string) (*copyRoot, error) {
 	if err := c.copy(src, path.Base(from), dst, base, root, "."); err != nil {
 		return nil, fmt.Errorf("copy %s: %w", from, err)
 	}
-	return root, dst.SyncSelf()
+	return root, syncEntry(dst, base)
 }
 
 // copy copies one entry. Its copy has the path rel from root.

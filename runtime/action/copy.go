@@ -273,7 +273,10 @@ func (a *Copy) adopt(env *Env, p Preimage) error {
 		return err
 	}
 	defer dir.Close()
-	return setMeta(dir, base, m)
+	if err := setMeta(dir, base, m); err != nil {
+		return err
+	}
+	return syncOwn(dir, base)
 }
 
 func (a *Copy) Undo(env *Env) error {

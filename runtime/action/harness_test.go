@@ -54,6 +54,42 @@ type fakeHost struct {
 	crashAt int // 1 for the first; 0 for never
 	mode    crashMode
 	dead    bool
+
+	unsynced map[string]string // of each disk the last change that no sync followed
+}
+
+// note keeps account of what a power cut could take back. File systems write changes of metadata in
+// their order, so a sync of what was changed last makes all that was changed before durable, on its
+// disk only. A sync of what was not changed may do nothing.
+func (h *fakeHost) note(op, name string) {
+	disk := "/"
+	if strings.HasPrefix(name, "/srv") {
+		disk = "/srv"
+	}
+	last, changed, _ := strings.Cut(h.unsynced[disk], " ")
+	switch op {
+	case "syncfs":
+		delete(h.unsynced, disk)
+	case "fsync":
+		if changed == name {
+			delete(h.unsynced, disk)
+		}
+	case "syncdir":
+		names := slices.Contains([]string{"create", "mkdir", "symlink", "link", "mknod", "unlink", "rmdir"}, last)
+		if changed == name || names && path.Dir(changed) == name || last == "rename" { // of which one of two directories is known
+			delete(h.unsynced, disk)
+		}
+	default:
+		h.unsynced[disk] = op + " " + name
+	}
+}
+
+// durable wants everything that an action did to be on the disks before the journal says so.
+func (tr *trial) durable(t tester, what string) {
+	t.Helper()
+	for disk, change := range tr.unsynced {
+		t.Errorf("%s: a power cut can take back %q: nothing on %s was synced after it", what, change, disk)
+	}
 }
 
 type crashMode int
@@ -70,12 +106,16 @@ func newFake(mounts ...simfs.Mount) *fakeHost {
 	h := &fakeHost{
 		users:    map[string]uint32{"root": 0, "zarafa": 110, "kopano": 998},
 		packages: map[string]host.Package{}, offers: map[string]host.Package{}, services: map[string]host.Service{},
+		unsynced: map[string]string{},
 	}
 	h.FS = simfs.New(simfs.Options{
 		Now:    func() time.Time { return now },
 		Mounts: mounts,
 		Fault:  func(op, path string) error { return h.fault() },
-		After:  func(op, path string) { h.survived() },
+		After: func(op, path string) {
+			h.note(op, path)
+			h.survived()
+		},
 	})
 	return h
 }
@@ -633,7 +673,9 @@ func (s scenario) crashes(t tester) int {
 	must(t, tr.undo(t))
 	sameState(t, "Undo after Prepare only", tr.state(t), start)
 	tr.arm(0, 0)
+	clear(tr.unsynced)
 	must(t, tr.apply(t))
+	tr.durable(t, "Apply")
 	applyOps := tr.ops
 	end := tr.state(t)
 	if maps.Equal(start, end) {
@@ -643,6 +685,7 @@ func (s scenario) crashes(t tester) int {
 	sameState(t, "Apply again", tr.state(t), end)
 	tr.arm(0, 0)
 	must(t, tr.undo(t))
+	tr.durable(t, "Undo")
 	undoOps := tr.ops
 	sameState(t, "Undo", tr.state(t), start)
 	if r, ok := tr.action(t).(interface {

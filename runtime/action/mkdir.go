@@ -108,7 +108,10 @@ func (a *Mkdir) Apply(env *Env) (Result, error) {
 		return Result{}, err
 	}
 	want := meta{mode: or(a.Mode, perm(m.mode)), uid: or(a.UID, m.uid), gid: or(a.GID, m.gid), xattrs: m.xattrs}
-	return Result{Summary: "made " + a.Path}, setMeta(dir, base, want)
+	if err := setMeta(dir, base, want); err != nil {
+		return Result{}, err
+	}
+	return Result{Summary: "made " + a.Path}, syncOwn(dir, base)
 }
 
 func (a *Mkdir) Undo(env *Env) error {

@@ -147,6 +147,11 @@ func (a *Service) bring(env *Env, want func(host.Service) host.Service) error {
 	if err := a.change(env, now, goal); err != nil {
 		return fmt.Errorf("service %s: %w", a.Name, err)
 	}
+	if now.Enabled != goal.Enabled || now.Masked != goal.Masked { // links, which init's tools do not sync
+		if err := syncFileSystems(env.Host, "/etc"); err != nil {
+			return err
+		}
+	}
 	if now, _, err = a.now(env.Host); err != nil {
 		return err
 	}

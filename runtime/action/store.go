@@ -160,6 +160,9 @@ func (s *Store) restore(p Preimage, tmp string) error {
 	if err := s.put(dir, path.Base(p.Path), tmp, p); err != nil {
 		return fmt.Errorf("restore %s: %w", p.Path, err)
 	}
+	if p.Mode.IsDir() {
+		return syncOwn(dir, path.Base(p.Path))
+	}
 	return dir.SyncSelf()
 }
 

@@ -96,6 +96,9 @@ type Dir interface {
 	ChownSelf(uid, gid int) error
 	ChtimesSelf(atime, mtime time.Time) error
 	SyncSelf() error
+	// SyncFileSystem makes every change of the file system that the directory is on durable: for what
+	// has no descriptor of its own, like the owner of a file.
+	SyncFileSystem() error
 }
 
 // File is an open regular file.

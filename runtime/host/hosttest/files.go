@@ -834,6 +834,7 @@ func testSync(h *helper) {
 	h.fails(h.f.SyncDir(h.p("/a")), syscall.ENOTDIR)
 	h.fails(h.f.SyncDir(h.p("/none")), syscall.ENOENT)
 	h.must(h.tree("").SyncSelf())
+	h.must(h.tree("").SyncFileSystem())
 }
 
 func testTreeReads(h *helper) {

@@ -581,4 +581,5 @@ func (d *kernelDir) ChtimesSelf(atime, mtime time.Time) error {
 	return chtimesAt(d.fd, ".", atime, mtime)
 }
 
-func (d *kernelDir) SyncSelf() error { return wrap("fsync", "", unix.Fsync(d.fd)) }
+func (d *kernelDir) SyncSelf() error       { return wrap("fsync", "", unix.Fsync(d.fd)) }
+func (d *kernelDir) SyncFileSystem() error { return wrap("syncfs", "", unix.Syncfs(d.fd)) }

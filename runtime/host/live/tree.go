@@ -237,3 +237,7 @@ func (t *tree) ChtimesSelf(atime, mtime time.Time) error {
 func (t *tree) SyncSelf() error {
 	return pathError("sync", t.path, syncFD(t.fd))
 }
+
+func (t *tree) SyncFileSystem() error {
+	return pathError("syncfs", t.path, retry(func() error { return unix.Syncfs(t.fd) }))
+}

@@ -287,3 +287,7 @@ func (t *tree) ChtimesSelf(atime, mtime time.Time) error {
 func (t *tree) SyncSelf() error {
 	return t.changeSelf("syncdir", func(*inode) error { return nil })
 }
+
+func (t *tree) SyncFileSystem() error {
+	return t.changeSelf("syncfs", func(*inode) error { return nil })
+}
