@@ -138,9 +138,24 @@ func (k *kit) world(t testing.TB) *world {
 	return w
 }
 
-func (w *world) manifest() *manifest.Manifest {
+func (w *world) manifest() *manifest.Manifest { return w.take(false) }
+
+// timed is the manifest with the times of files: what was put back is as old as it was. Those of
+// directories change with what is in them.
+func (w *world) timed() *manifest.Manifest {
+	m := w.take(true)
+	for name, e := range m.Files {
+		if e.Type != "file" {
+			e.Mtime = ""
+			m.Files[name] = e
+		}
+	}
+	return m
+}
+
+func (w *world) take(times bool) *manifest.Manifest {
 	w.t.Helper()
-	m, err := manifest.Take(w.host, manifest.Options{Ignore: manifest.Volatile})
+	m, err := manifest.Take(w.host, manifest.Options{Ignore: manifest.Volatile, Times: times})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -216,7 +231,7 @@ func newGoal(t testing.TB, r route) *goal {
 	t.Helper()
 	g := &goal{kit: newKit(t, r)}
 	w := g.kit.world(t)
-	g.start = w.manifest()
+	g.start = w.timed()
 	tr := &trap{}
 	v := w.run(g.kit, tr)
 	if v.Code != runtime.CodeDone {
@@ -365,7 +380,7 @@ func (g *goal) rolledBack(w *world) error {
 	if want == runtime.CodeRollbackIncomplete && !slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, "database") }) {
 		return fmt.Errorf("rollback does not say that the database needs the dump: %s", strings.Join(told, "\n"))
 	}
-	got := w.manifest()
+	got := w.timed()
 	if want == runtime.CodeRollbackIncomplete {
 		// The dump is the way back for the database: it must stay.
 		const dumps = "/var/backups/zcp2kopano"
