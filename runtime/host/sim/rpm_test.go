@@ -674,6 +674,18 @@ func TestRPMAgainstTheRealOne(t *testing.T) {
 			w.write("/etc/z", "file")
 			w.install(plain("p", "1", "%dir /etc/z", "/etc/z/p = p"))
 		},
+		"update, a symlink in place of what is no longer configuration": func(w *rpmTwin) {
+			w.install(rpmServer("1", "", "a"))
+			w.delete(rpmCfg)
+			w.symlink("other.cfg", rpmCfg)
+			w.install(rpmServer("2", replaced, "a"))
+		},
+		"update to the symlink that is there": func(w *rpmTwin) {
+			w.install(rpmServer("1", noReplace, "a"))
+			w.delete(rpmCfg)
+			w.symlink("other.cfg", rpmCfg)
+			w.install(plain("server", "2", noReplace+rpmCfg+" = ->other.cfg"))
+		},
 		"accounts that are missing": func(w *rpmTwin) {
 			w.install(plain("p", "1", "%attr(4755,nosuchuser,daemon) /usr/bin/a = a", "%attr(2755,daemon,nosuchgroup) /usr/bin/b = b", "%attr(6755,daemon,daemon) /usr/bin/c = c"))
 		},

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -93,7 +94,8 @@ func differ(a, b PackageFile) bool {
 		return true
 	}
 	digest := a.digest(b.Digest)
-	return digest != "" && b.digest(digest) != "" && digest != b.digest(digest)
+	other := b.digest(digest)
+	return digest != "" && other != "" && digest != other
 }
 
 func ownerName(name string) string {
@@ -103,15 +105,16 @@ func ownerName(name string) string {
 	return name
 }
 
-// digest is that of the content that the package has, of the same kind as another one, if it is known.
+// digest is that of the content that the package has, if it is known: of the same kind as another one,
+// or, if that is empty, of the kind that the package itself has.
 func (f PackageFile) digest(like string) string {
-	if f.Content != nil && !f.Approx && len(f.Digest) != len(like) {
-		return digestOf(f.Content, like)
+	switch {
+	case f.Digest != "" && (like == "" || len(f.Digest) == len(like)):
+		return f.Digest
+	case f.Content != nil && !f.Approx:
+		return digestOf(f.Content, cmp.Or(like, sha256Like))
 	}
-	if like != "" && len(f.Digest) != len(like) {
-		return ""
-	}
-	return f.Digest
+	return ""
 }
 
 // fates says for each file of a package that comes what happens to it.
@@ -176,9 +179,11 @@ func (t *rpmTransaction) decide(old *Package, of PackageFile, p *Package, f Pack
 	if !of.Mode.IsRegular() && of.Mode&fs.ModeSymlink == 0 {
 		return create, nil
 	}
-	same, err := h.isAs(p, f, st)
-	if err == nil && !same {
-		same, err = h.isAs(old, of, st)
+	same := false
+	if st.Mode.Type() == of.Mode.Type() {
+		if same, err = h.isAs(p, f, st); err == nil && !same {
+			same, err = h.isAs(old, of, st)
+		}
 	}
 	switch {
 	case err != nil || same:
@@ -262,9 +267,6 @@ func (h *Host) isAs(p *Package, f PackageFile, st host.Stat) (bool, error) {
 		return target == f.Target, err
 	}
 	want := p.shipped(f)
-	if want == "" {
-		want = f.digest(sha256Like)
-	}
 	have, _, err := h.digest(f.Path, want)
 	if err != nil {
 		return false, err
