@@ -732,10 +732,12 @@ func TestRPMAgainstTheRealOne(t *testing.T) {
 	}
 }
 
+var rpmSequences = flag.Int("rpm-sequences", 12, "`number` of random sequences to play on the real rpm; each takes a second")
+
 // TestRPMSequences plays random sequences of what happens to packages and their files on both sides.
 func TestRPMSequences(t *testing.T) {
 	needRPM(t)
-	const sequences, length = 12, 8
+	const length = 8
 	versions := []rpmSpec{
 		rpmServer("1", noReplace, "a"), rpmServer("2", noReplace, "b"), rpmServer("3", replaced, "b"), rpmServer("4", replaced, "c"), rpmServer("5", "", "c"),
 		plain("server", "6", "/usr/sbin/server = six"), plain("server", "7", noReplace+rpmCfg+" = ->other.cfg", "%ghost /var/lib/z"),
@@ -751,10 +753,9 @@ func TestRPMSequences(t *testing.T) {
 			}
 		}
 	}
-	if flag.Lookup("rapid.checks").Value.String() == "100" { // the default: fewer, because each costs a second
-		mustDo(t, flag.Set("rapid.checks", fmt.Sprint(sequences)))
-		defer flag.Set("rapid.checks", "100")
-	}
+	checks := flag.Lookup("rapid.checks")
+	defer checks.Value.Set(checks.Value.String())
+	mustDo(t, checks.Value.Set(fmt.Sprint(*rpmSequences)))
 	rapid.Check(t, sequence)
 }
 
