@@ -243,7 +243,7 @@ func (b *builder) packages() error {
 		}
 		for i := range p.Conffiles {
 			c := &p.Conffiles[i]
-			if c.MD5 != "" {
+			if f, _ := p.file(c.Path); c.MD5 != "" || f.Ghost {
 				continue
 			}
 			sum, _, err := b.h.digest(c.Path, b.h.format().digestKind())

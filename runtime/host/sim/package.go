@@ -168,6 +168,9 @@ func packageOf(s *stanza, format Format) (*Package, error) {
 		p.Summary = d[0]
 	}
 	p.Scripts = strings.Fields(s.get("Scripts"))
+	if format == RPM && slices.Equal(p.Scripts, unknownScripts) {
+		p.Scripts, p.unknownScripts = nil, true
+	}
 	p.Repository, p.RunAs = s.get("Repository"), s.get("Run-As")
 	for _, read := range []func(*Package, *stanza) error{packageNumbers, packageStatus, packageFiles, packageConffiles, packageEffects} {
 		if err := read(p, s); err != nil {
@@ -177,6 +180,9 @@ func packageOf(s *stanza, format Format) (*Package, error) {
 	p.setFiles(p.Files)
 	return p, nil
 }
+
+// unknownScripts is what a fixture says where it is not known whether a package of rpm has scriptlets.
+var unknownScripts = []string{"unknown"}
 
 func packageFields(s *stanza, format Format) *Package {
 	p := &Package{Format: format, Package: host.Package{

@@ -290,7 +290,7 @@ func (h *Host) isAs(p *Package, f PackageFile, st host.Stat) (bool, error) {
 func (h *Host) notePristine(p *Package) {
 	for _, c := range p.Conffiles {
 		st, err := h.Lstat(c.Path)
-		if p.Format != RPM || c.MD5 != "" || err != nil {
+		if f, _ := p.file(c.Path); p.Format != RPM || c.MD5 != "" || err != nil || f.Ghost {
 			continue
 		}
 		if p.pristine == nil {

@@ -274,7 +274,8 @@ func TestSnapshotOfCentOS(t *testing.T) {
 	}
 }
 
-// TestOverLiveRPM simulates over another host: which of its configuration files are edited is read there.
+// TestOverLiveRPM simulates over another host, and over a snapshot of it: which of its configuration
+// files are edited, what has no digest, and that scriptlets are not known.
 func TestOverLiveRPM(t *testing.T) {
 	below := hostOf(t, `-- host --
 manager: yum 3.4.3
@@ -284,8 +285,12 @@ Version: 1-1
 Conffiles:
  /etc/p/a.cfg noreplace
  /etc/p/b.cfg edited noreplace
+ /etc/p/ghost.cfg
+ /etc/p/link
 Files:
  /etc/p/
+ /etc/p/ghost.cfg ghost
+ /etc/p/link -> a.cfg
  /var/lib/p/
  /usr/bin/p 0755
 
@@ -296,24 +301,39 @@ Requires: /usr/bin/p
 as shipped
 -- /etc/p/b.cfg --
 edited
+-- /etc/p/ghost.cfg --
+mine
 -- /var/lib/p/data --
 mine
 `)
-	h, err := FromView(below, Options{})
+	below.packages["p"].conffile("/etc/p/link").MD5 = "" // as rpm has it
+	live, err := FromView(below, Options{})
 	mustDo(t, err)
-	t.Cleanup(func() { h.Close() })
-	sol, err := h.Solve(host.Transaction{Remove: []string{"p"}})
+	t.Cleanup(func() { live.Close() })
+	var out bytes.Buffer
+	mustDo(t, Snapshot(t.Context(), &out, below, SnapshotOptions{Packages: []string{"*"}, Trees: []string{"/var/lib/p"}}))
+	f, err := ReadFixture(out.Bytes())
 	mustDo(t, err)
-	if got := strings.Join(names(sol.Remove), " "); got != "other p" {
-		t.Errorf("removes %s", got)
-	}
-	mustDo(t, h.CommitPackages(t.Context(), host.Transaction{Remove: []string{"p"}}, nil))
-	for name, want := range map[string]bool{"/etc/p/a.cfg": false, "/etc/p/a.cfg.rpmsave": false, "/etc/p/b.cfg": false, "/etc/p/b.cfg.rpmsave": true, "/var/lib/p/data": true, "/usr/bin/p": false} {
-		if got := exists(t, h, name); got != want {
-			t.Errorf("%s exists: %v", name, got)
+	snapshot, err := f.Host(Options{})
+	mustDo(t, err)
+	for name, h := range map[string]*Host{"live": live, "snapshot": snapshot} {
+		sol, err := h.Solve(host.Transaction{Remove: []string{"p"}})
+		mustDo(t, err)
+		if got := strings.Join(names(sol.Remove), " "); got != "other p" {
+			t.Errorf("%s: removes %s", name, got)
 		}
-	}
-	if said := fmt.Sprint(h.Unpredicted()); !strings.Contains(said, "if there is one, of p 1-1") {
-		t.Errorf("nothing is said of scriptlets: %s", said)
+		mustDo(t, h.CommitPackages(t.Context(), host.Transaction{Remove: []string{"p"}}, nil))
+		for file, want := range map[string]bool{
+			"/etc/p/a.cfg": false, "/etc/p/a.cfg.rpmsave": false, "/etc/p/b.cfg": false, "/etc/p/b.cfg.rpmsave": true, "/etc/p/ghost.cfg": true,
+			"/etc/p/link": false, "/etc/p/link.rpmsave": false, "/var/lib/p/data": true, "/usr/bin/p": false,
+		} {
+			if got := exists(t, h, file); got != want {
+				t.Errorf("%s: %s exists: %v", name, file, got)
+			}
+		}
+		said := fmt.Sprint(h.Unpredicted())
+		if !strings.Contains(said, "if there is one, of p 1-1") || strings.Contains(said, "was edited") {
+			t.Errorf("%s: not simulated: %s", name, said)
+		}
 	}
 }

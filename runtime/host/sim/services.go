@@ -172,7 +172,7 @@ func (h *Host) isInitScript(name string) bool {
 	case "README", "skeleton", "rc", "rcS", "halt", "reboot", "single":
 		return false
 	}
-	if strings.Contains(name, ".dpkg-") {
+	if strings.Contains(name, ".dpkg-") || strings.HasSuffix(name, ".rpmsave") || strings.HasSuffix(name, ".rpmnew") || strings.HasSuffix(name, ".rpmorig") {
 		return false
 	}
 	st, err := h.Stat("/etc/init.d/" + name)

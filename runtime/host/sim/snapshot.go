@@ -234,13 +234,14 @@ func (s *snapshot) writePackage(p host.Package, files []string) error {
 	}
 	fmt.Fprintf(s.out, "Package: %s\nVersion: %s\nArchitecture: %s\nStatus: %s\n", p.Name, p.Version, p.Arch, status)
 	h := &Host{below: s.view}
-	origin, depends := "Maintainer", "Depends"
+	origin, depends, scripts := "Maintainer", "Depends", h.scriptsOf(&Package{Package: p})
 	if s.format == RPM {
-		origin, depends = "Vendor", "Requires"
+		origin, depends, scripts = "Vendor", "Requires", unknownScripts
 	}
+	special := map[string]string{}
 	for _, f := range []struct{ name, value string }{
 		{origin, p.Origin}, {"Source", p.Source}, {"Description", p.Summary}, {depends, p.Depends},
-		{"Provides", p.Provides}, {"Conflicts", p.Conflicts}, {"Scripts", strings.Join(h.scriptsOf(&Package{Package: p}), " ")},
+		{"Provides", p.Provides}, {"Conflicts", p.Conflicts}, {"Scripts", strings.Join(scripts, " ")},
 	} {
 		if f.value != "" {
 			fmt.Fprintf(s.out, "%s: %s\n", f.name, strings.Join(strings.Fields(f.value), " "))
@@ -258,6 +259,12 @@ func (s *snapshot) writePackage(p host.Package, files []string) error {
 		}
 		s.shipped[c.Path] = c.MD5
 		fmt.Fprintf(s.out, " %s %s", quoteWord(c.Path), c.MD5)
+		if s.format == RPM && c.MD5 == "" {
+			special[c.Path] = " ghost"
+			if target := withoutDigest(s.view, c.Path); target != "" {
+				special[c.Path] = " -> " + quoteWord(target)
+			}
+		}
 		if c.Obsolete {
 			fmt.Fprint(s.out, " obsolete")
 		}
@@ -267,7 +274,7 @@ func (s *snapshot) writePackage(p host.Package, files []string) error {
 		if i == 0 {
 			fmt.Fprintln(s.out, "Files:")
 		}
-		fmt.Fprintf(s.out, " %s\n", quoteWord(f))
+		fmt.Fprintf(s.out, " %s%s\n", quoteWord(f), special[f])
 	}
 	fmt.Fprintln(s.out)
 	return nil

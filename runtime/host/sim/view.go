@@ -150,8 +150,8 @@ func readBelow(files host.FileReader, name string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// describeFiles works out what rpm's database tells of configuration files by what it has no digest of:
-// a symlink, or a ghost. It does not tell which scriptlets there are.
+// describeFiles completes what rpm's database tells of configuration files. It does not tell which
+// scriptlets there are.
 func (h *Host) describeFiles(p *Package) {
 	if p.Format != RPM {
 		return
@@ -162,15 +162,26 @@ func (h *Host) describeFiles(p *Package) {
 		if f == nil || c.MD5 != "" {
 			continue
 		}
-		st, err := h.below.Lstat(c.Path)
-		if err != nil || !st.IsSymlink() {
-			f.Ghost = true
+		if target := withoutDigest(h.below, c.Path); target != "" {
+			f.Mode, f.Target, f.Bare = fs.ModeSymlink|0o777, target, false
 			continue
 		}
-		if target, err := h.below.Readlink(c.Path); err == nil {
-			f.Mode, f.Target, f.Bare = fs.ModeSymlink|0o777, target, false
-		}
+		f.Ghost = true
 	}
+}
+
+// withoutDigest tells what a configuration file is that rpm has no digest of: a symlink, whose target
+// is taken to be that of the package, or, if empty, a ghost.
+func withoutDigest(files host.FileReader, name string) (target string) {
+	st, err := files.Lstat(name)
+	if err != nil || !st.IsSymlink() {
+		return ""
+	}
+	target, err = files.Readlink(name)
+	if err != nil {
+		return ""
+	}
+	return target
 }
 
 // scriptsOf lists the maintainer scripts that dpkg keeps of an installed package.
