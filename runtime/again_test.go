@@ -122,3 +122,40 @@ func TestJournalOfAnotherVersion(t *testing.T) {
 		})
 	}
 }
+
+// At the end of a rollback, what an earlier part of it had put back and something changed since is told.
+func TestRollbackComparesAtTheEnd(t *testing.T) {
+	script := `
+def one():
+    """Write."""
+    t.write("/srv/a/early", "x")
+
+def two():
+    """Write."""
+    t.write("/srv/a/f", "x")
+    t.write("/srv/a/g", "x")
+
+runbook = define(steps = [one, two], allow = policy(write = ["/srv/a"]))
+`
+	s := newScene(t)
+	s.mkdir("/srv/a")
+	s.put("/srv/a/f", "before")
+	s.run(script, nil)
+	cfg := s.config(&runtime.Runbook{Name: "site.star"})
+	cfg.Previous = s.records()
+	emit := cfg.Emit
+	cfg.Emit = func(e runtime.Event) {
+		emit(e)
+		if e.Kind == runtime.StepEnd && e.Step == "two" { // between two steps of the rollback
+			s.edit("/srv/a/f", "somebody else")
+			s.put("/srv/a/g", "somebody else")
+		}
+	}
+	v := runtime.Rollback(context.Background(), cfg, "")
+	if v.Code != runtime.CodeRollbackIncomplete || !s.said("not as before: /srv/a/f: content differs") || !s.said("not as before: /srv/a/g: was not there before") {
+		t.Errorf("%+v", v)
+	}
+	if s.said("not as before: /srv/a/early") {
+		t.Error("what is as it was is told")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/policy"
@@ -17,7 +18,8 @@ type Restorer interface {
 
 // Rollback undoes a run's actions, from the last to the first, down to and including the step named
 // (empty: all). Each is compared with its pre-images as soon as it is undone: only then, between the
-// actions before and after it, is the host what they recorded. The run's records are Config.Previous.
+// actions before and after it, is the host what they recorded. At the end, what the run found before
+// its first changes is compared once more. The run's records are Config.Previous.
 func Rollback(ctx context.Context, cfg Config, to string) Verdict {
 	r := newRun(ctx, cfg)
 	differences, err := r.rollback(to)
@@ -120,7 +122,67 @@ func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string
 		r.emit(Event{Kind: StepEnd})
 	}
 	left, err := differencesOf(undone, way)
+	if err != nil {
+		return nil, err
+	}
+	late, err := r.disturbed(past)
+	for _, line := range late {
+		if indexOf(left, line) < 0 {
+			left = append(left, line)
+		}
+	}
 	return append(left, r.kept...), err
+}
+
+// disturbed compares, now that all is undone, once more what the run found of each path before it first
+// touched it: undoing an earlier action, or a service that runs again, may have changed it since.
+// What stood behind the first transaction of packages, or below what an earlier action made, is
+// left out: that was not the state from before the run.
+func (r *Run) disturbed(past *history) ([]string, error) {
+	var lines, touched []string
+	for _, p := range past.intents {
+		if !p.state().undone {
+			if past.undone[p.step] {
+				continue // kept on purpose
+			}
+			return lines, nil // a rollback to a step: the rest is still done
+		}
+		a, env, err := r.recall(p)
+		if err != nil {
+			return nil, err
+		}
+		if before, ok := a.(action.Recorder); ok {
+			for _, pre := range before.Preimages() {
+				if within(touched, pre.Path) {
+					continue
+				}
+				more, err := env.Store.Compare(pre)
+				if err != nil {
+					return nil, fmt.Errorf("comparing after the rollback: %w", err)
+				}
+				lines = append(lines, more...)
+			}
+		}
+		if _, ok := a.(*action.Commit); ok {
+			return lines, nil
+		}
+		for _, t := range a.Touches() {
+			if t.Class == policy.Path {
+				touched = append(touched, t.Name)
+			}
+		}
+	}
+	return lines, nil
+}
+
+// within tells whether a path is one of these, or below one.
+func within(paths []string, name string) bool {
+	for _, p := range paths {
+		if name == p || strings.HasPrefix(name, strings.TrimSuffix(p, "/")+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // lostPackages tells whether packages went that nothing was kept of.

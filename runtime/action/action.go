@@ -48,6 +48,13 @@ type Detailer interface {
 	Detail(env *Env) (Detail, error)
 }
 
+// Recorder is an action that keeps whole pre-images: what these paths are again once it is undone.
+type Recorder interface {
+	Preimages() []Preimage
+}
+
+var _ = []Recorder{(*Write)(nil), (*Symlink)(nil), (*Mkdir)(nil), (*Commit)(nil)}
+
 // Detail is what an action will change, for the story of the run.
 type Detail struct {
 	Diff     string   `json:"diff,omitempty"`  // unified diff of a text file, secrets masked by the runtime

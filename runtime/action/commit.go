@@ -865,3 +865,6 @@ func (a *Commit) Differences(env *Env) ([]string, error) {
 	more, err = compareAll(env, slices.Concat(a.Dirs, a.Conffiles, a.Links, a.Accounts, a.Wants))
 	return append(lines, more...), err
 }
+
+// Preimages implements Recorder. Of directories, owner and mode are compared with the packages.
+func (a *Commit) Preimages() []Preimage { return slices.Concat(a.Conffiles, a.Accounts) }

@@ -149,3 +149,6 @@ func (a *Mkdir) Differences(env *Env) ([]string, error) {
 	}
 	return lines, nil
 }
+
+// Preimages implements Recorder.
+func (a *Mkdir) Preimages() []Preimage { return []Preimage{a.Before} }

@@ -80,3 +80,6 @@ func (a *Symlink) Undo(env *Env) error {
 
 // Differences lists how the path differs from its pre-image.
 func (a *Symlink) Differences(env *Env) ([]string, error) { return env.Store.Compare(a.Before) }
+
+// Preimages implements Recorder.
+func (a *Symlink) Preimages() []Preimage { return []Preimage{a.Before} }

@@ -244,3 +244,6 @@ func needParent(v host.View, name string) error {
 	}
 	return err
 }
+
+// Preimages implements Recorder.
+func (a *Write) Preimages() []Preimage { return []Preimage{a.Before} }
