@@ -59,7 +59,7 @@ a failure, "zcp2kopano resume" goes on and "zcp2kopano rollback" goes back.`,
 	p.flags(cmd)
 	cmd.Flags().StringVar(&packages, "packages", "", "install from this `DIR` of downloaded packages (the parameter packages_dir)")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "start without a rehearsal and without asking")
-	cmd.Flags().StringVar(&planPath, "plan", "", "hold the run to the plan in this `FILE` (simulate --live --plan): it stops before the first difference")
+	cmd.Flags().StringVar(&planPath, "plan", "", "hold the run to the plan in this `FILE` (simulate --live --plan): it stops before the first difference; a plan holds for 7 days")
 	foregroundFlag(cmd, &foreground)
 	return cmd
 }

@@ -130,7 +130,7 @@ func (h *Host) SaveRemains(ctx context.Context, names []string, dir string) (map
 			return nil, fmt.Errorf("package %s is not one that has left only its conffiles (%s)", name, p.Status)
 		}
 		target := dir + "/" + strings.TrimSuffix(archiveName(p), ".deb") + ".remains"
-		if err := h.saveRemains(name, target); err != nil {
+		if err := h.saveRemains(p, target); err != nil {
 			return nil, fmt.Errorf("remains of package %s: %w", name, err)
 		}
 		files[name] = target
@@ -138,10 +138,10 @@ func (h *Host) SaveRemains(ctx context.Context, names []string, dir string) (map
 	return files, h.SyncDir(dir)
 }
 
-func (h *Host) saveRemains(name, target string) error {
-	kept := remains{Package: name, Info: map[string][]byte{}}
+func (h *Host) saveRemains(p host.Package, target string) error {
+	kept := remains{Package: p.Name, Info: map[string][]byte{}}
 	var err error
-	if kept.Stanza, err = h.ask("dpkg-query", "-s", name); err != nil {
+	if kept.Stanza, err = h.ask("dpkg-query", "-s", p.Name); err != nil {
 		return err
 	}
 	entries, err := h.ReadDir(dpkgInfo)
@@ -149,8 +149,7 @@ func (h *Host) saveRemains(name, target string) error {
 		return err
 	}
 	for _, e := range entries {
-		kind, ok := strings.CutPrefix(e.Name, name+".")
-		if !ok || strings.Contains(kind, ".") { // the last would be of a package NAME.MORE
+		if !isInfoOf(p, e.Name) {
 			continue
 		}
 		if kept.Info[e.Name], err = h.readFile(dpkgInfo + "/" + e.Name); err != nil {
@@ -162,6 +161,18 @@ func (h *Host) saveRemains(name, target string) error {
 		return err
 	}
 	return h.replaceFile(target, data, 0o600)
+}
+
+// isInfoOf tells whether a file of dpkgInfo is of a package: NAME.KIND, or NAME:ARCH.KIND where several
+// architectures can be installed together. NAME.MORE.KIND is of another package.
+func isInfoOf(p host.Package, file string) bool {
+	name, _, _ := strings.Cut(p.Name, ":")
+	for _, prefix := range []string{name + ".", name + ":" + p.Arch + "."} {
+		if kind, ok := strings.CutPrefix(file, prefix); ok && !strings.Contains(kind, ".") {
+			return true
+		}
+	}
+	return false
 }
 
 // replaceFile makes a file appear whole and durable.
