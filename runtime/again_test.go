@@ -2,8 +2,11 @@ package runtime_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -157,5 +160,48 @@ runbook = define(steps = [one, two], allow = policy(write = ["/srv/a"]))
 	}
 	if s.said("not as before: /srv/a/early") {
 		t.Error("what is as it was is told")
+	}
+}
+
+// A large answer is kept beside the journal, by its digest, and replayed from there; a copy that is
+// damaged is never taken for the answer.
+func TestLargeAnswersAreKeptBesideTheJournal(t *testing.T) {
+	script := `
+def one():
+    """Copy a large file, and another."""
+    text = t.read("/srv/large")
+    t.write("/srv/a/first", text)
+    if t.read("/srv/go") != "yes":
+        fail("not yet")
+    t.write("/srv/a/second", text)
+
+runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
+`
+	large := strings.Repeat("0123456789abcdef", 4000)
+	start := func() *scene {
+		s := newScene(t)
+		s.mkdir("/srv/a")
+		s.put("/srv/large", large)
+		s.put("/srv/go", "no")
+		if v := s.run(script, nil); v.Code != runtime.CodeFailed {
+			t.Fatalf("verdict %+v", v)
+		}
+		if strings.Contains(string(s.log.Bytes()), "0123456789abcdef") {
+			t.Error("the journal holds the large answer")
+		}
+		s.edit("/srv/go", "yes")
+		s.edit("/srv/large", "another one by now")
+		return s
+	}
+	s := start()
+	if v := s.again(script); v.Code != 0 || s.text("/srv/a/second") != large {
+		t.Errorf("resume: %+v", v)
+	}
+	s = start()
+	sum := sha256.Sum256([]byte(strconv.Quote(large)))
+	name := "/var/lib/zcp2kopano/runs/r1/backup/blobs/" + hex.EncodeToString(sum[:])
+	s.edit(name, strconv.Quote(strings.Replace(large, "f", "F", 1)))
+	if v := s.again(script); v.Code != runtime.CodeFailed || !strings.Contains(v.Text, "is damaged") {
+		t.Errorf("resume with a damaged copy: %+v", v)
 	}
 }

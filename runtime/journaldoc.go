@@ -15,7 +15,7 @@ var recordTypes = []recordType{
 	{"run", "id, mode, runbook, host, system, steps, params, version, machine_id", "a run begins; secret parameters show as ***"},
 	{"resume", "as run", "the run goes on; what it had not come to its end with is below, by replay"},
 	{"step", "name", "a step begins"},
-	{"read", "builtin, pos, args, value or blob", "a call that looked at the host, and what it answered; a large answer, and one that holds a secret, is a blob: digest and size of a file in backup/blobs"},
+	{"read", "builtin, pos, args, value or blob", "a call that looked at the host, and what it answered; a large answer, and one that holds a secret, is a blob: digest and size of a file in backup/blobs. Of a large argument the digest is enough"},
 	{"call", "builtin, pos, args, value, actions", "a call that changes the host, and the actions that it decided"},
 	{"intent", "call, index, kind, step, data", "an action is about to be carried out: all that it takes to finish and to undo it. On the disk before the host is touched"},
 	{"mark", "call, index, data", "how far the action in hand is"},

@@ -775,6 +775,16 @@ func (c *Call) encodeArgs(secrets secretKeeper) (json.RawMessage, error) {
 			return nil, c.Errorf("argument %s: %w", name, err)
 		}
 		encoded[name] = e
+		if data := mustJSON(e); len(data) > maxInline {
+			encoded[name] = largeArg{SHA256: digestJSON(data), Bytes: len(data)}
+		}
 	}
 	return mustJSON(encoded), nil
+}
+
+// largeArg stands for an argument that is too large for the journal, where arguments are kept to be
+// compared only: what an action needs of it is in the store.
+type largeArg struct {
+	SHA256 string `json:"sha256"`
+	Bytes  int    `json:"bytes"`
 }
