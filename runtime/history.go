@@ -14,6 +14,7 @@ import (
 type stepRecord struct {
 	Name     string          `json:"name"`
 	Result   json.RawMessage `json:"result,omitempty"`
+	Blob     *action.Blob    `json:"blob,omitempty"`     // the result, where it is large or holds a secret
 	Finished string          `json:"finished,omitempty"` // the step ended the run in success, and why
 }
 

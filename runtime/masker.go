@@ -20,6 +20,17 @@ type masker struct {
 
 var _ action.Secrets = (*masker)(nil)
 
+// newMasker knows the secrets that an earlier process of the run has kept.
+func newMasker(keeper action.Secrets) *masker {
+	m := &masker{keeper: keeper}
+	if kept, ok := keeper.(interface{ All() []host.Secret }); ok {
+		for _, s := range kept.All() {
+			m.remember(s)
+		}
+	}
+	return m
+}
+
 // Put keeps a secret and remembers it for masking.
 func (m *masker) Put(s host.Secret) (string, error) {
 	m.remember(s)

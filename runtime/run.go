@@ -81,7 +81,7 @@ func newRun(ctx context.Context, cfg Config) *Run {
 		policy:  merge(cfg.Runbook.Policy, policy.Policy{}),
 		results: map[string]starlark.Value{},
 		store:   &action.Store{Host: cfg.Host, Dir: cfg.Dir + "/backup"},
-		secrets: &masker{keeper: cfg.Keeper},
+		secrets: newMasker(cfg.Keeper),
 		replay:  &replay{},
 		started: cfg.Now(),
 	}
@@ -260,7 +260,7 @@ func (r *Run) steps(past *history) error {
 			continue
 		}
 		if done, ok := past.steps[step.Name]; ok {
-			v, err := decodeValue(done.Result, r.secrets)
+			v, err := r.unseal(done.Result, done.Blob)
 			if err != nil {
 				return fmt.Errorf("journal: result of step %s: %w", step.Name, err)
 			}
@@ -308,7 +308,11 @@ func (r *Run) runStep(step *Step, index, count int, past *history) (finished str
 	if err != nil {
 		return "", fmt.Errorf("step %s: its result: %w", step.Name, err)
 	}
-	if _, err := r.cfg.Journal.Append("step-done", stepRecord{Name: step.Name, Result: mustJSON(encoded), Finished: finished}); err != nil {
+	result, blob, err := r.seal(mustJSON(encoded))
+	if err != nil {
+		return "", err
+	}
+	if _, err := r.cfg.Journal.Append("step-done", stepRecord{Name: step.Name, Result: result, Blob: blob, Finished: finished}); err != nil {
 		return "", err
 	}
 	r.emit(Event{Kind: StepEnd, Elapsed: r.cfg.Now().Sub(start)})
@@ -440,11 +444,19 @@ func (r *Run) seal(data json.RawMessage) (json.RawMessage, *action.Blob, error) 
 }
 
 func (r *Run) replayRead(past *callRecord) (starlark.Value, error) {
-	data := past.Value
-	if past.Blob != nil {
+	value, err := r.unseal(past.Value, past.Blob)
+	if err != nil {
+		return nil, fmt.Errorf("the journal's copy of the result of %s: %w", past.Builtin, err)
+	}
+	return value, nil
+}
+
+// unseal is a value that seal took apart.
+func (r *Run) unseal(data json.RawMessage, blob *action.Blob) (starlark.Value, error) {
+	if blob != nil {
 		var err error
-		if data, err = r.store.Bytes(*past.Blob); err != nil {
-			return nil, fmt.Errorf("the journal's copy of the result of %s: %w", past.Builtin, err)
+		if data, err = r.store.Bytes(*blob); err != nil {
+			return nil, err
 		}
 	}
 	return decodeValue(data, r.secrets)
@@ -519,7 +531,9 @@ func (r *Run) decided(c *Call, args json.RawMessage, plan Plan) (*callRecord, er
 		if err != nil {
 			return nil, c.Errorf("its result: %w", err)
 		}
-		rec.Value = mustJSON(encoded)
+		if rec.Value, rec.Blob, err = r.seal(mustJSON(encoded)); err != nil {
+			return nil, err
+		}
 	}
 	return rec, nil
 }
@@ -623,8 +637,8 @@ func (r *Run) resumeCall(c *Call, past *callRecord) (starlark.Value, error) {
 			return nil, err
 		}
 	}
-	if len(past.Value) > 0 {
-		return decodeValue(past.Value, r.secrets)
+	if len(past.Value) > 0 || past.Blob != nil {
+		return r.replayRead(past)
 	}
 	return resultValue(last), nil
 }
@@ -767,7 +781,7 @@ func mustJSON(v any) json.RawMessage {
 	return data
 }
 
-func (c *Call) encodeArgs(secrets secretKeeper) (json.RawMessage, error) {
+func (c *Call) encodeArgs(secrets *masker) (json.RawMessage, error) {
 	encoded := map[string]any{}
 	for name, v := range c.args {
 		e, err := encodeValue(v, secrets)
@@ -775,16 +789,16 @@ func (c *Call) encodeArgs(secrets secretKeeper) (json.RawMessage, error) {
 			return nil, c.Errorf("argument %s: %w", name, err)
 		}
 		encoded[name] = e
-		if data := mustJSON(e); len(data) > maxInline {
-			encoded[name] = largeArg{SHA256: digestJSON(data), Bytes: len(data)}
+		if data := mustJSON(e); len(data) > maxInline || secrets.within(data) {
+			encoded[name] = sealedArg{SHA256: digestJSON(data), Bytes: len(data)}
 		}
 	}
 	return mustJSON(encoded), nil
 }
 
-// largeArg stands for an argument that is too large for the journal, where arguments are kept to be
-// compared only: what an action needs of it is in the store.
-type largeArg struct {
+// sealedArg stands for an argument that is too large for the journal, or in which a secret stands. There
+// arguments are kept to be compared only: what an action needs of them is in the store.
+type sealedArg struct {
 	SHA256 string `json:"sha256"`
 	Bytes  int    `json:"bytes"`
 }

@@ -419,6 +419,43 @@ runbook = define(steps = [one], params = [param("key", secret = True)], allow = 
 	}
 }
 
+// A secret that stands in a plain text is kept out of the journal wherever the text goes, and a resumed
+// run still has the text.
+func TestSecretsInTextsAreSealed(t *testing.T) {
+	s := newScene(t)
+	s.mkdir("/srv/a")
+	script := `
+def one():
+    """Read a text with a secret in it, copy it, and hand it on."""
+    t.write("/srv/a/y", t.secret())
+    text = t.read("/srv/a/y")
+    t.write("/srv/a/copy", text)
+    return text
+
+def two(one):
+    """Copy it again."""
+    if t.read("/srv/go") != "yes":
+        fail("not yet")
+    t.write("/srv/a/again", one)
+
+runbook = define(steps = [one, two], allow = policy(write = ["/srv/a"]))
+`
+	s.put("/srv/go", "no")
+	if v := s.run(script, nil); v.Code != 1 {
+		t.Fatalf("verdict %+v", v)
+	}
+	s.edit("/srv/go", "yes")
+	if v := s.again(script); v.Code != 0 {
+		t.Fatalf("resume %+v", v)
+	}
+	if strings.Contains(string(s.log.Bytes()), "hunter22-not-shown") {
+		t.Errorf("the journal tells the secret:\n%s", s.log.Bytes())
+	}
+	if got := s.text("/srv/a/again"); got != "hunter22-not-shown" {
+		t.Errorf("the text is lost: %q", got)
+	}
+}
+
 // An admin's request to stop ends the run before the next action, and resume goes on.
 func TestStop(t *testing.T) {
 	s := newScene(t)

@@ -78,4 +78,15 @@ func (k *Keeper) Get(r string) (host.Secret, error) {
 	return host.Secret{}, fmt.Errorf("no secret %q is kept", r)
 }
 
+// All returns the kept secrets: what a resumed run must mask, beside those that it meets itself.
+func (k *Keeper) All() []host.Secret {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var all []host.Secret
+	for _, text := range k.texts {
+		all = append(all, host.NewSecret(text))
+	}
+	return all
+}
+
 func ref(i int) string { return "s" + strconv.Itoa(i+1) }
