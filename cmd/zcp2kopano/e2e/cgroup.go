@@ -75,7 +75,7 @@ func cgroupDir(mounts, groups string) (string, error) {
 			return filepath.Join(fields[4], below), nil
 		}
 	}
-	return "", errors.New("no writable cgroup2 file system is mounted that shows the group of this process")
+	return "", errors.New("a mounted, writable cgroup2 file system that shows the group of this process")
 }
 
 // place has a process begin in a directory of the group.

@@ -32,6 +32,11 @@ var withoutUse = []string{
 // bootSystemd starts systemd and waits until all is up.
 func (r *Root) bootSystemd() {
 	r.t.Helper()
+	if parent, err := ownCgroup(); err != nil {
+		leaveOut(r.t, []string{err.Error()})
+	} else if err := unix.Access(parent, unix.W_OK); err != nil {
+		leaveOut(r.t, []string{"the right to make control groups in " + parent})
+	}
 	if err := r.prepareSystemd(); err != nil {
 		r.t.Fatal(err)
 	}

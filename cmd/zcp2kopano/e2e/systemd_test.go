@@ -48,11 +48,18 @@ func TestMigrationSystemd(t *testing.T) {
 	if diffs := manifest.Unexcused(manifest.Compare(simulated.Start, before, nil)); len(diffs) != 0 {
 		t.Errorf("the simulation does not start from this host:\n%s", manifest.Table(diffs, "simulated", "real"))
 	}
+	captured := r.rehearseSnapshot()
+	if diffs := manifest.Compare(servicesOnly(captured.Start), servicesOnly(before), nil); len(diffs) != 0 {
+		t.Errorf("a snapshot has other services:\n%s", manifest.Table(diffs, "snapshot", "real"))
+	}
 	res := r.Migrate(m)
 	if res.Code != 0 {
 		t.Fatalf("exit status %d\n%s", res.Code, res.Output)
 	}
 	after := r.State()
+	if diffs := manifest.Compare(servicesOnly(captured.End), servicesOnly(after), nil); len(diffs) != 0 {
+		t.Errorf("the simulation over a snapshot ends with other services:\n%s", manifest.Table(diffs, "simulated", "real"))
+	}
 	golden(t, "systemd", changes(before, after))
 	compareEnds(t, simulated, after)
 	sameData(t, before, after, "/var/lib/zarafa/attachments", "/var/lib/kopano/attachments", 500)
@@ -65,6 +72,30 @@ func TestMigrationSystemd(t *testing.T) {
 		}
 	}
 	secondRunChangesNothing(t, r, after)
+}
+
+// rehearseSnapshot simulates the migration to Kopano 8.7 over a snapshot of the root.
+func (r *Root) rehearseSnapshot() Simulated {
+	r.t.Helper()
+	if res := r.Zcp2kopano("snapshot", "/root/site.txtar"); res.Code != 0 {
+		r.t.Fatalf("snapshot: exit status %d\n%s", res.Code, res.Output)
+	}
+	packages := ReposDir + "/kopano87"
+	captured := r.Rehearse(Simulation{
+		Migration: Migration{Params: []string{"packages_dir=" + packages}}, Fixture: "/root/site.txtar", Packages: packages,
+	})
+	if captured.Verdict.Code != 0 {
+		r.t.Fatalf("simulation over a snapshot: %+v\n%s", captured.Verdict, strings.Join(captured.Errors, "\n"))
+	}
+	if err := os.Remove(r.Path("/root/site.txtar")); err != nil {
+		r.t.Fatal(err)
+	}
+	return captured
+}
+
+// servicesOnly keeps the services of ZCP and Kopano Core.
+func servicesOnly(m *manifest.Manifest) *manifest.Manifest {
+	return &manifest.Manifest{Services: only(m, nil).Services}
 }
 
 // stopBeforeStart is a runbook that fails before kopano-server starts for the first time.

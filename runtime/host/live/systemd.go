@@ -65,7 +65,7 @@ func (s systemd) scripts() string {
 	entries, _ := s.view.ReadDir(initDir)
 	var list strings.Builder
 	for _, e := range entries {
-		if (sysv{s.view}).isScript(e.Name) {
+		if sysv(s).isScript(e.Name) {
 			list.WriteString(strings.TrimSuffix(e.Name, ".sh") + ".service\n")
 		}
 	}

@@ -348,8 +348,15 @@ func (s *snapshot) tree() error {
 		return err
 	}
 	for _, v := range services {
+		template, _, instance := strings.Cut(v.Name, "@")
 		for _, dir := range unitDirs {
 			if err := s.capture(path.Join(dir, v.Name+".service"), true, 0); err != nil {
+				return err
+			}
+			if !instance {
+				continue
+			}
+			if err := s.capture(path.Join(dir, template+"@.service"), true, 0); err != nil {
 				return err
 			}
 		}
