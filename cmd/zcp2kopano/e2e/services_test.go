@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +11,7 @@ import (
 )
 
 // unit puts a service into the root: a unit with a program of its own name, which is a copy of
-// sleep(1) or a script.
+// sleep(1) or a script. It has started when the program runs (Type=exec), if no other type is given.
 func (r *Root) unit(name, script string, lines ...string) {
 	r.t.Helper()
 	program := "/usr/local/sbin/" + name
@@ -19,8 +20,9 @@ func (r *Root) unit(name, script string, lines ...string) {
 	} else {
 		r.WriteFile(program, "#!/bin/sh\n"+script+"\n", 0o755)
 	}
-	if !strings.Contains(strings.Join(lines, "\n"), "ExecStart=") {
-		lines = append(lines, "ExecStart="+program+" 1000000")
+	lines = append(lines, "ExecStart="+program+" 1000000")
+	if !strings.Contains(strings.Join(lines, "\n"), "Type=") {
+		lines = append(lines, "Type=exec")
 	}
 	r.WriteFile("/usr/lib/systemd/system/"+name+".service",
 		"[Unit]\nDescription="+name+"\n\n[Service]\n"+strings.Join(lines, "\n")+"\n\n[Install]\nWantedBy=multi-user.target\n", 0o644)
@@ -58,7 +60,7 @@ func TestServicesSystemd(t *testing.T) {
 		state     string
 		processes int
 	}
-	const wait = 30 * time.Second
+	const wait = 5 * time.Minute
 	cases := []struct {
 		name    string
 		prepare func(*Root, string)
@@ -176,46 +178,59 @@ func TestServicesThatMisbehave(t *testing.T) {
 			}
 		}
 	}
-	r.unit("test-fails", "exit 3")
-	expect("start of one that ends at once", tell("start", "test-fails", 0), "failed", 0, "test-fails")
-	r.WriteFile("/usr/local/sbin/test-fails", "#!/bin/sh\nwhile :; do sleep 1; done\n", 0o755)
+	// ready waits until a script has come to its "touch".
+	ready := func(file string) {
+		t.Helper()
+		r.await(t, file, func() bool { _, err := os.Lstat(r.Path(file)); return err == nil })
+	}
+	r.unit("test-fails", "", "ExecStartPre=/usr/bin/test -e /run/mended")
+	expect("start of one that fails", tell("start", "test-fails", 0), "failed", 0, "test-fails")
+	r.WriteFile("/run/mended", "", 0o644)
 	expect("start of one that had failed", tell("start", "test-fails", 0), "active", 1)
-
-	r.unit("test-again", "exit 3", "Restart=always", "RestartSec=300")
-	expect("start of one that waits for its next attempt", tell("start", "test-again", 0), "active", 0, "ended right after its start")
-	expect("stop of one that waits for its next attempt", tell("stop", "test-again", time.Minute), "-", 0)
 
 	r.unit("test-unready", "exit 3", "Type=forking")
 	expect("start of a forking one that fails", tell("start", "test-unready", 0), "failed", 0, "test-unready")
 
+	// To systemd the start of these two is a success.
+	r.unit("test-ends", "exit 0", "Type=forking")
+	expect("start of one that ends at once", tell("start", "test-ends", 0), "-", 0, "test-ends", "ended right after its start")
+	r.unit("test-again", "exit 0", "Type=forking", "Restart=always", "RestartSec=1h")
+	expect("start of one that waits for its next attempt", tell("start", "test-again", 0), "active", 0, "ended right after its start")
+	expect("stop of one that waits for its next attempt", tell("stop", "test-again", 5*time.Minute), "-", 0)
+
 	r.unit("test-slow", "", "ExecStartPre=/usr/bin/sleep 2")
 	expect("start of a slow one", tell("start", "test-slow", 0), "active", 1)
 
-	r.unit("test-deaf", "trap '' TERM; while :; do sleep 1; done", "TimeoutStopSec=1h")
+	const deaf = "trap '' TERM; touch /run/${0##*/}; while :; do sleep 1; done"
+	r.unit("test-deaf", deaf, "TimeoutStopSec=1h")
 	expect("start of a deaf one", tell("start", "test-deaf", 0), "active", 1)
+	ready("/run/test-deaf")
 	expect("stop of a deaf one", tell("stop", "test-deaf", 2*time.Second), "active", 1, "test-deaf", "still run")
 	r.Must("systemctl", "kill", "--signal=KILL", "test-deaf.service")
-	expect("second stop of a deaf one", tell("stop", "test-deaf", time.Minute), "failed", 0)
+	expect("second stop of a deaf one", tell("stop", "test-deaf", 5*time.Minute), "failed", 0)
 
-	r.unit("test-killed", "trap '' TERM; while :; do sleep 1; done", "TimeoutStopSec=2")
+	r.unit("test-killed", deaf, "TimeoutStopSec=2")
 	expect("start of one that systemd will kill", tell("start", "test-killed", 0), "active", 1)
-	expect("stop of one that systemd kills", tell("stop", "test-killed", time.Minute), "failed", 0)
+	ready("/run/test-killed")
+	expect("stop of one that systemd kills", tell("stop", "test-killed", 5*time.Minute), "failed", 0)
 
 	// The main process ends, its child stays, and systemd calls that stopped.
 	r.Must("cp", "/usr/bin/sleep", "/usr/local/sbin/child")
-	r.unit("test-parent", "/usr/local/sbin/child 1000000 & while :; do sleep 1; done", "KillMode=process")
+	r.unit("test-parent", "/usr/local/sbin/child 1000000 & touch /run/test-parent; while :; do sleep 1; done", "KillMode=process")
 	expect("start of a parent", tell("start", "test-parent", 0), "active", 1)
+	ready("/run/test-parent")
+	r.await(t, "the child", func() bool { return r.Run("pgrep", "-x", "child").Code == 0 })
 	expect("stop of a parent", tell("stop", "test-parent", 2*time.Second), "-", 0, "/usr/local/sbin/child")
 	r.Must("pkill", "-KILL", "-x", "child")
-	expect("second stop of a parent", tell("stop", "test-parent", time.Minute), "-", 0)
+	expect("second stop of a parent", tell("stop", "test-parent", 5*time.Minute), "-", 0)
 
 	// A changed unit takes effect after a reload only.
 	r.unit("test-changed", "")
 	expect("start", tell("start", "test-changed", 0), "active", 1)
 	r.Must("cp", "/usr/bin/sleep", "/usr/local/sbin/other")
-	r.WriteFile("/usr/lib/systemd/system/test-changed.service", "[Service]\nExecStart=/usr/local/sbin/other 1000000\n", 0o644)
+	r.WriteFile("/usr/lib/systemd/system/test-changed.service", "[Service]\nType=exec\nExecStart=/usr/local/sbin/other 1000000\n", 0o644)
 	tell("reload", "", 0)
-	tell("stop", "test-changed", time.Minute)
+	tell("stop", "test-changed", 5*time.Minute)
 	expect("start of the changed one", tell("start", "test-changed", 0), "active", 0)
 	r.Must("pgrep", "-x", "other")
 }
