@@ -33,7 +33,8 @@ type PackageWriter interface {
 	RefreshPackages(ctx context.Context, only []string) error
 	// CommitPackages carries a transaction out, noninteractively, keeping old conffiles.
 	CommitPackages(ctx context.Context, tx Transaction, progress func(line string)) error
-	// RepairPackages finishes what an interrupted transaction left (dpkg --configure -a).
+	// RepairPackages finishes what an interrupted transaction left (dpkg --configure -a; the locks and
+	// the second versions that a dead rpm leaves).
 	RepairPackages(ctx context.Context) error
 	// SavePackages keeps installed packages as package files in dir, so that they can be installed
 	// again: from the manager's cache, a repository, or packed anew from the installed state. It
@@ -87,9 +88,16 @@ func (p Package) Installed() bool { return p.Status == "installed" }
 
 // Conffile is a configuration file of a package with the digest that the package shipped.
 type Conffile struct {
-	Path     string `json:"path"`
+	Path string `json:"path"`
+	// MD5 is a digest in hexadecimal. Packages of rpm say in their own header which kind they use; the
+	// length tells it: 32 digits are MD5, 64 are SHA-256.
 	MD5      string `json:"md5"`
-	Obsolete bool   `json:"obsolete,omitempty"`
+	Obsolete bool   `json:"obsolete,omitempty"` // dpkg
+	// The rest is rpm's: an edited NoReplace file stays where the package brings another one (.rpmnew),
+	// any other gives way (.rpmsave); a Ghost is owned but not shipped; MissingOK may be deleted.
+	NoReplace bool `json:"no_replace,omitempty"`
+	Ghost     bool `json:"ghost,omitempty"`
+	MissingOK bool `json:"missing_ok,omitempty"`
 }
 
 // Candidate is a version that a repository offers.

@@ -29,7 +29,7 @@ var aptReads = []string{"-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkg
 var keepConffiles = []string{"--force-confdef", "--force-confold"}
 
 // PackageManager tells apt's version.
-func (v *View) PackageManager() (host.PackageManager, error) {
+func (v debs) PackageManager() (host.PackageManager, error) {
 	out, err := v.ask("apt-get", "--version")
 	if err != nil {
 		return host.PackageManager{}, err
@@ -61,7 +61,7 @@ func versionAtLeast(version string, major, minor int) bool {
 }
 
 // Candidates asks apt-cache madison, which lists every version of every repository, newest first.
-func (v *View) Candidates(names []string) (map[string][]host.Candidate, error) {
+func (v debs) Candidates(names []string) (map[string][]host.Candidate, error) {
 	if err := checkPackageNames(names); err != nil || len(names) == 0 {
 		return map[string][]host.Candidate{}, err
 	}

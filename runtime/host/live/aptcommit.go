@@ -11,7 +11,7 @@ import (
 
 // CommitPackages solves the transaction once more, refuses one that would remove more than it lists,
 // carries it out and looks at the result: neither apt's foresight nor its exit code is taken on trust.
-func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress func(line string)) error {
+func (h debsWriter) CommitPackages(ctx context.Context, tx host.Transaction, progress func(line string)) error {
 	p, err := h.plan(tx)
 	if err != nil || p.empty() {
 		return err
@@ -43,7 +43,7 @@ func refuseExtraRemovals(tx host.Transaction, s host.Solution) error {
 	if len(extra) == 0 {
 		return nil
 	}
-	return &host.SolveError{Summary: "apt would also remove packages that are not on the list", Lines: extra}
+	return &host.SolveError{Summary: "the package manager would also remove packages that are not on the list", Lines: extra}
 }
 
 func (h *Host) carryOut(ctx context.Context, p plan, progress func(string)) error {
@@ -117,7 +117,7 @@ func (h *Host) verifyTransaction(tx host.Transaction, s host.Solution) error {
 
 // RefreshPackages runs apt-get update: once for all sources, or once for each file given, leaving the
 // lists of the others alone.
-func (h *Host) RefreshPackages(ctx context.Context, only []string) error {
+func (h debsWriter) RefreshPackages(ctx context.Context, only []string) error {
 	if len(only) == 0 {
 		return h.withPackageLock(ctx, nil, func() error { return h.update(ctx) })
 	}
@@ -185,7 +185,7 @@ func containsAny(text string, parts []string) bool {
 
 // RepairPackages ends what an interrupted dpkg left, and has apt complete dependencies as far as that
 // takes no package away.
-func (h *Host) RepairPackages(ctx context.Context) error {
+func (h debsWriter) RepairPackages(ctx context.Context) error {
 	failed := h.withPackageLock(ctx, nil, func() error {
 		return h.dpkg(ctx, nil, append(keepConffiles[:2:2], "--configure", "-a")...)
 	})

@@ -42,7 +42,7 @@ Acquire::https::Timeout "30";
 `
 
 // ProbeRepository reads the lists of a repository that is not configured yet, in a scratch directory.
-func (v *View) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (host.RepositoryAnswer, error) {
+func (v debs) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (host.RepositoryAnswer, error) {
 	s, err := v.newScratch("/var/tmp", "/tmp")
 	if err != nil {
 		return host.RepositoryAnswer{}, err

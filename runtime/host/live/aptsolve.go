@@ -107,7 +107,7 @@ func (p plan) aptCommand() []string {
 }
 
 // Solve has apt simulate the transaction.
-func (v *View) Solve(tx host.Transaction) (host.Solution, error) {
+func (v debs) Solve(tx host.Transaction) (host.Solution, error) {
 	p, err := v.plan(tx)
 	if err != nil {
 		return host.Solution{}, err

@@ -24,7 +24,7 @@ const (
 )
 
 // Packages reads dpkg's database. A package of a foreign architecture is named NAME:ARCH.
-func (v *View) Packages() ([]host.Package, error) {
+func (v debs) Packages() ([]host.Package, error) {
 	native, err := v.ask("dpkg", "--print-architecture")
 	if err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func parseConffiles(text string) []host.Conffile {
 }
 
 // PackageFiles asks dpkg-query(1) for the paths of a package. Lines about diversions are no paths.
-func (v *View) PackageFiles(name string) ([]string, error) {
+func (v debs) PackageFiles(name string) ([]string, error) {
 	if err := checkPackageNames([]string{name}); err != nil {
 		return nil, err
 	}
@@ -172,7 +172,7 @@ func isPackageName(name string) bool {
 
 // PackageAudit tells each package that is neither fully installed nor fully gone, an interrupted run of
 // dpkg, and dependencies that apt finds unmet.
-func (v *View) PackageAudit() ([]string, error) {
+func (v debs) PackageAudit() ([]string, error) {
 	packages, err := v.Packages()
 	if err != nil {
 		return nil, err

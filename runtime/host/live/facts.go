@@ -53,14 +53,52 @@ func (v *View) machineID() string {
 	return v.line("/var/lib/dbus/machine-id")
 }
 
-// osRelease reads os-release(5).
+// osRelease reads os-release(5), or makes the same of the files that were there before it.
 func (v *View) osRelease() map[string]string {
 	for _, path := range []string{"/etc/os-release", "/usr/lib/os-release"} {
 		if data, err := v.readFile(path); err == nil {
 			return parseOSRelease(string(data))
 		}
 	}
+	if data, err := v.readFile("/etc/SuSE-release"); err == nil {
+		return parseSUSERelease(string(data))
+	}
+	if line := v.line("/etc/redhat-release"); line != "" {
+		return parseRedHatRelease(line)
+	}
 	return nil
+}
+
+// parseRedHatRelease reads the one line that RHEL and CentOS 6 have: "CentOS release 6.10 (Final)".
+func parseRedHatRelease(line string) map[string]string {
+	name, version, _ := strings.Cut(line, " release ")
+	fields := map[string]string{"NAME": name, "PRETTY_NAME": line, "ID": "rhel", "ID_LIKE": "fedora"}
+	if version, _, _ = strings.Cut(version, " "); version != "" {
+		fields["VERSION_ID"] = version
+	}
+	if strings.HasPrefix(name, "CentOS") {
+		fields["ID"], fields["ID_LIKE"] = "centos", "rhel fedora"
+	}
+	return fields
+}
+
+// parseSUSERelease reads what SLES 11 has: the name, then VERSION and PATCHLEVEL.
+func parseSUSERelease(text string) map[string]string {
+	first, rest, _ := strings.Cut(text, "\n")
+	fields := map[string]string{"PRETTY_NAME": first, "ID": "sles", "ID_LIKE": "suse"}
+	fields["NAME"], _, _ = strings.Cut(first, " (")
+	if strings.Contains(strings.ToLower(first), "opensuse") {
+		fields["ID"] = "opensuse"
+	}
+	values := map[string]string{}
+	for line := range strings.Lines(rest) {
+		name, value, _ := strings.Cut(line, "=")
+		values[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	if fields["VERSION_ID"] = values["VERSION"]; values["PATCHLEVEL"] != "" && values["PATCHLEVEL"] != "0" {
+		fields["VERSION_ID"] += "." + values["PATCHLEVEL"]
+	}
+	return fields
 }
 
 // parseOSRelease reads the shell-like assignments of os-release(5): values may be quoted, and within
@@ -102,7 +140,7 @@ var debianArchs = map[string]string{"x86_64": "amd64", "aarch64": "arm64", "i686
 
 // arch is spelt as the package manager does: dpkg has its own names, rpm takes those of the kernel.
 func (v *View) arch(machine string) string {
-	if !v.exists("/var/lib/dpkg/status") {
+	if v.usesRPM() || !v.exists("/var/lib/dpkg/status") {
 		return machine
 	}
 	if out, err := v.ask("dpkg", "--print-architecture"); err == nil {

@@ -11,8 +11,8 @@
 // where a kernel of 2013 lacks one.
 //
 // Files of this package: resolve.go, at.go, file.go, tree.go, files.go and fileswriter.go (files),
-// facts.go, mounts.go, accounts.go (what the system is), command.go (how any program is run), dpkg*.go
-// and apt*.go (packages), services.go, systemd.go, sysv.go, processes.go (what runs), database.go and
+// facts.go, mounts.go, accounts.go (what the system is), command.go (how any program is run), packages*.go
+// (packages of any kind), dpkg*.go and apt*.go (Debian's), rpm*.go, yum*.go and zypper*.go (rpm's), services.go, systemd.go, sysv.go, processes.go (what runs), database.go and
 // dump.go (MySQL), directory.go (LDAP), download.go.
 package live
 
@@ -31,6 +31,7 @@ import (
 // View reads a machine. It has no method that changes one, so it can stand below a simulation.
 type View struct {
 	space *space
+	owned *ownedFiles
 }
 
 // Host is a machine that can be changed.
@@ -67,7 +68,7 @@ func OpenView(root string) (*View, error) {
 	if err != nil {
 		return nil, fmt.Errorf("root of the host: %w", pathError("open", path, err))
 	}
-	return &View{space: &space{root: fd, path: path, euid: uint32(os.Geteuid())}}, nil
+	return &View{space: &space{root: fd, path: path, euid: uint32(os.Geteuid())}, owned: new(ownedFiles)}, nil
 }
 
 // Close gives the root descriptor back.

@@ -24,7 +24,7 @@ var packageLocks = []string{
 }
 
 // PackageLock asks the kernel who holds one of the locks, without taking it.
-func (v *View) PackageLock() (*host.LockHolder, error) {
+func (v debs) PackageLock() (*host.LockHolder, error) {
 	for _, path := range packageLocks {
 		holder, err := v.lockHolder(path)
 		if err != nil || holder != nil {
@@ -54,6 +54,16 @@ func (v *View) lockHolder(path string) (*host.LockHolder, error) {
 	return &host.LockHolder{PID: int(lock.Pid), Command: commandLine(int(lock.Pid)), Path: path}, nil
 }
 
+// processLives tells whether a process runs; one that has ended and was not waited for does not.
+func processLives(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, fields, found := strings.Cut(string(stat), ") ") // behind the program's name
+	return !found || fields[0] != 'Z' && fields[0] != 'X'
+}
+
 // commandLine is what a process was started with; its PID is not known if it lives in another
 // PID namespace.
 func commandLine(pid int) string {
@@ -64,13 +74,17 @@ func commandLine(pid int) string {
 	return string(bytes.ReplaceAll(bytes.TrimRight(data, "\x00"), []byte{0}, []byte{' '}))
 }
 
-// lockTexts are how apt and dpkg say that another process has the lock.
+// lockTexts are how package managers say that another process has the lock.
 var lockTexts = []string{
 	"Could not get lock",
 	"Unable to lock",
 	"Unable to acquire the dpkg frontend lock",
 	"is locked by another process",
 	"was locked by another process",
+	"holding the yum lock",
+	"exit_on_lock",
+	"System management is locked by",
+	"can't create transaction lock",
 }
 
 // withPackageLock does work that takes the lock itself. While another process holds it, it waits, says

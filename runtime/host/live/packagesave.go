@@ -16,7 +16,7 @@ import (
 // SavePackages keeps a .deb of each installed package: the one in apt's cache, or one that a repository
 // still offers in this very version, or one packed anew from the files on disk. The last kind holds
 // conffiles as they are now, not as the package shipped them.
-func (h *Host) SavePackages(ctx context.Context, names []string, dir string) (files, missing map[string]string, err error) {
+func (h debsWriter) SavePackages(ctx context.Context, names []string, dir string) (files, missing map[string]string, err error) {
 	if err := checkPackageNames(names); err != nil {
 		return nil, nil, err
 	}

@@ -1,0 +1,337 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+)
+
+// rpmPlan is a transaction without what is done already.
+type rpmPlan struct {
+	remove    []string
+	install   []rpmSpec
+	options   host.Transaction // its two switches
+	installed map[string]host.Package
+}
+
+// rpmSpec is a package to install.
+type rpmSpec struct {
+	name    string
+	version string    // empty for the newest
+	file    string    // of a package file
+	header  rpmRecord // of the file
+	older   bool      // than what is installed
+}
+
+func (p rpmPlan) empty() bool { return len(p.remove)+len(p.install) == 0 }
+
+func (p rpmPlan) hasFiles() bool {
+	for _, s := range p.install {
+		if s.file != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// plan leaves out of a transaction what is done already: on names that are not installed the fronts
+// disagree, zypper fails and yum succeeds. rpm has no purge; what it leaves of edited configuration
+// files has another name (.rpmsave).
+func (v rpms) plan(tx host.Transaction) (rpmPlan, error) {
+	p := rpmPlan{options: host.Transaction{NoRecommends: tx.NoRecommends, Downgrade: tx.Downgrade}}
+	if err := checkPackageNames(tx.Remove); err != nil {
+		return p, err
+	}
+	if err := checkPackageNames(tx.Install); err != nil {
+		return p, err
+	}
+	packages, err := v.packagesByName()
+	if err != nil {
+		return p, err
+	}
+	p.installed = packages
+	for _, name := range tx.Remove {
+		if _, known := packages[name]; known {
+			p.remove = append(p.remove, name)
+		}
+	}
+	for _, text := range tx.Install {
+		spec, err := v.spec(text)
+		if err != nil {
+			return p, err
+		}
+		now, there := packages[spec.name]
+		if there && spec.version == now.Version {
+			continue
+		}
+		spec.older = there && spec.version != "" && compareEVR(spec.version, now.Version) < 0
+		if spec.older && !tx.Downgrade {
+			return p, &host.SolveError{Summary: "the transaction would install an older version", Lines: []string{
+				fmt.Sprintf("%s %s is installed, %s is asked for", spec.name, now.Version, spec.version)}}
+		}
+		p.install = append(p.install, spec)
+	}
+	return p, nil
+}
+
+func (v rpms) spec(text string) (rpmSpec, error) {
+	if !strings.HasPrefix(text, "/") {
+		name, version, _ := strings.Cut(text, "=")
+		return rpmSpec{name: name, version: version}, nil
+	}
+	header, err := v.rpmFile(text)
+	if err != nil {
+		return rpmSpec{}, err
+	}
+	return rpmSpec{name: header.Name, version: header.Version, file: text, header: header}, nil
+}
+
+// Solve has the front say what it would do.
+func (v rpms) Solve(tx host.Transaction) (host.Solution, error) {
+	p, err := v.plan(tx)
+	if err != nil || p.empty() {
+		return host.Solution{}, err
+	}
+	front, err := v.front()
+	if err != nil {
+		return host.Solution{}, err
+	}
+	return v.solve(front, p)
+}
+
+// solve sees that the answer has all that was asked for: fronts pass over names that they do not know.
+func (v rpms) solve(front rpmFront, p rpmPlan) (host.Solution, error) {
+	s, err := front.solve(p)
+	if err != nil {
+		return s, err
+	}
+	coming := map[string]string{}
+	for _, c := range append(s.Install[:len(s.Install):len(s.Install)], s.Upgrade...) {
+		coming[c.Name] = c.Version
+	}
+	going := map[string]bool{}
+	for _, c := range s.Remove {
+		going[c.Name] = true
+	}
+	var lacks []string
+	for _, spec := range p.install {
+		version, comes := coming[spec.name]
+		_, there := p.installed[spec.name]
+		switch {
+		case comes && (spec.version == "" || sameVersion(version, spec.version)):
+		case !comes && there && spec.version == "" && !going[spec.name]:
+		default:
+			lacks = append(lacks, strings.TrimSpace("it would not install "+spec.name+" "+spec.version))
+		}
+	}
+	for _, name := range p.remove {
+		if !going[name] {
+			lacks = append(lacks, "it would not remove "+name)
+		}
+	}
+	if len(lacks) > 0 {
+		return s, &host.SolveError{Summary: "the package manager finds the transaction impossible", Lines: lacks}
+	}
+	return s, nil
+}
+
+// sameVersion compares a version with one that may lack the release.
+func sameVersion(have, want string) bool {
+	if compareEVR(have, want) == 0 {
+		return true
+	}
+	version, _, _ := strings.Cut(have, "-")
+	return !strings.Contains(want, "-") && compareEVR(version, want) == 0
+}
+
+// CommitPackages solves the transaction once more, refuses one that would remove more than it lists,
+// carries it out and looks at the result.
+func (h rpmsWriter) CommitPackages(ctx context.Context, tx host.Transaction, progress func(line string)) error {
+	r := rpms{h.View}
+	p, err := r.plan(tx)
+	if err != nil || p.empty() {
+		return err
+	}
+	front, err := r.front()
+	if err != nil {
+		return err
+	}
+	var solution host.Solution
+	err = h.withPackageLock(ctx, progress, func() error {
+		solution, err = r.solve(front, p)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := refuseExtraRemovals(tx, solution); err != nil {
+		return err
+	}
+	if err := h.withPackageLock(ctx, progress, func() error { return front.commit(ctx, p, progress) }); err != nil {
+		return err
+	}
+	return r.verify(tx, solution)
+}
+
+func (v rpms) verify(tx host.Transaction, s host.Solution) error {
+	packages, err := v.Packages()
+	if err != nil {
+		return err
+	}
+	have := map[string][]string{}
+	for _, p := range packages {
+		have[p.Name] = append(have[p.Name], p.Version)
+	}
+	var wrong []string
+	for _, name := range tx.Remove {
+		if len(have[name]) > 0 {
+			wrong = append(wrong, name+" is still installed")
+		}
+	}
+	for _, c := range append(s.Install[:len(s.Install):len(s.Install)], s.Upgrade...) {
+		if !contains(have[c.Name], c.Version) {
+			wrong = append(wrong, fmt.Sprintf("%s %s is not installed", c.Name, c.Version))
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the package manager reports success, but %s; see its log in /var/log", strings.Join(wrong, ", "))
+}
+
+// RefreshPackages rereads the lists of the repositories that the files configure, or of all.
+func (h rpmsWriter) RefreshPackages(ctx context.Context, only []string) error {
+	front, err := rpms{h.View}.front()
+	if err != nil {
+		return err
+	}
+	if len(only) == 0 {
+		return h.withPackageLock(ctx, nil, func() error { return front.refresh(ctx, nil) })
+	}
+	for _, file := range only {
+		sections, err := h.repoFile(file)
+		if err != nil {
+			return err
+		}
+		if err := h.trustKeys(ctx, sections); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		var ids []string
+		for _, s := range sections {
+			ids = append(ids, s.ID)
+		}
+		if err := h.withPackageLock(ctx, nil, func() error { return front.refresh(ctx, ids) }); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	return nil
+}
+
+// repoFile reads the enabled repositories of a .repo file.
+func (v *View) repoFile(file string) ([]repoSection, error) {
+	data, err := v.readFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("refresh the package lists of %s: %w", file, err)
+	}
+	var enabled []repoSection
+	for _, s := range parseRepoFile(string(data)) {
+		if s.enabled() {
+			enabled = append(enabled, s)
+		}
+	}
+	if len(enabled) == 0 {
+		return nil, fmt.Errorf("refresh the package lists of %s: it has no enabled repository", file)
+	}
+	return enabled, nil
+}
+
+// trustKeys has rpm know the keys that repositories name as theirs: yum and dnf would import them when
+// they meet the first package, zypper would ask somebody.
+func (h rpmsWriter) trustKeys(ctx context.Context, sections []repoSection) error {
+	s, err := h.newScratch("/run", "/tmp")
+	if err != nil {
+		return err
+	}
+	defer s.remove()
+	return h.importKeys(ctx, s, sections)
+}
+
+// importKeys imports the keys of repositories into the database of rpm that the options name.
+func (v *View) importKeys(ctx context.Context, s *scratch, sections []repoSection, options ...string) error {
+	done := map[string]bool{}
+	for _, section := range sections {
+		for address := range strings.FieldsSeq(strings.ReplaceAll(section.Values["gpgkey"], ",", " ")) {
+			if done[address] {
+				continue
+			}
+			done[address] = true
+			key, err := v.Download(ctx, address, section.Values["username"], host.NewSecret(section.Values["password"]))
+			if err != nil {
+				return fmt.Errorf("key of repository %s: %w", section.ID, err)
+			}
+			file := fmt.Sprintf("key%d", len(done))
+			if err := s.write(file, key); err != nil {
+				return err
+			}
+			if _, err := v.rpm(ctx, append(options[:len(options):len(options)], "--import", s.path+"/"+file)...); err != nil {
+				return fmt.Errorf("key of repository %s, %s: %w", section.ID, address, err)
+			}
+		}
+	}
+	return nil
+}
+
+// ProbeRepository reads the lists of a repository that is not configured yet, in a scratch directory.
+func (v rpms) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (host.RepositoryAnswer, error) {
+	front, err := v.front()
+	if err != nil {
+		return host.RepositoryAnswer{}, err
+	}
+	s, err := v.newScratch("/var/tmp", "/tmp")
+	if err != nil {
+		return host.RepositoryAnswer{}, err
+	}
+	defer s.remove()
+	hide := func(err error) error {
+		text := strings.ReplaceAll(err.Error(), s.path, "")
+		return fmt.Errorf("probe of the repository: %s", mask(text, repositorySecrets(probe)))
+	}
+	lists, err := front.probe(ctx, s, probe)
+	if err != nil {
+		return host.RepositoryAnswer{}, hide(err)
+	}
+	answer, err := v.answerOffers(lists, probe.Packages)
+	if err != nil {
+		return answer, hide(err)
+	}
+	return answer, nil
+}
+
+// stageRepositories writes the repository's files below a directory of the scratch, where they also name
+// each other, and returns what they configure. No file may excuse its repository from answering.
+func (s *scratch) stageRepositories(probe host.RepositoryProbe, below string) ([]repoSection, error) {
+	var sections []repoSection
+	for _, f := range probe.Files {
+		content := f.Content.Reveal()
+		for _, other := range probe.Files {
+			content = strings.ReplaceAll(content, other.Path, s.path+below+other.Path)
+		}
+		if strings.HasSuffix(f.Path, ".repo") {
+			content = withoutKeys(content, "skip_if_unavailable")
+			for _, section := range parseRepoFile(content) {
+				if section.enabled() {
+					sections = append(sections, section)
+				}
+			}
+		}
+		if err := s.write(strings.TrimPrefix(below+f.Path, "/"), []byte(content)); err != nil {
+			return nil, err
+		}
+	}
+	if len(sections) == 0 {
+		return nil, fmt.Errorf("its files configure no enabled repository")
+	}
+	return sections, nil
+}

@@ -1,0 +1,147 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"zcp2kopano/runtime/host"
+)
+
+// SavePackages keeps an .rpm of each installed package: the one in the front's cache, or one that a
+// repository still offers in this very version, or one packed anew by rpmrebuild(1), where that is
+// installed. Without it an rpm cannot be made from what is installed: its header (scripts, triggers,
+// flags of files) is in the database in another form than in a package.
+func (h rpmsWriter) SavePackages(ctx context.Context, names []string, dir string) (files, missing map[string]string, err error) {
+	if err := checkPackageNames(names); err != nil {
+		return nil, nil, err
+	}
+	front, err := rpms{h.View}.front()
+	if err != nil {
+		return nil, nil, err
+	}
+	packages, err := h.packagesByName()
+	if err != nil {
+		return nil, nil, err
+	}
+	files, missing = map[string]string{}, map[string]string{}
+	for _, name := range names {
+		p, known := packages[name]
+		if !known {
+			missing[name] = "it is not installed"
+			continue
+		}
+		path, err := h.savePackage(ctx, front, p, dir)
+		switch {
+		case err == nil:
+			files[name] = path
+		case ctx.Err() != nil, isErrno(err, unix.ENOSPC), isErrno(err, unix.EROFS):
+			return files, missing, err
+		default:
+			missing[name] = err.Error()
+		}
+	}
+	return files, missing, h.SyncDir(dir)
+}
+
+// rpmFileName is the usual name of a package file.
+func rpmFileName(p host.Package) string {
+	_, version, found := strings.Cut(p.Version, ":")
+	if !found {
+		version = p.Version
+	}
+	return fmt.Sprintf("%s-%s.%s.rpm", baseRPMName(p), version, p.Arch)
+}
+
+func (h rpmsWriter) savePackage(ctx context.Context, front rpmFront, p host.Package, dir string) (string, error) {
+	target := dir + "/" + rpmFileName(p)
+	if h.isRPMOf(target, p) {
+		return target, nil // kept before
+	}
+	if err := h.space.unlink(target); err != nil && !isErrno(err, unix.ENOENT) {
+		return "", err // what lies there is cut short or not the package
+	}
+	if err := h.takeCached(front, p, target); err == nil || !errors.Is(err, errNotCached) {
+		return target, err
+	}
+	s, err := h.newScratch(dir)
+	if err != nil {
+		return "", err
+	}
+	defer s.remove()
+	failed := h.withPackageLock(ctx, nil, func() error { return front.download(ctx, p, s.path) })
+	if ctx.Err() != nil {
+		return "", failed
+	}
+	if err := h.takeFrom(s.path, p, target); err == nil || !errors.Is(err, errNotCached) {
+		return target, err
+	}
+	if err := h.takeCached(front, p, target); err == nil || !errors.Is(err, errNotCached) {
+		return target, err
+	}
+	return target, h.rebuild(ctx, p, s, target)
+}
+
+var errNotCached = errors.New("no package file of this version")
+
+// takeCached copies a package from the front's cache.
+func (h rpmsWriter) takeCached(front rpmFront, p host.Package, target string) error {
+	for _, dir := range append([]string{front.cache()}, h.below(front.cache(), 5)...) {
+		if err := h.takeFrom(dir, p, target); !errors.Is(err, errNotCached) {
+			return err
+		}
+	}
+	return errNotCached
+}
+
+// takeFrom copies a package from a directory, where it may have a name of the repository's choice.
+func (h rpmsWriter) takeFrom(dir string, p host.Package, target string) error {
+	entries, err := h.ReadDir(dir)
+	if err != nil {
+		return errNotCached
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name, ".rpm") || !strings.HasPrefix(e.Name, baseRPMName(p)+"-") {
+			continue
+		}
+		if file := dir + "/" + e.Name; h.isRPMOf(file, p) {
+			return h.copyFile(file, target)
+		}
+	}
+	return errNotCached
+}
+
+// isRPMOf tells whether a file is a whole package of this name, version and architecture.
+func (v *View) isRPMOf(path string, p host.Package) bool {
+	if st, err := v.Lstat(path); err != nil || !st.IsRegular() {
+		return false
+	}
+	header, err := v.rpmFile(path)
+	return err == nil && header.Name == p.Name && header.Version == p.Version && header.Arch == p.Arch
+}
+
+// rebuild has rpmrebuild pack the installed files, configuration as it is now.
+func (h rpmsWriter) rebuild(ctx context.Context, p host.Package, s *scratch, target string) error {
+	path, err := h.program("rpmrebuild")
+	if err != nil {
+		return errors.New("it is neither in the cache nor offered by a repository, and rpmrebuild, which could pack it anew, is not installed")
+	}
+	_, version, found := strings.Cut(p.Version, ":")
+	if !found {
+		version = p.Version
+	}
+	_, err = h.run(ctx, command{Path: path, Env: rpmEnv, Dir: s.path, Args: []string{
+		"--batch", "--notest-install", "--keep-perm", "--directory=" + s.path, baseRPMName(p) + "-" + version + "." + p.Arch}})
+	if err != nil {
+		return fmt.Errorf("it is neither in the cache nor offered by a repository, and cannot be packed anew: %w", err)
+	}
+	for _, dir := range append([]string{s.path}, h.below(s.path, 2)...) {
+		if err := h.takeFrom(dir, p, target); !errors.Is(err, errNotCached) {
+			return err
+		}
+	}
+	return errors.New("it is neither in the cache nor offered by a repository, and rpmrebuild packed something else")
+}

@@ -1,0 +1,316 @@
+package live
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+)
+
+// zypper is SUSE's front over rpm.
+type zypper struct{ rpms }
+
+// zypperOptions come before the command.
+var zypperOptions = []string{"--non-interactive", "--no-refresh"}
+
+// zypperInfos are exit codes of zypper(8) that tell of success and something else: updates are needed, a
+// reboot is needed, zypper itself was renewed, a script of a package failed after its installation.
+var zypperInfos = []int{100, 101, 102, 103, 107}
+
+func (z zypper) manager() (host.PackageManager, error) {
+	version, err := z.frontVersion("zypper")
+	return host.PackageManager{Name: "zypper", Version: version}, err
+}
+
+func (z zypper) pidFiles() []string { return []string{"/var/run/zypp.pid"} }
+
+func (z zypper) repoDirs() []string { return []string{"/etc/zypp/repos.d"} }
+
+func (z zypper) cache() string { return "/var/cache/zypp/packages" }
+
+func (z zypper) lists() ([]repositoryList, error) {
+	sections, err := z.repositories(z.repoDirs())
+	if err != nil {
+		return nil, err
+	}
+	return z.rawLists("/var/cache/zypp/raw", sections), nil
+}
+
+// rawLists finds each repository's directory in a cache; zypper names it as the repository.
+func (z zypper) rawLists(cache string, sections []repoSection) []repositoryList {
+	var lists []repositoryList
+	for _, s := range sections {
+		dir := cache + "/" + strings.ReplaceAll(s.ID, "/", "_")
+		if z.exists(dir + "/repodata/repomd.xml") {
+			lists = append(lists, repositoryList{s.ID, dir})
+		}
+	}
+	return lists
+}
+
+func (z zypper) run(ctx context.Context, c command) (answer, error) {
+	path, err := z.program("zypper")
+	if err != nil {
+		return answer{}, err
+	}
+	c.Path, c.Env = path, rpmEnv
+	return z.View.run(ctx, c)
+}
+
+// words are the command of a plan. An exclamation mark before a name asks for its removal.
+func (z zypper) words(p rpmPlan) []string {
+	if len(p.install) == 0 {
+		return append([]string{"remove", "--no-clean-deps"}, p.remove...)
+	}
+	words := []string{"install", "--auto-agree-with-licenses"}
+	if p.options.NoRecommends {
+		words = append(words, "--no-recommends")
+	}
+	if p.options.Downgrade {
+		words = append(words, "--oldpackage")
+	}
+	for _, spec := range p.install {
+		word := spec.name
+		switch {
+		case spec.file != "":
+			word = spec.file
+		case spec.version != "":
+			word += "=" + spec.version
+		}
+		words = append(words, word)
+	}
+	for _, name := range p.remove {
+		words = append(words, "!"+name)
+	}
+	return words
+}
+
+// options come before a plan's command. A package file given by path is taken as it is, signed or not,
+// as yum and dnf do. Before zypper had a switch for just that, its checks are off for the whole
+// transaction.
+func (z zypper) options(p rpmPlan) ([]string, []string, error) {
+	options := zypperOptions[:len(zypperOptions):len(zypperOptions)]
+	words := z.words(p)
+	if !p.hasFiles() {
+		return options, words, nil
+	}
+	help, err := z.run(context.Background(), command{Args: []string{"help", "install"}, Timeout: queryTimeout})
+	if err != nil {
+		return nil, nil, err
+	}
+	if strings.Contains(help.Stdout, "--allow-unsigned-rpm") {
+		return options, append([]string{words[0], "--allow-unsigned-rpm"}, words[1:]...), nil
+	}
+	return append(options, "--no-gpg-checks"), words, nil
+}
+
+func (z zypper) solve(p rpmPlan) (host.Solution, error) {
+	options, words, err := z.options(p)
+	if err != nil {
+		return host.Solution{}, err
+	}
+	args := append(append(options, "--xmlout", words[0], "--dry-run"), words[1:]...)
+	got, err := z.run(context.Background(), command{Args: args})
+	var failed *host.CommandError
+	if err != nil && (!errors.As(err, &failed) || got.Code <= 0 || lockLost(err)) {
+		return host.Solution{}, err
+	}
+	s, problem := parseZypperSolution(got.Stdout, z.machine(), p.installed)
+	if problem != nil {
+		if err != nil && !errors.As(problem, new(*host.SolveError)) {
+			return s, fmt.Errorf("%w (%w)", err, problem)
+		}
+		return s, problem
+	}
+	return s, err
+}
+
+// zypperStream is what zypper --xmlout says of a transaction.
+type zypperStream struct {
+	Messages []struct {
+		Type string `xml:"type,attr"`
+		Text string `xml:",chardata"`
+	} `xml:"message"`
+	Summary *struct {
+		Download  int64            `xml:"download-size,attr"`
+		Space     int64            `xml:"space-usage-diff,attr"`
+		Changes   int              `xml:"packages-to-change,attr"`
+		Install   []zypperSolvable `xml:"to-install>solvable"`
+		Upgrade   []zypperSolvable `xml:"to-upgrade>solvable"`
+		Downgrade []zypperSolvable `xml:"to-downgrade>solvable"`
+		Reinstall []zypperSolvable `xml:"to-reinstall>solvable"`
+		Change    []zypperSolvable `xml:"to-change-arch>solvable"`
+		Vendor    []zypperSolvable `xml:"to-change-vendor>solvable"`
+		Remove    []zypperSolvable `xml:"to-remove>solvable"`
+	} `xml:"install-summary"`
+	Prompts []struct {
+		Description string `xml:"description"`
+	} `xml:"prompt"`
+}
+
+type zypperSolvable struct {
+	Type       string `xml:"type,attr"`
+	Name       string `xml:"name,attr"`
+	Edition    string `xml:"edition,attr"`
+	EditionOld string `xml:"edition-old,attr"`
+	Arch       string `xml:"arch,attr"`
+	Repository string `xml:"repository,attr"`
+}
+
+func parseZypperSolution(out, machine string, installed map[string]host.Package) (host.Solution, error) {
+	var s host.Solution
+	var stream zypperStream
+	d := xml.NewDecoder(strings.NewReader(out))
+	d.Strict = false
+	if err := d.Decode(&stream); err != nil && err != io.EOF {
+		return s, fmt.Errorf("zypper --xmlout: %w", err)
+	}
+	if lines := stream.complaints(); len(lines) > 0 {
+		return s, &host.SolveError{Summary: "zypper finds the transaction impossible", Lines: lines}
+	}
+	if stream.Summary == nil {
+		return s, errors.New("zypper --xmlout shows no summary of the transaction")
+	}
+	t := stream.Summary
+	shown := 0
+	for _, list := range [][]zypperSolvable{t.Install, t.Upgrade, t.Downgrade, t.Reinstall, t.Change, t.Vendor, t.Remove} {
+		shown += len(list)
+	}
+	if shown < t.Changes {
+		return s, fmt.Errorf("zypper --xmlout shows %d of %d changes", shown, t.Changes)
+	}
+	add := func(to *[]host.Change, list []zypperSolvable, old bool) {
+		for _, v := range list {
+			if v.Type != "package" {
+				continue
+			}
+			c := host.Change{Name: rpmName(v.Name, v.Arch, machine), Version: v.Edition, Origin: v.Repository}
+			if c.Old = v.EditionOld; old && c.Old == "" {
+				c.Old = installed[c.Name].Version
+			}
+			*to = append(*to, c)
+		}
+	}
+	add(&s.Install, t.Install, false)
+	for _, list := range [][]zypperSolvable{t.Upgrade, t.Downgrade, t.Reinstall, t.Change, t.Vendor} {
+		add(&s.Upgrade, list, true)
+	}
+	add(&s.Remove, t.Remove, false)
+	s.Download, s.DiskDelta = t.Download, t.Space
+	return s, nil
+}
+
+// complaints are the errors, and the problems that zypper wants somebody to decide.
+func (s zypperStream) complaints() []string {
+	var lines []string
+	for _, m := range s.Messages {
+		if m.Type == "error" {
+			lines = append(lines, strings.TrimSpace(m.Text))
+		}
+	}
+	for _, p := range s.Prompts {
+		for line := range strings.Lines(p.Description) {
+			if line = strings.TrimSpace(line); line != "" {
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines
+}
+
+func (z zypper) commit(ctx context.Context, p rpmPlan, progress func(string)) error {
+	options, words, err := z.options(p)
+	if err != nil {
+		return err
+	}
+	_, err = z.run(ctx, command{Args: append(options, words...), Line: progress, Accept: zypperInfos})
+	return err
+}
+
+func (z zypper) refresh(ctx context.Context, ids []string) error {
+	got, err := z.run(ctx, command{Args: append([]string{"--non-interactive", "refresh"}, ids...)})
+	return zypperRefreshError(got, err)
+}
+
+// zypperTroubles mean that a repository was not read, or could not be trusted.
+var zypperTroubles = []string{"Skipping repository", "have not been refreshed because", "Could not refresh", "Signature verification failed", "is unsigned", "is not signed", "is signed with an unknown key", "Problem retrieving", "Repository type can't be determined", "Valid metadata not found"}
+
+func zypperRefreshError(got answer, err error) error {
+	if lockLost(err) {
+		return err
+	}
+	var troubles []string
+	for line := range strings.Lines(got.Stdout + "\n" + got.Stderr) {
+		if line = strings.TrimSpace(line); containsAny(line, zypperTroubles) {
+			troubles = append(troubles, line)
+		}
+	}
+	var failed *host.CommandError
+	if len(troubles) == 0 || err != nil && (!errors.As(err, &failed) || got.Code <= 0) {
+		return err
+	}
+	return fmt.Errorf("package lists: %s", strings.Join(troubles, "; "))
+}
+
+// probe runs in a root of its own below the scratch directory, whose database of rpm has the keys that
+// the host trusts and those that the repository's files name.
+func (z zypper) probe(ctx context.Context, s *scratch, probe host.RepositoryProbe) ([]repositoryList, error) {
+	const root = "/root"
+	sections, err := s.stageRepositories(probe, root)
+	if err != nil {
+		return nil, err
+	}
+	db := "--dbpath=" + s.path + root + "/var/lib/rpm"
+	if err := s.mkdirs(root[1:] + "/var/lib/rpm/"); err != nil {
+		return nil, err
+	}
+	if _, err := z.rpm(ctx, db, "--initdb"); err != nil {
+		return nil, err
+	}
+	if err := z.copyKeys(ctx, s, db); err != nil {
+		return nil, err
+	}
+	if err := z.importKeys(ctx, s, sections, db); err != nil {
+		return nil, err
+	}
+	got, err := z.run(ctx, command{Args: []string{"--root", s.path + root, "--non-interactive", "refresh"}, Secrets: repositorySecrets(probe)})
+	if err := zypperRefreshError(got, err); err != nil {
+		return nil, err
+	}
+	lists := z.rawLists(s.path+root+"/var/cache/zypp/raw", sections)
+	if len(lists) < len(sections) {
+		return nil, fmt.Errorf("zypper read %d of %d repositories", len(lists), len(sections))
+	}
+	return lists, nil
+}
+
+// copyKeys imports the keys that the host trusts into another database.
+func (z zypper) copyKeys(ctx context.Context, s *scratch, db string) error {
+	got, err := z.rpm(ctx, "-qa", "--qf", "%{DESCRIPTION}"+recordSeparator, "gpg-pubkey")
+	if err != nil {
+		return err
+	}
+	for i, key := range strings.Split(got.Stdout, recordSeparator) {
+		if !strings.Contains(key, "BEGIN PGP PUBLIC KEY") {
+			continue
+		}
+		file := fmt.Sprintf("host-key%d", i)
+		if err := s.write(file, []byte(key)); err != nil {
+			return err
+		}
+		if _, err := z.rpm(ctx, db, "--import", s.path+"/"+file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// download puts a package of this version into zypper's cache.
+func (z zypper) download(ctx context.Context, p host.Package, _ string) error {
+	_, err := z.run(ctx, command{Args: append(zypperOptions[:len(zypperOptions):len(zypperOptions)], "download", baseRPMName(p)+"="+p.Version)})
+	return err
+}
