@@ -26,7 +26,7 @@ func TestSnapshotHasTheSamePlan(t *testing.T) {
 	for _, name := range []string{"debian8-zcp72", "debian8-zcp71-ldap", "inhibited"} {
 		for _, param := range []string{"config=merge", "config=copy"} {
 			t.Run(name+" "+param, func(t *testing.T) {
-				a := &app{stdio: stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}, state: "/var/lib/zcp2kopano"}
+				a := &app{in: os.Stdin, err: os.Stderr, out: &output{file: os.Stdout}, state: "/var/lib/zcp2kopano"}
 				p := &params{plain: []string{param}}
 				machine := shippedHost(t, name)
 				file := filepath.Join(t.TempDir(), "captured.txtar")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,14 +39,10 @@ func mmdebstrapArgs(includes string) []string {
 	}
 }
 
-// base is the cached Debian tree below a Root. The first call ever makes it, in a minute.
-func base(t testing.TB, systemd bool) string {
+// base is the cached tree below a Root. The first call ever makes it, in a minute.
+func base(t testing.TB, tree func() (string, error)) string {
 	t.Helper()
 	Need(t)
-	tree := baseSysV
-	if systemd {
-		tree = baseSystemd
-	}
 	dir, err := tree()
 	if err != nil {
 		t.Fatal(err)
@@ -54,11 +51,12 @@ func base(t testing.TB, systemd bool) string {
 }
 
 var (
-	baseSysV    = sync.OnceValues(func() (string, error) { return makeBase(includesSysV) })
-	baseSystemd = sync.OnceValues(func() (string, error) { return makeBase(includesSystemd) })
+	baseSysV    = sync.OnceValues(func() (string, error) { return makeBase(mmdebstrapArgs(includesSysV)) })
+	baseSystemd = sync.OnceValues(func() (string, error) { return makeBase(mmdebstrapArgs(includesSystemd)) })
 )
 
-func makeBase(includes string) (string, error) {
+// makeBase makes the tree of these arguments, if the cache has it not.
+func makeBase(args []string) (string, error) {
 	sources, err := aptSources()
 	if err != nil {
 		return "", err
@@ -67,7 +65,7 @@ func makeBase(includes string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	args := append(mmdebstrapArgs(includes), suite)
+	args = append(slices.Clone(args), suite)
 	dir := filepath.Join(cacheDir, fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(args, "\n"))))[:16])
 	if err := os.MkdirAll(cacheDir, 0o755); err != nil {
 		return "", err

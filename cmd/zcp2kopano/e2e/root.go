@@ -38,6 +38,7 @@ type options struct {
 	size    string
 	overlay string
 	systemd bool
+	base    func() (string, error)
 }
 
 // Size limits the root's file system ("64m"), to fill it up.
@@ -51,14 +52,14 @@ func NoRedirect() Option { return func(o *options) { o.overlay = "redirect_dir=o
 // vanishes with the test.
 func NewRoot(t testing.TB, opts ...Option) *Root {
 	t.Helper()
-	o := options{size: "3g", overlay: "redirect_dir=on"}
+	o := options{size: "3g", overlay: "redirect_dir=on", base: baseSysV}
 	for _, opt := range opts {
 		opt(&o)
 	}
 	r := &Root{t: t, layers: t.TempDir()}
 	r.Dir = filepath.Join(r.layers, "m")
 	t.Cleanup(r.destroy)
-	if err := r.mount(base(t, o.systemd), o); err != nil {
+	if err := r.mount(base(t, o.base), o); err != nil {
 		t.Fatal(err)
 	}
 	r.WriteFile("/etc/hostname", hostname+"\n", 0o644)

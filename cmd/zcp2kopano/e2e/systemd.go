@@ -14,7 +14,7 @@ import (
 const systemdPath = "/lib/systemd/systemd"
 
 // Systemd has a root booted by systemd, with D-Bus and logind, in a control group of its own.
-func Systemd() Option { return func(o *options) { o.systemd = true } }
+func Systemd() Option { return func(o *options) { o.systemd, o.base = true, baseSystemd } }
 
 // withoutUse are units that look after a real machine: its kernel, devices, consoles and clock, and
 // jobs that would run beside a test.

@@ -1,4 +1,4 @@
-// Package fakepkg makes Debian packages and repositories that stand in for ZCP and Kopano Core.
+// Package fakepkg makes Debian and rpm packages and repositories that stand in for ZCP and Kopano Core.
 //
 // Names, paths, conffiles, dependencies, accounts and defaults are those of the real packages; the
 // contents are written here. The daemons are small programs that read their configuration as

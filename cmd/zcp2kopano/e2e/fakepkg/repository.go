@@ -13,7 +13,7 @@ import (
 )
 
 // Signer is a throwaway OpenPGP key. Close it.
-type Signer struct{ home string }
+type Signer struct{ home, userID string }
 
 // NewSigner makes a key with its own GNUPGHOME; it needs gpg.
 func NewSigner(userID string) (*Signer, error) {
@@ -21,7 +21,7 @@ func NewSigner(userID string) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Signer{home: home}
+	s := &Signer{home, userID}
 	if _, err := s.gpg(nil, "--passphrase", "", "--quick-gen-key", userID, "rsa2048", "sign", "never"); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

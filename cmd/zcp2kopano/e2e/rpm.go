@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg"
+)
+
+// rpmMmdebstrapArgs make the tree below every rpm root: Debian's builds of rpm, dnf (also by the name of
+// yum) and zypper, with rpm's database where it is on other systems.
+var rpmMmdebstrapArgs = []string{
+	"--quiet", "--variant=apt", "--mode=root",
+	"--include=adduser,procps,rpm,dnf,zypper,libzypp-common,libzypp-config,libzypp-bin",
+	`--aptopt=Apt::Install-Recommends "false"`,
+	"--dpkgopt=path-exclude=/usr/share/locale/*",
+	"--dpkgopt=path-exclude=/usr/share/man/*",
+	"--dpkgopt=path-exclude=/usr/share/doc/*",
+	`--customize-hook=mkdir -p "$1"/etc/rpm "$1"/var/lib/rpm "$1"/etc/yum.repos.d`,
+	`--customize-hook=echo "%_dbpath /var/lib/rpm" > "$1"/etc/rpm/macros`,
+	`--customize-hook=ln -s dnf-3 "$1"/usr/bin/yum`,
+}
+
+// rpmBase is the cached tree below every rpm root.
+var rpmBase = sync.OnceValues(func() (string, error) { return makeBase(rpmMmdebstrapArgs) })
+
+// NeedRPM skips a test that cannot have an rpm root here, and fails it in CI.
+func NeedRPM(t testing.TB) {
+	t.Helper()
+	lacks := missing()
+	for _, program := range []string{"rpmbuild", "rpmsign", "createrepo_c"} {
+		if _, err := exec.LookPath(program); err != nil {
+			lacks = append(lacks, program)
+		}
+	}
+	needAll(t, lacks)
+}
+
+// Systems that an rpm root can look like.
+const (
+	CentOS7 = "NAME=\"CentOS Linux\"\nVERSION=\"7 (Core)\"\nID=\"centos\"\nID_LIKE=\"rhel fedora\"\nVERSION_ID=\"7\"\n"
+	SLES12  = "NAME=\"SLES\"\nVERSION=\"12-SP5\"\nID=\"sles\"\nID_LIKE=\"suse\"\nVERSION_ID=\"12.5\"\n"
+)
+
+// Where a root sees the rpm repositories, and the key of those that are signed.
+const (
+	RPMReposDir = "/srv/rpms"
+	RPMKeyFile  = "/srv/rpms/RPM-GPG-KEY"
+)
+
+// RPMRepositories makes all rpm repositories, once for a test binary, and returns their directory: the
+// packages of "zcp" and "kopano" are signed, and so are their lists; those of "update" (a newer ZCP) and
+// "unsigned" (as kopano) are not.
+func RPMRepositories(t testing.TB) string {
+	t.Helper()
+	NeedRPM(t)
+	dir, err := rpmRepositories()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+var rpmRepositories = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "rpms")
+	if err != nil {
+		return "", err
+	}
+	builder, err := fakepkg.NewRPMBuilder()
+	if err != nil {
+		return "", err
+	}
+	defer builder.Close()
+	signer, err := fakepkg.NewSigner("packages@example.org")
+	if err != nil {
+		return "", err
+	}
+	defer signer.Close()
+	stranger, err := fakepkg.NewSigner("stranger@example.org")
+	if err != nil {
+		return "", err
+	}
+	defer stranger.Close()
+	key, err1 := signer.Key()
+	other, err2 := stranger.Key()
+	return dir, errors.Join(err1, err2,
+		os.Chmod(dir, 0o755),
+		os.Mkdir(filepath.Join(dir, "system"), 0o755),
+		builder.Build(filepath.Join(dir, "system"), fakepkg.SystemRPM),
+		builder.WriteRepository(filepath.Join(dir, "zcp"), fakepkg.ZCPRPMs("7.2.6"), signer),
+		builder.WriteRepository(filepath.Join(dir, "update"), fakepkg.ZCPRPMs("7.2.7"), nil),
+		builder.WriteRepository(filepath.Join(dir, "kopano"), fakepkg.KopanoRPMs(), signer),
+		builder.WriteRepository(filepath.Join(dir, "unsigned"), fakepkg.KopanoRPMs(), nil),
+		os.WriteFile(filepath.Join(dir, "RPM-GPG-KEY"), key, 0o644),
+		os.WriteFile(filepath.Join(dir, "STRANGER-KEY"), other, 0o644),
+	)
+})
+
+// NewRPMRoot makes a root with rpm, dnf and zypper that looks like a system, and has the repositories
+// bound, none of them configured.
+func NewRPMRoot(t testing.TB, system string, opts ...Option) *Root {
+	t.Helper()
+	dir := RPMRepositories(t)
+	r := NewRoot(t, append(opts, func(o *options) { o.base = rpmBase })...)
+	if err := errors.Join(os.RemoveAll(r.Path("/var/lib/dpkg")), os.Remove(r.Path("/etc/os-release"))); err != nil {
+		t.Fatal(err)
+	}
+	r.WriteFile("/etc/os-release", system, 0o644)
+	r.Bind(dir, RPMReposDir)
+	r.Must("rpm", "-i", "--justdb", "--nodeps", RPMReposDir+"/system/system-release-7-1.noarch.rpm")
+	return r
+}
+
+// RPMRepoFile is the configuration of a repository of RPMRepositories; checks are lines like "gpgcheck=1".
+func RPMRepoFile(name, checks string) string {
+	return "[" + name + "]\nname=" + name + "\nbaseurl=file://" + RPMReposDir + "/" + name + "\nenabled=1\n" + checks + "\n"
+}

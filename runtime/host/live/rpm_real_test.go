@@ -1,0 +1,485 @@
+package live_test
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"zcp2kopano/cmd/zcp2kopano/e2e"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/live"
+	"zcp2kopano/runtime/host/manifest"
+)
+
+// These tests use real rpm, dnf (by its own name and by yum's) and zypper in a root. Of yum 3 there are
+// only the forms of its output, in yum_test.go.
+
+// rpmKind is a front and where it has the configuration of repositories.
+type rpmKind struct {
+	name, system, dir string
+	manager           string
+}
+
+var rpmKinds = []rpmKind{
+	{"yum", e2e.CentOS7, "/etc/yum.repos.d", "dnf"},
+	{"dnf", e2e.CentOS7, "/etc/yum.repos.d", "dnf"},
+	{"zypper", e2e.SLES12, "/etc/zypp/repos.d", "zypper"},
+}
+
+// onEachFront runs a test with every front.
+func onEachFront(t *testing.T, test func(t *testing.T, k rpmKind, r *e2e.Root, h *live.Host)) {
+	t.Parallel()
+	e2e.NeedRPM(t)
+	for _, k := range rpmKinds {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			r := e2e.NewRPMRoot(t, k.system)
+			must(t, unix.Mount("/proc", r.Path("/proc"), "", unix.MS_BIND, ""))
+			if k.name == "dnf" {
+				must(t, os.Remove(r.Path("/usr/bin/yum")))
+			}
+			h, err := live.Open(r.Dir)
+			must(t, err)
+			t.Cleanup(func() { h.Close() })
+			test(t, k, r, h)
+		})
+	}
+}
+
+const (
+	checked   = "gpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file://" + e2e.RPMKeyFile
+	unchecked = "gpgcheck=0\nrepo_gpgcheck=0"
+)
+
+// configure adds a repository and reads its lists.
+func (k rpmKind) configure(t *testing.T, r *e2e.Root, h *live.Host, name, checks string) {
+	t.Helper()
+	file := k.dir + "/" + name + ".repo"
+	r.WriteFile(file, e2e.RPMRepoFile(name, checks), 0o644)
+	must(t, h.RefreshPackages(t.Context(), []string{file}))
+}
+
+func installed(t *testing.T, h *live.Host, name string) host.Package {
+	t.Helper()
+	packages, err := h.Packages()
+	must(t, err)
+	for _, p := range packages {
+		if p.Name == name {
+			return p
+		}
+	}
+	return host.Package{}
+}
+
+func TestRPMPackages(t *testing.T) {
+	onEachFront(t, func(t *testing.T, k rpmKind, r *e2e.Root, h *live.Host) {
+		ctx := t.Context()
+		manager, err := h.PackageManager()
+		must(t, err)
+		if manager.Name != k.manager || manager.Version == "" {
+			t.Errorf("manager %+v", manager)
+		}
+		k.configure(t, r, h, "zcp", checked)
+		install := host.Transaction{Install: []string{"zarafa-server", "zarafa-ical"}, NoRecommends: true}
+		solution, err := h.Solve(install)
+		must(t, err)
+		if len(solution.Install) != 3 || len(solution.Remove) != 0 || solution.DiskDelta <= 0 || solution.Download <= 0 {
+			t.Errorf("solution %+v", solution)
+		}
+		if got := installed(t, h, "zarafa-server"); got.Name != "" {
+			t.Fatalf("a solution installs %+v", got)
+		}
+		var lines []string
+		must(t, h.CommitPackages(ctx, install, func(line string) { lines = append(lines, line) }))
+		if !strings.Contains(strings.Join(lines, "\n"), "zarafa-server") {
+			t.Errorf("progress %q", lines)
+		}
+		must(t, h.CommitPackages(ctx, install, nil))
+
+		p := installed(t, h, "zarafa-server")
+		if p.Status != "installed" || p.Version != "7.2.6-1.el7" || p.Arch != "noarch" || p.Origin != "Zarafa B.V." || p.Source != "zarafa-server" ||
+			p.Depends != "/bin/sh, zarafa-common = 7.2.6" || p.Provides != "zarafa-server = 7.2.6-1.el7" || p.SizeKiB == 0 {
+			t.Errorf("package %+v", p)
+		}
+		if len(p.Conffiles) != 1 || p.Conffiles[0].Path != "/etc/zarafa/server.cfg" || !p.Conffiles[0].NoReplace || len(p.Conffiles[0].MD5) != 64 {
+			t.Errorf("conffiles %+v", p.Conffiles)
+		}
+		if c := installed(t, h, "zarafa-common").Conffiles; len(c) != 1 || c[0].NoReplace {
+			t.Errorf("conffiles of zarafa-common %+v", c)
+		}
+		if got := installed(t, h, "zarafa-ical").Version; got != "1:7.2.6-1.el7" {
+			t.Errorf("zarafa-ical %s", got)
+		}
+		files, err := h.PackageFiles("zarafa-server")
+		if err != nil || !strings.Contains(strings.Join(files, "\n"), "/usr/sbin/zarafa-server") || !strings.Contains(strings.Join(files, "\n"), "/var/lib/zarafa/state") {
+			t.Errorf("files %q %v", files, err)
+		}
+		if _, err := h.PackageFiles("no-such-package"); err == nil {
+			t.Error("a package that is not there has files")
+		}
+		if broken, err := h.PackageAudit(); err != nil || len(broken) != 0 {
+			t.Errorf("audit %q %v", broken, err)
+		}
+		candidates, err := h.Candidates([]string{"zarafa-server", "zarafa-ical", "no-such-package"})
+		if err != nil || len(candidates) != 2 || len(candidates["zarafa-server"]) != 1 ||
+			candidates["zarafa-server"][0] != (host.Candidate{Version: "7.2.6-1.el7", Origin: "zcp", Depends: "/bin/sh, zarafa-common = 7.2.6"}) ||
+			candidates["zarafa-ical"][0].Version != "1:7.2.6-1.el7" {
+			t.Errorf("candidates %+v %v", candidates, err)
+		}
+
+		// What others need does not go along unasked.
+		err = h.CommitPackages(ctx, host.Transaction{Remove: []string{"zarafa-common"}}, nil)
+		var impossible *host.SolveError
+		if !errors.As(err, &impossible) || !strings.Contains(err.Error(), "zarafa-server") {
+			t.Errorf("removal of zarafa-common: %v", err)
+		}
+		if got := installed(t, h, "zarafa-server"); !got.Installed() {
+			t.Fatal("a refused transaction removed zarafa-server")
+		}
+
+		// Names that are not to be had are not passed over.
+		for _, names := range [][]string{{"no-such-package"}, {"zarafa-ical", "no-such-package"}, {"zarafa-server=9.9-1"}} {
+			if _, err = h.Solve(host.Transaction{Install: names}); !errors.As(err, &impossible) {
+				t.Errorf("%q: %v", names, err)
+			}
+		}
+
+		// Edited configuration stays under another name; what is gone is not removed again.
+		r.Edit("/etc/zarafa/server.cfg", "log_level = 3", "log_level = 5")
+		all := []string{"zarafa-server", "zarafa-ical", "zarafa-common", "no-such-package"}
+		for range 2 {
+			must(t, h.CommitPackages(ctx, host.Transaction{Remove: all, Purge: true}, nil))
+		}
+		if !strings.Contains(r.ReadFile("/etc/zarafa/server.cfg.rpmsave"), "log_level = 5") {
+			t.Error("the edited configuration is lost")
+		}
+	})
+}
+
+func TestRPMReplaceInOneTransaction(t *testing.T) {
+	onEachFront(t, func(t *testing.T, k rpmKind, r *e2e.Root, h *live.Host) {
+		ctx := t.Context()
+		k.configure(t, r, h, "zcp", checked)
+		k.configure(t, r, h, "kopano", checked)
+		must(t, h.CommitPackages(ctx, host.Transaction{Install: []string{"zarafa-server"}}, nil))
+		both := host.Transaction{Remove: []string{"zarafa-server"}, Install: []string{"kopano-server"}}
+		solution, err := h.Solve(both)
+		must(t, err)
+		if len(solution.Install) != 2 || len(solution.Remove) != 1 {
+			t.Errorf("solution %+v", solution)
+		}
+		must(t, h.CommitPackages(ctx, both, nil))
+		if !installed(t, h, "kopano-server").Installed() || installed(t, h, "zarafa-server").Name != "" {
+			t.Error("kopano-server did not take the place of zarafa-server")
+		}
+		var impossible *host.SolveError
+		for _, tx := range []host.Transaction{
+			{Install: []string{"kopano-broken"}},
+			{Remove: []string{"zarafa-common"}, Install: []string{"kopano-broken"}},
+			{Remove: []string{"zarafa-common"}, Install: []string{"no-such-package"}},
+		} {
+			if err := h.CommitPackages(ctx, tx, nil); !errors.As(err, &impossible) {
+				t.Errorf("%+v: %v", tx, err)
+			}
+		}
+		if !installed(t, h, "zarafa-common").Installed() {
+			t.Error("half of a refused transaction was carried out")
+		}
+	})
+}
+
+func TestRPMSaveAndGoBack(t *testing.T) {
+	onEachFront(t, func(t *testing.T, k rpmKind, r *e2e.Root, h *live.Host) {
+		ctx := t.Context()
+		k.configure(t, r, h, "zcp", checked)
+		names := []string{"zarafa-common", "zarafa-server", "zarafa-ical"}
+		must(t, h.CommitPackages(ctx, host.Transaction{Install: names}, nil))
+		must(t, h.Mkdir("/root/kept", 0o700))
+		files, missing, err := h.SavePackages(ctx, append(names, "no-such-package"), "/root/kept")
+		if err != nil || len(missing) != 1 || len(files) != 3 {
+			t.Fatalf("saved %v, missing %v, %v", files, missing, err)
+		}
+		again, _, err := h.SavePackages(ctx, names, "/root/kept")
+		if err != nil || again["zarafa-server"] != files["zarafa-server"] {
+			t.Errorf("again %v %v", again, err)
+		}
+		if entries, _ := h.ReadDir("/root/kept"); len(entries) != 3 {
+			t.Errorf("left in the directory: %v", entries)
+		}
+
+		// A newer version from elsewhere, and back again from the files, without any repository.
+		k.configure(t, r, h, "update", unchecked)
+		newer := []string{"zarafa-server=7.2.7-1.el7", "zarafa-common=7.2.7-1.el7"}
+		solution, err := h.Solve(host.Transaction{Install: newer})
+		if err != nil || len(solution.Upgrade) != 2 || solution.Upgrade[0].Old != "7.2.6-1.el7" {
+			t.Errorf("upgrade %+v %v", solution, err)
+		}
+		must(t, h.CommitPackages(ctx, host.Transaction{Install: newer}, nil))
+		for _, name := range []string{"zcp", "update"} {
+			must(t, os.Remove(r.Path(k.dir+"/"+name+".repo")))
+		}
+		back := host.Transaction{Install: []string{files["zarafa-server"], files["zarafa-common"], files["zarafa-ical"]}}
+		var impossible *host.SolveError
+		if err := h.CommitPackages(ctx, back, nil); !errors.As(err, &impossible) {
+			t.Errorf("an older version unasked: %v", err)
+		}
+		back.Downgrade = true
+		must(t, h.CommitPackages(ctx, back, nil))
+		if got := installed(t, h, "zarafa-server").Version; got != "7.2.6-1.el7" {
+			t.Errorf("zarafa-server is %s", got)
+		}
+		must(t, h.CommitPackages(ctx, host.Transaction{Remove: names}, nil))
+		must(t, h.CommitPackages(ctx, back, nil))
+		if got := installed(t, h, "zarafa-ical").Version; got != "1:7.2.6-1.el7" {
+			t.Errorf("zarafa-ical is %s", got)
+		}
+
+		// Nothing to save from: the reason is told, and a file that is cut short is no package.
+		r.Must("rm", "-rf", "/var/cache/dnf", "/var/cache/zypp")
+		must(t, os.Truncate(r.Path(files["zarafa-ical"]), 2000))
+		if err := h.CommitPackages(ctx, host.Transaction{Install: []string{files["zarafa-ical"]}}, nil); err == nil {
+			t.Error("a file that is cut short is installed")
+		}
+		files, missing, err = h.SavePackages(ctx, names, "/root/kept")
+		if err != nil || len(files) != 2 || !strings.Contains(missing["zarafa-ical"], "rpmrebuild") {
+			t.Errorf("saved %v, missing %v, %v", files, missing, err)
+		}
+	})
+}
+
+func TestRPMRepositories(t *testing.T) {
+	onEachFront(t, func(t *testing.T, k rpmKind, r *e2e.Root, h *live.Host) {
+		ctx := t.Context()
+		const keyPath = "/etc/pki/rpm-gpg/RPM-GPG-KEY-kopano"
+		key, stranger := r.ReadFile(e2e.RPMKeyFile), r.ReadFile(e2e.RPMReposDir+"/STRANGER-KEY")
+		checks := "gpgcheck=1\nrepo_gpgcheck=1\nskip_if_unavailable=1\ngpgkey=file://" + keyPath
+		probe := func(text, key string) (host.RepositoryAnswer, error) {
+			return h.ProbeRepository(ctx, host.RepositoryProbe{
+				Files: []host.ConfigFile{
+					{Path: k.dir + "/kopano.repo", Content: host.NewSecret(text), Mode: 0o600},
+					{Path: keyPath, Content: host.NewSecret(key), Mode: 0o644},
+				},
+				Packages: []string{"kopano-server", "no-such-package"},
+			})
+		}
+		before := changes(t, h)
+		got, err := probe(e2e.RPMRepoFile("kopano", checks), key)
+		must(t, err)
+		if !got.Known || got.Offers["kopano-server"] != "8.7.0-1" || len(got.Missing) != 1 {
+			t.Errorf("answer %+v", got)
+		}
+		secret := strings.Replace(e2e.RPMRepoFile("kopano", checks), "file://"+e2e.RPMReposDir, "http://me:s3cr3t@127.0.0.1:9", 1)
+		for name, c := range map[string][2]string{
+			"unsigned":     {e2e.RPMRepoFile("unsigned", checks), key},
+			"wrong key":    {e2e.RPMRepoFile("kopano", checks), stranger},
+			"no key":       {e2e.RPMRepoFile("kopano", checks), "not a key"},
+			"gone":         {e2e.RPMRepoFile("none", checks), key},
+			"refused":      {secret, key},
+			"none enabled": {strings.Replace(e2e.RPMRepoFile("kopano", checks), "enabled=1", "enabled=0", 1), key},
+		} {
+			if answer, err := probe(c[0], c[1]); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+				t.Errorf("%s: %+v %v", name, answer, err)
+			}
+		}
+		sameState(t, "a probe", before, h)
+
+		// The same of configured repositories, with the lists of before at hand.
+		file := k.dir + "/kopano.repo"
+		r.WriteFile(keyPath, key, 0o644)
+		for range 2 {
+			k.configure(t, r, h, "kopano", checks)
+		}
+		r.WriteFile(k.dir+"/dead.repo", e2e.RPMRepoFile("none", unchecked+"\nskip_if_unavailable=1"), 0o644)
+		if err := h.RefreshPackages(ctx, []string{k.dir + "/dead.repo"}); err == nil || !strings.Contains(err.Error(), "none") {
+			t.Errorf("refresh of a repository that is gone: %v", err)
+		}
+		if err := h.RefreshPackages(ctx, nil); err == nil || !strings.Contains(err.Error(), "none") {
+			t.Errorf("refresh of all with one that is gone: %v", err)
+		}
+		must(t, h.RefreshPackages(ctx, []string{file}))
+		if err := h.RefreshPackages(ctx, []string{k.dir + "/nothing.repo"}); err == nil {
+			t.Error("refresh of a file that is not there")
+		}
+		// A dead repository does not keep packages from being removed.
+		must(t, h.CommitPackages(ctx, host.Transaction{Remove: []string{"no-such-package"}}, nil))
+		r.WriteFile(k.dir+"/unsigned.repo", e2e.RPMRepoFile("unsigned", checks), 0o644)
+		if err := h.RefreshPackages(ctx, []string{k.dir + "/unsigned.repo"}); err == nil {
+			t.Error("refresh of an unsigned repository")
+		}
+	})
+}
+
+func TestRPMLockIsNamedAndWaitedFor(t *testing.T) {
+	onEachFront(t, func(t *testing.T, k rpmKind, r *e2e.Root, h *live.Host) {
+		k.configure(t, r, h, "zcp", checked)
+		pidFile := map[string]string{"dnf": "/var/lib/dnf/rpmdb_lock.pid", "zypper": "/run/zypp.pid"}[k.manager]
+		if got, err := h.PackageLock(); err != nil || got != nil {
+			t.Fatalf("holder of a free lock %+v %v", got, err)
+		}
+		r.WriteFile(pidFile, strconv.Itoa(1<<22-1), 0o644) // nobody's
+		if got, err := h.PackageLock(); err != nil || got != nil {
+			t.Errorf("a process that is gone holds the lock: %+v %v", got, err)
+		}
+		holder := holdLock(t, r.Path("/var/lib/rpm/.rpm.lock"))
+		got, err := h.PackageLock()
+		must(t, err)
+		if got == nil || got.PID != holder.Process.Pid || got.Path != "/var/lib/rpm/.rpm.lock" || got.Command == "" {
+			t.Fatalf("holder %+v, want process %d", got, holder.Process.Pid)
+		}
+		time.AfterFunc(time.Second, func() { holder.Process.Kill() })
+		said := ""
+		must(t, h.CommitPackages(t.Context(), host.Transaction{Install: []string{"zarafa-common"}}, func(line string) { said += line + "\n" }))
+		if !strings.Contains(said, "waiting for") {
+			t.Errorf("progress %q", said)
+		}
+		r.WriteFile(pidFile, strconv.Itoa(os.Getpid())+"\n", 0o644)
+		live.SetLockPatience(h, 100*time.Millisecond)
+		err = h.CommitPackages(t.Context(), host.Transaction{Remove: []string{"zarafa-common"}}, nil)
+		if err == nil || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
+			t.Errorf("a lock that stays: %v", err)
+		}
+	})
+}
+
+// killDuring starts the front and kills it with all that it started when a script of a package hangs.
+func killDuring(t *testing.T, k rpmKind, r *e2e.Root, script string, args ...string) {
+	t.Helper()
+	r.WriteFile("/run/hang", script+"\n", 0o644)
+	program, first := "/usr/bin/"+k.name, "-y"
+	if k.name == "zypper" {
+		first = "--non-interactive"
+	}
+	cmd := r.Command(program, append([]string{first}, args...)...)
+	must(t, cmd.Start())
+	deadline := time.Now().Add(time.Minute)
+	for {
+		if _, err := os.Stat(r.Path("/run/hanging")); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the script was not reached")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	must(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
+	cmd.Wait()
+	for _, name := range []string{"/run/hang", "/run/hanging"} {
+		must(t, os.Remove(r.Path(name)))
+	}
+}
+
+func TestRPMKilledTransactionIsRepaired(t *testing.T) {
+	onEachFront(t, func(t *testing.T, k rpmKind, r *e2e.Root, h *live.Host) {
+		ctx := t.Context()
+		k.configure(t, r, h, "zcp", checked)
+		must(t, h.CommitPackages(ctx, host.Transaction{Install: []string{"zarafa-server"}}, nil))
+		r.Edit("/etc/zarafa/server.cfg", "log_level = 3", "log_level = 5")
+		k.configure(t, r, h, "update", unchecked)
+
+		// Killed when the new version is in place and the old one not yet away.
+		if k.name == "zypper" {
+			killDuring(t, k, r, "post", "install", "zarafa-server=7.2.7-1.el7")
+		} else {
+			killDuring(t, k, r, "post", "upgrade", "zarafa-server")
+		}
+		broken, err := h.PackageAudit()
+		must(t, err)
+		if !strings.Contains(strings.Join(broken, "\n"), "zarafa-server is installed twice, as 7.2.6-1.el7 and 7.2.7-1.el7") {
+			t.Errorf("audit %q", broken)
+		}
+		must(t, h.RepairPackages(ctx))
+		if broken, err := h.PackageAudit(); err != nil || len(broken) != 0 {
+			t.Errorf("audit after repair %q %v", broken, err)
+		}
+		if got := installed(t, h, "zarafa-server").Version; got != "7.2.7-1.el7" {
+			t.Errorf("zarafa-server is %s", got)
+		}
+		if _, err := h.Lstat("/usr/share/zarafa/7.2.6"); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("a file of the old version: %v", err)
+		}
+		for _, path := range []string{"/usr/share/zarafa/7.2.7", "/usr/sbin/zarafa-server"} {
+			if _, err := h.Lstat(path); err != nil {
+				t.Errorf("a file of the new version: %v", err)
+			}
+		}
+		if !strings.Contains(r.ReadFile("/etc/zarafa/server.cfg"), "log_level = 5") {
+			t.Error("the repair replaced a configuration file")
+		}
+
+		// Killed in a removal: the package is still there, and goes when asked again.
+		killDuring(t, k, r, "preun", "remove", "zarafa-server")
+		must(t, h.RepairPackages(ctx))
+		must(t, h.CommitPackages(ctx, host.Transaction{Remove: []string{"zarafa-server"}}, nil))
+
+		// yum's own leftovers, and shared memory of a Berkeley DB that nobody uses.
+		r.WriteFile("/var/lib/yum/transaction-all.2016-08-01.12:00.00", "install zarafa-ical\n", 0o644)
+		r.WriteFile("/var/lib/yum/transaction-done.2016-08-01.12:00.00", "", 0o644)
+		r.WriteFile("/var/lib/rpm/__db.001", "stale", 0o644)
+		if broken, err := h.PackageAudit(); err != nil || len(broken) != 1 || !strings.Contains(broken[0], "transaction-all") {
+			t.Errorf("audit %q %v", broken, err)
+		}
+		must(t, h.RepairPackages(ctx))
+		for _, path := range []string{"/var/lib/yum/transaction-all.2016-08-01.12:00.00", "/var/lib/yum/transaction-done.2016-08-01.12:00.00", "/var/lib/rpm/__db.001"} {
+			if _, err := h.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+
+		// What only an admin can mend is told.
+		must(t, h.CommitPackages(ctx, host.Transaction{Install: []string{"zarafa-ical"}}, nil))
+		r.Must("rpm", "-e", "--nodeps", "zarafa-common")
+		err = h.RepairPackages(ctx)
+		if err == nil || !strings.Contains(err.Error(), "zarafa-common is needed by") {
+			t.Errorf("unmet dependency: %v", err)
+		}
+		if broken, err := h.PackageAudit(); err != nil || len(broken) != 1 {
+			t.Errorf("audit %q %v", broken, err)
+		}
+	})
+}
+
+func TestRPMBrokenDatabase(t *testing.T) {
+	onEachFront(t, func(t *testing.T, k rpmKind, r *e2e.Root, h *live.Host) {
+		if k.name == "dnf" {
+			t.Skip("the same as with yum")
+		}
+		r.WriteFile("/var/lib/rpm/rpmdb.sqlite", strings.Repeat("no database ", 1000), 0o644)
+		for _, name := range []string{"rpmdb.sqlite-wal", "rpmdb.sqlite-shm"} {
+			os.Remove(r.Path("/var/lib/rpm/" + name))
+		}
+		if packages, err := h.Packages(); err == nil {
+			t.Errorf("packages of a broken database: %+v", packages)
+		}
+		broken, err := h.PackageAudit()
+		if err != nil || len(broken) != 1 || !strings.Contains(broken[0], "rpm's database") {
+			t.Errorf("audit %q %v", broken, err)
+		}
+		if err := h.RepairPackages(t.Context()); err == nil {
+			t.Error("a database of rubbish is repaired")
+		}
+	})
+}
+
+// changes is the state of what a question may not touch.
+func changes(t *testing.T, v host.View) *manifest.Manifest {
+	t.Helper()
+	m, err := manifest.Take(v, manifest.Options{Roots: []string{"/etc", "/var/lib", "/var/tmp", "/root"}, Ignore: []string{"/var/lib/dnf", "/var/lib/rpm/*-shm"}, Times: true})
+	must(t, err)
+	return m
+}
+
+func sameState(t *testing.T, what string, before *manifest.Manifest, v host.View) {
+	t.Helper()
+	for _, d := range manifest.Compare(before, changes(t, v), nil) {
+		if d.Path == "/var/tmp" && d.Aspect == "mtime" {
+			continue // the scratch directory came and went
+		}
+		t.Errorf("%s changed %s: %s %q, now %q", what, d.Path, d.Aspect, d.Left, d.Right)
+	}
+}
