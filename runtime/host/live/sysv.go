@@ -12,11 +12,14 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// sysv runs init scripts as Debian Policy 9.3 describes them. They are run directly: invoke-rc.d would
+// sysv runs init scripts as Debian Policy 9.3 and the LSB describe them. They are run directly: invoke-rc.d would
 // ask policy-rc.d, which is there to keep packages from starting services, not us.
 type sysv struct{ view *View }
 
 const initDir = "/etc/init.d/"
+
+// initDirs are the names of initDir: Red Hat's systemd and chkconfig know it by the second.
+var initDirs = []string{initDir, "/etc/rc.d/init.d/"}
 
 // list tells of every init script. Enabled is one that a start link of runlevels 2 to 5 names.
 func (s sysv) list() ([]host.Service, error) {
@@ -48,24 +51,30 @@ func (s sysv) list() ([]host.Service, error) {
 // isScript leaves out what lies beside the scripts: README, skeleton, the runlevel scripts themselves.
 func (s sysv) isScript(name string) bool {
 	switch name {
-	case "README", "skeleton", "rc", "rcS", "halt", "reboot", "single":
+	case "README", "skeleton", "skeleton.compat", "rc", "rcS", "halt", "reboot", "single", "killall", "functions", "boot", "halt.local", "before.local", "after.local":
 		return false
 	}
-	if checkServiceName(name) != nil || strings.Contains(name, ".dpkg-") {
+	if checkServiceName(name) != nil || containsAny(name, []string{".dpkg-", ".rpmsave", ".rpmnew", ".rpmorig"}) {
+		return false
+	}
+	if strings.HasPrefix(name, "boot.") { // SUSE's own steps at boot
 		return false
 	}
 	st, err := s.view.Stat(initDir + name)
 	return err == nil && st.IsRegular() && st.Perm()&0o111 != 0
 }
 
-// startLinks are the services that a link of runlevels 2 to 5 starts.
+// startLinks are the services that a link of runlevels 2 to 5 starts. Debian has the directories of
+// links in /etc, Red Hat in /etc/rc.d, and SUSE in /etc/init.d, by the name of /etc/rc.d, too.
 func (v *View) startLinks() map[string]bool {
 	links := map[string]bool{}
-	for _, level := range []string{"2", "3", "4", "5"} {
-		entries, _ := v.ReadDir("/etc/rc" + level + ".d")
-		for _, e := range entries {
-			if len(e.Name) > 3 && e.Name[0] == 'S' {
-				links[e.Name[3:]] = true
+	for _, dir := range []string{"/etc", "/etc/rc.d"} {
+		for _, level := range []string{"2", "3", "4", "5"} {
+			entries, _ := v.ReadDir(dir + "/rc" + level + ".d")
+			for _, e := range entries {
+				if len(e.Name) > 3 && e.Name[0] == 'S' {
+					links[e.Name[3:]] = true
+				}
 			}
 		}
 	}
@@ -156,17 +165,34 @@ func (s sysv) stop(ctx context.Context, name string) error {
 
 // enable makes the links that the script asks for, if it has none, and turns stop links into start links.
 func (s sysv) enable(name string) error {
-	if err := s.updateRC(name, "defaults"); err != nil {
-		return err
+	if s.usesChkconfig() {
+		return s.tell("chkconfig", []string{"--add", name}, []string{name, "on"})
 	}
-	return s.updateRC(name, "enable")
+	return s.tell("update-rc.d", []string{name, "defaults"}, []string{name, "enable"})
 }
 
-func (s sysv) disable(name string) error { return s.updateRC(name, "disable") }
+func (s sysv) disable(name string) error {
+	if s.usesChkconfig() {
+		return s.tell("chkconfig", []string{name, "off"})
+	}
+	return s.tell("update-rc.d", []string{name, "disable"})
+}
 
-func (s sysv) updateRC(name, action string) error {
-	_, err := s.view.ask("update-rc.d", name, action)
-	return err
+// usesChkconfig tells Red Hat's and SUSE's way to make the links from Debian's.
+func (s sysv) usesChkconfig() bool {
+	_, err := s.view.program("update-rc.d")
+	_, noChkconfig := s.view.program("chkconfig")
+	return err != nil && noChkconfig == nil
+}
+
+// tell runs a program with each list of arguments, one after the other.
+func (s sysv) tell(program string, calls ...[]string) error {
+	for _, args := range calls {
+		if _, err := s.view.ask(program, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s sysv) mask(string) error {
