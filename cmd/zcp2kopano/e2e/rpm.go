@@ -54,7 +54,7 @@ const (
 
 // RPMRepositories makes all rpm repositories, once for a test binary, and returns their directory: the
 // packages of "zcp" and "kopano" are signed, and so are their lists; those of "update" (a newer ZCP) and
-// "unsigned" (as kopano) are not.
+// "unsigned" (as kopano) are not. In "fronts" are package files that stand for the package managers.
 func RPMRepositories(t testing.TB) string {
 	t.Helper()
 	NeedRPM(t)
@@ -91,6 +91,7 @@ var rpmRepositories = sync.OnceValues(func() (string, error) {
 		os.Chmod(dir, 0o755),
 		os.Mkdir(filepath.Join(dir, "system"), 0o755),
 		builder.Build(filepath.Join(dir, "system"), fakepkg.SystemRPM),
+		builder.WriteRepository(filepath.Join(dir, "fronts"), fakepkg.FrontRPMs, nil),
 		builder.WriteRepository(filepath.Join(dir, "zcp"), fakepkg.ZCPRPMs("7.2.6"), signer),
 		builder.WriteRepository(filepath.Join(dir, "update"), fakepkg.ZCPRPMs("7.2.7"), nil),
 		builder.WriteRepository(filepath.Join(dir, "kopano"), fakepkg.KopanoRPMs(), signer),

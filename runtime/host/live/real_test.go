@@ -24,12 +24,19 @@ import (
 
 // These tests use real apt, dpkg, init scripts and MariaDB in a Debian root.
 
-// lockRole makes a copy of the test binary hold the lock of a file until it is killed.
-const lockRole = "LIVE_TEST_LOCK"
+// lockRole makes a copy of the test binary hold the lock of a file until it is killed; confinedRole makes
+// it read the root that it is in.
+const (
+	lockRole     = "LIVE_TEST_LOCK"
+	confinedRole = "LIVE_TEST_CONFINED"
+)
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(lockRole); path != "" {
 		lockFile(path)
+	}
+	if os.Getenv(confinedRole) != "" {
+		confinedMain()
 	}
 	e2e.Main(m)
 }

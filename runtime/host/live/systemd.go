@@ -119,7 +119,7 @@ func parseUnits(out string, startLinks map[string]bool) []host.Service {
 
 // sourceScript is the init script, with an ending .sh, of which systemd made a unit.
 func sourceScript(source string) string {
-	for _, dir := range []string{initDir, "/etc/rc.d/init.d/"} { // the second one on Red Hat
+	for _, dir := range initDirs {
 		if script, ok := strings.CutPrefix(source, dir); ok {
 			return script
 		}

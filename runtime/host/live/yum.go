@@ -31,15 +31,16 @@ func (y yum) manager() (host.PackageManager, error) {
 		return host.PackageManager{}, err
 	}
 	name := "yum"
-	if versionAtLeast(version, 4, 0) {
+	if y.isDNF() {
 		name = "dnf"
 	}
 	return host.PackageManager{Name: name, Version: version}, nil
 }
 
-func (y yum) isDNF() (bool, error) {
-	manager, err := y.manager()
-	return manager.Name == "dnf", err
+// isDNF follows the name: dnf is itself a link to dnf-3, and yum one to either where dnf has replaced it.
+func (y yum) isDNF() bool {
+	target, err := y.Readlink(y.program)
+	return strings.HasPrefix(path.Base(y.program), "dnf") || err == nil && strings.HasPrefix(path.Base(target), "dnf")
 }
 
 func (y yum) pidFiles() []string {
@@ -52,7 +53,7 @@ func (y yum) pidFiles() []string {
 func (y yum) repoDirs() []string { return []string{"/etc/yum.repos.d", "/etc/yum/repos.d"} }
 
 func (y yum) cache() string {
-	if dnf, err := y.isDNF(); err == nil && dnf {
+	if y.isDNF() {
 		return "/var/cache/dnf"
 	}
 	return "/var/cache/yum"
@@ -119,10 +120,6 @@ func (y yum) run(ctx context.Context, line func(string), args ...string) (answer
 // words are the options and the command of a plan. What asks for more than one command goes into a file
 // of commands (yum-shell(8)) in the scratch directory.
 func (y yum) words(p rpmPlan, s *scratch) ([]string, error) {
-	dnf, err := y.isDNF()
-	if err != nil {
-		return nil, err
-	}
 	var install, older []string
 	for _, spec := range p.install {
 		word := spec.name
@@ -143,7 +140,7 @@ func (y yum) words(p rpmPlan, s *scratch) ([]string, error) {
 		}
 	}
 	options := yumOptions[:len(yumOptions):len(yumOptions)]
-	if dnf && p.options.NoRecommends {
+	if y.isDNF() && p.options.NoRecommends {
 		options = append(options, "--setopt=install_weak_deps=False")
 	}
 	if len(p.install) == 0 {
@@ -449,16 +446,12 @@ func (y yum) refresh(ctx context.Context, ids []string) error {
 			choose = append(choose, "--setopt="+s.ID+".skip_if_unavailable=0")
 		}
 	}
-	dnf, err := y.isDNF()
-	if err != nil {
-		return err
-	}
 	choose = append(choose, "--setopt=exit_on_lock=True")
 	if got, err := y.run(ctx, nil, append(choose[:len(choose):len(choose)], "clean", "expire-cache")...); err != nil {
 		return refreshError(got, err)
 	}
 	words := []string{"-y", "makecache"}
-	if !dnf {
+	if !y.isDNF() {
 		words = []string{"-y", "--setopt=mddownloadpolicy=xml", "makecache", "fast"}
 	}
 	got, err := y.run(ctx, nil, append(choose, words...)...)
@@ -493,11 +486,8 @@ func refreshError(got answer, err error) error {
 // that a process that may not write gets no answer, and says so.
 func (v rpms) askYum(front rpmFront, names, unread []string) ([]offer, error) {
 	y, ok := front.(yum)
-	if !ok {
+	if !ok || y.isDNF() {
 		return nil, nil
-	}
-	if dnf, err := y.isDNF(); err != nil || dnf {
-		return nil, err
 	}
 	args := []string{"-C", "-q", "--setopt=exit_on_lock=True", "--showduplicates", "--disablerepo=*"}
 	for _, id := range unread {
@@ -547,9 +537,7 @@ func (y yum) probe(ctx context.Context, s *scratch, probe host.RepositoryProbe) 
 		return nil, err
 	}
 	args := []string{"-c", s.path + "/main.conf", "-y", "--setopt=exit_on_lock=True", "makecache"}
-	if dnf, err := y.isDNF(); err != nil {
-		return nil, err
-	} else if !dnf {
+	if !y.isDNF() {
 		args = append(args, "fast")
 	}
 	got, err := y.View.run(ctx, command{Path: y.program, Args: args, Env: rpmEnv, Secrets: repositorySecrets(probe)})
@@ -600,11 +588,9 @@ func (y yum) download(ctx context.Context, p host.Package, dir string) error {
 	name, _, _ := strings.Cut(p.Version, ":")
 	version := strings.TrimPrefix(p.Version, name+":")
 	word := baseRPMName(p) + "-" + version + "." + p.Arch
-	if downloader, err := y.View.program("yumdownloader"); err == nil {
-		if dnf, _ := y.isDNF(); !dnf {
-			_, err = y.View.run(ctx, command{Path: downloader, Args: []string{"--setopt=timeout=20", "--destdir", dir, word}, Env: rpmEnv})
-			return err
-		}
+	if downloader, err := y.View.program("yumdownloader"); err == nil && !y.isDNF() {
+		_, err = y.View.run(ctx, command{Path: downloader, Args: []string{"--setopt=timeout=20", "--destdir", dir, word}, Env: rpmEnv})
+		return err
 	}
 	_, err := y.run(ctx, nil, append(yumOptions[:len(yumOptions):len(yumOptions)], "-y", "--setopt=timeout=20", "--downloadonly", "--downloaddir="+dir, "reinstall", word)...)
 	return err

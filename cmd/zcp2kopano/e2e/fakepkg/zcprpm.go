@@ -7,6 +7,10 @@ var SystemRPM = RPM{
 	Provides: "/bin/sh, centos-release = 7, sles-release = 12.5, distribution-release, shadow-utils, shadow, glibc",
 }
 
+// FrontRPMs stand for the packages of the package managers, which rpm systems have and the test's root,
+// made of Debian packages, has not in rpm's database.
+var FrontRPMs = []RPM{{Name: "yum", Version: "4.14.0"}, {Name: "dnf", Version: "4.14.0"}, {Name: "zypper", Version: "1.14.42"}}
+
 // ZCPRPMs are a few packages in the manner of ZCP's: one needs another, and has configuration of both
 // kinds. A file /run/hang in the root makes the scripts of zarafa-server hang, at the place it names.
 func ZCPRPMs(version string) []RPM {
