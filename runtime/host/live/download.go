@@ -16,6 +16,10 @@ const downloadLimit = 1 << 20
 // Download fetches a small file. User and password go into a header, never into the URL, and are not
 // sent on to another host by a redirect.
 func (v *View) Download(ctx context.Context, address, user string, password host.Secret) ([]byte, error) {
+	return v.downloadUpTo(ctx, downloadLimit, address, user, password)
+}
+
+func (v *View) downloadUpTo(ctx context.Context, limit int64, address, user string, password host.Secret) ([]byte, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, fmt.Errorf("download: %w", err)
@@ -33,9 +37,9 @@ func (v *View) Download(ctx context.Context, address, user string, password host
 		return nil, fmt.Errorf("download of %s: %w", u.Redacted(), err)
 	}
 	defer body.Close()
-	data, err := io.ReadAll(io.LimitReader(body, downloadLimit+1))
-	if err == nil && len(data) > downloadLimit {
-		err = fmt.Errorf("it is larger than %d bytes", downloadLimit)
+	data, err := io.ReadAll(io.LimitReader(body, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("it is larger than %d bytes", limit)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("download of %s: %w", u.Redacted(), err)

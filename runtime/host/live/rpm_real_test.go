@@ -284,6 +284,7 @@ func TestRPMRepositories(t *testing.T) {
 			"unsigned":     {e2e.RPMRepoFile("unsigned", checks), key},
 			"wrong key":    {e2e.RPMRepoFile("kopano", checks), stranger},
 			"no key":       {e2e.RPMRepoFile("kopano", checks), "not a key"},
+			"packages":     {e2e.RPMRepoFile("unsigned", strings.Replace(checks, "repo_gpgcheck=1", "repo_gpgcheck=0", 1)), key},
 			"gone":         {e2e.RPMRepoFile("none", checks), key},
 			"refused":      {secret, key},
 			"none enabled": {strings.Replace(e2e.RPMRepoFile("kopano", checks), "enabled=1", "enabled=0", 1), key},
@@ -293,6 +294,10 @@ func TestRPMRepositories(t *testing.T) {
 			}
 		}
 		sameState(t, "a probe", before, h)
+
+		if got, err = probe(e2e.RPMRepoFile("kopano", strings.Replace(checks, "repo_gpgcheck=1", "repo_gpgcheck=0", 1)), key); err != nil || len(got.Offers) != 1 {
+			t.Errorf("packages signed, lists not looked at: %+v %v", got, err)
+		}
 
 		// The same of configured repositories, with the lists of before at hand.
 		file := k.dir + "/kopano.repo"
@@ -311,11 +316,24 @@ func TestRPMRepositories(t *testing.T) {
 		if err := h.RefreshPackages(ctx, []string{k.dir + "/nothing.repo"}); err == nil {
 			t.Error("refresh of a file that is not there")
 		}
-		// A dead repository does not keep packages from being removed.
-		must(t, h.CommitPackages(ctx, host.Transaction{Remove: []string{"no-such-package"}}, nil))
+		// A dead repository does not keep packages from being installed or removed.
+		must(t, h.CommitPackages(ctx, host.Transaction{Install: []string{"kopano-server"}}, nil))
+		must(t, h.CommitPackages(ctx, host.Transaction{Remove: []string{"kopano-server", "kopano-common"}}, nil))
 		r.WriteFile(k.dir+"/unsigned.repo", e2e.RPMRepoFile("unsigned", checks), 0o644)
 		if err := h.RefreshPackages(ctx, []string{k.dir + "/unsigned.repo"}); err == nil {
 			t.Error("refresh of an unsigned repository")
+		}
+		if k.name == "zypper" {
+			return
+		}
+		// Lists that nobody signs are read, packages that nobody signed are not installed.
+		must(t, os.Remove(r.Path(file)))
+		k.configure(t, r, h, "unsigned", strings.Replace(checks, "repo_gpgcheck=1", "repo_gpgcheck=0", 1))
+		if err := h.CommitPackages(ctx, host.Transaction{Install: []string{"kopano-server"}}, nil); err == nil {
+			t.Error("an unsigned package is installed")
+		}
+		if got := installed(t, h, "kopano-server"); got.Name != "" {
+			t.Errorf("installed: %+v", got)
 		}
 	})
 }

@@ -106,6 +106,7 @@ type offer struct {
 	Depends             string
 	Download, Installed int64
 	Repository          string
+	Location            string // below the repository's address
 }
 
 // errNoList says that a repository's list is not at hand in a form that is read here.
@@ -229,6 +230,9 @@ type primaryPackage struct {
 		Package   int64 `xml:"package,attr"`
 		Installed int64 `xml:"installed,attr"`
 	} `xml:"size"`
+	Location struct {
+		Href string `xml:"href,attr"`
+	} `xml:"location"`
 	Format struct {
 		Requires struct {
 			Entries []struct {
@@ -260,6 +264,7 @@ func (p primaryPackage) offer(repository, machine string) offer {
 	return offer{
 		Name: rpmName(p.Name, p.Arch, machine), Arch: p.Arch, Version: rpmEVR(p.Version.Epoch, p.Version.Ver+"-"+p.Version.Rel),
 		Depends: relationList(requires.String()), Download: p.Size.Package, Installed: p.Size.Installed, Repository: repository,
+		Location: p.Location.Href,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"zcp2kopano/runtime/host"
@@ -217,7 +218,12 @@ var unreachable = []string{"Cannot retrieve", "Cannot find a valid baseurl", "Fa
 // parseYumTable reads what --assumeno shows. Sizes are those of the table, for downloads, by name.
 func parseYumTable(out, machine string) (host.Solution, map[string]int64, error) {
 	var s host.Solution
-	if lines := yumComplaints(out); len(lines) > 0 {
+	lines := yumComplaints(out)
+	if strings.Contains(out, "\nIgnoring repositories:") {
+		// dnf says Error of a repository that it may do without, too.
+		lines = slices.DeleteFunc(lines, func(line string) bool { return containsAny(line, unreachable) })
+	}
+	if len(lines) > 0 {
 		if containsAny(strings.Join(lines, "\n"), unreachable) {
 			return s, nil, fmt.Errorf("repositories: %s", strings.Join(lines, "; "))
 		}
@@ -548,7 +554,7 @@ func (y yum) probe(ctx context.Context, s *scratch, probe host.RepositoryProbe) 
 	if len(lists) < len(sections) {
 		return nil, fmt.Errorf("%s read %d of %d repositories", path.Base(y.program), len(lists), len(sections))
 	}
-	return lists, y.verifyKeys(ctx, s, sections)
+	return lists, y.verifyPackages(ctx, s, sections, lists, probe.Packages)
 }
 
 func (y yum) probeConfig(dir string) string {
@@ -571,16 +577,32 @@ func (y yum) probeConfig(dir string) string {
 	return strings.Join(settings, "\n") + "\n"
 }
 
-// verifyKeys sees that the keys by which packages will be checked can be had and are keys.
-func (y yum) verifyKeys(ctx context.Context, s *scratch, sections []repoSection) error {
+// verifyPackages looks at signatures in a database of its own.
+func (y yum) verifyPackages(ctx context.Context, s *scratch, sections []repoSection, lists []repositoryList, names []string) error {
 	db := "--dbpath=" + s.path + "/rpmdb"
-	if err := s.mkdirs("rpmdb/"); err != nil {
+	if err := y.keyDatabase(ctx, s, "rpmdb/", sections, db); err != nil {
 		return err
 	}
-	if _, err := y.rpm(ctx, db, "--initdb"); err != nil {
-		return err
+	var demanding []repoSection
+	for _, section := range sections {
+		if y.checksPackages(section) {
+			demanding = append(demanding, section)
+		}
 	}
-	return y.importKeys(ctx, s, sections, db)
+	return y.verifySamples(ctx, s, demanding, lists, names, db)
+}
+
+// checksPackages tells whether signatures of packages are demanded, by the repository's configuration or
+// else by the host's.
+func (y yum) checksPackages(section repoSection) bool {
+	demanded := false
+	for _, file := range []string{"/etc/yum.conf", "/etc/dnf/dnf.conf"} {
+		data, _ := y.readFile(file)
+		for _, main := range parseRepoFile(string(data)) {
+			demanded = isOn(main.Values["gpgcheck"], demanded)
+		}
+	}
+	return isOn(section.Values["gpgcheck"], demanded)
 }
 
 // download fetches a package in its installed version.

@@ -18,8 +18,9 @@ type zypper struct{ rpms }
 var zypperOptions = []string{"--non-interactive", "--no-refresh"}
 
 // zypperInfos are exit codes of zypper(8) that tell of success and something else: updates are needed, a
-// reboot is needed, zypper itself was renewed, a script of a package failed after its installation.
-var zypperInfos = []int{100, 101, 102, 103, 107}
+// reboot is needed, zypper itself was renewed, a repository was passed over, a script of a package failed
+// after its installation.
+var zypperInfos = []int{100, 101, 102, 103, 106, 107}
 
 func (z zypper) manager() (host.PackageManager, error) {
 	version, err := z.frontVersion("zypper")
@@ -114,7 +115,7 @@ func (z zypper) solve(p rpmPlan) (host.Solution, error) {
 		return host.Solution{}, err
 	}
 	args := append(append(options, "--xmlout", words[0], "--dry-run"), words[1:]...)
-	got, err := z.run(context.Background(), command{Args: args})
+	got, err := z.run(context.Background(), command{Args: args, Accept: zypperInfos})
 	var failed *host.CommandError
 	if err != nil && (!errors.As(err, &failed) || got.Code <= 0 || lockLost(err)) {
 		return host.Solution{}, err
@@ -204,11 +205,12 @@ func parseZypperSolution(out, machine string, installed map[string]host.Package)
 	return s, nil
 }
 
-// complaints are the errors, and the problems that zypper wants somebody to decide.
+// complaints are the problems that zypper wants somebody to decide, and the errors, if it has got no
+// further: with a summary they are of repositories that it did without.
 func (s zypperStream) complaints() []string {
 	var lines []string
 	for _, m := range s.Messages {
-		if m.Type == "error" {
+		if m.Type == "error" && s.Summary == nil {
 			lines = append(lines, strings.TrimSpace(m.Text))
 		}
 	}
@@ -265,16 +267,7 @@ func (z zypper) probe(ctx context.Context, s *scratch, probe host.RepositoryProb
 		return nil, err
 	}
 	db := "--dbpath=" + s.path + root + "/var/lib/rpm"
-	if err := s.mkdirs(root[1:] + "/var/lib/rpm/"); err != nil {
-		return nil, err
-	}
-	if _, err := z.rpm(ctx, db, "--initdb"); err != nil {
-		return nil, err
-	}
-	if err := z.copyKeys(ctx, s, db); err != nil {
-		return nil, err
-	}
-	if err := z.importKeys(ctx, s, sections, db); err != nil {
+	if err := z.keyDatabase(ctx, s, root[1:]+"/var/lib/rpm/", sections, db); err != nil {
 		return nil, err
 	}
 	got, err := z.run(ctx, command{Args: []string{"--root", s.path + root, "--non-interactive", "refresh"}, Secrets: repositorySecrets(probe)})
@@ -285,28 +278,20 @@ func (z zypper) probe(ctx context.Context, s *scratch, probe host.RepositoryProb
 	if len(lists) < len(sections) {
 		return nil, fmt.Errorf("zypper read %d of %d repositories", len(lists), len(sections))
 	}
-	return lists, nil
+	var demanding []repoSection
+	for _, section := range sections {
+		if checksPackages(section) {
+			demanding = append(demanding, section)
+		}
+	}
+	return lists, z.verifySamples(ctx, s, demanding, lists, probe.Packages, db)
 }
 
-// copyKeys imports the keys that the host trusts into another database.
-func (z zypper) copyKeys(ctx context.Context, s *scratch, db string) error {
-	got, err := z.rpm(ctx, "-qa", "--qf", "%{DESCRIPTION}"+recordSeparator, "gpg-pubkey")
-	if err != nil {
-		return err
-	}
-	for i, key := range strings.Split(got.Stdout, recordSeparator) {
-		if !strings.Contains(key, "BEGIN PGP PUBLIC KEY") {
-			continue
-		}
-		file := fmt.Sprintf("host-key%d", i)
-		if err := s.write(file, []byte(key)); err != nil {
-			return err
-		}
-		if _, err := z.rpm(ctx, db, "--import", s.path+"/"+file); err != nil {
-			return err
-		}
-	}
-	return nil
+// checksPackages tells whether zypper looks at signatures of packages: where that is demanded, and where
+// signatures are, but not those of the lists.
+func checksPackages(section repoSection) bool {
+	lists := isOn(section.Values["repo_gpgcheck"], true)
+	return isOn(section.Values["pkg_gpgcheck"], isOn(section.Values["gpgcheck"], true) && !lists)
 }
 
 // download puts a package of this version into zypper's cache.
