@@ -229,6 +229,7 @@ func TestRPMSaveAndGoBack(t *testing.T) {
 		for _, name := range []string{"zcp", "update"} {
 			must(t, os.Remove(r.Path(k.dir+"/"+name+".repo")))
 		}
+		r.WriteFile(k.dir+"/dead.repo", e2e.RPMRepoFile("none", unchecked+"\nskip_if_unavailable=0"), 0o644)
 		back := host.Transaction{Install: []string{files["zarafa-server"], files["zarafa-common"], files["zarafa-ical"]}}
 		var impossible *host.SolveError
 		if err := h.CommitPackages(ctx, back, nil); !errors.As(err, &impossible) {

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -14,6 +15,7 @@ type rpmPlan struct {
 	install   []rpmSpec
 	options   host.Transaction // its two switches
 	installed map[string]host.Package
+	offline   bool // no repository is needed
 }
 
 // rpmSpec is a package to install.
@@ -27,13 +29,15 @@ type rpmSpec struct {
 
 func (p rpmPlan) empty() bool { return len(p.remove)+len(p.install) == 0 }
 
-func (p rpmPlan) hasFiles() bool {
+// files counts the package files among what is to be installed.
+func (p rpmPlan) files() int {
+	n := 0
 	for _, s := range p.install {
 		if s.file != "" {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // plan leaves out of a transaction what is done already: on names that are not installed the fronts
@@ -98,7 +102,23 @@ func (v rpms) Solve(tx host.Transaction) (host.Solution, error) {
 	if err != nil {
 		return host.Solution{}, err
 	}
-	return v.solve(front, p)
+	_, solution, err := v.settle(front, p)
+	return solution, err
+}
+
+// settle solves a plan without repositories where package files and removals may do, as when a run is
+// taken back: a repository that no longer answers then does no harm. Only if they do not suffice it
+// turns to the repositories.
+func (v rpms) settle(front rpmFront, p rpmPlan) (rpmPlan, host.Solution, error) {
+	if p.offline = p.files() == len(p.install); p.offline {
+		solution, err := v.solve(front, p)
+		if err == nil || len(p.install) == 0 || !errors.As(err, new(*host.SolveError)) {
+			return p, solution, err
+		}
+		p.offline = false
+	}
+	solution, err := v.solve(front, p)
+	return p, solution, err
 }
 
 // solve sees that the answer has all that was asked for: fronts pass over names that they do not know.
@@ -160,7 +180,7 @@ func (h rpmsWriter) CommitPackages(ctx context.Context, tx host.Transaction, pro
 	}
 	var solution host.Solution
 	err = h.withPackageLock(ctx, progress, func() error {
-		solution, err = r.solve(front, p)
+		p, solution, err = r.settle(front, p)
 		return err
 	})
 	if err != nil {

@@ -144,8 +144,7 @@ func (y yum) words(p rpmPlan, s *scratch) ([]string, error) {
 	if y.isDNF() && p.options.NoRecommends {
 		options = append(options, "--setopt=install_weak_deps=False")
 	}
-	if len(p.install) == 0 {
-		// What is removed needs no repository, least of all one that does not answer.
+	if p.offline {
 		options = append(options, "--disablerepo=*")
 	}
 	var commands [][]string

@@ -96,7 +96,7 @@ func (z zypper) words(p rpmPlan) []string {
 func (z zypper) options(p rpmPlan) ([]string, []string, error) {
 	options := zypperOptions[:len(zypperOptions):len(zypperOptions)]
 	words := z.words(p)
-	if !p.hasFiles() {
+	if p.files() == 0 {
 		return options, words, nil
 	}
 	help, err := z.run(context.Background(), command{Args: []string{"help", "install"}, Timeout: queryTimeout})
