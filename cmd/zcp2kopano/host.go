@@ -188,3 +188,16 @@ func openLive() (*target, error) {
 	}
 	return &target{Host: h, label: "this machine"}, nil
 }
+
+// openLiveForWork opens this machine to change it, under the lock, and takes away what a killed
+// process may have left in memory and /tmp. What cannot be taken away is no reason not to go on.
+func (a *app) openLiveForWork() (*target, error) {
+	h, err := live.Open("/")
+	if err != nil {
+		return nil, err
+	}
+	if err := h.RemoveLeftovers(); err != nil {
+		fmt.Fprintln(a.err, "warning:", err)
+	}
+	return &target{Host: h, label: "this machine"}, nil
+}

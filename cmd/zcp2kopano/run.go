@@ -198,7 +198,7 @@ func (a *app) workHere(ctx context.Context, lock *state.Lock, j job, tell func(r
 	if err := lock.Name(state.Holder{PID: os.Getpid(), Start: time.Now(), Command: "zcp2kopano " + j.mode, Run: j.run.ID}); err != nil {
 		return nil, err
 	}
-	machine, err := openLive()
+	machine, err := a.openLiveForWork()
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ func workerCommand(a *app) *cobra.Command {
 				return err
 			}
 			defer lock.Close()
-			machine, err := openLive()
+			machine, err := a.openLiveForWork()
 			if err != nil {
 				return err
 			}

@@ -28,6 +28,9 @@ func (h debsWriter) SavePackages(ctx context.Context, names []string, dir string
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := h.removeLeftovers(dir); err != nil {
+		return nil, nil, err
+	}
 	files, missing = map[string]string{}, map[string]string{}
 	for _, name := range names {
 		p, known := packages[name]
