@@ -11,19 +11,22 @@ import (
 
 // CommitPackages solves the transaction once more, refuses one that would remove more than it lists,
 // carries it out and looks at the result: neither apt's foresight nor its exit code is taken on trust.
+// It solves when nobody else is at work any more, because that one may change the packages.
 func (h debsWriter) CommitPackages(ctx context.Context, tx host.Transaction, progress func(line string)) error {
-	p, err := h.plan(tx)
-	if err != nil || p.empty() {
-		return err
-	}
-	solution, err := h.solve(p)
-	if err != nil {
-		return err
-	}
-	if err := refuseExtraRemovals(tx, solution); err != nil {
-		return err
-	}
-	err = h.withPackageLock(ctx, progress, func() error { return h.carryOut(ctx, p, progress) })
+	var solution host.Solution
+	err := h.withPackageLock(ctx, progress, func() error {
+		p, err := h.plan(tx)
+		if err != nil || p.empty() {
+			return err
+		}
+		if solution, err = h.solve(p); err != nil {
+			return err
+		}
+		if err := refuseExtraRemovals(tx, solution); err != nil {
+			return err
+		}
+		return h.carryOut(ctx, p, progress)
+	})
 	if err != nil {
 		return err
 	}

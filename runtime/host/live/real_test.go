@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -345,6 +346,30 @@ func TestLockIsNamedAndWaitedFor(t *testing.T) {
 	err = h.CommitPackages(t.Context(), host.Transaction{Remove: []string{"zarafa-client"}}, nil)
 	if err == nil || !strings.Contains(err.Error(), strconv.Itoa(holder.Process.Pid)) {
 		t.Errorf("a lock that stays: %v", err)
+	}
+}
+
+// TestCommitAfterTheWait has the other user of the package manager do, meanwhile, what was to be done: an
+// apt-get that outlived a killed run does just that. apt knows the package no more.
+func TestCommitAfterTheWait(t *testing.T) {
+	t.Parallel()
+	r, h := debian(t)
+	r.AddRepository("zcp", "debian")
+	r.Install("zarafa-client")
+	r.Must("rm", "/etc/apt/sources.list.d/zcp.list", "/etc/apt/sources.list.d/debian.list")
+	r.Must("apt-get", "update")
+	holder := holdLock(t, r.Path("/var/lib/dpkg/lock-frontend"))
+	waits, done := make(chan struct{}), make(chan error)
+	told := sync.OnceFunc(func() { close(waits) })
+	go func() {
+		tx := host.Transaction{Remove: []string{"zarafa-client"}, Purge: true}
+		done <- h.CommitPackages(t.Context(), tx, func(string) { told() })
+	}()
+	<-waits
+	r.Must("env", "DPKG_FRONTEND_LOCKED=1", "dpkg", "--purge", "zarafa-client")
+	holder.Process.Kill()
+	if err := <-done; err != nil {
+		t.Errorf("a transaction that another ended meanwhile: %v", err)
 	}
 }
 
