@@ -591,10 +591,16 @@ func tellPackages(env *Env) func(string) {
 	}
 }
 
-// repair finishes what an interrupted transaction left.
+// repair finishes what an interrupted transaction left. If only this program was killed, the package
+// manager that it had started may be at work still: nothing can be said of the packages before it
+// has ended, and RepairPackages waits for that.
 func repair(env *Env) error {
+	holder, err := env.Host.PackageLock()
+	if err != nil {
+		return err
+	}
 	audit, err := env.Host.PackageAudit()
-	if err != nil || len(audit) == 0 {
+	if err != nil || holder == nil && len(audit) == 0 {
 		return err
 	}
 	if err := env.Host.RepairPackages(env.Ctx); err != nil {

@@ -203,6 +203,8 @@ func (h *fakeHost) Group(name string) (host.Group, error) {
 	return host.Group{Name: name, GID: u.GID}, err
 }
 
+func (h *fakeHost) PackageLock() (*host.LockHolder, error) { return nil, nil }
+
 func (h *fakeHost) PackageAudit() ([]string, error) { return slices.Clone(h.half), nil }
 
 func (h *fakeHost) Packages() ([]host.Package, error) {

@@ -1,6 +1,7 @@
 package action
 
 import (
+	"context"
 	"encoding/json"
 	"io/fs"
 	"strings"
@@ -217,5 +218,46 @@ func TestNoReturn(t *testing.T) {
 	must(t, err)
 	if s.Irreversible() != "upgrades the database" {
 		t.Errorf("got %q", s.Irreversible())
+	}
+}
+
+// busyHost is a host whose package manager is at work until somebody waits for it.
+type busyHost struct {
+	*fakeHost
+	work func()
+}
+
+func (h *busyHost) PackageLock() (*host.LockHolder, error) {
+	if h.work == nil {
+		return nil, nil
+	}
+	return &host.LockHolder{PID: 4711, Command: "apt-get", Path: "/var/lib/dpkg/lock"}, nil
+}
+
+func (h *busyHost) RepairPackages(ctx context.Context) error {
+	if h.work != nil {
+		h.work()
+		h.work = nil
+	}
+	return h.fakeHost.RepairPackages(ctx)
+}
+
+// TestUndoWaitsForThePackageManager undoes a removal that the apt-get of a killed run is still to make.
+func TestUndoWaitsForThePackageManager(t *testing.T) {
+	fake := newFake()
+	zarafaInstalled(t, fake)
+	h := &busyHost{fakeHost: fake}
+	tx := host.Transaction{Remove: []string{"zarafa-server"}, Purge: true}
+	c := &Commit{Tx: tx}
+	env := newEnv(h)
+	_, err := c.Prepare(env)
+	must(t, err)
+	h.work = func() { must(t, fake.CommitPackages(t.Context(), tx, nil)) }
+	must(t, c.Undo(env))
+	if h.work != nil {
+		t.Error("the package manager is at work still")
+	}
+	if !fake.packages["zarafa-server"].Installed() {
+		t.Error("zarafa-server is not installed")
 	}
 }
