@@ -261,3 +261,30 @@ func TestUndoWaitsForThePackageManager(t *testing.T) {
 		t.Error("zarafa-server is not installed")
 	}
 }
+
+// stoppingHost is a host with a systemd service that ends a while after it was told to stop, unless it
+// is told to start meanwhile.
+type stoppingHost struct {
+	*fakeHost
+	stopping bool
+}
+
+func (h *stoppingHost) StartService(ctx context.Context, name string) error {
+	h.stopping = false
+	return h.fakeHost.StartService(ctx, name)
+}
+
+// TestUndoOfAStopUnderWay undoes a stop whose run was killed before the service had ended.
+func TestUndoOfAStopUnderWay(t *testing.T) {
+	h := &stoppingHost{fakeHost: newFake()}
+	h.services["zarafa-server"] = host.Service{Name: "zarafa-server", Kind: "systemd", Active: true, Enabled: true}
+	s := &Service{Name: "zarafa-server", Active: ptr(false)}
+	env := newEnv(h)
+	_, err := s.Prepare(env)
+	must(t, err)
+	h.stopping = true
+	must(t, s.Undo(env))
+	if h.stopping {
+		t.Error("zarafa-server will end after the rollback")
+	}
+}

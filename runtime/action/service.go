@@ -200,6 +200,9 @@ func (a *Service) change(env *Env, now, goal host.Service) error {
 
 func (a *Service) startOrStop(env *Env, now, goal host.Service) error {
 	switch {
+	case now.Active && goal.Active && a.mayBeStopping(now):
+		env.Progress(Progress{What: "wait for " + a.Name + " to stop and to start again"})
+		return env.Host.StartService(env.Ctx, a.Name)
 	case now.Active == goal.Active:
 		return nil
 	case goal.Active:
@@ -212,6 +215,13 @@ func (a *Service) startOrStop(env *Env, now, goal host.Service) error {
 		wait = patience
 	}
 	return env.Host.StopService(env.Ctx, a.Name, wait)
+}
+
+// mayBeStopping tells whether a stop that this action asked for may be under way: systemd goes on with it
+// when the program that asked is killed, and the service counts as running until it has ended. To
+// start one that does not stop changes nothing. A masked one cannot be started.
+func (a *Service) mayBeStopping(now host.Service) bool {
+	return now.Kind == "systemd" && !now.Masked && a.Active != nil && !*a.Active
 }
 
 func stateOf(s host.Service) string {
