@@ -186,29 +186,64 @@ func containsAny(text string, parts []string) bool {
 	return false
 }
 
-// RepairPackages ends what an interrupted dpkg left, and has apt complete dependencies as far as that
-// takes no package away.
+// RepairPackages ends what an interrupted dpkg left: configurations and removals that were begun. Then it
+// has apt complete dependencies as far as that takes no package away.
 func (h debsWriter) RepairPackages(ctx context.Context) error {
-	failed := h.withPackageLock(ctx, nil, func() error {
-		return h.dpkg(ctx, nil, append(keepConffiles[:2:2], "--configure", "-a")...)
-	})
-	broken, err := h.PackageAudit()
-	if err != nil {
-		return err
-	}
-	if len(broken) > 0 {
-		failed = h.withPackageLock(ctx, nil, func() error { return h.fixDependencies(ctx) })
-		if broken, err = h.PackageAudit(); err != nil {
+	repairs := []func(context.Context) error{h.endConfigurations, h.endRemovals, h.fixDependencies}
+	var broken []string
+	var failed error
+	for _, repair := range repairs {
+		failed = h.withPackageLock(ctx, nil, func() error { return repair(ctx) })
+		var err error
+		if broken, err = h.PackageAudit(); err != nil || len(broken) == 0 {
 			return err
 		}
 	}
-	switch {
-	case len(broken) == 0:
-		return nil
-	case failed != nil:
+	if failed != nil {
 		return fmt.Errorf("the package database is still broken (%s): %w", strings.Join(broken, "; "), failed)
 	}
 	return fmt.Errorf("the package database is still broken: %s", strings.Join(broken, "; "))
+}
+
+func (h *Host) endConfigurations(ctx context.Context) error {
+	return h.dpkg(ctx, nil, append(keepConffiles[:2:2], "--configure", "-a")...)
+}
+
+// endRemovals removes, or purges, the packages that dpkg was at removing: it configures none that are to
+// go, and apt would end their removal only where it may remove anything.
+func (h *Host) endRemovals(ctx context.Context) error {
+	out, err := h.ask("dpkg-query", "-W", "-f=${binary:Package} ${Status}\n")
+	if err != nil {
+		return err
+	}
+	begun := removalsBegun(out)
+	for _, want := range []string{"deinstall", "purge"} {
+		if len(begun[want]) == 0 {
+			continue
+		}
+		option := map[string]string{"deinstall": "--remove", "purge": "--purge"}[want]
+		if err := h.dpkg(ctx, nil, append([]string{option}, begun[want]...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removalsBegun reads lines of name, what is wanted, whether it needs a new installation, and what is. It
+// returns the packages that are half-way to be gone, by what is wanted.
+func removalsBegun(out string) map[string][]string {
+	begun := map[string][]string{}
+	for line := range strings.Lines(out) {
+		words := strings.Fields(line)
+		if len(words) != 4 {
+			continue
+		}
+		switch words[3] {
+		case "half-installed", "half-configured", "unpacked", "triggers-awaited", "triggers-pending":
+			begun[words[1]] = append(begun[words[1]], words[0])
+		}
+	}
+	return begun
 }
 
 func (h *Host) fixDependencies(ctx context.Context) error {

@@ -324,6 +324,30 @@ func TestBrokenDatabaseIsRepaired(t *testing.T) {
 	}
 }
 
+// TestRepairEndsRemovals leaves packages as a dpkg does that is killed while it removes them: in their
+// prerm script, or while it takes their files away.
+func TestRepairEndsRemovals(t *testing.T) {
+	t.Parallel()
+	r, h := debian(t)
+	r.AddRepository("zcp", "debian")
+	r.Install("zarafa-client", "zarafa-lang", "orage")
+	r.Edit("/var/lib/dpkg/status",
+		"Package: zarafa-client\nStatus: install ok installed", "Package: zarafa-client\nStatus: purge ok half-installed",
+		"Package: zarafa-lang\nStatus: install ok installed", "Package: zarafa-lang\nStatus: purge ok half-configured",
+		"Package: orage\nStatus: install ok installed", "Package: orage\nStatus: deinstall ok half-installed")
+	must(t, h.RepairPackages(t.Context()))
+	if broken, err := h.PackageAudit(); err != nil || len(broken) != 0 {
+		t.Errorf("audit after repair %q %v", broken, err)
+	}
+	packages, err := h.Packages()
+	must(t, err)
+	for _, p := range packages {
+		if slices.Contains([]string{"zarafa-client", "zarafa-lang", "orage"}, p.Name) && p.Status != "config-files" {
+			t.Errorf("%s is %s", p.Name, p.Status)
+		}
+	}
+}
+
 func TestLockIsNamedAndWaitedFor(t *testing.T) {
 	t.Parallel()
 	r, h := debian(t)
