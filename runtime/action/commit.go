@@ -501,7 +501,7 @@ func origin(c host.Change) string {
 }
 
 func (a *Commit) Apply(env *Env) (Result, error) {
-	if err := repair(env); err != nil {
+	if err := repairWith(env, a.installFiles); err != nil {
 		return Result{}, err
 	}
 	have, err := packages(env.Host)
@@ -609,8 +609,41 @@ func repair(env *Env) error {
 	return nil
 }
 
+// repairWith repairs, and where that fails installs package files first: a package that was being
+// unpacked can only be unpacked again, and no repository may offer it.
+func repairWith(env *Env, install func(*Env) error) error {
+	failed := repair(env)
+	if failed == nil || env.Ctx.Err() != nil {
+		return failed
+	}
+	if err := install(env); err != nil {
+		return errors.Join(failed, err)
+	}
+	return repair(env)
+}
+
+// installFiles installs what is still to be installed from package files.
+func (a *Commit) installFiles(env *Env) error {
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	tx := a.Tx
+	tx.Remove, tx.Install = nil, nil
+	for _, item := range a.rest(have).Install {
+		if path.IsAbs(item) {
+			tx.Install = append(tx.Install, item)
+		}
+	}
+	if len(tx.Install) == 0 {
+		return nil
+	}
+	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
+}
+
 func (a *Commit) Undo(env *Env) error {
-	if err := a.withoutStarts(env, repair); err != nil {
+	again := func(env *Env) error { return repairWith(env, a.reinstall) }
+	if err := a.withoutStarts(env, again); err != nil {
 		return err
 	}
 	if err := a.purgeNew(env); err != nil {

@@ -3,6 +3,7 @@ package action
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"strings"
 	"testing"
@@ -286,5 +287,39 @@ func TestUndoOfAStopUnderWay(t *testing.T) {
 	must(t, s.Undo(env))
 	if h.stopping {
 		t.Error("zarafa-server will end after the rollback")
+	}
+}
+
+// fileOnlyHost is a host with a package that was being unpacked: no repair helps, only its file.
+type fileOnlyHost struct{ *fakeHost }
+
+func (h *fileOnlyHost) RepairPackages(ctx context.Context) error {
+	if len(h.half) > 0 {
+		return errors.New("it needs to be reinstalled, but I can't find an archive for it")
+	}
+	return nil
+}
+
+func (h *fileOnlyHost) CommitPackages(ctx context.Context, tx host.Transaction, progress func(string)) error {
+	h.half = nil
+	return h.fakeHost.CommitPackages(ctx, tx, progress)
+}
+
+// TestUndoOfHalfUnpacked undoes a removal whose first rollback was killed while it unpacked the kept file.
+func TestUndoOfHalfUnpacked(t *testing.T) {
+	h := &fileOnlyHost{newFake()}
+	zarafaInstalled(t, h.fakeHost)
+	c := &Commit{Tx: host.Transaction{Remove: []string{"zarafa-server"}, Purge: true}}
+	env := newEnv(h)
+	_, err := c.Prepare(env)
+	must(t, err)
+	_, err = c.Apply(env)
+	must(t, err)
+	p := c.Old[0]
+	p.Status = "reinstreq"
+	h.packages["zarafa-server"], h.half = p, []string{"zarafa-server"}
+	must(t, c.Undo(env))
+	if !h.packages["zarafa-server"].Installed() {
+		t.Error("zarafa-server is not installed")
 	}
 }

@@ -49,8 +49,9 @@ func (v *View) plan(tx host.Transaction) (plan, error) {
 	if err != nil {
 		return p, err
 	}
+	files := modern && !halfUnpacked(packages)
 	for _, spec := range tx.Install {
-		if strings.HasPrefix(spec, "/") && !modern {
+		if strings.HasPrefix(spec, "/") && !files {
 			p.files = append(p.files, spec)
 			continue
 		}
@@ -58,6 +59,17 @@ func (v *View) plan(tx host.Transaction) (plan, error) {
 	}
 	p.options, err = aptOptions(tx, p, modern)
 	return p, err
+}
+
+// halfUnpacked tells whether dpkg was killed while it unpacked a package. Where no repository offers
+// that version, apt does nothing any more, even if it is given the file; dpkg takes it.
+func halfUnpacked(packages map[string]host.Package) bool {
+	for _, p := range packages {
+		if p.Status == "reinstreq" {
+			return true
+		}
+	}
+	return false
 }
 
 func (v *View) packagesByName() (map[string]host.Package, error) {

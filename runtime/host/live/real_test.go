@@ -348,6 +348,30 @@ func TestRepairEndsRemovals(t *testing.T) {
 	}
 }
 
+// TestReinstallHalfUnpacked leaves a package as a dpkg does that is killed while it unpacks it, where no
+// repository has it: only its kept file helps.
+func TestReinstallHalfUnpacked(t *testing.T) {
+	t.Parallel()
+	r, h := debian(t)
+	r.AddRepository("zcp", "debian")
+	r.Install("zarafa-client")
+	must(t, h.Mkdir("/srv/kept", 0o700))
+	files, _, err := h.SavePackages(t.Context(), []string{"zarafa-client"}, "/srv/kept")
+	must(t, err)
+	r.Must("rm", "/etc/apt/sources.list.d/zcp.list", "/etc/apt/sources.list.d/debian.list")
+	r.Must("apt-get", "update")
+	r.Edit("/var/lib/dpkg/status",
+		"Package: zarafa-client\nStatus: install ok installed", "Package: zarafa-client\nStatus: install reinstreq half-installed")
+	if err := h.RepairPackages(t.Context()); err == nil {
+		t.Error("repaired from nothing")
+	}
+	tx := host.Transaction{Install: []string{files["zarafa-client"]}, NoRecommends: true, Downgrade: true}
+	must(t, h.CommitPackages(t.Context(), tx, nil))
+	if broken, err := h.PackageAudit(); err != nil || len(broken) != 0 {
+		t.Errorf("audit %q %v", broken, err)
+	}
+}
+
 func TestLockIsNamedAndWaitedFor(t *testing.T) {
 	t.Parallel()
 	r, h := debian(t)
