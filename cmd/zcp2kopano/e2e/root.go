@@ -39,6 +39,7 @@ type options struct {
 	overlay string
 	systemd bool
 	base    func() (string, error)
+	image   Image
 }
 
 // Size limits the root's file system ("64m"), to fill it up.
@@ -62,8 +63,10 @@ func NewRoot(t testing.TB, opts ...Option) *Root {
 	if err := r.mount(base(t, o.base), o); err != nil {
 		t.Fatal(err)
 	}
-	r.WriteFile("/etc/hostname", hostname+"\n", 0o644)
-	r.WriteFile("/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 "+hostname+" mail\n", 0o644)
+	if o.image == "" { // which has its names
+		r.WriteFile("/etc/hostname", hostname+"\n", 0o644)
+		r.WriteFile("/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 "+hostname+" mail\n", 0o644)
+	}
 	if o.systemd {
 		r.bootSystemd()
 		return r
@@ -75,6 +78,9 @@ func NewRoot(t testing.TB, opts ...Option) *Root {
 }
 
 func (r *Root) mount(base string, o options) error {
+	if o.image != "" {
+		base = string(o.image) + ":" + base
+	}
 	if err := unix.Mount("tmpfs", r.layers, "tmpfs", 0, "mode=755,size="+o.size); err != nil {
 		return fmt.Errorf("mount tmpfs: %w", err)
 	}
@@ -137,11 +143,17 @@ func (r *Root) boot(as string) error {
 	return nil
 }
 
-func (r *Root) destroy() {
+// halt ends all processes of the root.
+func (r *Root) halt() {
 	if r.init != nil && r.init.Process != nil {
 		r.init.Process.Kill()
 		r.init.Wait()
+		r.init = nil
 	}
+}
+
+func (r *Root) destroy() {
+	r.halt()
 	mounts := mountsBelow(r.layers)
 	for i := len(mounts) - 1; i >= 0; i-- {
 		unix.Unmount(mounts[i], unix.MNT_DETACH)

@@ -25,8 +25,33 @@ func NewSite(t testing.TB, opts ...Option) *Root {
 	r.WriteFile("/var/lib/zarafa/search/A0112233445566778899AABBCCDDEEFF/postlist.glass", "an index\n", 0o640)
 	r.Must("chown", "-R", "zarafa:zarafa", "/var/lib/zarafa/search")
 	r.WriteFile("/usr/local/lib/python2.7/dist-packages/zarafa/__init__.py", "# from git\n", 0o644)
-	for _, service := range []string{"server", "dagent", "spooler", "gateway", "ical", "monitor", "search"} {
+	for _, service := range siteServices {
 		r.Must("service", "zarafa-"+service, "restart")
+	}
+	return r
+}
+
+// siteServices are a site's daemons, the server first.
+var siteServices = []string{"server", "dagent", "spooler", "gateway", "ical", "monitor", "search"}
+
+// Rest ends a site in good order and keeps it as an Image.
+func (r *Root) Rest() Image {
+	r.t.Helper()
+	for _, service := range siteServices {
+		r.Must("service", "zarafa-"+service, "stop")
+	}
+	r.StopMariaDB()
+	return r.Freeze()
+}
+
+// WakeSite makes a root of a site's Image, with everything running as it was.
+func WakeSite(t testing.TB, image Image) *Root {
+	t.Helper()
+	r := NewRoot(t, From(image))
+	r.Must("install", "-d", "-o", "mysql", "-g", "mysql", "/run/mysqld")
+	r.serveMariaDB()
+	for _, service := range siteServices {
+		r.Must("service", "zarafa-"+service, "start")
 	}
 	return r
 }
