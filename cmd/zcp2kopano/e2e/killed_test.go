@@ -1,92 +1,748 @@
 package e2e
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
+
+	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host/manifest"
 )
 
-// kills is how many runs TestKilledRuns kills.
-func kills(t *testing.T) int {
-	n, err := strconv.Atoi(os.Getenv("ZCP2KOPANO_KILLS"))
-	if err != nil {
-		return 4
-	}
-	return n
-}
+// wantedKills is how many kills of a run at work CI asks for.
+const wantedKills = 200
 
-// TestKilledRuns kills a migration with all that it started, at any moment. A rollback must then give
-// the host back as it was, or a resume bring it to the end.
+// TestKilledRuns kills real migrations, with all that they started, at each record of the journal, at
+// random instants within what takes long (package transactions, the dump, the starts), and at
+// random instants of the whole. Each kill is followed by a resume or a rollback, which may be killed
+// again. In the end the host must be what an uninterrupted run makes of it, or what it was.
+//
+// Without CI it kills a few; ZCP2KOPANO_KILLS says how many to try, ZCP2KOPANO_SEED repeats a run.
 func TestKilledRuns(t *testing.T) {
-	for i := range kills(t) {
-		after := time.Second + rand.N(6*time.Second)
-		back := i%2 == 0
-		t.Run(map[bool]string{true: "rollback", false: "resume"}[back]+strconv.Itoa(i), func(t *testing.T) {
-			r := NewSite(t)
-			r.BindRepositories()
-			t.Logf("killed after %v", after)
-			before := r.State()
-			cmd := r.MigrateCommand(Migration{Repository: "kopano84"})
-			if err := r.Start(cmd); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(after)
-			// The worker has a session of its own; only the root's processes can be seen from inside.
-			r.Run("pkill", "-KILL", "-x", "zcp2kopano|apt-get|dpkg|dpkg-deb|mysqldump|mariadb-dump")
-			cmd.Wait()
-			for r.Run("pgrep", "-x", "zcp2kopano").Code == 0 {
-				time.Sleep(20 * time.Millisecond)
-			}
-			if back {
-				goesBack(t, r, before)
-				return
-			}
-			goesOn(t, r)
-		})
+	seed := number("ZCP2KOPANO_SEED", int(time.Now().UnixNano()%1_000_000_000))
+	limit := 24
+	if os.Getenv("CI") != "" {
+		limit = 0 // all
+	}
+	limit = number("ZCP2KOPANO_KILLS", limit)
+	t.Logf("seed %d; ZCP2KOPANO_SEED=%d repeats the kills", seed, seed)
+	s := prepareSiege(t)
+	trials := thinOut(s.trials(uint64(seed)), limit)
+	tried, complete := s.carryOutAll(t, "trials", trials)
+	if complete && limit == 0 {
+		s.strikeMissed(t)
+	}
+	t.Logf("%d kills of a run at work (%d tried), at %d of %d records; seed %d",
+		s.hits, tried, len(s.struck), len(s.onward)+len(s.backward), seed)
+	if complete && limit == 0 && s.hits < wantedKills {
+		t.Errorf("only %d kills hit a run at work, want %d at least", s.hits, wantedKills)
 	}
 }
 
-func goesBack(t *testing.T, r *Root, before *manifest.Manifest) {
-	res := r.Zcp2kopano("rollback", "--yes")
-	t.Logf("rollback: exit status %d\n%s", res.Code, res.Output)
-	if strings.Contains(res.Output, "upgrades the database") {
-		// The server had started: the database needs the dump, and the old server may not run without it.
-		if res.Code != 4 {
-			t.Errorf("exit status %d, want 4", res.Code)
+// carryOutAll does trials, as many at once as there are processors. It tells how many kills they were
+// to make, and whether all trials ran.
+func (s *siege) carryOutAll(t *testing.T, name string, trials []trial) (tried int, complete bool) {
+	var ran, kills atomic.Int32
+	t.Run(name, func(t *testing.T) {
+		for _, tr := range trials {
+			t.Run(tr.name, func(t *testing.T) {
+				t.Parallel()
+				ran.Add(1)
+				kills.Add(int32(len(tr.onward) + len(tr.back)))
+				s.carryOut(t, tr)
+			})
 		}
-		if r.Run("test", "-s", "/var/backups/zcp2kopano/zarafa.sql.zst").Code != 0 {
-			t.Error("the dump, which alone leads back, is gone")
+	})
+	return int(kills.Load()), int(ran.Load()) == len(trials) && !t.Failed()
+}
+
+// strikeMissed has another try at the records that no kill was at. Where records follow each other
+// quickly, a kill comes some records late, and the next of that trial may be passed.
+func (s *siege) strikeMissed(t *testing.T) {
+	for try := 1; ; try++ {
+		onward, backward := s.missed(s.onward), s.missed(s.backward)
+		if len(onward)+len(backward) == 0 {
+			return
 		}
-		before, after := withoutServices(before), withoutServices(r.State())
-		for path := range after.Files {
-			// The dump stays, and so do the logs that the daemons wrote.
-			if strings.HasPrefix(path, "/var/backups/zcp2kopano") || strings.HasPrefix(path, "/var/log/kopano") {
-				delete(after.Files, path)
+		if try > 4 {
+			t.Errorf("no kill came at these records: %v %v", onward, backward)
+			return
+		}
+		n := min(missedTrials, len(onward)+len(backward))
+		var trials []trial
+		for i := range n {
+			trials = append(trials,
+				trial{name: "record" + strconv.Itoa(i), onward: everyRecord(onward, i, n)},
+				trial{name: "undo" + strconv.Itoa(i), onward: []wound{{at: s.turn}}, turn: true, back: everyRecord(backward, i, n)})
+		}
+		trials = slices.DeleteFunc(trials, func(tr trial) bool { return len(tr.onward) == 0 || tr.turn && len(tr.back) == 0 })
+		if _, complete := s.carryOutAll(t, "missed"+strconv.Itoa(try), trials); !complete {
+			return
+		}
+	}
+}
+
+// missed are the records that no kill was at. After its verdict a run has nothing to do but to end, and
+// may be faster at that.
+func (s *siege) missed(all []milestone) []milestone {
+	return slices.DeleteFunc(slices.Clone(all), func(m milestone) bool { return s.struck[m.at] || m.at.Type == "verdict" })
+}
+
+func number(variable string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// siege is what the trials have in common: the site, what it is before, and what an uninterrupted
+// run and rollback are like.
+type siege struct {
+	image      Image
+	before     *manifest.Manifest
+	beforeData string // of the database
+	bootBefore string // see bootOrder
+	after      *manifest.Manifest
+	afterData  string
+	bootAfter  string
+	onward     []milestone
+	backward   []milestone
+	noReturn   place
+	turn       place // the last from which a rollback goes all the way, safely before noReturn
+
+	mu     sync.Mutex
+	hits   int
+	struck map[place]bool
+}
+
+// milestone is a record of an uninterrupted run, and how long it took to the next.
+type milestone struct {
+	at   place
+	took time.Duration
+}
+
+// wound is when to kill: so long after a record, or after the beginning where there is none.
+type wound struct {
+	at    place
+	after time.Duration
+	alone bool // the worker alone; what it had started goes on
+}
+
+func (w wound) String() string {
+	var words []string
+	if w.at.Type != "" {
+		words = append(words, w.at.String())
+	}
+	if w.after > 0 {
+		words = append(words, "+"+w.after.Round(time.Microsecond).String())
+	}
+	if w.alone {
+		words = append(words, "(alone)")
+	}
+	return strings.Join(words, " ")
+}
+
+// trial is one site's fate: the kills on the way onward, then, if it turns, those on the way back.
+type trial struct {
+	name   string
+	onward []wound
+	turn   bool
+	back   []wound
+}
+
+var killedMigration = Migration{Repository: "kopano84"}
+
+func prepareSiege(t *testing.T) *siege {
+	site := NewSite(t)
+	site.BindRepositories()
+	site.InstallProgram()
+	// ZCP came as package files: only what the run keeps of its packages can lead back.
+	site.Must("rm", "/etc/apt/sources.list.d/zcp.list")
+	site.Must("apt-get", "update")
+	s := &siege{before: site.State(), beforeData: site.databaseText(), bootBefore: site.bootOrder(), struck: map[place]bool{}}
+	s.image = site.Rest()
+
+	v := s.enter(t)
+	if diffs := manifest.Compare(s.before, v.State(), nil); len(diffs) != 0 {
+		t.Fatalf("a copy of the site is not like it:\n%s", manifest.Table(diffs, "site", "copy"))
+	}
+	s.onward = v.milestones(v.onwards())
+	if v.trail.code != 0 {
+		t.Fatalf("an uninterrupted run fails:\n%s", v.output)
+	}
+	s.after, s.afterData, s.bootAfter = v.State(), v.databaseText(), v.bootOrder()
+	everythingRuns(t, v.Root)
+	for _, m := range s.onward {
+		switch m.at.Type {
+		case "no-return":
+			s.noReturn = m.at
+		case "intent":
+			if s.noReturn.Type == "" {
+				s.turn = m.at
 			}
 		}
-		if diffs := manifest.Compare(before, after, nil); len(diffs) != 0 {
-			t.Errorf("beyond the database, the host is not as it was:\n%s", manifest.Table(diffs, "before", "after"))
+	}
+
+	for v = s.enter(t); ; v = s.enter(t) {
+		v.strike(v.onwards(), wound{at: s.turn})
+		if !v.isBeyond() {
+			break
 		}
+		t.Log("this kill came too late")
+	}
+	s.backward = v.milestones(v.backwards())
+	v.isBack()
+	return s
+}
+
+// victim is a site that is migrated and killed.
+type victim struct {
+	*Root
+	t      *testing.T
+	siege  *siege
+	trail  *trail
+	old    []string // journals of runs that changed nothing
+	output string   // of the last command
+	file   *os.File // that it goes to
+}
+
+func (s *siege) enter(t *testing.T) *victim {
+	t.Helper()
+	v := &victim{Root: WakeSite(t, s.image), t: t, siege: s, trail: newTrail()}
+	v.BindRepositories()
+	t.Cleanup(func() { v.trail.close() })
+	return v
+}
+
+// onwards is the command that begins or goes on. A run that was killed before its first change left
+// nothing to resume: a new one begins.
+func (v *victim) onwards() *exec.Cmd {
+	if v.trail.touched {
+		return v.program("resume", "--yes")
+	}
+	v.trail.close()
+	v.trail = newTrail()
+	v.old, _ = filepath.Glob(v.runs() + "/[0-9]*/journal")
+	return v.MigrateCommand(killedMigration)
+}
+
+func (v *victim) backwards() *exec.Cmd { return v.program("rollback", "--yes") }
+
+func (v *victim) runs() string { return v.Path("/var/lib/zcp2kopano/runs") }
+
+// start starts a command; ended is closed when it has ended.
+func (v *victim) start(cmd *exec.Cmd) (ended chan struct{}) {
+	v.t.Helper()
+	var err error
+	if v.file, err = os.CreateTemp(v.layers, "out"); err != nil {
+		v.t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = v.file, v.file
+	if err := v.Start(cmd); err != nil {
+		v.t.Fatal(err)
+	}
+	ended = make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(ended)
+	}()
+	return ended
+}
+
+// gather takes what a command that has ended said and wrote.
+func (v *victim) gather() {
+	v.t.Helper()
+	data, err := os.ReadFile(v.file.Name())
+	v.file.Close()
+	os.Remove(v.file.Name())
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	v.output = string(data)
+	v.trail.open(v.runs(), v.old)
+	if _, err := v.trail.read(); err != nil {
+		v.t.Fatal(err)
+	}
+	v.trail.cut()
+}
+
+// finish lets a command come to its end and returns its exit status.
+func (v *victim) finish(cmd *exec.Cmd) int {
+	v.t.Helper()
+	<-v.start(cmd)
+	v.gather()
+	return cmd.ProcessState.ExitCode()
+}
+
+// milestones lets a command come to its end and lists the records that it wrote.
+func (v *victim) milestones(cmd *exec.Cmd) []milestone {
+	v.t.Helper()
+	var all []milestone
+	last := time.Time{}
+	v.trail.each = func(p place, when time.Time) {
+		if len(all) > 0 {
+			all[len(all)-1].took = when.Sub(last)
+		}
+		all, last = append(all, milestone{at: p}), when
+	}
+	v.finish(cmd)
+	v.trail.each = nil
+	return all
+}
+
+// strike starts a command and kills it when the wound says so.
+func (v *victim) strike(cmd *exec.Cmd, w wound) {
+	v.t.Helper()
+	ended := v.start(cmd)
+	due := urgent(func() bool { return v.await(cmd.Process.Pid, w, ended) })
+	hit, err := false, error(nil)
+	switch {
+	case due && w.alone:
+		hit, err = killWorker(cmd.Process.Pid)
+	case due:
+		hit, err = killFamily(cmd.Process.Pid)
+	}
+	<-ended
+	v.gather()
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	v.t.Logf("%-8s killed at %-40v hit %-5v exit status %d", cmd.Args[1], w, hit, cmd.ProcessState.ExitCode())
+	if code := cmd.ProcessState.ExitCode(); !due && code != 0 && !(v.isBeyond() && code == runtime.CodeRollbackIncomplete) {
+		v.t.Fatalf("%v failed before it was killed:\n%s", cmd.Args[1:], v.output)
+	}
+	if hit {
+		v.siege.count(w)
+	}
+}
+
+func (s *siege) count(w wound) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hits++
+	if w.after == 0 && w.at.Type != "" {
+		s.struck[w.at] = true
+	}
+}
+
+// watchPause is how often a journal is looked at.
+const watchPause = 100 * time.Microsecond
+
+// await waits until a wound is due. It is false if the command ends before.
+func (v *victim) await(head int, w wound, ended <-chan struct{}) bool {
+	v.t.Helper()
+	reached := time.Now()
+	there := w.at == place{}
+	at := 0 // the worker
+	for {
+		if v.trail.open(v.runs(), v.old) && !there {
+			places, err := v.trail.read()
+			if err != nil {
+				v.t.Fatal(err)
+			}
+			if slices.Contains(places, w.at) {
+				if at != 0 && w.after == 0 {
+					syscall.Kill(at, syscall.SIGSTOP) // at once; the rest of the family follows
+				}
+				there, reached = true, time.Now()
+			}
+			if at == 0 {
+				at = worker(family(head))
+			}
+		}
+		if there && time.Since(reached) >= w.after {
+			return true
+		}
+		select {
+		case <-ended:
+			return false
+		default:
+		}
+		unix.Nanosleep(&unix.Timespec{Nsec: watchPause.Nanoseconds()}, nil)
+	}
+}
+
+// carryOut does a trial, and holds the end against what it must be.
+func (s *siege) carryOut(t *testing.T, tr trial) {
+	v := s.enter(t)
+	v.suffer(tr.onward, false)
+	if tr.turn && v.trail.touched {
+		v.suffer(tr.back, true)
+		v.isBack()
 		return
 	}
-	if diffs := manifest.Compare(before, r.State(), nil); len(diffs) != 0 {
-		t.Errorf("the host is not as it was:\n%s", manifest.Table(diffs, "before", "after"))
+	v.arrives()
+}
+
+// suffer strikes one command after the other until the way ends. A kill within something that was
+// begun before is counted from the new beginning.
+func (v *victim) suffer(wounds []wound, back bool) {
+	v.t.Helper()
+	next, begin := v.onwards, place{"", "resume", 1}
+	if back {
+		next, begin = v.backwards, place{backwards, "rollback", 1}
+	}
+	for _, w := range wounds {
+		if v.trail.arrived(back, runtime.CodeDone) || v.trail.arrived(true, runtime.CodeRollbackIncomplete) {
+			return
+		}
+		cmd := next()
+		if v.trail.seen[w.at] {
+			if w.after == 0 {
+				continue // the last kill came so late that it was passed
+			}
+			w.at = begin
+		}
+		v.strike(cmd, w)
 	}
 }
 
-func goesOn(t *testing.T, r *Root) {
-	if res := r.Zcp2kopano("resume", "--yes"); res.Code != 0 {
-		t.Fatalf("resume: exit status %d\n%s", res.Code, res.Output)
+// arrives brings the run to its end, which must be that of an uninterrupted run.
+func (v *victim) arrives() {
+	v.t.Helper()
+	if !v.trail.arrived(false, runtime.CodeDone) {
+		if code := v.finish(v.onwards()); code != 0 {
+			v.t.Fatalf("resume: exit status %d\n%s", code, v.output)
+		}
 	}
-	serverSettings(t, r, "/var/lib/kopano/attachments")
-	everythingRuns(t, r)
+	if v.trail.restarted {
+		v.t.Error("a step was undone and begun again, though the runbook is the same")
+	}
+	if diffs := v.notExcused(v.siege.bootAfter, manifest.Compare(v.siege.after, v.State(), nil)); len(diffs) != 0 {
+		v.t.Errorf("the host is not what an uninterrupted run makes of it:\n%s", manifest.Table(diffs, "uninterrupted", "killed"))
+	}
+	if diff := cmp.Diff(v.siege.afterData, v.databaseText()); diff != "" {
+		v.t.Errorf("the database (-uninterrupted +killed):\n%s", diff)
+	}
+	if diff := cmp.Diff(v.siege.beforeData, v.dumped()); diff != "" {
+		v.t.Errorf("the dump does not hold the database (-before +dump):\n%s", diff)
+	}
+	serverSettings(v.t, v.Root, "/var/lib/kopano/attachments")
+	everythingRuns(v.t, v.Root)
+	v.tidy()
+}
+
+// notExcused leaves out the two differences that a kill may make.
+func (v *victim) notExcused(boot string, diffs []manifest.Difference) []manifest.Difference {
+	sameBoot := v.bootOrder() == boot
+	return slices.DeleteFunc(diffs, func(d manifest.Difference) bool {
+		switch {
+		case d.Aspect != "content":
+			return false
+		case d.Path == dumpFile:
+			return true // mysqldump notes the time in its last line; what the dump holds is compared
+		case slices.Contains(bootFiles, d.Path):
+			return sameBoot // the order of services that do not need each other is that of their packages' configuration
+		}
+		return false
+	})
+}
+
+// bootFiles are made by insserv: what starts and stops before what.
+var bootFiles = []string{"/etc/init.d/.depend.boot", "/etc/init.d/.depend.start", "/etc/init.d/.depend.stop"}
+
+// bootOrder is what bootFiles say, whatever order they say it in.
+func (r *Root) bootOrder() string {
+	r.t.Helper()
+	var lines []string
+	for _, file := range bootFiles {
+		for line := range strings.Lines(r.ReadFile(file)) {
+			words := strings.Fields(line)
+			slices.Sort(words)
+			lines = append(lines, file+": "+strings.Join(words, " "))
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// isBack brings a rollback to its end. The host must be as it was; beyond the first start of
+// kopano-server, but for the database, what needs it, and its dump.
+func (v *victim) isBack() {
+	v.t.Helper()
+	code := runtime.CodeDone
+	if v.isBeyond() {
+		code = runtime.CodeRollbackIncomplete
+	}
+	if !v.trail.arrived(true, code) {
+		v.finish(v.backwards())
+	}
+	if !v.trail.arrived(true, code) {
+		v.t.Fatalf("rollback: its code is %d, want %d\n%s", v.trail.code, code, v.output)
+	}
+	if v.isBeyond() {
+		v.isBackBeyond()
+		return
+	}
+	if diffs := v.notExcused(v.siege.bootBefore, manifest.Compare(v.siege.before, v.State(), nil)); len(diffs) != 0 {
+		v.t.Errorf("the host is not as it was:\n%s", manifest.Table(diffs, "before", "after"))
+	}
+	if diff := cmp.Diff(v.siege.beforeData, v.databaseText()); diff != "" {
+		v.t.Errorf("the database (-before +after):\n%s", diff)
+	}
+	v.tidy()
+}
+
+// isBeyond tells whether the run has begun to start kopano-server.
+func (v *victim) isBeyond() bool {
+	p := v.siege.noReturn
+	for seen := range v.trail.seen {
+		if seen.Step == p.Step && seen.Type == "intent" && v.siege.isAfter(seen, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// isAfter tells whether a record comes after another in an uninterrupted run.
+func (s *siege) isAfter(a, b place) bool {
+	index := func(p place) int {
+		return slices.IndexFunc(s.onward, func(m milestone) bool { return m.at == p })
+	}
+	return index(a) > index(b)
+}
+
+func (v *victim) isBackBeyond() {
+	v.t.Helper()
+	if strings.Contains(v.output, "mend the cause") {
+		v.t.Fatalf("the rollback stopped on its way:\n%s", v.output)
+	}
+	if v.Run("test", "-s", dumpFile).Code != 0 {
+		v.t.Fatal("the dump, which alone leads back, is gone")
+	}
+	if diff := cmp.Diff(v.siege.beforeData, v.dumped()); diff != "" {
+		v.t.Errorf("the dump does not hold the database (-before +dump):\n%s", diff)
+	}
+	before, after := withoutServices(v.siege.before), withoutServices(v.State())
+	for path := range after.Files {
+		// The dump stays, and so do the logs that the daemons wrote.
+		if strings.HasPrefix(path, filepath.Dir(dumpFile)) || strings.HasPrefix(path, "/var/log/kopano") {
+			delete(after.Files, path)
+		}
+	}
+	if diffs := v.notExcused(v.siege.bootBefore, manifest.Compare(before, after, nil)); len(diffs) != 0 {
+		v.t.Errorf("beyond the database, the host is not as it was:\n%s", manifest.Table(diffs, "before", "after"))
+	}
+	v.tidy()
 }
 
 func withoutServices(m *manifest.Manifest) *manifest.Manifest {
 	return &manifest.Manifest{Files: m.Files, Packages: m.Packages}
+}
+
+// tidy looks at what manifests leave out: the package manager must be in order, and no temporary
+// file of the program may be left, least of all one with a password.
+func (v *victim) tidy() {
+	v.t.Helper()
+	if got := v.Must("dpkg", "--audit"); got != "" {
+		v.t.Errorf("dpkg --audit: %s", got)
+	}
+	v.Must("apt-get", "check")
+	for _, pattern := range []string{"/run/*zcp2kopano*", "/tmp/*zcp2kopano*", "/var/tmp/*zcp2kopano*"} {
+		if left, _ := filepath.Glob(v.Path(pattern)); len(left) > 0 {
+			v.t.Errorf("left behind: %v", left)
+		}
+	}
+}
+
+const dumpFile = "/var/backups/zcp2kopano/zarafa.sql.zst"
+
+// upgradeTime is when kopano-server upgraded the schema.
+var upgradeTime = regexp.MustCompile(`(,66),'[-0-9: ]+'\)`)
+
+// databaseText is the database as SQL, without the times of the dump and of the upgrade.
+func (r *Root) databaseText() string {
+	r.t.Helper()
+	text := r.Must("mysqldump", "--no-defaults", "-uroot", "--skip-comments", "--hex-blob", "--default-character-set=utf8mb4", "--routines", "--triggers", "zarafa")
+	return upgradeTime.ReplaceAllString(statements(text), "$1,...)")
+}
+
+// dumped is what the run's dump holds, without its comments.
+func (v *victim) dumped() string {
+	v.t.Helper()
+	packed, err := zstd.NewReader(strings.NewReader(v.ReadFile(dumpFile)))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer packed.Close()
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(packed); err != nil {
+		v.t.Fatalf("%s: %v", dumpFile, err)
+	}
+	return statements(b.String())
+}
+
+// statements leaves out comments and empty lines.
+func statements(dump string) string {
+	var text strings.Builder
+	for line := range strings.Lines(dump) {
+		if !strings.HasPrefix(line, "--") && line != "\n" {
+			text.WriteString(line)
+		}
+	}
+	return text.String()
+}
+
+// How many sites share the kills of a kind.
+const (
+	recordTrials = 14 // onward, a kill at each record
+	undoTrials   = 7  // back, a kill at each record
+	longTrials   = 4  // onward and back each, a kill within all that takes long
+	turnTrials   = 14 // onward to some record, then back
+	randomTrials = 10
+	missedTrials = 2 // for the records that all these missed
+	aloneTrials  = 6 // the worker alone, while the package manager or mysqldump is at work for it
+)
+
+// longFrom is the time from one record to the next from which a kill in between is worth its while.
+const longFrom = 25 * time.Millisecond
+
+// trials plans all kills.
+func (s *siege) trials(seed uint64) []trial {
+	var trials []trial
+	add := func(make func(rnd *rand.Rand, n int) trial, kind string, n int) {
+		for i := range n {
+			tr := make(rand.New(rand.NewPCG(seed, uint64(len(trials)))), i)
+			tr.name = kind + strconv.Itoa(i)
+			trials = append(trials, tr)
+		}
+	}
+	add(func(_ *rand.Rand, i int) trial { return trial{onward: everyRecord(s.onward, i, recordTrials)} }, "record", recordTrials)
+	add(func(_ *rand.Rand, i int) trial {
+		return trial{onward: []wound{{at: s.turn}}, turn: true, back: everyRecord(s.backward, i, undoTrials)}
+	}, "undo", undoTrials)
+	add(func(rnd *rand.Rand, _ int) trial { return trial{onward: within(rnd, s.onward)} }, "long", longTrials)
+	add(func(rnd *rand.Rand, _ int) trial {
+		return trial{onward: []wound{{at: s.turn}}, turn: true, back: within(rnd, s.backward)}
+	}, "longundo", longTrials)
+	add(func(rnd *rand.Rand, i int) trial {
+		changing := s.changing()
+		at := (i*len(changing) + rnd.IntN(len(changing))) / turnTrials
+		m := changing[at]
+		return trial{onward: []wound{{at: m.at, after: upTo(rnd, m.took+1)}}, turn: true, back: anyTime(rnd, total(s.backward), i%2)}
+	}, "turn", turnTrials)
+	add(func(rnd *rand.Rand, i int) trial {
+		return trial{onward: anyTime(rnd, total(s.onward), 1+rnd.IntN(4)), turn: i%2 == 0, back: anyTime(rnd, total(s.backward), rnd.IntN(3))}
+	}, "random", randomTrials)
+	add(func(rnd *rand.Rand, i int) trial {
+		long := within(rnd, s.withoutServices())
+		w := long[(i/2*len(long)+rnd.IntN(len(long)))*2/aloneTrials]
+		w.alone = true
+		return trial{onward: []wound{w}, turn: i%2 == 0}
+	}, "alone", aloneTrials)
+	return trials
+}
+
+// everyRecord kills at the i-th of every n records.
+func everyRecord(all []milestone, i, n int) []wound {
+	var wounds []wound
+	for ; i < len(all); i += n {
+		wounds = append(wounds, wound{at: all[i].at})
+	}
+	return wounds
+}
+
+// within kills once within all that takes long, and three times within what takes longest.
+func within(rnd *rand.Rand, all []milestone) []wound {
+	var wounds []wound
+	for _, m := range all {
+		times := 0
+		switch {
+		case m.took >= 20*longFrom:
+			times = 3
+		case m.took >= longFrom:
+			times = 1
+		}
+		for range times {
+			wounds = append(wounds, wound{at: m.at, after: upTo(rnd, m.took)})
+		}
+	}
+	return wounds
+}
+
+// anyTime kills n times, each time after no longer than the whole takes.
+func anyTime(rnd *rand.Rand, whole time.Duration, n int) []wound {
+	var wounds []wound
+	for range n {
+		wounds = append(wounds, wound{after: upTo(rnd, whole)})
+	}
+	return wounds
+}
+
+func total(all []milestone) time.Duration {
+	var sum time.Duration
+	for _, m := range all {
+		sum += m.took
+	}
+	return sum
+}
+
+// changing are the records from the first change on.
+func (s *siege) changing() []milestone {
+	first := slices.IndexFunc(s.onward, func(m milestone) bool { return m.at.Type == "intent" })
+	return s.onward[first:]
+}
+
+// withoutServices are the records from the first change on, but for those of steps that start and stop
+// services: an init script that outlives the worker cannot be told from the daemon yet.
+func (s *siege) withoutServices() []milestone {
+	return slices.DeleteFunc(slices.Clone(s.changing()), func(m milestone) bool {
+		return m.at.Step == "stop_zarafa" || m.at.Step == s.noReturn.Step
+	})
+}
+
+// thinOut leaves about so many kills; 0 leaves all. For few it takes one site of each kind.
+func thinOut(trials []trial, limit int) []trial {
+	if limit == 0 {
+		return trials
+	}
+	var kept []trial
+	kinds := map[string]bool{}
+	for _, tr := range trials {
+		kind := strings.TrimRight(tr.name, "0123456789")
+		if limit >= wantedKills || !kinds[kind] {
+			kept = append(kept, tr)
+		}
+		kinds[kind] = true
+	}
+	count := 0
+	for _, tr := range kept {
+		count += len(tr.onward) + len(tr.back)
+	}
+	share := func(n int) int { return (n*limit + count - 1) / count }
+	for i, tr := range kept {
+		kept[i].onward, kept[i].back = some(tr.onward, share(len(tr.onward))), some(tr.back, share(len(tr.back)))
+	}
+	return kept
+}
+
+// some takes n wounds, spread over all.
+func some(wounds []wound, n int) []wound {
+	if len(wounds) <= n {
+		return wounds
+	}
+	var kept []wound
+	for i := range n {
+		kept = append(kept, wounds[(2*i+1)*len(wounds)/(2*n)])
+	}
+	return kept
+}
+
+func upTo(rnd *rand.Rand, d time.Duration) time.Duration {
+	return time.Duration(rnd.Int64N(int64(d)) + 1)
 }
