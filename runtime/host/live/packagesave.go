@@ -71,21 +71,35 @@ func (h *Host) savePackage(ctx context.Context, p host.Package, offered bool, di
 	if h.isPackageFile(target, p) {
 		return target, nil // kept before
 	}
-	if err := h.space.unlink(target); err != nil && !isErrno(err, unix.ENOENT) {
-		return "", err // what lies there is cut short or not the package
-	}
-	if cached := "/var/cache/apt/archives/" + archiveName(p); h.isPackageFile(cached, p) {
-		return target, h.copyFile(cached, target)
-	}
-	if offered {
-		if err := h.download(ctx, p, target); err == nil || ctx.Err() != nil {
-			return target, err
+	// dpkg-deb reads the control fields of a file that is cut short, too. Only a whole one gets its name.
+	part := target + partSuffix
+	for _, path := range []string{target, part} {
+		if err := h.space.unlink(path); err != nil && !isErrno(err, unix.ENOENT) {
+			return "", err // what lies there is not the package
 		}
 	}
-	if err := h.repack(ctx, p, target); err != nil {
-		return "", fmt.Errorf("it is neither in apt's cache nor offered by a repository, and cannot be packed anew: %w", err)
+	if err := h.fetchPackage(ctx, p, offered, part); err != nil {
+		return "", err
 	}
-	return target, nil
+	return target, h.Rename(part, target)
+}
+
+// partSuffix ends the name of a package file that is not all there yet.
+const partSuffix = ".part"
+
+func (h *Host) fetchPackage(ctx context.Context, p host.Package, offered bool, part string) error {
+	if cached := "/var/cache/apt/archives/" + archiveName(p); h.isPackageFile(cached, p) {
+		return h.copyFile(cached, part)
+	}
+	if offered {
+		if err := h.download(ctx, p, part); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	if err := h.repack(ctx, p, part); err != nil {
+		return fmt.Errorf("it is neither in apt's cache nor offered by a repository, and cannot be packed anew: %w", err)
+	}
+	return nil
 }
 
 func (v *View) isPackageFile(path string, p host.Package) bool {

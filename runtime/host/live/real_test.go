@@ -372,6 +372,35 @@ func TestReinstallHalfUnpacked(t *testing.T) {
 	}
 }
 
+// TestSaveAfterKill packs a package anew where a killed run had begun to: its file is cut short behind the
+// control fields, and must not be taken for the package.
+func TestSaveAfterKill(t *testing.T) {
+	t.Parallel()
+	r, h := debian(t)
+	r.AddRepository("zcp", "debian")
+	r.Install("zarafa-client")
+	r.Must("rm", "/etc/apt/sources.list.d/zcp.list", "/etc/apt/sources.list.d/debian.list")
+	r.Must("apt-get", "update")
+	must(t, h.Mkdir("/srv/kept", 0o700))
+	save := func() string {
+		files, missing, err := h.SavePackages(t.Context(), []string{"zarafa-client"}, "/srv/kept")
+		must(t, err)
+		if len(missing) > 0 {
+			t.Fatalf("missing: %v", missing)
+		}
+		return files["zarafa-client"]
+	}
+	file := save()
+	// What dpkg-deb is writing has another name until it is whole.
+	must(t, os.Rename(r.Path(file), r.Path(file+".part")))
+	must(t, os.Truncate(r.Path(file+".part"), 600))
+	again := save()
+	r.Must("dpkg-deb", "--contents", again)
+	if _, err := os.Lstat(r.Path(file + ".part")); again != file || !os.IsNotExist(err) {
+		t.Errorf("saved as %s, and of the first attempt: %v", again, err)
+	}
+}
+
 func TestLockIsNamedAndWaitedFor(t *testing.T) {
 	t.Parallel()
 	r, h := debian(t)
