@@ -83,6 +83,7 @@ func FuzzReadFixture(f *testing.F) {
 	}
 	f.Add([]byte("-- tree --\nspread 3 9 2x2 f0644 0:0 - /a .x\nhardlink /b -> /a\nxattr user.a YQ== /a\n-- database --\n? a\nb | c\n'' | \"x\"\n-- directory --\ndn: dc=a\nx:: YQ==\n"))
 	f.Add([]byte("-- host --\nbase: none\nlock: 1 /a b\n-- mounts --\n/ a b 1 1\n/c a b 1 1 ro\n-- services --\na active pid=3\n-- processes --\n3 root /a\n"))
+	f.Add([]byte("-- tree --\n\"\" 0:0 0 - /a\n"))
 	f.Add([]byte("-- mounts --\n/ a b \"\" \"K\"\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		fixture, err := ReadFixture(data)

@@ -172,6 +172,9 @@ func parseEntry(words []string, dir string) (Entry, error) {
 }
 
 func parseOwned(mode, owner, mtime string) (e Entry, err error) {
+	if mode == "" {
+		return e, errors.New("the mode is empty")
+	}
 	t, known := fileTypes[mode[0]]
 	if !known {
 		return e, fmt.Errorf("%q does not begin with one of the types f, d, l, p, s, b, c", mode)
