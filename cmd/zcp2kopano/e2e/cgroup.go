@@ -78,8 +78,8 @@ func cgroupDir(mounts, groups string) (string, error) {
 	return "", errors.New("a mounted, writable cgroup2 file system that shows the group of this process")
 }
 
-// place has a process begin in a directory of the group.
-func place(attr *syscall.SysProcAttr, dir *os.File) {
+// beginIn has a process begin in a directory of the group.
+func beginIn(attr *syscall.SysProcAttr, dir *os.File) {
 	attr.UseCgroupFD, attr.CgroupFD = true, int(dir.Fd())
 }
 

@@ -129,7 +129,7 @@ func (r *Root) boot(as string) error {
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
 	}
 	if r.cgroup != nil {
-		place(r.init.SysProcAttr, r.cgroup.top)
+		beginIn(r.init.SysProcAttr, r.cgroup.top)
 	}
 	err = r.init.Start()
 	report.Close()
@@ -198,7 +198,7 @@ func (r *Root) Command(name string, args ...string) *exec.Cmd {
 		SysProcAttr: &syscall.SysProcAttr{Chroot: r.Dir, Setpgid: true},
 	}
 	if r.cgroup != nil {
-		place(cmd.SysProcAttr, r.cgroup.side)
+		beginIn(cmd.SysProcAttr, r.cgroup.side)
 	}
 	return cmd
 }
