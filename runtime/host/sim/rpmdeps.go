@@ -9,7 +9,8 @@ import (
 	"pault.ag/go/debian/dependency"
 )
 
-// compareEVR orders versions of the form [EPOCH:]VERSION[-RELEASE] as rpm does.
+// compareEVR orders versions of the form [EPOCH:]VERSION[-RELEASE] as rpm does, "~" and "^" included
+// (which the comparison of go-rpmutils is too old for).
 func compareEVR(a, b string) int {
 	return rpmversion.NewVersion(a).Compare(rpmversion.NewVersion(b))
 }
