@@ -154,3 +154,38 @@ func (a *Commit) restoreLinks(env *Env) error {
 	}
 	return nil
 }
+
+// serviceOf is the service whose unit file or init script a path is; empty if it is neither.
+func serviceOf(name string) string {
+	dir, base := path.Split(name)
+	switch dir {
+	case "/lib/systemd/system/", "/usr/lib/systemd/system/":
+		if unit, ok := strings.CutSuffix(base, ".service"); ok && !strings.HasSuffix(unit, "@") {
+			return unit
+		}
+	case "/etc/init.d/", "/etc/rc.d/init.d/":
+		return base
+	}
+	return ""
+}
+
+// recordService keeps how a service is, because a purge forgets it and an installation sets it anew.
+func (a *Commit) recordService(env *Env, name string) error {
+	s := &Service{Name: name}
+	was, there, err := s.now(env.Host)
+	if err != nil || !there {
+		return err
+	}
+	s.Active, s.Enabled = &was.Active, &was.Enabled
+	if was.Kind == "systemd" {
+		s.Masked = &was.Masked
+	}
+	a.Services = append(a.Services, s)
+	if err := a.recordLinks(env, name); err != nil {
+		return err
+	}
+	if was.Masked {
+		return a.recordWants(env, name)
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package action
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+)
+
+// leftovers are the names that dpkg and rpm give to the other version of a configuration file.
+var leftovers = []string{".dpkg-dist", ".dpkg-new", ".dpkg-old", ".dpkg-tmp", ".rpmnew", ".rpmorig", ".rpmsave"}
+
+// record completes the undo information.
+func (a *Commit) record(env *Env, have map[string]host.Package) error {
+	var save []string
+	for _, c := range slices.Concat(a.Solution.Remove, a.Solution.Upgrade) {
+		p, ok := have[bareName(c.Name)]
+		if !ok {
+			continue
+		}
+		a.Old = append(a.Old, p)
+		if p.Installed() {
+			save = append(save, p.Name)
+		}
+	}
+	for _, c := range a.Solution.Install {
+		if p, ok := have[bareName(c.Name)]; ok {
+			a.Old = append(a.Old, p)
+		} else {
+			a.New = append(a.New, c.Name)
+		}
+	}
+	if err := a.recordFiles(env); err != nil {
+		return err
+	}
+	if err := a.recordAccounts(env); err != nil {
+		return err
+	}
+	if err := a.recordPolicy(env); err != nil {
+		return err
+	}
+	var left []string
+	for _, p := range a.Old {
+		if p.Status == "config-files" {
+			left = append(left, p.Name)
+		}
+	}
+	if len(save)+len(left) == 0 {
+		return nil
+	}
+	dir := path.Join(env.Store.Dir, "packages")
+	if err := mkdirAll(env.Host, dir); err != nil {
+		return err
+	}
+	var err error
+	if len(left) > 0 {
+		if a.Remains, err = env.Host.SaveRemains(env.Ctx, left, dir); err != nil {
+			return err
+		}
+	}
+	if len(save) == 0 {
+		return nil
+	}
+	a.Files, a.Missing, err = env.Host.SavePackages(env.Ctx, save, dir)
+	return err
+}
+
+// recordFiles takes pre-images of configuration files and of the packages' directories.
+func (a *Commit) recordFiles(env *Env) error {
+	dirs, services := map[string]bool{}, map[string]bool{}
+	for _, p := range a.Old {
+		for _, c := range p.Conffiles {
+			if err := a.recordConffile(env, c.Path); err != nil {
+				return err
+			}
+		}
+		if !p.Installed() && p.Status != "config-files" {
+			continue
+		}
+		files, err := env.Host.PackageFiles(p.Name)
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			dirs[path.Clean(f)] = true
+			if name := serviceOf(path.Clean(f)); name != "" {
+				services[name] = true
+			}
+		}
+	}
+	for _, name := range sortedKeys(services) {
+		if err := a.recordService(env, name); err != nil {
+			return err
+		}
+	}
+	if err := a.namesakes(env.Host, dirs); err != nil {
+		return err
+	}
+	for _, name := range sortedKeys(dirs) {
+		there, err := isDir(env.Host, name)
+		if err != nil {
+			return err
+		}
+		if !there || name == "/" {
+			continue
+		}
+		p, err := saveMeta(env, name)
+		if err != nil {
+			return err
+		}
+		a.Dirs = append(a.Dirs, p)
+	}
+	return nil
+}
+
+// packagePlaces are where packages and their scripts change something; each can be a file system of its
+// own. Package managers make durable what they unpack; what the scripts do is not.
+var packagePlaces = []string{"/", "/etc", "/opt", "/srv", "/usr", "/usr/local", "/var", "/var/cache", "/var/lib", "/var/log", "/var/spool"}
+
+// stateParents are where packages keep directories of their own name.
+var stateParents = []string{"/etc", "/opt", "/srv", "/var/cache", "/var/lib", "/var/log", "/var/spool"}
+
+// namesakes adds the directories, and those in them, that are named after packages that come new: they
+// are there before (a mount point, the remains of an earlier installation), and the packages' scripts
+// may give them another owner, or their removal take them along.
+func (a *Commit) namesakes(v host.FileReader, dirs map[string]bool) error {
+	tops := map[string]bool{}
+	for _, name := range a.New {
+		stem, _, _ := strings.Cut(bareName(name), "-")
+		for _, parent := range stateParents {
+			tops[path.Join(parent, stem)] = true
+			tops[path.Join(parent, bareName(name))] = true
+		}
+	}
+	for _, top := range sortedKeys(tops) {
+		there, err := isDir(v, top)
+		if err != nil {
+			return err
+		}
+		if !there {
+			continue
+		}
+		list, err := v.ReadDir(top)
+		if err != nil {
+			return err
+		}
+		dirs[top] = true
+		for _, e := range list {
+			if e.Type.IsDir() {
+				dirs[path.Join(top, e.Name)] = true
+			}
+		}
+	}
+	return nil
+}
+
+// isDir tells whether a directory is at a path; a symlink to one is none.
+func isDir(v host.FileReader, name string) (bool, error) {
+	st, err := v.Lstat(name)
+	if absent(err) {
+		return false, nil
+	}
+	return err == nil && st.IsDir(), err
+}
+
+func (a *Commit) recordConffile(env *Env, name string) error {
+	p, err := env.Store.Save(name)
+	if err != nil {
+		return err
+	}
+	if p.Mode.IsDir() {
+		return nil
+	}
+	a.Conffiles = append(a.Conffiles, p)
+	for _, suffix := range leftovers {
+		there, err := exists(env.Host, name+suffix)
+		if err != nil {
+			return err
+		}
+		if there {
+			if p, err = env.Store.Save(name + suffix); err != nil {
+				return err
+			}
+			a.Conffiles = append(a.Conffiles, p)
+			a.Beside = append(a.Beside, name+suffix)
+		}
+	}
+	return nil
+}

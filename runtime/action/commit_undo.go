@@ -1,0 +1,277 @@
+package action
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+)
+
+func (a *Commit) Undo(env *Env) error {
+	again := func(env *Env) error { return repairWith(env, a.reinstall) }
+	if err := a.withoutStarts(env, again); err != nil {
+		return err
+	}
+	if err := a.purgeNew(env); err != nil {
+		return err
+	}
+	if err := a.withoutStarts(env, a.reinstall); err != nil {
+		return err
+	}
+	if err := a.removeAgain(env); err != nil {
+		return err
+	}
+	if err := a.restoreRemains(env); err != nil {
+		return err
+	}
+	if err := a.restoreMarks(env); err != nil {
+		return err
+	}
+	if err := a.restoreFiles(env); err != nil {
+		return err
+	}
+	if err := a.restoreLinks(env); err != nil {
+		return err
+	}
+	if err := a.restoreAccounts(env); err != nil {
+		return err
+	}
+	for _, s := range a.Services {
+		if err := s.bring(env, s.want); err != nil {
+			return fmt.Errorf("undo %s: %w", a.Summary(), err)
+		}
+	}
+	if err := a.restoreWants(env); err != nil {
+		return err
+	}
+	if err := syncFileSystems(env.Host, packagePlaces...); err != nil {
+		return err
+	}
+	differences, err := a.packageDifferences(env)
+	if err == nil && len(differences) > 0 {
+		err = fmt.Errorf("undo %s: %s", a.Summary(), strings.Join(differences, "; "))
+	}
+	return err
+}
+
+// purgeNew removes what came with the transaction, and nothing else.
+func (a *Commit) purgeNew(env *Env) error {
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	tx := remaining(host.Transaction{Remove: a.New, Purge: true}, have)
+	if len(tx.Remove) == 0 {
+		return nil
+	}
+	solution, err := env.Host.Solve(tx)
+	if err != nil {
+		return fmt.Errorf("undo %s: %w", a.Summary(), err)
+	}
+	if err := refuseMore(solution, a.New); err != nil {
+		return fmt.Errorf("undo %s: %w", a.Summary(), err)
+	}
+	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
+}
+
+// reinstall brings back the old versions, from the kept files, or from a repository where none could
+// be kept.
+func (a *Commit) reinstall(env *Env) error {
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	tx := host.Transaction{NoRecommends: true, Downgrade: true}
+	for _, old := range a.Old {
+		now := have[bareName(old.Name)]
+		if !old.Installed() || now.Installed() && now.Version == old.Version {
+			continue
+		}
+		item := a.Files[old.Name]
+		if item == "" {
+			item = old.Name + "=" + old.Version
+		}
+		tx.Install = append(tx.Install, item)
+	}
+	if len(tx.Install) == 0 {
+		return nil
+	}
+	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
+}
+
+// removeAgain removes packages of which only configuration files were there.
+func (a *Commit) removeAgain(env *Env) error {
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	var tx host.Transaction
+	for _, old := range a.Old {
+		if now := have[bareName(old.Name)]; !old.Installed() && now.Installed() {
+			tx.Remove = append(tx.Remove, old.Name)
+		}
+	}
+	if len(tx.Remove) == 0 {
+		return nil
+	}
+	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
+}
+
+// restoreRemains makes the database know again what was removed but for its conffiles.
+func (a *Commit) restoreRemains(env *Env) error {
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	for _, old := range a.Old {
+		now := have[bareName(old.Name)]
+		if file := a.Remains[old.Name]; file == "" || sameRemains(old, now) {
+			continue
+		} else if err := env.Host.RestoreRemains(env.Ctx, file); err != nil {
+			return fmt.Errorf("undo %s: %w", a.Summary(), err)
+		}
+	}
+	return nil
+}
+
+func sameRemains(a, b host.Package) bool {
+	return a.Status == b.Status && a.Version == b.Version && slices.Equal(a.Conffiles, b.Conffiles)
+}
+
+// restoreMarks sets holds, and what counts as installed automatically, as they were.
+func (a *Commit) restoreMarks(env *Env) error {
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	var marks []host.PackageMark
+	for _, old := range a.Old {
+		now := have[bareName(old.Name)]
+		if old.Installed() && now.Installed() && (old.Held != now.Held || old.Auto != now.Auto) {
+			marks = append(marks, host.PackageMark{Name: old.Name, Held: old.Held, Auto: old.Auto})
+		}
+	}
+	if len(marks) == 0 {
+		return nil
+	}
+	err = env.Host.MarkPackages(env.Ctx, marks)
+	if errors.Is(err, host.ErrUnsupported) {
+		return nil // Differences tells
+	}
+	return err
+}
+
+func (a *Commit) restoreFiles(env *Env) error {
+	for _, p := range a.Dirs { // in order of path, so from the top
+		if err := env.Store.Restore(p); err != nil {
+			return err
+		}
+	}
+	for _, p := range a.Conffiles {
+		if err := env.Store.Restore(p); err != nil {
+			return err
+		}
+		if slices.Contains(a.Beside, p.Path) {
+			continue
+		}
+		for _, suffix := range leftovers {
+			if slices.Contains(a.Beside, p.Path+suffix) {
+				continue
+			}
+			if err := removePath(env.Host, p.Path+suffix); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// packageDifferences lists packages that are not as they were.
+func (a *Commit) packageDifferences(env *Env) ([]string, error) {
+	have, err := packages(env.Host)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for _, old := range a.Old {
+		now := have[bareName(old.Name)]
+		switch {
+		case old.Installed() && !now.Installed():
+			lines = append(lines, fmt.Sprintf("package %s %s is not installed", old.Name, old.Version))
+		case old.Installed() && now.Version != old.Version:
+			lines = append(lines, fmt.Sprintf("package %s is version %s, was %s", old.Name, now.Version, old.Version))
+		case !old.Installed() && now.Installed():
+			lines = append(lines, fmt.Sprintf("package %s is installed, was not", old.Name))
+		}
+	}
+	for _, name := range a.New {
+		if p, ok := have[bareName(name)]; ok {
+			lines = append(lines, fmt.Sprintf("package %s is still there (%s)", name, p.Status))
+		}
+	}
+	return lines, nil
+}
+
+// lostMarks lists what else the package database does not know as before.
+func (a *Commit) lostMarks(env *Env) ([]string, error) {
+	have, err := packages(env.Host)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for _, old := range a.Old {
+		now := have[bareName(old.Name)]
+		switch {
+		case old.Status == "config-files" && !sameRemains(old, now):
+			lines = append(lines, fmt.Sprintf("package %s %s had left its configuration files, and the package database does not know that as before", old.Name, old.Version))
+		case old.Held != now.Held:
+			lines = append(lines, fmt.Sprintf("package %s is %s, was %s", old.Name, heldOrNot(now), heldOrNot(old)))
+		case old.Auto != now.Auto:
+			lines = append(lines, fmt.Sprintf("package %s counts as %s, counted as %s", old.Name, autoOrNot(now), autoOrNot(old)))
+		}
+	}
+	return lines, nil
+}
+
+func heldOrNot(p host.Package) string {
+	if p.Held {
+		return "on hold"
+	}
+	return "not on hold"
+}
+
+func autoOrNot(p host.Package) string {
+	if p.Auto {
+		return "installed automatically"
+	}
+	return "installed by hand"
+}
+
+// Differences lists packages, configuration files and directories that are not as they were.
+func (a *Commit) Differences(env *Env) ([]string, error) {
+	lines, err := a.packageDifferences(env)
+	if err != nil {
+		return nil, err
+	}
+	more, err := a.lostMarks(env)
+	if err != nil {
+		return nil, err
+	}
+	lines = append(lines, more...)
+	for _, s := range a.Services {
+		now, _, err := s.now(env.Host)
+		if err != nil {
+			return nil, err
+		}
+		if was := s.want(now); was != now {
+			lines = append(lines, fmt.Sprintf("service %s is %s, was %s", s.Name, stateOf(now), stateOf(was)))
+		}
+	}
+	more, err = compareAll(env, slices.Concat(a.Dirs, a.Conffiles, a.Links, a.Accounts, a.Wants))
+	return append(lines, more...), err
+}
+
+// Preimages implements Recorder. Of directories, owner and mode are compared with the packages.
+func (a *Commit) Preimages() []Preimage { return slices.Concat(a.Conffiles, a.Accounts) }

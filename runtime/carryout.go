@@ -1,0 +1,361 @@
+package runtime
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+
+	"go.starlark.net/starlark"
+
+	"zcp2kopano/runtime/action"
+)
+
+// carryOut is where every call of a Read or Change builtin arrives.
+func (r *Run) carryOut(c *Call) (starlark.Value, error) {
+	if c.Builtin.Effect == Read {
+		return r.read(c)
+	}
+	return r.change(c)
+}
+
+func (r *Run) read(c *Call) (starlark.Value, error) {
+	args, err := c.encodeArgs(r.secrets)
+	if err != nil {
+		return nil, err
+	}
+	if past, err := r.replay.next(c.Builtin.Name, args); past != nil || err != nil {
+		if err != nil {
+			return nil, err
+		}
+		return r.replayRead(past)
+	}
+	value, err := nonNil(c.Builtin.Value(c))
+	r.tellUnpredicted()
+	if err != nil {
+		return nil, err
+	}
+	encoded, err := encodeValue(value, r.secrets)
+	if err != nil {
+		return nil, c.Errorf("its result: %w", err)
+	}
+	result, blob, err := r.seal(mustJSON(encoded))
+	if err != nil {
+		return nil, err
+	}
+	rec := &callRecord{Builtin: c.Builtin.Name, Pos: c.pos(), Args: args, Value: result, Blob: blob}
+	if err := r.hold(rec); err != nil {
+		return nil, err
+	}
+	_, err = r.cfg.Journal.AppendLazy("read", rec)
+	return value, err
+}
+
+// maxInline is the size above which a read's result is kept in the store instead of the journal.
+const maxInline = 16 << 10
+
+// seal keeps a large result, and one in which a secret stands, out of the journal.
+func (r *Run) seal(data json.RawMessage) (json.RawMessage, *action.Blob, error) {
+	if len(data) <= maxInline && !r.secrets.within(data) {
+		return data, nil, nil
+	}
+	blob, err := r.store.PutBytes(data)
+	if err != nil {
+		return nil, nil, fmt.Errorf("keeping a result: %w", err)
+	}
+	return nil, &blob, nil
+}
+
+func (r *Run) replayRead(past *callRecord) (starlark.Value, error) {
+	value, err := r.unseal(past.Value, past.Blob)
+	if err != nil {
+		return nil, fmt.Errorf("the journal's copy of the result of %s: %w", past.Builtin, err)
+	}
+	return value, nil
+}
+
+// unseal is a value that seal took apart.
+func (r *Run) unseal(data json.RawMessage, blob *action.Blob) (starlark.Value, error) {
+	if blob != nil {
+		var err error
+		if data, err = r.store.Bytes(*blob); err != nil {
+			return nil, err
+		}
+	}
+	return decodeValue(data, r.secrets)
+}
+
+func (r *Run) change(c *Call) (starlark.Value, error) {
+	if r.readOnly {
+		return nil, c.Errorf("step %s may not change anything: it is the runbook's check or verify", r.step.Name)
+	}
+	if r.inhibited {
+		return nil, errInhibited
+	}
+	args, err := c.encodeArgs(r.secrets)
+	if err != nil {
+		return nil, err
+	}
+	past, err := r.replay.next(c.Builtin.Name, args)
+	if err != nil {
+		return nil, err
+	}
+	if past != nil {
+		return r.resumeCall(c, past)
+	}
+	plan, err := c.Builtin.Plan(c)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := r.decided(c, args, plan)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.hold(rec); err != nil {
+		return nil, err
+	}
+	seq, err := r.cfg.Journal.AppendLazy("call", rec)
+	if err != nil {
+		return nil, err
+	}
+	if len(plan.Actions) == 0 {
+		r.emit(Event{Kind: Unchanged, Call: c.Builtin.Name, Pos: c.pos()})
+	}
+	var last action.Result
+	for i, a := range plan.Actions {
+		if last, err = r.perform(c, seq, i, a); err != nil {
+			return nil, err
+		}
+	}
+	if plan.Result != nil {
+		return plan.Result, nil
+	}
+	return resultValue(last), nil
+}
+
+// decided checks a plan against the policy and makes its journal form.
+func (r *Run) decided(c *Call, args json.RawMessage, plan Plan) (*callRecord, error) {
+	rec := &callRecord{Builtin: c.Builtin.Name, Pos: c.pos(), Args: args}
+	for i, a := range plan.Actions {
+		if err := r.policy.Check(a.Touches()); err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		if err := a.Stage(r.env(0, i, nil)); err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		data, err := encodeAction(a)
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		rec.Actions = append(rec.Actions, actionRecord{Kind: a.Kind(), Data: data})
+	}
+	if plan.Result != nil {
+		encoded, err := encodeValue(plan.Result, r.secrets)
+		if err != nil {
+			return nil, c.Errorf("its result: %w", err)
+		}
+		if rec.Value, rec.Blob, err = r.seal(mustJSON(encoded)); err != nil {
+			return nil, err
+		}
+	}
+	return rec, nil
+}
+
+// perform carries one action out: prepared, announced, journaled, applied, journaled.
+func (r *Run) perform(c *Call, seq uint64, i int, a action.Action) (action.Result, error) {
+	if r.stopping() {
+		return action.Result{}, errInterrupted
+	}
+	env := r.env(seq, i, nil)
+	needed, err := a.Prepare(env)
+	if err != nil {
+		return action.Result{}, r.failed(seq, i, a, err)
+	}
+	if !needed {
+		r.emit(Event{Kind: Unchanged, Call: c.Builtin.Name, Action: a.Kind(), Text: a.Summary(), Pos: c.pos()})
+		_, err := r.cfg.Journal.AppendLazy("skip", actionRecord{Call: seq, Index: i, Kind: a.Kind()})
+		return action.Result{}, err
+	}
+	if err := r.announce(c, a, env); err != nil {
+		return action.Result{}, err
+	}
+	data, err := encodeAction(a)
+	if err != nil {
+		return action.Result{}, err
+	}
+	if _, err := r.cfg.Journal.Append("intent", actionRecord{Call: seq, Index: i, Kind: a.Kind(), Data: data, Step: r.step.Name}); err != nil {
+		return action.Result{}, err
+	}
+	return r.apply(c.Builtin.Name, c.pos(), seq, i, a, env)
+}
+
+// encodeAction is an action's journal form. It refuses an action that JSON would not keep to the byte:
+// what is read back must be what was meant.
+func encodeAction(a action.Action) (json.RawMessage, error) {
+	data, err := json.Marshal(a)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Contains(data, []byte(`\ufffd`)) && replaced.Match(data) {
+		return nil, fmt.Errorf("%q: a name in it is not UTF-8, and the journal cannot keep it; rename it first", a.Summary())
+	}
+	return data, nil
+}
+
+// replaced finds what encoding/json writes for a byte that is not UTF-8. A character U+FFFD that is
+// meant stands as itself.
+var replaced = regexp.MustCompile(`(^|[^\\])(\\\\)*\\ufffd`)
+
+// announce tells what will change, and the point of no return.
+func (r *Run) announce(c *Call, a action.Action, env *action.Env) error {
+	if reason := a.Irreversible(); reason != "" {
+		text := fmt.Sprintf("step %s: %s: %s", r.step.Name, a.Summary(), reason)
+		if r.verdict.NoReturn == "" {
+			r.verdict.NoReturn = text
+		}
+		r.emit(Event{Kind: NoReturn, Action: a.Kind(), Text: text})
+		if _, err := r.cfg.Journal.AppendLazy("no-return", noReturnRecord{Text: text}); err != nil {
+			return err
+		}
+	}
+	event := Event{Kind: ChangeBegin, Call: c.Builtin.Name, Action: a.Kind(), Text: a.Summary(), Pos: c.pos()}
+	if d, ok := a.(action.Detailer); ok {
+		detail, err := d.Detail(env)
+		if err != nil {
+			return err
+		}
+		event.Detail = &detail
+	}
+	r.emit(event)
+	return nil
+}
+
+func (r *Run) apply(builtin, pos string, seq uint64, i int, a action.Action, env *action.Env) (action.Result, error) {
+	start := r.cfg.Now()
+	result, err := a.Apply(env)
+	r.tellUnpredicted()
+	if err != nil {
+		return result, r.failed(seq, i, a, err)
+	}
+	r.verdict.Changes++
+	r.emit(Event{Kind: ChangeEnd, Call: builtin, Action: a.Kind(), Text: result.Summary, Pos: pos, Elapsed: r.cfg.Now().Sub(start)})
+	_, err = r.cfg.Journal.AppendLazy("done", actionRecord{Call: seq, Index: i, Kind: a.Kind(), Result: &result})
+	return result, err
+}
+
+func (r *Run) failed(seq uint64, i int, a action.Action, cause error) error {
+	_, err := r.cfg.Journal.Append("failed", actionRecord{Call: seq, Index: i, Kind: a.Kind(), Error: r.secrets.mask(cause.Error())})
+	if err != nil {
+		return fmt.Errorf("%w (and the journal could not be written: %w)", cause, err)
+	}
+	return cause
+}
+
+// resumeCall brings a call of the interrupted run to its end.
+func (r *Run) resumeCall(c *Call, past *callRecord) (starlark.Value, error) {
+	var last action.Result
+	for i := range past.Actions {
+		var err error
+		if last, err = r.resumeAction(c, past, i); err != nil {
+			return nil, err
+		}
+	}
+	if len(past.Value) > 0 || past.Blob != nil {
+		return r.replayRead(past)
+	}
+	return resultValue(last), nil
+}
+
+func (r *Run) resumeAction(c *Call, past *callRecord, i int) (action.Result, error) {
+	rec := past.Actions[i]
+	switch state := past.state(i); {
+	case state.done != nil:
+		a, err := action.Decode(rec.Kind, rec.Data)
+		if err != nil {
+			return action.Result{}, err
+		}
+		r.emit(Event{Kind: Replayed, Call: c.Builtin.Name, Action: rec.Kind, Text: a.Summary(), Pos: c.pos()})
+		return *state.done, nil
+	case state.skipped:
+		return action.Result{}, nil
+	case state.intent != nil:
+		a, err := action.Decode(rec.Kind, state.intent.Data)
+		if err != nil {
+			return action.Result{}, err
+		}
+		r.emit(Event{Kind: ChangeBegin, Call: c.Builtin.Name, Action: rec.Kind, Text: a.Summary() + " (begun before; brought to its end)", Pos: c.pos()})
+		return r.apply(c.Builtin.Name, c.pos(), past.seq, i, a, r.env(past.seq, i, state.marks))
+	}
+	a, err := action.Decode(rec.Kind, rec.Data)
+	if err != nil {
+		return action.Result{}, err
+	}
+	return r.perform(c, past.seq, i, a)
+}
+
+func (r *Run) env(seq uint64, i int, marks []json.RawMessage) *action.Env {
+	return &action.Env{
+		Ctx: r.ctx, Host: r.cfg.Host, Store: r.store, Secrets: r.secrets,
+		Tag:      fmt.Sprintf("%s-%d-%d", r.cfg.ID, seq, i),
+		Progress: func(p action.Progress) { r.emit(Event{Kind: ProgressMade, Progress: &p}) },
+		Mark: func(v any) error {
+			data, err := json.Marshal(v)
+			if err != nil {
+				return err
+			}
+			_, err = r.cfg.Journal.Append("mark", actionRecord{Call: seq, Index: i, Data: data})
+			return err
+		},
+		Marks: marks,
+	}
+}
+
+// resultValue is an action's result as the runbook sees it.
+func resultValue(result action.Result) starlark.Value {
+	if len(result.Values) == 0 {
+		return starlark.None
+	}
+	return NewRecord(plain(result.Values))
+}
+
+// plain undoes what a way through JSON did to numbers and lists.
+func plain(values map[string]any) map[string]any {
+	fixed := make(map[string]any, len(values))
+	for k, v := range values {
+		if f, ok := v.(float64); ok {
+			v = int64(f)
+		}
+		fixed[k] = v
+	}
+	return fixed
+}
+
+func mustJSON(v any) json.RawMessage {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // encodeValue only makes what JSON can hold
+	}
+	return data
+}
+
+func (c *Call) encodeArgs(secrets *masker) (json.RawMessage, error) {
+	encoded := map[string]any{}
+	for name, v := range c.args {
+		e, err := encodeValue(v, secrets)
+		if err != nil {
+			return nil, c.Errorf("argument %s: %w", name, err)
+		}
+		encoded[name] = e
+		if data := mustJSON(e); len(data) > maxInline || secrets.within(data) {
+			encoded[name] = sealedArg{SHA256: digestJSON(data), Bytes: len(data)}
+		}
+	}
+	return mustJSON(encoded), nil
+}
+
+// sealedArg stands for an argument that is too large for the journal, or in which a secret stands. There
+// arguments are kept to be compared only: what an action needs of them is in the store.
+type sealedArg struct {
+	SHA256 string `json:"sha256"`
+	Bytes  int    `json:"bytes"`
+}
