@@ -4,8 +4,35 @@ import (
 	"strings"
 	"testing"
 
+	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host/manifest"
 )
+
+// keepsLibrary removes ZCP, but a library of it that orage has come to need: edited conffiles go with a
+// purge, and stay with a removal.
+const keepsLibrary = `"""Remove ZCP, but not what others need."""
+
+def stop_zarafa():
+    """Stop the daemons."""
+    for service in svc.list("zarafa-*"):
+        svc.stop(service.name)
+
+def remove_zcp():
+    """Remove the packages that only ZCP needs; keep the conffiles of the gateway."""
+    names = [p.name for p in pkg.installed(pattern = "zarafa*")]
+    plan = pkg.solve(remove = names + ["libical0"], purge = True)
+    taken = [c.name for c in plan.remove if c.name == "orage"]
+    if not taken:
+        fail("orage does not need libical0 here")
+    pkg.remove(["zarafa-gateway"])
+    pkg.remove([n for n in names if n != "zarafa-gateway"], purge = True)
+
+runbook = define(
+    systems = ["debian >= 7"],
+    allow = policy(packages = ["zarafa*", "libical0"], services = ["zarafa-*"]),
+    steps = [stop_zarafa, remove_zcp],
+)
+`
 
 // TestSimulationAgrees simulates a migration over the root, carries the same one out for real, and
 // compares the two final states entry by entry.
@@ -13,6 +40,8 @@ func TestSimulationAgrees(t *testing.T) {
 	cases := []struct {
 		name    string
 		params  []string
+		runbook string // of the case's own; empty for the stock runbook
+		code    int
 		prepare func(*Root)
 	}{
 		{name: "merge"},
@@ -41,6 +70,8 @@ func TestSimulationAgrees(t *testing.T) {
 			r.WriteFile("/etc/zarafa.bak/old", "old\n", 0o600)
 			r.Must("mkdir", "-p", "/var/lib/kopano/attachments")
 		}},
+		{name: "another package needs a library", code: runtime.CodeInhibited, prepare: func(r *Root) { r.Install("orage") }},
+		{name: "a library that another package needs stays", runbook: keepsLibrary, prepare: func(r *Root) { r.Install("orage") }},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -48,12 +79,16 @@ func TestSimulationAgrees(t *testing.T) {
 			r := NewSite(t)
 			m := Migration{Repository: "kopano84", Params: c.params}
 			r.BindRepositories()
+			if c.runbook != "" {
+				m.Runbook = "/root/site.star"
+				r.WriteFile(m.Runbook, c.runbook, 0o644)
+			}
 			if c.prepare != nil {
 				c.prepare(r)
 			}
 			before := r.State()
 			simulated := r.Rehearse(Simulation{Migration: m})
-			if simulated.Verdict.Code != 0 {
+			if simulated.Verdict.Code != c.code {
 				t.Fatalf("simulation: %+v\n%s", simulated.Verdict, strings.Join(simulated.Errors, "\n"))
 			}
 			if diffs := manifest.Compare(before, r.State(), nil); len(diffs) != 0 {
@@ -62,7 +97,7 @@ func TestSimulationAgrees(t *testing.T) {
 			if diffs := manifest.Unexcused(manifest.Compare(simulated.Start, before, nil)); len(diffs) != 0 {
 				t.Errorf("the simulation does not start from this host:\n%s", manifest.Table(diffs, "simulated", "real"))
 			}
-			if res := r.Migrate(m); res.Code != 0 {
+			if res := r.Migrate(m); res.Code != c.code {
 				t.Fatalf("exit status %d\n%s", res.Code, res.Output)
 			}
 			compareEnds(t, simulated, r.State())

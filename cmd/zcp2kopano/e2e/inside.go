@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -82,7 +83,7 @@ func (r *Root) CensoredState() *manifest.Manifest {
 	return m
 }
 
-// Rehearse simulates the stock runbook and writes down the simulated host's states.
+// Rehearse simulates the runbook and writes down the simulated host's states.
 func (r *Root) Rehearse(s Simulation) Simulated {
 	r.t.Helper()
 	r.BindRepositories()
@@ -199,11 +200,11 @@ func (s Simulation) host(view host.View) (*sim.Host, error) {
 	return fixture.Host(opts)
 }
 
-// simulate runs the stock runbook on a simulated host.
+// simulate runs the runbook on a simulated host.
 func simulate(h *sim.Host, q question) (Simulated, error) {
 	var answer Simulated
 	ctx := context.Background()
-	book, err := runtime.Load(ctx, runtime.LoadOptions{Name: "debian", Stock: runbooks.FS, Builtins: builtins.All()})
+	book, err := runtime.Load(ctx, runtime.LoadOptions{Name: cmp.Or(q.Simulate.Runbook, "debian"), Stock: runbooks.FS, Builtins: builtins.All()})
 	if err != nil {
 		return answer, err
 	}
@@ -215,9 +216,13 @@ func simulate(h *sim.Host, q question) (Simulated, error) {
 		name, value, _ := strings.Cut(p, "=")
 		params[name] = value
 	}
+	secrets := map[string]host.Secret{}
+	if q.Simulate.Runbook == "" {
+		secrets["repo_password"] = q.Simulate.password()
+	}
 	answer.Verdict = runtime.Execute(ctx, runtime.Config{
 		Mode: "simulate", ID: "simulate", Runbook: book, Params: params,
-		Secrets: map[string]host.Secret{"repo_password": q.Simulate.password()},
+		Secrets: secrets,
 		Host:    h, HostLabel: "simulated root", Dir: "/var/lib/zcp2kopano/runs/simulate",
 		Journal: journal.Memory("test", time.Now), Keeper: state.Memory(), Version: "test", Now: time.Now,
 		Emit: func(e runtime.Event) {

@@ -7,8 +7,10 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// Migration is a run of the stock runbook.
+// Migration is a run of a runbook.
 type Migration struct {
+	// Runbook is a runbook's path in the root; empty for the stock runbook.
+	Runbook string
 	// Repository is the name of a local repository to install from; empty for ServeDownloads.
 	Repository string
 	// Params are parameters beside those of the repository, "name=value".
@@ -42,8 +44,12 @@ func (r *Root) program(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// params are all parameters; those of the migration come last and win.
+// params are all parameters; those of the migration come last and win. A runbook of its own takes only
+// its own.
 func (m Migration) params() []string {
+	if m.Runbook != "" {
+		return m.Params
+	}
 	base := []string{"repo_url=" + RepoBase, "repo_user=" + RepoUser}
 	if m.Repository != "" {
 		base = []string{"repo_url=" + RepoURL(m.Repository), "repo_user=", "repo_key=" + KeyFile}
@@ -60,13 +66,19 @@ func (m Migration) password() host.Secret {
 }
 
 func (m Migration) args() []string {
+	var args []string
+	if m.Runbook != "" {
+		args = append(args, m.Runbook)
+	}
+	for _, p := range m.params() {
+		args = append(args, "--param", p)
+	}
+	if m.Runbook != "" {
+		return args
+	}
 	variable := "REPO_PASSWORD"
 	if m.password().Empty() {
 		variable = "NO_PASSWORD"
 	}
-	args := []string{"--secret", "repo_password=env:" + variable}
-	for _, p := range m.params() {
-		args = append(args, "--param", p)
-	}
-	return args
+	return append(args, "--secret", "repo_password=env:"+variable)
 }
