@@ -20,9 +20,6 @@ func (a *Commit) Undo(env *Env) error {
 	if err := a.withoutStarts(env, a.reinstall); err != nil {
 		return err
 	}
-	if err := a.removeAgain(env); err != nil {
-		return err
-	}
 	if err := a.restoreRemains(env); err != nil {
 		return err
 	}
@@ -56,13 +53,21 @@ func (a *Commit) Undo(env *Env) error {
 	return err
 }
 
-// purgeNew removes what came with the transaction, and nothing else.
+// purgeNew removes what came with the transaction, and nothing else. What had left only its conffiles
+// before is among it, because others that came may need it; restoreRemains and restoreFiles bring back
+// what it had left.
 func (a *Commit) purgeNew(env *Env) error {
 	have, err := packages(env.Host)
 	if err != nil {
 		return err
 	}
-	tx := remaining(host.Transaction{Remove: a.New, Purge: true}, have)
+	came := slices.Clone(a.New)
+	for _, old := range a.Old {
+		if !old.Installed() && have[bareName(old.Name)].Installed() {
+			came = append(came, old.Name)
+		}
+	}
+	tx := remaining(host.Transaction{Remove: came, Purge: true}, have)
 	if len(tx.Remove) == 0 {
 		return nil
 	}
@@ -70,7 +75,7 @@ func (a *Commit) purgeNew(env *Env) error {
 	if err != nil {
 		return fmt.Errorf("undo %s: %w", a.Summary(), err)
 	}
-	if err := refuseMore(solution, a.New); err != nil {
+	if err := refuseMore(solution, came); err != nil {
 		return fmt.Errorf("undo %s: %w", a.Summary(), err)
 	}
 	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
@@ -96,24 +101,6 @@ func (a *Commit) reinstall(env *Env) error {
 		tx.Install = append(tx.Install, item)
 	}
 	if len(tx.Install) == 0 {
-		return nil
-	}
-	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
-}
-
-// removeAgain removes packages of which only configuration files were there.
-func (a *Commit) removeAgain(env *Env) error {
-	have, err := packages(env.Host)
-	if err != nil {
-		return err
-	}
-	var tx host.Transaction
-	for _, old := range a.Old {
-		if now := have[bareName(old.Name)]; !old.Installed() && now.Installed() {
-			tx.Remove = append(tx.Remove, old.Name)
-		}
-	}
-	if len(tx.Remove) == 0 {
 		return nil
 	}
 	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))

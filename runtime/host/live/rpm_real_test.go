@@ -564,8 +564,8 @@ func TestRPMReadingLeavesNoTrace(t *testing.T) {
 		}
 		sameState(t, "a snapshot", before, h)
 		for _, want := range []string{
-			"manager: " + k.manager + " ", "Package: zarafa-server\nVersion: 7.2.6-1.el7\nArchitecture: noarch\nStatus: install ok installed\nMaintainer: Zarafa B.V.\n",
-			"Depends: /bin/sh, zarafa-common = 7.2.6\n", " /usr/sbin/zarafa-server\n", " /etc/zarafa/server.cfg ", "log_level = 3",
+			"manager: " + k.manager + " ", "Package: zarafa-server\nVersion: 7.2.6-1.el7\nArchitecture: noarch\nStatus: install ok installed\nVendor: Zarafa B.V.\n",
+			"Requires: /bin/sh, zarafa-common = 7.2.6\n", " /usr/sbin/zarafa-server\n", " /etc/zarafa/server.cfg ", "log_level = 3",
 		} {
 			if !strings.Contains(result.Output, want) {
 				t.Errorf("the snapshot lacks %q", want)
