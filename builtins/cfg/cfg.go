@@ -415,7 +415,11 @@ func planTakeover(c *runtime.Call) (runtime.Plan, error) {
 	made := map[string]bool{}
 	for _, f := range result.Files {
 		dir := path.Dir(f.Path)
-		if _, err := c.View.Stat(dir); err != nil && !made[dir] {
+		_, err := c.View.Stat(dir)
+		if err != nil && !nothingThere(err) {
+			return runtime.Plan{}, c.Errorf("%w", explain(dir, err))
+		}
+		if err != nil && !made[dir] {
 			made[dir] = true
 			plan.Actions = append(plan.Actions, &action.Mkdir{Path: dir, Parents: true, Mode: &dirMode, Owner: owner, Group: group})
 		}

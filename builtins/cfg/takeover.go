@@ -83,7 +83,8 @@ func (t Takeover) Run(view host.FileReader) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the old configuration directory: %w", explain(t.Source, err))
 	}
-	w := &work{Takeover: t, view: view, result: &Result{}, handled: map[string]bool{}, written: map[string]*File{},
+	sure := &sureReader{FileReader: view}
+	w := &work{Takeover: t, view: sure, result: &Result{}, handled: map[string]bool{}, written: map[string]*File{},
 		paths: paths{t.Original, t.Target}, plugin: map[string]string{}}
 	names := map[string]bool{}
 	for _, e := range entries {
@@ -95,7 +96,11 @@ func (t Takeover) Run(view host.FileReader) (*Result, error) {
 	if err := w.others(t.Source, entries); err != nil {
 		return nil, err
 	}
-	return w.finish()
+	result, err := w.finish()
+	if sure.failed != nil {
+		return nil, sure.failed
+	}
+	return result, err
 }
 
 func (t Takeover) check() error {

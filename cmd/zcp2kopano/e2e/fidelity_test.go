@@ -24,8 +24,9 @@ def remove_zcp():
     taken = [c.name for c in plan.remove if c.name == "orage"]
     if not taken:
         fail("orage does not need libical0 here")
-    pkg.remove(["zarafa-gateway"])
-    pkg.remove([n for n in names if n != "zarafa-gateway"], purge = True)
+    kept = ["zarafa", "zarafa-gateway"]
+    pkg.remove(kept)
+    pkg.remove([n for n in names if n not in kept], purge = True)
 
 runbook = define(
     systems = ["debian >= 7"],

@@ -298,7 +298,11 @@ func (r *Root) WriteFile(path, content string, mode fs.FileMode) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte(content), mode); err != nil {
+	// A child that is made meanwhile would have the file open for writing: a program could not be started.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(file, []byte(content), mode)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		r.t.Fatal(err)
 	}
 	if err := os.Chmod(file, mode); err != nil {
