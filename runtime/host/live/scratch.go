@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -115,9 +116,24 @@ func (s *scratch) mkdirs(name string) error {
 	return nil
 }
 
+// removeTries is how often a scratch is tried to be removed. An agent that gpg leaves behind ends when
+// its directory goes, and may add or remove a file of its own meanwhile.
+const removeTries = 40
+
 // remove takes the directory away with all that is in it.
 func (s *scratch) remove() error {
-	if err := s.space.removeTree(s.path); err != nil {
+	var err error
+	for range removeTries {
+		err = s.space.removeTree(s.path)
+		if !isErrno(err, unix.ENOTEMPTY) && !isErrno(err, unix.ENOENT) {
+			break
+		}
+		if _, gone := s.space.stat("lstat", s.path, lastItself); isErrno(gone, unix.ENOENT) {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if err != nil {
 		return fmt.Errorf("temporary files stay behind: %w", err)
 	}
 	return nil
