@@ -235,8 +235,12 @@ func (l *Log) write(typ string, data any) (uint64, error) {
 	}
 	l.end += int64(len(line))
 	l.next++
+	wrote()
 	return rec.Seq, nil
 }
+
+// wrote is called behind each record. It does something in a build for tests only; see halt.go.
+var wrote = func() {}
 
 // sync makes durable what was written. After a failed fsync the kernel may have dropped the pages,
 // so all that was not durable before is taken back, lazy records too.

@@ -2,10 +2,10 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,20 +115,47 @@ func killWorker(head int) (hit bool, err error) {
 	return true, waitGone([]int{pid})
 }
 
-// urgent calls f on a thread that comes before all others, where the machine allows that: on a busy
-// one the watched process would be far ahead otherwise.
-func urgent(f func() bool) bool {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	was, err := unix.SchedGetAttr(0, 0)
+// haltPipe is where a halting program waits.
+const haltPipe = "/run/zcp2kopano-halt"
+
+// halter holds a halting program behind each record of its journal; see runtime/journal/halt.go.
+type halter struct {
+	pipe  string
+	lines int // of the journal, that it was let go from
+}
+
+// newHalter begins to hold the programs of a root, whose journal has so many lines.
+func newHalter(r *Root, lines int) (*halter, error) {
+	h := &halter{pipe: r.Path(haltPipe), lines: lines}
+	return h, unix.Mkfifo(h.pipe, 0o600)
+}
+
+// release lets the program go on from the last of so many lines of its journal. It may have to be
+// called again: a program that has written a line need not wait yet.
+func (h *halter) release(lines int) {
+	if h.lines == lines {
+		return
+	}
+	pipe, err := unix.Open(h.pipe, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return f()
+		return
 	}
-	first := &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
-	if unix.SchedSetAttr(0, first, 0) == nil {
-		defer unix.SchedSetAttr(0, was, 0)
+	defer unix.Close(pipe)
+	if n, _ := unix.Write(pipe, []byte{0}); n == 1 {
+		h.lines++
 	}
-	return f()
+}
+
+// end lets the program run from now on.
+func (h *halter) end() error {
+	pipe, err := unix.Open(h.pipe, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(pipe)
+	// Who waits takes one of these, or finds that nobody writes any more.
+	_, err = unix.Write(pipe, make([]byte, 4096))
+	return errors.Join(err, os.Remove(h.pipe))
 }
 
 // waitGone waits until processes have ended. A zombie alone is not enough: its other threads may live

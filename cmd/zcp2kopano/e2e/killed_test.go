@@ -11,14 +11,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
-	"golang.org/x/sys/unix"
 
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host/manifest"
@@ -43,64 +40,41 @@ func TestKilledRuns(t *testing.T) {
 	t.Logf("seed %d; ZCP2KOPANO_SEED=%d repeats the kills", seed, seed)
 	s := prepareSiege(t)
 	trials := thinOut(s.trials(uint64(seed)), limit)
-	tried, complete := s.carryOutAll(t, "trials", trials)
-	if complete && limit == 0 {
-		s.strikeMissed(t)
-	}
+	ran, tried := s.carryOutAll(t, trials)
 	t.Logf("%d kills of a run at work (%d tried), at %d of %d records; seed %d",
 		s.hits, tried, len(s.struck), len(s.onward)+len(s.backward), seed)
-	if complete && limit == 0 && s.hits < wantedKills {
+	if t.Failed() || limit != 0 || ran < len(trials) {
+		return
+	}
+	if left := s.missed(); len(left) > 0 {
+		t.Errorf("no kill came at these records: %v", left)
+	}
+	if s.hits < wantedKills {
 		t.Errorf("only %d kills hit a run at work, want %d at least", s.hits, wantedKills)
 	}
 }
 
-// carryOutAll does trials, as many at once as there are processors. It tells how many kills they were
-// to make, and whether all trials ran.
-func (s *siege) carryOutAll(t *testing.T, name string, trials []trial) (tried int, complete bool) {
-	var ran, kills atomic.Int32
-	t.Run(name, func(t *testing.T) {
+// carryOutAll does trials, as many at once as there are processors. It tells how many ran (a filter of
+// tests may leave some out), and how many kills they were to make.
+func (s *siege) carryOutAll(t *testing.T, trials []trial) (ran, kills int) {
+	var mu sync.Mutex
+	t.Run("trials", func(t *testing.T) {
 		for _, tr := range trials {
 			t.Run(tr.name, func(t *testing.T) {
 				t.Parallel()
-				ran.Add(1)
-				kills.Add(int32(len(tr.onward) + len(tr.back)))
+				mu.Lock()
+				ran, kills = ran+1, kills+len(tr.onward)+len(tr.back)
+				mu.Unlock()
 				s.carryOut(t, tr)
 			})
 		}
 	})
-	return int(kills.Load()), int(ran.Load()) == len(trials) && !t.Failed()
+	return ran, kills
 }
 
-// strikeMissed has another try at the records that no kill was at. Where records follow each other
-// quickly, a kill comes some records late, and the next of that trial may be passed.
-func (s *siege) strikeMissed(t *testing.T) {
-	for try := 1; ; try++ {
-		onward, backward := s.missed(s.onward), s.missed(s.backward)
-		if len(onward)+len(backward) == 0 {
-			return
-		}
-		if try > 4 {
-			t.Errorf("no kill came at these records: %v %v", onward, backward)
-			return
-		}
-		n := min(missedTrials, len(onward)+len(backward))
-		var trials []trial
-		for i := range n {
-			trials = append(trials,
-				trial{name: "record" + strconv.Itoa(i), onward: everyRecord(onward, i, n)},
-				trial{name: "undo" + strconv.Itoa(i), onward: []wound{{at: s.turn}}, turn: true, back: everyRecord(backward, i, n)})
-		}
-		trials = slices.DeleteFunc(trials, func(tr trial) bool { return len(tr.onward) == 0 || tr.turn && len(tr.back) == 0 })
-		if _, complete := s.carryOutAll(t, "missed"+strconv.Itoa(try), trials); !complete {
-			return
-		}
-	}
-}
-
-// missed are the records that no kill was at. After its verdict a run has nothing to do but to end, and
-// may be faster at that.
-func (s *siege) missed(all []milestone) []milestone {
-	return slices.DeleteFunc(slices.Clone(all), func(m milestone) bool { return s.struck[m.at] || m.at.Type == "verdict" })
+// missed are the records that no kill was at.
+func (s *siege) missed() []milestone {
+	return slices.DeleteFunc(slices.Concat(s.onward, s.backward), func(m milestone) bool { return s.struck[m.at] })
 }
 
 func number(variable string, otherwise int) int {
@@ -170,7 +144,7 @@ var killedMigration = Migration{Repository: "kopano84"}
 func prepareSiege(t *testing.T) *siege {
 	site := NewSite(t)
 	site.BindRepositories()
-	site.InstallProgram()
+	site.InstallHaltingProgram()
 	// ZCP came as package files: only what the run keeps of its packages can lead back.
 	site.Must("rm", "/etc/apt/sources.list.d/zcp.list")
 	site.Must("apt-get", "update")
@@ -198,13 +172,8 @@ func prepareSiege(t *testing.T) *siege {
 		}
 	}
 
-	for v = s.enter(t); ; v = s.enter(t) {
-		v.strike(v.onwards(), wound{at: s.turn})
-		if !v.isBeyond() {
-			break
-		}
-		t.Log("this kill came too late")
-	}
+	v = s.enter(t)
+	v.strike(v.onwards(), wound{at: s.turn})
 	s.backward = v.milestones(v.backwards())
 	v.isBack()
 	return s
@@ -308,8 +277,9 @@ func (v *victim) milestones(cmd *exec.Cmd) []milestone {
 // strike starts a command and kills it when the wound says so.
 func (v *victim) strike(cmd *exec.Cmd, w wound) {
 	v.t.Helper()
+	halted := v.halt(w)
 	ended := v.start(cmd)
-	due := urgent(func() bool { return v.await(cmd.Process.Pid, w, ended) })
+	due := v.await(w, halted, ended)
 	hit, err := false, error(nil)
 	switch {
 	case due && w.alone:
@@ -318,6 +288,7 @@ func (v *victim) strike(cmd *exec.Cmd, w wound) {
 		hit, err = killFamily(cmd.Process.Pid)
 	}
 	<-ended
+	os.Remove(v.Path(haltPipe))
 	v.gather()
 	if err != nil {
 		v.t.Fatal(err)
@@ -331,6 +302,19 @@ func (v *victim) strike(cmd *exec.Cmd, w wound) {
 	}
 }
 
+// halt prepares for a wound at a record; nil for one that comes at any time.
+func (v *victim) halt(w wound) *halter {
+	v.t.Helper()
+	if w.at.Type == "" {
+		return nil
+	}
+	h, err := newHalter(v.Root, v.trail.lines)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return h
+}
+
 func (s *siege) count(w wound) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -340,40 +324,50 @@ func (s *siege) count(w wound) {
 	}
 }
 
+// await waits until a wound is due. It is false if the command ends before.
+func (v *victim) await(w wound, halted *halter, ended <-chan struct{}) bool {
+	v.t.Helper()
+	if halted != nil {
+		if !v.awaitRecord(w.at, halted, ended) {
+			return false
+		}
+		if w.after == 0 {
+			return true
+		}
+		if err := halted.end(); err != nil {
+			v.t.Fatal(err)
+		}
+	}
+	select {
+	case <-ended:
+		return false
+	case <-time.After(w.after):
+		return true
+	}
+}
+
 // watchPause is how often a journal is looked at.
 const watchPause = 100 * time.Microsecond
 
-// await waits until a wound is due. It is false if the command ends before.
-func (v *victim) await(head int, w wound, ended <-chan struct{}) bool {
+// awaitRecord lets the program go on from record to record, up to this one.
+func (v *victim) awaitRecord(at place, halted *halter, ended <-chan struct{}) bool {
 	v.t.Helper()
-	reached := time.Now()
-	there := w.at == place{}
-	at := 0 // the worker
 	for {
-		if v.trail.open(v.runs(), v.old) && !there {
+		if v.trail.open(v.runs(), v.old) {
 			places, err := v.trail.read()
 			if err != nil {
 				v.t.Fatal(err)
 			}
-			if slices.Contains(places, w.at) {
-				if at != 0 && w.after == 0 {
-					syscall.Kill(at, syscall.SIGSTOP) // at once; the rest of the family follows
-				}
-				there, reached = true, time.Now()
+			if slices.Contains(places, at) {
+				return true
 			}
-			if at == 0 {
-				at = worker(family(head))
-			}
-		}
-		if there && time.Since(reached) >= w.after {
-			return true
+			halted.release(v.trail.lines)
 		}
 		select {
 		case <-ended:
 			return false
-		default:
+		case <-time.After(watchPause):
 		}
-		unix.Nanosleep(&unix.Timespec{Nsec: watchPause.Nanoseconds()}, nil)
 	}
 }
 
@@ -404,7 +398,7 @@ func (v *victim) suffer(wounds []wound, back bool) {
 		cmd := next()
 		if v.trail.seen[w.at] {
 			if w.after == 0 {
-				continue // the last kill came so late that it was passed
+				v.t.Fatalf("%v was passed", w)
 			}
 			w.at = begin
 		}
@@ -605,7 +599,6 @@ const (
 	longTrials   = 4  // onward and back each, a kill within all that takes long
 	turnTrials   = 14 // onward to some record, then back
 	randomTrials = 10
-	missedTrials = 2 // for the records that all these missed
 	aloneTrials  = 6 // the worker alone, while the package manager or mysqldump is at work for it
 )
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -103,11 +104,11 @@ func buildDaemons(dir string) (fakepkg.Programs, error) {
 	return fakepkg.Programs{Server: server, Daemon: daemon}, errors.Join(err1, err2)
 }
 
-// buildProgram builds a static program of this module and returns its bytes.
-func buildProgram(dir, pkg string) ([]byte, error) {
+// buildProgram builds a static program of this module, with build tags, and returns its bytes.
+func buildProgram(dir, pkg string, tags ...string) ([]byte, error) {
 	file := filepath.Join(dir, "program")
 	defer os.Remove(file)
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, pkg)
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags", strings.Join(tags, ","), "-o", file, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build %s: %w: %s", pkg, err, out)
@@ -143,17 +144,32 @@ func (r *Root) Install(names ...string) {
 // Program is the path, in the root, of the program under test.
 const Program = "/usr/local/sbin/zcp2kopano"
 
-var program = sync.OnceValues(func() ([]byte, error) {
-	return buildProgram(os.TempDir(), "zcp2kopano/cmd/zcp2kopano")
-})
+// programPackage is what Program is built from.
+const programPackage = "zcp2kopano/cmd/zcp2kopano"
 
-// InstallProgram puts the program under test, freshly built, into the root.
+var (
+	program        = sync.OnceValues(func() ([]byte, error) { return buildProgram(os.TempDir(), programPackage) })
+	haltingProgram = sync.OnceValues(func() ([]byte, error) { return buildProgram(os.TempDir(), programPackage, "halt") })
+)
+
+// InstallProgram puts the program under test, freshly built, into the root, if it has none yet.
 func (r *Root) InstallProgram() {
+	r.t.Helper()
+	r.installProgram(program)
+}
+
+// InstallHaltingProgram does so with one that a halter can stop at each record of its journal.
+func (r *Root) InstallHaltingProgram() {
+	r.t.Helper()
+	r.installProgram(haltingProgram)
+}
+
+func (r *Root) installProgram(build func() ([]byte, error)) {
 	r.t.Helper()
 	if _, err := os.Lstat(r.Path(Program)); err == nil {
 		return
 	}
-	binary, err := program()
+	binary, err := build()
 	if err != nil {
 		r.t.Fatal(err)
 	}

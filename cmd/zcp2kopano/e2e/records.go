@@ -31,6 +31,7 @@ type trail struct {
 	file   *os.File
 	offset int64
 	part   []byte
+	lines  int
 
 	step    string
 	records []trailRecord // of the step, those that a resumed run does not make again
@@ -99,6 +100,7 @@ func (tr *trail) read() (places []place, err error) {
 				break
 			}
 			tr.part = rest
+			tr.lines++
 			p, err := tr.line(line)
 			if err != nil {
 				return places, err
