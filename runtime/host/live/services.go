@@ -16,7 +16,8 @@ const pollInterval = 200 * time.Millisecond
 
 // initSystem is what the two kinds of init have in common.
 type initSystem interface {
-	list() ([]host.Service, error)
+	// list lists at least the services that match a pattern.
+	list(pattern string) ([]host.Service, error)
 	start(ctx context.Context, name string) error
 	stop(ctx context.Context, name string) error
 	// active tells whether the init system holds the service for running or about to be.
@@ -42,7 +43,7 @@ func (v *View) Services(pattern string) ([]host.Service, error) {
 	if _, err := path.Match(pattern, ""); err != nil {
 		return nil, fmt.Errorf("pattern of services %q: %w", pattern, err)
 	}
-	all, err := v.init().list()
+	all, err := v.init().list(pattern)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,8 @@ package live
 
 import (
 	"context"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,9 +36,29 @@ func (s systemd) tell(args ...string) error {
 
 const unitProperties = "Id,LoadState,ActiveState,SubState,UnitFileState,MainPID,Type,SourcePath"
 
-// list joins the units with a file, those that are loaded without one, and the init scripts: systemd
+// list asks for one service by its name, and looks for those that a pattern matches: to list all takes
+// systemd a hundred times as long as to show one.
+func (s systemd) list(pattern string) ([]host.Service, error) {
+	names := []string{pattern + ".service"}
+	if strings.ContainsAny(pattern, `*?[\`) {
+		var err error
+		if names, err = s.names(pattern); err != nil {
+			return nil, err
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	out, err := s.query(append([]string{"show", "-p", unitProperties, "--"}, names...)...)
+	if err != nil {
+		return nil, err
+	}
+	return parseUnits(out, s.view.startLinks()), nil
+}
+
+// names joins the units with a file, those that are loaded without one, and the init scripts: systemd
 // before version 220 does not list the units that it makes of these as long as they are not loaded.
-func (s systemd) list() ([]host.Service, error) {
+func (s systemd) names(pattern string) ([]string, error) {
 	files, err := s.query("list-unit-files", "--type=service", "--no-legend", "--full")
 	if err != nil {
 		return nil, err
@@ -46,18 +68,10 @@ func (s systemd) list() ([]host.Service, error) {
 	if err != nil { // before version 203 there is no --plain
 		units, err = s.query(loaded...)
 	}
-	if err != nil {
-		return nil, err
-	}
-	names := unitNames(files, units, s.scripts())
-	if len(names) == 0 {
-		return nil, nil
-	}
-	out, err := s.query(append([]string{"show", "-p", unitProperties, "--"}, names...)...)
-	if err != nil {
-		return nil, err
-	}
-	return parseUnits(out, s.view.startLinks()), nil
+	return slices.DeleteFunc(unitNames(files, units, s.scripts()), func(name string) bool {
+		match, _ := path.Match(pattern, strings.TrimSuffix(name, ".service"))
+		return !match
+	}), err
 }
 
 // scripts lists the init scripts as units. systemd drops the ending .sh.

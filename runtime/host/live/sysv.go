@@ -22,7 +22,7 @@ const initDir = "/etc/init.d/"
 var initDirs = []string{initDir, "/etc/rc.d/init.d/"}
 
 // list tells of every init script. Enabled is one that a start link of runlevels 2 to 5 names.
-func (s sysv) list() ([]host.Service, error) {
+func (s sysv) list(string) ([]host.Service, error) {
 	entries, err := s.view.ReadDir("/etc/init.d")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
