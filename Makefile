@@ -20,7 +20,7 @@ build:
 test: parts lint
 	@if [ "$$(id -u)" = 0 ]; then export CI=1; \
 	else echo "not root: the end-to-end tests are left out; run make test as root for all of them"; fi; \
-	$(GO) test -count=1 -timeout 70m ./...
+	$(GO) test -count=1 -timeout 70m -parallel 4 ./...
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }

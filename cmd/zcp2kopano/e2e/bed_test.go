@@ -30,6 +30,7 @@ func TestRootIsFreshAndApart(t *testing.T) {
 }
 
 func TestInstallEditPurge(t *testing.T) {
+	t.Parallel()
 	r := NewRoot(t)
 	r.AddRepository("zcp", "debian")
 	r.Install("zarafa")
@@ -86,6 +87,7 @@ func TestZarafaServerRunsAndStops(t *testing.T) {
 }
 
 func TestManifestSeesChanges(t *testing.T) {
+	t.Parallel()
 	r := NewSite(t)
 	before := r.State()
 	if diffs := manifest.Compare(before, r.State(), nil); len(diffs) != 0 {

@@ -120,6 +120,7 @@ func compareEnds(t *testing.T, simulated Simulated, real *manifest.Manifest) {
 // TestFixtureAgrees captures a site, simulates the capture, and compares what that changed with what
 // the same migration changes for real.
 func TestFixtureAgrees(t *testing.T) {
+	t.Parallel()
 	r := NewSite(t)
 	r.BindRepositories()
 	packages := ReposDir + "/unsigned"

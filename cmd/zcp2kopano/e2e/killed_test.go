@@ -31,6 +31,7 @@ const wantedKills = 200
 //
 // Without CI it kills a few; ZCP2KOPANO_KILLS says how many to try, ZCP2KOPANO_SEED repeats a run.
 func TestKilledRuns(t *testing.T) {
+	t.Parallel()
 	seed := number("ZCP2KOPANO_SEED", int(time.Now().UnixNano()%1_000_000_000))
 	limit := 24
 	if os.Getenv("CI") != "" {

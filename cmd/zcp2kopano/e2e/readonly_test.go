@@ -77,6 +77,7 @@ func TestHostileIsComplete(t *testing.T) {
 // TestSimulationWritesNothing takes the whole machine down before and after simulations of it, times
 // included: also after one of a runbook that means harm.
 func TestSimulationWritesNothing(t *testing.T) {
+	t.Parallel()
 	r := NewSite(t)
 	r.BindRepositories()
 	r.InstallProgram()

@@ -18,6 +18,7 @@ import (
 // TestRefusals gives the stock runbook every reason not to begin. It must say why and what to do, and
 // leave the host as it is.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	r := NewSite(t, Size("700m"))
 	r.BindRepositories()
 	const serverCfg = "/etc/zarafa/server.cfg"
@@ -125,6 +126,7 @@ func TestRefusals(t *testing.T) {
 // TestDumpCutOff kills the database server under the dump. The run must end there, before ZCP is
 // touched, and a rollback must leave nothing of it.
 func TestDumpCutOff(t *testing.T) {
+	t.Parallel()
 	r := NewSite(t)
 	r.BindRepositories()
 	// A lock on the last table keeps the dump from its end.

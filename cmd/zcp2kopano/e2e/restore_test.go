@@ -17,6 +17,7 @@ func TestRestoredDatabase(t *testing.T) {
 		"later":   {nil, {"--restore-database"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := NewSite(t)
 			r.BindRepositories()
 			before, content := r.State(), dumped(r)

@@ -53,6 +53,7 @@ esac
 // TestServicesSystemd makes the same calls on systemd and on a simulated host, holds both to what is
 // written here, and the links that they make to one another.
 func TestServicesSystemd(t *testing.T) {
+	t.Parallel()
 	const ok, refused = "", "error"
 	type step struct {
 		op        ServiceOp
@@ -162,6 +163,7 @@ func TestServicesSystemd(t *testing.T) {
 
 // TestServicesThatMisbehave is about what a simulation cannot know: programs that fail, or do not end.
 func TestServicesThatMisbehave(t *testing.T) {
+	t.Parallel()
 	r := NewRoot(t, Systemd())
 	tell := func(do, name string, patience time.Duration) ServiceOutcome {
 		t.Helper()

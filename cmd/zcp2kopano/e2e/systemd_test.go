@@ -37,6 +37,7 @@ func TestSystemdBootsAndGoes(t *testing.T) {
 // TestMigrationSystemd carries the stock runbook out to Kopano 8.7, whose packages bring units only,
 // on a host with systemd. The final state is held to the golden list, and to what the simulation said.
 func TestMigrationSystemd(t *testing.T) {
+	t.Parallel()
 	r := NewSite(t, Systemd())
 	m := Migration{Repository: "kopano87"}
 	r.BindRepositories()
@@ -111,6 +112,7 @@ runbook = stock.after("set_ownership", stop_here)
 // TestRollbackSystemd rolls back after the last step that can be, and wants all services as the admin
 // had them.
 func TestRollbackSystemd(t *testing.T) {
+	t.Parallel()
 	r := NewSite(t, Systemd())
 	r.Must("systemctl", "disable", "zarafa-gateway") // goes on until the next boot
 	r.Must("systemctl", "stop", "zarafa-monitor")
@@ -157,6 +159,7 @@ func TestRollbackSystemd(t *testing.T) {
 // TestRunOutlivesItsSession ends the login session from which a run was started, with all that
 // systemd finds in it.
 func TestRunOutlivesItsSession(t *testing.T) {
+	t.Parallel()
 	r := NewSite(t, Systemd())
 	r.WriteFile("/etc/systemd/logind.conf.d/kill.conf", "[Login]\nKillUserProcesses=yes\nKillExcludeUsers=\n", 0o644)
 	r.Must("systemctl", "restart", "systemd-logind")
