@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Image is a root at rest: a layer over the base tree from which any number of roots can be made in
-// milliseconds. It lasts as long as the test that froze it.
+// Image is a root at rest: layers over the base tree, in overlayfs's notation, from which any number of
+// roots can be made in milliseconds. It lasts as long as the test binary runs.
 type Image string
 
 // From makes a root that begins with what an Image holds, instead of with the bare base tree.
@@ -18,6 +18,7 @@ func From(image Image) Option { return func(o *options) { o.image = image } }
 func (r *Root) Freeze() Image {
 	r.t.Helper()
 	r.halt()
+	r.kept = true
 	for _, point := range mountsBelow(r.Dir) {
 		defer func() {
 			if err := unix.Unmount(point, unix.MNT_DETACH); err != nil {
@@ -25,5 +26,9 @@ func (r *Root) Freeze() Image {
 			}
 		}()
 	}
-	return Image(filepath.Join(r.layers, "u"))
+	upper := filepath.Join(r.layers, "u")
+	if r.image == "" {
+		return Image(upper)
+	}
+	return Image(upper + ":" + string(r.image))
 }

@@ -144,7 +144,6 @@ var killedMigration = Migration{Repository: "kopano84"}
 
 func prepareSiege(t *testing.T) *siege {
 	site := NewSite(t)
-	site.BindRepositories()
 	site.InstallHaltingProgram()
 	// ZCP came as package files: only what the run keeps of its packages can lead back.
 	site.Must("rm", "/etc/apt/sources.list.d/zcp.list")
@@ -194,7 +193,6 @@ type victim struct {
 func (s *siege) enter(t *testing.T) *victim {
 	t.Helper()
 	v := &victim{Root: WakeSite(t, s.image), t: t, siege: s, trail: newTrail()}
-	v.BindRepositories()
 	t.Cleanup(func() { v.trail.close() })
 	return v
 }

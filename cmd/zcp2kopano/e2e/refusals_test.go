@@ -19,7 +19,7 @@ import (
 // leave the host as it is.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	r := NewSite(t, Size("700m"))
+	r := BuildSite(t, Size("700m"))
 	r.BindRepositories()
 	const serverCfg = "/etc/zarafa/server.cfg"
 	local := Migration{Repository: "kopano84"}

@@ -26,6 +26,8 @@ type Root struct {
 
 	t      testing.TB
 	layers string // what holds the overlay's layers
+	image  Image  // that it began with
+	kept   bool   // the layers outlive the root, as an Image
 	init   *exec.Cmd
 	nsDir  string  // of init's namespaces
 	cgroup *cgroup // of a root with systemd
@@ -57,8 +59,11 @@ func NewRoot(t testing.TB, opts ...Option) *Root {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	r := &Root{t: t, layers: t.TempDir()}
-	r.Dir = filepath.Join(r.layers, "m")
+	layers, err := os.MkdirTemp("", "root")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Root{t: t, layers: layers, Dir: filepath.Join(layers, "m"), image: o.image}
 	t.Cleanup(r.destroy)
 	if err := r.mount(base(t, o.base), o); err != nil {
 		t.Fatal(err)
@@ -154,9 +159,12 @@ func (r *Root) halt() {
 
 func (r *Root) destroy() {
 	r.halt()
-	mounts := mountsBelow(r.layers)
-	for i := len(mounts) - 1; i >= 0; i-- {
-		unix.Unmount(mounts[i], unix.MNT_DETACH)
+	if !r.kept {
+		mounts := mountsBelow(r.layers)
+		for i := len(mounts) - 1; i >= 0; i-- {
+			unix.Unmount(mounts[i], unix.MNT_DETACH)
+		}
+		os.Remove(r.layers)
 	}
 	if err := r.cgroup.remove(); err != nil {
 		r.t.Error(err)

@@ -1,11 +1,31 @@
 package e2e
 
-import "testing"
+import (
+	"sync"
+	"testing"
+)
 
 // NewSite makes a root with a ZCP 7.2.6 server as a site runs it: packages, an edited
 // configuration, attachments, a search index, files of the site's own, a database. The services are
 // running; the database server is too.
-func NewSite(t testing.TB, opts ...Option) *Root {
+func NewSite(t testing.TB) *Root {
+	t.Helper()
+	Need(t)
+	sites.Do(func() { site = BuildSite(t).Rest() })
+	if site == "" {
+		t.Fatal("the site that all tests begin with could not be built")
+	}
+	return WakeSite(t, site)
+}
+
+// site is what NewSite begins with, built by the first test that needs it.
+var (
+	sites sync.Once
+	site  Image
+)
+
+// BuildSite makes such a root from its packages on, with options.
+func BuildSite(t testing.TB, opts ...Option) *Root {
 	t.Helper()
 	r := NewRoot(t, opts...)
 	r.StartMariaDB()
@@ -48,6 +68,7 @@ func (r *Root) Rest() Image {
 func WakeSite(t testing.TB, image Image) *Root {
 	t.Helper()
 	r := NewRoot(t, From(image))
+	r.BindRepositories()
 	r.Must("install", "-d", "-o", "mysql", "-g", "mysql", "/run/mysqld")
 	r.serveMariaDB()
 	for _, service := range siteServices {

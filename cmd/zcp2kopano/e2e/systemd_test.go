@@ -38,7 +38,7 @@ func TestSystemdBootsAndGoes(t *testing.T) {
 // on a host with systemd. The final state is held to the golden list, and to what the simulation said.
 func TestMigrationSystemd(t *testing.T) {
 	t.Parallel()
-	r := NewSite(t, Systemd())
+	r := BuildSite(t, Systemd())
 	m := Migration{Repository: "kopano87"}
 	r.BindRepositories()
 	before := r.State()
@@ -113,7 +113,7 @@ runbook = stock.after("set_ownership", stop_here)
 // had them.
 func TestRollbackSystemd(t *testing.T) {
 	t.Parallel()
-	r := NewSite(t, Systemd())
+	r := BuildSite(t, Systemd())
 	r.Must("systemctl", "disable", "zarafa-gateway") // goes on until the next boot
 	r.Must("systemctl", "stop", "zarafa-monitor")
 	r.Must("systemctl", "stop", "zarafa-ical")
@@ -160,7 +160,7 @@ func TestRollbackSystemd(t *testing.T) {
 // systemd finds in it.
 func TestRunOutlivesItsSession(t *testing.T) {
 	t.Parallel()
-	r := NewSite(t, Systemd())
+	r := BuildSite(t, Systemd())
 	r.WriteFile("/etc/systemd/logind.conf.d/kill.conf", "[Login]\nKillUserProcesses=yes\nKillExcludeUsers=\n", 0o644)
 	r.Must("systemctl", "restart", "systemd-logind")
 	// The run waits for this service to stop until the file is gone.
