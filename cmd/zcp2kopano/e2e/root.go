@@ -29,8 +29,9 @@ type Root struct {
 	image  Image  // that it began with
 	kept   bool   // the layers outlive the root, as an Image
 	init   *exec.Cmd
-	nsDir  string  // of init's namespaces
-	cgroup *cgroup // of a root with systemd
+	ended  chan struct{} // closed when init has ended
+	nsDir  string        // of init's namespaces
+	cgroup *cgroup       // of a root with systemd
 }
 
 // Option changes how a root is made.
@@ -141,10 +142,16 @@ func (r *Root) boot(as string) error {
 	if err != nil {
 		return fmt.Errorf("start init: %w", err)
 	}
+	r.nsDir = fmt.Sprintf("/proc/%d/ns", r.init.Process.Pid)
+	first, ended := r.init, make(chan struct{})
+	r.ended = ended
+	go func() {
+		first.Wait()
+		close(ended)
+	}()
 	if n, _ := ready.Read(make([]byte, 1)); n == 0 {
 		return errors.New("init did not start")
 	}
-	r.nsDir = fmt.Sprintf("/proc/%d/ns", r.init.Process.Pid)
 	return nil
 }
 
@@ -152,7 +159,7 @@ func (r *Root) boot(as string) error {
 func (r *Root) halt() {
 	if r.init != nil && r.init.Process != nil {
 		r.init.Process.Kill()
-		r.init.Wait()
+		<-r.ended
 		r.init = nil
 	}
 }
@@ -266,24 +273,29 @@ func (r *Root) Run(name string, args ...string) Result {
 // Finish starts a command, waits for it, and collects its output.
 func (r *Root) Finish(cmd *exec.Cmd) Result {
 	r.t.Helper()
+	res, err := r.finish(cmd)
+	if err != nil {
+		r.t.Fatalf("%s: %v", cmd.Path, err)
+	}
+	return res
+}
+
+func (r *Root) finish(cmd *exec.Cmd) (Result, error) {
 	out, err := os.CreateTemp(r.layers, "out") // a file, not a pipe: a daemon may keep it open
 	if err != nil {
-		r.t.Fatal(err)
+		return Result{}, err
 	}
 	defer os.Remove(out.Name())
 	defer out.Close()
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := r.Start(cmd); err != nil {
-		r.t.Fatalf("%s: %v", cmd.Path, err)
+		return Result{}, err
 	}
 	timer := time.AfterFunc(10*time.Minute, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 	defer timer.Stop()
 	cmd.Wait()
 	data, err := os.ReadFile(out.Name())
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return Result{Code: cmd.ProcessState.ExitCode(), Output: string(data)}
+	return Result{Code: cmd.ProcessState.ExitCode(), Output: string(data)}, err
 }
 
 // Must runs a command that has to succeed, and returns what it said.
