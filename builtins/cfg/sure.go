@@ -34,8 +34,13 @@ func (r *sureReader) keep(name string, err error) {
 	r.failed = explain(name, err)
 }
 
-// nothingThere tells whether an error means that a path leads nowhere.
+// nothingThere tells whether an error means that a path leads nowhere. One through a symlink that is not
+// followed does lead somewhere.
 func nothingThere(err error) bool {
+	var foreign *host.ForeignLinkError
+	if errors.As(err, &foreign) {
+		return false
+	}
 	for _, reason := range []error{fs.ErrNotExist, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG} {
 		if errors.Is(err, reason) {
 			return true

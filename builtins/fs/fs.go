@@ -15,7 +15,7 @@ import (
 // Builtins lists the module's functions.
 func Builtins() []*runtime.Builtin {
 	return []*runtime.Builtin{
-		exists, stat, read, list, readlink, resolve,
+		exists, stat, read, list, readlink, resolve, foreignLink,
 		find, glob, grep, usage,
 		mountOf, space, sameDevice,
 		write, mkdir, copyFile, move, symlink, remove,

@@ -35,6 +35,8 @@ f0644 zarafa:zarafa 3M - /var/lib/zarafa/b/3
 l root:root - - /var/lib/zarafa/link -> ../../../srv/deep
 l root:root - - /var/lib/zarafa/loop -> loop
 l root:root - - /var/lib/zarafa/lost -> /nowhere/at/all
+l zarafa:zarafa - - /var/lib/zarafa/planted -> /srv/deep
+l root:root - - /var/lib/zarafa/indirect -> planted/store
 p0600 root:root - - /var/lib/zarafa/pipe
 d0755 root:root - - /srv/deep/store
 f0644 root:root 1T - /srv/deep/store/big
@@ -54,6 +56,12 @@ func TestReads(t *testing.T) {
 		{`fs.exists("/var/lib/zarafa/lost")`, "True"},
 		{`fs.exists("/var/lib/zarafa/lost", follow = True)`, "False"},
 		{`fs.exists("/var/lib/zarafa/loop", follow = True)`, "False"},
+		{`fs.foreign_link("/var/lib/zarafa/link/none")`, "None"},
+		{`fs.foreign_link("/var/lib/zarafa/loop")`, "None"},
+		{`fs.foreign_link("/var/lib/zarafa/planted")`, `struct(link = "/var/lib/zarafa/planted", owner = "zarafa", target = "/srv/deep")`},
+		{`fs.foreign_link("/var/lib/zarafa/indirect/big").link`, "/var/lib/zarafa/planted"},
+		{`fs.glob("/var/lib/zarafa/p*/store", readable = True)`, "[]"},
+		{`fs.grep("/var/lib/zarafa/planted/x", "x", readable = True)`, "[]"},
 		{`fs.stat("/var/lib/zarafa").mode`, "1770"},
 		{`fs.stat("/var/lib/zarafa").owner`, "zarafa"},
 		{`fs.stat("/var/lib/zarafa/tool").mode`, "4755"},
@@ -75,7 +83,7 @@ func TestReads(t *testing.T) {
 		{`fs.resolve("/var/lib/zarafa/lost/more")`, "/nowhere/at/all/more"},
 		{`fs.find("/etc/zarafa", name = "s*.cfg")`, `["/etc/zarafa/server.cfg"]`},
 		{`fs.find("/var/lib/zarafa", type = "dir")`, `["/var/lib/zarafa/a", "/var/lib/zarafa/b"]`},
-		{`len(fs.find("/var/lib/zarafa", depth = 1))`, "7"},
+		{`len(fs.find("/var/lib/zarafa", depth = 1))`, "9"},
 		{`fs.find("/var/lib/zarafa", type = "file", first = 1)`, `["/var/lib/zarafa/a/1"]`},
 		{`fs.find("/srv", type = "file")`, `[]`},
 		{`fs.find("/srv", type = "file", cross = True)`, `["/srv/deep/store/big"]`},
@@ -85,7 +93,7 @@ func TestReads(t *testing.T) {
 		{`fs.glob("/etc/zarafa/server.cfg/*")`, `[]`},
 		{`fs.usage("/var/lib/zarafa").bytes`, fmt.Sprint(5<<20 + 10)},
 		{`fs.usage("/var/lib/zarafa").files`, "3"},
-		{`fs.usage("/var/lib/zarafa").others`, "4"},
+		{`fs.usage("/var/lib/zarafa").others`, "6"},
 		{`fs.usage("/srv").bytes`, "0"},
 		{`fs.usage("/none").files`, "0"},
 		{`fs.mount_of("/var/lib/zarafa/link/store/big").point`, "/srv/deep/store"},
@@ -127,6 +135,10 @@ func TestReadErrors(t *testing.T) {
 		{`fs.read("/etc/zarafa/server.cfg", limit = 0)`, "out of range"},
 		{`fs.read("/etc/zarafa/latin1.cfg")`, "byte 12 (0xfc)"},
 		{`fs.resolve("/var/lib/zarafa/loop/x")`, "circle"},
+		{`fs.exists("/var/lib/zarafa/indirect", follow = True)`, "symlink /var/lib/zarafa/planted belongs to user 109"},
+		{`fs.exists("/var/lib/zarafa/planted/x")`, "chown -h root:root /var/lib/zarafa/planted"},
+		{`fs.resolve("/var/lib/zarafa/indirect/big")`, "symlink /var/lib/zarafa/planted belongs to user 109"},
+		{`fs.glob("/var/lib/zarafa/p*/store")`, "symlink /var/lib/zarafa/planted"},
 		{`fs.find("/var/lib/zarafa", name = "[")`, "pattern"},
 		{`fs.find("/var/lib/zarafa", max = 2)`, "more than 2 paths"},
 		{`fs.glob("/etc/[")`, "pattern"},

@@ -18,6 +18,7 @@ var grep = &runtime.Builtin{
 	Params: []runtime.Param{
 		{Name: "path", Type: runtime.Path, Doc: "absolute path of a regular file, of at most 16 MiB"},
 		{Name: "text", Type: runtime.String, Doc: "what to look for, as it is written"},
+		{Name: "readable", Type: runtime.Bool, Doc: "a file that cannot be opened holds nothing", Optional: true, Default: "False", Keyword: true},
 	},
 	Result: "list of record(line, text): line counts from 1",
 	Effect: runtime.Read,
@@ -28,7 +29,7 @@ for found in fs.grep("/etc/postfix/master.cf", "zarafa-dagent"):
 	Value: func(c *runtime.Call) (starlark.Value, error) {
 		found := []starlark.Value{}
 		f, err := c.View.Open(c.String("path"))
-		if absent(err) {
+		if absent(err) || err != nil && c.Bool("readable", false) {
 			return starlark.NewList(found), nil
 		}
 		if err != nil {

@@ -21,7 +21,8 @@ const readLimit = 1 << 20
 var exists = &runtime.Builtin{
 	Name: "fs.exists",
 	Doc: "Tells whether there is something at a path.\n\n" +
-		"A symlink counts, whether or not it leads anywhere, unless follow is True.",
+		"A symlink counts, whether or not it leads anywhere, unless follow is True. A symlink of another user than root on " +
+		"the way is an error, because it is not followed, and what it hides is not absent: see fs.foreign_link.",
 	Params: []runtime.Param{
 		{Name: "path", Type: runtime.Path, Doc: "absolute path"},
 		{Name: "type", Type: runtime.String, Doc: "what it must be", Optional: true, Default: `"any"`, Choices: types, Keyword: true},
@@ -35,7 +36,7 @@ if fs.exists("/etc/zarafa", type = "dir"):
 `,
 	Value: func(c *runtime.Call) (starlark.Value, error) {
 		st, err := lookup(c.View, c.String("path"), c.Bool("follow", false))
-		if absent(err) || follows(c) && errors.Is(err, syscall.ELOOP) {
+		if absent(err) || follows(c) && leadsInCircle(err) {
 			return starlark.False, nil
 		}
 		if err != nil {
@@ -47,6 +48,48 @@ if fs.exists("/etc/zarafa", type = "dir"):
 }
 
 func follows(c *runtime.Call) bool { return c.Bool("follow", false) }
+
+func leadsInCircle(err error) bool {
+	return errors.Is(err, syscall.ELOOP) && foreignLinkOf(err) == nil
+}
+
+// foreignLinkOf is the symlink that an error says is not followed, nil if it says something else.
+func foreignLinkOf(err error) *host.ForeignLinkError {
+	var foreign *host.ForeignLinkError
+	errors.As(err, &foreign)
+	return foreign
+}
+
+var foreignLink = &runtime.Builtin{
+	Name: "fs.foreign_link",
+	Doc: "Tells which symlink on the way to a path is not followed, because another user than root owns it.\n\n" +
+		"Such a user could point it at any file of the system. Whatever lies behind it can neither be read nor changed, and is " +
+		"an error to the other functions. The last component counts as well.",
+	Params: []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "absolute path; it need not exist"}},
+	Result: "None, or record(link, owner, target): path of the symlink, name of its owner (the number where the host has none), and what the link says",
+	Effect: runtime.Read,
+	Example: `
+link = fs.foreign_link("/var/lib/zarafa/attachments")
+if link:
+    inhibit("%s is not followed" % link.link, "it belongs to " + link.owner, "chown -h root:root " + link.link)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		_, err := c.View.Stat(c.String("path"))
+		foreign := foreignLinkOf(err)
+		if foreign == nil {
+			return starlark.None, nil
+		}
+		owner, err := userName(c.View, foreign.UID)
+		if err != nil {
+			return nil, c.Errorf("owner of %s: %w", foreign.Link, err)
+		}
+		target, err := c.View.Readlink(foreign.Link)
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		return runtime.NewRecord(map[string]any{"link": foreign.Link, "owner": owner, "target": target}), nil
+	},
+}
 
 func lookup(view host.View, name string, follow bool) (host.Stat, error) {
 	if follow {
@@ -211,7 +254,8 @@ for path in fs.find("/etc/zarafa", type = "symlink"):
 var resolve = &runtime.Builtin{
 	Name: "fs.resolve",
 	Doc: "Returns the path that a path leads to once all symlinks are followed.\n\n" +
-		"What does not exist at the end of the path stays as it is written.",
+		"What does not exist at the end of the path stays as it is written. A symlink of another user than root is an error, " +
+		"because it is not followed: see fs.foreign_link.",
 	Params: []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "absolute path"}},
 	Result: "string, an absolute path",
 	Effect: runtime.Read,
@@ -259,6 +303,9 @@ func Resolve(view host.View, name string) (string, error) {
 		}
 		if links++; links > maxLinks {
 			return "", &errLoop{name}
+		}
+		if _, err := view.Stat(next); foreignLinkOf(err) != nil {
+			return "", err
 		}
 		target, err := view.Readlink(next)
 		if err != nil {

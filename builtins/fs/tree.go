@@ -218,8 +218,10 @@ func (w *walker) descend(dir host.DirReader, at string, level int, dev uint64, v
 var glob = &runtime.Builtin{
 	Name: "fs.glob",
 	Doc:  "Lists the paths that match a pattern.",
-	Params: []runtime.Param{{Name: "pattern", Type: runtime.Path,
-		Doc: "absolute path whose components may hold *, ? and [a-z]; none of them matches a /"}},
+	Params: []runtime.Param{
+		{Name: "pattern", Type: runtime.Path, Doc: "absolute path whose components may hold *, ? and [a-z]; none of them matches a /"},
+		{Name: "readable", Type: runtime.Bool, Doc: "leave out what cannot be read, such as homes on a server that refuses root", Optional: true, Default: "False", Keyword: true},
+	},
 	Result: "list of absolute paths, in order of name",
 	Effect: runtime.Read,
 	Example: `
@@ -239,6 +241,9 @@ for path in fs.glob("/usr/local/lib/python*/dist-packages/zarafa"):
 			var next []string
 			for _, dir := range found {
 				matches, err := matchIn(c.View, dir, part)
+				if err != nil && c.Bool("readable", false) {
+					continue
+				}
 				if err != nil {
 					return nil, c.Errorf("%w", err)
 				}

@@ -2,7 +2,9 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+	"syscall"
 )
 
 var (
@@ -16,6 +18,20 @@ var (
 	// say. It is never guessed.
 	ErrUnknown = errors.New("not known to the simulated host")
 )
+
+// ForeignLinkError is a symlink that is not followed because an unprivileged user could have planted it
+// to lead root astray. What it hides is not absent. To those who ask for no more it is ELOOP.
+type ForeignLinkError struct {
+	Link string // its path
+	UID  uint32 // who owns it
+}
+
+func (e *ForeignLinkError) Error() string {
+	return fmt.Sprintf("symlink %s belongs to user %d and is not followed; if it is meant to be there, give it to root (chown -h root:root %s), or name its target instead", e.Link, e.UID, e.Link)
+}
+
+// Unwrap is ELOOP, as for any symlink that is not followed.
+func (e *ForeignLinkError) Unwrap() error { return syscall.ELOOP }
 
 // SolveError is a transaction that the package manager finds impossible.
 type SolveError struct {

@@ -8,8 +8,8 @@ import (
 
 // FileReader reads files by absolute path. Errors are *fs.PathError (or *os.LinkError) around a
 // syscall.Errno, the same one on both kinds of host. Components that lead to the last one are
-// resolved as the kernel would, symlinks included; a live host refuses (ELOOP) a symlink that an
-// unprivileged user could have planted.
+// resolved as the kernel would, symlinks included; but one that an unprivileged user could have planted
+// is refused (ForeignLinkError).
 type FileReader interface {
 	Lstat(path string) (Stat, error)
 	Stat(path string) (Stat, error)

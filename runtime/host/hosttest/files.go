@@ -994,6 +994,15 @@ func testErrors(h *helper) {
 	}
 }
 
+// foreign wants an error that names the symlink which is not followed, and whose it is.
+func (h *helper) foreign(err error, link string) {
+	h.Helper()
+	var foreign *host.ForeignLinkError
+	if !errors.As(err, &foreign) || foreign.Link != h.p(link) || foreign.UID != 1000 {
+		h.Errorf("got %#v (%v), want that %s of user 1000 is not followed", err, err, h.p(link))
+	}
+}
+
 func testForeignLinks(h *helper) {
 	h.mkdir("/dir", "/spool")
 	h.write("/dir/a", "text")
@@ -1002,6 +1011,11 @@ func testForeignLinks(h *helper) {
 	h.must(h.f.Lchown(h.p("/spool/planted"), 1000, 1000))
 	_, err := h.f.Open(h.p("/spool/planted/a"))
 	h.fails(err, syscall.ELOOP)
+	h.foreign(err, "/spool/planted")
+	h.must(h.f.Symlink(h.p("/spool/../spool/planted/"), h.p("/dir/detour")))
+	_, err = h.f.Lstat(h.p("/dir/detour/a"))
+	h.foreign(err, "/spool/planted")
+	h.must(h.f.Unlink(h.p("/dir/detour")))
 	_, err = h.f.Stat(h.p("/spool/planted"))
 	h.fails(err, syscall.ELOOP)
 	_, err = h.f.OpenTree(h.p("/spool/planted"))

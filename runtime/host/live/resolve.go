@@ -2,13 +2,15 @@ package live
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"zcp2kopano/runtime/host"
 )
 
 // maxHops is the kernel's limit of symlinks in one path (path_resolution(7)).
@@ -34,18 +36,6 @@ func (p place) close() {
 		unix.Close(p.dir)
 	}
 }
-
-// unsafeLink is a symlink that an unprivileged user could have planted to lead root astray.
-type unsafeLink struct {
-	name string
-	uid  uint32
-}
-
-func (e *unsafeLink) Error() string {
-	return fmt.Sprintf("symlink %q belongs to user %d and is not followed; if it is meant to be there, give it to root (chown -h root) or name its target", e.name, e.uid)
-}
-
-func (e *unsafeLink) Unwrap() error { return unix.ELOOP }
 
 // last says what an operation does with the last component of a path.
 type last int
@@ -90,6 +80,7 @@ func checkPath(path string) error {
 type walk struct {
 	space *space
 	dirs  []int
+	names []string // of dirs
 	hops  int
 }
 
@@ -146,7 +137,7 @@ func (w *walk) enter(name string, last bool) (target string, isLink bool, err er
 	if !last {
 		fd, err := openAt(w.top(), name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_DIRECTORY)
 		if err == nil {
-			w.dirs = append(w.dirs, fd)
+			w.dirs, w.names = append(w.dirs, fd), append(w.names, name)
 			return "", false, nil
 		}
 		if err != unix.ENOTDIR && err != unix.ELOOP {
@@ -187,7 +178,7 @@ func (w *walk) readlink(name string) (string, error) {
 		return "", unix.ELOOP
 	}
 	if !w.mayFollow(st.Uid) {
-		return "", &unsafeLink{name, st.Uid}
+		return "", &host.ForeignLinkError{Link: "/" + strings.Join(append(slices.Clone(w.names), name), "/"), UID: st.Uid}
 	}
 	target, err := readlinkAt(fd, "")
 	if err == nil && target == "" {
@@ -219,7 +210,7 @@ func (w *walk) top() int {
 func (w *walk) up() {
 	if len(w.dirs) > 0 {
 		unix.Close(w.top())
-		w.dirs = w.dirs[:len(w.dirs)-1]
+		w.dirs, w.names = w.dirs[:len(w.dirs)-1], w.names[:len(w.dirs)-1]
 	}
 }
 
@@ -227,7 +218,7 @@ func (w *walk) up() {
 func (w *walk) here(name string) place {
 	p := place{dir: w.top(), name: name, owned: len(w.dirs) > 0}
 	if p.owned {
-		w.dirs = w.dirs[:len(w.dirs)-1]
+		w.dirs, w.names = w.dirs[:len(w.dirs)-1], w.names[:len(w.dirs)-1]
 	}
 	return p
 }

@@ -1,10 +1,11 @@
 package simfs
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"syscall"
+
+	"zcp2kopano/runtime/host"
 )
 
 // Limits of Linux: bytes of a name, bytes of a path with its final NUL, symlinks in one resolution.
@@ -168,7 +169,7 @@ func (w *walker) through(d, link *inode) (place, error) {
 		return place{}, syscall.ELOOP
 	}
 	if !w.f.trusts(d, link) {
-		return place{}, &foreignLink{link.uid}
+		return place{}, &host.ForeignLinkError{Link: w.f.pathOf(d, link), UID: link.uid}
 	}
 	to, err := w.f.readlink(link)
 	if err != nil {
@@ -180,14 +181,29 @@ func (w *walker) through(d, link *inode) (place, error) {
 	return w.place(d, to)
 }
 
-// foreignLink is a symlink that a live host would not follow.
-type foreignLink struct{ uid uint32 }
-
-func (e *foreignLink) Error() string {
-	return fmt.Sprintf("a symlink in it belongs to user %d and is not followed; if it is meant to be there, give it to root (chown -h root) or name its target", e.uid)
+// pathOf is the path of an entry of a directory.
+func (f *FS) pathOf(d, entry *inode) string {
+	path := ""
+	for {
+		path = "/" + f.nameOf(d, entry) + path
+		parent := f.dots(place{dir: d, kind: lastDotDot})
+		if parent == d {
+			return path
+		}
+		d, entry = parent, d
+	}
 }
 
-func (e *foreignLink) Unwrap() error { return syscall.ELOOP }
+// nameOf is the first of an entry's names in a directory.
+func (f *FS) nameOf(d, entry *inode) string {
+	first := ""
+	for name, n := range d.dir().names {
+		if n != nil && (n == entry || f.cross(n) == entry) && (first == "" || name < first) {
+			first = name
+		}
+	}
+	return first
+}
 
 // trusts is the rule of a live host: symlinks of root and of the user itself, and for others than
 // root, who cannot be led to more than they may do anyway, those of the directory's owner.
