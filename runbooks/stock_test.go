@@ -557,6 +557,80 @@ func TestStockSurvey(t *testing.T) {
 			code: runtime.CodeInhibited, want: "inhibitor: attachment_storage is wrong",
 		},
 		{
+			name: "attachments behind a symlink of the user zarafa",
+			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /var/lib/zarafa/store",
+			change: "-- tree --\n=>-- tree --\nl zarafa:zarafa - - /var/lib/zarafa/store -> /var/lib/zarafa/attachments\n",
+			code:   runtime.CodeInhibited, want: "inhibitor: the symlink /var/lib/zarafa/store is not followed",
+			reason: "leads to /var/lib/zarafa/attachments and belongs to zarafa", absent: "warning: there are no attachments in /var/lib/zarafa/store",
+		},
+		{
+			name: "attachments behind a symlink of root",
+			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /var/lib/zarafa/store",
+			change: "-- tree --\n=>-- tree --\nl root:root - - /var/lib/zarafa/store -> /var/lib/zarafa/attachments\n",
+			absent: "inhibitor: the symlink /var/lib/zarafa/store is not followed",
+		},
+		{
+			name: "an index behind a symlink of the user zarafa",
+			from: "index_path = /var/lib/zarafa/search/", to: "index_path = /data/search/", change: "-- tree --\n=>-- tree --\nl zarafa:zarafa - - /data -> /var/lib/zarafa\n",
+			code: runtime.CodeInhibited, want: "inhibitor: the symlink /data is not followed",
+		},
+		{
+			name: "a configuration file that is a symlink of the user zarafa",
+			from: "-- tree --\n", to: "-- tree --\nl zarafa:zarafa - - /etc/zarafa/ical.cfg -> /srv/ical.cfg\n",
+			code: runtime.CodeInhibited, want: "inhibitor: the symlink /etc/zarafa/ical.cfg is not followed",
+		},
+		{
+			name: "a key behind a symlink of the user zarafa",
+			from: "ssl_private_key_file = /etc/zarafa/gateway/privkey.pem", to: "ssl_private_key_file = /etc/ssl/zarafa/mail.key",
+			change: "-- tree --\n=>-- /srv/mail.key 0644 --\nkey\n-- tree --\nl zarafa:zarafa - - /etc/ssl/zarafa -> /srv\n",
+			code:   runtime.CodeInhibited, want: "inhibitor: the symlink /etc/ssl/zarafa is not followed", reason: "ssl_private_key_file = /etc/ssl/zarafa/mail.key",
+		},
+		{
+			name: "a dump behind a symlink of somebody", params: map[string]string{"dump_dir": "/home/alice/dumps/today"},
+			from: "-- tree --\n", to: "-- tree --\nl alice:alice - - /home/alice/dumps -> /srv\n",
+			code: runtime.CodeInhibited, want: "inhibitor: the symlink /home/alice/dumps is not followed", reason: "parameter dump_dir",
+		},
+		{
+			name: "a home that is a symlink of its user",
+			from: "-- tree --\n", to: "-- tree --\nl alice:alice - - /home/alice -> /srv\n",
+			absent: "inhibitor: the symlink /home/alice is not followed",
+		},
+		{
+			name: "a path that goes up",
+			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /var/lib/zarafa/none/../attachments//",
+			absent: "warning: there are no attachments in /var/lib/zarafa/attachments",
+		},
+		{
+			name: "a switch that is on in another word",
+			from: "enable_distributed_zarafa = false", to: "enable_distributed_zarafa = 1",
+			want: "warning: this is one of several servers",
+		},
+		{
+			name: "SQL procedures that are on in another word",
+			from: "var thread_stack 262144", to: "var thread_stack 196608", change: "server_name = Zarafa\n=>server_name = Zarafa\nenable_sql_procedures = true\n",
+			code: runtime.CodeInhibited, want: "inhibitor: thread_stack is below 256K",
+		},
+		{
+			name: "a database of another program",
+			from: "table versions           InnoDB      60   16K    0  utf8_general_ci\n", to: "",
+			code: runtime.CodeInhibited, want: "inhibitor: database zarafa is not one of ZCP", reason: "it has no table versions, or user zarafa may not read it",
+		},
+		{
+			name: "a table that cannot be read",
+			from: "? SELECT COUNT(*) AS value FROM lob\n", to: "? SELECT COUNT(*) AS value FROM hidden\n",
+			code: runtime.CodeInhibited, want: "inhibitor: the attachments could not be looked at", reason: "FROM lob",
+		},
+		{
+			name: "a port that is none",
+			from: "mysql_port		= 3306", to: "mysql_port = mysql",
+			code: runtime.CodeInhibited, want: "inhibitor: the database could not be looked at", reason: `mysql_port "mysql" is no port number`,
+		},
+		{
+			name: "a directory of packages that is not there", params: map[string]string{"packages_dir": "/srv/kopano"},
+			from: "-- tree --\n", to: "-- tree --\n",
+			code: runtime.CodeInhibited, want: "inhibitor: the repository could not be looked at", reason: "/srv/kopano",
+		},
+		{
 			name: "a daemon that connects over TLS",
 			from: "server_socket = file:///var/run/zarafad/server.sock\nsmtp_server", to: "server_socket = https://mail:237/zarafa\nsmtp_server",
 			want: "warning: /etc/zarafa/spooler.cfg connects over TLS",
@@ -587,6 +661,41 @@ func TestStockSurvey(t *testing.T) {
 				t.Errorf("finding %q", tc.absent)
 			}
 		})
+	}
+}
+
+// TestStockSurveyGoesOn wants all that is wrong with a host in one go: what cannot be looked at hides nothing.
+func TestStockSurveyGoesOn(t *testing.T) {
+	const tree = "-- tree --\n"
+	edit := func(text string) string {
+		text = strings.Replace(text, "login zarafa ", "login zarafa another-", 1)
+		return strings.Replace(text, tree, "-- /etc/zarafa/ical.cfg base64 --\nIyBjYWbpCg==\n-- /etc/crontab --\n0 0 * * * root zarafa-stats\n"+
+			"-- dead --\nhttps://download.kopano.io/supported/core:/final/Debian_8.0/ 401 Unauthorized\n"+
+			tree+"d0755 root:root - - /tmp\nf0644 root:root 10 - /var/lib/kopano/attachments/1\n", 1)
+	}
+	played := playStock(t, stockHost(t, hosts.Example, edit), nil)
+	want := []string{
+		"warning: mode of /tmp",
+		"inhibitor: a configuration file cannot be read",
+		"inhibitor: the database does not answer",
+		"inhibitor: the repository does not offer Kopano",
+		"inhibitor: /var/lib/kopano/attachments is not empty",
+		"warning: /etc/crontab names zarafa",
+		"warning: /etc/zarafa/webapp/config.php names /var/run/zarafa",
+	}
+	if played.verdict.Code != runtime.CodeInhibited || !slices.Equal(played.serious, want) {
+		t.Errorf("%+v\n  %s\nwant\n  %s", played.verdict, strings.Join(played.serious, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+// TestStockDirectoryGone is told of a directory that does not answer by an inhibitor with its remedy.
+func TestStockDirectoryGone(t *testing.T) {
+	edit := func(text string) string {
+		return strings.Replace(text, "-- directory --\n", "-- /root/directory --\n", 1)
+	}
+	played := playStock(t, stockHost(t, "debian8-zcp71-ldap.txtar", edit), nil)
+	if played.verdict.Code != runtime.CodeInhibited || !slices.Contains(played.serious, "inhibitor: the users of plugin ldap could not be looked at") {
+		t.Errorf("%+v, %q, %q", played.verdict, played.serious, played.reasons)
 	}
 }
 
