@@ -163,7 +163,7 @@ func (r *Run) retryServices(past *history) error {
 		if err != nil {
 			return err
 		}
-		if !onlyServices(a) {
+		if !startsAgain(a) {
 			continue
 		}
 		if err := r.undoAndTell(p, a, env); err != nil {

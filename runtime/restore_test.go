@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
@@ -22,6 +23,14 @@ type dbHost struct {
 	dumps   map[string]string
 	fail    string // the next load empties the database, and then fails for this reason
 	loads   int
+	stuck   string // this service does not stop
+}
+
+func (h *dbHost) StopService(ctx context.Context, name string, patience time.Duration) error {
+	if name == h.stuck {
+		return errors.New(name + " does not stop")
+	}
+	return h.Host.StopService(ctx, name, patience)
 }
 
 func (h *dbHost) StartService(ctx context.Context, name string) error {
@@ -205,6 +214,22 @@ func TestRollbackLeavesDatabaseAndRestoresItLater(t *testing.T) {
 	if got := s.names("/srv/a"); got != "zarafa.sql.zst" || h.content != "upgraded" || s.active("old") {
 		t.Errorf("files %s, database %s, old server %v", got, h.content, s.active("old"))
 	}
+	s.wantRestored(h, s.rollback(h, "", restore))
+}
+
+// A new server that does not stop stops the rollback: what it works on is not taken away under it.
+func TestRollbackDoesNotGoOnUnderRunningServer(t *testing.T) {
+	s, h := newDatabaseScene(t)
+	s.run(databaseScript, on(h))
+	h.stuck = "new"
+	v := s.rollback(h, "")
+	if v.Code != runtime.CodeRollbackIncomplete || !strings.Contains(v.Text, "new does not stop") {
+		t.Errorf("verdict %+v", v)
+	}
+	if got := s.names("/srv/a"); got != "config zarafa.sql.zst" {
+		t.Errorf("files %s", got)
+	}
+	h.stuck = ""
 	s.wantRestored(h, s.rollback(h, "", restore))
 }
 

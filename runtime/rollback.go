@@ -274,26 +274,24 @@ func (r *Run) undoAndTell(p *pastAction, a action.Action, env *action.Env) error
 
 // undoOne undoes an action and tells how the host differs from before it. Beyond the point of no
 // return a service that will not start again does not keep the rest from going back: the old server
-// refuses the new database until it is restored.
+// refuses the new database until it is restored. One that will not stop does: nothing may be taken
+// away under it.
 func (r *Run) undoOne(a action.Action, env *action.Env) ([]string, error) {
 	err := a.Undo(env)
 	if err == nil {
 		return compare(a, env)
 	}
 	err = fmt.Errorf("undoing %s: %w", a.Summary(), err)
-	if r.beyond && onlyServices(a) && env.Ctx.Err() == nil {
+	if r.beyond && startsAgain(a) && env.Ctx.Err() == nil {
 		return []string{r.secrets.mask(err.Error())}, nil
 	}
 	return nil, err
 }
 
-func onlyServices(a action.Action) bool {
-	for _, t := range a.Touches() {
-		if t.Class != policy.Service {
-			return false
-		}
-	}
-	return true
+// startsAgain tells whether undoing an action means that a service runs again.
+func startsAgain(a action.Action) bool {
+	s, ok := a.(*action.Service)
+	return ok && s.Active != nil && s.Before.Active
 }
 
 func (r *Run) recall(p *pastAction) (action.Action, *action.Env, error) {
