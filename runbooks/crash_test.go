@@ -24,6 +24,7 @@ import (
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
 	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/manifest"
 	"zcp2kopano/runtime/host/sim"
@@ -399,6 +400,10 @@ func (g *goal) rolledBack(w *world) error {
 	if err := same(got, g.start); err != nil {
 		return fmt.Errorf("after rollback:\n%w", err)
 	}
+	store := action.Store{Host: w.host, Dir: "/var/lib/zcp2kopano/runs/r1/backup"}
+	if changed, err := store.Changed(context.Background()); err != nil || len(changed) > 0 {
+		return fmt.Errorf("the rollback kept %q as changed since, and nobody changed anything (%v)", changed, err)
+	}
 	return nil
 }
 
@@ -494,6 +499,26 @@ Files:
 				tree, "-- /var/lib/zarafa/attachments/read.gz 0640 zarafa:zarafa --\nwhat is in it is compared\n" + tree +
 					"hardlink /var/lib/zarafa/attachments/twice.gz -> /var/lib/zarafa/attachments/read.gz\n",
 			},
+		},
+		{
+			name: "leftovers of an earlier attempt", fixture: crashFixture,
+			edits: []string{tree, `-- /etc/kopano/server.cfg 0640 root:zarafa --
+mysql_password = from-the-earlier-attempt
+-- /etc/kopano/dagent.cfg --
+log_level = 6
+-- /etc/kopano/mine.cfg --
+keep = me
+-- /etc/kopano/userscripts/createuser 0755 --
+#!/bin/sh
+-- /etc/default/kopano --
+KOPANO_LOCALE=de_DE.UTF-8
+-- /etc/logrotate.d/kopano --
+daily
+-- /var/log/kopano/server.log --
+an old line
+-- /var/lib/kopano/note --
+kept
+` + tree},
 		},
 		{name: "the example with WebApp", fixture: old, edits: []string{"spread 10000 6G 10x20", "spread 20 6G 2x2"}},
 		{name: "init scripts, LDAP, daemons as root", fixture: legacy, edits: few},

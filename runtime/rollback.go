@@ -121,6 +121,9 @@ func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string
 		}
 		r.emit(Event{Kind: StepEnd})
 	}
+	if err := r.tellChanged(); err != nil {
+		return nil, err
+	}
 	left, err := differencesOf(undone, way)
 	if err != nil {
 		return nil, err
@@ -132,6 +135,23 @@ func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string
 		}
 	}
 	return append(left, r.kept...), err
+}
+
+// tellChanged tells what somebody had changed since the run, and where it is now.
+func (r *Run) tellChanged() error {
+	changed, err := r.store.Changed(r.ctx)
+	if err != nil {
+		return fmt.Errorf("looking through what was changed after the run: %w", err)
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	shown := changed
+	if len(shown) > 10 {
+		shown = append(shown[:10:10], fmt.Sprintf("and %d more", len(changed)-10))
+	}
+	r.emit(Event{Kind: Output, Text: fmt.Sprintf("changed since the run, and kept in %s: %s", r.store.Since(), strings.Join(shown, ", "))})
+	return nil
 }
 
 // disturbed compares, now that all is undone, once more what the run found of each path before it first

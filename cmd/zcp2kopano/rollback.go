@@ -22,6 +22,9 @@ func rollbackCommand(a *app) *cobra.Command {
 		Long: `Undo the actions of a run, from the last to the first, and compare everything that they touched with
 what was recorded before. With --to only the steps from the end down to the one named are undone.
 
+What somebody has changed since in what the run made, an edited configuration file or what came into
+a directory, is kept first, in backup/since of the run's directory, and named at the end.
+
 Exit code 4 says that something is not as it was; what it is has been listed.
 
 The first start of kopano-server upgrades the database for good. Before it, a rollback is complete.

@@ -34,12 +34,15 @@ type Commit struct {
 	Remains   map[string]string `json:"remains,omitempty"` // kept records of packages that had left only conffiles
 	Conffiles []Preimage        `json:"conffiles,omitempty"`
 	Dirs      []Preimage        `json:"dirs,omitempty"`   // the packages' directories
-	Beside    []string          `json:"beside,omitempty"` // files like X.dpkg-dist that were there
-	Accounts  []Preimage        `json:"accounts,omitempty"`
-	Services  []*Service        `json:"services,omitempty"` // of the packages that go, as they were
-	Links     []Preimage        `json:"links,omitempty"`    // of their init scripts, in the runlevels
-	Wants     []Preimage        `json:"wants,omitempty"`    // links that enable masked services, which systemd does not show
-	Policy    Preimage          `json:"policy,omitzero"`    // PolicyFile, where the packages' scripts ask it
+	Owners    []Preimage        `json:"owners,omitempty"` // of data that is named after packages that come; without content
+
+	Unrecorded fileNames  `json:"unrecorded,omitempty"` // directories that held too much of it
+	Beside     []string   `json:"beside,omitempty"`     // files like X.dpkg-dist that were there
+	Accounts   []Preimage `json:"accounts,omitempty"`
+	Services   []*Service `json:"services,omitempty"` // of the packages that go, as they were
+	Links      []Preimage `json:"links,omitempty"`    // of their init scripts, in the runlevels
+	Wants      []Preimage `json:"wants,omitempty"`    // links that enable masked services, which systemd does not show
+	Policy     Preimage   `json:"policy,omitzero"`    // PolicyFile, where the packages' scripts ask it
 }
 
 func (a *Commit) Kind() string     { return "pkg.commit" }
@@ -203,6 +206,9 @@ func (a *Commit) Detail(*Env) (Detail, error) {
 	}
 	for _, c := range a.Solution.Upgrade {
 		d.Lines = append(d.Lines, fmt.Sprintf("replace %s %s by %s", c.Name, c.Old, c.Version)+origin(c))
+	}
+	for _, dir := range a.Unrecorded {
+		d.Lines = append(d.Lines, dir+" holds so much that not all owners in it are recorded: if a package changes them, a rollback leaves that")
 	}
 	d.Bytes = a.Solution.Download
 	return d, nil

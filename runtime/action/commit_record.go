@@ -3,7 +3,6 @@ package action
 import (
 	"path"
 	"slices"
-	"strings"
 
 	"zcp2kopano/runtime/host"
 )
@@ -94,7 +93,7 @@ func (a *Commit) recordFiles(env *Env) error {
 			return err
 		}
 	}
-	if err := a.namesakes(env.Host, dirs); err != nil {
+	if err := a.namesakes(env, dirs); err != nil {
 		return err
 	}
 	for _, name := range sortedKeys(dirs) {
@@ -117,43 +116,6 @@ func (a *Commit) recordFiles(env *Env) error {
 // packagePlaces are where packages and their scripts change something; each can be a file system of its
 // own. Package managers make durable what they unpack; what the scripts do is not.
 var packagePlaces = []string{"/", "/etc", "/opt", "/srv", "/usr", "/usr/local", "/var", "/var/cache", "/var/lib", "/var/log", "/var/spool"}
-
-// stateParents are where packages keep directories of their own name.
-var stateParents = []string{"/etc", "/opt", "/srv", "/var/cache", "/var/lib", "/var/log", "/var/spool"}
-
-// namesakes adds the directories, and those in them, that are named after packages that come new: they
-// are there before (a mount point, the remains of an earlier installation), and the packages' scripts
-// may give them another owner, or their removal take them along.
-func (a *Commit) namesakes(v host.FileReader, dirs map[string]bool) error {
-	tops := map[string]bool{}
-	for _, name := range a.New {
-		stem, _, _ := strings.Cut(bareName(name), "-")
-		for _, parent := range stateParents {
-			tops[path.Join(parent, stem)] = true
-			tops[path.Join(parent, bareName(name))] = true
-		}
-	}
-	for _, top := range sortedKeys(tops) {
-		there, err := isDir(v, top)
-		if err != nil {
-			return err
-		}
-		if !there {
-			continue
-		}
-		list, err := v.ReadDir(top)
-		if err != nil {
-			return err
-		}
-		dirs[top] = true
-		for _, e := range list {
-			if e.Type.IsDir() {
-				dirs[path.Join(top, e.Name)] = true
-			}
-		}
-	}
-	return nil
-}
 
 // isDir tells whether a directory is at a path; a symlink to one is none.
 func isDir(v host.FileReader, name string) (bool, error) {

@@ -29,6 +29,9 @@ func (a *Commit) Undo(env *Env) error {
 	if err := a.restoreFiles(env); err != nil {
 		return err
 	}
+	if err := a.restoreOwners(env); err != nil {
+		return err
+	}
 	if err := a.restoreLinks(env); err != nil {
 		return err
 	}
@@ -78,7 +81,29 @@ func (a *Commit) purgeNew(env *Env) error {
 	if err := refuseMore(solution, came); err != nil {
 		return fmt.Errorf("undo %s: %w", a.Summary(), err)
 	}
+	for _, name := range tx.Remove {
+		if err := a.keepConffiles(env, have[bareName(name)]); err != nil {
+			return fmt.Errorf("undo %s: %w", a.Summary(), err)
+		}
+	}
 	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
+}
+
+// keepConffiles keeps a package's configuration files that are neither as it shipped them nor as they
+// were before: its purge deletes them.
+func (a *Commit) keepConffiles(env *Env, p host.Package) error {
+	for _, c := range p.Conffiles {
+		known := []string{c.MD5}
+		for _, before := range a.Conffiles {
+			if before.Path == c.Path {
+				known = append(known, before.known())
+			}
+		}
+		if err := keepSince(env, c.Path, known...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reinstall brings back the old versions, from the kept files, or from a repository where none could
@@ -255,6 +280,12 @@ func (a *Commit) Differences(env *Env) ([]string, error) {
 		if was := s.want(now); was != now {
 			lines = append(lines, fmt.Sprintf("service %s is %s, was %s", s.Name, stateOf(now), stateOf(was)))
 		}
+	}
+	for _, p := range a.Owners {
+		if more, err = compareMeta(env, p); err != nil {
+			return nil, err
+		}
+		lines = append(lines, more...)
 	}
 	more, err = compareAll(env, slices.Concat(a.Dirs, a.Conffiles, a.Links, a.Accounts, a.Wants))
 	return append(lines, more...), err

@@ -287,6 +287,9 @@ func (a *Copy) Undo(env *Env) error {
 		if err := clearTemps(env, p.Path); err != nil {
 			return err
 		}
+		if err := a.keepChanged(env, p.Path, p.known()); err != nil {
+			return err
+		}
 		if err := env.Store.restore(p, env.temp()); err != nil {
 			return err
 		}
@@ -309,7 +312,69 @@ func (a *Copy) remove(env *Env, to string) error {
 	if err := clearTemps(env, to); err != nil {
 		return err
 	}
+	st, err := env.Host.Lstat(to)
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.keepAllChanged(env, to, st); err != nil {
+		return err
+	}
 	return removePath(env.Host, to)
+}
+
+// keepAllChanged keeps what was changed or added since in a copy.
+func (a *Copy) keepAllChanged(env *Env, top string, st host.Stat) error {
+	if !st.IsDir() {
+		return a.keepChanged(env, top)
+	}
+	dir, err := env.Host.OpenTree(top)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return new(readWalker(env.Ctx, func(e entry[host.DirReader]) error {
+		if e.st.IsDir() {
+			return nil
+		}
+		return a.keepChanged(env, path.Join(top, e.rel))
+	})).walk(dir, "", st.Dev)
+}
+
+// keepChanged keeps what is at a path of the copy and unlike its source, which is back by now.
+func (a *Copy) keepChanged(env *Env, name string, known ...string) error {
+	same, err := a.likeSource(env, name)
+	if err != nil || same {
+		return err
+	}
+	return keepSince(env, name, known...)
+}
+
+func (a *Copy) likeSource(env *Env, name string) (bool, error) {
+	from := path.Join(a.From, a.rel(name))
+	src, err := env.Host.OpenTree(path.Dir(from))
+	if absent(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer src.Close()
+	st, err := src.Lstat(path.Base(from))
+	if absent(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	dst, err := env.Host.OpenTree(path.Dir(name))
+	if err != nil {
+		return false, err
+	}
+	defer dst.Close()
+	return alike(src, path.Base(from), st, dst, path.Base(name))
 }
 
 // Differences lists what the copy left, and what it replaced and is not back.

@@ -1,6 +1,8 @@
 package action
 
 import (
+	"crypto/md5"
+	"fmt"
 	"io/fs"
 	"testing"
 	"time"
@@ -271,7 +273,7 @@ func zarafaInstalled(t tester, h *fakeHost) {
 	old(host.Package{Name: "zarafa-common", Version: "7.2.0"})
 	old(host.Package{Name: "zarafa-server", Version: "7.2.0", Depends: "zarafa-common"})
 	fresh := func(p host.Package) {
-		p.Conffiles = []host.Conffile{{Path: "/etc/" + p.Name + "/main.cfg"}}
+		p.Conffiles = []host.Conffile{{Path: "/etc/" + p.Name + "/main.cfg", MD5: fmt.Sprintf("%x", md5.Sum([]byte("default of "+p.Version)))}}
 		h.offers[p.Name] = p
 		h.offers[p.Name+"="+p.Version] = p
 	}

@@ -761,6 +761,7 @@ func (s scenario) applyCrash(t tester, k int, mode crashMode, start, end map[str
 			t.Fatalf("%s, then (Apply=%v) Undo: %v", what, finish, err)
 		}
 		sameState(t, what+", then Undo", tr.state(t), start)
+		tr.nothingKept(t, what)
 	}
 }
 
@@ -776,6 +777,7 @@ func (s scenario) undoCrash(t tester, k int, mode crashMode, start map[string]st
 		t.Fatalf("%s, then Undo: %v", what, err)
 	}
 	sameState(t, what+", then Undo", tr.state(t), start)
+	tr.nothingKept(t, what)
 }
 
 func (s scenario) doubleCrash(t tester, k, j int, mode crashMode, start map[string]string) {
@@ -791,6 +793,7 @@ func (s scenario) doubleCrash(t tester, k, j int, mode crashMode, start map[stri
 		t.Fatalf("%s, then Undo: %v", what, err)
 	}
 	sameState(t, what+", then Undo", tr.state(t), start)
+	tr.nothingKept(t, what)
 }
 
 func must(t tester, err error) {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"syscall"
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/policy"
@@ -16,7 +17,7 @@ func init() { register(func() Action { return &Mkdir{} }) }
 // Mkdir ("fs.mkdir") makes a directory, or gives one that exists the owner and mode asked for.
 //
 // Apply makes what is missing, from the top. Undo removes what Prepare found missing, from the
-// bottom; a directory that holds something by then is an error, not a loss.
+// bottom; what a directory holds by then is kept in the store.
 type Mkdir struct {
 	Path    string       `json:"path"`
 	Parents bool         `json:"parents,omitempty"` // make missing directories above it, mode 0755
@@ -117,11 +118,14 @@ func (a *Mkdir) Apply(env *Env) (Result, error) {
 func (a *Mkdir) Undo(env *Env) error {
 	for _, name := range slices.Backward(a.Made) {
 		err := env.Host.Rmdir(name)
+		if errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST) {
+			err = emptyAndRemove(env, name)
+		}
 		switch {
 		case absent(err):
 			continue
 		case err != nil:
-			return fmt.Errorf("undo: %w; move away what it holds and try again", err)
+			return fmt.Errorf("undo: remove %s: %w; move away what it holds and try again", name, err)
 		}
 		if err := env.Host.SyncDir(path.Dir(name)); err != nil {
 			return err
@@ -131,6 +135,20 @@ func (a *Mkdir) Undo(env *Env) error {
 		return nil
 	}
 	return env.Store.Restore(a.Before)
+}
+
+// emptyAndRemove removes a directory that was filled since, and keeps what it holds.
+func emptyAndRemove(env *Env, name string) error {
+	list, err := env.Host.ReadDir(name)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if err := setAside(env, path.Join(name, e.Name)); err != nil {
+			return err
+		}
+	}
+	return env.Host.Rmdir(name)
 }
 
 // Differences lists directories that are still there, or have another owner or mode than before.

@@ -75,6 +75,9 @@ func (a *Symlink) Undo(env *Env) error {
 	if err := clearTemps(env, a.Path); err != nil {
 		return err
 	}
+	if err := keepSince(env, a.Path, a.Target, a.Before.known()); err != nil {
+		return err
+	}
 	return env.Store.restore(a.Before, env.temp())
 }
 

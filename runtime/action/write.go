@@ -171,6 +171,9 @@ func (a *Write) Undo(env *Env) error {
 	if err := clearTemps(env, a.Path); err != nil {
 		return err
 	}
+	if err := keepSince(env, a.Path, a.Blob.SHA256, a.Before.known()); err != nil {
+		return err
+	}
 	return env.Store.restore(a.Before, env.temp())
 }
 

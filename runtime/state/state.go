@@ -8,7 +8,7 @@
 //	    runs/ID/runbook.1/ ...  mended modules, with which the run was resumed
 //	    runs/ID/plan.json       the plan that the run is held to
 //	    runs/ID/journal         see package journal
-//	    runs/ID/backup/         contents and pre-images by digest
+//	    runs/ID/backup/         contents and pre-images by digest; in since/, what a rollback found changed
 //	    runs/ID/events.jsonl    what was told, for those who look on
 //
 // A run's directory appears in one step, complete; how far the run is stands in its journal alone.
