@@ -3,7 +3,6 @@ package runtime
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"go.starlark.net/resolve"
@@ -118,6 +117,3 @@ func undefinedHint(msg string, names []string) string {
 	}
 	return "`zcp2kopano doc` lists the names that a runbook can use"
 }
-
-// secretLine matches a configuration line whose value is a secret by the name of its directive.
-var secretLine = regexp.MustCompile(`(?im)^([ +-]?\s*#?\s*[\w.-]*(?:passw|secret|accesskey)[\w.-]*\s*=[ \t]*)(\S[^\r\n]*)`)

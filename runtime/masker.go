@@ -3,11 +3,13 @@ package runtime
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/secrets"
 )
 
 // masker keeps secrets and masks them in all that the run says.
@@ -60,28 +62,50 @@ func (m *masker) remember(s host.Secret) {
 	}
 }
 
-func (m *masker) mask(text string) string {
+// mask masks the known secrets in a message, and what looks like one.
+func (m *masker) mask(text string) string { return secrets.MaskText(m.maskKnown(text)) }
+
+func (m *masker) maskKnown(text string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, secret := range m.known {
-		text = strings.ReplaceAll(text, secret, "***")
+		text = strings.ReplaceAll(text, secret, secrets.Mask)
 	}
 	return text
 }
 
-// maskDiff masks known secrets, and what looks like one by its directive's name.
-func (m *masker) maskDiff(diff string) string {
-	return secretLine.ReplaceAllString(m.mask(diff), "${1}***")
-}
+// within tells whether a secret stands in JSON text: a known one, or what looks like one.
+func (m *masker) within(data json.RawMessage) bool { return m.knownWithin(data) || looksSecret(data) }
 
-// within tells whether a known secret stands in JSON text.
-func (m *masker) within(data json.RawMessage) bool {
+func (m *masker) knownWithin(data json.RawMessage) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, secret := range m.known {
 		quoted, _ := json.Marshal(secret)
 		if bytes.Contains(data, quoted[1:len(quoted)-1]) {
 			return true
+		}
+	}
+	return false
+}
+
+func looksSecret(data json.RawMessage) bool {
+	var v any
+	return json.Unmarshal(data, &v) == nil && anyText(v, func(text string) bool { return secrets.MaskText(text) != text })
+}
+
+// anyText tells whether a test is true of a string in decoded JSON.
+func anyText(v any, test func(string) bool) bool {
+	switch v := v.(type) {
+	case string:
+		return test(v)
+	case []any:
+		return slices.ContainsFunc(v, func(item any) bool { return anyText(item, test) })
+	case map[string]any:
+		for _, item := range v {
+			if anyText(item, test) {
+				return true
+			}
 		}
 	}
 	return false

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.starlark.net/starlark"
@@ -445,7 +446,11 @@ func (r *Run) emit(e Event) {
 	e.Text = r.secrets.mask(e.Text)
 	if e.Detail != nil {
 		detail := *e.Detail
-		detail.Diff = r.secrets.maskDiff(detail.Diff)
+		detail.Diff = r.secrets.maskKnown(detail.Diff)
+		detail.Lines = slices.Clone(detail.Lines)
+		for i, line := range detail.Lines {
+			detail.Lines[i] = r.secrets.mask(line)
+		}
 		e.Detail = &detail
 	}
 	r.cfg.Emit(e)

@@ -419,6 +419,47 @@ runbook = define(steps = [one], params = [param("key", secret = True)], allow = 
 	}
 }
 
+// What looks like a secret is told by nobody, and stands on the host as it was written.
+func TestWhatLooksLikeASecretIsNotTold(t *testing.T) {
+	text := "mysql_password = geheim1\npassword_min_length = 8\ncurl -u me:geheim2 https://you:geheim3@example.org/\n" +
+		"-----BEGIN PRIVATE KEY-----\ngeheim4\n-----END PRIVATE KEY-----\n"
+	s := newScene(t)
+	s.mkdir("/srv/a")
+	if err := s.host.PutFile("/srv/a/found", []byte(text), 0o600, 0, 0, s.host.Now()); err != nil {
+		t.Fatal(err)
+	}
+	v := s.run(`
+def one():
+    """Tell all that there is."""
+    text = t.read("/srv/a/found")
+    t.write("/srv/a/copy", text)
+    t.write("/srv/a/copy", text + "password = geheim5\n")
+    print(text)
+    warn("found: " + text.splitlines()[2], text, "mend it")
+    fail("cannot use " + text)
+
+runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
+`, nil)
+	if v.Code != 1 {
+		t.Fatalf("verdict %+v", v)
+	}
+	events, err := json.Marshal(s.events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, told := range map[string]string{"journal": string(s.log.Bytes()), "events": string(events)} {
+		if at := strings.Index(told, "geheim"); at >= 0 {
+			t.Errorf("the %s tells a secret: %q", what, told[max(0, at-80):at+8])
+		}
+	}
+	if !strings.Contains(string(events), "password_min_length = 8") {
+		t.Error("the events hide what is no secret")
+	}
+	if got := s.text("/srv/a/copy"); got != text+"password = geheim5\n" {
+		t.Errorf("copy holds %q", got)
+	}
+}
+
 // A secret that stands in a plain text is kept out of the journal wherever the text goes, and a resumed
 // run still has the text.
 func TestSecretsInTextsAreSealed(t *testing.T) {

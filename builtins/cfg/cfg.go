@@ -11,6 +11,7 @@ import (
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/secrets"
 )
 
 // Builtins are the functions of the module cfg.
@@ -118,7 +119,7 @@ func effective(c *runtime.Call) ([]Setting, error) {
 }
 
 func starlarkValue(s Setting) starlark.Value {
-	if secretName(s.Name) {
+	if secrets.Name(s.Name) {
 		return runtime.SecretValue{Secret: host.NewSecret(s.Value)}
 	}
 	return starlark.String(s.Value)

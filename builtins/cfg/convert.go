@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"zcp2kopano/runtime/host/secrets"
 )
 
 // Note is one change that a conversion made, for people. Secret values are "***".
@@ -96,7 +98,7 @@ func (c *conversion) wantAlways(name, value, reason string, near ...string) {
 }
 
 func (c *conversion) note(f *File, line int, name, old, new, reason string) {
-	if secretName(name) {
+	if secrets.Name(name) {
 		if old != "" {
 			old = "***"
 		}
@@ -313,7 +315,7 @@ func (c *conversion) runsAsDefault(name string) bool {
 
 // literal are directives whose values are never paths of ZCP.
 func (c *conversion) literal(name string) bool {
-	return secretName(name) || strings.HasPrefix(name, "mysql_") || c.daemon == "ldap" || name == "server_name"
+	return secrets.Name(name) || strings.HasPrefix(name, "mysql_") || c.daemon == "ldap" || name == "server_name"
 }
 
 // newValue converts a value in place.

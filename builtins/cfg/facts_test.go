@@ -1,9 +1,31 @@
 package cfg
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"zcp2kopano/runtime/host/secrets"
 )
+
+// These directives, and no other of ZCP and Kopano, come as secrets.
+func TestSecretDirectives(t *testing.T) {
+	found := map[string]bool{}
+	for _, d := range facts().all {
+		if secrets.Name(d.Name) {
+			found[d.Name] = true
+		}
+	}
+	want := strings.Fields(`attachment_s3_accesskeyid attachment_s3_secretaccesskey ldap_bind_passwd mysql_password server_auth_password
+		server_secret_key server_ssl_key_pass server_ssl_keypass sslkey_pass xmpp_password`)
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(found))); diff != "" {
+		t.Errorf("want (-), got (+):\n%s", diff)
+	}
+}
 
 // The defaults and flags that follow from the recorded changes must be those of each examined release.
 func TestChangesLeadToEveryRelease(t *testing.T) {

@@ -176,14 +176,6 @@ func (t *Tree) AllProblems() []Problem {
 	return all
 }
 
-// secretName tells whether a directive's value must not be shown.
-func secretName(name string) bool {
-	if strings.HasSuffix(name, "_attribute") || strings.HasSuffix(name, "_attribute_type") {
-		return false // the name of an LDAP attribute
-	}
-	return strings.Contains(name, "passw") || strings.Contains(name, "secret") || strings.HasSuffix(name, "_pass")
-}
-
 // below tells whether p is dir or lies below it.
 func below(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }
 

@@ -57,7 +57,7 @@ var _ = []Recorder{(*Write)(nil), (*Symlink)(nil), (*Mkdir)(nil), (*Commit)(nil)
 
 // Detail is what an action will change, for the story of the run.
 type Detail struct {
-	Diff     string   `json:"diff,omitempty"`  // unified diff of a text file, secrets masked by the runtime
+	Diff     string   `json:"diff,omitempty"`  // unified diff of a text file, secrets masked
 	Lines    []string `json:"lines,omitempty"` // packages, names, ...
 	Files    int64    `json:"files,omitempty"` // for trees
 	Bytes    int64    `json:"bytes,omitempty"`

@@ -20,6 +20,7 @@ import (
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/live"
 	"zcp2kopano/runtime/host/manifest"
+	"zcp2kopano/runtime/host/secrets"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/state"
@@ -137,7 +138,7 @@ func answerInside(text string) error {
 		return holdLock(q.Lock)
 	}
 	if q.Censor {
-		q.Manifest.Censor = sim.HideSecrets
+		q.Manifest.Censor = secrets.Hide
 	}
 	view, err := live.OpenView("/")
 	if err != nil {

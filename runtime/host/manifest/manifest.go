@@ -54,7 +54,7 @@ type Options struct {
 	Times bool
 	// Censor changes the content of files below /etc before its size and digest are taken, so that a
 	// fixture whose secrets were replaced compares with the host that it was captured from.
-	Censor func([]byte) []byte `json:"-"`
+	Censor func(name, text string) string `json:"-"`
 	// Roots are where to begin; "/" if empty.
 	Roots []string
 }
@@ -189,7 +189,7 @@ func (t *taker) one(full string, dir host.DirReader, name string) error {
 		entry.Target, err = dir.Readlink(name)
 	case st.IsRegular():
 		if t.opts.Censor != nil && strings.HasPrefix(full, "/etc/") {
-			entry.Size, entry.Digest, err = t.censored(dir, name, entry.Size)
+			entry.Size, entry.Digest, err = t.censored(dir, full, entry.Size)
 			break
 		}
 		entry.Digest, err = t.digest(dir, name)
@@ -299,8 +299,8 @@ func xattrs(dir host.DirReader, name string) (map[string]string, error) {
 }
 
 // censored is the size and the digest of a file's content without its secrets.
-func (t *taker) censored(dir host.DirReader, name string, size int64) (int64, string, error) {
-	f, err := dir.Open(name)
+func (t *taker) censored(dir host.DirReader, full string, size int64) (int64, string, error) {
+	f, err := dir.Open(path.Base(full))
 	if errors.Is(err, host.ErrUnknown) {
 		return size, Unknown, nil
 	}
@@ -315,9 +315,9 @@ func (t *taker) censored(dir host.DirReader, name string, size int64) (int64, st
 	if err != nil {
 		return 0, "", err
 	}
-	data = t.opts.Censor(data)
-	sum := sha256.Sum256(data)
-	return int64(len(data)), hex.EncodeToString(sum[:]), nil
+	text := t.opts.Censor(full, string(data))
+	sum := sha256.Sum256([]byte(text))
+	return int64(len(text)), hex.EncodeToString(sum[:]), nil
 }
 
 func (t *taker) digest(dir host.DirReader, name string) (string, error) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/secrets"
 )
 
 // directory writes the entries that searches found. A search of the fixture must find them again: so
@@ -44,17 +45,14 @@ func (s *snapshot) directory() error {
 	s.section("directory")
 	var entries []host.Entry
 	for _, key := range order {
-		maps.DeleteFunc(all[key].Attributes, func(name string, _ []string) bool { return secretAttribute.MatchString(name) })
+		maps.DeleteFunc(all[key].Attributes, func(name string, _ []string) bool { return secrets.Name(name) })
 		entries = append(entries, *all[key])
 	}
 	s.out.WriteString(formatLDIF(entries))
 	return nil
 }
 
-var (
-	filterAttribute = regexp.MustCompile(`\(([A-Za-z][A-Za-z0-9.-]*)[^()=]*=`)
-	secretAttribute = regexp.MustCompile(`(?i)passw|pwd|secret|sambaNT|sambaLM|krb5Key|krbPrincipalKey`)
-)
+var filterAttribute = regexp.MustCompile(`\(([A-Za-z][A-Za-z0-9.-]*)[^()=]*=`)
 
 // withFilterAttributes are the attributes to ask for; none means all.
 func withFilterAttributes(search host.DirectorySearch) []string {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/accounts"
+	"zcp2kopano/runtime/host/secrets"
 )
 
 // SnapshotOptions says what of a host goes into a snapshot beside its facts, packages, services,
@@ -83,6 +85,7 @@ type snapshot struct {
 	seen     map[string]bool // paths in the tree, or kept for the section of their own
 	contents []string
 	links    map[[2]uint64]string
+	maps     []string // files in which Postfix finds passwords; nil until they are asked for
 	dir      string
 	count    int64
 }
@@ -587,8 +590,8 @@ func (s *snapshot) owner(st host.Stat) string {
 	return user + ":" + group
 }
 
-// files writes the sections of configuration files. A file that cannot be read, or holds a private
-// key, is left to a section of metadata only.
+// files writes the sections of configuration files. A file that cannot be read, or is no text in which
+// secrets could be found, is left to a section of metadata only.
 func (s *snapshot) files() error {
 	for _, name := range s.contents {
 		if err := s.ctx.Err(); err != nil {
@@ -602,7 +605,7 @@ func (s *snapshot) files() error {
 			return err
 		}
 		content, err := readBelow(s.view, name)
-		if errors.Is(err, host.ErrUnknown) || err == nil && holdsPrivateKey(content) {
+		if errors.Is(err, host.ErrUnknown) || err == nil && opaque(name, content) {
 			s.fileSection(name, st, nil, fmt.Sprintf(" size=%d", st.Size))
 			continue
 		}
@@ -610,11 +613,47 @@ func (s *snapshot) files() error {
 			return err
 		}
 		if want := s.shipped[name]; want == "" || digestOf(content, want) != want {
-			content = hideSecrets(content)
+			content = s.hide(name, content)
 		}
 		s.fileSection(name, st, content, "")
 	}
 	return nil
+}
+
+// hide replaces the secrets of a file.
+func (s *snapshot) hide(name string, content []byte) []byte {
+	if s.maps == nil {
+		s.maps = passwordMaps(s.view)
+	}
+	if slices.Contains(s.maps, name) {
+		name = "/etc/postfix/sasl_passwd"
+	}
+	return []byte(secrets.Hide(name, string(content)))
+}
+
+var passwordMap = regexp.MustCompile(`(?m)^\w+_password_maps[ \t]*=((?:.*\n[ \t])*.*)`)
+
+// passwordMaps are the files in which Postfix finds its passwords for other servers, whatever they are
+// called.
+func passwordMaps(view host.View) []string {
+	maps := []string{}
+	main, err := readBelow(view, "/etc/postfix/main.cf")
+	if err != nil {
+		return maps
+	}
+	for _, m := range passwordMap.FindAllSubmatch(main, -1) {
+		for _, word := range strings.FieldsFunc(string(m[1]), func(r rune) bool { return strings.ContainsRune(" \t\n,", r) }) {
+			_, file, _ := strings.Cut(word, ":")
+			maps = append(maps, file)
+		}
+	}
+	return maps
+}
+
+// opaque tells whether a file is no text. Maps of Postfix and key stores may hold secrets that nobody
+// finds; the keyrings of apt hold public keys.
+func opaque(name string, content []byte) bool {
+	return bytes.Contains(content, []byte{0}) && !(strings.HasPrefix(name, "/etc/apt/") && path.Ext(name) == ".gpg")
 }
 
 func (s *snapshot) fileSection(name string, st host.Stat, content []byte, option string) {
