@@ -209,6 +209,14 @@ var scenarios = []scenario{
 		},
 	},
 	{
+		name: "purge a package whose configuration file has two names",
+		setup: func(t tester, h *fakeHost) {
+			zarafaInstalled(t, h)
+			must(t, h.PutLink("/etc/zarafa-server/main.cfg", "/etc/zarafa-server/main.cfg.\xe4lt"))
+		},
+		act: func() Action { return &Commit{Tx: host.Transaction{Remove: []string{"zarafa-server"}, Purge: true}} },
+	},
+	{
 		name: "purge packages where the admin has a policy-rc.d",
 		setup: func(t tester, h *fakeHost) {
 			zarafaInstalled(t, h)

@@ -54,7 +54,7 @@ func (n *fileNames) UnmarshalJSON(data []byte) error {
 // MarshalJSON and UnmarshalJSON keep names that are not UTF-8.
 func (p Preimage) MarshalJSON() ([]byte, error) {
 	type plain Preimage
-	p.Path, p.Target = encodeName(p.Path), encodeName(p.Target)
+	p.Path, p.Target, p.Twin = encodeName(p.Path), encodeName(p.Target), encodeName(p.Twin)
 	return json.Marshal(plain(p))
 }
 
@@ -66,6 +66,9 @@ func (p *Preimage) UnmarshalJSON(data []byte) error {
 	}
 	if err == nil {
 		p.Target, err = decodeName(p.Target)
+	}
+	if err == nil {
+		p.Twin, err = decodeName(p.Twin)
 	}
 	return err
 }

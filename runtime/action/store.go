@@ -29,6 +29,8 @@ type Preimage struct {
 	Target string            `json:"target,omitempty"` // of a symlink
 	Blob   *Blob             `json:"blob,omitempty"`   // content of a regular file
 	Xattrs map[string][]byte `json:"xattrs,omitempty"` // ACLs and security labels included
+	Names  uint64            `json:"names,omitempty"`  // hard links of a regular file, if there are several
+	Twin   string            `json:"twin,omitempty"`   // one of them in the same directory, if there is one
 }
 
 func (p Preimage) meta() meta {
@@ -127,10 +129,37 @@ func (s *Store) Save(name string) (Preimage, error) {
 		}
 		defer f.Close()
 		var b Blob
-		b, err = s.Put(f)
+		if b, err = s.Put(f); err != nil {
+			return p, err
+		}
 		p.Blob = &b
+		if st.Nlink > 1 {
+			p.Names = st.Nlink
+			p.Twin, err = twinOf(dir, base, st)
+		}
 	}
 	return p, err
+}
+
+// twinOf finds another name of a file in its directory; empty if the others are elsewhere.
+func twinOf(dir host.DirReader, base string, st host.Stat) (string, error) {
+	list, err := dir.ReadDir()
+	if err != nil {
+		return "", err
+	}
+	for _, e := range list {
+		if e.Name == base || !e.Type.IsRegular() {
+			continue
+		}
+		other, err := dir.Lstat(e.Name)
+		if err != nil && !absent(err) {
+			return "", err
+		}
+		if err == nil && other.Dev == st.Dev && other.Ino == st.Ino {
+			return e.Name, nil
+		}
+	}
+	return "", nil
 }
 
 // Restore makes a path what it was: metadata, target and content. It replaces files and symlinks
@@ -190,6 +219,11 @@ func (s *Store) put(dir host.Dir, base, tmp string, p Preimage) error {
 	case there && st.IsDir():
 		return errors.New("a directory is there now; move it away and try again")
 	}
+	if twin, err := s.hasTwin(dir, p); err != nil {
+		return err
+	} else if twin {
+		return putTwin(dir, base, tmp, p)
+	}
 	if err := s.make(dir, tmp, p); err != nil {
 		return err
 	}
@@ -197,6 +231,39 @@ func (s *Store) put(dir host.Dir, base, tmp string, p Preimage) error {
 		return err
 	}
 	return dir.Rename(tmp, dir, base)
+}
+
+// hasTwin tells whether the file that the path was another name of is still there, unchanged.
+func (s *Store) hasTwin(dir host.Dir, p Preimage) (bool, error) {
+	if p.Twin == "" {
+		return false, nil
+	}
+	st, err := dir.Lstat(p.Twin)
+	if absent(err) || err == nil && (!st.IsRegular() || st.Size != p.Blob.Size) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	sum, err := digest(dir, p.Twin)
+	if errors.Is(err, host.ErrUnknown) {
+		return false, nil
+	}
+	return sum == p.Blob.SHA256, err
+}
+
+// putTwin makes a path a name of its twin's file again.
+func putTwin(dir host.Dir, base, tmp string, p Preimage) error {
+	if err := dir.Link(p.Twin, tmp); err != nil {
+		return err
+	}
+	if err := dir.Rename(tmp, dir, base); err != nil {
+		return err
+	}
+	if err := unlinkIfThere(dir, tmp); err != nil { // rename(2) leaves both names where they are one file already
+		return err
+	}
+	return setMeta(dir, base, p.meta())
 }
 
 // make creates a file, symlink or special file without its metadata.
@@ -278,6 +345,9 @@ func (s *Store) compareEntry(dir host.DirReader, base string, st host.Stat, p Pr
 	}
 	if !st.IsRegular() {
 		return lines, nil
+	}
+	if st.Nlink < p.Names {
+		differs("number of names (hard links)", st.Nlink, p.Names)
 	}
 	if !sameTime(st.Mtime, p.Mtime) {
 		differs("modification time", st.Mtime.UTC().Format(time.RFC3339), p.Mtime.UTC().Format(time.RFC3339))

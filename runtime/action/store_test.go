@@ -5,6 +5,24 @@ import (
 	"testing"
 )
 
+// A name whose file has others elsewhere comes back as a file of its own, and that is told.
+func TestLostHardLinkIsTold(t *testing.T) {
+	h := newFake()
+	env := newEnv(h)
+	put(t, h, "/etc/a", "text", 0o644, 0, 0)
+	must(t, h.PutDir("/root", 0o700, 0, 0))
+	must(t, h.PutLink("/etc/a", "/root/a"))
+	was, err := env.Store.Save("/etc/a")
+	must(t, err)
+	must(t, h.Unlink("/etc/a"))
+	must(t, env.Store.Restore(was))
+	left, err := env.Store.Compare(was)
+	must(t, err)
+	if len(left) != 1 || left[0] != "/etc/a: number of names (hard links) is 1, was 2" {
+		t.Errorf("told: %q", left)
+	}
+}
+
 // A backup that is damaged is told, and what is on the host stays.
 func TestDamagedBackup(t *testing.T) {
 	h := newFake()
