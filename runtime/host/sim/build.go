@@ -156,14 +156,31 @@ func lookupID(name string, find func(string) (uint32, bool)) (uint32, bool) {
 }
 
 func (b *builder) entries() error {
+	var last []*Entry // attributes: a file can be in a section after that of its attributes
 	for i := range b.f.Entries {
 		e := &b.f.Entries[i]
+		if e.Xattr != "" {
+			last = append(last, e)
+			continue
+		}
 		if e.Path == "/etc/passwd" && b.f.Passwd != "" || e.Path == "/etc/group" && b.f.Group != "" {
 			return fmt.Errorf("%s is given as a file and as lines to add", e.Path)
 		}
-		if err := b.put(e); err != nil {
-			return fmt.Errorf("line %d: %s: %w", e.line, e.Path, unwrapPath(err))
+		if err := b.putEntry(e); err != nil {
+			return err
 		}
+	}
+	for _, e := range last {
+		if err := b.putEntry(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) putEntry(e *Entry) error {
+	if err := b.put(e); err != nil {
+		return fmt.Errorf("line %d: %s: %w", e.line, e.Path, unwrapPath(err))
 	}
 	return nil
 }

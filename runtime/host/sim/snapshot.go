@@ -58,11 +58,11 @@ var standardTrees = []string{"/etc/rc0.d", "/etc/rc1.d", "/etc/rc2.d", "/etc/rc3
 // configLimit is the size up to which a configuration file's content is captured.
 const configLimit = 1 << 20
 
-// Snapshot writes a fixture of a host. It streams: nothing but the list of configuration files is
-// kept in memory.
+// Snapshot writes a fixture of a host. It streams: nothing but the text of configuration files is kept
+// in memory. That is read first, before the walk of trees, which can take long.
 func Snapshot(ctx context.Context, w io.Writer, view host.View, o SnapshotOptions) error {
 	s := &snapshot{ctx: ctx, out: bufio.NewWriterSize(w, 64<<10), view: view, o: o, seen: map[string]bool{}, shipped: map[string]string{}, links: map[[2]uint64]string{}}
-	steps := []func() error{s.host, s.mounts, s.packages, s.offered, s.services, s.processes, s.tree, s.files, s.database, s.directory}
+	steps := []func() error{s.host, s.mounts, s.packages, s.offered, s.listServices, s.processes, s.tree, s.files, s.database, s.directory}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return fmt.Errorf("snapshot: %w", err)
@@ -83,7 +83,8 @@ type snapshot struct {
 	owned    [][]string // files of captured, in the same order
 	shipped  map[string]string
 	seen     map[string]bool // paths in the tree, or kept for the section of their own
-	contents []string
+	services []host.Service
+	texts    bytes.Buffer // sections of files
 	links    map[[2]uint64]string
 	maps     []string // files in which Postfix finds passwords; nil until they are asked for
 	dir      string
@@ -283,13 +284,12 @@ func (s *snapshot) writePackage(p host.Package, files []string) error {
 	return nil
 }
 
-func (s *snapshot) services() error {
-	list, err := s.view.Services("*")
-	if err != nil {
+func (s *snapshot) listServices() (err error) {
+	if s.services, err = s.view.Services("*"); err != nil {
 		return err
 	}
 	s.section("services")
-	for _, v := range list {
+	for _, v := range s.services {
 		words := []string{quoteWord(v.Name)}
 		for word, on := range map[string]bool{"active": v.Active, "failed": v.Failed} {
 			if on {
@@ -346,11 +346,7 @@ func (s *snapshot) tree() error {
 	if err := s.neighbours(); err != nil {
 		return err
 	}
-	services, err := s.view.Services("*")
-	if err != nil {
-		return err
-	}
-	for _, v := range services {
+	for _, v := range s.services {
 		template, _, instance := strings.Cut(v.Name, "@")
 		for _, dir := range unitDirs {
 			if err := s.capture(path.Join(dir, v.Name+".service"), true, 0); err != nil {
@@ -461,6 +457,9 @@ func (s *snapshot) capture(name string, content bool, depth int) error {
 		return nil
 	}
 	entries, err := s.view.ReadDir(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // gone by now
+	}
 	if err != nil {
 		return err
 	}
@@ -514,8 +513,7 @@ func (s *snapshot) write(name string, st host.Stat, content bool) error {
 		content = false // a file with several names has to be in the tree before its other names
 	}
 	if content && st.IsRegular() && st.Size <= configLimit {
-		s.contents = append(s.contents, name)
-		return nil
+		return s.text(name, st)
 	}
 	return s.line(name, st)
 }
@@ -529,22 +527,23 @@ func (s *snapshot) line(name string, st host.Stat) error {
 	if strings.HasPrefix(short, "-") || short == "" {
 		short = name
 	}
-	size := "-"
+	size, target := "-", ""
 	switch {
+	case st.IsSymlink():
+		to, err := s.view.Readlink(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // gone by now
+		}
+		if err != nil {
+			return err
+		}
+		target = " -> " + quoteWord(to)
 	case st.IsRegular():
 		size = fmt.Sprint(st.Size)
 	case st.Mode&fs.ModeDevice != 0:
 		size = fmt.Sprint(st.Rdev)
 	}
-	fmt.Fprintf(s.out, "%c%s %s %s %s %s", typeLetter(st.Mode), formatPerm(st.Mode), s.owner(st), size, st.Mtime.UTC().Format(time.RFC3339Nano), quoteWord(short))
-	if st.IsSymlink() {
-		target, err := s.view.Readlink(name)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(s.out, " -> %s", quoteWord(target))
-	}
-	fmt.Fprintln(s.out)
+	fmt.Fprintf(s.out, "%c%s %s %s %s %s%s\n", typeLetter(st.Mode), formatPerm(st.Mode), s.owner(st), size, st.Mtime.UTC().Format(time.RFC3339Nano), quoteWord(short), target)
 	if st.IsDir() {
 		s.dir = name
 	}
@@ -590,34 +589,56 @@ func (s *snapshot) owner(st host.Stat) string {
 	return user + ":" + group
 }
 
-// files writes the sections of configuration files. A file that cannot be read, or is no text in which
-// secrets could be found, is left to a section of metadata only.
-func (s *snapshot) files() error {
-	for _, name := range s.contents {
-		if err := s.ctx.Err(); err != nil {
-			return err
-		}
-		st, err := s.view.Lstat(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		content, err := readBelow(s.view, name)
-		if errors.Is(err, host.ErrUnknown) || err == nil && opaque(name, content) {
-			s.fileSection(name, st, nil, fmt.Sprintf(" size=%d", st.Size))
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if want := s.shipped[name]; want == "" || digestOf(content, want) != want {
-			content = s.hide(name, content)
-		}
-		s.fileSection(name, st, content, "")
+// text keeps the section of a configuration file. One that cannot be read, or is no text in which
+// secrets could be found, gets a section of metadata only.
+func (s *snapshot) text(name string, st host.Stat) error {
+	st, content, err := s.readStill(name, st)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // gone by now
+		return nil
+	case errors.Is(err, host.ErrUnknown), err == nil && opaque(name, content):
+		s.fileSection(name, st, nil, fmt.Sprintf(" size=%d", st.Size))
+		return s.xattrs(name, st)
+	case err != nil:
+		return err
 	}
-	return nil
+	if want := s.shipped[name]; want == "" || digestOf(content, want) != want {
+		content = s.hide(name, content)
+	}
+	s.fileSection(name, st, content, "")
+	return s.xattrs(name, st)
+}
+
+// readStill reads a file together with its metadata: both from before, or both from after a change that
+// happens meanwhile.
+func (s *snapshot) readStill(name string, st host.Stat) (host.Stat, []byte, error) {
+	for range 5 {
+		content, err := readBelow(s.view, name)
+		if err != nil {
+			return st, nil, err
+		}
+		after, err := s.view.Lstat(name)
+		if err != nil {
+			return st, nil, err
+		}
+		if sameState(st, after) && st.Size == int64(len(content)) {
+			return st, content, nil
+		}
+		if st = after; !st.IsRegular() {
+			break
+		}
+	}
+	return st, nil, fmt.Errorf("%s changes again and again while it is read; take the snapshot when it is at rest", name)
+}
+
+func sameState(a, b host.Stat) bool {
+	return a.Ino == b.Ino && a.Size == b.Size && a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.Mtime.Equal(b.Mtime) && a.Ctime.Equal(b.Ctime)
+}
+
+// files writes the sections of configuration files.
+func (s *snapshot) files() error {
+	_, err := s.texts.WriteTo(s.out)
+	return err
 }
 
 // hide replaces the secrets of a file.
@@ -658,8 +679,8 @@ func opaque(name string, content []byte) bool {
 
 func (s *snapshot) fileSection(name string, st host.Stat, content []byte, option string) {
 	text, how := encodeContent(content)
-	s.section(fmt.Sprintf("%s %s %s %s%s%s", quoteWord(name), formatPerm(st.Mode), s.owner(st), st.Mtime.UTC().Format(time.RFC3339Nano), how, option))
-	s.out.WriteString(text)
+	fmt.Fprintf(&s.texts, "-- %s %s %s %s%s%s --\n", quoteWord(name), formatPerm(st.Mode), s.owner(st), st.Mtime.UTC().Format(time.RFC3339Nano), how, option)
+	s.texts.WriteString(text)
 }
 
 // encodeContent gives the text of a section, and the word that says how to read it back.

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/secrets"
 )
 
 var snapshotOptions = SnapshotOptions{
@@ -192,5 +194,64 @@ func TestSnapshotHoldsNoSecret(t *testing.T) {
 	}
 	if st, err := copied.Lstat("/etc/postfix/sasl_passwd.db"); err != nil || st.Size != int64(len(plain["/etc/postfix/sasl_passwd.db"])) {
 		t.Errorf("sasl_passwd.db: %v, %d bytes", err, st.Size)
+	}
+}
+
+// busyView is a host that changes while it is looked at.
+type busyView struct {
+	*Host
+	onRead, onList func(name string)
+}
+
+func (v busyView) Open(name string) (host.File, error) {
+	v.onRead(name)
+	return v.Host.Open(name)
+}
+
+func (v busyView) ReadDir(name string) ([]host.DirEntry, error) {
+	v.onList(name)
+	return v.Host.ReadDir(name)
+}
+
+// TestSnapshotOfABusyHost changes files before they are read, and after, while trees are walked.
+func TestSnapshotOfABusyHost(t *testing.T) {
+	const config, sender = "/etc/zarafa/server.cfg", "/etc/zarafa/dagent.cfg"
+	origin := readHost(t, "debian8-zcp72", Options{})
+	mustDo(t, origin.PutXattr(config, "user.note", []byte("mine")))
+	later := origin.Now().Add(time.Hour)
+	reads := 0
+	view := busyView{origin, func(name string) {
+		if name == sender {
+			if reads++; reads == 1 {
+				mustDo(t, origin.PutFile(sender, []byte("log_level = 6\n"), 0o600, 0, 0, later))
+			}
+		}
+	}, func(name string) {
+		switch name {
+		case "/var/lib/zarafa":
+			mustDo(t, origin.PutFile(config, []byte("log_level = 6\n"), 0o600, 0, 0, later))
+		case "/var/lib/zarafa/attachments":
+			mustDo(t, origin.removeAll(name))
+		}
+	}}
+	before, err := origin.Lstat(config)
+	mustDo(t, err)
+	text, err := origin.readFile(config)
+	mustDo(t, err)
+	copied, _ := takeSnapshot(t, view, snapshotOptions)
+	st, err := copied.Lstat(config)
+	mustDo(t, err)
+	got, err := copied.readFile(config)
+	mustDo(t, err)
+	if string(got) != secrets.Hide(config, string(text)) || st.Mode != before.Mode || !st.Mtime.Equal(before.Mtime) {
+		t.Errorf("%s: %v %v %q", config, st.Mode, st.Mtime, got)
+	}
+	if note, err := copied.Getxattr(config, "user.note"); err != nil || string(note) != "mine" {
+		t.Errorf("user.note of %s: %v, %q", config, err, note)
+	}
+	st, err = copied.Lstat(sender)
+	mustDo(t, err)
+	if got, err := copied.readFile(sender); err != nil || string(got) != "log_level = 6\n" || st.Perm() != 0o600 || !st.Mtime.Equal(later) {
+		t.Errorf("%s: %v, %v %v %q", sender, err, st.Mode, st.Mtime, got)
 	}
 }
