@@ -10,6 +10,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/near"
 )
 
 // bind checks a call's arguments against the declaration and returns them by name. Left out
@@ -31,7 +32,7 @@ func (b *Builtin) bind(args starlark.Tuple, kwargs []starlark.Tuple) (map[string
 	for _, kv := range kwargs {
 		name := string(kv[0].(starlark.String))
 		if b.param(name) == nil {
-			return nil, fmt.Errorf("%s: unexpected argument %s%s", b.Name, name, didYouMean(name, b.paramNames()))
+			return nil, fmt.Errorf("%s: unexpected argument %s%s", b.Name, name, near.Hint(name, b.paramNames()))
 		}
 		if _, twice := bound[name]; twice {
 			return nil, fmt.Errorf("%s: argument %s is given twice", b.Name, name)
@@ -179,7 +180,7 @@ func (p *Param) checkString(s string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("got %q, want one of %s%s", s, strings.Join(p.Choices, ", "), didYouMean(s, p.Choices))
+	return fmt.Errorf("got %q, want one of %s%s", s, strings.Join(p.Choices, ", "), near.Hint(s, p.Choices))
 }
 
 func checkPath(s string) error {

@@ -7,6 +7,7 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
+	"zcp2kopano/runtime/near"
 	"zcp2kopano/runtime/policy"
 )
 
@@ -213,7 +214,7 @@ func (rb *Runbook) setDefaults(c *Call) error {
 		}
 		i := indexOf(paramNames(params), name)
 		if i < 0 {
-			return fmt.Errorf("no parameter %s%s", name, didYouMeanOrList(name, paramNames(params)))
+			return fmt.Errorf("no parameter %s%s", name, near.HintOrList(name, paramNames(params)))
 		}
 		spec := *params[i]
 		spec.Default, spec.Required = item[1], false

@@ -8,6 +8,8 @@ import (
 	"go.starlark.net/resolve"
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
+
+	"zcp2kopano/runtime/near"
 )
 
 // ScriptError is a failure of a runbook together with the source that an explanation needs.
@@ -112,7 +114,7 @@ func undefinedHint(msg string, names []string) string {
 		return ""
 	}
 	name, _, _ = strings.Cut(name, " ")
-	if best := nearest(name, names); best != "" {
+	if best := near.Name(name, names); best != "" {
 		return fmt.Sprintf("did you mean %s?", best)
 	}
 	return "`zcp2kopano doc` lists the names that a runbook can use"

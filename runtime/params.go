@@ -8,6 +8,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/near"
 )
 
 // ParamSpec is a parameter of a runbook.
@@ -92,7 +93,7 @@ func (rb *Runbook) CheckParams(given map[string]string, secrets map[string]host.
 	}
 	for _, name := range append(sortedKeys(given), sortedKeys(secrets)...) {
 		if byName[name] == nil {
-			return nil, fmt.Errorf("the runbook has no parameter %s%s", name, didYouMeanOrList(name, paramNames(rb.Params)))
+			return nil, fmt.Errorf("the runbook has no parameter %s%s", name, near.HintOrList(name, paramNames(rb.Params)))
 		}
 	}
 	values := map[string]starlark.Value{}

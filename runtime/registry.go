@@ -8,6 +8,8 @@ import (
 
 	starlarkjson "go.starlark.net/lib/json"
 	"go.starlark.net/starlark"
+
+	"zcp2kopano/runtime/near"
 )
 
 // runKey is the thread local that holds the *Run of a step's thread.
@@ -66,7 +68,7 @@ func (m *moduleValue) Attr(name string) (starlark.Value, error) {
 	if v, ok := m.members[name]; ok {
 		return v, nil
 	}
-	hint := didYouMean(name, m.AttrNames())
+	hint := near.Hint(name, m.AttrNames())
 	if hint == "" {
 		hint = "; it has " + strings.Join(m.AttrNames(), ", ")
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/near"
 	"zcp2kopano/runtime/policy"
 )
 
@@ -236,7 +237,7 @@ func stepsToUndo(past *history, to string) ([]string, error) {
 	}
 	at := indexOf(past.order, to)
 	if at < 0 {
-		return nil, fmt.Errorf("the run has no step %s to go back to%s", to, didYouMeanOrList(to, past.order))
+		return nil, fmt.Errorf("the run has no step %s to go back to%s", to, near.HintOrList(to, past.order))
 	}
 	return past.order[at:], nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"zcp2kopano/runtime/near"
 	"zcp2kopano/runtime/policy"
 )
 
@@ -141,7 +142,7 @@ func (rb *Runbook) Attr(name string) (starlark.Value, error) {
 			return bound.callable(), nil
 		}
 	}
-	return nil, fmt.Errorf("a runbook has no %s%s", name, didYouMean(name, rb.AttrNames()))
+	return nil, fmt.Errorf("a runbook has no %s%s", name, near.Hint(name, rb.AttrNames()))
 }
 
 func (rb *Runbook) customise(method string, c *Call) (starlark.Value, error) {
@@ -240,14 +241,7 @@ func (rb *Runbook) index(name string) (int, error) {
 			return i, nil
 		}
 	}
-	return 0, fmt.Errorf("no step %s%s", name, didYouMeanOrList(name, stepNames(rb.Steps)))
-}
-
-func didYouMeanOrList(name string, known []string) string {
-	if hint := didYouMean(name, known); hint != "" {
-		return hint
-	}
-	return "; there are " + strings.Join(known, ", ")
+	return 0, fmt.Errorf("no step %s%s", name, near.HintOrList(name, stepNames(rb.Steps)))
 }
 
 func stepNames(steps []*Step) []string {
@@ -322,7 +316,7 @@ func (rb *Runbook) checkSteps() error {
 		wants, optional := s.needs()
 		for _, want := range wants {
 			if !known[want] && !optional[want] {
-				return fmt.Errorf("step %s takes %s, which is neither a parameter of the runbook nor an earlier step%s", s.Name, want, didYouMeanOrList(want, names))
+				return fmt.Errorf("step %s takes %s, which is neither a parameter of the runbook nor an earlier step%s", s.Name, want, near.HintOrList(want, names))
 			}
 		}
 		if known[s.Name] {

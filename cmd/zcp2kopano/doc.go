@@ -10,6 +10,7 @@ import (
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
 	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/near"
 	"zcp2kopano/runtime/report"
 )
 
@@ -55,11 +56,7 @@ func (a *app) doc(name string, markdown bool) error {
 		for _, b := range reference() {
 			names = append(names, b.Name)
 		}
-		hint := ""
-		if near := runtime.Nearest(name, names); near != "" {
-			hint = "; did you mean " + near + "?"
-		}
-		return fmt.Errorf("nothing is named %q%s; `zcp2kopano doc` lists all names", name, hint)
+		return fmt.Errorf("nothing is named %q%s; `zcp2kopano doc` lists all names", name, near.Hint(name, names))
 	}
 	switch {
 	case a.json:

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/near"
 	"zcp2kopano/runtime/report"
 	"zcp2kopano/runtime/state"
 )
@@ -156,8 +157,8 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("%s takes no argument, got %q; see `%s --help`", cmd.CommandPath(), args[0], cmd.CommandPath())
 	}
 	hint := ""
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = "; did you mean " + strings.Join(near, " or ") + "?"
+	if known := cmd.SuggestionsFor(args[0]); len(known) > 0 {
+		hint = "; did you mean " + strings.Join(known, " or ") + "?"
 	}
 	return fmt.Errorf("unknown command %q%s; `zcp2kopano --help` lists the commands", args[0], hint)
 }
@@ -189,8 +190,8 @@ func flagError(cmd *cobra.Command, err error) error {
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 		cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near := runtime.Nearest(unknown.GetSpecifiedName(), names); near != "" {
-			hint = "; did you mean --" + near + "?"
+		if guess := near.Name(unknown.GetSpecifiedName(), names); guess != "" {
+			hint = "; did you mean --" + guess + "?"
 		}
 	}
 	return fmt.Errorf("%w%s; see `%s --help`", err, hint, cmd.CommandPath())

@@ -1,20 +1,30 @@
-package runtime
+// Package near finds the name that a misspelt one most likely means.
+package near
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
-// didYouMean is "; did you mean NAME?" for the nearest candidate within a third of the name's length
+// Hint is "; did you mean NAME?" for the nearest candidate within a third of the name's length
 // (at least one edit), and empty if none is near.
-func didYouMean(name string, candidates []string) string {
-	if best := nearest(name, candidates); best != "" {
+func Hint(name string, candidates []string) string {
+	if best := Name(name, candidates); best != "" {
 		return fmt.Sprintf("; did you mean %s?", best)
 	}
 	return ""
 }
 
-// Nearest is the candidate that a misspelt name most likely means, empty if none is near.
-func Nearest(name string, candidates []string) string { return nearest(name, candidates) }
+// HintOrList is Hint, or else lists the candidates.
+func HintOrList(name string, candidates []string) string {
+	if hint := Hint(name, candidates); hint != "" {
+		return hint
+	}
+	return "; there are " + strings.Join(candidates, ", ")
+}
 
-func nearest(name string, candidates []string) string {
+// Name is the candidate that a misspelt name most likely means, empty if none is near.
+func Name(name string, candidates []string) string {
 	best, limit := "", max(1, len(name)/3)+1
 	for _, c := range candidates {
 		if d := editDistance(name, c); d < limit && c != name {
