@@ -80,7 +80,7 @@ func TestRollbackOfWhatWasRolledBack(t *testing.T) {
 			t.Errorf("rollback again: %+v", v)
 		}
 	}
-	if v := s.again(sameFileTwice); v.Code == 0 || v.Changes != 0 || !strings.Contains(v.Text, "start a new one") {
+	if v := s.again(sameFileTwice); v.Code == 0 || v.Changes != 0 || !strings.Contains(v.Text, "begin a new one") {
 		t.Errorf("resume after the rollback: %+v", v)
 	}
 	if v := s.back(sameFileTwice, ""); v.Code != 0 || !strings.Contains(v.Text, "rolled back already") {

@@ -7,6 +7,7 @@ import (
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/ways"
 )
 
 // Limits bound a runbook's evaluation, loaded modules included. Time spent inside builtins (a dump,
@@ -53,6 +54,8 @@ type Config struct {
 	// Plan, if given, is the plan that the run must follow: it ends with CodeDiffers before the first
 	// call that departs from it.
 	Plan *SavedPlan
+	// Caller is how the admin calls the program for this run: what verdicts tell to do next.
+	Caller ways.Caller
 	// RestoreDatabase lets a rollback load the run's dump where the run has changed the database for good.
 	RestoreDatabase bool
 	// Previous holds the records of the run to be resumed; empty for a new one.

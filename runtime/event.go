@@ -109,7 +109,8 @@ type Verdict struct {
 	Infos       int           `json:"infos"`
 	Warnings    int           `json:"warnings"`
 	Inhibitors  int           `json:"inhibitors"`
-	NoReturn    string        `json:"no_return,omitempty"` // the first action that cannot be undone: "step start_kopano: ..."
+	NoReturn    string        `json:"no_return,omitempty"`   // the first action that cannot be undone: "step start_kopano: ..."
+	Left        []string      `json:"differences,omitempty"` // of a rollback: what is not as before, masked
 	Unpredicted int           `json:"unpredicted"`
 	Elapsed     time.Duration `json:"elapsed_ns"`
 }

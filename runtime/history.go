@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,12 @@ type stepRecord struct {
 	Result   json.RawMessage `json:"result,omitempty"`
 	Blob     *action.Blob    `json:"blob,omitempty"`     // the result, where it is large or holds a secret
 	Finished string          `json:"finished,omitempty"` // the step ended the run in success, and why
+}
+
+// backRecord is the begin of a rollback.
+type backRecord struct {
+	Name    string `json:"name"` // the step that it goes back to, empty for all
+	Version string `json:"version,omitempty"`
 }
 
 type callRecord struct {
@@ -100,6 +107,8 @@ type history struct {
 	restore  *callRecord     // the last loading of the dump, nil if there was none since the last upgrade
 	rollback bool            // the last attempt was a rollback
 	to       string          // the step that it was to go back to; empty for all
+	half     string          // the step that a rollback has undone in part
+	accepted bool            // the admin has accepted what the last rollback left
 }
 
 // succeeded tells whether the run has ended in success.
@@ -119,24 +128,12 @@ func (h *history) rolledBack() bool {
 
 // rollbackEnded tells whether the last rollback has undone all that it was asked to.
 func (h *history) rollbackEnded() bool {
-	steps, err := stepsToUndo(h, h.to)
-	for _, name := range steps {
+	for _, name := range stepsToUndo(h, h.to) {
 		if !h.undone[name] {
 			return false
 		}
 	}
-	return err == nil
-}
-
-// refuseResume refuses to go on with a run that is, or was, on its way back.
-func (h *history) refuseResume() error {
-	switch {
-	case h.rolledBack():
-		return errors.New("this run was rolled back: there is nothing to resume; start a new one with `zcp2kopano run`")
-	case h.rollback && !h.rollbackEnded():
-		return errors.New("this run's rollback was begun and has not ended: go on with `zcp2kopano rollback`")
-	}
-	return nil
+	return true
 }
 
 // pastAction is an action with the place that rollback needs.
@@ -203,7 +200,7 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 			return err
 		}
 		h.writer = info.Version
-		h.verdict, h.rollback = nil, false
+		h.verdict, h.rollback, h.accepted = nil, false, false
 		h.forgetTail() // as the run that wrote this record did
 		*pending = nil
 	case "step", "step-done", "step-undo", "restart", "step-undone":
@@ -265,11 +262,18 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 		}
 		h.verdict = v
 	case "rollback":
-		var s stepRecord
-		if err := action.Strict(rec.Data, &s); err != nil {
+		var b backRecord
+		if err := action.Strict(rec.Data, &b); err != nil {
 			return err
 		}
-		h.verdict, h.rollback, h.to = nil, true, s.Name
+		h.verdict, h.rollback, h.to, h.accepted = nil, true, b.Name, false
+		h.writer = cmp.Or(b.Version, h.writer)
+	case "accept":
+		var b backRecord
+		if err := action.Strict(rec.Data, &b); err != nil {
+			return err
+		}
+		h.accepted = true
 	default:
 		return fmt.Errorf("unknown type: %w", action.ErrOtherVersion)
 	}
@@ -304,6 +308,7 @@ func (h *history) takeStep(typ string, s stepRecord, pending *[]Finding) {
 		delete(h.calls, s.Name)
 		h.undone[s.Name] = true
 		h.open = nil
+		h.half = ""
 	}
 }
 
@@ -327,6 +332,9 @@ func (h *history) takeAction(typ string, a actionRecord, c *callRecord) {
 		state.skipped = true
 	case "undone":
 		state.undone, state.differences = true, a.Differences
+		if h.rollback && state.intent != nil && !h.undone[state.intent.Step] {
+			h.half = state.intent.Step
+		}
 	}
 }
 

@@ -28,11 +28,12 @@ var recordTypes = []recordType{
 	{"step-done", "name, result or blob, finished", "a step has ended; finished, if it ended the run"},
 	{"step-undo", "name", "what the unfinished step did is going to be undone"},
 	{"restart", "name", "the step was undone, and begins again: its calls are others now"},
-	{"rollback", "name", "a rollback begins; name is the step that it goes back to, empty for all"},
+	{"rollback", "name, version", "a rollback begins; name is the step that it goes back to, empty for all"},
 	{"restore", "builtin", "the rollback is about to load the database's dump; an intent, marks and a done with this record's number as call follow"},
 	{"undone", "call, index, kind, differences", "an action was undone; differences are what is not as before"},
 	{"step-undone", "name", "a step was undone as a whole"},
 	{"verdict", "code, text, changes, ...", "how the run or the rollback ended; without it, it was cut short"},
+	{"accept", "version", "the admin has accepted what the rollback left that is not as before"},
 }
 
 // JournalDoc documents the file and the records of a run's journal.

@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"zcp2kopano/runtime/action"
@@ -52,21 +51,6 @@ func (h *history) restoreBegun(way *restoring) bool {
 	return way != nil && !way.done && h.restore != nil && h.restore.seq > way.cause.call.seq && h.restore.state(0).intent != nil
 }
 
-// check says why the database cannot be restored by this rollback.
-func (way *restoring) check(steps []string) error {
-	switch {
-	case way == nil:
-		return errors.New("there is no database to restore: the run has changed none for good; roll back without --restore-database")
-	case way.done:
-		return nil
-	case way.dump == nil:
-		return errors.New("the run has made no dump, or it was taken away: the database has to be restored by hand")
-	case !way.cause.state().undone && indexOf(steps, way.cause.step) < 0:
-		return fmt.Errorf("the database cannot be restored while step %s, which changed it, is to stay done: go back to it, or further", way.cause.step)
-	}
-	return nil
-}
-
 // advise tells, before a rollback goes beyond the point of no return without the database, what that
 // means and what there is to do.
 func (r *Run) advise(way *restoring) (string, error) {
@@ -83,8 +67,8 @@ func (r *Run) advise(way *restoring) (string, error) {
 	if err != nil || !ok {
 		return text, err
 	}
-	return fmt.Sprintf("%s. It needs the dump %s: `zcp2kopano rollback --restore-database` loads it, now or later; %s",
-		text, dump.Path, action.LoadTime(made.RawBytes)), nil
+	return fmt.Sprintf("%s. It needs the dump %s: `%s` loads it, now or later; %s",
+		text, dump.Path, r.cfg.Caller.Command("rollback", "--restore-database"), action.LoadTime(made.RawBytes)), nil
 }
 
 // restoreDatabase loads the dump, or goes on with that. What changed the database is undone: its service

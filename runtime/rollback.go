@@ -2,12 +2,10 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"zcp2kopano/runtime/action"
-	"zcp2kopano/runtime/near"
 	"zcp2kopano/runtime/policy"
 )
 
@@ -32,20 +30,15 @@ func (r *Run) rollback(to string) ([]string, error) {
 	if err != nil {
 		return nil, r.refuse(err)
 	}
-	steps, err := stepsToUndo(past, to)
-	if err != nil {
+	if err := r.standing(nil).Reach(to, r.cfg.RestoreDatabase); err != nil {
 		return nil, r.refuse(err)
 	}
+	steps := stepsToUndo(past, to)
 	way, err := past.restoring()
 	if err != nil {
 		return nil, r.refuse(err)
 	}
 	restore := r.cfg.RestoreDatabase || past.restoreBegun(way)
-	if restore {
-		if err := way.check(steps); err != nil {
-			return nil, r.refuse(err)
-		}
-	}
 	if r.beyond, err = past.lostPackages(); err != nil {
 		return nil, r.refuse(err)
 	}
@@ -56,8 +49,8 @@ func (r *Run) rollback(to string) ([]string, error) {
 	info.Mode = "rollback"
 	r.emit(Event{Kind: RunBegin, Run: &info})
 	r.undoneBefore = past.rolledBack()
-	if _, err := r.cfg.Journal.Append("rollback", stepRecord{Name: to}); err != nil {
-		return nil, err
+	if _, err := r.cfg.Journal.Append("rollback", backRecord{Name: to, Version: r.cfg.Version}); err != nil {
+		return nil, r.refuse(err)
 	}
 	if restore {
 		r.restoring = way
@@ -67,10 +60,11 @@ func (r *Run) rollback(to string) ([]string, error) {
 			}
 		}
 	} else if way != nil && !way.done {
-		if r.advice, err = r.advise(way); err != nil {
+		advice, err := r.advise(way)
+		if err != nil {
 			return nil, err
 		}
-		r.emit(Event{Kind: Output, Text: r.advice})
+		r.emit(Event{Kind: Output, Text: advice})
 	}
 	return r.undoSteps(past, way, steps)
 }
@@ -230,16 +224,9 @@ func makesDump(actions []*pastAction) bool {
 	return false
 }
 
-// stepsToUndo lists the steps that began, from the one named on.
-func stepsToUndo(past *history, to string) ([]string, error) {
-	if to == "" {
-		return past.order, nil
-	}
-	at := indexOf(past.order, to)
-	if at < 0 {
-		return nil, fmt.Errorf("the run has no step %s to go back to%s", to, near.HintOrList(to, past.order))
-	}
-	return past.order[at:], nil
+// stepsToUndo lists the steps that began, from the one named on; empty for all.
+func stepsToUndo(past *history, to string) []string {
+	return past.order[max(0, indexOf(past.order, to)):]
 }
 
 // actionsOf lists a step's actions that are not undone yet, in order.
@@ -351,31 +338,4 @@ func differencesOf(undone []*pastAction, way *restoring) ([]string, error) {
 		}
 	}
 	return all, nil
-}
-
-func (r *Run) closeRollback(differences []string, err error) Verdict {
-	v := &r.verdict
-	switch {
-	case errors.Is(err, errInterrupted):
-		v.Code, v.Text = CodeInterrupted, "rollback interrupted; `zcp2kopano rollback` goes on with it"
-	case err != nil:
-		r.tellError(err, []string{"mend the cause, then run `zcp2kopano rollback` again: it goes on where it stopped"})
-		v.Code, v.Text = CodeRollbackIncomplete, "rollback incomplete: "+r.secrets.mask(err.Error())
-	case len(differences) > 0:
-		for _, d := range differences {
-			r.emit(Event{Kind: Output, Text: "not as before: " + d})
-		}
-		v.Code, v.Text = CodeRollbackIncomplete, fmt.Sprintf("rollback incomplete: %s not as before, listed above", count(len(differences), "thing is", "things are"))
-		if r.advice != "" {
-			v.Text += "; `zcp2kopano rollback --restore-database` puts the database back"
-		}
-	case r.undoneBefore:
-		v.Text = "the run was rolled back already: there is nothing left to undo"
-	case r.restoring != nil:
-		v.Text = "rolled back, with the database restored from the dump: everything else that the run touched was compared and is as it was. " +
-			"The dump and a dump of what it replaced were kept; remove them once the database has proved good"
-	default:
-		v.Text = "rolled back: everything that the run touched was compared and is as it was"
-	}
-	return r.finish()
 }

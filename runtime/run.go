@@ -20,11 +20,13 @@ import (
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/policy"
+	"zcp2kopano/runtime/ways"
 )
 
 // Run is one execution of a runbook on a host.
 type Run struct {
 	cfg     Config
+	memory  *memory // of what was journaled
 	ctx     context.Context
 	rb      *Runbook
 	policy  policy.Policy
@@ -46,7 +48,6 @@ type Run struct {
 
 	past      *history   // rollback: the run's
 	restoring *restoring // rollback: the database is to be restored
-	advice    string     // rollback: what the database needs
 	refused   bool       // nothing was begun, and the journal is not to say otherwise
 
 	doneBefore   bool // the run that is to be resumed ended in success
@@ -74,8 +75,13 @@ func newRun(ctx context.Context, cfg Config) *Run {
 	if cfg.Emit == nil {
 		cfg.Emit = func(Event) {}
 	}
+	var m *memory
+	if cfg.Journal != nil {
+		m = &memory{Writer: cfg.Journal}
+		cfg.Journal = m
+	}
 	return &Run{
-		cfg: cfg, ctx: ctx, rb: cfg.Runbook,
+		cfg: cfg, memory: m, ctx: ctx, rb: cfg.Runbook,
 		policy:  merge(cfg.Runbook.Policy, policy.Policy{}),
 		results: map[string]starlark.Value{},
 		store:   &action.Store{Host: cfg.Host, Dir: cfg.Dir + "/backup"},
@@ -101,7 +107,7 @@ func (r *Run) execute() error {
 	if err != nil {
 		return r.refuse(err)
 	}
-	if err := past.refuseResume(); err != nil {
+	if err := r.refuseResume(past); err != nil {
 		return r.refuse(err)
 	}
 	if r.doneBefore = past.succeeded(); r.doneBefore {
@@ -125,6 +131,16 @@ func (r *Run) execute() error {
 		return err
 	}
 	return r.planCarriedOut()
+}
+
+// refuseResume refuses to go on with a run that is, or was, on its way back. One that ended in success
+// is told so, and one that was cut short before its first change can begin.
+func (r *Run) refuseResume(past *history) error {
+	s := r.standing(nil)
+	if past.succeeded() || s.Phase == ways.Untouched {
+		return nil
+	}
+	return s.Resume()
 }
 
 // settle undoes what the unfinished step did if the runbook, mended since, does not go on with that

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"zcp2kopano/runtime/ways"
 )
 
 // close turns the way a run ended into its verdict.
@@ -16,27 +18,39 @@ func (r *Run) close(err error) Verdict {
 	case errors.Is(err, errInhibited):
 		v.Code = CodeInhibited
 		v.Text = fmt.Sprintf("%s: nothing more was changed; mend what is listed above and try again", plural(v.Inhibitors, "inhibitor"))
+		if s := r.standing(v); r.real() && s.Phase != ways.Untouched {
+			v.Text = fmt.Sprintf("%s: nothing more was changed; mend what is listed above, then: %s", plural(v.Inhibitors, "inhibitor"), ways.Join(s.Ways()))
+		}
 	case errors.Is(err, errDiffers):
+		v.Code = CodeDiffers
+		v.Text = "stopped: " + r.secrets.mask(ErrorInfoOf(err).Message)
 		r.tellError(err, r.next())
-		v.Code, v.Text = CodeDiffers, "stopped: "+r.secrets.mask(ErrorInfoOf(err).Message)
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled), errors.Is(r.ctx.Err(), context.Canceled):
-		v.Code, v.Text = CodeInterrupted, r.interruptedText()
+		v.Code = CodeInterrupted
+		v.Text = r.interruptedText()
 	default:
-		r.tellError(err, r.next())
 		v.Code = CodeFailed
 		v.Text = "failed: " + r.secrets.mask(ErrorInfoOf(err).Message)
 		if r.step != nil {
 			v.Text = fmt.Sprintf("failed in step %s: %s", r.step.Name, r.secrets.mask(ErrorInfoOf(err).Message))
 		}
+		r.tellError(err, r.next())
 	}
 	return r.finish()
 }
 
+// real tells whether there is a run to go on with, or back from.
+func (r *Run) real() bool { return r.cfg.Mode != "simulate" && r.cfg.Mode != "check" }
+
 func (r *Run) interruptedText() string {
-	if r.cfg.Mode == "simulate" || r.cfg.Mode == "check" {
+	if !r.real() {
 		return "interrupted; nothing on the host was changed"
 	}
-	return fmt.Sprintf("interrupted after %s; `zcp2kopano resume` goes on, `zcp2kopano rollback` goes back", plural(r.verdict.Changes, "change"))
+	s := r.standing(&r.verdict)
+	if s.Phase == ways.Untouched {
+		return "interrupted before the first change; " + ways.Join(s.Ways())
+	}
+	return fmt.Sprintf("interrupted after %s; %s", plural(r.verdict.Changes, "change"), ways.Join(s.Ways()))
 }
 
 func (r *Run) successText() string {
@@ -60,15 +74,67 @@ func (r *Run) successText() string {
 
 // next tells the admin what can be done after a failure.
 func (r *Run) next() []string {
-	if r.cfg.Mode == "simulate" || r.cfg.Mode == "check" {
+	if !r.real() {
 		return []string{"nothing on the host was changed; mend the cause and try again"}
 	}
-	if r.step == nil {
+	s := r.standing(&r.verdict)
+	switch {
+	case s.Phase == ways.Untouched && r.verdict.Code == CodeDiffers:
+		return []string{
+			"nothing was changed; put back what differs, and start the run again with the same plan",
+			"or simulate again with --plan, look at the new plan, and start the run with that",
+		}
+	case s.Phase == ways.Untouched:
 		return []string{"nothing was changed; mend the cause and start the run again"}
 	}
-	return []string{
-		"`zcp2kopano resume` goes on with this step once the cause is mended",
-		"`zcp2kopano rollback` restores what was before the run",
+	return lines(s.Ways())
+}
+
+func lines(open []ways.Way) []string {
+	var all []string
+	for _, w := range open {
+		all = append(all, w.String())
+	}
+	return all
+}
+
+// closeRollback turns the way a rollback ended into its verdict.
+func (r *Run) closeRollback(differences []string, err error) Verdict {
+	v := &r.verdict
+	switch {
+	case r.refused:
+		v.Code, v.Text = CodeFailed, "not rolled back, nothing was changed: "+r.secrets.mask(err.Error())
+		r.tellError(err, lines(r.standing(v).Ways()))
+	case errors.Is(err, errInterrupted), err != nil && errors.Is(r.ctx.Err(), context.Canceled):
+		v.Code = CodeInterrupted
+		v.Text = "rollback interrupted; " + ways.Join(r.standing(v).Ways())
+	case err != nil:
+		v.Code, v.Text = CodeRollbackIncomplete, "rollback incomplete: "+r.secrets.mask(err.Error())
+		r.tellError(err, append([]string{"mend the cause first"}, lines(r.standing(v).Ways())...))
+	case len(differences) > 0:
+		r.closeDiffering(differences)
+	case r.undoneBefore:
+		v.Text = "the run was rolled back already: there is nothing left to undo"
+	case r.restoring != nil:
+		v.Text = "rolled back, with the database restored from the dump: everything else that the run touched was compared and is as it was. " +
+			"The dump and a dump of what it replaced were kept; remove them once the database has proved good"
+	default:
+		v.Text = "rolled back: everything that the run touched was compared and is as it was"
+	}
+	return r.finish()
+}
+
+// closeDiffering lists what is not as it was.
+func (r *Run) closeDiffering(differences []string) {
+	v := &r.verdict
+	v.Code = CodeRollbackIncomplete
+	for _, d := range differences {
+		r.emit(Event{Kind: Output, Text: "not as before: " + d})
+		v.Left = append(v.Left, r.secrets.mask(d))
+	}
+	v.Text = fmt.Sprintf("rolled back, but %s not as before, listed above", count(len(differences), "thing is", "things are"))
+	if s := r.standing(v); len(s.Ways()) > 0 {
+		v.Text += "; " + ways.Join(s.Ways())
 	}
 }
 

@@ -18,18 +18,22 @@ import (
 func resumeCommand(a *app) *cobra.Command {
 	var t teller
 	var runbook string
-	var yes, foreground bool
+	var noPlan, yes, foreground bool
 	cmd := &cobra.Command{
 		Use:   "resume [ID]",
 		Short: "Go on with a run that failed or was broken off",
 		Long: `Go on with a run that failed, was interrupted, or whose machine was switched off. What is done stays
 done; an action that was caught half-way is brought to its end first. The run uses the runbook and
-the parameters that were kept with it.
+the parameters that were kept with it. Without an ID it is about the unfinished run.
 
 With --runbook a mended runbook takes the place of the kept one: steps that ended stay ended; if the
 unfinished step now asks for something else, what it did is undone and it begins again. The changes of
-the runbook are shown first.`,
+the runbook are shown first.
+
+A run that was begun with --plan is held to its plan after a resume, too. With --no-plan, or a mended
+runbook, it is not held to it any more.`,
 		Example: `  sudo zcp2kopano resume
+  sudo zcp2kopano resume --no-plan
   sudo zcp2kopano resume 20150830-221005-4f2a --runbook /root/site/site.star`,
 		Args:              maxArgs(1),
 		ValidArgsFunction: a.completeRun,
@@ -42,26 +46,29 @@ the runbook are shown first.`,
 				return err
 			}
 			defer lock.Close()
-			s, err := a.pick(first(args))
+			s, err := a.pick(first(args), state.Unfinished)
+			if err == nil {
+				err = s.Resume()
+			}
 			if err != nil {
 				return err
 			}
-			switch {
-			case s.Phase == state.Done:
-				return fmt.Errorf("run %s is done: there is nothing to go on with; `zcp2kopano check` looks at the result", s.ID)
-			case s.Phase == state.RolledBack || s.Phase == state.Untouched:
-				return fmt.Errorf("run %s has left nothing behind (%s): begin a new one with `zcp2kopano run`", s.ID, s.Phase)
+			if noPlan {
+				if err := s.Run.Unhold(); err != nil {
+					return err
+				}
 			}
 			if runbook != "" {
 				if err := a.mend(cmd.Context(), s, runbook, yes); err != nil {
 					return err
 				}
 			}
-			return a.work(cmd.Context(), lock, job{run: s.Run, mode: session.ModeResume, teller: &t, foreground: foreground})
+			return a.work(cmd.Context(), lock, job{run: s, mode: session.ModeResume, teller: &t, foreground: foreground})
 		},
 	}
 	t.flags(cmd)
 	cmd.Flags().StringVar(&runbook, "runbook", "", "go on with this mended runbook `FILE`")
+	cmd.Flags().BoolVar(&noPlan, "no-plan", false, "go on without being held to the plan that the run was begun with")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "take the mended runbook without asking")
 	foregroundFlag(cmd, &foreground)
 	return cmd

@@ -7,6 +7,7 @@ import (
 
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/ways"
 )
 
 // restoreFlag lets a rollback go beyond the point of no return of the database.
@@ -15,17 +16,22 @@ const restoreFlag = "restore-database"
 func rollbackCommand(a *app) *cobra.Command {
 	var t teller
 	var to string
-	var restore, yes, foreground bool
+	var restore, accept, yes, foreground bool
 	cmd := &cobra.Command{
 		Use:   "rollback [ID]",
 		Short: "Undo a run, from its last action to its first",
 		Long: `Undo the actions of a run, from the last to the first, and compare everything that they touched with
 what was recorded before. With --to only the steps from the end down to the one named are undone.
 
+Without an ID it is about the unfinished run, else about the newest that has left something to undo.
+
 What somebody has changed since in what the run made, an edited configuration file or what came into
 a directory, is kept first, in backup/since of the run's directory, and named at the end.
 
-Exit code 4 says that something is not as it was; what it is has been listed.
+Exit code 4 says that something is not as it was; what it is has been listed, and "zcp2kopano status"
+lists it again. No new run can begin until you have looked at it, and mended what has to be mended:
+then --accept says so, and closes the run. Nothing is undone by that. A rollback that stopped on its
+way has to come to its end first.
 
 The first start of kopano-server upgrades the database for good. Before it, a rollback is complete.
 After it, a rollback leaves the database as it is, says which dump it needs and how long that takes,
@@ -36,6 +42,7 @@ else may be connected to it. Both dumps stay, for you to remove.`,
 		Example: `  sudo zcp2kopano rollback
   sudo zcp2kopano rollback --to install_kopano
   sudo zcp2kopano rollback --restore-database
+  sudo zcp2kopano rollback --accept
   sudo zcp2kopano rollback 20150830-221005-4f2a --yes`,
 		Args:              maxArgs(1),
 		ValidArgsFunction: a.completeRun,
@@ -48,27 +55,56 @@ else may be connected to it. Both dumps stay, for you to remove.`,
 				return err
 			}
 			defer lock.Close()
-			s, err := a.pick(first(args))
+			s, err := a.pick(first(args), state.ToUndo)
+			if err == nil && accept {
+				return a.accept(s, yes)
+			}
+			if err == nil {
+				err = s.Rollback(to, restore)
+			}
 			if err != nil {
 				return err
-			}
-			if s.Phase == state.RolledBack || s.Phase == state.Untouched {
-				return fmt.Errorf("run %s has left nothing to undo (%s)", s.ID, s.Phase)
 			}
 			if !yes {
 				if err := a.confirmRollback(s, to, restore); err != nil {
 					return err
 				}
 			}
-			return a.work(cmd.Context(), lock, job{run: s.Run, mode: session.ModeRollback, to: to, restore: restore, teller: &t, foreground: foreground})
+			return a.work(cmd.Context(), lock, job{run: s, mode: session.ModeRollback, to: to, restore: restore, teller: &t, foreground: foreground})
 		},
 	}
 	t.flags(cmd)
 	cmd.Flags().StringVar(&to, "to", "", "undo down to and including this `STEP`")
 	cmd.Flags().BoolVar(&restore, restoreFlag, false, "beyond the first start of kopano-server: load the dump of the database as well")
+	cmd.Flags().BoolVar(&accept, "accept", false, "undo nothing: accept what an earlier rollback has left that is not as before")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.MarkFlagsMutuallyExclusive("accept", "to")
+	cmd.MarkFlagsMutuallyExclusive("accept", restoreFlag)
 	foregroundFlag(cmd, &foreground)
 	return cmd
+}
+
+// accept closes a run whose rollback has left differences.
+func (a *app) accept(s state.Status, yes bool) error {
+	if err := s.Accept(); err != nil {
+		return err
+	}
+	for _, line := range s.Left {
+		fmt.Fprintln(a.err, "not as before:", line)
+	}
+	if !yes {
+		ok, err := a.confirm("Have you looked at this, and may it stay so?")
+		if err == nil && !ok {
+			err = fmt.Errorf("not accepted: the run stays as it is")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := s.Run.Accept(version); err != nil {
+		return err
+	}
+	return a.showStatus(s.ID)
 }
 
 func (a *app) confirmRollback(s state.Status, to string, restore bool) error {
@@ -77,8 +113,8 @@ func (a *app) confirmRollback(s state.Status, to string, restore bool) error {
 		what = "run " + s.ID + " down to step " + to
 	}
 	question := fmt.Sprintf("Undo %s (%s, %s)?", what, s.Order.Runbook, s.Phase)
-	if s.Verdict != nil && s.Verdict.NoReturn != "" {
-		question = "This run is past its point of no return: " + s.Verdict.NoReturn + "\n" + beyondQuestion(restore) + "\n" + question
+	if beyond := beyondQuestion(s.Standing, restore); beyond != "" {
+		question = "This run is past its point of no return. " + beyond + "\n" + question
 	}
 	ok, err := a.confirm(question)
 	if err == nil && !ok {
@@ -87,10 +123,17 @@ func (a *app) confirmRollback(s state.Status, to string, restore bool) error {
 	return err
 }
 
-// beyondQuestion says what a rollback does about a database that was changed for good.
-func beyondQuestion(restore bool) string {
-	if restore {
+// beyondQuestion says what a rollback does about what was changed for good; empty if nothing was.
+func beyondQuestion(s ways.Standing, restore bool) string {
+	switch {
+	case s.Database == ways.Restorable && restore:
 		return "The database will be emptied and loaded from the run's dump. What has come since, mail above all, is then only in a second dump, which is made first."
+	case s.Database == ways.Restorable:
+		return "The database is left as it is; what is put back will not work with it before the dump is loaded (--" + restoreFlag + ", now or later)."
+	case s.Database == ways.Lost:
+		return "The database is left as it is, and the run has made no dump: what is put back will not work with it before you have restored it by hand."
+	case s.Packages:
+		return "Packages were removed of which nothing could be kept: they do not come back."
 	}
-	return "The database is left as it is; what is put back will not work with it before the dump is loaded (--" + restoreFlag + ", now or later)."
+	return ""
 }

@@ -110,7 +110,7 @@ Exit codes:
   1    failed, or a wrong use of the command line
   2    inhibitors were found: nothing more was changed
   3    the run differs from the plan
-  4    the rollback is incomplete
+  4    the rollback is incomplete, or has left differences
   5    another run holds the lock
   130  interrupted`,
 		Example: `  zcp2kopano simulate                  # a whole migration of an example server

@@ -19,10 +19,8 @@ import (
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/ways"
 )
-
-// goOn is what an interrupted or failed run leaves the admin with.
-const goOn = "`zcp2kopano resume` goes on, `zcp2kopano rollback` goes back"
 
 func runCommand(a *app) *cobra.Command {
 	var t teller
@@ -37,7 +35,7 @@ shown; then it asks, and only a full "yes" starts it. With --yes it starts at on
 
 The run goes on when the terminal is lost: "zcp2kopano status --follow" shows it again. Ctrl-C lets it
 finish the action in hand and stop; a second Ctrl-C breaks that action off. In both cases, and after
-a failure, "zcp2kopano resume" goes on and "zcp2kopano rollback" goes back.`,
+a failure, the verdict names the commands that go on or back; "zcp2kopano status" names them again.`,
 		Example: `  sudo zcp2kopano run
   sudo zcp2kopano run --secret repo_password=/root/kopano-password
   sudo zcp2kopano run --packages /root/kopano-8.7.20 --yes
@@ -115,7 +113,11 @@ func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPa
 	if err := run.KeepPlan(plan); err != nil {
 		return err
 	}
-	return a.work(ctx, lock, job{run: run, mode: session.ModeRun, teller: t, foreground: foreground})
+	s, err := a.dir().Status(run)
+	if err != nil {
+		return err
+	}
+	return a.work(ctx, lock, job{run: s, mode: session.ModeRun, teller: t, foreground: foreground})
 }
 
 // refuseUnfinished refuses a new run while an earlier one has left the machine half-way.
@@ -124,7 +126,10 @@ func (a *app) refuseUnfinished() error {
 	if err != nil || s == nil {
 		return err
 	}
-	return fmt.Errorf("run %s is unfinished (%s): %s; a new run can begin after that", s.ID, s.Phase, goOn)
+	if s.Trouble != nil {
+		return fmt.Errorf("run %s is unfinished (%s), and has to come to its end before a new run: %w", s.ID, s.Phase, s.Trouble)
+	}
+	return fmt.Errorf("run %s is unfinished (%s), and has to come to its end before a new run: %s", s.ID, s.Phase, ways.Join(s.Ways()))
 }
 
 // rehearseLive simulates over this machine and asks.
@@ -161,7 +166,7 @@ func (a *app) lock(command, run string) (*state.Lock, error) {
 
 // job is one piece of work on a kept run.
 type job struct {
-	run        state.Run
+	run        state.Status
 	mode       string
 	to         string
 	restore    bool // rollback: load the dump of the database
@@ -188,7 +193,7 @@ func (a *app) work(ctx context.Context, lock *state.Lock, j job) error {
 		return err
 	}
 	if lost := a.out.failure(); lost != nil { // by now; the run has its own account of what it did
-		fmt.Fprintf(a.err, "%v; the whole story: zcp2kopano status --follow\n", lost)
+		fmt.Fprintf(a.err, "%v; the whole story: `%s`\n", lost, j.run.Caller.Command("status", "--follow"))
 		a.out.lost = nil
 	}
 	return verdictError(v.Code)
@@ -210,8 +215,8 @@ func (a *app) workHere(ctx context.Context, lock *state.Lock, j job, tell func(r
 // workApart starts a worker and shows what it does. Signals are passed on to it, but for those that end
 // the login session: the run goes on without it.
 func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(runtime.Event)) (*runtime.Verdict, error) {
-	from := session.End(j.run)
-	worker, err := session.Start(j.run, lock, "worker", j.mode, j.run.ID, "--to", j.to, "--"+restoreFlag+"="+strconv.FormatBool(j.restore), "--state", a.state)
+	from := session.End(j.run.Run)
+	worker, err := session.Start(j.run.Run, lock, "worker", j.mode, j.run.ID, "--to", j.to, "--"+restoreFlag+"="+strconv.FormatBool(j.restore), "--state", a.state)
 	if err != nil {
 		return nil, err
 	}
@@ -227,17 +232,17 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 				leave()
 				return
 			}
-			fmt.Fprintln(a.err, "\nstopping: the action in hand is finished first; Ctrl-C again breaks it off. Then "+goOn)
+			fmt.Fprintln(a.err, "\nstopping: the action in hand is finished first; Ctrl-C again breaks it off")
 			worker.Stop(s)
 		}
 	}()
-	v, err := session.Follow(ctx, j.run, from, worker.Alive, tell)
+	v, err := session.Follow(ctx, j.run.Run, from, worker.Alive, tell)
 	switch {
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(a.err, "\nthe session ends, and the run goes on: `zcp2kopano status --follow` shows it")
+		fmt.Fprintf(a.err, "\nthe session ends, and the run goes on: `%s` shows it\n", j.run.Caller.Command("status", "--follow"))
 		return nil, ended{130}
 	case err == nil && v == nil:
-		err = a.workerFailure(worker.Failure())
+		err = a.workerFailure(j.run.Run, worker.Failure())
 	}
 	return v, err
 }
@@ -253,10 +258,19 @@ func sessionEnds() bool {
 }
 
 // workerFailure shortens what a worker left that crashed.
-func (a *app) workerFailure(err error) error {
+func (a *app) workerFailure(run state.Run, err error) error {
 	words := lastWords(err.Error())
 	if words == "" {
 		return err
 	}
-	return fmt.Errorf("%w; %s", a.crashed(words, err.Error()), goOn)
+	return a.withWays(run, a.crashed(words, err.Error()))
+}
+
+// withWays adds to a failure what can be done about its run.
+func (a *app) withWays(run state.Run, err error) error {
+	s, unread := a.dir().Status(run)
+	if unread != nil || s.Trouble != nil {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, ways.Join(s.Ways()))
 }

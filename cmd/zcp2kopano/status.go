@@ -9,12 +9,14 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/ways"
 )
 
 func statusCommand(a *app) *cobra.Command {
@@ -22,7 +24,8 @@ func statusCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [ID]",
 		Short: "Show how far a run is",
-		Long: `Show how far a run is: the one named, else the unfinished one, else the newest. With --follow the
+		Long: `Show how far a run is, and what can be done next: the run named, else the one at work, else the
+unfinished one, else the newest; if another can be undone, it is named as well. With --follow the
 story of the run is told from its begin, and goes on until its verdict. With --journal each record of
 the journal is shown; "zcp2kopano doc journal" explains them.`,
 		Example: `  sudo zcp2kopano status
@@ -47,10 +50,11 @@ the journal is shown; "zcp2kopano doc journal" explains them.`,
 }
 
 func (a *app) showStatus(id string) error {
-	if runs, err := a.dir().Runs(); err == nil && len(runs) == 0 && id == "" {
+	all, err := a.dir().Statuses()
+	if err == nil && len(all) == 0 && id == "" {
 		return a.whereThingsStand()
 	}
-	s, err := a.pick(id)
+	s, err := a.pick(id, a.shown)
 	if err != nil {
 		return err
 	}
@@ -61,55 +65,58 @@ func (a *app) showStatus(id string) error {
 	if a.json {
 		return json.NewEncoder(a.out).Encode(struct {
 			state.Status
+			Ways   []ways.Way    `json:"next"`
 			Holder *state.Holder `json:"holder,omitempty"`
-		}{s, holder})
+		}{s, s.Ways(), holder})
 	}
 	a.printStatus(s, holder)
+	if other := state.ToUndo(all); id == "" && other != nil && other.ID != s.ID {
+		a.field("also", "run %s, begun %s (%s): %s", other.ID, localTime(other.Order.Begun), other.Phase, ways.Join(other.Ways()))
+	}
 	return nil
 }
 
-func (a *app) printStatus(s state.Status, holder *state.Holder) {
-	field := func(name, format string, args ...any) {
-		fmt.Fprintf(a.out, "%-10s %s\n", name, fmt.Sprintf(format, args...))
-	}
-	field("run", "%s, begun %s", s.ID, s.Order.Begun.Local().Format("2006-01-02 15:04:05"))
-	field("runbook", "%s", s.Order.Runbook)
-	if n := len(s.Steps); n > 0 {
-		field("steps", "%d of %d ended; the last that began: %s", len(s.Ended), n, s.Step)
-	}
-	if s.Damage != "" {
-		field("journal", "%s", s.Damage)
-	}
-	if holder != nil && (holder.Run == s.ID || holder.Run == "") {
-		field("state", "at work: process %d (%s), since %s", holder.PID, holder.Command, holder.Start.Local().Format("2006-01-02 15:04:05"))
-		field("next", "zcp2kopano status --follow")
-		return
-	}
-	field("state", "%s", s.Phase)
-	if s.Verdict != nil {
-		field("verdict", "%s", s.Verdict.Text)
-	}
-	field("next", "%s", strings.Join(next(s.Phase), "\n           "))
+func (a *app) field(name, format string, args ...any) {
+	fmt.Fprintf(a.out, "%-10s %s\n", name, fmt.Sprintf(format, args...))
 }
 
-// next says what can be done after a run.
-func next(p state.Phase) []string {
-	switch p {
-	case state.Done:
-		return []string{"zcp2kopano check      looks at the result", "zcp2kopano rollback   goes back to what was before"}
-	case state.Untouched, state.RolledBack:
-		return []string{"zcp2kopano check      looks at this machine", "zcp2kopano run        begins anew"}
-	case state.RollbackIncomplete:
-		return []string{"zcp2kopano rollback   tries again what is left"}
+func (a *app) printStatus(s state.Status, holder *state.Holder) {
+	a.field("run", "%s, begun %s", s.ID, localTime(s.Order.Begun))
+	a.field("runbook", "%s", s.Order.Runbook)
+	if n := len(s.Steps); n > 0 {
+		a.field("steps", "%d of %d ended; the last that began: %s", len(s.Ended), n, s.Step)
 	}
-	return []string{"zcp2kopano resume     goes on", "zcp2kopano rollback   goes back to what was before"}
+	if s.Damage != "" {
+		a.field("journal", "%s", s.Damage)
+	}
+	if holder != nil && holder.Run == s.ID {
+		a.field("state", "at work: process %d (%s), since %s", holder.PID, holder.Command, localTime(holder.Start))
+		a.field("next", "%s", ways.Way{Command: s.Caller.Command("status", "--follow"), Does: "shows it"})
+		return
+	}
+	a.field("state", "%s", s.Phase)
+	if s.Verdict != nil {
+		a.field("verdict", "%s", s.Verdict.Text)
+	}
+	for _, l := range s.Left {
+		a.field("differs", "%s", l)
+	}
+	if s.Trouble != nil {
+		a.field("trouble", "%v", s.Trouble)
+	}
+	for _, w := range s.Ways() {
+		a.field("next", "%s", w)
+	}
 }
+
+// localTime is a time as the admin reads it.
+func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
 // follow shows a run from the begin of its newest attempt until its verdict.
 func (a *app) follow(ctx context.Context, id string) error {
 	ctx, release := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer release()
-	s, err := a.pick(id)
+	s, err := a.pick(id, a.shown)
 	if err != nil {
 		return err
 	}
@@ -133,7 +140,7 @@ func (a *app) follow(ctx context.Context, id string) error {
 	case err != nil:
 		return err
 	case v == nil:
-		return fmt.Errorf("run %s has ended without a verdict: its process was killed, or the machine went down; %s", s.ID, goOn)
+		return a.withWays(s.Run, fmt.Errorf("run %s has ended without a verdict: its process was killed, or the machine went down", s.ID))
 	}
 	return verdictError(v.Code)
 }
@@ -169,7 +176,7 @@ func (a *app) showJournal(id string) error {
 		if !a.verbose && len(data) > 160 {
 			data = strings.ToValidUTF8(data[:160], "") + "…"
 		}
-		if _, err := fmt.Fprintf(a.out, "%6d  %s  %-11s %s\n", r.Seq, r.Time.Local().Format("2006-01-02 15:04:05"), r.Type, data); err != nil {
+		if _, err := fmt.Fprintf(a.out, "%6d  %s  %-11s %s\n", r.Seq, localTime(r.Time), r.Type, data); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"time"
 
@@ -39,7 +38,11 @@ func workerCommand(a *app) *cobra.Command {
 				return err
 			}
 			defer machine.Close()
-			v, err := a.sessionWork(machine, job{run: run, mode: args[0], to: to, restore: restore}, nil).Do(cmd.Context())
+			s, err := a.dir().Status(run)
+			if err != nil {
+				return err
+			}
+			v, err := a.sessionWork(machine, job{run: s, mode: args[0], to: to, restore: restore}, nil).Do(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -53,29 +56,7 @@ func workerCommand(a *app) *cobra.Command {
 
 func (a *app) sessionWork(machine *target, j job, tell func(runtime.Event)) session.Work {
 	return session.Work{
-		Run: j.run, Mode: j.mode, To: j.to, RestoreDatabase: j.restore, Host: machine.Host, HostLabel: machine.label,
+		Run: j.run.Run, Mode: j.mode, To: j.to, RestoreDatabase: j.restore, Caller: j.run.Caller, Host: machine.Host, HostLabel: machine.label,
 		Builtins: builtins.All(), Version: version, Emit: tell,
 	}
-}
-
-// pick finds the run that a command is for: the one named, else the unfinished one, else the newest.
-func (a *app) pick(id string) (state.Status, error) {
-	if id == "" {
-		s, err := a.dir().Unfinished()
-		if err != nil || s != nil {
-			if s == nil {
-				return state.Status{}, err
-			}
-			return *s, err
-		}
-	}
-	run, err := a.dir().Find(id)
-	if err != nil {
-		return state.Status{}, err
-	}
-	s, err := run.Status()
-	if err != nil {
-		return s, fmt.Errorf("%w; `zcp2kopano status --journal %s` shows what can be read", err, run.ID)
-	}
-	return s, nil
 }

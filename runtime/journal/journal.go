@@ -81,6 +81,11 @@ func (d *Damage) Error() string {
 	return fmt.Sprintf("journal is %s at byte %d: %s", kind, d.Offset, d.Reason)
 }
 
+// Refusal is why a journal that is damaged, and not only torn, cannot be gone on with, and what to do.
+func (d *Damage) Refusal() error {
+	return fmt.Errorf("%w; this is not what an interruption leaves: check the disk, restore the file from a copy, or go back by hand with the backup next to it", d)
+}
+
 // entry is a record as it is written.
 type entry struct {
 	Seq   uint64          `json:"seq"`

@@ -161,7 +161,7 @@ func (l *Log) Repair() error {
 		return nil
 	}
 	if !l.damage.Torn {
-		return fmt.Errorf("journal %s: %w; this is not what an interruption leaves: check the disk, restore the file from a copy, or go back by hand with the backup next to it", l.path, l.damage)
+		return fmt.Errorf("journal %s: %w", l.path, l.damage.Refusal())
 	}
 	if err := l.medium.Truncate(l.end); err != nil {
 		return fmt.Errorf("journal %s: cut the torn tail: %w", l.path, err)
@@ -259,7 +259,7 @@ func (l *Log) sync() error {
 func (l *Log) cut(end int64, next uint64, cause error) error {
 	err := fmt.Errorf("journal %s: %w", l.path, cause)
 	if errors.Is(cause, syscall.ENOSPC) {
-		err = fmt.Errorf("%w; free space on that file system, then resume", err)
+		err = fmt.Errorf("%w; free space on that file system first", err)
 	}
 	if e := l.medium.Truncate(end); e != nil {
 		l.broken = fmt.Errorf("%w (and it could not be cut back to its last whole record: %w)", err, e)

@@ -22,6 +22,7 @@ import (
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/report"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/ways"
 )
 
 // The modes of work.
@@ -38,6 +39,8 @@ type Work struct {
 	To   string // rollback: the last step to undo; empty for all
 
 	RestoreDatabase bool // rollback: load the dump
+
+	Caller ways.Caller // how the admin calls the program for this run
 
 	Host      host.Host
 	HostLabel string
@@ -85,8 +88,8 @@ func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
 		Mode: w.Mode, ID: w.Run.ID, Runbook: book, Params: order.Params, Secrets: secrets,
 		Host: w.Host, HostLabel: w.HostLabel, Dir: w.Run.Path, Journal: log, Keeper: keeper,
 		Version: w.Version, Now: time.Now, Stop: stop, Previous: previous, Plan: plan,
-		RestoreDatabase: w.RestoreDatabase,
-		Emit:            report.Tee(seldom(report.JSONLines(events)), w.Emit),
+		RestoreDatabase: w.RestoreDatabase, Caller: w.Caller,
+		Emit: report.Tee(seldom(report.JSONLines(events)), w.Emit),
 	}
 	return w.execute(ctx, cfg), nil
 }
@@ -103,8 +106,8 @@ func (w Work) book(ctx context.Context, order state.Order) (*runtime.Runbook, er
 	}
 	book, err := runtime.LoadCopy(ctx, order.Label, modules, runtime.LoadOptions{Builtins: w.Builtins})
 	if err != nil && order.Program != w.Version {
-		err = fmt.Errorf("%w (the run was begun by version %s of the program, this is %s: use that version to go on, or mend the runbook and resume with --runbook; rollback needs neither)",
-			err, order.Program, w.Version)
+		err = fmt.Errorf("%w (the run was begun by version %s of the program, this is %s: use that version to go on, or mend the runbook and `%s`; a rollback needs neither)",
+			err, order.Program, w.Version, w.Caller.Command("resume", "--runbook", "FILE"))
 	}
 	return book, err
 }

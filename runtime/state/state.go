@@ -43,7 +43,8 @@ type Run struct {
 	Path string
 }
 
-// Order is what the admin asked for. After the run began, only a mended runbook changes it.
+// Order is what the admin asked for. After the run began, only a resume changes it, with another runbook
+// or without the plan.
 type Order struct {
 	Runbook string            `json:"runbook"` // as the admin named it: "debian", "/root/site/site.star"
 	Label   string            `json:"label"`   // of the entry module
@@ -52,7 +53,7 @@ type Order struct {
 	Params  map[string]string `json:"params"`
 	Secrets map[string]string `json:"secrets,omitempty"` // parameter to reference in the Keeper
 	Copy    string            `json:"copy,omitempty"`    // directory of a mended runbook; empty for firstCopy
-	Unheld  bool              `json:"unheld,omitempty"`  // a mended runbook is not held to the run's plan
+	Unheld  bool              `json:"unheld,omitempty"`  // the run is not held to its plan any more
 }
 
 // firstCopy is the directory of the modules that the run began with.
@@ -183,25 +184,6 @@ func (d Dir) Find(id string) (Run, error) {
 	return Run{}, fmt.Errorf("no run %s; there are: %s", id, strings.Join(ids, ", "))
 }
 
-// Unfinished returns the newest run that was begun and neither ended nor was rolled back; nil if
-// there is none.
-func (d Dir) Unfinished() (*Status, error) {
-	runs, err := d.Runs()
-	if err != nil {
-		return nil, err
-	}
-	for i := len(runs) - 1; i >= 0; i-- {
-		s, err := runs[i].Status()
-		if err != nil {
-			return nil, err
-		}
-		if s.Phase.Unfinished() {
-			return &s, nil
-		}
-	}
-	return nil, nil
-}
-
 // Order reads what was asked for.
 func (r Run) Order() (Order, error) {
 	var o Order
@@ -298,6 +280,16 @@ func (r Run) Mend(label string, modules map[string]string) error {
 		}
 	}
 	order.Label, order.Unheld = label, true
+	return r.keepOrder(order)
+}
+
+// Unhold lets the run go on without being held to its plan.
+func (r Run) Unhold() error {
+	order, err := r.Order()
+	if err != nil {
+		return err
+	}
+	order.Unheld = true
 	return r.keepOrder(order)
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/ways"
 )
 
 var begun = time.Date(2015, 8, 30, 22, 10, 5, 0, time.UTC)
@@ -206,57 +208,170 @@ type record struct {
 	data any
 }
 
+// changed are the records of a run that was about to write a file in its first step.
+var changed = []record{
+	{"run", runtime.RunInfo{Steps: []string{"a", "b"}}},
+	{"step", map[string]string{"name": "a"}},
+	{"call", map[string]any{"builtin": "fs.write", "args": nil, "actions": []any{aWrite}}},
+	{"intent", map[string]any{"call": 3, "index": 0, "kind": "fs.write", "step": "a", "data": map[string]string{"path": "/x"}}},
+}
+
+var aWrite = map[string]any{"index": 0, "kind": "fs.write", "data": map[string]string{"path": "/x"}}
+
+// journaled is a run with these records.
+func journaled(t *testing.T, d Dir, at time.Time, records ...record) Run {
+	t.Helper()
+	r := begin(t, d, at)
+	log, _, err := r.Open("1", time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	for _, rec := range records {
+		if _, err := log.Append(rec.typ, rec.data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r
+}
+
 func TestPhases(t *testing.T) {
-	verdict := func(code int) record { return record{"verdict", runtime.Verdict{Code: code}} }
+	verdict := func(code int, left ...string) record {
+		return record{"verdict", runtime.Verdict{Code: code, Left: left}}
+	}
 	named := func(typ, name string) record { return record{typ, map[string]string{"name": name}} }
-	run, intent := record{"run", runtime.RunInfo{Steps: []string{"a", "b"}}}, record{"intent", nil}
+	run, resume := changed[0], record{"resume", runtime.RunInfo{}}
+	began := func(more ...record) []record { return append(slices.Clone(changed), more...) }
+	two := func(more ...record) []record {
+		return began(append([]record{named("step-done", "a"), named("step", "b"), named("step-done", "b")}, more...)...)
+	}
+	undone := record{"undone", map[string]any{"call": 3, "index": 0}}
 	back, part := named("rollback", ""), named("rollback", "b")
+	a, b := named("step-undone", "a"), named("step-undone", "b")
 	tests := []struct {
 		name    string
 		records []record
-		want    Phase
+		want    ways.Phase
 	}{
-		{"begun", []record{run}, Untouched},
-		{"refused by inhibitors", []record{run, verdict(2)}, Untouched},
-		{"failed before a change", []record{run, verdict(1)}, Untouched},
-		{"nothing to do", []record{run, verdict(0)}, Done},
-		{"killed", []record{run, intent}, BrokenOff},
-		{"failed", []record{run, intent, verdict(1)}, Failed},
-		{"inhibited after a change", []record{run, intent, verdict(2)}, Failed},
-		{"interrupted", []record{run, intent, verdict(130)}, Interrupted},
-		{"done", []record{run, intent, verdict(0)}, Done},
-		{"killed again", []record{run, intent, verdict(1), {"resume", runtime.RunInfo{}}}, BrokenOff},
-		{"done at last", []record{run, intent, verdict(1), {"resume", runtime.RunInfo{}}, verdict(0)}, Done},
-		{"rolling back", []record{run, intent, verdict(1), back}, BrokenOff},
-		{"rolled back", []record{run, intent, verdict(1), back, verdict(0)}, RolledBack},
-		{"rolled back to a step", []record{run, intent, verdict(0), part, verdict(0)}, RolledBackPart},
-		{"rollback stopped", []record{run, intent, verdict(0), back, verdict(130)}, Interrupted},
-		{"rollback failed", []record{run, intent, verdict(0), back, verdict(4)}, RollbackIncomplete},
+		{"begun", []record{run}, ways.Untouched},
+		{"refused by inhibitors", []record{run, verdict(2)}, ways.Untouched},
+		{"failed before a change", []record{run, verdict(1)}, ways.Untouched},
+		{"nothing to do", []record{run, verdict(0)}, ways.NothingToDo},
+		{"killed", began(), ways.BrokenOff},
+		{"failed", began(verdict(1)), ways.Failed},
+		{"inhibited after a change", began(verdict(2)), ways.Failed},
+		{"interrupted", began(verdict(130)), ways.Interrupted},
+		{"done", began(verdict(0)), ways.Done},
+		{"killed again", began(verdict(1), resume), ways.BrokenOff},
+		{"done at last", began(verdict(1), resume, verdict(0)), ways.Done},
+		{"rolling back", began(verdict(1), back), ways.RollbackIncomplete},
+		{"rolled back", began(verdict(1), back, undone, a, verdict(0)), ways.RolledBack},
+		{"rolled back, and killed before it said so", began(back, undone, a), ways.RollbackIncomplete},
+		{"rolled back to a step", two(verdict(0), part, b, verdict(0)), ways.RolledBackPart},
+		{"rolled back to the first step", began(verdict(0), named("rollback", "a"), undone, a, verdict(0)), ways.RolledBack},
+		{"rolled back to a step, with differences", two(verdict(0), part, b, verdict(4, "x")), ways.RolledBackPart},
+		{"and gone on with", two(verdict(0), part, b, verdict(0), resume, verdict(1)), ways.Failed},
+		{"rollback stopped", began(verdict(0), back, verdict(130)), ways.RollbackIncomplete},
+		{"rollback to a step stopped", two(verdict(0), part, verdict(130)), ways.RollbackIncomplete},
+		{"rollback failed", began(verdict(0), back, verdict(4)), ways.RollbackIncomplete},
+		{"differences", began(verdict(0), back, undone, a, verdict(4, "x")), ways.Differing},
+		{"differences accepted", began(verdict(0), back, undone, a, verdict(4, "x"), record{"accept", map[string]string{}}), ways.Accepted},
+		{"tried again after that", began(back, undone, a, verdict(4, "x"), record{"accept", map[string]string{}}, back, verdict(4, "x")), ways.Differing},
+		{"done, by a later version", began(record{"leap", nil}, verdict(0)), ways.Done},
+		{"failed, by a later version", began(record{"leap", nil}, verdict(1)), ways.Failed},
+		{"at work, by a later version", []record{run, {"leap", nil}}, ways.Failed},
+		{"rolled back, by a later version", began(record{"leap", nil}, back, verdict(0)), ways.RolledBack},
+		{"rolled back to a step, by a later version", began(record{"leap", nil}, part, verdict(0)), ways.RolledBackPart},
+		{"rolling back, by a later version", began(record{"leap", nil}, back), ways.RollbackIncomplete},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := begin(t, Dir{filepath.Join(t.TempDir(), "state")}, begun)
-			log, _, err := r.Open("1", time.Now)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, rec := range tt.records {
-				if _, err := log.Append(rec.typ, rec.data); err != nil {
-					t.Fatal(err)
-				}
-			}
-			log.Close()
-			s, err := r.Status()
+			s, err := journaled(t, Dir{filepath.Join(t.TempDir(), "state")}, begun, tt.records...).Status()
 			if err != nil || s.Phase != tt.want {
 				t.Errorf("phase %q, want %q (%v)", s.Phase, tt.want, err)
+			}
+			if later := strings.Contains(tt.name, "later version"); later != (s.Trouble != nil) {
+				t.Errorf("trouble: %v", s.Trouble)
 			}
 		})
 	}
 }
 
+// Without an ID, a rollback is for the newest run that has left something.
+func TestRunToUndo(t *testing.T) {
+	verdict := func(code int) record { return record{"verdict", runtime.Verdict{Code: code}} }
+	kinds := map[string][]record{
+		"untouched": {changed[0], verdict(2)},
+		"nothing":   {changed[0], verdict(0)},
+		"done":      append(slices.Clone(changed), verdict(0)),
+		"failed":    append(slices.Clone(changed), verdict(1)),
+		"undone": append(slices.Clone(changed), record{"rollback", map[string]string{}}, record{"undone", map[string]any{"call": 3}},
+			record{"step-undone", map[string]string{"name": "a"}}, verdict(0)),
+	}
+	for name, want := range map[string]struct {
+		pick int      // -1 for none
+		id   []string // whether a command needs the ID of each run
+	}{
+		"done untouched nothing undone": {0, []string{"", "", "", ""}},
+		"done done":                     {1, []string{"id", ""}},
+		"failed untouched":              {0, []string{"", "id"}},
+		"failed done":                   {0, []string{"id", "id"}},
+		"done failed undone":            {1, []string{"id", "", "id"}},
+		"untouched nothing undone":      {-1, []string{"", "", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := Dir{filepath.Join(t.TempDir(), "state")}
+			var runs []Run
+			for i, kind := range strings.Fields(name) {
+				runs = append(runs, journaled(t, d, begun.Add(time.Duration(i)*time.Hour), kinds[kind]...))
+			}
+			all, err := d.Statuses()
+			if err != nil || len(all) != len(runs) {
+				t.Fatal(all, err)
+			}
+			s := ToUndo(all)
+			if want.pick < 0 && s != nil || want.pick >= 0 && (s == nil || s.Run != runs[want.pick]) {
+				t.Errorf("took %+v, want run %d of %v", s, want.pick, runs)
+			}
+			for i := range all {
+				if got := all[i].Caller.ID; (got != "") != (want.id[i] != "") {
+					t.Errorf("run %d: ID %q", i, got)
+				}
+				if got := all[i].Caller.Command("status"); !strings.HasPrefix(got, "zcp2kopano --state "+d.Path) {
+					t.Errorf("run %d is spoken of by %s", i, got)
+				}
+			}
+		})
+	}
+}
+
+// One run that cannot be read keeps nobody from another that is named.
+func TestUnreadableRun(t *testing.T) {
+	d := Dir{filepath.Join(t.TempDir(), "state")}
+	good := journaled(t, d, begun, append(slices.Clone(changed), record{"verdict", runtime.Verdict{Code: 1}})...)
+	bad := begin(t, d, begun.Add(time.Hour))
+	if err := os.Remove(filepath.Join(bad.Path, "order.json")); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := d.Status(good); err != nil || s.Resume() != nil || !strings.Contains(ways.Join(s.Ways()), "resume "+good.ID) {
+		t.Errorf("the good one: %v, %v", s.Ways(), err)
+	}
+	if _, err := d.Unfinished(); err == nil || !strings.Contains(err.Error(), "move "+bad.Path+" away") {
+		t.Errorf("without an ID: %v", err)
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for path, want := range map[string]string{"/srv/a-b_c.d": "/srv/a-b_c.d", "/srv/it's": `'/srv/it'\''s'`, "/a b": "'/a b'"} {
+		if got := quote(path); got != want {
+			t.Errorf("%s becomes %s, want %s", path, got, want)
+		}
+	}
+}
+
 func TestOpenGoesOnAfterAnyTornTail(t *testing.T) {
 	r := begin(t, Dir{filepath.Join(t.TempDir(), "state")}, begun)
-	if s, err := r.Status(); err != nil || s.Phase != Untouched {
+	if s, err := r.Status(); err != nil || s.Phase != ways.Untouched {
 		t.Errorf("without a journal: %q, %v", s.Phase, err)
 	}
 	log, _, err := r.Open("1", time.Now)
@@ -301,15 +416,7 @@ func TestUnfinished(t *testing.T) {
 	if s, err := d.Unfinished(); s != nil || err != nil {
 		t.Fatalf("unfinished in nothing: %v, %v", s, err)
 	}
-	old := begin(t, d, begun)
-	log, _, err := old.Open("1", time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := log.Append("intent", nil); err != nil {
-		t.Fatal(err)
-	}
-	log.Close()
+	old := journaled(t, d, begun, changed...)
 	begin(t, d, begun.Add(time.Hour))
 	if s, err := d.Unfinished(); err != nil || s == nil || s.ID != old.ID {
 		t.Errorf("unfinished is %v, %v", s, err)

@@ -11,32 +11,14 @@ import (
 
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/ways"
 )
-
-// Phase is where a run stands.
-type Phase string
-
-// The phases of a run.
-const (
-	BrokenOff          Phase = "broken off"  // its process ended without a verdict, or is at work now
-	Failed             Phase = "failed"      // and can be resumed or rolled back
-	Interrupted        Phase = "interrupted" // as asked, and can be resumed or rolled back
-	RollbackIncomplete Phase = "rollback incomplete"
-	RolledBackPart     Phase = "rolled back in part" // to a step, and can be resumed or rolled back further
-	Done               Phase = "done"
-	Untouched          Phase = "nothing changed" // it ended before the first change
-	RolledBack         Phase = "rolled back"
-)
-
-// Unfinished tells whether the run has left the machine half-way.
-func (p Phase) Unfinished() bool { return p != Done && p != Untouched && p != RolledBack }
 
 // Status is how far a run is, by its journal.
 type Status struct {
-	Run     Run              `json:"-"`
-	ID      string           `json:"id"`
+	Run Run `json:"-"`
+	ways.Standing
 	Order   Order            `json:"order"`
-	Phase   Phase            `json:"phase"`
 	Step    string           `json:"step,omitempty"` // the last that began
 	Steps   []string         `json:"steps,omitempty"`
 	Ended   []string         `json:"ended,omitempty"` // steps that ended
@@ -45,25 +27,32 @@ type Status struct {
 	Damage  string           `json:"damage,omitempty"` // of the journal
 }
 
-// Status reads the run's journal.
+// Status reads the run's journal. It names commands as they are where no other run is: Dir.Status
+// knows of those.
 func (r Run) Status() (Status, error) {
-	s := Status{Run: r, ID: r.ID}
+	s := Status{Run: r}
+	s.ID = r.ID
 	var err error
 	if s.Order, err = r.Order(); err != nil {
 		return s, err
 	}
 	_, records, damage, err := journal.ReadFile(r.Journal())
 	if never(r.Journal(), err) {
-		s.Phase = Untouched
+		s.Phase = ways.Untouched
 		return s, nil
 	}
 	if err != nil {
 		return s, fmt.Errorf("run %s: %w", r.ID, err)
 	}
+	s.read(records)
+	s.Standing = runtime.Stand(records)
+	s.ID = r.ID
 	if damage != nil {
 		s.Damage = damage.Error()
+		if !damage.Torn {
+			s.Trouble = damage.Refusal()
+		}
 	}
-	s.read(records)
 	return s, nil
 }
 
@@ -81,7 +70,6 @@ func never(path string, err error) bool {
 }
 
 func (s *Status) read(records []journal.Record) {
-	touched, back, part := false, false, false
 	for _, rec := range records {
 		s.Last = rec.Time
 		var named struct {
@@ -89,20 +77,15 @@ func (s *Status) read(records []journal.Record) {
 		}
 		switch rec.Type {
 		case "run", "resume", "rollback":
-			s.Verdict, back, part = nil, rec.Type == "rollback", false
+			s.Verdict = nil
 			var info runtime.RunInfo
 			if json.Unmarshal(rec.Data, &info) == nil && len(info.Steps) > 0 {
 				s.Steps = info.Steps
-			}
-			if back && json.Unmarshal(rec.Data, &named) == nil {
-				part = named.Name != ""
 			}
 		case "step", "step-done", "step-undone":
 			if json.Unmarshal(rec.Data, &named) == nil {
 				s.step(rec.Type, named.Name)
 			}
-		case "intent":
-			touched = true
 		case "verdict":
 			s.Verdict = &runtime.Verdict{}
 			if json.Unmarshal(rec.Data, s.Verdict) != nil {
@@ -110,7 +93,6 @@ func (s *Status) read(records []journal.Record) {
 			}
 		}
 	}
-	s.Phase = phase(s.Verdict, touched, back, part)
 }
 
 func (s *Status) step(typ, name string) {
@@ -129,27 +111,13 @@ func (s *Status) step(typ, name string) {
 	}
 }
 
-func phase(v *runtime.Verdict, touched, back, part bool) Phase {
-	switch {
-	case v == nil && (touched || back):
-		return BrokenOff
-	case v == nil || !touched:
-		if v != nil && v.Code == runtime.CodeDone && !back {
-			return Done
-		}
-		return Untouched
-	case v.Code == runtime.CodeInterrupted:
-		return Interrupted
-	case back && v.Code == runtime.CodeRollbackIncomplete:
-		return RollbackIncomplete
-	case back && v.Code == runtime.CodeDone && part:
-		return RolledBackPart
-	case back && v.Code == runtime.CodeDone:
-		return RolledBack
-	case v.Code == runtime.CodeDone:
-		return Done
+// Accept notes that the admin has accepted what the run's rollback left. The caller holds the lock.
+func (r Run) Accept(program string) error {
+	log, _, err := r.Open(program, time.Now)
+	if err != nil {
+		return err
 	}
-	return Failed
+	return errors.Join(runtime.Accept(log, program), log.Close())
 }
 
 // Open opens the run's journal in order to write to it, and returns what it holds. One that was

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+
+	"zcp2kopano/runtime/state"
+)
+
+// pick finds the run that a command is for: the one named, else the one that choose takes of all, else
+// the newest. Where that is not the newest, it says so.
+func (a *app) pick(id string, choose func([]state.Status) *state.Status) (state.Status, error) {
+	if id == "" {
+		all, err := a.dir().Statuses()
+		if err != nil {
+			return state.Status{}, err
+		}
+		if s := choose(all); s != nil {
+			a.tellPicked(*s, all[len(all)-1])
+			return *s, nil
+		}
+	}
+	run, err := a.dir().Find(id)
+	if err != nil {
+		return state.Status{}, err
+	}
+	return a.dir().Status(run)
+}
+
+func (a *app) tellPicked(s, newest state.Status) {
+	if s.ID != newest.ID {
+		fmt.Fprintf(a.err, "this is about run %s, begun %s (%s), not about the newest, %s (%s)\n",
+			s.ID, localTime(s.Order.Begun), s.Phase, newest.ID, newest.Phase)
+	}
+}
+
+// shown is the run that the status is about: the one at work, else the unfinished one.
+func (a *app) shown(all []state.Status) *state.Status {
+	if h, err := a.dir().Holder(); err == nil && h != nil {
+		for i := range all {
+			if all[i].ID == h.Run {
+				return &all[i]
+			}
+		}
+	}
+	return state.Unfinished(all)
+}

@@ -1,0 +1,243 @@
+// Package ways knows where a run can stand, and which ways are open to the admin from there. What a
+// verdict and the status name as the next step, and what the commands refuse, all come from here, so
+// that nothing is offered that would be refused.
+package ways
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"zcp2kopano/runtime/near"
+)
+
+// Phase is where a run stands.
+type Phase string
+
+// The phases of a run.
+const (
+	Untouched   Phase = "nothing changed" // it ended, or was cut short, before its first change
+	NothingToDo Phase = "nothing to do"   // it ended in success without a change
+	Done        Phase = "done"
+	BrokenOff   Phase = "broken off" // its process ended without a verdict, or is at work now
+	Failed      Phase = "failed"
+	Interrupted Phase = "interrupted" // as asked
+
+	RolledBack         Phase = "rolled back"
+	RolledBackPart     Phase = "rolled back in part"          // to a step, as asked
+	RollbackIncomplete Phase = "rollback incomplete"          // it stopped on its way, for whatever reason
+	Differing          Phase = "rolled back with differences" // all is undone that can be; the rest is for a person to look at
+	Accepted           Phase = "rolled back, differences accepted"
+)
+
+// Database is what a run did to a database for good, that is, beyond what undoing its actions mends.
+type Database int
+
+// What a run did to a database.
+const (
+	Unchanged  Database = iota // nothing, or it was restored
+	Restorable                 // changed for good, and the run has made a dump before
+	Lost                       // changed for good, and there is no dump
+)
+
+// Caller is how the admin calls the program for a run.
+type Caller struct {
+	Program string // with the flags that every command needs: "zcp2kopano --state /srv/state"; empty for "zcp2kopano"
+	ID      string // of the run, where a command without it would take another; else empty
+}
+
+// Command is a command line: Command("rollback", "--to", "x").
+func (c Caller) Command(name string, args ...string) string {
+	words := []string{c.Program, name, c.ID}
+	if c.Program == "" {
+		words[0] = "zcp2kopano"
+	}
+	words = append(words, args...)
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
+}
+
+// Standing is where a run stands, by its journal.
+type Standing struct {
+	ID     string `json:"id"`
+	Caller Caller `json:"-"`
+
+	Phase    Phase    `json:"phase"`
+	Begun    []string `json:"-"`                     // the steps that a rollback can go back to, in order
+	Half     string   `json:"-"`                     // the step that a rollback has undone in part
+	To       string   `json:"-"`                     // the step that the last rollback was to go back to; empty for all
+	Database Database `json:"-"`                     // what a rollback without the dump leaves
+	Changed  string   `json:"-"`                     // the step that changed the database for good
+	Stopped  bool     `json:"-"`                     // what changed the database was undone
+	Packages bool     `json:"-"`                     // packages went of which nothing was kept
+	Differs  bool     `json:"-"`                     // it stopped because it differs from its plan
+	Left     []string `json:"differences,omitempty"` // what the last rollback left that is not as before
+	Trouble  error    `json:"-"`                     // why the journal cannot be gone by
+}
+
+// Blocks tells whether the run has left the machine half-way, so that no other may begin.
+func (s Standing) Blocks() bool {
+	switch s.Phase {
+	case Untouched, NothingToDo, Done, RolledBack, Accepted:
+		return false
+	}
+	return true
+}
+
+// Leaves tells whether the run has left something that a rollback can undo, and that nobody has
+// accepted as it is.
+func (s Standing) Leaves() bool { return s.Blocks() || s.Phase == Done }
+
+// Resume says why the run cannot be gone on with; nil if it can.
+func (s Standing) Resume() error {
+	switch {
+	case s.Trouble != nil:
+		return s.trouble()
+	case s.Phase == Done || s.Phase == NothingToDo:
+		return fmt.Errorf("run %s is done: there is nothing to go on with; `zcp2kopano check` looks at the result", s.ID)
+	case s.Phase == Untouched:
+		return fmt.Errorf("run %s has changed nothing: begin a new one with `%s`", s.ID, s.Caller.anew())
+	case s.Phase == RolledBack || s.Phase == Accepted:
+		return fmt.Errorf("run %s was rolled back: there is nothing to go on with; begin a new one with `%s`", s.ID, s.Caller.anew())
+	case s.Phase == RollbackIncomplete || s.Phase == Differing:
+		return fmt.Errorf("run %s is on its way back (%s) and cannot be gone on with: %s", s.ID, s.Phase, Join(s.Ways()))
+	}
+	return nil
+}
+
+// Rollback says why the run cannot be undone down to a step (empty: all of it), with or without
+// loading the dump of the database; nil if it can.
+func (s Standing) Rollback(to string, restore bool) error {
+	switch {
+	case s.Trouble != nil:
+		return s.trouble()
+	case s.Phase == Untouched || s.Phase == NothingToDo || s.Phase == RolledBack:
+		return fmt.Errorf("run %s has left nothing to undo (%s)", s.ID, s.Phase)
+	}
+	return s.Reach(to, restore)
+}
+
+// Reach says why a rollback of the run cannot go back to a step and no further, or cannot load the
+// dump of the database; nil if it can. It does not ask whether there is anything left to undo.
+func (s Standing) Reach(to string, restore bool) error {
+	at := 0
+	if to != "" {
+		if at = slices.Index(s.Begun, to); at < 0 {
+			return fmt.Errorf("run %s has begun no step %s to go back to%s", s.ID, to, near.HintOrList(to, s.Begun))
+		}
+	}
+	if half := slices.Index(s.Begun, s.Half); half >= 0 && half < at {
+		return fmt.Errorf("step %s of run %s is undone in part: go back to it, or further: `%s`", s.Half, s.ID, s.Caller.Command("rollback", "--to", s.Half))
+	}
+	if restore {
+		return s.restore(at)
+	}
+	return nil
+}
+
+// restore says why the dump of the database cannot be loaded by a rollback down to this step.
+func (s Standing) restore(at int) error {
+	switch {
+	case s.Changed == "":
+		return fmt.Errorf("there is no database to restore: run %s has changed none for good; roll back without --restore-database", s.ID)
+	case s.Database == Lost:
+		return fmt.Errorf("run %s has made no dump, or it was taken away: the database has to be restored by hand; roll back without --restore-database", s.ID)
+	case s.Database == Restorable && slices.Index(s.Begun[:at], s.Changed) >= 0 && !s.Stopped:
+		return fmt.Errorf("the database cannot be restored while step %s, which changed it, is to stay done: go back to it, or further: `%s`",
+			s.Changed, s.Caller.Command("rollback", "--to", s.Changed, "--restore-database"))
+	}
+	return nil
+}
+
+// Accept says why there are no differences to accept; nil if there are.
+func (s Standing) Accept() error {
+	switch {
+	case s.Trouble != nil:
+		return s.trouble()
+	case s.Phase == RollbackIncomplete:
+		return fmt.Errorf("the rollback of run %s has not come to its end, so that nobody knows what will differ: %s", s.ID, Join(s.Ways()))
+	case s.Phase != Differing:
+		return fmt.Errorf("run %s has no differences to accept: no rollback of it ended with any (%s)", s.ID, s.Phase)
+	}
+	return nil
+}
+
+func (s Standing) trouble() error { return fmt.Errorf("run %s: %w", s.ID, s.Trouble) }
+
+// Way is a command that would be accepted, and what it does.
+type Way struct {
+	Command string `json:"command"`
+	Does    string `json:"does"`
+}
+
+func (w Way) String() string { return fmt.Sprintf("`%s` %s", w.Command, w.Does) }
+
+// Join puts ways into one sentence.
+func Join(ways []Way) string {
+	var all []string
+	for _, w := range ways {
+		all = append(all, w.String())
+	}
+	return strings.Join(all, "; ")
+}
+
+// Ways are what the admin can do next, the most likely first. There are none where only a person can
+// tell; then Trouble says why.
+func (s Standing) Ways() []Way {
+	if s.Trouble != nil {
+		return nil
+	}
+	c := s.Caller
+	switch s.Phase {
+	case Untouched, RolledBack, Accepted:
+		return []Way{{"zcp2kopano check", "looks at this machine"}, {c.anew(), "begins anew"}}
+	case NothingToDo:
+		return []Way{{"zcp2kopano check", "looks at the result"}}
+	case Done:
+		return append([]Way{{"zcp2kopano check", "looks at the result"}}, s.back("goes back to what was before")...)
+	case RolledBackPart:
+		return append([]Way{{c.Command("resume"), "goes on from there"}}, s.back("goes back to what was before the run")...)
+	case RollbackIncomplete:
+		return s.furtherBack()
+	case Differing:
+		accept := Way{c.Command("rollback", "--accept"), "says that you have looked at what differs, so that a new run can begin"}
+		if s.Database == Restorable {
+			return []Way{s.load("loads the dump of the database"), accept}
+		}
+		return []Way{accept}
+	}
+	ways := []Way{{c.Command("resume"), "goes on once the cause is mended"}}
+	if s.Differs {
+		ways = append(ways, Way{c.Command("resume", "--no-plan"), "goes on without being held to the plan"})
+	}
+	return append(ways, s.back("goes back to what was before the run")...)
+}
+
+// anew begins another run: it needs no ID.
+func (c Caller) anew() string { return Caller{Program: c.Program}.Command("run") }
+
+// back are the ways back to the begin, in these words where nothing stays behind.
+func (s Standing) back(words string) []Way {
+	plain := s.Caller.Command("rollback")
+	switch {
+	case s.Database == Restorable:
+		return []Way{s.load(words + ", and loads the dump of the database"), {plain, "goes back, but leaves the database as it is"}}
+	case s.Database == Lost:
+		return []Way{{plain, "goes back, but for the database: it was changed for good, and there is no dump"}}
+	case s.Packages:
+		return []Way{{plain, "goes back, but for the packages of which nothing was kept"}}
+	}
+	return []Way{{plain, words}}
+}
+
+// furtherBack are the ways on from a rollback that stopped.
+func (s Standing) furtherBack() []Way {
+	ways := s.back("goes on with the rollback, all the way")
+	if s.To != "" && s.Rollback(s.To, false) == nil {
+		ways = append([]Way{{s.Caller.Command("rollback", "--to", s.To), "goes on with the rollback"}}, ways...)
+	}
+	return ways
+}
+
+func (s Standing) load(does string) Way {
+	return Way{s.Caller.Command("rollback", "--restore-database"), does}
+}
