@@ -87,7 +87,7 @@ func (d Dir) Begin(order Order, secrets map[string]host.Secret, modules map[stri
 	if err := d.Prepare(); err != nil {
 		return Run{}, err
 	}
-	id, err := newID(order.Begun)
+	id, err := d.newID(order.Begun)
 	if err != nil {
 		return Run{}, err
 	}
@@ -126,13 +126,25 @@ func (r Run) fill(order Order, secrets map[string]host.Secret, modules map[strin
 	return r.keepOrder(order)
 }
 
-// newID makes an ID that sorts by time: "20150830-221005-4f2a".
-func newID(now time.Time) (string, error) {
+// newID makes an ID that sorts by time: "20150830-221005-4f2a". It sorts behind all others, also where
+// they were begun in the same second, or the clock was set back since.
+func (d Dir) newID(now time.Time) (string, error) {
+	const form = "20060102-150405"
+	runs, err := d.Runs()
+	if err != nil {
+		return "", err
+	}
 	var b [2]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		return "", err
 	}
-	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b[:]), nil
+	second := now.UTC().Truncate(time.Second)
+	for _, r := range runs {
+		if last, err := time.Parse(form, r.ID[:min(len(form), len(r.ID))]); err == nil && !last.Before(second) {
+			second = last.Add(time.Second)
+		}
+	}
+	return second.Format(form) + "-" + hex.EncodeToString(b[:]), nil
 }
 
 // Runs lists the runs, oldest first. A missing state directory holds none.

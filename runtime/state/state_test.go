@@ -110,6 +110,17 @@ func TestModulesWithBadLabelsAreRefused(t *testing.T) {
 	}
 }
 
+// A run sorts behind those before it, whatever the clock says.
+func TestNewestIsLast(t *testing.T) {
+	d := Dir{filepath.Join(t.TempDir(), "state")}
+	for i, at := range []time.Time{begun, begun, begun, begun.Add(-time.Hour), begun.Add(time.Hour)} {
+		run := begin(t, d, at)
+		if newest, err := d.Find(""); err != nil || newest != run {
+			t.Errorf("run %d is %s, the newest is %s (%v)", i, run.ID, newest.ID, err)
+		}
+	}
+}
+
 func TestFind(t *testing.T) {
 	d := Dir{filepath.Join(t.TempDir(), "state")}
 	if _, err := d.Find(""); err == nil {
