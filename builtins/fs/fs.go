@@ -17,7 +17,7 @@ func Builtins() []*runtime.Builtin {
 	return []*runtime.Builtin{
 		exists, stat, read, list, readlink, resolve, foreignLink,
 		find, glob, grep, usage,
-		mountOf, space, sameDevice,
+		mountOf, mounts, space, sameDevice,
 		write, mkdir, copyFile, move, symlink, remove,
 	}
 }

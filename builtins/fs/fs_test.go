@@ -38,6 +38,8 @@ l root:root - - /var/lib/zarafa/lost -> /nowhere/at/all
 l zarafa:zarafa - - /var/lib/zarafa/planted -> /srv/deep
 l root:root - - /var/lib/zarafa/indirect -> planted/store
 p0600 root:root - - /var/lib/zarafa/pipe
+f0644 root:root 0 - /opt/links/here
+hardlink /opt/elsewhere -> /opt/links/here
 d0755 root:root - - /srv/deep/store
 f0644 root:root 1T - /srv/deep/store/big
 d0755 root:root - - /usr/local/lib/python2.7/dist-packages/zarafa
@@ -94,7 +96,13 @@ func TestReads(t *testing.T) {
 		{`fs.usage("/var/lib/zarafa").bytes`, fmt.Sprint(5<<20 + 10)},
 		{`fs.usage("/var/lib/zarafa").files`, "3"},
 		{`fs.usage("/var/lib/zarafa").others`, "6"},
-		{`fs.usage("/srv").bytes`, "0"},
+		{`fs.usage("/var/lib/zarafa").linked == ""`, "True"},
+		{`fs.usage("/var/lib/zarafa/a").linked == ""`, "True"},
+		{`fs.usage("/opt/links").linked`, "/opt/links/here"},
+		{`[m.point for m in fs.mounts("/srv")]`, `["/srv/deep/store"]`},
+		{`[m.source for m in fs.mounts("/var/lib/zarafa/link")]`, `["nas:/x"]`},
+		{`fs.mounts("/srv/deep/store")`, "[]"},
+		{`fs.usage("/srv/deep").bytes`, "0"},
 		{`fs.usage("/none").files`, "0"},
 		{`fs.mount_of("/var/lib/zarafa/link/store/big").point`, "/srv/deep/store"},
 		{`fs.mount_of("/srv/deep/store").own`, "True"},

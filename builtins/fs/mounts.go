@@ -37,6 +37,36 @@ if mount.own:
 	},
 }
 
+var mounts = &runtime.Builtin{
+	Name: "fs.mounts",
+	Doc: "Lists the mounts below a directory.\n\n" +
+		"Symlinks on the way to it are followed. A mount of the directory itself is not in the list: see fs.mount_of.",
+	Params: []runtime.Param{{Name: "below", Type: runtime.Path, Doc: "absolute path; it need not exist"}},
+	Result: "list of record(point, source, type, read_only), in the order of the mount table",
+	Effect: runtime.Read,
+	Example: `
+for mount in fs.mounts("/var/lib/zarafa"):
+    print(mount.point, "has a file system of its own:", mount.source)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		real, err := Resolve(c.View, c.String("below"))
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		all, err := c.View.Mounts()
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		list := []starlark.Value{}
+		for _, m := range all {
+			if m.Point != real && within(m.Point, real) {
+				list = append(list, runtime.NewRecord(map[string]any{"point": m.Point, "source": m.Source, "type": m.Type, "read_only": m.ReadOnly}))
+			}
+		}
+		return starlark.NewList(list), nil
+	},
+}
+
 // mountAt finds the mount that a path without symlinks lies on: the deepest one above it, and of
 // several at one directory the last, which hides the others.
 func mountAt(view host.View, real string) (host.Mount, error) {

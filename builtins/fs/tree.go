@@ -72,8 +72,8 @@ var usage = &runtime.Builtin{
 		"Symlinks are not followed, other mounts below are not entered, and a file with several names in the " +
 		"tree counts once. An absent tree holds nothing.",
 	Params: []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "directory or file"}},
-	Result: "record(files, dirs, others, bytes, owners): numbers; bytes is the sum of the files' sizes; the directory itself counts; " +
-		"owners is a dict of user name (a number where it has none) and how many of all these are the user's",
+	Result: "record(files, dirs, others, bytes, owners, linked): numbers; bytes is the sum of the files' sizes; the directory itself counts; " +
+		"linked is the path of a file that has another name outside the tree, \"\" if none has; owners is a dict of user name (a number where it has none) and how many of all these are the user's",
 	Effect:   runtime.Read,
 	Volatile: true,
 	Example: `
@@ -85,13 +85,14 @@ print(total.files, "attachments,", total.bytes, "bytes")
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
-		return runtime.NewRecord(map[string]any{"files": u.files, "dirs": u.dirs, "others": u.others, "bytes": u.bytes, "owners": u.names(c.View)}), nil
+		return runtime.NewRecord(map[string]any{"files": u.files, "dirs": u.dirs, "others": u.others, "bytes": u.bytes, "owners": u.names(c.View), "linked": u.linked}), nil
 	},
 }
 
 type totals struct {
 	files, dirs, others, bytes int64
 	owners                     map[uint32]int64
+	linked                     string
 }
 
 // names gives the owners their names.
@@ -110,19 +111,20 @@ func (t totals) names(view host.View) map[string]any {
 // measure counts a tree. A file with several names counts once.
 func measure(ctx context.Context, view host.View, root string) (totals, error) {
 	t := totals{owners: map[uint32]int64{}}
-	seen := map[[2]uint64]bool{}
-	count := func(_ string, st host.Stat) error {
+	links := map[[2]uint64]*linkedFile{}
+	count := func(p string, st host.Stat) error {
 		t.owners[st.UID]++
 		switch {
 		case st.IsDir():
 			t.dirs++
 		case st.IsRegular():
 			id := [2]uint64{st.Dev, st.Ino}
-			if st.Nlink > 1 && seen[id] {
+			if l := links[id]; l != nil {
+				l.missing--
 				return nil
 			}
 			if st.Nlink > 1 {
-				seen[id] = true
+				links[id] = &linkedFile{path: p, missing: st.Nlink - 1}
 			}
 			t.files++
 			t.bytes += st.Size
@@ -143,7 +145,19 @@ func measure(ctx context.Context, view host.View, root string) (totals, error) {
 		return t, nil
 	}
 	w := walker{ctx: ctx}
-	return t, w.walk(view, root, count)
+	err = w.walk(view, root, count)
+	for _, l := range links {
+		if l.missing > 0 && (t.linked == "" || l.path < t.linked) {
+			t.linked = l.path
+		}
+	}
+	return t, err
+}
+
+// linkedFile is a file with several names.
+type linkedFile struct {
+	path    string // the first that was met
+	missing uint64 // names that were not met
 }
 
 // walker goes through a tree by open directories, so that nothing moved in meanwhile leads it out.
