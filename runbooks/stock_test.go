@@ -434,7 +434,7 @@ func TestStockSurvey(t *testing.T) {
 		{
 			name: "an attachment path without a word",
 			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path =",
-			want: "warning: there are no attachments in /var/lib/zarafa",
+			code: runtime.CodeInhibited, want: "inhibitor: there are no attachments in /var/lib/zarafa",
 		},
 		{
 			name: "attachments beside the index, as ZCP 7.0 had them",
@@ -444,7 +444,72 @@ func TestStockSurvey(t *testing.T) {
 		{
 			name: "attachments that are not mounted",
 			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /srv/attachments",
+			code: runtime.CodeInhibited, want: "inhibitor: there are no attachments in /srv/attachments", reason: "the database knows of 10000",
+		},
+		{
+			name: "attachments that nobody ever had",
+			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /srv/attachments", change: "FROM singleinstances\nvalue\n10000=>FROM singleinstances\nvalue\n0",
 			want: "warning: there are no attachments in /srv/attachments",
+		},
+		{
+			name: "one of the attachment directories is a symlink",
+			from: "-- tree --\n", to: "-- tree --\nl root:root - - /var/lib/zarafa/attachments/3/x -> /srv/x\n",
+			code: runtime.CodeInhibited, want: "inhibitor: attachments behind symlinks", reason: "/var/lib/zarafa/attachments/3/x leads to /srv/x",
+		},
+		{
+			name: "an attachment that a backup keeps by a hard link",
+			from: "-- tree --\n", to: "-- tree --\nf0644 zarafa:zarafa 10 - /srv/backup/1\nhardlink /var/lib/zarafa/attachments/1/2/new -> /srv/backup/1\n",
+			code: runtime.CodeInhibited, want: "inhibitor: a file has another name outside /var/lib/zarafa/attachments",
+		},
+		{
+			name: "a dump among what is removed", params: map[string]string{"dump_dir": "/var/lib/zarafa/backup"},
+			from: "-- tree --\n", to: "-- tree --\n",
+			code: runtime.CodeInhibited, want: "inhibitor: dump_dir lies inside /var/lib/zarafa",
+		},
+		{
+			name: "a dump among what is removed, through a symlink", params: map[string]string{"dump_dir": "/srv/backup/today"},
+			from: "-- tree --\n", to: "-- tree --\nl root:root - - /srv/backup -> /etc/zarafa\n",
+			code: runtime.CodeInhibited, want: "inhibitor: dump_dir lies inside /etc/zarafa", reason: "/srv/backup/today (/etc/zarafa/today)",
+		},
+		{
+			name: "a dump among the attachments", params: map[string]string{"dump_dir": "/data/mail/dump", "attachments": "keep"},
+			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /data/mail", add: "-- /data/mail/1/2/12 --\nx\n",
+			code: runtime.CodeInhibited, want: "inhibitor: dump_dir lies inside /data/mail",
+		},
+		{
+			name: "packages among what is removed", params: map[string]string{"packages_dir": "/etc/zarafa/debs"},
+			from: "-- tree --\n", to: "-- tree --\nd0755 root:root - - /etc/zarafa/debs\n",
+			code: runtime.CodeInhibited, want: "inhibitor: packages_dir lies inside /etc/zarafa",
+		},
+		{
+			name: "the state among what is removed",
+			from: "-- tree --\n", to: "-- tree --\nl root:root - - /var/lib/zcp2kopano -> /var/lib/kopano/state\n",
+			code: runtime.CodeInhibited, want: "inhibitor: the state of this program lies inside /var/lib/kopano",
+		},
+		{
+			name: "a dump where a file is", params: map[string]string{"dump_dir": "/srv/dump/today"},
+			from: "-- tree --\n", to: "-- /srv/dump --\nx\n-- tree --\n",
+			code: runtime.CodeInhibited, want: "inhibitor: dump_dir cannot be made", reason: "/srv/dump is a file",
+		},
+		{
+			name: "a dump in a directory of the system", params: map[string]string{"dump_dir": "/srv"},
+			from: "-- tree --\n", to: "-- tree --\n",
+			code: runtime.CodeInhibited, want: "inhibitor: dump_dir is /srv",
+		},
+		{
+			name: "a dump that others can replace", params: map[string]string{"dump_dir": "/home/alice/dump"},
+			from: "-- tree --\n", to: "-- tree --\nd0755 alice:alice - - /home/alice\n",
+			want: "warning: others can replace the dump",
+		},
+		{
+			name: "a dump in a directory that all can write to", params: map[string]string{"dump_dir": "/srv/all/dump"},
+			from: "-- tree --\n", to: "-- tree --\nd0777 root:root - - /srv/all\n",
+			want: "warning: others can replace the dump", reason: "/srv/all, which dump_dir is in, is 0777 root:root",
+		},
+		{
+			name: "a dump in a directory like /tmp", params: map[string]string{"dump_dir": "/srv/all/dump"},
+			from: "-- tree --\n", to: "-- tree --\nd1777 root:root - - /srv/all\n",
+			absent: "warning: others can replace the dump",
 		},
 		{
 			name: "an index among other things",
@@ -661,6 +726,91 @@ func TestStockSurvey(t *testing.T) {
 				t.Errorf("finding %q", tc.absent)
 			}
 		})
+	}
+}
+
+// TestStockMounts gives the example host other mounts: what cannot work with them is found before anything is
+// changed, and the rest works.
+func TestStockMounts(t *testing.T) {
+	const tree = "-- tree --\n"
+	for _, tc := range []struct {
+		name   string
+		mounts []string
+		tree   string
+		params map[string]string
+		want   string // an inhibitor, or a warning
+		code   int
+		info   string
+		left   string // a path that must be there in the end
+		kopano bool   // it belongs to kopano
+	}{
+		{name: "/etc/kopano", mounts: []string{"/etc/kopano /dev/sdb1 ext4 10G 9G"}, left: "/etc/kopano/server.cfg"},
+		{name: "/etc/kopano, emptied", mounts: []string{"/etc/kopano /dev/sdb1 ext4 10G 9G"}, params: map[string]string{"config": "copy"}, left: "/etc/kopano/server.cfg"},
+		{name: "below /etc/kopano, emptied", mounts: []string{"/etc/kopano/ssl /dev/sdb1 ext4 10G 9G"}, params: map[string]string{"config": "copy"}, code: runtime.CodeInhibited, want: "inhibitor: /etc/kopano holds a mount"},
+		{name: "below /etc/kopano", mounts: []string{"/etc/kopano/ssl /dev/sdb1 ext4 10G 9G"}, left: "/etc/kopano/server.cfg"},
+		{name: "/etc/zarafa", mounts: []string{"/etc/zarafa /dev/sdb1 ext4 10G 9G"}, left: "/etc/zarafa.bak/server.cfg"},
+		{name: "below /etc/zarafa", mounts: []string{"/etc/zarafa/gateway /dev/sdb1 ext4 10G 9G"}, left: "/etc/kopano/gateway/privkey.pem"},
+		{name: "/var/lib/kopano", mounts: []string{"/var/lib/kopano /dev/sdb1 ext4 10G 9G"}, info: "the attachments stay in /var/lib/zarafa/attachments", left: "/var/lib/zarafa/attachments/5"},
+		{name: "one directory of attachments", mounts: []string{"/var/lib/zarafa/attachments/5 /dev/sdb1 ext4 10G 9G"}, info: "the attachments stay in /var/lib/zarafa/attachments", left: "/var/lib/zarafa/attachments/5/0", kopano: true},
+		{name: "below the index", mounts: []string{"/var/lib/zarafa/search/4B6C9A2D7F3E41E0-server /dev/sdb1 ext4 10G 9G"}, left: "/var/lib/zarafa/search/4B6C9A2D7F3E41E0-server/postlist.glass", kopano: true},
+		{name: "attachments on NFS", mounts: []string{"/var/lib/zarafa/attachments nas:/mail nfs4 100G 90G"}, want: "warning: attachments on NFS"},
+		{name: "a read-only directory of attachments", mounts: []string{"/var/lib/zarafa/attachments/5 /dev/sdb1 ext4 10G 9G ro"}, code: runtime.CodeInhibited, want: "inhibitor: /var/lib/zarafa/attachments/5 is mounted read-only"},
+		{name: "/usr read-only", mounts: []string{"/usr /dev/sdb1 ext4 10G 9G ro"}, code: runtime.CodeInhibited, want: "inhibitor: /usr is mounted read-only"},
+		{name: "/usr/local read-only", mounts: []string{"/usr/local /dev/sdb1 ext4 10G 9G ro"}, code: runtime.CodeInhibited, want: "inhibitor: /usr/local is mounted read-only"},
+		{name: "/var/lib read-only", mounts: []string{"/var/lib /dev/sdb1 ext4 10G 9G ro"}, code: runtime.CodeInhibited, want: "inhibitor: /var/lib is mounted read-only"},
+		{name: "the packages' cache read-only", mounts: []string{"/var/cache/apt /dev/sdb1 ext4 10G 9G ro"}, code: runtime.CodeInhibited, want: "inhibitor: /var/cache/apt is mounted read-only"},
+		{name: "something else read-only", mounts: []string{"/srv /dev/sdb1 ext4 10G 9G ro"}, left: "/etc/kopano/server.cfg"},
+		{name: "the dump read-only", mounts: []string{"/srv /dev/sdb1 ext4 10G 9G ro"}, params: map[string]string{"dump_dir": "/srv/dump"}, code: runtime.CodeInhibited, want: "inhibitor: /srv is mounted read-only"},
+		{name: "the dump without inodes", mounts: []string{"/srv /dev/sdb1 ext4 10G 9G inodes=100 free-inodes=1"}, params: map[string]string{"dump_dir": "/srv/dump"}, code: runtime.CodeInhibited, want: "inhibitor: not enough inodes on /srv"},
+		{name: "the dump in memory", mounts: []string{"/srv tmpfs tmpfs 10G 9G"}, params: map[string]string{"dump_dir": "/srv/dump"}, want: "warning: the dump would be lost at a restart"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			edit := func(text string) string {
+				dirs := ""
+				for _, m := range tc.mounts {
+					dirs += "d0755 root:root - - " + strings.Fields(m)[0] + "\n"
+				}
+				return strings.Replace(withMounts(t, append([]string{strings.TrimSpace(rootMount)}, tc.mounts...)...)(text), tree, tree+tc.tree+dirs, 1)
+			}
+			h := stockHost(t, hosts.Example, edit)
+			played := playStock(t, h, tc.params)
+			if played.verdict.Code != tc.code {
+				t.Fatalf("code %d, want %d: %s; %q", played.verdict.Code, tc.code, played.verdict.Text, played.serious)
+			}
+			if tc.want != "" && !slices.Contains(played.serious, tc.want) {
+				t.Errorf("no finding %q; there are %q", tc.want, played.serious)
+			}
+			if tc.info != "" && !slices.Contains(played.infos, tc.info) {
+				t.Errorf("no info %q; there are %q", tc.info, played.infos)
+			}
+			if tc.left == "" {
+				return
+			}
+			st, err := h.Lstat(tc.left)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kopano, err := h.User("kopano"); tc.kopano && (err != nil || st.UID != kopano.UID) {
+				t.Errorf("%s belongs to %d, not to kopano (%v)", tc.left, st.UID, err)
+			}
+		})
+	}
+}
+
+// TestStockConfigElsewhere backs a configuration up that a symlink of root leads to: the link would be no backup.
+func TestStockConfigElsewhere(t *testing.T) {
+	edit := func(text string) string {
+		head, tree, _ := strings.Cut(strings.ReplaceAll(text, "-- /etc/zarafa/", "-- /srv/zarafa/"), "-- tree --\n")
+		return head + "-- tree --\nl root:root - - /etc/zarafa -> /srv/zarafa\n" + strings.ReplaceAll(tree, " /etc/zarafa", " /srv/zarafa")
+	}
+	h := stockHost(t, hosts.Example, edit)
+	if played := playStock(t, h, nil); played.verdict.Code != runtime.CodeDone {
+		t.Fatalf("%+v %q", played.verdict, played.serious)
+	}
+	for _, path := range []string{"/etc/zarafa.bak/server.cfg", "/etc/kopano/server.cfg", "/etc/kopano/gateway/privkey.pem"} {
+		if st, err := h.Lstat(path); err != nil || !st.IsRegular() {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
 
