@@ -686,6 +686,21 @@ func TestStockSurvey(t *testing.T) {
 			code: runtime.CodeInhibited, want: "inhibitor: the attachments could not be looked at", reason: "FROM lob",
 		},
 		{
+			name: "no program that dumps",
+			from: " /usr/bin/mysqldump 0755 3M\n", to: "",
+			code: runtime.CodeInhibited, want: "inhibitor: the database cannot be dumped",
+		},
+		{
+			name: "the newer name of the program that dumps",
+			from: " /usr/bin/mysqldump 0755 3M\n", to: " /usr/bin/mariadb-dump 0755 3M\n",
+			absent: "inhibitor: the database cannot be dumped",
+		},
+		{
+			name: "a program that dumps, and none that loads",
+			from: " /usr/bin/mysql 0755 3M\n", to: "",
+			want: "warning: a dump could not be loaded",
+		},
+		{
 			name: "a port that is none",
 			from: "mysql_port		= 3306", to: "mysql_port = mysql",
 			code: runtime.CodeInhibited, want: "inhibitor: the database could not be looked at", reason: `mysql_port "mysql" is no port number`,

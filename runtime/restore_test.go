@@ -104,6 +104,10 @@ const databaseFixture = testFixture + `
 -- services --
 new
 old active pid=300
+-- /usr/bin/mysqldump 0755 --
+a program
+-- /usr/bin/mysql 0755 --
+a program
 -- database --
 table users InnoDB 3 64K 16K utf8_general_ci
 `

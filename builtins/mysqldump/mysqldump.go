@@ -15,7 +15,7 @@ import (
 
 // Builtins lists the functions.
 func Builtins() []*runtime.Builtin {
-	return []*runtime.Builtin{connection, probe, query, facts, dump}
+	return []*runtime.Builtin{connection, probe, programs, query, facts, dump}
 }
 
 // directives are the options of server.cfg that say how the database is reached, with the defaults

@@ -13,6 +13,8 @@ const fixture = `
 hostname: example.org
 -- /etc/os-release --
 ID=debian
+-- /usr/bin/mariadb-dump 0755 --
+a program
 -- tree --
 d0755 root:root - - /var/backups
 -- database --
@@ -112,6 +114,17 @@ print(made.path, made.bytes > 0, made.tables)
 		t.Error("the password stands in the journal")
 	}
 	s.Fail(login+`mysql_dump(db, "/var/backups/z.sql.zst")`, "never replaces")
+}
+
+func TestPrograms(t *testing.T) {
+	s := scene(t)
+	if got := s.Succeed("found = mysql.programs()\nprint(found.dump, found.restore == \"\")"); got[0] != "/usr/bin/mariadb-dump True" {
+		t.Errorf("got %q", got)
+	}
+	if err := s.Host.Chmod("/usr/bin/mariadb-dump", 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.Fail(login+`mysql_dump(db, "/var/backups/z.sql.zst")`, "mysqldump or mariadb-dump is not installed")
 }
 
 func TestEmptyDatabase(t *testing.T) {

@@ -1,9 +1,12 @@
 package mysqldump
 
 import (
+	"errors"
+
 	"go.starlark.net/starlark"
 
 	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host"
 )
 
 var probe = &runtime.Builtin{
@@ -31,5 +34,28 @@ if not answer.ok:
 			problem = where(db) + ": " + err.Error()
 		}
 		return runtime.NewRecord(map[string]any{"ok": problem == "", "problem": problem}), nil
+	},
+}
+
+var programs = &runtime.Builtin{
+	Name: "mysql.programs",
+	Doc: "Finds the programs that dump a database and load a dump again.\n\n" +
+		"mysql_dump runs the first; the second leads back from a dump.",
+	Result: "record(dump, restore): absolute paths, \"\" for one that is not installed",
+	Effect: runtime.Read,
+	Example: `
+if not mysql.programs().dump:
+    inhibit("the database cannot be dumped", "neither mysqldump nor mariadb-dump is installed", "install mysql-client or mariadb-client")
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		found := map[string]any{}
+		for role, names := range map[string][]string{"dump": host.DumpPrograms, "restore": host.LoadPrograms} {
+			path, err := host.FindProgram(c.View, names...)
+			if err != nil && !errors.Is(err, host.ErrUnsupported) {
+				return nil, c.Errorf("%w", err)
+			}
+			found[role] = path
+		}
+		return runtime.NewRecord(found), nil
 	},
 }

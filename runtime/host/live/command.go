@@ -28,9 +28,6 @@ const (
 	tailLines = 20
 )
 
-// programDirs are searched for programs; the caller's PATH is never asked.
-var programDirs = []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"}
-
 // command is a program to run on the host. It starts in a session of its own without a terminal, reads
 // Stdin or else /dev/null, and sees an environment of LC_ALL=C, PATH and Env.
 type command struct {
@@ -55,15 +52,7 @@ type answer struct {
 
 // program finds the absolute path of a program by name, the first that is there.
 func (v *View) program(names ...string) (string, error) {
-	for _, name := range names {
-		for _, dir := range programDirs {
-			path := dir + "/" + name
-			if st, err := v.Stat(path); err == nil && st.IsRegular() && st.Perm()&0o111 != 0 {
-				return path, nil
-			}
-		}
-	}
-	return "", fmt.Errorf("%s is not installed (looked in %s): %w", strings.Join(names, " or "), strings.Join(programDirs, ", "), host.ErrUnsupported)
+	return host.FindProgram(v, names...)
 }
 
 // ask runs a program that only answers a question.
@@ -88,7 +77,7 @@ func (v *View) run(ctx context.Context, c command) (answer, error) {
 		return answer{}, &host.CommandError{Path: c.Path, Status: "not started: " + err.Error()}
 	}
 	cmd := exec.Command(c.Path, c.Args...)
-	cmd.Env = append([]string{"LC_ALL=C", "PATH=" + strings.Join(programDirs, ":")}, c.Env...)
+	cmd.Env = append([]string{"LC_ALL=C", "PATH=" + strings.Join(host.ProgramDirs, ":")}, c.Env...)
 	cmd.Dir = "/"
 	if c.Dir != "" {
 		cmd.Dir = c.Dir

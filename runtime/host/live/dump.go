@@ -26,7 +26,7 @@ func (h *Host) DumpDatabase(ctx context.Context, req host.DumpRequest, progress 
 	if err != nil {
 		return host.DumpResult{}, err
 	}
-	tool, err := h.program("mysqldump", "mariadb-dump")
+	tool, err := h.program(host.DumpPrograms...)
 	if err != nil {
 		return host.DumpResult{}, err
 	}

@@ -113,7 +113,7 @@ func (d *dumpReader) close() {
 // by way of an option file that only root can read.
 func (h *Host) LoadDatabase(ctx context.Context, req host.LoadRequest, progress func(read int64)) error {
 	conn := h.locate(req.Conn)
-	tool, err := h.program("mysql", "mariadb")
+	tool, err := h.program(host.LoadPrograms...)
 	if err != nil {
 		return err
 	}

@@ -317,6 +317,9 @@ func (h *Host) DumpDatabase(ctx context.Context, req host.DumpRequest, progress 
 	if err != nil {
 		return host.DumpResult{}, err
 	}
+	if _, err := host.FindProgram(h, host.DumpPrograms...); err != nil {
+		return host.DumpResult{}, err
+	}
 	res := host.DumpResult{RawBytes: max(hexRatio*req.ExpectedBytes, 4096), Tables: tables, Closed: true, Tool: "not run: simulated"}
 	if res.Bytes = max(req.ExpectedBytes, 4096); req.Compression == "none" {
 		res.Bytes = res.RawBytes
@@ -386,6 +389,9 @@ func (h *Host) LoadDatabase(ctx context.Context, req host.LoadRequest, progress 
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.database.login(req.Conn); err != nil {
+		return err
+	}
+	if _, err := host.FindProgram(h, host.LoadPrograms...); err != nil {
 		return err
 	}
 	if progress != nil {

@@ -375,6 +375,8 @@ func TestDatabase(t *testing.T) {
 	ctx := context.Background()
 	h := hostOf(t, `-- mounts --
 / /dev/sda1 ext4 10G 1M
+-- /usr/bin/mysqldump 0755 --
+a program
 -- database --
 login zarafa pw
 var version 5.5.59
