@@ -62,7 +62,8 @@ func (p *planFile) keep(v runtime.Verdict, h host.Host, book *runtime.Runbook, p
 	return p.f.Sync()
 }
 
-// readPlan reads the plan that a run is held to; nil without one. A plan is carried out once.
+// readPlan reads the plan that a run is held to; nil without one. A plan is carried out once: a run that
+// changed something has used it up, and one that was refused, or ended, before that has not.
 func (a *app) readPlan(path string) (*runtime.SavedPlan, error) {
 	if path == "" {
 		return nil, nil
@@ -75,17 +76,17 @@ func (a *app) readPlan(path string) (*runtime.SavedPlan, error) {
 	if err := json.Unmarshal(data, plan); err != nil {
 		return nil, fmt.Errorf("plan %s is not a plan, or the simulation that was to write it failed: %w", path, err)
 	}
-	runs, err := a.dir().Runs()
+	all, err := a.dir().Statuses()
 	if err != nil {
 		return nil, err
 	}
-	for _, run := range runs {
-		used, err := run.Plan()
+	for _, s := range all {
+		used, err := s.Run.Plan()
 		if err != nil {
 			return nil, err
 		}
-		if used != nil && used.Salt == plan.Salt {
-			return nil, fmt.Errorf("plan %s was carried out before, by run %s; simulate again with --plan", path, run.ID)
+		if used != nil && used.Salt == plan.Salt && s.Touched() {
+			return nil, fmt.Errorf("plan %s was carried out before, by run %s (%s); simulate again with --plan, and look at the new plan", path, s.ID, s.Phase)
 		}
 	}
 	return plan, nil

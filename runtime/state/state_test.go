@@ -308,6 +308,30 @@ func TestPhases(t *testing.T) {
 	}
 }
 
+// Behind damage may stand anything: such a run blocks others, and says what to do.
+func TestDamagedRunIsUnknown(t *testing.T) {
+	d := Dir{filepath.Join(t.TempDir(), "state")}
+	run := journaled(t, d, begun, append(slices.Clone(changed), record{"verdict", runtime.Verdict{}})...)
+	data, err := os.ReadFile(run.Journal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := strings.Index(string(data), `"run"`)
+	data[at]++
+	if err := os.WriteFile(run.Journal(), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := d.Unfinished()
+	if err != nil || s == nil || s.Phase != ways.Unknown || !s.Touched() {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	for _, refusal := range []error{s.Resume(), s.Rollback("", false), s.Accept()} {
+		if refusal == nil || !strings.Contains(refusal.Error(), "check the disk") || !strings.Contains(refusal.Error(), "move "+run.Path+" away") {
+			t.Errorf("%v", refusal)
+		}
+	}
+}
+
 // Without an ID, a rollback is for the newest run that has left something.
 func TestRunToUndo(t *testing.T) {
 	verdict := func(code int) record { return record{"verdict", runtime.Verdict{Code: code}} }

@@ -50,7 +50,8 @@ func (r Run) Status() (Status, error) {
 	if damage != nil {
 		s.Damage = damage.Error()
 		if !damage.Torn {
-			s.Trouble = damage.Refusal()
+			s.Phase = ways.Unknown // what stands behind the damage may have changed everything
+			s.Trouble = fmt.Errorf("%w; once the run needs neither to be gone on with nor to be undone, move %s away", damage.Refusal(), r.Path)
 		}
 	}
 	return s, nil

@@ -28,6 +28,8 @@ const (
 	RollbackIncomplete Phase = "rollback incomplete"          // it stopped on its way, for whatever reason
 	Differing          Phase = "rolled back with differences" // all is undone that can be; the rest is for a person to look at
 	Accepted           Phase = "rolled back, differences accepted"
+
+	Unknown Phase = "unknown: its journal is damaged"
 )
 
 // Database is what a run did to a database for good, that is, beyond what undoing its actions mends.
@@ -82,6 +84,9 @@ func (s Standing) Blocks() bool {
 	}
 	return true
 }
+
+// Touched tells whether the run has ever changed something, or may have.
+func (s Standing) Touched() bool { return s.Phase != Untouched && s.Phase != NothingToDo }
 
 // Leaves tells whether the run has left something that a rollback can undo, and that nobody has
 // accepted as it is.

@@ -155,6 +155,7 @@ func TestRollbackToAStep(t *testing.T) {
 
 func TestTroubleLeavesNoWay(t *testing.T) {
 	s := Standing{ID: "x", Phase: Failed, Trouble: errors.New("damaged")}
+	s.Phase = Unknown
 	if s.Resume() == nil || s.Rollback("", false) == nil || s.Accept() == nil || len(s.Ways()) != 0 || !s.Blocks() {
 		t.Errorf("%v", s.Ways())
 	}
