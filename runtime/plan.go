@@ -122,34 +122,36 @@ func keyed(salt string, s host.Secret) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// Check tells why a plan is not for this run; nil if it is.
+// Check tells why a plan is not for this run; nil if it is. A run that goes on is held to its plan
+// whatever its age, and by another version of the program, too, as long as that reads the plan: each
+// call is compared.
 func (p *SavedPlan) Check(cfg Config) error {
 	facts, err := cfg.Host.Facts()
 	if err != nil {
 		return err
 	}
-	again := "; simulate again with --plan, and look at the new plan"
+	resumed := len(cfg.Previous) > 0
 	switch {
 	case p.Format != planFormat:
-		return fmt.Errorf("%w: its format is %d, this program's is %d%s", errDiffers, p.Format, planFormat, again)
-	case p.Program != cfg.Version:
-		return fmt.Errorf("%w: it was made by version %s of the program, this is %s%s", errDiffers, p.Program, cfg.Version, again)
+		return fmt.Errorf("%w: the plan's format is %d, that of this version of the program is %d: the plan was made by version %s", errDiffers, p.Format, planFormat, p.Program)
+	case p.Program != cfg.Version && !resumed:
+		return fmt.Errorf("%w: the plan was made by version %s of the program, this is %s", errDiffers, p.Program, cfg.Version)
 	case facts.MachineID == "":
-		return fmt.Errorf("%w: this machine has no machine-id, by which it could be told that the plan is for it; make one (systemd-machine-id-setup, or dbus-uuidgen --ensure)%s", errDiffers, again)
+		return fmt.Errorf("%w: this machine has no machine-id, by which it could be told that the plan is for it; make one (systemd-machine-id-setup, or dbus-uuidgen --ensure)", errDiffers)
 	case p.MachineID != facts.MachineID:
-		return fmt.Errorf("%w: it was made for another machine (machine-id %s)%s", errDiffers, p.MachineID, again)
-	case cfg.Now != nil && len(cfg.Previous) == 0 && cfg.Now().Sub(p.Made) > planLife:
-		return fmt.Errorf("%w: it is old: it was made on %s, and holds for %d days%s", errDiffers, p.Made.Local().Format("2006-01-02 15:04"), planLife/(24*time.Hour), again)
+		return fmt.Errorf("%w: the plan was made for another machine (machine-id %s)", errDiffers, p.MachineID)
+	case cfg.Now != nil && !resumed && cfg.Now().Sub(p.Made) > planLife:
+		return fmt.Errorf("%w: the plan is old: it was made on %s, and holds for %d days", errDiffers, p.Made.Local().Format("2006-01-02 15:04"), planLife/(24*time.Hour))
 	case p.Runbook != cfg.Runbook.Name || p.Modules != cfg.Runbook.digest():
-		return fmt.Errorf("%w: the runbook has changed since%s", errDiffers, again)
+		return fmt.Errorf("%w: the runbook has changed since the plan was made", errDiffers)
 	case !sameStrings(p.Params, cfg.Params):
-		return fmt.Errorf("%w: it was made with other parameters%s", errDiffers, again)
+		return fmt.Errorf("%w: the plan was made with other parameters", errDiffers)
 	case len(p.Secrets) != len(cfg.Secrets):
-		return fmt.Errorf("%w: it was made with other secrets%s", errDiffers, again)
+		return fmt.Errorf("%w: the plan was made with other secrets", errDiffers)
 	}
 	for name, s := range cfg.Secrets {
 		if !hmac.Equal([]byte(p.Secrets[name]), []byte(keyed(p.Salt, s))) {
-			return fmt.Errorf("%w: secret %s is another one%s", errDiffers, name, again)
+			return fmt.Errorf("%w: secret %s is another one", errDiffers, name)
 		}
 	}
 	return nil
@@ -172,6 +174,14 @@ func (r *Run) hold(rec *callRecord) error {
 	if r.cfg.Plan == nil {
 		return nil
 	}
+	err := r.compare(rec)
+	if err != nil && r.cfg.Plan.Program != r.cfg.Version {
+		err = fmt.Errorf("%w (the plan was made by version %s of the program, this is %s: that one may still do as planned)", err, r.cfg.Plan.Program, r.cfg.Version)
+	}
+	return err
+}
+
+func (r *Run) compare(rec *callRecord) error {
 	at := r.planned
 	r.planned++
 	if at >= len(r.cfg.Plan.Calls) {

@@ -49,20 +49,20 @@ func TestPlanHoldsRun(t *testing.T) {
 		"other secret": {change: func(c *runtime.Config) {
 			c.Secrets = map[string]host.Secret{"key": host.NewSecret("second-secret")}
 		}, code: 3, want: "secret key is another one"},
-		"other version": {change: func(c *runtime.Config) { c.Version = "next" }, code: 3, want: "made by version test"},
+		"other version": {change: func(c *runtime.Config) { c.Version = "next" }, code: 3, want: "the plan was made by version test"},
 		"other machine": {change: func(c *runtime.Config) { c.Plan = alter(plan, func(p *runtime.SavedPlan) { p.MachineID = "0123" }) },
-			code: 3, want: "another machine (machine-id 0123)"},
+			code: 3, want: "the plan was made for another machine (machine-id 0123)"},
 		"machine without a name": {prepare: func(s *scene) { s.host = nameless(s.t) }, code: 3, want: "has no machine-id"},
 		"other format": {change: func(c *runtime.Config) { c.Plan = alter(plan, func(p *runtime.SavedPlan) { p.Format++ }) },
-			code: 3, want: "its format is"},
+			code: 3, want: "the plan's format is"},
 		"other parameters": {change: func(c *runtime.Config) {
 			c.Plan = alter(plan, func(p *runtime.SavedPlan) { p.Params = map[string]string{"x": "y"} })
 		}, code: 3, want: "other parameters"},
 		"no secret": {change: func(c *runtime.Config) { c.Secrets = nil }, code: 3, want: "other secrets"},
 		"old": {change: func(c *runtime.Config) { c.Now = func() time.Time { return time.Now().Add(8 * 24 * time.Hour) } },
-			code: 3, want: "it is old"},
+			code: 3, want: "the plan is old"},
 		"days old":      {change: func(c *runtime.Config) { c.Now = func() time.Time { return time.Now().Add(6 * 24 * time.Hour) } }, code: 0, want: "done"},
-		"other runbook": {script: strings.Replace(plannedScript, "/srv/a/one", "/srv/a/eins", 1), code: 3, want: "the runbook has changed"},
+		"other runbook": {script: strings.Replace(plannedScript, "/srv/a/one", "/srv/a/eins", 1), code: 3, want: "the runbook has changed since the plan was made"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t)
@@ -151,6 +151,69 @@ func TestPlanStopsAtFirstDifference(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A run that is held to a plan goes on with another version of the program, days later, too; it is still
+// held to the plan.
+func TestPlanHoldsResumedRun(t *testing.T) {
+	failing := strings.Replace(plannedScript, `t.write("/srv/a/key", key)`, `t.read("/srv/go")
+    t.write("/srv/a/key", key)`, 1)
+	secrets := map[string]host.Secret{"key": host.NewSecret("first-secret")}
+	rehearsal := newScene(t)
+	rehearsal.mkdir("/srv/a")
+	rehearsal.put("/srv/go", "go")
+	with := func(c *runtime.Config) { c.Secrets = secrets }
+	rehearsal.run(failing, with)
+	var plan *runtime.SavedPlan
+	var err error
+	rehearsal.run(failing, func(c *runtime.Config) { with(c); plan, err = runtime.NewPlan(*c, rehearsal.records(), "salt") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		answer string // what the file that the run waits for holds
+		plan   func(*runtime.SavedPlan)
+		code   int
+		want   string
+	}{
+		"as planned":   {answer: "go", want: "done"},
+		"other answer": {answer: "stop", code: 3, want: "(the plan was made by version test of the program, this is next: that one may still do as planned)"},
+		"other format": {answer: "go", plan: func(p *runtime.SavedPlan) { p.Format++ }, code: 3, want: "the plan was made by version test"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.mkdir("/srv/a")
+			if v := s.run(failing, func(c *runtime.Config) { with(c); c.Plan = plan }); v.Code != runtime.CodeFailed || s.names("/srv/a") != "one" {
+				t.Fatalf("%+v, %s", v, s.names("/srv/a"))
+			}
+			s.put("/srv/go", tc.answer)
+			held := plan
+			if tc.plan != nil {
+				held = alter(plan, tc.plan)
+			}
+			v := s.run(failing, func(c *runtime.Config) {
+				with(c)
+				c.Plan, c.Previous, c.Version = held, s.records(), "next"
+				c.Now = func() time.Time { return time.Now().Add(30 * 24 * time.Hour) }
+			})
+			if v.Code != tc.code || !strings.Contains(v.Text, tc.want) {
+				t.Errorf("%+v, want code %d and %q", v, tc.code, tc.want)
+			}
+			if tc.code == 3 && !slices.ContainsFunc(s.next(), func(l string) bool { return strings.Contains(l, "`zcp2kopano resume --no-plan` goes on") }) {
+				t.Errorf("next: %q", s.next())
+			}
+		})
+	}
+}
+
+// next is what the last run told the admin to do.
+func (s *scene) next() []string {
+	for _, e := range s.events {
+		if e.Kind == runtime.Failed {
+			return e.Error.Next
+		}
+	}
+	return nil
 }
 
 func (s *scene) edit(path, text string) {

@@ -79,6 +79,8 @@ func (r *Run) next() []string {
 	}
 	s := r.standing(&r.verdict)
 	switch {
+	case s.Phase == ways.Untouched && r.verdict.Code == CodeDiffers && r.step == nil: // it is not for this run
+		return []string{"nothing was changed; simulate again with --plan, look at the new plan, and start the run with that"}
 	case s.Phase == ways.Untouched && r.verdict.Code == CodeDiffers:
 		return []string{
 			"nothing was changed; put back what differs, and start the run again with the same plan",
