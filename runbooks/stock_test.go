@@ -373,8 +373,14 @@ func TestStockSurvey(t *testing.T) {
 		},
 		{
 			name: "init scripts and packages without any",
-			from: "init: systemd", to: "init: sysv",
-			code: runtime.CodeInhibited, want: "inhibitor: Kopano 8.7.20 needs systemd",
+			from: `zarafa-server   active enabled pid=1201
+zarafa-dagent   active enabled pid=1230
+zarafa-spooler  active enabled pid=1242
+zarafa-gateway  active enabled pid=1255
+zarafa-search   active enabled pid=1260
+`, to: "zarafa-server active\n",
+			change: "init: systemd=>init: sysv",
+			code:   runtime.CodeInhibited, want: "inhibitor: Kopano 8.7.20 needs systemd",
 		},
 		{
 			name: "a distribution that is too old",

@@ -241,7 +241,7 @@ func TestHTTPSNeedsItsMethod(t *testing.T) {
 }
 
 func TestOtherManagers(t *testing.T) {
-	yum := strings.Replace(fixture, "manager: apt 1.0.9.8.4", "manager: yum 3.4.3", 1)
+	yum := strings.NewReplacer("manager: apt 1.0.9.8.4", "manager: yum 3.4.3", "\nMaintainer:", "\nVendor:", "\nDepends:", "\nRequires:").Replace(fixture)
 	rehearse.New(t, yum, pkg.Builtins()).Fail(`pkg.add_repository(pkg.repository("k", "https://a.example.org/"))`, "yum", "by hand")
 }
 

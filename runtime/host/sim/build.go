@@ -348,7 +348,7 @@ func (b *builder) services() error {
 
 func (b *builder) service(fs FixtureService) error {
 	h := b.h
-	s := &service{active: fs.Active, failed: fs.Failed, exe: fs.Exe, user: fs.User}
+	s := &service{active: fs.Active, failed: fs.Failed, stubborn: fs.Stubborn, exe: fs.Exe, user: fs.User}
 	h.services[fs.Name] = s
 	if _, err := h.service(fs.Name); err != nil && b.f.NoBase {
 		delete(h.services, fs.Name) // a generated unit, which has no file
@@ -367,6 +367,9 @@ func (b *builder) service(fs FixtureService) error {
 	if fs.Masked {
 		return h.PutSymlink("/etc/systemd/system/"+fs.Name+".service", maskUnit, 0, 0)
 	}
+	if is, err := h.service(fs.Name); err != nil || fs.Enabled && !is.Enabled {
+		return cmp.Or(err, errors.New("it is said to be enabled; its unit has no WantedBy, or its init script has links that do not start it"))
+	}
 	return nil
 }
 
@@ -380,6 +383,9 @@ func (b *builder) process(fs FixtureService, s *service) {
 	}
 	exe, user := h.program(fs.Name, s)
 	if exe == "" {
+		if fs.PID > 0 {
+			s.pids = []int{fs.PID} // of a program that is not known
+		}
 		return
 	}
 	p := host.Process{PID: fs.PID, Name: path.Base(exe), Exe: exe, User: user}
@@ -393,9 +399,6 @@ func (b *builder) process(fs FixtureService, s *service) {
 	}
 	h.processes = append(h.processes, p)
 	s.pids = []int{p.PID}
-	if fs.Stubborn {
-		h.stubborn[p.Name] = true
-	}
 }
 
 // enabled makes the links of an enabled service, unless the fixture has some.

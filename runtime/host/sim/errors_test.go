@@ -1,8 +1,11 @@
 package sim
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -30,6 +33,26 @@ func TestFixtureErrorsNameTheirPlace(t *testing.T) {
 		"file mode":           {"-- /etc/a 0999 --\n", `section "/etc/a 0999": line 1: "0999" is not an octal mode`},
 		"a file as directory": {"-- /etc/a --\n-- /etc/a/b --\n", `line 2: /etc/a/b: not a directory`},
 		"service":             {"-- services --\na activ\n", `line 2: a: unknown word "activ"`},
+		"service twice":       {"-- services --\na active\na enabled\n", `line 3: a: it is given twice`},
+		"active and failed":   {"-- services --\na failed active\n", `a service is active or failed`},
+		"pid of a stopped":    {"-- services --\na enabled pid=7\n", `pid=7 is the process of an active service`},
+		"masked script":       {"-- host --\ninit: sysv\n-- services --\na masked\n", `only systemd has masked services`},
+		"enabled for nothing": {"-- /lib/systemd/system/a.service --\n[Service]\n-- services --\na enabled\n", `service a: it is said to be enabled`},
+		"host key twice":      {"-- host --\nkernel: 1\nkernel: 2\n", `line 3: kernel is given twice`},
+		"manager":             {"-- host --\nmanager: pacman 5\n", `manager is "pacman"`},
+		"more free than all":  {"-- mounts --\n/ a ext4 1G 2G\n", `each must be at most the one before`},
+		"inodes":              {"-- mounts --\n/ a ext4 2G 1G free-inodes=5\n", `inodes=N says how many there are`},
+		"mount twice":         {"-- mounts --\n/ a ext4 2G 1G\n/ b ext4 2G 1G\n", `line 3: mount point "/": it is given twice`},
+		"process twice":       {"-- processes --\n1 root /a\n1 root /b\n", `line 3: process 1 is given twice`},
+		"field":               {"-- packages --\nPackage: a\nVersion: 1\nEffect: x\n", `line 4: package a: unknown field Effect`},
+		"field of rpm":        {"-- packages --\nPackage: a\nVersion: 1\nVendor: x\n", `unknown field Vendor`},
+		"field twice":         {"-- packages --\nPackage: a\nVersion: 1\nVersion: 2\n", `line 4: package a: Version is given twice`},
+		"state":               {"-- packages --\nPackage: a\nVersion: 1\nStatus: install\n", `Status: "install" is none of`},
+		"auto":                {"-- packages --\nPackage: a\nVersion: 1\nAuto-Installed: yes\n", `Auto-Installed: "yes"`},
+		"approximate file":    {"-- /etc/a approximate --\n", `only a payload is approximate`},
+		"size and content":    {"-- /etc/a size=7 --\nx\n", `it has a content`},
+		"noeol and base64":    {"-- /etc/a noeol base64 --\nYQ==\n", `noeol is for text`},
+		"time of a payload":   {"-- available --\nPackage: a\nVersion: 1\n-- payload a /b 2017-03-14T09:00:00Z --\n", `has no time`},
 		"no such service":     {"-- services --\nghost enabled\n", "service ghost: neither a unit file nor an init script"},
 		"database":            {"-- database --\nvariable x\n", `line 2: unknown word "variable"`},
 		"rows":                {"-- database --\n? SELECT 1\na | b\n1\n", `line 2: a row of 1 values for 2 columns`},
@@ -47,6 +70,86 @@ func TestFixtureErrorsNameTheirPlace(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// TestServiceWords reads each combination of a service's words: all are in force, or it is refused.
+func TestServiceWords(t *testing.T) {
+	flags := []string{"active", "enabled", "masked", "failed", "stubborn", "pid=301", "pid=77", "exe=/bin/other", "user=mail"}
+	refused := 0
+	for n := range 1 << len(flags) {
+		words := []string{"a"}
+		has := map[string]bool{}
+		for i, flag := range flags {
+			if n>>i&1 == 1 {
+				words, has[flag] = append(words, flag), true
+			}
+		}
+		if has["pid=301"] && has["pid=77"] {
+			continue
+		}
+		line := strings.Join(words, " ")
+		f, err := ReadFixture([]byte("-- /lib/systemd/system/a.service --\n[Service]\nExecStart=/bin/a\nUser=backup\n[Install]\nWantedBy=x.target\n-- /bin/a --\n-- /bin/other --\n" +
+			"-- processes --\n301 backup /bin/third\n-- services --\n" + line + "\n"))
+		if err != nil {
+			refused++
+			if has["active"] && !has["failed"] || !has["active"] && !has["pid=301"] && !has["pid=77"] {
+				t.Errorf("%s: %v", line, err)
+			}
+			continue
+		}
+		h, err := f.Host(Options{})
+		mustDo(t, err)
+		s, err := h.service("a")
+		mustDo(t, err)
+		if s.Active != has["active"] || s.Masked != has["masked"] || s.Failed != has["failed"] || s.Enabled != (has["enabled"] && !has["masked"]) || has["enabled"] != (len(h.wantLinks("a")) > 0) {
+			t.Errorf("%s: %+v", line, s)
+		}
+		if has["pid=301"] && s.PID != 301 || has["pid=77"] && s.PID != 77 || has["active"] != (s.PID > 0) {
+			t.Errorf("%s: process %d", line, s.PID)
+		}
+		for _, p := range mustProcesses(t, h) {
+			if p.PID == s.PID && p.PID != 301 && (p.Exe == "/bin/other" != has["exe=/bin/other"] || p.User == "mail" != has["user=mail"]) {
+				t.Errorf("%s: %+v", line, p)
+			}
+		}
+		if err := h.StopService(context.Background(), "a", 0); (err != nil) != (has["stubborn"] && has["active"]) {
+			t.Errorf("%s: stop: %v", line, err)
+		}
+	}
+	if refused == 0 {
+		t.Error("nothing was refused")
+	}
+}
+
+// TestFixturesAreDocumented holds the words that the reader takes against those that the README names.
+func TestFixturesAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../../testdata/hosts/README.md")
+	mustDo(t, err)
+	named := map[string]bool{}
+	for _, word := range regexp.MustCompile(`[\w-]+`).FindAllString(string(text), -1) {
+		named[word] = true
+	}
+	known := slices.Concat(sortedKeys(sectionReaders), sortedKeys(new(FixtureService).flags()), sortedKeys(effectVerbs), sortedKeys(managerPrograms), sortedKeys(bases),
+		effectTimes[Deb], effectTimes[RPM], stanzaFields.rpm, stanzaFields.deb, stanzaFields.both,
+		strings.Fields("pid exe user ro dev inodes free-inodes available noeol base64 size approximate spread hardlink xattr payload download var table login down edited newconffile obsolete noreplace ghost missingok"))
+	for _, verb := range effectVerbs {
+		known = append(known, verb.options...)
+	}
+	_, err = ReadFixture([]byte("-- host --\nx: y\n")) // names all keys
+	_, keys, _ := strings.Cut(err.Error(), "known are ")
+	known = append(known, strings.Split(strings.TrimSuffix(keys, ", os-release.FIELD"), ", ")...)
+	for _, word := range known {
+		if !named[word] {
+			t.Errorf("the README does not name %q", word)
+		}
+	}
+	line := regexp.MustCompile("(?m)^`NAME (\\[.*\\])`").FindStringSubmatch(string(text))
+	if line == nil {
+		t.Fatal("the README has no line of a service")
+	}
+	for _, word := range strings.Fields(strings.NewReplacer("[", "", "]", "", "=N", "=7", "=PATH", "=/a", "=NAME", "=a").Replace(line[1])) {
+		mustDo(t, new(FixtureService).set(word))
 	}
 }
 

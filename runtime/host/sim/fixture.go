@@ -185,6 +185,9 @@ func (f *Fixture) readSection(s section) error {
 		if err != nil {
 			return err
 		}
+		if e.Approx {
+			return fmt.Errorf("%s: only a payload is approximate", e.Path)
+		}
 		e.line = s.line - 1
 		f.Entries = append(f.Entries, e)
 		return nil
@@ -221,12 +224,17 @@ func (s section) lines(do func(words []string, line string) error) error {
 }
 
 func (f *Fixture) readHost(s section) error {
+	given := map[string]bool{}
 	return s.lines(func(_ []string, line string) error {
 		key, value, ok := strings.Cut(line, ":")
 		value = strings.TrimSpace(value)
 		if !ok {
 			return fmt.Errorf("%q is not of the form \"key: value\"", line)
 		}
+		if given[key] && key != "audit" {
+			return fmt.Errorf("%s is given twice", key)
+		}
+		given[key] = true
 		return f.setHost(key, value)
 	})
 }
@@ -258,6 +266,9 @@ func (f *Fixture) setHost(key, value string) error {
 		return err
 	case "manager":
 		f.Manager.Name, f.Manager.Version, _ = strings.Cut(value, " ")
+		if _, known := managerPrograms[f.Manager.Name]; !known {
+			return fmt.Errorf("manager is %q; it must be %s, and a version", f.Manager.Name, strings.Join(sortedKeys(managerPrograms), ", "))
+		}
 		return nil
 	case "lock":
 		return f.setLock(value)
@@ -333,9 +344,29 @@ func (f *Fixture) readMounts(s section) error {
 				return err
 			}
 		}
+		if err := f.checkMount(m); err != nil {
+			return fmt.Errorf("mount point %q: %w", m.Point, err)
+		}
+		if m.Budget.Inodes > 0 && !slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, "free-inodes=") }) {
+			m.Budget.FreeInodes = m.Budget.Inodes
+		}
 		f.Mounts = append(f.Mounts, m)
 		return nil
 	})
+}
+
+// checkMount refuses what no file system can be.
+func (f *Fixture) checkMount(m simfs.Mount) error {
+	b := m.Budget
+	switch {
+	case slices.ContainsFunc(f.Mounts, func(other simfs.Mount) bool { return other.Point == m.Point }):
+		return fmt.Errorf("it is given twice")
+	case b.Free > b.Total, b.Available > b.Free:
+		return fmt.Errorf("of %d bytes %d are free, and %d available; each must be at most the one before", b.Total, b.Free, b.Available)
+	case b.FreeInodes > b.Inodes:
+		return fmt.Errorf("of %d inodes %d are free; inodes=N says how many there are", b.Inodes, b.FreeInodes)
+	}
+	return nil
 }
 
 func setMountOption(m *simfs.Mount, word string) error {
@@ -355,7 +386,7 @@ func setMountOption(m *simfs.Mount, word string) error {
 	case "dev":
 		m.Device = uint64(n)
 	case "inodes":
-		m.Budget.Inodes, m.Budget.FreeInodes = uint64(n), uint64(n)
+		m.Budget.Inodes = uint64(n)
 	case "free-inodes":
 		m.Budget.FreeInodes = uint64(n)
 	case "available":
@@ -395,6 +426,9 @@ func setPayload(packages []*Package, name string, words []string, text string) e
 	if err != nil {
 		return err
 	}
+	if !e.Mtime.IsZero() {
+		return fmt.Errorf("%s: a file of a package that is not installed has no time", e.Path)
+	}
 	found := false
 	for _, p := range packages {
 		if p.Name != name {
@@ -403,7 +437,7 @@ func setPayload(packages []*Package, name string, words []string, text string) e
 		found = true
 		for i := range p.Files {
 			if p.Files[i].Path == e.Path {
-				p.Files[i].Content, p.Files[i].Size, p.Files[i].Approx = e.Content, int64(len(e.Content)), e.Approx
+				p.Files[i].Content, p.Files[i].Size, p.Files[i].Approx = e.Content, e.Size, e.Approx
 				if p.Files[i].Bare {
 					p.Files[i].Mode, p.Files[i].User, p.Files[i].Group = e.Mode, e.User, e.Group
 				}
@@ -412,7 +446,7 @@ func setPayload(packages []*Package, name string, words []string, text string) e
 			}
 		}
 		if _, ok := p.file(e.Path); !ok {
-			p.setFiles(append(p.Files, PackageFile{Path: e.Path, Mode: e.Mode, User: e.User, Group: e.Group, Size: int64(len(e.Content)), Content: e.Content, Approx: e.Approx}))
+			p.setFiles(append(p.Files, PackageFile{Path: e.Path, Mode: e.Mode, User: e.User, Group: e.Group, Size: e.Size, Content: e.Content, Approx: e.Approx}))
 		}
 	}
 	if !found {
@@ -421,34 +455,64 @@ func setPayload(packages []*Package, name string, words []string, text string) e
 	return nil
 }
 
+// flags are the words of a service's line that have no value.
+func (svc *FixtureService) flags() map[string]*bool {
+	return map[string]*bool{"active": &svc.Active, "enabled": &svc.Enabled, "masked": &svc.Masked, "failed": &svc.Failed, "stubborn": &svc.Stubborn}
+}
+
 // readServices reads lines "NAME [active] [enabled] [masked] [failed] [stubborn] [pid=N] [exe=PATH]
 // [user=NAME]".
 func (f *Fixture) readServices(s section) error {
 	return s.lines(func(words []string, _ string) error {
 		svc := FixtureService{Name: words[0]}
-		flags := map[string]*bool{"active": &svc.Active, "enabled": &svc.Enabled, "masked": &svc.Masked, "failed": &svc.Failed, "stubborn": &svc.Stubborn}
 		for _, w := range words[1:] {
-			name, value, valued := strings.Cut(w, "=")
-			switch {
-			case !valued && flags[w] != nil:
-				*flags[w] = true
-			case name == "exe" && path.IsAbs(value):
-				svc.Exe = value
-			case name == "user" && value != "":
-				svc.User = value
-			case name == "pid":
-				pid, err := strconv.Atoi(value)
-				if err != nil || pid <= 0 {
-					return fmt.Errorf("%s: pid %q is not a process number", svc.Name, value)
-				}
-				svc.PID = pid
-			default:
-				return fmt.Errorf("%s: unknown word %q; known are %s, pid=N, exe=PATH, user=NAME", svc.Name, w, strings.Join(sortedKeys(flags), ", "))
+			if err := svc.set(w); err != nil {
+				return fmt.Errorf("%s: %w", svc.Name, err)
 			}
+		}
+		if err := f.checkService(svc); err != nil {
+			return fmt.Errorf("%s: %w", svc.Name, err)
 		}
 		f.Services = append(f.Services, svc)
 		return nil
 	})
+}
+
+func (svc *FixtureService) set(word string) error {
+	name, value, valued := strings.Cut(word, "=")
+	flag := svc.flags()[word]
+	switch {
+	case !valued && flag != nil:
+		*flag = true
+	case name == "exe" && path.IsAbs(value):
+		svc.Exe = value
+	case name == "user" && value != "":
+		svc.User = value
+	case name == "pid":
+		pid, err := strconv.Atoi(value)
+		if err != nil || pid <= 0 {
+			return fmt.Errorf("pid %q is not a process number", value)
+		}
+		svc.PID = pid
+	default:
+		return fmt.Errorf("unknown word %q; known are %s, pid=N, exe=PATH, user=NAME", word, strings.Join(sortedKeys(svc.flags()), ", "))
+	}
+	return nil
+}
+
+// checkService refuses words that contradict each other.
+func (f *Fixture) checkService(svc FixtureService) error {
+	switch {
+	case slices.ContainsFunc(f.Services, func(other FixtureService) bool { return other.Name == svc.Name }):
+		return fmt.Errorf("it is given twice")
+	case svc.Active && svc.Failed:
+		return fmt.Errorf("a service is active or failed, not both")
+	case svc.PID > 0 && !svc.Active:
+		return fmt.Errorf("pid=%d is the process of an active service, and this one is not", svc.PID)
+	case svc.Masked && f.Facts.Init != "systemd":
+		return fmt.Errorf("only systemd has masked services")
+	}
+	return nil
 }
 
 // readProcesses reads lines "PID USER EXE".
@@ -460,6 +524,9 @@ func (f *Fixture) readProcesses(s section) error {
 		pid, err := strconv.Atoi(words[0])
 		if err != nil || pid <= 0 {
 			return fmt.Errorf("%q is not a process number", words[0])
+		}
+		if slices.ContainsFunc(f.Processes, func(p host.Process) bool { return p.PID == pid }) {
+			return fmt.Errorf("process %d is given twice", pid)
 		}
 		f.Processes = append(f.Processes, host.Process{PID: pid, User: words[1], Exe: words[2], Name: path.Base(words[2])})
 		return nil
@@ -490,8 +557,10 @@ func parseFileHeader(words []string, text string) (Entry, error) {
 	if path.Clean(e.Path) != e.Path || !path.IsAbs(e.Path) || e.Path == "/" {
 		return e, fmt.Errorf("%q is not the clean absolute path of a file", e.Path)
 	}
-	declared := false
+	has := map[string]bool{}
 	for _, w := range words[1:] {
+		option, _, _ := strings.Cut(w, "=")
+		has[option] = true
 		switch {
 		case w == "noeol":
 			e.Content = bytes.TrimSuffix(e.Content, []byte("\n"))
@@ -501,7 +570,6 @@ func parseFileHeader(words []string, text string) (Entry, error) {
 				return e, err
 			}
 			e.Content, e.Size = nil, size
-			declared = true
 		case w == "approximate":
 			e.Approx = true
 		case w == "base64":
@@ -525,11 +593,17 @@ func parseFileHeader(words []string, text string) (Entry, error) {
 		case strings.Contains(w, ":"):
 			e.User, e.Group, _ = strings.Cut(w, ":")
 		default:
-			return e, fmt.Errorf("unknown word %q; known are an octal mode, USER:GROUP, a time, noeol, base64", w)
+			return e, fmt.Errorf("unknown word %q; known are an octal mode, USER:GROUP, a time, noeol, base64, size=N, and approximate for a payload", w)
 		}
 	}
-	if !declared {
-		e.Size = int64(len(e.Content))
+	switch {
+	case has["noeol"] && has["base64"]:
+		return e, fmt.Errorf("%s: noeol is for text, and base64 for what is none", e.Path)
+	case has["size"] && strings.TrimSpace(text) != "":
+		return e, fmt.Errorf("%s: it has a content, and so no size=N", e.Path)
+	case has["size"]:
+		return e, nil
 	}
+	e.Size = int64(len(e.Content))
 	return e, nil
 }

@@ -60,7 +60,6 @@ type Host struct {
 	services  map[string]*service
 	processes []host.Process
 	lastPID   int
-	stubborn  map[string]bool // names of processes that do not end
 
 	database     *database
 	directory    []host.Entry
@@ -95,7 +94,7 @@ func newHost(fs *simfs.FS, c *clock, catalog []*Package) *Host {
 		unpredictSeen: map[host.Unpredicted]bool{},
 		packages:      map[string]*Package{}, owners: map[string][]string{}, halfway: map[string]*Package{}, surplus: map[string]*Package{}, sources: map[string]string{},
 		packageFiles: map[string]*Package{}, deadRepositories: map[string]string{}, downloads: map[string][]byte{},
-		asked: map[string]bool{}, services: map[string]*service{}, stubborn: map[string]bool{}, lastPID: 1000,
+		asked: map[string]bool{}, services: map[string]*service{}, lastPID: 1000,
 		database: newDatabase(),
 	}
 }

@@ -142,6 +142,9 @@ func parsePackages(text, from string, line int, format Format) ([]*Package, erro
 	var packages []*Package
 	for i := range stanzas {
 		p, err := packageOf(&stanzas[i], format)
+		if err == nil && (from == "fixture" || from == "catalogue") {
+			err = checkStanza(&stanzas[i], p)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -179,6 +182,45 @@ func packageOf(s *stanza, format Format) (*Package, error) {
 	}
 	p.setFiles(p.Files)
 	return p, nil
+}
+
+// stanzaFields are the fields of a package that a fixture or catalogue can have; of rpm, of dpkg, and
+// for both. The last are those of dpkg that say nothing to a simulation.
+var stanzaFields = struct{ rpm, deb, both, unused []string }{
+	rpm:  strings.Fields("Vendor Requires Obsoletes"),
+	deb:  strings.Fields("Maintainer Pre-Depends Depends Breaks Replaces"),
+	both: strings.Fields("Package Version Architecture Status Source Installed-Size Size Provides Conflicts Recommends Description Auto-Installed Conffiles Files Scripts Effects Run-As Repository"),
+	unused: strings.Fields("Section Priority Homepage Multi-Arch Essential Suggests Enhances Original-Maintainer Filename MD5sum SHA1 SHA256 SHA512 " +
+		"Description-md5 Tag Bugs Origin Config-Version Built-Using Protected Important Triggers-Pending Triggers-Awaited"),
+}
+
+// packageStates are those that a package can be in.
+var packageStates = strings.Fields("installed config-files half-installed unpacked half-configured triggers-awaited triggers-pending not-installed")
+
+// checkStanza refuses what would be passed over without a word.
+func checkStanza(s *stanza, p *Package) error {
+	known := slices.Concat(stanzaFields.both, stanzaFields.unused, stanzaFields.deb)
+	if p.Format == RPM {
+		known = slices.Concat(stanzaFields.both, stanzaFields.rpm)
+	}
+	seen := map[string]bool{}
+	for _, f := range s.fields {
+		name := strings.ToLower(f.name)
+		if !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, name) }) {
+			return fmt.Errorf("line %d: package %s: unknown field %s", f.line, p.Name, f.name)
+		}
+		if seen[name] {
+			return fmt.Errorf("line %d: package %s: %s is given twice", f.line, p.Name, f.name)
+		}
+		seen[name] = true
+	}
+	if auto := s.get("Auto-Installed"); auto != "" && auto != "0" && auto != "1" {
+		return fmt.Errorf("line %d: package %s: Auto-Installed: %q is neither 1 nor 0", s.line, p.Name, auto)
+	}
+	if p.Status != "" && !slices.Contains(packageStates, p.Status) {
+		return fmt.Errorf("line %d: package %s: Status: %q is none of %s", s.line, p.Name, p.Status, strings.Join(packageStates, ", "))
+	}
+	return nil
 }
 
 // unknownScripts is what a fixture says where it is not known whether a package of rpm has scriptlets.

@@ -16,11 +16,12 @@ import (
 
 // service is what the file system does not show of a service.
 type service struct {
-	active bool
-	failed bool
-	exe    string // of its process, where no unit file or init script says
-	user   string
-	pids   []int
+	active   bool
+	failed   bool
+	stubborn bool   // it does not stop
+	exe      string // of its process; empty for what the unit file or init script says
+	user     string // that it runs as; empty for what the unit file says
+	pids     []int
 }
 
 // unitDirs are searched in this order, as systemd does.
@@ -324,34 +325,37 @@ func (h *Host) startService(name string) error {
 	return nil
 }
 
-// program finds a service's program, and the user that its unit names or that its daemon becomes.
+// program finds a service's program, and the user that its unit names or that its daemon becomes. What
+// a fixture says of them wins.
 func (h *Host) program(name string, state *service) (exe, user string) {
 	unit := h.unitFile(name)
 	file := unit
 	if unit == "" {
 		file = h.initScript(name)
 	}
-	user = cmp.Or(state.user, h.runAs(file), "root")
+	exe, user = h.declaredProgram(file, unit != "")
+	return cmp.Or(state.exe, exe), cmp.Or(state.user, user, h.runAs(file), "root")
+}
+
+// declaredProgram is what a unit file or init script says.
+func (h *Host) declaredProgram(file string, unit bool) (exe, user string) {
 	text, err := h.readFile(file)
-	if err != nil || len(text) == 0 {
-		return state.exe, user
+	if err != nil {
+		return "", ""
 	}
 	for line := range strings.Lines(string(text)) {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 		value = strings.Trim(strings.TrimSpace(value), `"'`)
 		switch key = strings.TrimSpace(key); {
 		case !ok || value == "":
-		case unit != "" && key == "User":
+		case unit && key == "User":
 			user = value
-		case unit != "" && key == "ExecStart", unit == "" && key == "DAEMON":
+		case unit && key == "ExecStart", !unit && key == "DAEMON":
 			word, _, _ := strings.Cut(strings.TrimLeft(value, "-@+!:"), " ")
 			if path.IsAbs(word) && exe == "" {
 				exe = word
 			}
 		}
-	}
-	if exe == "" {
-		exe = state.exe
 	}
 	return exe, user
 }
@@ -378,7 +382,7 @@ func (h *Host) StopService(ctx context.Context, name string, _ time.Duration) er
 	} else if err != nil {
 		return err
 	}
-	if s := h.services[name]; s != nil && slices.ContainsFunc(h.processes, func(p host.Process) bool { return slices.Contains(s.pids, p.PID) && h.stubborn[p.Name] }) {
+	if s := h.services[name]; s != nil && s.active && s.stubborn {
 		return fmt.Errorf("stop %s: its processes %v do not end; see what they wait for, or end them yourself", name, s.pids)
 	}
 	h.stopService(name)
