@@ -182,6 +182,9 @@ func (a *Commit) restoreFiles(env *Env) error {
 		}
 	}
 	for _, p := range a.Conffiles {
+		if err := keepSince(env, p.Path, append(a.shipped(p.Path), p.known())...); err != nil {
+			return err
+		}
 		if err := env.Store.Restore(p); err != nil {
 			return err
 		}
@@ -198,6 +201,19 @@ func (a *Commit) restoreFiles(env *Env) error {
 		}
 	}
 	return nil
+}
+
+// shipped are the digests of a configuration file that the packages had brought, and bring again.
+func (a *Commit) shipped(name string) []string {
+	var sums []string
+	for _, p := range a.Old {
+		for _, c := range p.Conffiles {
+			if c.Path == name {
+				sums = append(sums, c.MD5)
+			}
+		}
+	}
+	return sums
 }
 
 // packageDifferences lists packages that are not as they were.

@@ -268,11 +268,16 @@ var scenarios = []scenario{
 	},
 }
 
+// shipped is the one configuration file of a package.
+func shipped(p host.Package) []host.Conffile {
+	return []host.Conffile{{Path: "/etc/" + p.Name + "/main.cfg", MD5: fmt.Sprintf("%x", md5.Sum([]byte("default of "+p.Version)))}}
+}
+
 func zarafaInstalled(t tester, h *fakeHost) {
 	must(t, h.PutDir("/usr/sbin", 0o755, 0, 0))
 	old := func(p host.Package) {
 		p.Status = "installed"
-		p.Conffiles = []host.Conffile{{Path: "/etc/" + p.Name + "/main.cfg"}}
+		p.Conffiles = shipped(p)
 		h.packages[p.Name] = p
 		h.offers[p.Name+"="+p.Version] = p
 		must(t, h.PutDir("/etc/"+p.Name, 0o750, 0, 110))
@@ -281,7 +286,7 @@ func zarafaInstalled(t tester, h *fakeHost) {
 	old(host.Package{Name: "zarafa-common", Version: "7.2.0"})
 	old(host.Package{Name: "zarafa-server", Version: "7.2.0", Depends: "zarafa-common"})
 	fresh := func(p host.Package) {
-		p.Conffiles = []host.Conffile{{Path: "/etc/" + p.Name + "/main.cfg", MD5: fmt.Sprintf("%x", md5.Sum([]byte("default of "+p.Version)))}}
+		p.Conffiles = shipped(p)
 		h.offers[p.Name] = p
 		h.offers[p.Name+"="+p.Version] = p
 	}

@@ -141,6 +141,20 @@ func TestChangedSince(t *testing.T) {
 			change: func(t tester, h *fakeHost) { put(t, h, "/etc/kopano-server/main.cfg", "edited", 0o640, 0, 998) },
 			want:   map[string]string{"/etc/kopano-server/main.cfg": "edited"},
 		},
+		{
+			scenario: scenario{
+				name:  "configuration file of a purged package written by hand",
+				setup: zarafaInstalled,
+				act: func() Action {
+					return &Commit{Tx: host.Transaction{Remove: []string{"zarafa-server"}, Purge: true}}
+				},
+			},
+			change: func(t tester, h *fakeHost) {
+				must(t, h.PutDir("/etc/zarafa-server", 0o755, 0, 0))
+				put(t, h, "/etc/zarafa-server/main.cfg", "from memory", 0o600, 0, 0)
+			},
+			want: map[string]string{"/etc/zarafa-server/main.cfg": "from memory"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			begin := func() (*trial, map[string]string) {
