@@ -3,6 +3,7 @@ package runtime
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"zcp2kopano/runtime/action"
 )
@@ -136,23 +137,36 @@ func (r *Run) restoreAction(past *history, way *restoring) (a *action.Restore, s
 	return a, seq, nil, err
 }
 
-// retryServices sets services once more that could not be put back while the database was not.
-func (r *Run) retryServices(past *history) error {
-	for i := len(past.intents) - 1; i >= 0; i-- {
-		p := past.intents[i]
-		if !p.state().undone || len(p.state().differences) == 0 {
-			continue
-		}
+// retryServices starts services once more that an earlier rollback could not start again: the database
+// may be back by now, by this rollback or by hand.
+func (r *Run) retryServices(failed []*pastAction) error {
+	for _, p := range failed {
 		a, env, err := r.recall(p)
 		if err != nil {
 			return err
-		}
-		if !startsAgain(a) {
-			continue
 		}
 		if err := r.undoAndTell(p, a, env); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// notStarted lists, from the last to the first, the actions that were undone but for a service that
+// did not start again.
+func (h *history) notStarted() ([]*pastAction, error) {
+	var failed []*pastAction
+	for _, p := range slices.Backward(h.intents) {
+		if !p.state().undone || len(p.state().differences) == 0 {
+			continue
+		}
+		a, err := p.action()
+		if err != nil {
+			return nil, err
+		}
+		if startsAgain(a) {
+			failed = append(failed, p)
+		}
+	}
+	return failed, nil
 }

@@ -221,6 +221,21 @@ func TestRollbackLeavesDatabaseAndRestoresItLater(t *testing.T) {
 	s.wantRestored(h, s.rollback(h, "", restore))
 }
 
+// The admin loads the dump by hand; a second rollback starts what the first could not.
+func TestRollbackAgainStartsTheOldServer(t *testing.T) {
+	s, h := newDatabaseScene(t)
+	s.run(databaseScript, on(h))
+	s.rollback(h, "")
+	if s.active("old") || !s.said("not as before: undoing stop old") {
+		t.Fatalf("the old server runs on the new database: %v; events %+v", s.active("old"), s.events)
+	}
+	h.content = "zcp"
+	v := s.rollback(h, "")
+	if !s.active("old") || s.said("not as before: undoing stop old") {
+		t.Errorf("old server %v, verdict %+v", s.active("old"), v)
+	}
+}
+
 // A new server that does not stop stops the rollback: what it works on is not taken away under it.
 func TestRollbackDoesNotGoOnUnderRunningServer(t *testing.T) {
 	s, h := newDatabaseScene(t)

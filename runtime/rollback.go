@@ -55,7 +55,7 @@ func (r *Run) rollback(to string) ([]string, error) {
 	if restore {
 		r.restoring = way
 		if way.cause.state().undone {
-			if err := r.restoreLate(past); err != nil {
+			if err := r.restoreDatabase(past, way); err != nil {
 				return nil, err
 			}
 		}
@@ -75,19 +75,12 @@ func (r *Run) refuse(err error) error {
 	return err
 }
 
-// restoreLate restores the database after the rest went back, and then starts what needed it.
-func (r *Run) restoreLate(past *history) error {
-	if r.restoring.done {
-		return nil
-	}
-	if err := r.restoreDatabase(past, r.restoring); err != nil {
-		return err
-	}
-	return r.retryServices(past)
-}
-
 // undoSteps undoes steps from the last to the first.
 func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string, error) {
+	failed, err := past.notStarted()
+	if err != nil {
+		return nil, err
+	}
 	var undone []*pastAction
 	for i := len(steps) - 1; i >= 0; i-- {
 		mine := past.actionsOf(steps[i])
@@ -115,6 +108,9 @@ func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string
 			return nil, err
 		}
 		r.emit(Event{Kind: StepEnd})
+	}
+	if err := r.retryServices(failed); err != nil {
+		return nil, err
 	}
 	if err := r.tellChanged(); err != nil {
 		return nil, err
