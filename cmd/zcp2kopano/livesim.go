@@ -30,8 +30,10 @@ func openSimulatedLive(packages string) (*target, error) {
 	return t, nil
 }
 
-// lock takes from this process the power to write, before a simulation reads this machine. What the
-// report writes to is open by now. The label tells which locks the kernel has.
+// lock takes from this process the power to write, before any code of a runbook runs. What the report
+// and the plan are written to is open by now, and this machine's packages, services and processes are
+// known: without the power of root the programs of other users' processes are not seen. The label tells
+// which locks the kernel has.
 func (t *target) lock() {
 	if !t.real {
 		return

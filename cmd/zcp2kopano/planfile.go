@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"syscall"
 
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
@@ -23,12 +26,28 @@ func (p *planFile) open() error {
 	if p.path == "" {
 		return nil
 	}
-	f, err := os.OpenFile(p.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := newFile(p.path)
 	if err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
 	p.f = f
 	return nil
+}
+
+// newFile makes a file, for its owner alone. An empty one may be there: a simulation that was refused
+// leaves it, because it can no longer remove anything.
+func newFile(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if !errors.Is(err, fs.ErrExist) {
+		return f, err
+	}
+	if info, lerr := os.Lstat(name); lerr != nil || !info.Mode().IsRegular() || info.Size() > 0 {
+		return nil, err
+	}
+	if f, err = os.OpenFile(name, os.O_WRONLY|syscall.O_NOFOLLOW, 0); err != nil {
+		return nil, err
+	}
+	return f, f.Chmod(0o600)
 }
 
 // keep writes the plan of a simulation that succeeded.

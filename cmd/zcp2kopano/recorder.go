@@ -22,11 +22,51 @@ type recorder struct {
 
 	offered map[string][]host.Candidate
 
+	services  []host.Service // as they were found first, with the power of root
+	processes []host.Process
+
 	conn      host.DatabaseConn
 	queries   []string
 	directory host.DirectoryConn
 	searches  []host.DirectorySearch
 }
+
+// Services keeps what it finds.
+func (r *recorder) Services(pattern string) ([]host.Service, error) {
+	list, err := r.View.Services(pattern)
+	if pattern == "*" && err == nil {
+		r.services = list
+	}
+	return list, err
+}
+
+// Processes keeps what it finds.
+func (r *recorder) Processes() ([]host.Process, error) {
+	list, err := r.View.Processes()
+	if err == nil {
+		r.processes = list
+	}
+	return list, err
+}
+
+// surveyed is the machine with the services and processes that were found: a process that has given up
+// the power of root does not see which programs those of other users run.
+func (r *recorder) surveyed() host.View { return surveyedView{r.View, r.services, r.processes} }
+
+type surveyedView struct {
+	host.View
+	services  []host.Service
+	processes []host.Process
+}
+
+func (v surveyedView) Services(pattern string) ([]host.Service, error) {
+	if pattern != "*" {
+		return v.View.Services(pattern)
+	}
+	return v.services, nil
+}
+
+func (v surveyedView) Processes() ([]host.Process, error) { return v.processes, nil }
 
 // Query asks, and remembers what has an answer.
 func (r *recorder) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {

@@ -48,10 +48,6 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 				return err
 			}
 			defer target.Close()
-			book, plain, secrets, err := a.prepare(cmd.Context(), first(args), target.Host, &p)
-			if err != nil {
-				return err
-			}
 			if err := plan.open(); err != nil {
 				return err
 			}
@@ -60,6 +56,10 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 				return err
 			}
 			target.lock()
+			book, plain, secrets, err := a.prepare(cmd.Context(), first(args), target.Host, &p)
+			if err != nil {
+				return err
+			}
 			log := journal.Memory(version, time.Now)
 			v := a.rehearse(cmd.Context(), "simulate", target, book, plain, secrets, log, tell)
 			if err := plan.keep(v, target.Host, book, plain, secrets, log); err != nil {

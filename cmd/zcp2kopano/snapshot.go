@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"zcp2kopano/runtime"
-	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/live"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
@@ -60,21 +59,23 @@ func (a *app) snapshot(ctx context.Context, file, runbook string, p *params, o s
 		return err
 	}
 	defer view.Close()
-	if err := a.recordQuestions(ctx, view, runbook, p, &o); err != nil {
-		return err
-	}
-	if !a.json {
-		o.Progress = func(what string, files int64) { fmt.Fprintf(a.err, "%s: %d files\n", what, files) }
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := newFile(file)
 	if errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("snapshot: %s exists; name a new file", file)
 	}
 	if err != nil {
 		return fmt.Errorf("snapshot: %w", err)
 	}
-	if err := errors.Join(sim.Snapshot(ctx, f, view, o), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(file))
+	defer f.Close()
+	r := newRecorder(view)
+	if err := a.recordQuestions(ctx, r, runbook, p, &o, (*target).lock); err != nil {
+		return err
+	}
+	if !a.json {
+		o.Progress = func(what string, files int64) { fmt.Fprintf(a.err, "%s: %d files\n", what, files) }
+	}
+	if err := errors.Join(sim.Snapshot(ctx, f, r.surveyed(), o), f.Sync()); err != nil {
+		return errors.Join(err, f.Truncate(0)) // the process can remove nothing by now
 	}
 	if a.json {
 		return json.NewEncoder(a.out).Encode(map[string]string{"file": file})
@@ -84,14 +85,15 @@ func (a *app) snapshot(ctx context.Context, file, runbook string, p *params, o s
 }
 
 // recordQuestions simulates the run over the machine, so that what it asks is known. How the run ends
-// does not matter.
-func (a *app) recordQuestions(ctx context.Context, view host.View, runbook string, p *params, o *sim.SnapshotOptions) error {
-	r := newRecorder(view)
+// does not matter. Before any code of the runbook runs, lock is called.
+func (a *app) recordQuestions(ctx context.Context, r *recorder, runbook string, p *params, o *sim.SnapshotOptions, lock func(*target)) error {
 	t, err := simulateView(r, "")
 	if err != nil {
 		return err
 	}
 	defer t.Close()
+	t.real = true
+	lock(t)
 	book, plain, secrets, err := a.prepare(ctx, runbook, t.Host, p)
 	if err != nil {
 		return err

@@ -89,7 +89,7 @@ func shippedHost(t *testing.T, name string) host.View {
 func captured(t *testing.T, a *app, machine host.View, p *params) []byte {
 	t.Helper()
 	o := sim.SnapshotOptions{Packages: snapshotPackages, Config: snapshotConfig, Trees: snapshotTrees}
-	if err := a.recordQuestions(context.Background(), machine, "debian", p, &o); err != nil {
+	if err := a.recordQuestions(context.Background(), newRecorder(machine), "debian", p, &o, func(*target) {}); err != nil {
 		t.Fatal(err)
 	}
 	var text bytes.Buffer

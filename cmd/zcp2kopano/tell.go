@@ -38,7 +38,8 @@ func (t *teller) flags(cmd *cobra.Command) {
 	_ = cmd.MarkFlagFilename("report", "html")
 }
 
-// open opens the report's file, before anything else is done, and returns who listens to the run.
+// open opens the report's file, before anything else is done, and returns who listens to the run. What
+// the file holds stays until there is something to tell.
 func (t *teller) open(a *app) (func(runtime.Event), error) {
 	out := report.Console(a.out, a.console(a.out.file))
 	if a.json {
@@ -47,7 +48,7 @@ func (t *teller) open(a *app) (func(runtime.Event), error) {
 	if t.file == "" {
 		return out, nil
 	}
-	f, err := os.Create(t.file)
+	f, err := os.OpenFile(t.file, os.O_WRONLY|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
@@ -68,13 +69,18 @@ func (t *teller) close() error {
 
 // reportFile remembers the first error: reports themselves never fail.
 type reportFile struct {
-	f   *os.File
-	err error
+	f     *os.File
+	begun bool
+	err   error
 }
 
 var _ io.Writer = (*reportFile)(nil)
 
 func (r *reportFile) Write(p []byte) (int, error) {
+	if !r.begun {
+		r.begun = true
+		_ = r.f.Truncate(0) // what is no file has nothing to cut
+	}
 	n, err := r.f.Write(p)
 	if r.err == nil {
 		r.err = err
