@@ -48,6 +48,9 @@ const headerType = "journal"
 // before it began.
 var ErrNoHeader = errors.New("not a journal, or its header is damaged")
 
+// ErrOtherFormat is a journal of another format than this version of the program reads.
+var ErrOtherFormat = errors.New("the journal has another format")
+
 // Record is one entry. Data is the JSON of what was appended.
 type Record struct {
 	Seq  uint64          `json:"seq"`
@@ -194,8 +197,8 @@ func parse(data []byte) (content, error) {
 		return c, fmt.Errorf("%w: %w", ErrNoHeader, err)
 	}
 	if c.header.Format != Format {
-		return c, fmt.Errorf("the journal has format %d and was written by version %s of the program; this version reads format %d: use version %s to go on",
-			c.header.Format, c.header.Program, Format, c.header.Program)
+		return c, fmt.Errorf("%w: %d, written by version %s of the program; this version reads format %d: use version %s to go on, or back",
+			ErrOtherFormat, c.header.Format, c.header.Program, Format, c.header.Program)
 	}
 	c.end = int64(size)
 	c.scan(data)

@@ -2,6 +2,8 @@ package state
 
 import (
 	"errors"
+	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
@@ -321,13 +323,37 @@ func TestDamagedRunIsUnknown(t *testing.T) {
 	if err := os.WriteFile(run.Journal(), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	blocked(t, d, "check the disk", "move "+run.Path+" away")
+	if err := os.WriteFile(run.Journal(), append([]byte("x"), data...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	blocked(t, d, "its header is damaged", "move "+run.Path+" away")
+	if err := os.WriteFile(run.Journal(), otherFormat(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	blocked(t, d, "written by version 1 of the program", "use version 1 to go on, or back")
+}
+
+// otherFormat is a journal of another format.
+func otherFormat(t *testing.T) []byte {
+	t.Helper()
+	payload := fmt.Sprintf(`{"seq":0,"time":"2015-08-30T22:10:05Z","type":"journal","data":{"format":%d,"program":"1"}}`, journal.Format+1)
+	sum := crc32.Checksum([]byte(payload), crc32.MakeTable(crc32.Castagnoli))
+	return fmt.Appendf(nil, "%08x %d %s\n", sum, len(payload), payload)
+}
+
+// blocked wants the only run to block others, and to say why and what to do.
+func blocked(t *testing.T, d Dir, want ...string) {
+	t.Helper()
 	s, err := d.Unfinished()
 	if err != nil || s == nil || s.Phase != ways.Unknown || !s.Touched() {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	for _, refusal := range []error{s.Resume(), s.Rollback("", false), s.Accept()} {
-		if refusal == nil || !strings.Contains(refusal.Error(), "check the disk") || !strings.Contains(refusal.Error(), "move "+run.Path+" away") {
-			t.Errorf("%v", refusal)
+		for _, words := range want {
+			if refusal == nil || !strings.Contains(refusal.Error(), words) {
+				t.Errorf("%v does not say %q", refusal, words)
+			}
 		}
 	}
 }

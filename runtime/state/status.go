@@ -41,7 +41,14 @@ func (r Run) Status() (Status, error) {
 		s.Phase = ways.Untouched
 		return s, nil
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, journal.ErrOtherFormat):
+		s.Phase, s.Trouble = ways.Unknown, err
+		return s, nil
+	case errors.Is(err, journal.ErrNoHeader):
+		s.Phase, s.Trouble = ways.Unknown, r.damaged(err)
+		return s, nil
+	case err != nil:
 		return s, fmt.Errorf("run %s: %w", r.ID, err)
 	}
 	s.read(records)
@@ -51,10 +58,15 @@ func (r Run) Status() (Status, error) {
 		s.Damage = damage.Error()
 		if !damage.Torn {
 			s.Phase = ways.Unknown // what stands behind the damage may have changed everything
-			s.Trouble = fmt.Errorf("%w; once the run needs neither to be gone on with nor to be undone, move %s away", damage.Refusal(), r.Path)
+			s.Trouble = r.damaged(damage.Refusal())
 		}
 	}
 	return s, nil
+}
+
+// damaged adds to what is wrong with a journal how other runs become possible again.
+func (r Run) damaged(err error) error {
+	return fmt.Errorf("%w; once the run needs neither to be gone on with nor to be undone, move %s away", err, r.Path)
 }
 
 // never tells whether a journal was never begun: it is missing, or not even its header, which is

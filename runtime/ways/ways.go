@@ -29,7 +29,7 @@ const (
 	Differing          Phase = "rolled back with differences" // all is undone that can be; the rest is for a person to look at
 	Accepted           Phase = "rolled back, differences accepted"
 
-	Unknown Phase = "unknown: its journal is damaged"
+	Unknown Phase = "unknown: its journal cannot be read"
 )
 
 // Database is what a run did to a database for good, that is, beyond what undoing its actions mends.
