@@ -84,6 +84,15 @@ func (a *app) guard() error {
 	return a.outcome(cmd.Wait(), string(crash))
 }
 
+// whereItStands adds to the end of a child that told no verdict where the admin finds out about its run.
+func (a *app) whereItStands(cmd *cobra.Command, err error) error {
+	var told ended
+	if errors.As(err, &told) || cmd.Name() != "run" && cmd.Name() != "resume" {
+		return err
+	}
+	return fmt.Errorf("%w; `%s` says where the run stands and what can be done", err, a.dir().Caller().Command("status"))
+}
+
 // outcome tells how the child ended.
 func (a *app) outcome(err error, crash string) error {
 	var exit *exec.ExitError

@@ -41,7 +41,7 @@ runbook, it is not held to it any more.`,
 			if err := needRoot("resume"); err != nil {
 				return err
 			}
-			lock, err := a.lock("resume", first(args))
+			lock, err := a.lock("resume")
 			if err != nil {
 				return err
 			}
@@ -53,13 +53,13 @@ runbook, it is not held to it any more.`,
 			if err != nil {
 				return err
 			}
-			if noPlan {
-				if err := s.Run.Unhold(); err != nil {
+			if runbook != "" {
+				if err := a.mend(cmd.Context(), s, runbook, yes); err != nil {
 					return err
 				}
 			}
-			if runbook != "" {
-				if err := a.mend(cmd.Context(), s, runbook, yes); err != nil {
+			if noPlan {
+				if err := s.Run.Unhold(); err != nil {
 					return err
 				}
 			}

@@ -50,7 +50,7 @@ else may be connected to it. Both dumps stay, for you to remove.`,
 			if err := needRoot("rollback"); err != nil {
 				return err
 			}
-			lock, err := a.lock("rollback", first(args))
+			lock, err := a.lock("rollback")
 			if err != nil {
 				return err
 			}

@@ -123,7 +123,7 @@ Exit codes:
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if _, runs := cmd.Annotations[runsCode]; runs && !a.guarded {
-				return a.guard()
+				return a.whereItStands(cmd, a.guard())
 			}
 			a.state, err = filepath.Abs(a.state) // a worker starts in another directory
 			return err

@@ -75,7 +75,7 @@ func needRoot(command string) error {
 
 func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPath string, yes, foreground bool) error {
 	// the lock is held from before the first look until the worker has it
-	lock, err := a.lock("run", "")
+	lock, err := a.lock("run")
 	if err != nil {
 		return err
 	}
@@ -160,8 +160,8 @@ func (a *app) rehearseLive(ctx context.Context, book *runtime.Runbook, plain map
 }
 
 // lock takes the right to change this machine.
-func (a *app) lock(command, run string) (*state.Lock, error) {
-	return a.dir().Lock(state.Holder{PID: os.Getpid(), Start: time.Now(), Command: "zcp2kopano " + command, Run: run})
+func (a *app) lock(command string) (*state.Lock, error) {
+	return a.dir().Lock(state.Holder{PID: os.Getpid(), Start: time.Now(), Command: "zcp2kopano " + command})
 }
 
 // job is one piece of work on a kept run.

@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"code": code, "waitfor": waitFor, "lastline": lastLine, "nosecret": noSecret,
-			"replace": replace, "killworker": killWorker, "unchanged": unchanged,
+			"replace": replace, "killworker": killWorker, "unchanged": unchanged, "spoil": spoil,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("NO_COLOR", "1")
@@ -113,6 +113,18 @@ func replace(ts *testscript.TestScript, neg bool, args []string) {
 		text := strings.ReplaceAll(ts.ReadFile(name), "WORK", ts.Getenv("WORK"))
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o644))
 	}
+}
+
+// spoil changes a bit in the second line of a file.
+func spoil(ts *testscript.TestScript, neg bool, args []string) {
+	found, err := filepath.Glob(ts.MkAbs(args[0]))
+	if err != nil || len(found) != 1 {
+		ts.Fatalf("%s are %v, %v", args[0], found, err)
+	}
+	data, err := os.ReadFile(found[0])
+	ts.Check(err)
+	data[strings.Index(string(data), "\n")+30] ^= 1
+	ts.Check(os.WriteFile(found[0], data, 0o600))
 }
 
 // killWorker kills the process that the lock names, as a power cut would.

@@ -89,6 +89,9 @@ func (a *app) printStatus(s state.Status, holder *state.Holder) {
 	if s.Damage != "" {
 		a.field("journal", "%s", s.Damage)
 	}
+	if holder != nil && holder.Run != s.ID {
+		a.field("lock", "held by process %d (%s), since %s", holder.PID, holder.Command, localTime(holder.Start))
+	}
 	if holder != nil && holder.Run == s.ID {
 		a.field("state", "at work: process %d (%s), since %s", holder.PID, holder.Command, localTime(holder.Start))
 		a.field("next", "%s", ways.Way{Command: s.Caller.Command("status", "--follow"), Does: "shows it"})

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"zcp2kopano/runtime/ways"
 )
 
 // Holder is who holds the lock.
@@ -22,15 +24,21 @@ type Holder struct {
 }
 
 // LockedError says that another run is in progress.
-type LockedError struct{ Holder Holder }
+type LockedError struct {
+	Holder  Holder
+	Program string // how the program is called for this directory
+}
 
 func (e *LockedError) Error() string {
 	h := e.Holder
-	if h.PID == 0 {
-		return "another run holds the lock; `zcp2kopano status --follow` shows it"
+	who := "another run holds the lock"
+	if h.PID != 0 {
+		who += fmt.Sprintf(": process %d (%s), since %s", h.PID, h.Command, h.Start.Local().Format("2006-01-02 15:04:05"))
 	}
-	return fmt.Sprintf("another run holds the lock: process %d (%s), since %s; `zcp2kopano status --follow` shows it",
-		h.PID, h.Command, h.Start.Local().Format("2006-01-02 15:04:05"))
+	if h.Run == "" {
+		return who + "; it has not begun to change anything"
+	}
+	return fmt.Sprintf("%s; `%s` shows it", who, ways.Caller{Program: e.Program, ID: h.Run}.Command("status", "--follow"))
 }
 
 // Lock is the right to change this machine. The kernel gives it back when the last process that
@@ -61,7 +69,7 @@ func (d Dir) Lock(h Holder) (*Lock, error) {
 	}
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		defer f.Close()
-		return nil, &LockedError{Holder: readHolder(f)}
+		return nil, &LockedError{Holder: readHolder(f), Program: d.program()}
 	}
 	if err != nil {
 		f.Close()

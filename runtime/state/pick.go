@@ -99,6 +99,9 @@ func idFor(all []Status, at int) string {
 	return ""
 }
 
+// Caller is how the program is called for this directory, whatever the run.
+func (d Dir) Caller() ways.Caller { return ways.Caller{Program: d.program()} }
+
 // program is how this directory's runs have to be spoken of.
 func (d Dir) program() string {
 	if d.Path == DefaultPath {

@@ -192,8 +192,18 @@ func TestLock(t *testing.T) {
 	}
 	_, err = d.Lock(Holder{PID: 43})
 	var locked *LockedError
-	if !errors.As(err, &locked) || locked.Holder.PID != 42 || !strings.Contains(err.Error(), "process 42 (zcp2kopano run)") {
+	if !errors.As(err, &locked) || locked.Holder.PID != 42 || !strings.Contains(err.Error(), "process 42 (zcp2kopano run)") ||
+		!strings.Contains(err.Error(), "`zcp2kopano --state "+d.Path+" status x --follow` shows it") {
 		t.Errorf("second lock: %v", err)
+	}
+	if err := lock.Name(Holder{PID: 42, Start: begun, Command: "zcp2kopano run"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = d.Lock(Holder{PID: 43}); err == nil || !strings.Contains(err.Error(), "has not begun") {
+		t.Errorf("second lock while the first asks: %v", err)
+	}
+	if err := lock.Name(Holder{PID: 42, Run: "x"}); err != nil {
+		t.Fatal(err)
 	}
 	if h, err := d.Holder(); err != nil || h == nil || h.Run != "x" {
 		t.Errorf("holder %v, %v", h, err)
