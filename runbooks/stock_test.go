@@ -3,8 +3,12 @@ package runbooks_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -714,7 +718,22 @@ zarafa-search   active enabled pid=1260
 		{
 			name: "a directory of packages that is not there", params: map[string]string{"packages_dir": "/srv/kopano"},
 			from: "-- tree --\n", to: "-- tree --\n",
-			code: runtime.CodeInhibited, want: "inhibitor: the repository could not be looked at", reason: "/srv/kopano",
+			code: runtime.CodeInhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano: it is not there",
+		},
+		{
+			name: "a directory of packages that is a file", params: map[string]string{"packages_dir": "/srv/kopano"},
+			from: "-- tree --\n", to: "-- /srv/kopano --\nx\n-- tree --\n",
+			code: runtime.CodeInhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano: it is no directory",
+		},
+		{
+			name: "a directory without packages", params: map[string]string{"packages_dir": "/srv/kopano"},
+			from: "-- tree --\n", to: "-- /srv/kopano/README --\nx\n-- tree --\n",
+			code: runtime.CodeInhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano: it holds no package file",
+		},
+		{
+			name: "a package that was not downloaded to its end", params: map[string]string{"packages_dir": "/srv/kopano"},
+			from: "-- tree --\n", to: "-- /srv/kopano/kopano-server.deb --\n<html>\n-- tree --\n",
+			code: runtime.CodeInhibited, want: "inhibitor: the repository does not offer Kopano", reason: "/srv/kopano/kopano-server.deb: no Debian package",
 		},
 		{
 			name: "a daemon that connects over TLS",
@@ -856,6 +875,55 @@ func TestStockSurveyGoesOn(t *testing.T) {
 	}
 	if played.verdict.Code != runtime.CodeInhibited || !slices.Equal(played.serious, want) {
 		t.Errorf("%+v\n  %s\nwant\n  %s", played.verdict, strings.Join(played.serious, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+// TestStockPackageFiles takes Kopano from a directory: what is not for this host is found before anything is removed.
+func TestStockPackageFiles(t *testing.T) {
+	for _, tc := range []struct{ arch, depends, want, reason string }{
+		{arch: "amd64", depends: "libc6"},
+		{arch: "arm64", depends: "libc6", want: "inhibitor: the repository does not offer Kopano", reason: "the packages in /srv/kopano are for arm64, and this host is amd64"},
+		{arch: "amd64", depends: "libc6 (>= 2.28)", want: "inhibitor: Kopano's packages cannot be installed", reason: "libc6 (>= 2.28)"},
+		{arch: "amd64", depends: "libicu63", want: "inhibitor: Kopano's packages cannot be installed", reason: "libicu63"},
+	} {
+		h := stockHost(t, hosts.Example, func(text string) string {
+			return strings.Replace(text, "-- tree --\n", "-- tree --\nd0755 root:root - - /srv/kopano\n", 1)
+		})
+		putPackage(t, h, "/srv/kopano", "kopano-server", tc.arch, tc.depends)
+		played := playStock(t, h, map[string]string{"packages_dir": "/srv/kopano"})
+		found := tc.want == "" || played.verdict.Code == runtime.CodeInhibited && slices.Contains(played.serious, tc.want) &&
+			strings.Contains(strings.Join(played.reasons, "\n"), tc.reason)
+		if !found || tc.want == "" && slices.ContainsFunc(played.serious, func(s string) bool { return strings.HasPrefix(s, "inhibitor") }) {
+			t.Errorf("%+v: %+v\n%q\n%q", tc, played.verdict, played.serious, played.reasons)
+		}
+	}
+}
+
+// putPackage builds a package file of version 8.7.20 on a simulated host.
+func putPackage(t *testing.T, h *sim.Host, dir, name, arch, depends string) {
+	t.Helper()
+	tree, file := t.TempDir(), filepath.Join(t.TempDir(), "p.deb")
+	control := fmt.Sprintf("Package: %s\nVersion: 8.7.20-1\nArchitecture: %s\nMaintainer: Kopano\nDepends: %s\nDescription: a package\n", name, arch, depends)
+	if err := os.MkdirAll(filepath.Join(tree, "DEBIAN"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(tree, "DEBIAN/control"), []byte(control), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("dpkg-deb", "--root-owner-group", "-Zgzip", "-b", tree, file).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := h.Create(dir+"/"+name+".deb", 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(data); err != nil {
+		t.Fatal(err)
 	}
 }
 

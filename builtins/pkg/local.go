@@ -83,6 +83,7 @@ func readFiles(c *runtime.Call, r repo) (packageFiles, error) {
 		return nil, err
 	}
 	found := packageFiles{}
+	foreign := ""
 	for _, e := range entries {
 		if !strings.HasSuffix(e.Name, ".deb") {
 			continue
@@ -92,11 +93,15 @@ func readFiles(c *runtime.Call, r repo) (packageFiles, error) {
 			return nil, fmt.Errorf("%s: %w; download it again", path.Join(dir, e.Name), err)
 		}
 		if p.arch != "all" && p.arch != facts.Arch {
+			foreign = p.arch
 			continue
 		}
 		if old, ok := found[p.name]; !ok || version.Compare(p.version, old.version) > 0 {
 			found[p.name] = p
 		}
+	}
+	if len(found) == 0 && foreign != "" {
+		return nil, fmt.Errorf("the packages in %s are for %s, and this host is %s", dir, foreign, facts.Arch)
 	}
 	return found, nil
 }

@@ -267,6 +267,7 @@ var solve = &runtime.Builtin{
 		{Name: "install", Type: runtime.Any, Doc: namesDoc + "; NAME=VERSION is allowed", Optional: true, Default: "[]"},
 		{Name: "purge", Type: runtime.Bool, Doc: "remove configuration files too", Optional: true, Default: "False", Keyword: true},
 		{Name: "recommends", Type: runtime.Bool, Doc: "take recommended packages along", Optional: true, Default: "False", Keyword: true},
+		{Name: "source", Type: runtime.Any, Doc: "what pkg.local_repository returned: take the package files from there", Optional: true, Keyword: true},
 	},
 	Result: "record(possible, problem, install, upgrade, remove, download, disk): problem is \"\" or the package manager's words; " +
 		"install, upgrade and remove are lists of record(name, version, old, origin); download and disk are bytes, disk negative if space is freed",
@@ -284,6 +285,9 @@ for package in plan.remove:
 		}
 		wanted, err := names(c, "install")
 		if err != nil {
+			return nil, err
+		}
+		if wanted, err = fromSource(c, wanted); err != nil {
 			return nil, err
 		}
 		s, err := c.View.Solve(host.Transaction{
