@@ -326,6 +326,41 @@ func TestStockSurvey(t *testing.T) {
 			want: "warning: /etc/monit/conf.d/mail names zarafa",
 		},
 		{
+			name: "a daily job",
+			from: "-- tree --\n", to: "-- /etc/cron.daily/stats 0755 --\n#!/bin/sh\nzarafa-stats --users\n-- tree --\n",
+			want: "warning: /etc/cron.daily/stats names zarafa",
+		},
+		{
+			name: "a job of a user",
+			from: "-- tree --\n", to: "-- /var/spool/cron/crontabs/alice 0600 --\n0 3 * * * /usr/bin/zarafa-backup -a\n-- tree --\n",
+			want: "warning: /var/spool/cron/crontabs/alice names zarafa",
+		},
+		{
+			name: "a timer's service",
+			from: "-- tree --\n", to: "-- /etc/systemd/system/nightly.service --\n[Service]\nExecStart=/usr/sbin/zarafa-admin --sync\n-- tree --\n",
+			want: "warning: /etc/systemd/system/nightly.service names zarafa",
+		},
+		{
+			name: "a unit of ZCP that the site changed",
+			from: "-- tree --\n", to: "-- /etc/systemd/system/zarafa-ical.service --\n[Service]\nExecStart=/usr/sbin/zarafa-ical\n-- tree --\n",
+			absent: "warning: /etc/systemd/system/zarafa-ical.service names zarafa",
+		},
+		{
+			name: "a web server's site, by a symlink",
+			from: "-- tree --\n", to: "-- /etc/apache2/sites-available/mail.conf --\nAlias /webapp /usr/share/zarafa-webapp\n-- tree --\nl root:root - - /etc/apache2/sites-enabled/mail.conf -> ../sites-available/mail.conf\n",
+			want: "warning: /etc/apache2/sites-enabled/mail.conf names zarafa",
+		},
+		{
+			name: "files of ZCP's packages",
+			from: "-- tree --\n", to: "-- /etc/cron.daily/zarafa-client-update 0755 --\n#!/bin/sh\nzarafa-client-update\n-- tree --\n",
+			absent: "warning: /etc/cron.daily/zarafa-client-update names zarafa",
+		},
+		{
+			name: "the rotation of ZCP's logs",
+			from: "-- tree --\n", to: "-- tree --\n",
+			absent: "warning: /etc/logrotate.d/zarafa names zarafa",
+		},
+		{
 			name: "a pipe with the user zarafa",
 			from: "-- tree --\n", to: "-- /etc/postfix/master.cf --\nzarafa unix - n n - 10 pipe\n  user=zarafa argv=/usr/bin/zarafa-dagent ${user}\n-- tree --\n",
 			want: "warning: /etc/postfix/master.cf names user=zarafa",
