@@ -327,8 +327,10 @@ func (s *snapshot) tree() error {
 			return err
 		}
 	}
-	if err := s.lookedAt(); err != nil {
-		return err
+	for _, name := range s.o.Read {
+		if err := s.capture(name, s.isText(name), 0); err != nil {
+			return err
+		}
 	}
 	for i := range s.captured {
 		for _, name := range s.owned[i] {
@@ -365,16 +367,11 @@ func (s *snapshot) tree() error {
 			return err
 		}
 	}
-	return nil
+	return s.lookedAt()
 }
 
-// lookedAt captures what a run looks at, contents first.
+// lookedAt captures the names that a run looks at, after all that has its content captured.
 func (s *snapshot) lookedAt() error {
-	for _, name := range s.o.Read {
-		if err := s.capture(name, s.isText(name), 0); err != nil {
-			return err
-		}
-	}
 	for _, name := range s.o.Seen {
 		if err := s.capture(name, false, 0); err != nil {
 			return err

@@ -94,6 +94,18 @@ func TestSnapshotSimulatesLikeItsOrigin(t *testing.T) {
 	}
 }
 
+// TestSnapshotOfNames: that a run asked for the name of a file does not take away its content.
+func TestSnapshotOfNames(t *testing.T) {
+	o := snapshotOptions
+	o.Seen, o.Listed = []string{"/etc/logrotate.d/zarafa"}, []string{"/lib/systemd/system", "/etc/logrotate.d"}
+	copied, _ := takeSnapshot(t, readHost(t, "debian8-zcp72", Options{Catalog: catalogues(t)}), o)
+	for _, name := range []string{"/etc/logrotate.d/zarafa", "/lib/systemd/system/zarafa-server.service"} {
+		if _, err := copied.readFile(name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestSnapshotOfASnapshotIsTheSame(t *testing.T) {
 	origin := readHost(t, "debian8-zcp72", Options{})
 	once, first := takeSnapshot(t, origin, withRecorded(origin))
