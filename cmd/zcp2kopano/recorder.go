@@ -22,8 +22,10 @@ type recorder struct {
 
 	offered map[string][]host.Candidate
 
-	services  []host.Service // as they were found first, with the power of root
+	// As they were found first, with the power of root.
+	services  []host.Service
 	processes []host.Process
+	audit     []string
 
 	conn      host.DatabaseConn
 	queries   []string
@@ -49,24 +51,34 @@ func (r *recorder) Processes() ([]host.Process, error) {
 	return list, err
 }
 
-// surveyed is the machine with the services and processes that were found: a process that has given up
-// the power of root does not see which programs those of other users run.
-func (r *recorder) surveyed() host.View { return surveyedView{r.View, r.services, r.processes} }
+// PackageAudit keeps what it finds.
+func (r *recorder) PackageAudit() ([]string, error) {
+	lines, err := r.View.PackageAudit()
+	if err == nil {
+		r.audit = lines
+	}
+	return lines, err
+}
+
+// surveyed is the machine as it was found first. A process that has given up the power of root does not
+// see which programs those of other users run, and apt cannot look whether all is in order without a
+// file in /tmp.
+func (r *recorder) surveyed() host.View { return surveyedView{r.View, r} }
 
 type surveyedView struct {
 	host.View
-	services  []host.Service
-	processes []host.Process
+	found *recorder
 }
 
 func (v surveyedView) Services(pattern string) ([]host.Service, error) {
 	if pattern != "*" {
 		return v.View.Services(pattern)
 	}
-	return v.services, nil
+	return v.found.services, nil
 }
 
-func (v surveyedView) Processes() ([]host.Process, error) { return v.processes, nil }
+func (v surveyedView) Processes() ([]host.Process, error) { return v.found.processes, nil }
+func (v surveyedView) PackageAudit() ([]string, error)    { return v.found.audit, nil }
 
 // Query asks, and remembers what has an answer.
 func (r *recorder) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {
