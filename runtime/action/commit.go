@@ -33,10 +33,10 @@ type Commit struct {
 	Missing   map[string]string `json:"missing,omitempty"` // why others could not be kept
 	Remains   map[string]string `json:"remains,omitempty"` // kept records of packages that had left only conffiles
 	Conffiles []Preimage        `json:"conffiles,omitempty"`
-	Dirs      []Preimage        `json:"dirs,omitempty"`   // the packages' directories
-	Owners    []Preimage        `json:"owners,omitempty"` // of data that is named after packages that come; without content
+	Dirs      []Preimage        `json:"dirs,omitempty"`      // the packages' directories
+	Namesakes []Preimage        `json:"namesakes,omitempty"` // files named after what comes; of configuration with their content
 
-	Unrecorded fileNames  `json:"unrecorded,omitempty"` // directories that held too much of it
+	Unrecorded fileNames  `json:"unrecorded,omitempty"` // directories that held too many of these
 	Beside     []string   `json:"beside,omitempty"`     // files like X.dpkg-dist that were there
 	Accounts   []Preimage `json:"accounts,omitempty"`
 	Services   []*Service `json:"services,omitempty"` // of the packages that go, as they were
@@ -208,7 +208,7 @@ func (a *Commit) Detail(*Env) (Detail, error) {
 		d.Lines = append(d.Lines, fmt.Sprintf("replace %s %s by %s", c.Name, c.Old, c.Version)+origin(c))
 	}
 	for _, dir := range a.Unrecorded {
-		d.Lines = append(d.Lines, dir+" holds so much that not all owners in it are recorded: if a package changes them, a rollback leaves that")
+		d.Lines = append(d.Lines, dir+" holds so much that not every owner in it is recorded: where a package changes one, a rollback leaves that")
 	}
 	d.Bytes = a.Solution.Download
 	return d, nil

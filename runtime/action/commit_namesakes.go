@@ -11,53 +11,77 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// stateParents are where packages keep directories of their own name, beside /etc.
-var stateParents = []string{"/opt", "/srv", "/var/cache", "/var/lib", "/var/log", "/var/spool"}
+// Namesakes are what is there before packages come and is named after them: a mount point, the remains
+// of an earlier installation. The packages' scripts may give it another owner, and their purge take it
+// along. It is recorded whole where no installed package has that name already: there, what came to
+// be since is others' work, and only directories are recorded.
+
+// stateParents are where packages keep directories of their own name.
+var stateParents = []string{"/etc", "/opt", "/srv", "/var/cache", "/var/lib", "/var/log", "/var/spool"}
 
 // configParents are directories in which packages have a configuration file of their own name.
 var configParents = []string{
 	"/etc/apparmor.d", "/etc/cron.d", "/etc/cron.daily", "/etc/default", "/etc/init.d", "/etc/logrotate.d", "/etc/pam.d",
-	"/etc/php5/mods-available", "/etc/rsyslog.d", "/etc/sudoers.d", "/etc/sysconfig",
+	"/etc/rsyslog.d", "/etc/sudoers.d", "/etc/sysconfig",
 }
 
 const (
-	maxNamesake = 1 << 20 // bytes: up to this a file is taken for configuration
-	maxOwners   = 5000    // files of data whose owner is recorded
+	maxNamesake  = 1 << 20 // bytes: up to this a file below /etc is kept with its content
+	maxNamesakes = 5000    // files that are recorded
 )
 
-// namesakes records what is named after packages that come new: it is there before (a mount point, the
-// remains of an earlier installation), and the packages' scripts may give it another owner, or their
-// removal take it along. Directories are added to dirs. Of configuration whole pre-images are taken;
-// of the rest, owner and mode.
-func (a *Commit) namesakes(env *Env, dirs map[string]bool) error {
+// recordNamesakes adds directories to dirs.
+func (a *Commit) recordNamesakes(env *Env, have map[string]host.Package, dirs map[string]bool) error {
 	stems := map[string]bool{}
 	for _, name := range a.New {
-		stem, _, _ := strings.Cut(bareName(name), "-")
-		stems[stem], stems[bareName(name)] = true, true
+		stems[stem(name)], stems[bareName(name)] = true, true
 	}
-	if len(stems) == 0 {
-		return nil
-	}
-	for _, stem := range sortedKeys(stems) {
-		if err := a.recordConfig(env, path.Join("/etc", stem), dirs); err != nil {
-			return err
-		}
+	own := a.ownStems(have)
+	for _, name := range sortedKeys(stems) {
 		for _, parent := range stateParents {
-			if err := a.recordState(env, path.Join(parent, stem), dirs); err != nil {
+			depth := 1
+			if own[stem(name)] {
+				depth = 100
+			}
+			if err := a.recordNamesake(env, path.Join(parent, name), depth, dirs); err != nil {
 				return err
 			}
 		}
+	}
+	if len(own) == 0 {
+		return nil
 	}
 	for _, parent := range configParents {
-		if err := a.recordNamedFiles(env, parent, stems, dirs); err != nil {
+		if err := a.recordNamedFiles(env, parent, own, dirs); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// recordConfig records a directory of configuration with all that is in it.
-func (a *Commit) recordConfig(env *Env, top string, dirs map[string]bool) error {
+// stem is what the packages of one product begin with: kopano.
+func stem(name string) string {
+	name, _, _ = strings.Cut(bareName(name), "-")
+	return name
+}
+
+// ownStems are those of the packages asked for that no installed package has.
+func (a *Commit) ownStems(have map[string]host.Package) map[string]bool {
+	own := map[string]bool{}
+	for _, item := range a.Tx.Install {
+		own[stem(targetName(item))] = true
+	}
+	for name, p := range have {
+		if p.Installed() {
+			delete(own, stem(name))
+		}
+	}
+	return own
+}
+
+// recordNamesake records a directory, the directories in it down to a depth, and, where that is more
+// than one, the files. What is too much is told by Detail.
+func (a *Commit) recordNamesake(env *Env, top string, depth int, dirs map[string]bool) error {
 	list, err := entriesOf(env.Host, top)
 	if err != nil || list == nil {
 		return err
@@ -65,36 +89,17 @@ func (a *Commit) recordConfig(env *Env, top string, dirs map[string]bool) error 
 	dirs[top] = true
 	for _, e := range list {
 		name := path.Join(top, e.Name)
-		if e.Type.IsDir() {
-			err = a.recordConfig(env, name, dirs)
-		} else {
-			err = a.recordNamesake(env, name, e.Type)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// recordState records owner and mode of a directory of data and of what is in it: of maxOwners entries in
-// all, so Detail says of which directory not all are recorded.
-func (a *Commit) recordState(env *Env, top string, dirs map[string]bool) error {
-	list, err := entriesOf(env.Host, top)
-	if err != nil || list == nil {
-		return err
-	}
-	dirs[top] = true
-	for _, e := range list {
-		if len(a.Owners) >= maxOwners {
+		switch {
+		case e.Type.IsDir() && depth > 1:
+			err = a.recordNamesake(env, name, depth-1, dirs)
+		case e.Type.IsDir():
+			dirs[name] = true
+		case depth == 1:
+		case len(a.Namesakes) >= maxNamesakes:
 			a.Unrecorded = append(a.Unrecorded, top)
 			return nil
-		}
-		name := path.Join(top, e.Name)
-		if e.Type.IsDir() {
-			err = a.recordState(env, name, dirs)
-		} else {
-			err = a.recordOwner(env, name)
+		default:
+			err = a.recordFile(env, name)
 		}
 		if err != nil {
 			return err
@@ -103,85 +108,89 @@ func (a *Commit) recordState(env *Env, top string, dirs map[string]bool) error {
 	return nil
 }
 
-func (a *Commit) recordOwner(env *Env, name string) error {
-	p, err := saveMeta(env, name)
-	if absent(err) {
-		return nil
-	}
-	p.Atime, p.Mtime = time.Time{}, time.Time{}
-	a.Owners = append(a.Owners, p)
-	return err
-}
-
-// restoreOwners gives what is still there its owner and mode again.
-func (a *Commit) restoreOwners(env *Env) error {
-	for _, p := range a.Owners {
-		lines, err := compareMeta(env, p)
-		if err != nil || len(lines) == 0 {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		if err := restoreMeta(env.Host, p); err != nil {
-			return fmt.Errorf("restore owner and mode of %s: %w", p.Path, err)
-		}
-	}
-	return nil
-}
-
-func restoreMeta(h host.Host, p Preimage) error {
-	dir, base, err := parent(h, p.Path)
-	if absent(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	st, err := dir.Lstat(base)
-	if absent(err) || err == nil && st.Mode.Type() != p.Mode.Type() {
-		return nil // Differences tells
-	}
-	if err != nil {
-		return err
-	}
-	return setMeta(dir, base, p.meta())
-}
-
-// recordNamedFiles records the files of a directory that are named after one of the packages, or whose
-// names begin so.
+// recordNamedFiles records the files of a directory that are named after a product.
 func (a *Commit) recordNamedFiles(env *Env, parent string, stems, dirs map[string]bool) error {
 	list, err := entriesOf(env.Host, parent)
 	if err != nil {
 		return err
 	}
 	for _, e := range list {
-		stem := e.Name
-		if i := strings.IndexAny(stem, "-."); i > 0 {
-			stem = stem[:i]
-		}
-		if e.Type.IsDir() || !stems[stem] && !stems[e.Name] {
+		name, _, _ := strings.Cut(stem(e.Name), ".")
+		if e.Type.IsDir() || !stems[name] {
 			continue
 		}
 		dirs[parent] = true
-		if err := a.recordNamesake(env, path.Join(parent, e.Name), e.Type); err != nil {
+		if err := a.recordFile(env, path.Join(parent, e.Name)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *Commit) recordNamesake(env *Env, name string, mode fs.FileMode) error {
-	known := func(p Preimage) bool { return p.Path == name }
-	if !mode.IsRegular() && mode&fs.ModeSymlink == 0 || slices.ContainsFunc(a.Conffiles, known) {
+// recordFile records a file that is no configuration file of a package that goes: with its content if
+// it is configuration, else its owner and mode.
+func (a *Commit) recordFile(env *Env, name string) error {
+	if slices.ContainsFunc(a.Conffiles, func(p Preimage) bool { return p.Path == name }) {
 		return nil
 	}
 	st, err := env.Host.Lstat(name)
-	if err != nil || st.Size > maxNamesake {
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	return a.recordConffile(env, name)
+	record := env.Store.Save
+	if !strings.HasPrefix(name, "/etc/") || st.Size > maxNamesake || !isType(st.Mode, 0, fs.ModeSymlink) {
+		record = func(name string) (Preimage, error) { return saveMeta(env, name) }
+	}
+	p, err := record(name)
+	if absent(err) {
+		return nil
+	}
+	a.Namesakes = append(a.Namesakes, p)
+	return err
+}
+
+// restoreNamesakes puts back what the purge took, and gives the rest its owner and mode again. Content
+// that has changed since is not the packages' work.
+func (a *Commit) restoreNamesakes(env *Env) error {
+	for _, p := range a.Namesakes {
+		lines, err := compareMeta(env, p)
+		if err != nil {
+			return err
+		}
+		if len(lines) == 0 {
+			continue
+		}
+		if err := env.restoreNamesake(p); err != nil {
+			return fmt.Errorf("restore %s: %w", p.Path, err)
+		}
+	}
+	return nil
+}
+
+func (e *Env) restoreNamesake(p Preimage) error {
+	dir, base, err := parent(e.Host, p.Path)
+	if absent(err) {
+		return nil // Differences tells
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	st, err := dir.Lstat(base)
+	switch {
+	case absent(err) && (p.Blob != nil || p.Target != ""):
+		return e.Store.Restore(p)
+	case absent(err), err == nil && st.Mode.Type() != p.Mode.Type():
+		return nil
+	case err != nil:
+		return err
+	}
+	m := p.meta()
+	m.atime, m.mtime = time.Time{}, time.Time{}
+	return setMeta(dir, base, m)
 }
 
 // entriesOf lists a directory; nil if a path is none. A symlink to one is none.

@@ -30,7 +30,7 @@ func (a *Commit) record(env *Env, have map[string]host.Package) error {
 			a.New = append(a.New, c.Name)
 		}
 	}
-	if err := a.recordFiles(env); err != nil {
+	if err := a.recordFiles(env, have); err != nil {
 		return err
 	}
 	if err := a.recordAccounts(env); err != nil {
@@ -66,7 +66,7 @@ func (a *Commit) record(env *Env, have map[string]host.Package) error {
 }
 
 // recordFiles takes pre-images of configuration files and of the packages' directories.
-func (a *Commit) recordFiles(env *Env) error {
+func (a *Commit) recordFiles(env *Env, have map[string]host.Package) error {
 	dirs, services := map[string]bool{}, map[string]bool{}
 	for _, p := range a.Old {
 		for _, c := range p.Conffiles {
@@ -93,7 +93,7 @@ func (a *Commit) recordFiles(env *Env) error {
 			return err
 		}
 	}
-	if err := a.namesakes(env, dirs); err != nil {
+	if err := a.recordNamesakes(env, have, dirs); err != nil {
 		return err
 	}
 	for _, name := range sortedKeys(dirs) {

@@ -29,7 +29,7 @@ func (a *Commit) Undo(env *Env) error {
 	if err := a.restoreFiles(env); err != nil {
 		return err
 	}
-	if err := a.restoreOwners(env); err != nil {
+	if err := a.restoreNamesakes(env); err != nil {
 		return err
 	}
 	if err := a.restoreLinks(env); err != nil {
@@ -94,7 +94,7 @@ func (a *Commit) purgeNew(env *Env) error {
 func (a *Commit) keepConffiles(env *Env, p host.Package) error {
 	for _, c := range p.Conffiles {
 		known := []string{c.MD5}
-		for _, before := range a.Conffiles {
+		for _, before := range slices.Concat(a.Conffiles, a.Namesakes) {
 			if before.Path == c.Path {
 				known = append(known, before.known())
 			}
@@ -297,7 +297,7 @@ func (a *Commit) Differences(env *Env) ([]string, error) {
 			lines = append(lines, fmt.Sprintf("service %s is %s, was %s", s.Name, stateOf(now), stateOf(was)))
 		}
 	}
-	for _, p := range a.Owners {
+	for _, p := range a.Namesakes {
 		if more, err = compareMeta(env, p); err != nil {
 			return nil, err
 		}

@@ -209,6 +209,21 @@ var scenarios = []scenario{
 		},
 	},
 	{
+		name: "install packages over what an earlier installation left",
+		setup: func(t tester, h *fakeHost) {
+			zarafaInstalled(t, h)
+			for _, dir := range []string{"/etc/kopano-server", "/etc/kopano/sub", "/var/log/kopano", "/etc/default"} {
+				must(t, h.PutDir(dir, 0o750, 0, 8))
+			}
+			put(t, h, "/etc/kopano-server/main.cfg", "from the first try", 0o600, 5, 5)
+			put(t, h, "/etc/kopano/sub/own.cfg", "mine", 0o600, 5, 5)
+			put(t, h, "/etc/default/kopano", "lang", 0o600, 5, 5)
+			put(t, h, "/etc/default/keyboard", "de", 0o600, 5, 5)
+			put(t, h, "/var/log/kopano/server.log", "a line", 0o600, 5, 5)
+		},
+		act: func() Action { return &Commit{Tx: host.Transaction{Install: []string{"kopano-server"}}} },
+	},
+	{
 		name: "purge a package whose configuration file has two names",
 		setup: func(t tester, h *fakeHost) {
 			zarafaInstalled(t, h)
