@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -8,6 +9,12 @@ import (
 
 	"zcp2kopano/runtime/host/manifest"
 )
+
+// leftBefore is what is there of Kopano before the run: configuration files of its packages, and others.
+var leftBefore = []string{"/etc/kopano/server.cfg", "/etc/kopano/own/notes", "/etc/default/kopano", "/etc/logrotate.d/kopano"}
+
+// changedSince is what somebody changes before the rollback, or adds to a directory that the run made.
+var changedSince = []string{"/etc/kopano/server.cfg", "/etc/kopano/dagent.cfg", "/var/lib/kopano/attachments/later/7"}
 
 // TestRestoredDatabase goes back beyond the first start of kopano-server: at once, or after a rollback
 // that left the database as it was.
@@ -20,12 +27,18 @@ func TestRestoredDatabase(t *testing.T) {
 			t.Parallel()
 			r := NewSite(t)
 			r.BindRepositories()
+			for _, path := range leftBefore {
+				r.WriteFile(path, "# from an earlier attempt\n", 0o600)
+			}
 			before, content := r.State(), dumped(r)
 			if res := r.Migrate(Migration{Repository: "kopano84"}); res.Code != 0 {
 				t.Fatalf("exit status %d\n%s", res.Code, res.Output)
 			}
 			r.SQL("INSERT INTO zarafa.names (id, nameid, namestring, guid) VALUES (31000, NULL, 'since', 'x')")
 			upgraded := dumped(r)
+			for _, path := range changedSince {
+				r.WriteFile(path, "# changed since\n", 0o644)
+			}
 			for i, more := range stages {
 				res := r.Zcp2kopano(append([]string{"rollback", "--yes"}, more...)...)
 				last := i == len(stages)-1
@@ -49,6 +62,11 @@ func TestRestoredDatabase(t *testing.T) {
 			if diffs := manifest.Compare(before, after, nil); len(diffs) != 0 {
 				t.Errorf("the host is not as it was:\n%s", manifest.Table(diffs, "before", "after"))
 			}
+			for _, path := range changedSince {
+				if kept := r.ReadFile(theRun(t, r) + "/backup/since" + path); kept != "# changed since\n" {
+					t.Errorf("of the changed %s is kept: %q", path, kept)
+				}
+			}
 			r.SQL("CREATE DATABASE look; USE look; " + unpacked(t, r.ReadFile("/var/backups/zcp2kopano/zarafa-replaced.sql.zst")))
 			if got := strings.TrimSpace(r.SQL("SELECT namestring FROM look.names WHERE id = 31000")); got != "since" {
 				t.Errorf("what came since the upgrade is not in the second dump: %q", got)
@@ -58,6 +76,17 @@ func TestRestoredDatabase(t *testing.T) {
 			}
 		})
 	}
+}
+
+// theRun is the directory of the one run that was made.
+func theRun(t *testing.T, r *Root) string {
+	t.Helper()
+	const runs = "/var/lib/zcp2kopano/runs"
+	list, err := os.ReadDir(r.Path(runs))
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d runs (%v)", len(list), err)
+	}
+	return runs + "/" + list[0].Name()
 }
 
 func unpacked(t *testing.T, data string) string {
