@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"syscall"
 
 	"zcp2kopano/runtime"
@@ -81,15 +83,49 @@ func (p *planFile) keep(v runtime.Verdict, h host.Host, book *runtime.Runbook, p
 	return p.f.Sync()
 }
 
+// readTrusted reads a file that root is going to go by: it has to belong to root or to who called the
+// program, and nobody else may write to it. It is the file itself that counts, not the way to it: in a
+// directory that others may write to, or behind a symbolic link, they can only put a file of their own,
+// which is refused.
+func readTrusted(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO must not keep the program waiting
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	owner := int(info.Sys().(*syscall.Stat_t).Uid)
+	switch {
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is no regular file")
+	case owner != 0 && owner != os.Getuid() && strconv.Itoa(owner) != sudoer():
+		return nil, fmt.Errorf("it belongs to user %d, who could have changed it; a plan has to belong to root or to you", owner)
+	case info.Mode().Perm()&0o022 != 0:
+		return nil, fmt.Errorf("others may write to it (mode %04o): simulate again with --plan, and let nobody else write to the new one", info.Mode().Perm())
+	}
+	return io.ReadAll(f)
+}
+
+// sudoer is the user who became root by sudo, empty if nobody did.
+func sudoer() string {
+	if os.Geteuid() != 0 {
+		return ""
+	}
+	return os.Getenv("SUDO_UID")
+}
+
 // readPlan reads the plan that a run is held to; nil without one. A plan is carried out once: a run that
 // changed something has used it up, and one that was refused, or ended, before that has not.
 func (a *app) readPlan(path string) (*runtime.SavedPlan, error) {
 	if path == "" {
 		return nil, nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := readTrusted(path)
 	if err != nil {
-		return nil, fmt.Errorf("plan: %w", err)
+		return nil, fmt.Errorf("plan %s: %w", path, err)
 	}
 	plan := &runtime.SavedPlan{}
 	if err := json.Unmarshal(data, plan); err != nil {

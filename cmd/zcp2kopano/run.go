@@ -33,6 +33,10 @@ func runCommand(a *app) *cobra.Command {
 		Long: `Carry a runbook out on this machine, as root. First the whole run is simulated over this machine and
 shown; then it asks, and only a full "yes" starts it. With --yes it starts at once.
 
+With --plan the run does what the plan says, call by call, or stops. The plan's file has to belong to
+root or to you, and nobody else may be able to write to it. A plan is used up by the first run that
+changes something; one that is refused before that leaves it as it is.
+
 The run goes on when the terminal is lost: "zcp2kopano status --follow" shows it again. Ctrl-C lets it
 finish the action in hand and stop; a second Ctrl-C breaks that action off. In both cases, and after
 a failure, the verdict names the commands that go on or back; "zcp2kopano status" names them again.`,
