@@ -25,6 +25,7 @@ type ConsoleOptions struct {
 const (
 	defaultWidth = 80
 	widest       = 110 // longer lines of prose are hard to read
+	narrowest    = 20  // a frame is not made narrower
 	diffLines    = 16  // shown of a diff, unless verbose
 	listLines    = 6   // shown of a list, unless verbose
 	itemIndent   = "   "
@@ -98,9 +99,7 @@ func (c *console) tell(e runtime.Event) {
 	case runtime.StepBegin:
 		c.stepBegin(e)
 	case runtime.Output:
-		for _, l := range strings.Split(strings.TrimRight(e.Text, "\n"), "\n") {
-			c.line(itemIndent + clean(l))
-		}
+		c.output(e.Text)
 	case runtime.FindingFound:
 		c.finding(e)
 	case runtime.NoReturn:
@@ -117,6 +116,17 @@ func (c *console) tell(e runtime.Event) {
 		c.block(itemIndent, "- ", e.Step+": "+e.Text, c.paint.dim)
 	case runtime.VerdictGiven:
 		c.closing()
+	}
+}
+
+// output prints what a runbook says as it says it, and wraps only what does not fit.
+func (c *console) output(text string) {
+	for _, l := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		if l = clean(l); utf8.RuneCountInString(l)+len(itemIndent) <= c.opts.Width {
+			c.line(itemIndent + l)
+			continue
+		}
+		c.block(itemIndent, "", l, nil)
 	}
 }
 
@@ -184,12 +194,14 @@ func (c *console) stepBegin(e runtime.Event) {
 		c.line(c.paint.step(head))
 		return
 	}
-	for i, l := range wrap(head+" — "+e.Doc, c.opts.Width) {
-		if rest, ok := strings.CutPrefix(l, head); ok && i == 0 {
-			c.line(c.paint.step(head) + rest)
-			continue
-		}
-		c.line(itemIndent + l)
+	lines := wrap(head+" — "+e.Doc, c.opts.Width)
+	if rest, ok := strings.CutPrefix(lines[0], head); ok {
+		c.line(c.paint.step(head) + rest)
+	} else {
+		c.line(lines[0])
+	}
+	if rest := strings.Join(lines[1:], " "); rest != "" {
+		c.block(itemIndent, "", rest, nil)
 	}
 }
 
@@ -202,10 +214,10 @@ func (c *console) closeStep() {
 	}
 	step := c.story.steps[n-1]
 	if step.replayed > 0 {
-		c.line(itemIndent + c.paint.dim(count(step.replayed, "change")+" of this step: done before"))
+		c.block(itemIndent, "", count(step.replayed, "change")+" of this step: done before", c.paint.dim)
 	}
 	if step.unchanged > 0 {
-		c.line(itemIndent + c.paint.dim(alreadyWanted(step.unchanged)))
+		c.block(itemIndent, "", alreadyWanted(step.unchanged), c.paint.dim)
 	}
 	step.replayed, step.unchanged = 0, 0
 }
@@ -252,15 +264,15 @@ func (c *console) severityPaint(s runtime.Severity) func(...any) string {
 
 // box frames a text so that nobody reads past it.
 func (c *console) box(text string, frame rune, paint func(...any) string) {
-	width := min(c.opts.Width, 72)
+	width := max(narrowest, min(c.opts.Width, 72))
 	side := string(frame)
 	if frame == '-' {
 		side = "|"
 	}
 	bar := strings.Repeat(string(frame), width)
 	c.line(paint(bar))
-	for _, l := range wrap(text, width-6) {
-		c.line(paint(side + "  " + l + strings.Repeat(" ", width-6-min(width-6, utf8.RuneCountInString(l))) + "  " + side))
+	for _, l := range chop(text, width-6) {
+		c.line(paint(side + "  " + l + strings.Repeat(" ", width-6-utf8.RuneCountInString(l)) + "  " + side))
 	}
 	c.line(paint(bar))
 }
@@ -362,7 +374,7 @@ func compact(names []string) bool {
 }
 
 func (c *console) more(n int) {
-	c.line(deepIndent + c.paint.dim(fmt.Sprintf("… %s; --verbose shows all", count(n, "more line"))))
+	c.block(deepIndent, "", fmt.Sprintf("… %s; --verbose shows all", count(n, "more line")), c.paint.dim)
 }
 
 // closing tells what stands above single steps, the verdict last.
@@ -391,10 +403,10 @@ func (c *console) closing() {
 // verdictText is the verdict in one line; a long cause, told in full above, is cut.
 func (c *console) verdictText(text string) string {
 	text = clean(strings.Join(strings.Fields(text), " "))
-	if runes := []rune(text); c.story.failure != nil && len(runes) > 2*c.opts.Width {
-		return string(runes[:2*c.opts.Width-1]) + "…"
+	if c.story.failure == nil || utf8.RuneCountInString(text) <= 2*c.opts.Width {
+		return text
 	}
-	return text
+	return wrapLine(text, 2*c.opts.Width-2)[0] + " …"
 }
 
 func summary(mode string, v runtime.Verdict) string {
@@ -414,7 +426,13 @@ func (c *console) gaps() {
 		return
 	}
 	c.line("")
-	c.line(c.paint.head("Not simulated") + c.paint.dim(" (no news here is not good news)"))
+	for i, l := range wrap("Not simulated (no news here is not good news)", c.opts.Width) {
+		if i == 0 {
+			rest := strings.TrimPrefix(l, "Not simulated")
+			l = c.paint.head(strings.TrimSuffix(l, rest)) + c.paint.dim(rest)
+		}
+		c.line(l)
+	}
 	for _, g := range c.story.unpredicted {
 		c.block(itemIndent, "? ", g.why, c.paint.warn)
 		c.list(g.whats)
@@ -466,7 +484,7 @@ func writeError(w io.Writer, info runtime.ErrorInfo, width int, paint paints) {
 	c := &console{w: w, opts: ConsoleOptions{Width: width}, paint: paint}
 	c.block("", "error: ", info.Message, paint.bad)
 	if info.Pos != "" {
-		c.line(itemIndent + "at " + clean(info.Pos))
+		c.block(itemIndent, "at ", info.Pos, nil)
 	}
 	if info.Source != "" {
 		for _, l := range strings.Split(strings.TrimRight(info.Source, "\n"), "\n") {
@@ -474,7 +492,7 @@ func writeError(w io.Writer, info runtime.ErrorInfo, width int, paint paints) {
 		}
 	}
 	for _, frame := range info.Stack {
-		c.line(itemIndent + paint.dim("called from "+clean(frame)))
+		c.block(itemIndent, "", "called from "+frame, paint.dim)
 	}
 	if info.Hint != "" {
 		c.block(itemIndent, "hint: ", info.Hint, paint.warn)

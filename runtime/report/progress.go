@@ -25,7 +25,23 @@ type progress struct {
 }
 
 func newProgress(w io.Writer, opts ConsoleOptions) *progress {
-	return &progress{w: w, moves: opts.Progress, width: opts.Width}
+	return &progress{w: w, moves: opts.Progress && opts.Width >= barRoom+barNumbers, width: opts.Width}
+}
+
+// A bar that does not fit into its line cannot be taken away again. What it counts in takes barNumbers
+// columns at most; with less than barRoom for the words and the bar itself there is none.
+const (
+	barNumbers = 48
+	barRoom    = 26
+)
+
+// fit cuts the words of a bar to what its line has room for.
+func (p *progress) fit(text string, bar int) string {
+	room := max(0, p.width-barNumbers-bar)
+	if runes := []rune(text); len(runes) > room {
+		return string(runes[:max(0, room-1)]) + "…"
+	}
+	return text
 }
 
 func (p *progress) show(e runtime.Event) {
@@ -49,10 +65,11 @@ func (p *progress) newBar(e runtime.Event) *progressbar.ProgressBar {
 	if total <= 0 {
 		total = -1
 	}
+	bar := 10
 	return progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(p.w),
-		progressbar.OptionSetDescription(itemIndent+"  "+clean(e.Progress.What)),
-		progressbar.OptionSetWidth(max(10, p.width/4)),
+		progressbar.OptionSetDescription(p.fit(itemIndent+clean(e.Progress.What), bar)),
+		progressbar.OptionSetWidth(bar),
 		progressbar.OptionShowBytes(e.Progress.Unit == "bytes"),
 		progressbar.OptionShowCount(),
 		progressbar.OptionThrottle(100*time.Millisecond),
@@ -71,7 +88,9 @@ func (p *progress) plain(e runtime.Event) {
 		return
 	}
 	p.last = e.Time
-	fmt.Fprintln(p.w, itemIndent+"  … "+progressText(e))
+	for i, l := range wrap(progressText(e), p.width-len(itemIndent)-4) {
+		fmt.Fprintln(p.w, itemIndent+"  "+[]string{"… ", "  "}[min(i, 1)]+l)
+	}
 }
 
 // clear makes room for other output, and forgets an action that ended.

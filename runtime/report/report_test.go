@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
@@ -246,4 +247,73 @@ func TestReference(t *testing.T) {
 	}
 	Markdown(&out, builtins)
 	golden(t, filepath.Join("testdata", "reference.txt"), out.Bytes())
+}
+
+// On a narrow terminal, no line is longer than it but for one long word and for the lines of files, the
+// frames are whole, and nothing is cut within a word.
+func TestNarrowTerminals(t *testing.T) {
+	long := "/var/lib/zcp2kopano/runs/20150830-2210-4f2a/backup/since"
+	events := append(script("run"),
+		runtime.Event{Kind: runtime.Output, Text: "not as before: " + long + ": content differs from what it was before the run"},
+		runtime.Event{Kind: runtime.NoReturn, Text: "the dump is " + long + "/with/a/long/name.sql.zst, and `zcp2kopano rollback --restore-database` loads it"},
+		runtime.Event{Kind: runtime.Failed, Error: &runtime.ErrorInfo{Message: "no space on " + long,
+			Next: []string{"`zcp2kopano --state /srv/state rollback --restore-database` goes back"}}},
+		runtime.Event{Kind: runtime.VerdictGiven, Verdict: &runtime.Verdict{Code: 1, Text: strings.Repeat("failed in step remove_zcp: ", 10)}})
+	for _, mode := range []string{"run", "simulate"} {
+		for width := 1; width <= 80; width++ {
+			var out stdbytes.Buffer
+			tell := Console(&out, ConsoleOptions{Width: width})
+			for _, e := range events {
+				if e.Kind == runtime.RunBegin {
+					info := *e.Run
+					info.Mode = mode
+					e.Run = &info
+				}
+				tell(e)
+			}
+			checkNarrow(t, width, out.String())
+		}
+	}
+}
+
+func checkNarrow(t *testing.T, width int, text string) {
+	t.Helper()
+	frames := max(narrowest, min(width, 72))
+	for _, l := range strings.Split(text, "\n") {
+		n := utf8.RuneCountInString(l)
+		framed := strings.HasPrefix(l, "|") || strings.HasPrefix(l, "*") || strings.HasPrefix(l, "--")
+		switch {
+		case framed && (n != frames || !strings.HasSuffix(l, l[:1]) && !strings.HasPrefix(l, "--")):
+			t.Errorf("%d columns: the frame is broken: %q", width, l)
+		case !framed && strings.Count(l, "`")%2 != 0:
+			t.Errorf("%d columns: a command is broken: %q", width, l)
+		case framed || n <= width || width < 30 || strings.HasPrefix(l, deepIndent) || strings.HasPrefix(l, "verdict: ") || strings.HasPrefix(l, "zcp2kopano "):
+		case len(words(l)) > 2: // a mark and a long word
+			t.Errorf("%d columns: %d are used by %q", width, n, l)
+		}
+	}
+	last := strings.TrimSuffix(text[strings.LastIndex(text, "verdict: "):], "\n")
+	if rest, cut := strings.CutSuffix(last, " …"); cut && !strings.HasSuffix(rest, "step") && !strings.HasSuffix(rest, "in") && !strings.HasSuffix(rest, "failed") && !strings.HasSuffix(rest, "remove_zcp:") {
+		t.Errorf("%d columns: a word of the verdict is cut: %q", width, last)
+	}
+}
+
+// A bar is never wider than its line, whatever it counts.
+func TestBarFitsItsLine(t *testing.T) {
+	for _, width := range []int{40, 74, 80, 110} {
+		for _, p := range []action.Progress{
+			{What: "move the contents of /var/lib/zarafa/attachments to /var/lib/kopano/attachments", Done: 123_456, Total: 1_234_567, Unit: "files"},
+			{What: "dump database zarafa to /var/backups/zcp2kopano/zarafa.sql.zst", Done: 1 << 40, Total: 1 << 42, Unit: "bytes"},
+			{What: "wait for zarafa-server to stop and to write what it has in memory", Done: 1, Unit: "seconds"},
+		} {
+			var out stdbytes.Buffer
+			tell := Console(&out, ConsoleOptions{Width: width, Progress: true})
+			tell(runtime.Event{Kind: runtime.ProgressMade, Time: begin, Progress: &p})
+			for _, l := range strings.FieldsFunc(out.String(), func(r rune) bool { return r == '\r' || r == '\n' }) {
+				if n := utf8.RuneCountInString(l); n > width {
+					t.Errorf("%d columns: %d are used by %q", width, n, l)
+				}
+			}
+		}
+	}
 }

@@ -33,7 +33,9 @@ func unsafeRune(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) || r == utf8.RuneError
 }
 
-// wrap breaks text into lines of at most width runes. Line feeds of the text stay.
+// wrap breaks text into lines of at most width runes, and of one word where a word is longer: a path
+// that the terminal breaks can still be copied. What stands between backquotes is one word: a command of
+// which a part is copied does something else. Line feeds of the text stay.
 func wrap(text string, width int) []string {
 	var lines []string
 	for _, paragraph := range strings.Split(strings.TrimRight(clean(text), "\n"), "\n") {
@@ -45,7 +47,7 @@ func wrap(text string, width int) []string {
 func wrapLine(text string, width int) []string {
 	var lines []string
 	line, used := "", 0
-	for _, word := range strings.Fields(text) {
+	for _, word := range words(text) {
 		n := utf8.RuneCountInString(word)
 		if used > 0 && used+1+n > width {
 			lines = append(lines, line)
@@ -59,6 +61,47 @@ func wrapLine(text string, width int) []string {
 		used += n
 	}
 	return append(lines, line)
+}
+
+// words splits text at blanks that do not stand between backquotes.
+func words(text string) []string {
+	var all []string
+	open := false
+	for _, field := range strings.Fields(text) {
+		if open {
+			all[len(all)-1] += " " + field
+		} else {
+			all = append(all, field)
+		}
+		if strings.Count(field, "`")%2 == 1 {
+			open = !open
+		}
+	}
+	if open { // nothing closes it: then it opens nothing
+		return strings.Fields(text)
+	}
+	return all
+}
+
+// chop is wrap for a frame: what is too long for a line is cut, behind a slash where there is one.
+func chop(text string, width int) []string {
+	var lines []string
+	for _, l := range wrap(text, width) {
+		runes := []rune(l)
+		for len(runes) > width {
+			at := width
+			for i := width; i > width/2; i-- {
+				if runes[i-1] == '/' || runes[i-1] == ' ' {
+					at = i
+					break
+				}
+			}
+			lines = append(lines, strings.TrimRight(string(runes[:at]), " "))
+			runes = runes[at:]
+		}
+		lines = append(lines, string(runes))
+	}
+	return lines
 }
 
 // number writes 20000 as "20,000".
