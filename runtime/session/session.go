@@ -137,22 +137,7 @@ func onSignals(parent context.Context) (ctx context.Context, stop <-chan struct{
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	asked := make(chan struct{})
 	done := make(chan struct{})
-	go func() {
-		for n := 0; ; n++ {
-			var s os.Signal
-			select {
-			case <-done:
-				return
-			case s = <-signals:
-			}
-			if n == 0 {
-				close(asked)
-			} else if s == syscall.SIGINT {
-				cancel()
-				return
-			}
-		}
-	}()
+	go heed(signals, done, func() { close(asked) }, cancel)
 	return ctx, asked, func() {
 		signal.Stop(signals)
 		close(done)
@@ -160,7 +145,25 @@ func onSignals(parent context.Context) (ctx context.Context, stop <-chan struct{
 	}
 }
 
-// progressPause is the least time between two progress events of the same action in the file.
+// heed asks at the first signal, and breaks off at a SIGINT after that.
+func heed(signals <-chan os.Signal, done <-chan struct{}, ask, breakOff func()) {
+	for n := 0; ; n++ {
+		var s os.Signal
+		select {
+		case <-done:
+			return
+		case s = <-signals:
+		}
+		if n == 0 {
+			ask()
+		} else if s == syscall.SIGINT {
+			breakOff()
+			return
+		}
+	}
+}
+
+// progressPause is the least time between two progress events in the file.
 const progressPause = time.Second
 
 // seldom thins out progress, which would fill the file of a long run.
@@ -171,10 +174,10 @@ func seldom(tell func(runtime.Event)) func(runtime.Event) {
 		mu.Lock()
 		defer mu.Unlock()
 		if e.Kind == runtime.ProgressMade {
-			if time.Since(last) < progressPause {
+			if e.Time.Sub(last) < progressPause {
 				return
 			}
-			last = time.Now()
+			last = e.Time
 		}
 		tell(e)
 	}

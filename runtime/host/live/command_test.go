@@ -68,8 +68,7 @@ func TestCancelEndsTheWholeGroup(t *testing.T) {
 	v := machine(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var child int
-	start := time.Now()
-	_, err := shell(v, ctx, "sleep 300 & echo $!; wait", command{Line: func(s string) {
+	_, err := shell(v, ctx, "sleep infinity & echo $!; wait", command{Line: func(s string) {
 		for _, c := range s {
 			child = child*10 + int(c-'0')
 		}
@@ -78,16 +77,9 @@ func TestCancelEndsTheWholeGroup(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "interrupted by the admin") {
 		t.Errorf("error %v", err)
 	}
-	if time.Since(start) > 5*time.Second {
-		t.Errorf("took %v", time.Since(start))
-	}
-	for range 50 {
-		if gone(child) {
-			return
-		}
+	for !gone(child) { // if it is left running, the test never ends
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Errorf("process %d still runs", child)
 }
 
 func gone(pid int) bool {
@@ -99,22 +91,21 @@ func gone(pid int) bool {
 }
 
 func TestTimeout(t *testing.T) {
-	_, err := shell(machine(t), t.Context(), "sleep 300", command{Timeout: 50 * time.Millisecond})
+	_, err := shell(machine(t), t.Context(), "sleep infinity", command{Timeout: 50 * time.Millisecond})
 	if err == nil || !strings.Contains(err.Error(), "timed out after 50ms") {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestDaemonHoldingTheOutput(t *testing.T) {
-	start := time.Now()
-	got, err := shell(machine(t), t.Context(), "sleep 20 & echo $!", command{})
+	got, err := shell(machine(t), t.Context(), "sleep infinity & echo $!", command{}) // if it waits for the daemon, it never ends
 	must(t, err)
-	if time.Since(start) > 10*time.Second {
-		t.Error("waits for the daemon to end")
-	}
 	pid := 0
 	for _, c := range strings.TrimSpace(got.Stdout) {
 		pid = pid*10 + int(c-'0')
+	}
+	if gone(pid) {
+		t.Error("the daemon was ended")
 	}
 	syscall.Kill(pid, syscall.SIGKILL)
 }

@@ -153,25 +153,16 @@ func TestOpenRefusesOtherTypes(t *testing.T) {
 	must(t, h.Mkdir("/d", 0o755))
 	must(t, h.Mknod("/fifo", fs.ModeNamedPipe|0o600, 0))
 	must(t, os.Symlink("fifo", filepath.Join(dir, "to-fifo")))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, err := h.Open("/fifo")
-		wantErrno(t, "open fifo", err, host.ErrNotRegular)
-		_, err = h.Open("/to-fifo")
-		wantErrno(t, "open symlink to fifo", err, host.ErrNotRegular)
-		_, err = h.OpenWrite("/fifo")
-		wantErrno(t, "open fifo for writing", err, host.ErrNotRegular)
-		_, err = h.Open("/d")
-		wantErrno(t, "open directory", err, unix.EISDIR)
-		_, err = h.OpenWrite("/to-fifo")
-		wantErrno(t, "open symlink for writing", err, unix.ELOOP)
-	}()
-	select {
-	case <-done:
-	case <-time.After(5 * time.Second):
-		t.Fatal("opening a FIFO blocks")
-	}
+	_, err := h.Open("/fifo") // if that waits for a writer, the test never ends
+	wantErrno(t, "open fifo", err, host.ErrNotRegular)
+	_, err = h.Open("/to-fifo")
+	wantErrno(t, "open symlink to fifo", err, host.ErrNotRegular)
+	_, err = h.OpenWrite("/fifo")
+	wantErrno(t, "open fifo for writing", err, host.ErrNotRegular)
+	_, err = h.Open("/d")
+	wantErrno(t, "open directory", err, unix.EISDIR)
+	_, err = h.OpenWrite("/to-fifo")
+	wantErrno(t, "open symlink for writing", err, unix.ELOOP)
 }
 
 func TestCreateHasExactMode(t *testing.T) {
