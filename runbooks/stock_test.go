@@ -973,6 +973,27 @@ func TestStockDirectoryGone(t *testing.T) {
 	}
 }
 
+// TestStockDump says what is not in the dump; with dump = stopped nothing that came to ZCP is missing.
+func TestStockDump(t *testing.T) {
+	const told = "the dump holds the database of 2018-03-17T20:30:00Z"
+	played := playStock(t, stockHost(t, hosts.Example, nil), nil)
+	if !slices.Contains(played.infos, told) || !strings.Contains(played.verdict.NoReturn, "only the dump leads back to ZCP, without mail and changes that came after it was begun") {
+		t.Errorf("%q, %+v", played.infos, played.verdict)
+	}
+	if first, second := slices.Index(played.changes, "stop zarafa-server"), slices.IndexFunc(played.changes, isDump); first < second {
+		t.Errorf("ZCP is stopped before the dump: %q", played.changes)
+	}
+	played = playStock(t, stockHost(t, hosts.Example, nil), map[string]string{"dump": "stopped"})
+	if played.verdict.Code != runtime.CodeDone || slices.Contains(played.infos, told) {
+		t.Errorf("%q, %+v", played.infos, played.verdict)
+	}
+	if first, second := slices.Index(played.changes, "stop zarafa-server"), slices.IndexFunc(played.changes, isDump); first < 0 || first > second {
+		t.Errorf("ZCP is not stopped before the dump: %q", played.changes)
+	}
+}
+
+func isDump(change string) bool { return strings.HasPrefix(change, "dump database") }
+
 // TestStockIndexAmongOthers leaves an index alone that lies among other things, and has the new one
 // built in a place of its own.
 func TestStockIndexAmongOthers(t *testing.T) {
@@ -1018,6 +1039,7 @@ type played struct {
 	serious []string // severity: title
 	reasons []string // of these
 	infos   []string // titles
+	changes []string // announced, in order
 }
 
 func playStock(t *testing.T, h *sim.Host, params map[string]string) played {
@@ -1029,6 +1051,8 @@ func playStock(t *testing.T, h *sim.Host, params map[string]string) played {
 		Journal: journal.Memory("test", time.Now), Keeper: state.Memory(), Version: "test", Now: time.Now,
 		Emit: func(e runtime.Event) {
 			switch {
+			case e.Kind == runtime.ChangeBegin:
+				p.changes = append(p.changes, e.Text)
 			case e.Finding == nil:
 			case e.Finding.Severity == runtime.Info:
 				p.infos = append(p.infos, e.Finding.Title)
