@@ -66,7 +66,7 @@ func TestRollbackOfWhatWasRolledBack(t *testing.T) {
 	s := newScene(t)
 	s.mkdir("/srv/a")
 	s.run(sameFileTwice, nil)
-	if v := s.back(sameFileTwice, "two"); v.Code != 0 || v.Changes != 1 || s.text("/srv/a/f") != "second" {
+	if v := s.back(sameFileTwice, "two"); v.Code != 0 || v.Changes != 1 || s.text("/srv/a/f") != "second" || !strings.Contains(v.Text, "rolled back to step two: everything that it and the later steps touched") {
 		t.Fatalf("%+v, %q", v, s.text("/srv/a/f"))
 	}
 	if v := s.again(sameFileTwice); v.Code != 0 || v.Changes != 1 || s.text("/srv/a/f") != "third" {

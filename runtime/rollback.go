@@ -34,6 +34,9 @@ func (r *Run) rollback(to string) ([]string, error) {
 		return nil, r.refuse(err)
 	}
 	steps := stepsToUndo(past, to)
+	if len(steps) < len(past.order) {
+		r.part = to
+	}
 	way, err := past.restoring()
 	if err != nil {
 		return nil, r.refuse(err)

@@ -48,6 +48,7 @@ type Run struct {
 
 	past      *history   // rollback: the run's
 	restoring *restoring // rollback: the database is to be restored
+	part      string     // rollback: the step that it goes back to, empty for all of the run
 	refused   bool       // nothing was begun, and the journal is not to say otherwise
 
 	doneBefore   bool // the run that is to be resumed ended in success

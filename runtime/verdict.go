@@ -118,12 +118,26 @@ func (r *Run) closeRollback(differences []string, err error) Verdict {
 	case r.undoneBefore:
 		v.Text = "the run was rolled back already: there is nothing left to undo"
 	case r.restoring != nil:
-		v.Text = "rolled back, with the database restored from the dump: everything else that the run touched was compared and is as it was. " +
+		v.Text = "rolled back" + r.backTo() + ", with the database restored from the dump: everything else that " + r.toucher() + " touched was compared and is as it was. " +
 			"The dump and a dump of what it replaced were kept; remove them once the database has proved good"
 	default:
-		v.Text = "rolled back: everything that the run touched was compared and is as it was"
+		v.Text = "rolled back" + r.backTo() + ": everything that " + r.toucher() + " touched was compared and is as it was"
 	}
 	return r.finish()
+}
+
+func (r *Run) backTo() string {
+	if r.part == "" {
+		return ""
+	}
+	return " to step " + r.part
+}
+
+func (r *Run) toucher() string {
+	if r.part == "" {
+		return "the run"
+	}
+	return "it and the later steps"
 }
 
 // closeDiffering lists what is not as it was.
@@ -134,7 +148,7 @@ func (r *Run) closeDiffering(differences []string) {
 		r.emit(Event{Kind: Output, Text: "not as before: " + d})
 		v.Left = append(v.Left, r.secrets.mask(d))
 	}
-	v.Text = fmt.Sprintf("rolled back, but %s not as before, listed above", count(len(differences), "thing is", "things are"))
+	v.Text = fmt.Sprintf("rolled back%s, but %s not as before, listed above", r.backTo(), count(len(differences), "thing is", "things are"))
 	if s := r.standing(v); len(s.Ways()) > 0 {
 		v.Text += "; " + ways.Join(s.Ways())
 	}
