@@ -151,7 +151,7 @@ func TestWhatIsNamedAtTheEnd(t *testing.T) {
 			s.stop = nil
 			return s.again(failing)
 		}},
-		"differences": {code: 4, want: []string{"rollback --accept"}, end: func(s *scene, h *dbHost) runtime.Verdict {
+		"differences": {code: 4, want: []string{back, "rollback --accept"}, end: func(s *scene, h *dbHost) runtime.Verdict {
 			s.run(failing, nil)
 			return s.rollback(h, "", stopAt(s, runtime.Undone, 4, func() { s.put("/srv/a/three", "somebody else") }))
 		}},

@@ -89,6 +89,9 @@ func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string
 		mine := past.actionsOf(steps[i])
 		undone = append(undone, mine...)
 		if past.undone[steps[i]] {
+			if err := r.lookAgain(mine); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		r.step = &Step{Name: steps[i]}
@@ -129,6 +132,26 @@ func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string
 		}
 	}
 	return append(left, r.kept...), err
+}
+
+// lookAgain forgets what an earlier rollback found to differ and somebody has mended since.
+func (r *Run) lookAgain(undone []*pastAction) error {
+	for _, p := range undone {
+		if len(p.state().differences) == 0 {
+			continue
+		}
+		a, env, err := r.recall(p)
+		if err != nil {
+			return err
+		}
+		if _, ok := a.(Restorer); !ok {
+			continue
+		}
+		if left, err := compare(a, env); err == nil && len(left) == 0 {
+			p.state().differences = nil
+		}
+	}
+	return nil
 }
 
 // tellChanged tells what somebody had changed since the run, and where it is now.

@@ -29,9 +29,9 @@ What somebody has changed since in what the run made, an edited configuration fi
 a directory, is kept first, in backup/since of the run's directory, and named at the end.
 
 Exit code 4 says that something is not as it was; what it is has been listed, and "zcp2kopano status"
-lists it again. No new run can begin until you have looked at it, and mended what has to be mended:
-then --accept says so, and closes the run. Nothing is undone by that. A rollback that stopped on its
-way has to come to its end first.
+lists it again. No new run can begin until you have looked at it. Mend what you can: another rollback
+compares again. With --accept you say that the rest may stay so, which closes the run; nothing is undone
+by that. A rollback that stopped on its way has to come to its end first.
 
 The first start of kopano-server upgrades the database for good. Before it, a rollback is complete.
 After it, a rollback leaves the database as it is, says which dump it needs and how long that takes,

@@ -204,11 +204,14 @@ func (s Standing) Ways() []Way {
 	case RollbackIncomplete:
 		return s.furtherBack()
 	case Differing:
-		accept := Way{c.Command("rollback", "--accept"), "says that you have looked at what differs, so that a new run can begin"}
-		if s.Database == Restorable {
-			return []Way{s.load("loads the dump of the database"), accept}
+		ways := []Way{
+			{c.Command("rollback"), "compares again, once you have mended what differs"},
+			{c.Command("rollback", "--accept"), "says that it may stay so, and lets a new run begin"},
 		}
-		return []Way{accept}
+		if s.Database == Restorable {
+			ways[0] = s.load("loads the dump of the database")
+		}
+		return ways
 	}
 	ways := []Way{{c.Command("resume"), "goes on once the cause is mended"}}
 	if s.Differs {
