@@ -60,22 +60,22 @@ func TestWhatIsNamedAtTheEnd(t *testing.T) {
     t.write("/srv/a/more", "x")`)
 	whole := fmt.Sprintf(threeSteps, "")
 	early := strings.Replace(whole, `t.write("/srv/a/one", "x")`, `fail("stop")`, 1)
-	go_, back := "resume", "rollback"
+	go_, mend, back := "resume", "resume --runbook FILE", "rollback"
 	tests := map[string]struct {
 		end  func(*scene, *dbHost) runtime.Verdict
 		code int
 		want []string // the commands named, in order
 	}{
 		"failed before a change": {code: 1, end: func(s *scene, h *dbHost) runtime.Verdict { return s.run(early, nil) }},
-		"failed":                 {code: 1, want: []string{go_, back}, end: func(s *scene, h *dbHost) runtime.Verdict { return s.run(failing, nil) }},
-		"failed again": {code: 1, want: []string{go_, back}, end: func(s *scene, h *dbHost) runtime.Verdict {
+		"failed":                 {code: 1, want: []string{go_, mend, back}, end: func(s *scene, h *dbHost) runtime.Verdict { return s.run(failing, nil) }},
+		"failed again": {code: 1, want: []string{go_, mend, back}, end: func(s *scene, h *dbHost) runtime.Verdict {
 			s.run(failing, nil)
 			return s.again(failing)
 		}},
 		"inhibited before a change": {code: 2, end: func(s *scene, h *dbHost) runtime.Verdict {
 			return s.run(strings.Replace(inhibited, `t.write("/srv/a/one", "x")`, `inhibit("not yet", "why", "wait")`, 1), nil)
 		}},
-		"inhibited after a change": {code: 2, want: []string{go_, back}, end: func(s *scene, h *dbHost) runtime.Verdict { return s.run(inhibited, nil) }},
+		"inhibited after a change": {code: 2, want: []string{go_, mend, back}, end: func(s *scene, h *dbHost) runtime.Verdict { return s.run(inhibited, nil) }},
 		"interrupted before a change": {code: 130, want: []string{"check", "run"}, end: func(s *scene, h *dbHost) runtime.Verdict {
 			return s.run(whole, s.asked(runtime.StepBegin, 1))
 		}},
@@ -104,10 +104,10 @@ func TestWhatIsNamedAtTheEnd(t *testing.T) {
 		"nothing to do": {end: func(s *scene, h *dbHost) runtime.Verdict {
 			return s.run("def one():\n    \"\"\"Look.\"\"\"\n    t.read(\"/etc/motd\")\n\nrunbook = define(steps = [one])\n", nil)
 		}},
-		"failed beyond the upgrade": {code: 1, want: []string{go_, "rollback --restore-database", back}, end: func(s *scene, h *dbHost) runtime.Verdict {
+		"failed beyond the upgrade": {code: 1, want: []string{go_, mend, "rollback --restore-database", back}, end: func(s *scene, h *dbHost) runtime.Verdict {
 			return s.run(strings.Replace(databaseScript, `t.write("/srv/a/late", "x")`, `fail("stop")`, 1), on(h))
 		}},
-		"failed beyond the upgrade, without a dump": {code: 1, want: []string{go_, back}, end: func(s *scene, h *dbHost) runtime.Verdict {
+		"failed beyond the upgrade, without a dump": {code: 1, want: []string{go_, mend, back}, end: func(s *scene, h *dbHost) runtime.Verdict {
 			script := strings.Replace(databaseScript, `t.dump("/srv/a/zarafa.sql.zst")`, "pass", 1)
 			return s.run(strings.Replace(script, `t.write("/srv/a/late", "x")`, `fail("stop")`, 1), on(h))
 		}},
@@ -119,7 +119,7 @@ func TestWhatIsNamedAtTheEnd(t *testing.T) {
 			s.run(failing, nil)
 			return s.rollback(h, "two")
 		}},
-		"rolled back to a wrong step": {code: 1, want: []string{go_, back}, end: func(s *scene, h *dbHost) runtime.Verdict {
+		"rolled back to a wrong step": {code: 1, want: []string{go_, mend, back}, end: func(s *scene, h *dbHost) runtime.Verdict {
 			s.run(failing, nil)
 			return s.rollback(h, "four")
 		}},

@@ -196,7 +196,7 @@ func (r *Run) compare(rec *callRecord) error {
 	case want.Result != got.Result:
 		return fmt.Errorf("%w: at %s %s answers otherwise than when the plan was made", errDiffers, got.Pos, got.Builtin)
 	case len(want.Actions) != len(got.Actions):
-		return fmt.Errorf("%w: at %s %s would make %d changes, the plan has %d", errDiffers, got.Pos, got.Builtin, len(got.Actions), len(want.Actions))
+		return fmt.Errorf("%w: at %s %s would make %s, the plan has %d", errDiffers, got.Pos, got.Builtin, plural(len(got.Actions), "change"), len(want.Actions))
 	}
 	for i := range want.Actions {
 		if want.Actions[i] != got.Actions[i] {

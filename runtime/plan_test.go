@@ -136,7 +136,7 @@ func TestPlanStopsAtFirstDifference(t *testing.T) {
 		"other argument": {func(c []runtime.PlannedCall) []runtime.PlannedCall { c[1].Args = "x"; return c }, "with other arguments", ""},
 		"other change": {func(c []runtime.PlannedCall) []runtime.PlannedCall { c[2].Actions = []string{"fs.write 0"}; return c },
 			"would change something else than the plan says (change 1)", "one"},
-		"fewer changes": {func(c []runtime.PlannedCall) []runtime.PlannedCall { c[2].Actions = nil; return c }, "would make 1 changes, the plan has 0", "one"},
+		"fewer changes": {func(c []runtime.PlannedCall) []runtime.PlannedCall { c[2].Actions = nil; return c }, "would make 1 change, the plan has 0", "one"},
 		"plan ends":     {func(c []runtime.PlannedCall) []runtime.PlannedCall { return c[:3] }, "the plan had ended", "one two"},
 		"run ends":      {func(c []runtime.PlannedCall) []runtime.PlannedCall { return append(c, c[0]) }, "it has ended, and the plan goes on with t.read", "one three two"},
 	} {

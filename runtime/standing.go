@@ -3,13 +3,14 @@ package runtime
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/ways"
 )
 
-// Stand tells where a run stands, by the records of its journal. Who the run and the caller are is
-// for the caller to add.
+// Stand tells where a run stands, by the records of its journal. What is not in them, the run's ID, how
+// it is called, and whose its runbook is, is to be added.
 func Stand(records []journal.Record) ways.Standing {
 	h, err := readHistory(records)
 	if err != nil {
@@ -145,9 +146,12 @@ func (r *Run) standing(v *Verdict) ways.Standing {
 		records = append(records, journal.Record{Type: "verdict", Data: mustJSON(v)})
 	}
 	s := Stand(records)
-	s.ID, s.Caller = r.cfg.ID, r.cfg.Caller
+	s.ID, s.Caller, s.Own = r.cfg.ID, r.cfg.Caller, OwnRunbook(r.rb.Name)
 	return s
 }
+
+// OwnRunbook tells whether a runbook with this label is not one that the program brings.
+func OwnRunbook(label string) bool { return !strings.HasPrefix(label, "@stock//") }
 
 // Accept notes in a run's journal that the admin has accepted what its rollback left. Whether there
 // is anything to accept, ways.Standing.Accept tells.

@@ -148,8 +148,17 @@ func (a *app) follow(ctx context.Context, id string) error {
 	return verdictError(v.Code)
 }
 
+// journaled is the run whose journal is shown: one that is named need not be readable otherwise.
+func (a *app) journaled(id string) (state.Run, error) {
+	if id != "" {
+		return a.dir().Find(id)
+	}
+	s, err := a.pick("", a.shown)
+	return s.Run, err
+}
+
 func (a *app) showJournal(id string) error {
-	run, err := a.dir().Find(id)
+	run, err := a.journaled(id)
 	if err != nil {
 		return err
 	}

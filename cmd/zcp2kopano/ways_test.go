@@ -16,7 +16,7 @@ func TestWaysAreCommands(t *testing.T) {
 	} {
 		for _, s := range []ways.Standing{
 			{Phase: phase, Caller: caller, Differs: true},
-			{Phase: phase, Caller: caller, Database: ways.Restorable, Changed: "b", Begun: []string{"a", "b"}, To: "b"},
+			{Phase: phase, Caller: caller, Own: true, Database: ways.Restorable, Changed: "b", Begun: []string{"a", "b"}, To: "b"},
 		} {
 			for _, w := range s.Ways() {
 				seen[w.Command] = true

@@ -53,7 +53,7 @@ func (r Run) Status() (Status, error) {
 	}
 	s.read(records)
 	s.Standing = runtime.Stand(records)
-	s.ID = r.ID
+	s.ID, s.Own = r.ID, runtime.OwnRunbook(s.Order.Label)
 	if damage != nil {
 		s.Damage = damage.Error()
 		if !damage.Torn {

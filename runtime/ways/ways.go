@@ -71,6 +71,7 @@ type Standing struct {
 	Changed  string   `json:"-"`                     // the step that changed the database for good
 	Stopped  bool     `json:"-"`                     // what changed the database was undone
 	Packages bool     `json:"-"`                     // packages went of which nothing was kept
+	Own      bool     `json:"-"`                     // the runbook is the admin's own, and can be mended
 	Differs  bool     `json:"-"`                     // it stopped because it differs from its plan
 	Left     []string `json:"differences,omitempty"` // what the last rollback left that is not as before
 	Trouble  error    `json:"-"`                     // why the journal cannot be gone by
@@ -216,6 +217,9 @@ func (s Standing) Ways() []Way {
 	ways := []Way{{c.Command("resume"), "goes on once the cause is mended"}}
 	if s.Differs {
 		ways = append(ways, Way{c.Command("resume", "--no-plan"), "goes on without being held to the plan"})
+	}
+	if s.Own && s.Phase == Failed && !s.Differs {
+		ways = append(ways, Way{c.Command("resume", "--runbook", "FILE"), "goes on with a mended runbook"})
 	}
 	return append(ways, s.back("goes back to what was before the run")...)
 }

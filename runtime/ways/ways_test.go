@@ -16,7 +16,7 @@ var phases = []Phase{
 func standings(yield func(Standing)) {
 	for _, phase := range phases {
 		for _, db := range []Database{Unchanged, Restorable, Lost} {
-			for n := range 1 << 5 {
+			for n := range 1 << 6 {
 				s := Standing{
 					ID: "20150830-221005-4f2a", Caller: Caller{Program: "zcp2kopano --state /srv/s", ID: "20150830-221005-4f2a"},
 					Phase: phase, Begun: []string{"a", "b", "c"}, Database: db,
@@ -31,6 +31,7 @@ func standings(yield func(Standing)) {
 				if n&16 != 0 {
 					s.Half = "b"
 				}
+				s.Own = n&32 != 0
 				yield(s)
 			}
 		}
@@ -84,7 +85,7 @@ func accepted(s Standing, command string) error {
 		return errors.New("it does not name the run")
 	}
 	switch flags := strings.Join(args[2:], " "); {
-	case args[0] == "resume" && (flags == "" || flags == "--no-plan" && s.Differs):
+	case args[0] == "resume" && (flags == "" || flags == "--no-plan" && s.Differs || flags == "--runbook FILE" && s.Own):
 		return s.Resume()
 	case args[0] == "rollback" && flags == "--accept":
 		return s.Accept()
