@@ -1,6 +1,9 @@
 package host
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // PackageReader reads the package databases.
 type PackageReader interface {
@@ -125,6 +128,20 @@ type Solution struct {
 	Remove    []Change `json:"remove,omitempty"`
 	Download  int64    `json:"download,omitempty"`   // bytes
 	DiskDelta int64    `json:"disk_delta,omitempty"` // bytes; negative when space is freed
+}
+
+// RefuseExtra refuses a solution that removes packages which the transaction does not list.
+func (tx Transaction) RefuseExtra(remove []Change) error {
+	var extra []string
+	for _, c := range remove {
+		if !slices.Contains(tx.Remove, c.Name) {
+			extra = append(extra, c.Name+" "+c.Version)
+		}
+	}
+	if len(extra) == 0 {
+		return nil
+	}
+	return &SolveError{Summary: "the package manager would also remove packages that are not on the list", Lines: extra}
 }
 
 // Change is a package that a solution touches.

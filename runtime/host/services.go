@@ -2,6 +2,8 @@ package host
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -48,4 +50,31 @@ type Process struct {
 	Exe  string `json:"exe"`
 	User string `json:"user"`
 	UID  uint32 `json:"uid"`
+}
+
+// CheckServiceName refuses what neither systemd nor an init script can be called.
+func CheckServiceName(name string) error {
+	for i, c := range name {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && (i == 0 || !strings.ContainsRune("-_.@:+", c)) {
+			return fmt.Errorf("%q is not the name of a service", name)
+		}
+	}
+	if name == "" {
+		return fmt.Errorf("a service has no name")
+	}
+	return nil
+}
+
+// StillRunning is the error of a service that did not stop within patience: left are its processes.
+func StillRunning(name string, patience time.Duration, left []Process) error {
+	if len(left) == 0 {
+		return fmt.Errorf("service %s is still active %v after it was told to stop", name, patience)
+	}
+	var texts []string
+	for _, p := range left {
+		texts = append(texts, fmt.Sprintf("%d (%s)", p.PID, p.Exe))
+	}
+	return fmt.Errorf("service %s: processes %s still run %v after it was told to stop; end them, then go on",
+		name, strings.Join(texts, ", "), patience)
 }

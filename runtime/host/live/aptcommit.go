@@ -22,7 +22,7 @@ func (h debsWriter) CommitPackages(ctx context.Context, tx host.Transaction, pro
 		if solution, err = h.solve(p); err != nil {
 			return err
 		}
-		if err := refuseExtraRemovals(tx, solution); err != nil {
+		if err := tx.RefuseExtra(solution.Remove); err != nil {
 			return err
 		}
 		return h.carryOut(ctx, p, progress)
@@ -34,19 +34,6 @@ func (h debsWriter) CommitPackages(ctx context.Context, tx host.Transaction, pro
 		return err
 	}
 	return h.verifyTransaction(tx, solution)
-}
-
-func refuseExtraRemovals(tx host.Transaction, s host.Solution) error {
-	var extra []string
-	for _, c := range s.Remove {
-		if !contains(tx.Remove, c.Name) {
-			extra = append(extra, c.Name+" "+c.Version)
-		}
-	}
-	if len(extra) == 0 {
-		return nil
-	}
-	return &host.SolveError{Summary: "the package manager would also remove packages that are not on the list", Lines: extra}
 }
 
 func (h *Host) carryOut(ctx context.Context, p plan, progress func(string)) error {

@@ -186,7 +186,7 @@ func (h rpmsWriter) CommitPackages(ctx context.Context, tx host.Transaction, pro
 	if err != nil {
 		return err
 	}
-	if err := refuseExtraRemovals(tx, solution); err != nil {
+	if err := tx.RefuseExtra(solution.Remove); err != nil {
 		return err
 	}
 	if err := h.withPackageLock(ctx, progress, func() error { return front.commit(ctx, p, progress) }); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path"
 	"sort"
-	"strings"
 	"time"
 
 	"zcp2kopano/runtime/host"
@@ -57,23 +56,10 @@ func (v *View) Services(pattern string) ([]host.Service, error) {
 	return found, nil
 }
 
-func checkServiceName(name string) error {
-	for i, c := range name {
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !letter && (i == 0 || !strings.ContainsRune("-_.@:+", c)) {
-			return fmt.Errorf("%q is not the name of a service", name)
-		}
-	}
-	if name == "" {
-		return fmt.Errorf("a service has no name")
-	}
-	return nil
-}
-
 // StartService starts a service and sees that it stays: daemons that fail on their configuration do so
 // after their starter has reported success.
 func (h *Host) StartService(ctx context.Context, name string) error {
-	if err := checkServiceName(name); err != nil {
+	if err := host.CheckServiceName(name); err != nil {
 		return err
 	}
 	if err := h.init().start(ctx, name); err != nil {
@@ -91,7 +77,7 @@ func (h *Host) StartService(ctx context.Context, name string) error {
 
 // StopService stops a service and waits until nothing of it runs.
 func (h *Host) StopService(ctx context.Context, name string, patience time.Duration) error {
-	if err := checkServiceName(name); err != nil {
+	if err := host.CheckServiceName(name); err != nil {
 		return err
 	}
 	if err := h.init().stop(ctx, name); err != nil {
@@ -111,24 +97,12 @@ func (h *Host) StopService(ctx context.Context, name string, patience time.Durat
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return stillRunning(name, patience, left)
+			return host.StillRunning(name, patience, left)
 		}
 		if err := h.Sleep(ctx, pollInterval); err != nil {
 			return err
 		}
 	}
-}
-
-func stillRunning(name string, patience time.Duration, left []host.Process) error {
-	if len(left) == 0 {
-		return fmt.Errorf("service %s is still active %v after it was told to stop", name, patience)
-	}
-	var texts []string
-	for _, p := range left {
-		texts = append(texts, fmt.Sprintf("%d (%s)", p.PID, p.Exe))
-	}
-	return fmt.Errorf("service %s: processes %s still run %v after it was told to stop; end them, then go on",
-		name, strings.Join(texts, ", "), patience)
 }
 
 // processesOf are the processes whose program bears the name of the service, and, with systemd, those
@@ -150,7 +124,7 @@ func (v *View) processesOf(service string) ([]host.Process, error) {
 
 // change checks the name, does one change, and names the service in its error.
 func (h *Host) changeService(what, name string, do func(string) error) error {
-	if err := checkServiceName(name); err != nil {
+	if err := host.CheckServiceName(name); err != nil {
 		return err
 	}
 	if err := do(name); err != nil {

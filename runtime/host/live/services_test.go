@@ -145,7 +145,7 @@ func TestKnowsStatus(t *testing.T) {
 
 func TestServiceNames(t *testing.T) {
 	for _, bad := range []string{"", "-x", "../x", "a/b", "a b", "x;y"} {
-		if checkServiceName(bad) == nil {
+		if host.CheckServiceName(bad) == nil {
 			t.Errorf("%q is accepted", bad)
 		}
 	}

@@ -54,7 +54,7 @@ func (s sysv) isScript(name string) bool {
 	case "README", "skeleton", "skeleton.compat", "rc", "rcS", "halt", "reboot", "single", "killall", "functions", "boot", "halt.local", "before.local", "after.local":
 		return false
 	}
-	if checkServiceName(name) != nil || containsAny(name, []string{".dpkg-", ".rpmsave", ".rpmnew", ".rpmorig"}) {
+	if host.CheckServiceName(name) != nil || containsAny(name, []string{".dpkg-", ".rpmsave", ".rpmnew", ".rpmorig"}) {
 		return false
 	}
 	if strings.HasPrefix(name, "boot.") { // SUSE's own steps at boot

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -186,11 +185,9 @@ func (h *Host) addUser(name string, opts map[string]string, d direction) error {
 		if uid, err = d.first(func(id uint32) bool { _, used := t.UserID(id); return !used }); err != nil {
 			return err
 		}
-		g, err := h.Group(cmp.Or(opts["group"], name))
-		if err != nil {
+		if gid, err = h.groupForUser(t, name, opts["group"], uid); err != nil {
 			return err
 		}
-		gid = g.GID
 		if home == "" {
 			home = "/home/" + name
 		}
@@ -200,6 +197,27 @@ func (h *Host) addUser(name string, opts map[string]string, d direction) error {
 		shadow = fmt.Sprintf("*:%d:0:99999:7:::", h.today())
 	}
 	return h.appendUser(newUser{name: name, uid: uid, gid: gid, gecos: opts["gecos"], home: home, shell: shell, shadow: shadow})
+}
+
+// groupForUser is the group that useradd gives a user: the one that is named, or else a new one of the
+// user's name and, if it is free, number.
+func (h *Host) groupForUser(t *accounts.Table, name, group string, uid uint32) (uint32, error) {
+	if group != "" {
+		g, err := h.Group(group)
+		return g.GID, err
+	}
+	if _, there := t.Group(name); there {
+		return 0, &host.CommandError{Path: "/usr/sbin/useradd", Status: "exit status 9",
+			Output: fmt.Sprintf("useradd: group %s exists - if you want to add this user to that group, use -g.", name)}
+	}
+	free := func(id uint32) bool { _, used := t.GroupID(id); return !used }
+	if !free(uid) {
+		var err error
+		if uid, err = downwards.first(free); err != nil {
+			return 0, err
+		}
+	}
+	return uid, h.appendGroup(name, uid)
 }
 
 // today is the date as shadow(5) counts it.

@@ -229,7 +229,11 @@ func (h *Host) unpack(p *Package) error {
 	if old != nil {
 		now.Held, now.Auto = old.Held, old.Auto && old.Status != "config-files"
 	}
+	overrides := h.readOverrides()
 	for _, f := range now.Files {
+		if o, has := overrides[f.Path]; has {
+			f = f.overridden(o)
+		}
 		to := f.Path
 		if now.conffile(f.Path) != nil {
 			to = f.Path + ".dpkg-new"

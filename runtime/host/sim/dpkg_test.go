@@ -314,6 +314,13 @@ func TestDpkgAgainstTheRealOne(t *testing.T) {
 			w.write("/etc/z/own.cfg", "site")
 			w.remove("server", true)
 		},
+		"overridden owners and modes": func(w *twin) {
+			w.install(server("1", "a"))
+			w.write("/var/lib/dpkg/statoverride", "root root 4750 /usr/sbin/server\nroot root 0700 /var/lib/new\nroot root 0600 /etc/z/server.cfg\nroot root 2700 /usr/lib/z\n")
+			d := server("2", "b")
+			d.files["/var/lib/new/"] = ""
+			w.install(d)
+		},
 		"unowned files keep directories": func(w *twin) {
 			w.install(server("1", "a"))
 			w.write("/usr/lib/z/site.so", "site")

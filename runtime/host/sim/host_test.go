@@ -437,6 +437,83 @@ a | b
 	}
 }
 
+// TestStopFindsWhatWasStartedByHand: systemd ends what it has started, an init script what bears its name.
+func TestStopFindsWhatWasStartedByHand(t *testing.T) {
+	const text = "-- lib --\n-- /lib/systemd/system/a.service --\n[Service]\nExecStart=/usr/sbin/a\nUser=nosuch\n-- /etc/init.d/s --\n#!/bin/sh\n-- /usr/sbin/a --\n" +
+		"-- processes --\n7 root /usr/sbin/a\n8 root /usr/sbin/s\n9 root /opt/other\n"
+	for init, stays := range map[string][]string{"systemd": {"a", "s", "other"}, "sysv": {"a", "other"}} {
+		h := hostOf(t, strings.Replace(text, "-- lib --", "-- host --\ninit: "+init, 1))
+		for _, name := range []string{"a", "s", "other", "none"} {
+			err := h.StopService(context.Background(), name, time.Second)
+			if want := slices.Contains(stays, name); (err != nil) != want || want && !strings.Contains(err.Error(), "still run 1s after") {
+				t.Errorf("%s: stop of %s: %v", init, name, err)
+			}
+		}
+		if err := h.StopService(context.Background(), "a b", 0); err == nil {
+			t.Errorf("%s: \"a b\" is the name of a service", init)
+		}
+	}
+	h := hostOf(t, strings.Replace(text, "-- lib --", "-- host --", 1))
+	if err := h.StartService(context.Background(), "a"); err == nil || !strings.Contains(err.Error(), "no user nosuch") {
+		t.Errorf("start as a user that is not there: %v", err)
+	}
+}
+
+// TestSiteSettingsOfApt has settings that change what a transaction brings, or what is known of it.
+func TestSiteSettingsOfApt(t *testing.T) {
+	const text = `-- packages --
+Package: old
+Version: 1
+Files:
+ /usr/bin/old
+
+Package: needs
+Version: 1
+Depends: old
+-- available --
+Package: new
+Version: 1
+Recommends: nice
+Files:
+ /usr/bin/new
+
+Package: nice
+Version: 1
+Files:
+ /usr/bin/nice
+-- /etc/apt/apt.conf.d/10site --
+// APT::Install-Recommends "true";
+APT { Install-Recommends "%s"; };
+-- /etc/apt/apt.conf.d/20hooks.conf --
+DPkg::Post-Invoke { "needrestart"; };
+-- /etc/apt/apt.conf.d/30ignored.bak --
+APT::Install-Recommends "true";
+-- /etc/dpkg/dpkg.cfg.d/docs --
+path-exclude=/usr/share/doc/*
+-- /var/lib/dpkg/diversions --
+/usr/bin/new
+/usr/bin/new.distrib
+:
+`
+	ctx := context.Background()
+	for value, want := range map[string]bool{"true": true, "false": false, "0": false} {
+		h := hostOf(t, strings.Replace(text, "%s", value, 1))
+		mustDo(t, h.CommitPackages(ctx, host.Transaction{Install: []string{"new"}}, nil))
+		if got := exists(t, h, "/usr/bin/nice"); got != want {
+			t.Errorf("Install-Recommends %s: nice is there: %v", value, got)
+		}
+		said := fmt.Sprint(h.Unpredicted())
+		for _, what := range []string{"hooks of apt do (/etc/apt/apt.conf.d/20hooks.conf)", "told to leave out (/etc/dpkg/dpkg.cfg.d/docs)", "the diversion of /usr/bin/new of new", "/usr/bin/new.distrib"} {
+			if !strings.Contains(said, what) {
+				t.Errorf("not said: %s", what)
+			}
+		}
+		if err := h.CommitPackages(ctx, host.Transaction{Remove: []string{"old"}}, nil); err == nil || !strings.Contains(err.Error(), "not on the list: needs 1") {
+			t.Errorf("a removal that takes another package along: %v", err)
+		}
+	}
+}
+
 func TestAccountNumbers(t *testing.T) {
 	h := hostOf(t, "-- passwd --\na:x:100:100::/:/x\nb:x:998:998::/:/x\nc:x:999:50::/:/x\n-- group --\ng:x:101:\nh:x:999:\n")
 	mustDo(t, h.addUser("low", map[string]string{"home": "/var/lib/low"}, upwards))
@@ -456,6 +533,14 @@ func TestAccountNumbers(t *testing.T) {
 	}
 	if old, err := h.readFile("/etc/passwd-"); err != nil || strings.Contains(string(old), "high") {
 		t.Errorf("the backup of passwd: %q, %v", old, err)
+	}
+	mustDo(t, h.addGroup("taken", downwards))
+	if err := h.addUser("taken", nil, downwards); err == nil || !strings.Contains(err.Error(), "use -g") {
+		t.Errorf("useradd without -g, where the group is there: %v", err)
+	}
+	mustDo(t, h.addUser("alone", nil, downwards))
+	if u, _ := h.User("alone"); u.UID != 996 || u.GID != 996 {
+		t.Errorf("useradd without -g gave %+v", u)
 	}
 }
 

@@ -176,11 +176,15 @@ func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress
 	if err != nil {
 		return err
 	}
+	if err := tx.RefuseExtra(h.removals(pl)); err != nil {
+		return err
+	}
 	if progress == nil {
 		progress = func(string) {}
 	}
 	if len(pl.install)+len(pl.remove)+len(pl.purge) > 0 {
 		h.unpredictPackageFiles()
+		h.unpredictSite(pl)
 	}
 	if h.format() == RPM {
 		return h.commitRPM(ctx, pl, progress)
@@ -217,6 +221,15 @@ func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress
 	}
 	h.markAuto(tx, pl.install, had)
 	return nil
+}
+
+// removals are the packages that a plan removes.
+func (h *Host) removals(pl *plan) []host.Change {
+	var list []host.Change
+	for _, name := range pl.remove {
+		list = append(list, host.Change{Name: name, Version: h.packages[name].Version})
+	}
+	return list
 }
 
 // installAll unpacks all packages, then sets them up, as apt has dpkg do it.

@@ -226,6 +226,9 @@ func (w *rpmTwin) simulate(files, remove []string) error {
 		w.sim.packageFiles[name] = readRPMFile(w.t, file)
 		tx.Install = append(tx.Install, name)
 	}
+	if s, err := w.sim.Solve(tx); err == nil {
+		tx.Remove = names(s.Remove) // rpm(8) asks nobody whether all that goes was listed
+	}
 	return w.sim.CommitPackages(w.t.Context(), tx, nil)
 }
 

@@ -280,7 +280,7 @@ func (h *Host) Processes() ([]host.Process, error) {
 func (h *Host) StartService(ctx context.Context, name string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), host.CheckServiceName(name)); err != nil {
 		return err
 	}
 	return h.startService(name)
@@ -307,6 +307,10 @@ func (h *Host) startService(name string) error {
 		if st, err := h.Stat(exe); err != nil || !st.IsRegular() || st.Mode&0o111 == 0 {
 			state.failed = true
 			return fmt.Errorf("start %s: its program %s is not there or cannot be executed", name, exe)
+		}
+		if _, _, err := h.ownerIDs(user, ""); errors.Is(err, host.ErrNoAccount) {
+			state.failed = true
+			return fmt.Errorf("start %s: there is no user %s for it to run as", name, user)
 		}
 		h.lastPID++
 		p := host.Process{PID: h.lastPID, Name: path.Base(exe), Exe: exe, User: user}
@@ -370,23 +374,43 @@ func (h *Host) runAs(file string) string {
 	return ""
 }
 
-// StopService stops a service with all its processes. One that is not there is stopped.
-func (h *Host) StopService(ctx context.Context, name string, _ time.Duration) error {
+// StopService stops a service with all its processes. One that is not there is stopped; but a process
+// of its name that somebody started by hand is nothing that the init system ends.
+func (h *Host) StopService(ctx context.Context, name string, patience time.Duration) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), host.CheckServiceName(name)); err != nil {
 		return err
 	}
-	if _, err := h.service(name); errors.Is(err, errNoService) {
-		return nil // what is not there does not run
-	} else if err != nil {
+	s, err := h.service(name)
+	if err != nil && !errors.Is(err, errNoService) {
 		return err
 	}
-	if s := h.services[name]; s != nil && s.active && s.stubborn {
-		return fmt.Errorf("stop %s: its processes %v do not end; see what they wait for, or end them yourself", name, s.pids)
+	state := h.services[name]
+	byScript := err == nil && s.Kind == "sysv" && h.facts.Init == "sysv" // which ends what bears its name
+	if state != nil && state.active && state.stubborn || !s.Active && !byScript {
+		if left := h.processesOf(name, state); len(left) > 0 || s.Active {
+			return host.StillRunning(name, patience, left)
+		}
 	}
-	h.stopService(name)
+	if err == nil {
+		h.stopService(name)
+	}
+	if byScript {
+		h.processes = slices.DeleteFunc(h.processes, func(p host.Process) bool { return p.Name == name })
+	}
 	return nil
+}
+
+// processesOf are a service's processes, and others of its name.
+func (h *Host) processesOf(name string, state *service) []host.Process {
+	var found []host.Process
+	for _, p := range h.processes {
+		if p.Name == name || state != nil && slices.Contains(state.pids, p.PID) {
+			found = append(found, p)
+		}
+	}
+	return found
 }
 
 func (h *Host) stopService(name string) {

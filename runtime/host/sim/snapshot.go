@@ -322,7 +322,7 @@ func (s *snapshot) processes() error {
 // tree writes the metadata of all that is captured, and notes what has a section of its own.
 func (s *snapshot) tree() error {
 	s.section("tree")
-	for _, name := range slices.Concat(standardConfig, s.o.Config) {
+	for _, name := range slices.Concat(standardConfig, siteFiles, s.o.Config) {
 		if err := s.capture(name, true, -1); err != nil {
 			return err
 		}

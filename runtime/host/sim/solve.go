@@ -25,6 +25,8 @@ type solver struct {
 	replace map[string]bool // those of remove that a newcomer obsoletes
 	errors  []string
 
+	noRecommends bool // recommended packages are left out
+
 	providers map[string][]*Package // installed packages by their names and what they provide
 }
 
@@ -42,6 +44,7 @@ func (h *Host) solve(tx host.Transaction) (*plan, error) {
 		}
 	}
 	s := &solver{h: h, tx: tx, install: map[string]*Package{}, remove: map[string]bool{}, purge: map[string]bool{}, replace: map[string]bool{}}
+	s.noRecommends = tx.NoRecommends || h.format() == Deb && !h.withRecommends()
 	s.indexProviders()
 	for _, name := range tx.Remove {
 		s.askRemove(name)
@@ -242,7 +245,7 @@ func (s *solver) stepDepends(p *Package) bool {
 		s.fail("%s : Depends: %s but it is not installable", p.Name, relationText(r))
 		return false
 	}
-	if s.tx.NoRecommends || s.h.manager.Name == "yum" { // which does not know of such
+	if s.noRecommends || s.h.manager.Name == "yum" { // which does not know of such
 		return false
 	}
 	for _, r := range p.relations().recommends {

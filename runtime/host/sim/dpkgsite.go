@@ -1,0 +1,153 @@
+package sim
+
+import (
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+)
+
+// What a site can tell dpkg and apt about files that are not a package's own.
+const (
+	statOverrides = "/var/lib/dpkg/statoverride"
+	diversions    = "/var/lib/dpkg/diversions"
+)
+
+// siteFiles are part of a snapshot wherever they are.
+var siteFiles = []string{statOverrides, diversions, "/etc/dpkg/dpkg.cfg", "/etc/dpkg/dpkg.cfg.d"}
+
+// override is the owner and mode that dpkg-statoverride(1) has for a path.
+type override struct {
+	user, group string
+	mode        fs.FileMode
+}
+
+// readOverrides reads lines "USER GROUP MODE PATH".
+func (h *Host) readOverrides() map[string]override {
+	text, err := h.readFile(statOverrides)
+	if err != nil {
+		return nil
+	}
+	all := map[string]override{}
+	for line := range strings.Lines(string(text)) {
+		words := strings.SplitN(strings.TrimSpace(line), " ", 4)
+		if len(words) != 4 {
+			continue
+		}
+		if mode, err := strconv.ParseUint(words[2], 8, 32); err == nil {
+			all[words[3]] = override{strings.TrimPrefix(words[0], "#"), strings.TrimPrefix(words[1], "#"), permOf(uint32(mode))}
+		}
+	}
+	return all
+}
+
+func (f PackageFile) overridden(o override) PackageFile {
+	f.User, f.Group, f.Mode = o.user, o.group, f.Mode.Type()|o.mode
+	return f
+}
+
+func permOf(mode uint32) fs.FileMode {
+	perm := fs.FileMode(mode & 0o777)
+	for bit, is := range map[uint32]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if mode&bit != 0 {
+			perm |= is
+		}
+	}
+	return perm
+}
+
+// unpredictSite tells what of a transaction's packages and of apt's settings a simulation leaves out.
+func (h *Host) unpredictSite(pl *plan) {
+	if h.format() != Deb {
+		return
+	}
+	var touched []*Package
+	for _, name := range slices.Concat(pl.remove, pl.purge) {
+		touched = append(touched, h.packages[name])
+	}
+	h.unpredictDiversions(slices.Concat(touched, pl.install))
+	for _, s := range aptSettings {
+		for _, file := range h.aptFiles(s.dirs) {
+			if text, err := h.readFile(file); err == nil && s.pattern.Match(withoutComments(text)) {
+				h.unpredict(host.Unpredicted{What: s.what + " (" + file + ")", Why: s.why})
+			}
+		}
+	}
+}
+
+// unpredictDiversions looks for paths of packages that dpkg-divert(1) has under another name.
+func (h *Host) unpredictDiversions(packages []*Package) {
+	text, err := h.readFile(diversions)
+	if err != nil {
+		return
+	}
+	lines := strings.Split(string(text), "\n") // from, to, package
+	for i := 0; i+2 < len(lines); i += 3 {
+		for _, p := range packages {
+			if _, has := p.file(lines[i]); has && p.Name != lines[i+2] {
+				h.unpredict(host.Unpredicted{What: "the diversion of " + lines[i] + " of " + p.Name, Why: "dpkg has it at " + lines[i+1] + "; the simulation does not", Path: lines[i]})
+				h.unpredict(host.Unpredicted{What: "the diverted file " + lines[i+1], Why: "dpkg has " + lines[i] + " of " + p.Name + " there", Path: lines[i+1]})
+			}
+		}
+	}
+}
+
+var (
+	aptDirs  = []string{"/etc/apt/apt.conf", "/etc/apt/apt.conf.d"}
+	dpkgDirs = []string{"/etc/dpkg/dpkg.cfg", "/etc/dpkg/dpkg.cfg.d"}
+
+	recommends = regexp.MustCompile(`(?i)\bInstall-Recommends\s+"?(\w+)"?`)
+	comment    = regexp.MustCompile(`(?m)^\s*(?://|#).*$`)
+)
+
+// aptSettings change what apt and dpkg do in a way that is not simulated.
+var aptSettings = []struct {
+	pattern   *regexp.Regexp
+	dirs      []string
+	what, why string
+}{
+	{regexp.MustCompile(`(?i)\b(?:Pre-Invoke|Post-Invoke|Post-Invoke-Success|Pre-Install-Pkgs)\b`), aptDirs, "what the hooks of apt do", "a simulation runs no programs"},
+	{regexp.MustCompile(`(?m)^\s*path-(?:exclude|include)\b`), dpkgDirs, "files that dpkg is told to leave out", "the simulation unpacks all files of a package"},
+}
+
+// aptFiles are files, and those in directories, in order of name, that have no ending but .conf or .cfg.
+func (h *Host) aptFiles(places []string) []string {
+	var files []string
+	for _, place := range places {
+		st, err := h.Stat(place)
+		switch {
+		case err != nil:
+		case st.IsDir():
+			for _, e := range h.entries(place) {
+				if slices.Contains([]string{"", ".conf", ".cfg"}, path.Ext(e.Name)) {
+					files = append(files, path.Join(place, e.Name))
+				}
+			}
+		default:
+			files = append(files, place)
+		}
+	}
+	return files
+}
+
+// withRecommends tells whether apt's settings have it install recommended packages. The last one wins;
+// apt.conf itself is read after the files of its directory.
+func (h *Host) withRecommends() bool {
+	on := true
+	for _, file := range slices.Concat(h.aptFiles(aptDirs[1:]), h.aptFiles(aptDirs[:1])) {
+		text, err := h.readFile(file)
+		if err != nil {
+			continue
+		}
+		for _, m := range recommends.FindAllSubmatch(withoutComments(text), -1) {
+			on = !slices.Contains([]string{"0", "no", "false", "without", "off", "disable"}, strings.ToLower(string(m[1])))
+		}
+	}
+	return on
+}
+
+func withoutComments(text []byte) []byte { return comment.ReplaceAll(text, nil) }
