@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/rpmmd"
 )
 
 // rpmPlan is a transaction without what is done already.
@@ -250,14 +251,14 @@ func (h rpmsWriter) RefreshPackages(ctx context.Context, only []string) error {
 }
 
 // repoFile reads the enabled repositories of a .repo file.
-func (v *View) repoFile(file string) ([]repoSection, error) {
+func (v *View) repoFile(file string) ([]rpmmd.Section, error) {
 	data, err := v.readFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("refresh the package lists of %s: %w", file, err)
 	}
-	var enabled []repoSection
-	for _, s := range parseRepoFile(string(data)) {
-		if s.enabled() {
+	var enabled []rpmmd.Section
+	for _, s := range rpmmd.ParseSections(string(data)) {
+		if s.Enabled() {
 			enabled = append(enabled, s)
 		}
 	}
@@ -269,7 +270,7 @@ func (v *View) repoFile(file string) ([]repoSection, error) {
 
 // trustKeys has rpm know the keys that repositories name as theirs: yum and dnf would import them when
 // they meet the first package, zypper would ask somebody.
-func (h rpmsWriter) trustKeys(ctx context.Context, sections []repoSection) error {
+func (h rpmsWriter) trustKeys(ctx context.Context, sections []rpmmd.Section) error {
 	s, err := h.newScratch("/run", "/tmp")
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/rpmmd"
 )
 
 // ProbeRepository reads the lists of a repository that is not configured yet, in a scratch directory.
@@ -36,8 +37,8 @@ func (v rpms) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (
 
 // stageRepositories writes the repository's files below a directory of the scratch, where they also name
 // each other, and returns what they configure. No file may excuse its repository from answering.
-func (s *scratch) stageRepositories(probe host.RepositoryProbe, below string) ([]repoSection, error) {
-	var sections []repoSection
+func (s *scratch) stageRepositories(probe host.RepositoryProbe, below string) ([]rpmmd.Section, error) {
+	var sections []rpmmd.Section
 	for _, f := range probe.Files {
 		content := f.Content.Reveal()
 		for _, other := range probe.Files {
@@ -45,8 +46,8 @@ func (s *scratch) stageRepositories(probe host.RepositoryProbe, below string) ([
 		}
 		if strings.HasSuffix(f.Path, ".repo") {
 			content = withoutKeys(content, "skip_if_unavailable")
-			for _, section := range parseRepoFile(content) {
-				if section.enabled() {
+			for _, section := range rpmmd.ParseSections(content) {
+				if section.Enabled() {
 					sections = append(sections, section)
 				}
 			}
@@ -63,7 +64,7 @@ func (s *scratch) stageRepositories(probe host.RepositoryProbe, below string) ([
 
 // keyDatabase makes a database of rpm below the scratch directory that has the keys that the host trusts
 // and those that repositories name as theirs.
-func (v *View) keyDatabase(ctx context.Context, s *scratch, dir string, sections []repoSection, db string) error {
+func (v *View) keyDatabase(ctx context.Context, s *scratch, dir string, sections []rpmmd.Section, db string) error {
 	if err := s.mkdirs(dir); err != nil {
 		return err
 	}
@@ -77,7 +78,7 @@ func (v *View) keyDatabase(ctx context.Context, s *scratch, dir string, sections
 }
 
 // importKeys imports the keys of repositories into the database of rpm that the options name.
-func (v *View) importKeys(ctx context.Context, s *scratch, sections []repoSection, options ...string) error {
+func (v *View) importKeys(ctx context.Context, s *scratch, sections []rpmmd.Section, options ...string) error {
 	done := map[string]bool{}
 	for _, section := range sections {
 		for address := range strings.FieldsSeq(strings.ReplaceAll(section.Values["gpgkey"], ",", " ")) {
@@ -128,7 +129,7 @@ const sampleLimit = 64 << 20
 // verifySamples sees that of each repository the smallest of the packages asked for is signed by a known
 // key. The package manager would find out when it installs it, which may be long after something else
 // was removed.
-func (v *View) verifySamples(ctx context.Context, s *scratch, sections []repoSection, lists []repositoryList, names []string, db string) error {
+func (v *View) verifySamples(ctx context.Context, s *scratch, sections []rpmmd.Section, lists []repositoryList, names []string, db string) error {
 	if len(sections) == 0 || len(names) == 0 {
 		return nil
 	}
@@ -159,7 +160,7 @@ func smallest(offers []offer, repository string) (sample offer, found bool) {
 
 // verifySample fetches a package and checks its signature. Of a repository whose address only the package
 // manager can tell (a list of mirrors, variables) no package is fetched.
-func (v *View) verifySample(ctx context.Context, s *scratch, section repoSection, sample offer, db string) error {
+func (v *View) verifySample(ctx context.Context, s *scratch, section rpmmd.Section, sample offer, db string) error {
 	address, _, _ := strings.Cut(section.Values["baseurl"], " ")
 	address = strings.Replace(address, "dir:", "file:", 1)
 	if address == "" || strings.ContainsAny(address, "$?") || sample.Download > sampleLimit {

@@ -2,9 +2,6 @@ package live
 
 import (
 	"bytes"
-	"compress/bzip2"
-	"compress/gzip"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -13,10 +10,9 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
-
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/compression"
+	"zcp2kopano/runtime/host/rpmmd"
 )
 
 // repositoryList is a repository and the directory that has its repomd.xml.
@@ -25,55 +21,9 @@ type repositoryList struct {
 	Dir string
 }
 
-// repoSection is a repository's part of a .repo file.
-type repoSection struct {
-	ID     string
-	Values map[string]string
-}
-
-func (s repoSection) enabled() bool { return isOn(s.Values["enabled"], true) }
-
-// isOn reads a boolean as yum, dnf and zypper do.
-func isOn(value string, otherwise bool) bool {
-	switch strings.ToLower(value) {
-	case "":
-		return otherwise
-	case "1", "yes", "true", "on":
-		return true
-	}
-	return false
-}
-
-// parseRepoFile reads the ini-like format of yum.conf(5): a line that begins with a blank continues the
-// value before.
-func parseRepoFile(text string) []repoSection {
-	var sections []repoSection
-	var key string
-	for line := range strings.Lines(text) {
-		trimmed := strings.TrimSpace(line)
-		switch {
-		case trimmed == "", trimmed[0] == '#', trimmed[0] == ';':
-		case trimmed[0] == '[' && strings.HasSuffix(trimmed, "]"):
-			sections = append(sections, repoSection{ID: trimmed[1 : len(trimmed)-1], Values: map[string]string{}})
-			key = ""
-		case len(sections) == 0:
-		case (line[0] == ' ' || line[0] == '\t') && key != "":
-			sections[len(sections)-1].Values[key] += " " + trimmed
-		default:
-			name, value, found := strings.Cut(trimmed, "=")
-			if !found {
-				continue
-			}
-			key = strings.ToLower(strings.TrimSpace(name))
-			sections[len(sections)-1].Values[key] = strings.TrimSpace(value)
-		}
-	}
-	return sections
-}
-
 // repositories reads what is configured and enabled.
-func (v *View) repositories(dirs []string) ([]repoSection, error) {
-	var all []repoSection
+func (v *View) repositories(dirs []string) ([]rpmmd.Section, error) {
+	var all []rpmmd.Section
 	for _, dir := range dirs {
 		entries, err := v.ReadDir(dir)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -90,8 +40,8 @@ func (v *View) repositories(dirs []string) ([]repoSection, error) {
 			if err != nil {
 				return nil, err
 			}
-			for _, s := range parseRepoFile(string(data)) {
-				if s.ID != "main" && s.enabled() {
+			for _, s := range rpmmd.ParseSections(string(data)) {
+				if s.ID != "main" && s.Enabled() {
 					all = append(all, s)
 				}
 			}
@@ -126,8 +76,8 @@ func (v *View) offers(lists []repositoryList, names []string) (found []offer, un
 			continue
 		}
 		if err == nil {
-			err = readPrimary(primary, func(p primaryPackage) {
-				o := p.offer(list.ID, machine)
+			err = rpmmd.ReadPrimary(primary, func(p rpmmd.Package) {
+				o := offerOf(p, list.ID, machine)
 				if o.Arch != "src" && (len(names) == 0 || wanted[o.Name]) {
 					found = append(found, o)
 				}
@@ -158,136 +108,57 @@ func (v *View) primaryList(dir string) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, err
 		}
-		var index struct {
-			Data []struct {
-				Type     string `xml:"type,attr"`
-				Location struct {
-					Href string `xml:"href,attr"`
-				} `xml:"location"`
-			} `xml:"data"`
-		}
-		if err := xml.Unmarshal(data, &index); err != nil {
+		primary, err := rpmmd.PrimaryLocation(data)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		for _, d := range index.Data {
-			if d.Type != "primary" {
-				continue
-			}
-			f, err := v.Open(path.Dir(file) + "/" + path.Base(d.Location.Href))
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil, errNoList
-			}
-			if err != nil {
-				return nil, err
-			}
-			return decompress(f, d.Location.Href)
+		if primary == "" {
+			continue
 		}
+		f, err := v.Open(path.Dir(file) + "/" + path.Base(primary))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, errNoList
+		}
+		if err != nil {
+			return nil, err
+		}
+		return decompress(f, primary)
 	}
 	return nil, errNoList
 }
 
 // decompress reads a list in the format that its name tells. The file is closed with it.
 func decompress(f host.File, name string) (io.ReadCloser, error) {
-	var r io.Reader
-	var err error
-	switch path.Ext(name) {
-	case ".gz":
-		r, err = gzip.NewReader(f)
-	case ".xz":
-		r, err = xz.NewReader(f)
-	case ".zst":
-		var d *zstd.Decoder
-		if d, err = zstd.NewReader(f); err == nil {
-			r = d.IOReadCloser()
-		}
-	case ".bz2":
-		r = bzip2.NewReader(f)
-	case ".xml":
-		r = f
-	default:
-		err = fmt.Errorf("%s: unknown compression", name)
-	}
+	r, err := compression.Open(f, path.Ext(name))
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return struct {
 		io.Reader
 		io.Closer
-	}{r, f}, nil
+	}{r, closers{r, f}}, nil
 }
 
-// primaryPackage is an entry of primary.xml.
-type primaryPackage struct {
-	Name    string `xml:"name"`
-	Arch    string `xml:"arch"`
-	Version struct {
-		Epoch string `xml:"epoch,attr"`
-		Ver   string `xml:"ver,attr"`
-		Rel   string `xml:"rel,attr"`
-	} `xml:"version"`
-	Size struct {
-		Package   int64 `xml:"package,attr"`
-		Installed int64 `xml:"installed,attr"`
-	} `xml:"size"`
-	Location struct {
-		Href string `xml:"href,attr"`
-	} `xml:"location"`
-	Format struct {
-		Requires struct {
-			Entries []struct {
-				Name  string `xml:"name,attr"`
-				Flags string `xml:"flags,attr"`
-				Epoch string `xml:"epoch,attr"`
-				Ver   string `xml:"ver,attr"`
-				Rel   string `xml:"rel,attr"`
-			} `xml:"entry"`
-		} `xml:"requires"`
-	} `xml:"format"`
+type closers []io.Closer
+
+func (c closers) Close() error {
+	var errs []error
+	for _, one := range c {
+		errs = append(errs, one.Close())
+	}
+	return errors.Join(errs...)
 }
 
-var senses = map[string]string{"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
-
-func (p primaryPackage) offer(repository, machine string) offer {
+func offerOf(p rpmmd.Package, repository, machine string) offer {
 	var requires strings.Builder
-	for _, e := range p.Format.Requires.Entries {
-		requires.WriteString(e.Name)
-		if sense := senses[e.Flags]; sense != "" {
-			version := e.Ver
-			if e.Rel != "" {
-				version += "-" + e.Rel
-			}
-			requires.WriteString(" " + sense + " " + rpmEVR(e.Epoch, version))
-		}
-		requires.WriteString(itemSeparator)
+	for _, e := range p.Format.Requires {
+		requires.WriteString(e.String() + itemSeparator)
 	}
 	return offer{
-		Name: rpmName(p.Name, p.Arch, machine), Arch: p.Arch, Version: rpmEVR(p.Version.Epoch, p.Version.Ver+"-"+p.Version.Rel),
+		Name: rpmName(p.Name, p.Arch, machine), Arch: p.Arch, Version: rpmEVR(p.Version.Epoch, p.Version.Version+"-"+p.Version.Release),
 		Depends: relationList(requires.String()), Download: p.Size.Package, Installed: p.Size.Installed, Repository: repository,
 		Location: p.Location.Href,
-	}
-}
-
-// readPrimary reads primary.xml entry by entry: the list of a distribution has tens of megabytes.
-func readPrimary(r io.Reader, each func(primaryPackage)) error {
-	d := xml.NewDecoder(r)
-	for {
-		token, err := d.Token()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		start, ok := token.(xml.StartElement)
-		if !ok || start.Name.Local != "package" {
-			continue
-		}
-		var p primaryPackage
-		if err := d.DecodeElement(&p, &start); err != nil {
-			return err
-		}
-		each(p)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/rpmmd"
 )
 
 // yum is yum 3 or dnf 4, whose command line and words are much the same.
@@ -70,7 +71,7 @@ func (y yum) lists() ([]repositoryList, error) {
 
 // listsBelow finds the directory of each repository in a cache: ID-HASH (dnf, the newest one counts), or
 // ARCH/RELEASE/ID (yum 3).
-func (y yum) listsBelow(cache string, sections []repoSection) []repositoryList {
+func (y yum) listsBelow(cache string, sections []rpmmd.Section) []repositoryList {
 	var lists []repositoryList
 	for _, s := range sections {
 		var newest host.Stat
@@ -577,12 +578,12 @@ func (y yum) probeConfig(dir string) string {
 }
 
 // verifyPackages looks at signatures in a database of its own.
-func (y yum) verifyPackages(ctx context.Context, s *scratch, sections []repoSection, lists []repositoryList, names []string) error {
+func (y yum) verifyPackages(ctx context.Context, s *scratch, sections []rpmmd.Section, lists []repositoryList, names []string) error {
 	db := "--dbpath=" + s.path + "/rpmdb"
 	if err := y.keyDatabase(ctx, s, "rpmdb/", sections, db); err != nil {
 		return err
 	}
-	var demanding []repoSection
+	var demanding []rpmmd.Section
 	for _, section := range sections {
 		if y.checksPackages(section) {
 			demanding = append(demanding, section)
@@ -593,15 +594,15 @@ func (y yum) verifyPackages(ctx context.Context, s *scratch, sections []repoSect
 
 // checksPackages tells whether signatures of packages are demanded, by the repository's configuration or
 // else by the host's.
-func (y yum) checksPackages(section repoSection) bool {
+func (y yum) checksPackages(section rpmmd.Section) bool {
 	demanded := false
 	for _, file := range []string{"/etc/yum.conf", "/etc/dnf/dnf.conf"} {
 		data, _ := y.readFile(file)
-		for _, main := range parseRepoFile(string(data)) {
-			demanded = isOn(main.Values["gpgcheck"], demanded)
+		for _, main := range rpmmd.ParseSections(string(data)) {
+			demanded = rpmmd.On(main.Values["gpgcheck"], demanded)
 		}
 	}
-	return isOn(section.Values["gpgcheck"], demanded)
+	return rpmmd.On(section.Values["gpgcheck"], demanded)
 }
 
 // download fetches a package in its installed version.

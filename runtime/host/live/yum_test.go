@@ -210,20 +210,6 @@ func TestLockedName(t *testing.T) {
 	}
 }
 
-func TestParseRepoFile(t *testing.T) {
-	got := parseRepoFile("# x\n[kopano]\nname = Kopano\nbaseurl=http://a/\n        http://b/\nenabled=0\n\n[b]\ngpgkey=file:///k\n")
-	want := []repoSection{
-		{"kopano", map[string]string{"name": "Kopano", "baseurl": "http://a/ http://b/", "enabled": "0"}},
-		{"b", map[string]string{"gpgkey": "file:///k"}},
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got %+v", got)
-	}
-	if got[0].enabled() || !got[1].enabled() {
-		t.Error("enabled is misread")
-	}
-}
-
 func TestParseZypperSolution(t *testing.T) {
 	head, foot := "<?xml version='1.0'?>\n<stream>\n<message type=\"info\">Resolving package dependencies...</message>\n", "</stream>\n"
 	got, err := parseZypperSolution(head+`<install-summary download-size="19801" space-usage-diff="-78" packages-to-change="3">

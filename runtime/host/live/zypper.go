@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/rpmmd"
 )
 
 // zypper is SUSE's front over rpm.
@@ -42,7 +43,7 @@ func (z zypper) lists() ([]repositoryList, error) {
 }
 
 // rawLists finds each repository's directory in a cache; zypper names it as the repository.
-func (z zypper) rawLists(cache string, sections []repoSection) []repositoryList {
+func (z zypper) rawLists(cache string, sections []rpmmd.Section) []repositoryList {
 	var lists []repositoryList
 	for _, s := range sections {
 		dir := cache + "/" + strings.ReplaceAll(s.ID, "/", "_")
@@ -278,7 +279,7 @@ func (z zypper) probe(ctx context.Context, s *scratch, probe host.RepositoryProb
 	if len(lists) < len(sections) {
 		return nil, fmt.Errorf("zypper read %d of %d repositories", len(lists), len(sections))
 	}
-	var demanding []repoSection
+	var demanding []rpmmd.Section
 	for _, section := range sections {
 		if checksPackages(section) {
 			demanding = append(demanding, section)
@@ -289,9 +290,9 @@ func (z zypper) probe(ctx context.Context, s *scratch, probe host.RepositoryProb
 
 // checksPackages tells whether zypper looks at signatures of packages: where that is demanded, and where
 // signatures are, but not those of the lists.
-func checksPackages(section repoSection) bool {
-	lists := isOn(section.Values["repo_gpgcheck"], true)
-	return isOn(section.Values["pkg_gpgcheck"], isOn(section.Values["gpgcheck"], true) && !lists)
+func checksPackages(section rpmmd.Section) bool {
+	lists := rpmmd.On(section.Values["repo_gpgcheck"], true)
+	return rpmmd.On(section.Values["pkg_gpgcheck"], rpmmd.On(section.Values["gpgcheck"], true) && !lists)
 }
 
 // download puts a package of this version into zypper's cache.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/compression"
 )
 
 // contentLimit is the size up to which the content of a file in a package is kept in memory. Larger
@@ -103,7 +104,7 @@ func readAr(r io.ReaderAt, size int64) ([]arMember, error) {
 
 // untar calls do for each entry of a compressed tar archive, with a clean absolute path.
 func (m arMember) untar(do func(name string, head *tar.Header, content io.Reader) error) error {
-	data, err := decompress(m.data, path.Ext(m.name))
+	data, err := compression.Open(m.data, path.Ext(m.name))
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.name, err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/compression"
 )
 
 // rpmFull is a package with all that a simulation reads of one.
@@ -143,14 +144,14 @@ func TestOldDebCompressions(t *testing.T) {
 	} {
 		packed, err := base64.StdEncoding.DecodeString(text)
 		mustDo(t, err)
-		r, err := decompress(bytes.NewReader(packed), suffix)
+		r, err := compression.Open(bytes.NewReader(packed), suffix)
 		mustDo(t, err)
 		var got bytes.Buffer
 		if _, err := got.ReadFrom(r); err != nil || got.String() != "some text" {
 			t.Errorf("%s: %q %v", suffix, got.String(), err)
 		}
 	}
-	if _, err := decompress(strings.NewReader(""), ".Z"); !errors.Is(err, host.ErrUnsupported) {
+	if _, err := compression.Open(strings.NewReader(""), ".Z"); !errors.Is(err, host.ErrUnsupported) {
 		t.Errorf("an unknown compression: %v", err)
 	}
 }

@@ -224,7 +224,7 @@ func TestLocalRPMRepository(t *testing.T) {
 <rpm:requires><rpm:entry name="lib" flags="GE" epoch="0" ver="1.0"/><rpm:entry name="/bin/sh" pre="1"/></rpm:requires>
 <rpm:obsoletes><rpm:entry name="old"/></rpm:obsoletes></format></package></metadata>`
 	const repomd = `<repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="filelists"><location href="repodata/f.xml"/></data><data type="primary"><location href="repodata/p.xml"/></data></repomd>`
-	fixture := "-- host --\nmanager: MANAGER\nos-release.VERSION_ID: 7\n-- packages --\nPackage: lib\nVersion: 1.5-1\n-- REPODIR/own.repo --\n[main]\n# none\n[own]\nname=own\nbaseurl=\n  file:///srv/$releasever/$basearch\n  file:///none\n[off]\nbaseurl=file:///off\nenabled=0\n"
+	fixture := "-- host --\nmanager: MANAGER\nos-release.VERSION_ID: 7\n-- packages --\nPackage: lib\nVersion: 1.5-1\n-- REPODIR/own.repo --\n[main]\n# none\n[own]\nname=own\nbaseurl=\n  file:///srv/$releasever/$basearch\n  file:///none\n[off]\nbaseurl=file:///off\nenabled=0\n[too]\nBaseURL = file:///off\nEnabled = off\n"
 	index := "-- /srv/7/x86_64/repodata/repomd.xml --\n" + repomd + "\n-- /srv/7/x86_64/repodata/p.xml --\n" + primary + "\n"
 	for manager, dir := range map[string]string{"yum 3.4.3": "/etc/yum.repos.d", "zypper 1.13": "/etc/zypp/repos.d"} {
 		text := strings.NewReplacer("MANAGER", manager, "REPODIR", dir).Replace(fixture)

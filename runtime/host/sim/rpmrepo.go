@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"github.com/sassoftware/go-rpmutils"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/compression"
+	"zcp2kopano/runtime/host/rpmmd"
 )
 
 // repoDir is where yum, dnf or zypper have their repositories.
@@ -22,48 +23,20 @@ func (h *Host) repoDir() string {
 	return "/etc/yum.repos.d"
 }
 
-// parseRepoFile reads a .repo file of yum or zypper: sections of "key = value", lists continued on
-// lines that begin with a blank. Of several addresses of a repository the first one counts.
+// parseRepoFile reads a .repo file of yum or zypper. Of several addresses of a repository the first one
+// counts.
 func (h *Host) parseRepoFile(file, text string) []repository {
 	var list []repository
-	values := map[string]string{}
-	key := ""
-	end := func() {
-		address := values["baseurl"]
+	for _, section := range rpmmd.ParseSections(text) {
+		address := section.Values["baseurl"]
 		if address == "" {
-			address = values["mirrorlist"] + values["metalink"]
+			address = section.Values["mirrorlist"] + section.Values["metalink"]
 		}
-		if words := strings.FieldsFunc(address, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' }); len(words) > 0 && isEnabled(values["enabled"]) {
-			r := newRepository(file, h.expandVariables(words[0]), "./")
-			list = append(list, r)
-		}
-		values = map[string]string{}
-	}
-	for line := range strings.Lines(text) {
-		trimmed := strings.TrimSpace(line)
-		switch {
-		case trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';':
-		case trimmed[0] == '[':
-			end()
-			key = ""
-		case line[0] == ' ' || line[0] == '\t':
-			values[key] += " " + trimmed
-		default:
-			name, value, _ := strings.Cut(trimmed, "=")
-			key = strings.TrimSpace(name)
-			values[key] = strings.TrimSpace(value)
+		if words := strings.FieldsFunc(address, func(r rune) bool { return r == ' ' || r == ',' }); len(words) > 0 && section.Enabled() {
+			list = append(list, newRepository(file, h.expandVariables(words[0]), "./"))
 		}
 	}
-	end()
 	return list
-}
-
-func isEnabled(value string) bool {
-	switch strings.ToLower(value) {
-	case "0", "no", "false":
-		return false
-	}
-	return true
 }
 
 // expandVariables puts in what yum and zypper know of the host.
@@ -87,7 +60,7 @@ func (h *Host) readRPMRepository(dir string) ([]*Package, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := decompress(f, path.Ext(primary))
+	data, err := compression.Open(f, path.Ext(primary))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", primary, err)
 	}
@@ -105,93 +78,31 @@ func (h *Host) primaryIndex(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var index struct {
-		Data []struct {
-			Type     string `xml:"type,attr"`
-			Location struct {
-				Href string `xml:"href,attr"`
-			} `xml:"location"`
-		} `xml:"data"`
-	}
-	if err := xml.Unmarshal(text, &index); err != nil {
+	primary, err := rpmmd.PrimaryLocation(text)
+	if err != nil {
 		return "", fmt.Errorf("%s/repodata/repomd.xml: %w", dir, err)
 	}
-	for _, d := range index.Data {
-		if d.Type == "primary" {
-			return path.Join(dir, d.Location.Href), nil
-		}
+	if primary == "" {
+		return "", fmt.Errorf("%s/repodata/repomd.xml names no list of packages", dir)
 	}
-	return "", fmt.Errorf("%s/repodata/repomd.xml names no list of packages", dir)
+	return path.Join(dir, primary), nil
 }
 
 func (h *Host) readPrimary(r io.Reader, dir string) ([]*Package, error) {
 	var list []*Package
-	decoder := xml.NewDecoder(r)
-	for {
-		token, err := decoder.Token()
-		if err == io.EOF {
-			return list, nil
-		}
+	err := rpmmd.ReadPrimary(r, func(x rpmmd.Package) {
+		p, err := h.packageFile(path.Join(dir, x.Location.Href))
 		if err != nil {
-			return nil, err
+			p = packageOfIndex(x)
+			p.From = "package index " + dir
+			h.completePayload(p)
 		}
-		start, ok := token.(xml.StartElement)
-		if !ok || start.Name.Local != "package" {
-			continue
-		}
-		var x primaryPackage
-		if err := decoder.DecodeElement(&x, &start); err != nil {
-			return nil, err
-		}
-		if p, err := h.packageFile(path.Join(dir, x.Location.Href)); err == nil {
-			list = append(list, p)
-			continue
-		}
-		p := x.pack()
-		p.From = "package index " + dir
-		h.completePayload(p)
 		list = append(list, p)
-	}
+	})
+	return list, err
 }
 
-// primaryPackage is a package in the index of a repository.
-type primaryPackage struct {
-	Name    string `xml:"name"`
-	Arch    string `xml:"arch"`
-	Summary string `xml:"summary"`
-	Version struct {
-		Epoch   string `xml:"epoch,attr"`
-		Version string `xml:"ver,attr"`
-		Release string `xml:"rel,attr"`
-	} `xml:"version"`
-	Size struct {
-		Package   int64 `xml:"package,attr"`
-		Installed int64 `xml:"installed,attr"`
-	} `xml:"size"`
-	Location struct {
-		Href string `xml:"href,attr"`
-	} `xml:"location"`
-	Format struct {
-		Vendor     string         `xml:"vendor"`
-		Source     string         `xml:"sourcerpm"`
-		Requires   []primaryEntry `xml:"requires>entry"`
-		Provides   []primaryEntry `xml:"provides>entry"`
-		Conflicts  []primaryEntry `xml:"conflicts>entry"`
-		Obsoletes  []primaryEntry `xml:"obsoletes>entry"`
-		Recommends []primaryEntry `xml:"recommends>entry"`
-	} `xml:"format"`
-}
-
-// primaryEntry is a dependency in the index of a repository.
-type primaryEntry struct {
-	Name    string `xml:"name,attr"`
-	Flags   string `xml:"flags,attr"`
-	Epoch   string `xml:"epoch,attr"`
-	Version string `xml:"ver,attr"`
-	Release string `xml:"rel,attr"`
-}
-
-func (x primaryPackage) pack() *Package {
+func packageOfIndex(x rpmmd.Package) *Package {
 	p := &Package{Format: RPM, FileSize: x.Size.Package, Package: host.Package{
 		Name: x.Name, Arch: x.Arch, Summary: x.Summary, Origin: x.Format.Vendor, Source: rpmSource(x.Format.Source), SizeKiB: (x.Size.Installed + 1023) / 1024,
 		Version: evr(&rpmutils.NEVRA{Epoch: x.Version.Epoch, Version: x.Version.Version, Release: x.Version.Release}),
@@ -204,23 +115,10 @@ func (x primaryPackage) pack() *Package {
 	return p
 }
 
-var primarySenses = map[string]string{"LT": "<", "LE": "<=", "EQ": "=", "GE": ">=", "GT": ">"}
-
-func joinEntries(list []primaryEntry) string {
+func joinEntries(list []rpmmd.Entry) string {
 	var all []string
 	for _, e := range list {
-		text := e.Name
-		if sense := primarySenses[e.Flags]; sense != "" {
-			number := e.Version
-			if e.Epoch != "" && e.Epoch != "0" {
-				number = e.Epoch + ":" + number
-			}
-			if e.Release != "" {
-				number += "-" + e.Release
-			}
-			text += " " + sense + " " + number
-		}
-		all = append(all, text)
+		all = append(all, e.String())
 	}
 	return strings.Join(all, ", ")
 }

@@ -1,4 +1,5 @@
-package sim
+// Package compression reads what packages and their indexes are packed with.
+package compression
 
 import (
 	"compress/bzip2"
@@ -13,9 +14,9 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// decompress reads what a file with that suffix holds: the kinds of compression that package files and
+// Open reads what a file with that suffix holds: the kinds of compression that package files and
 // the indexes of repositories have. Without a suffix of compression it is read as it is.
-func decompress(r io.Reader, suffix string) (io.ReadCloser, error) {
+func Open(r io.Reader, suffix string) (io.ReadCloser, error) {
 	switch suffix {
 	case "", ".tar", ".xml":
 		return io.NopCloser(r), nil
