@@ -264,7 +264,10 @@ func sessionEnds() bool {
 // workerFailure shortens what a worker left that crashed.
 func (a *app) workerFailure(run state.Run, err error) error {
 	words := lastWords(err.Error())
-	if words == "" {
+	switch {
+	case errors.Is(err, session.ErrNoVerdict):
+		return a.withWays(run, err)
+	case words == "":
 		return err
 	}
 	return a.withWays(run, a.crashed(words, err.Error()))

@@ -92,6 +92,9 @@ func (w *Worker) Alive() bool {
 // Stop passes SIGTERM or SIGINT on to the worker, which then stops after the action in hand.
 func (w *Worker) Stop(s os.Signal) { _ = w.cmd.Process.Signal(s) }
 
+// ErrNoVerdict is the end of a worker that was killed, or whose machine took it away, without a word.
+var ErrNoVerdict = errors.New("the worker ended without a verdict")
+
 // Failure is what a worker that ended without a verdict left: how it ended, and its last words.
 func (w *Worker) Failure() error {
 	<-w.ended
@@ -99,7 +102,7 @@ func (w *Worker) Failure() error {
 	data, _ := os.ReadFile(w.output)
 	words := strings.TrimSpace(withoutScope(string(data)))
 	if words == "" {
-		return fmt.Errorf("the worker ended without a verdict: %s", status)
+		return fmt.Errorf("%w: %s", ErrNoVerdict, status)
 	}
 	if len(words) > 4000 {
 		words = words[:4000]
