@@ -423,8 +423,8 @@ func (b *builder) enabled(name string) error {
 	if len(h.wantLinks(name)) > 0 {
 		return nil
 	}
-	for _, target := range h.installSection(unit) {
-		if err := h.PutSymlink(path.Join("/etc/systemd/system", target+".wants", name+".service"), unit, 0, 0); err != nil {
+	for _, link := range h.installSection(name, unit).links {
+		if err := h.PutSymlink(link, unit, 0, 0); err != nil {
 			return err
 		}
 	}

@@ -437,6 +437,52 @@ a | b
 	}
 }
 
+// TestInstallSection has all that a section [Install] can ask for.
+func TestInstallSection(t *testing.T) {
+	h := hostOf(t, `-- /lib/systemd/system/a.service --
+[Service]
+Also=nothing.service
+[Install]
+WantedBy=multi-user.target other.target
+RequiredBy=needs.target
+Alias=second.service
+Also=b.service b.socket
+-- /lib/systemd/system/b.service --
+[Install]
+WantedBy=multi-user.target
+Also=a.service
+-- /etc/systemd/system/own.target.wants/c.service --
+`)
+	const etc = "/etc/systemd/system/"
+	links := []string{"multi-user.target.wants/a.service", "other.target.wants/a.service", "needs.target.requires/a.service", "second.service", "multi-user.target.wants/b.service"}
+	check := func(want bool) {
+		t.Helper()
+		for _, link := range links {
+			if got := exists(t, h, etc+link); got != want {
+				t.Errorf("%s is there: %v", link, got)
+			}
+		}
+		list, err := h.Services("*")
+		mustDo(t, err)
+		if len(list) != 2 || list[0].Enabled != want || list[1].Enabled != want {
+			t.Errorf("services %+v", list)
+		}
+	}
+	check(false)
+	mustDo(t, h.EnableService("a"))
+	mustDo(t, h.EnableService("a"))
+	check(true)
+	mustDo(t, h.DisableService("b"))
+	check(false)
+	if exists(t, h, etc+"multi-user.target.wants") || !exists(t, h, etc+"own.target.wants") {
+		t.Error("directories of links are not as systemd leaves them")
+	}
+	mustDo(t, h.PutSymlink(etc+"second.service", "/lib/systemd/system/b.service", 0, 0))
+	if err := h.EnableService("a"); err == nil {
+		t.Error("an alias that belongs to another unit was taken")
+	}
+}
+
 // TestStopFindsWhatWasStartedByHand: systemd ends what it has started, an init script what bears its name.
 func TestStopFindsWhatWasStartedByHand(t *testing.T) {
 	const text = "-- lib --\n-- /lib/systemd/system/a.service --\n[Service]\nExecStart=/usr/sbin/a\nUser=nosuch\n-- /etc/init.d/s --\n#!/bin/sh\n-- /usr/sbin/a --\n" +

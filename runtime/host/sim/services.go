@@ -230,19 +230,29 @@ func (h *Host) service(name string) (host.Service, error) {
 	return s, nil
 }
 
-// wantLinks are the symlinks that make systemd start a service.
+// wantLinks are the symlinks that make systemd start a service, or know it by another name.
 func (h *Host) wantLinks(name string) []string {
+	const etc = "/etc/systemd/system"
+	unit := name + ".service"
 	var links []string
-	for _, e := range h.entries("/etc/systemd/system") {
-		if !isWantsDir(e.Name) {
+	for _, e := range h.entries(etc) {
+		link := path.Join(etc, e.Name)
+		if isWantsDir(e.Name) {
+			if link = path.Join(link, unit); h.exists(link) {
+				links = append(links, link)
+			}
 			continue
 		}
-		link := path.Join("/etc/systemd/system", e.Name, name+".service")
-		if _, err := h.Lstat(link); err == nil {
+		if target, err := h.Readlink(link); err == nil && e.Name != unit && path.Base(target) == unit {
 			links = append(links, link)
 		}
 	}
 	return links
+}
+
+func (h *Host) exists(name string) bool {
+	_, err := h.Lstat(name)
+	return err == nil
 }
 
 // sysvEnabled tells whether one of the runlevels 2 to 5 starts an init script.
@@ -449,38 +459,92 @@ func (h *Host) enable(name string) error {
 	return h.enableUnit(name, unit)
 }
 
+// enableUnit makes the links that a unit's section [Install] asks for, and those of the units that it
+// names there.
 func (h *Host) enableUnit(name, unit string) error {
-	for _, target := range h.installSection(unit) {
-		dir := path.Join("/etc/systemd/system", target+".wants")
-		if err := h.mkdirAll(dir); err != nil {
-			return err
+	for _, also := range h.alsoEnabled(name, unit) {
+		if h.unitFile(also) == "" {
+			h.unpredict(host.Unpredicted{What: "whether " + name + " can be enabled", Why: "it is enabled together with " + also + ", which has no unit; versions of systemd differ in what they make of that"})
 		}
-		if err := h.Symlink(unit, path.Join(dir, name+".service")); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
+	}
+	for _, name := range append(h.alsoEnabled(name, unit), name) {
+		unit := h.unitFile(name)
+		for _, link := range h.installSection(name, unit).links {
+			if err := h.mkdirAll(path.Dir(link)); err != nil {
+				return err
+			}
+			err := h.Symlink(unit, link)
+			if target, _ := h.Readlink(link); errors.Is(err, fs.ErrExist) && path.Base(target) == path.Base(unit) {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("enable %s: %w", name, err)
+			}
 		}
 	}
 	return nil
 }
 
-// installSection lists the targets that a unit file wants to be wanted by.
-func (h *Host) installSection(unit string) []string {
+// alsoEnabled are the units that are enabled and disabled together with one.
+func (h *Host) alsoEnabled(name, unit string) []string {
+	var names []string
+	var visit func(name, unit string)
+	visit = func(name, unit string) {
+		for _, other := range h.installSection(name, unit).also {
+			if !slices.Contains(names, other) {
+				names = append(names, other)
+				visit(other, h.unitFile(other))
+			}
+		}
+	}
+	visit(name, unit)
+	return slices.DeleteFunc(names, func(other string) bool { return other == name })
+}
+
+// installation is what a unit's section [Install] asks for.
+type installation struct {
+	links []string // symlinks to the unit
+	also  []string // other services
+}
+
+func (h *Host) installSection(name, unit string) installation {
+	const etc = "/etc/systemd/system"
+	var in installation
 	text, err := h.readFile(unit)
+	if errors.Is(err, fs.ErrNotExist) {
+		return in
+	}
 	if err != nil {
 		h.unpredict(host.Unpredicted{What: "where " + path.Base(unit) + " is enabled", Why: "the content of " + unit + " is not known; multi-user.target is taken", Path: wantsGlob})
-		return []string{"multi-user.target"}
+		in.links = []string{path.Join(etc, "multi-user.target.wants", name+".service")}
+		return in
 	}
-	var targets []string
 	section := ""
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "[") {
 			section = line
 		}
-		if value, ok := strings.CutPrefix(line, "WantedBy="); ok && section == "[Install]" {
-			targets = append(targets, strings.Fields(value)...)
+		key, value, _ := strings.Cut(line, "=")
+		if section != "[Install]" {
+			continue
+		}
+		for _, word := range strings.Fields(value) {
+			switch strings.TrimSpace(key) {
+			case "WantedBy":
+				in.links = append(in.links, path.Join(etc, word+".wants", name+".service"))
+			case "RequiredBy":
+				in.links = append(in.links, path.Join(etc, word+".requires", name+".service"))
+			case "Alias":
+				in.links = append(in.links, path.Join(etc, word))
+			case "Also":
+				if other, ok := strings.CutSuffix(word, ".service"); ok {
+					in.also = append(in.also, other)
+				}
+			}
 		}
 	}
-	return targets
+	return in
 }
 
 // sysvLinks makes the links of update-rc.d, or turns the start links into stop links and back. The
@@ -552,7 +616,12 @@ func (h *Host) disable(name string) error {
 			return err
 		}
 	}
-	return h.unlinkWants(name)
+	for _, other := range append(h.alsoEnabled(name, h.unitFile(name)), name) {
+		if err := h.unlinkWants(other); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unlinkWants takes the links away that make systemd start a service, and directories that are empty
@@ -561,6 +630,9 @@ func (h *Host) unlinkWants(name string) error {
 	for _, link := range h.wantLinks(name) {
 		if err := h.Unlink(link); err != nil {
 			return err
+		}
+		if !isWantsDir(path.Dir(link)) {
+			continue
 		}
 		if _, err := h.removePath(path.Dir(link)); err != nil {
 			return err
