@@ -471,6 +471,17 @@ func (c *console) failure() {
 	}
 }
 
+// Field prints a name and what there is to say of it, wrapped to so many columns; 0 does not wrap.
+func Field(w io.Writer, name, value string, width int) error {
+	name = fmt.Sprintf("%-10s ", name)
+	lines := []string{clean(value)}
+	if width > 0 {
+		lines = wrap(value, width-len(name))
+	}
+	_, err := fmt.Fprintln(w, name+strings.Join(lines, "\n"+strings.Repeat(" ", len(name))))
+	return err
+}
+
 // Error tells a failure outside of a run: a runbook that does not load, a wrong parameter.
 func Error(w io.Writer, info runtime.ErrorInfo, opts ConsoleOptions) {
 	if opts.Width <= 0 {
