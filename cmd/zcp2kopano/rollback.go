@@ -116,6 +116,10 @@ func (a *app) confirmRollback(s state.Status, to string, restore bool) error {
 	if beyond := beyondQuestion(s.Standing, restore); beyond != "" {
 		question = "This run is past its point of no return. " + beyond + "\n" + question
 	}
+	all, _ := a.dir().Statuses() // a run that cannot be read keeps nobody from the one that was named
+	if above := state.Above(all, s.Run); above != nil {
+		question = fmt.Sprintf("Run %s (%s) was begun after it, and has changed this machine since: undo that one first, if you can.\n%s", above.ID, above.Phase, question)
+	}
 	ok, err := a.confirm(question)
 	if err == nil && !ok {
 		err = fmt.Errorf("not rolled back: nothing was changed")

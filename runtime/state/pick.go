@@ -76,6 +76,15 @@ func ToUndo(all []Status) *Status {
 	return newest(all, ways.Standing.Leaves)
 }
 
+// Above returns the newest run that was begun after this one and has left something: undoing this one
+// goes below its work. nil if there is none.
+func Above(all []Status, run Run) *Status {
+	if s := newest(all, ways.Standing.Leaves); s != nil && s.ID > run.ID {
+		return s
+	}
+	return nil
+}
+
 func newest(all []Status, like func(ways.Standing) bool) *Status {
 	for i := len(all) - 1; i >= 0; i-- {
 		if like(all[i].Standing) {

@@ -380,15 +380,16 @@ func TestRunToUndo(t *testing.T) {
 			record{"step-undone", map[string]string{"name": "a"}}, verdict(0)),
 	}
 	for name, want := range map[string]struct {
-		pick int      // -1 for none
-		id   []string // whether a command needs the ID of each run
+		pick  int      // -1 for none
+		id    []string // whether a command needs the ID of each run
+		above []bool   // whether a later run has left something
 	}{
-		"done untouched nothing undone": {0, []string{"", "", "", ""}},
-		"done done":                     {1, []string{"id", ""}},
-		"failed untouched":              {0, []string{"", "id"}},
-		"failed done":                   {0, []string{"id", "id"}},
-		"done failed undone":            {1, []string{"id", "", "id"}},
-		"untouched nothing undone":      {-1, []string{"", "", ""}},
+		"done untouched nothing undone": {0, []string{"", "", "", ""}, []bool{false, false, false, false}},
+		"done done":                     {1, []string{"id", ""}, []bool{true, false}},
+		"failed untouched":              {0, []string{"", "id"}, []bool{false, false}},
+		"failed done":                   {0, []string{"id", "id"}, []bool{true, false}},
+		"done failed undone":            {1, []string{"id", "", "id"}, []bool{true, false, false}},
+		"untouched nothing undone":      {-1, []string{"", "", ""}, []bool{false, false, false}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := Dir{filepath.Join(t.TempDir(), "state")}
@@ -403,6 +404,11 @@ func TestRunToUndo(t *testing.T) {
 			s := ToUndo(all)
 			if want.pick < 0 && s != nil || want.pick >= 0 && (s == nil || s.Run != runs[want.pick]) {
 				t.Errorf("took %+v, want run %d of %v", s, want.pick, runs)
+			}
+			for i, above := range want.above {
+				if s := Above(all, runs[i]); (s != nil) != above {
+					t.Errorf("above run %d is %v", i, s)
+				}
 			}
 			for i := range all {
 				if got := all[i].Caller.ID; (got != "") != (want.id[i] != "") {
