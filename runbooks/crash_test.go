@@ -521,6 +521,11 @@ kept
 ` + tree},
 		},
 		{name: "the example with WebApp", fixture: old, edits: []string{"spread 10000 6G 10x20", "spread 20 6G 2x2"}},
+		{
+			name: "a mount among the attachments, ZCP stopped for the dump", fixture: old,
+			edits:  []string{"spread 10000 6G 10x20", "spread 20 6G 2x2", "/boot  /dev/sda2", "/var/lib/zarafa/attachments/1 /dev/sdb1 ext4 10G 9G\n/boot  /dev/sda2"},
+			params: map[string]string{"dump": "stopped"},
+		},
 		{name: "init scripts, LDAP, daemons as root", fixture: legacy, edits: few},
 		{
 			name: "no systemd, Kopano 8.4, copied configuration", fixture: legacy,
