@@ -121,6 +121,21 @@ func TestServicesSystemd(t *testing.T) {
 			{ServiceOp{Do: "stop", Patience: wait}, ok, "enabled", 0},
 			{ServiceOp{Do: "disable"}, ok, "-", 0},
 		}},
+		{"with-links", func(r *Root, name string) {
+			r.unit(name, "")
+			r.unit(name+"-too", "")
+			file := "/usr/lib/systemd/system/" + name + ".service"
+			text := r.ReadFile(file)
+			r.WriteFile(file, text+"RequiredBy=rescue.target\nAlias=test-other-name.service\nAlso="+name+"-too.service\n", 0o644)
+		}, []step{
+			{ServiceOp{Do: "enable"}, ok, "enabled", 0},
+			{ServiceOp{Do: "enable"}, ok, "enabled", 0},
+			{ServiceOp{Do: "disable"}, ok, "-", 0},
+		}},
+		{"as-nobody-known", func(r *Root, name string) { r.unit(name, "", "User=nosuchuser") }, []step{
+			{ServiceOp{Do: "start"}, refused, "failed", 0},
+			{ServiceOp{Do: "stop", Patience: wait}, ok, "failed", 0},
+		}},
 		{"nobody", nil, []step{
 			{ServiceOp{Do: "stop", Patience: wait}, ok, "unknown", 0},
 			{ServiceOp{Do: "start"}, refused, "unknown", 0},

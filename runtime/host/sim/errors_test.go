@@ -116,6 +116,9 @@ func TestServiceWords(t *testing.T) {
 		if err := h.StopService(context.Background(), "a", 0); (err != nil) != (has["stubborn"] && has["active"]) {
 			t.Errorf("%s: stop: %v", line, err)
 		}
+		if s, _ := h.service("a"); s.Failed != has["failed"] {
+			t.Errorf("%s: after the stop it has failed: %v", line, s.Failed)
+		}
 	}
 	if refused == 0 {
 		t.Error("nothing was refused")

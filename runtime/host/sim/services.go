@@ -403,7 +403,7 @@ func (h *Host) StopService(ctx context.Context, name string, patience time.Durat
 			return host.StillRunning(name, patience, left)
 		}
 	}
-	if err == nil {
+	if err == nil && s.Active { // one that has failed stays so
 		h.stopService(name)
 	}
 	if byScript {
