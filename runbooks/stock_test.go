@@ -256,6 +256,11 @@ func TestStockSurvey(t *testing.T) {
 			want: "warning: Kopano packages are here already",
 		},
 		{
+			name: "a repository for another release",
+			add:  strings.Replace(kopano10, "Depends: kopano-common", "Depends: libicu63", 1),
+			code: runtime.CodeInhibited, want: "inhibitor: Kopano's packages cannot be installed", reason: "libicu63",
+		},
+		{
 			name: "a component without a successor",
 			from: "-- packages --\n", to: "-- packages --\nPackage: zarafa-webaccess\nVersion: 7.2.1\nMaintainer: Zarafa\n\n",
 			want: "warning: zarafa-webaccess is not part of Kopano",

@@ -261,13 +261,14 @@ const namesDoc = "a name, or a list of names or of what pkg.installed returns"
 
 var solve = &runtime.Builtin{
 	Name: "pkg.solve",
-	Doc:  "Asks the package manager what a transaction would do, without doing it.",
+	Doc: "Asks the package manager what a transaction would do, without doing it.\n\n" +
+		"With source it tells what the installation would do once what is to be removed is gone; that removal is another question.",
 	Params: []runtime.Param{
 		{Name: "remove", Type: runtime.Any, Doc: namesDoc, Optional: true, Default: "[]"},
 		{Name: "install", Type: runtime.Any, Doc: namesDoc + "; NAME=VERSION is allowed", Optional: true, Default: "[]"},
 		{Name: "purge", Type: runtime.Bool, Doc: "remove configuration files too", Optional: true, Default: "False", Keyword: true},
 		{Name: "recommends", Type: runtime.Bool, Doc: "take recommended packages along", Optional: true, Default: "False", Keyword: true},
-		{Name: "source", Type: runtime.Any, Doc: "what pkg.local_repository returned: take the package files from there", Optional: true, Keyword: true},
+		{Name: "source", Type: runtime.Any, Doc: repoDoc + ", as if it were configured: its packages come from there", Optional: true, Keyword: true},
 	},
 	Result: "record(possible, problem, install, upgrade, remove, download, disk): problem is \"\" or the package manager's words; " +
 		"install, upgrade and remove are lists of record(name, version, old, origin); download and disk are bytes, disk negative if space is freed",
@@ -290,7 +291,7 @@ for package in plan.remove:
 		if wanted, err = fromSource(c, wanted); err != nil {
 			return nil, err
 		}
-		s, err := c.View.Solve(host.Transaction{
+		s, err := solveFrom(c, host.Transaction{
 			Remove: gone, Install: wanted, Purge: c.Bool("purge", false), NoRecommends: !c.Bool("recommends", false),
 		})
 		var impossible *host.SolveError
@@ -302,6 +303,27 @@ for package in plan.remove:
 		}
 		return solution(s, ""), nil
 	},
+}
+
+// solveFrom solves with the repositories that are configured, and the one that is given as source.
+func solveFrom(c *runtime.Call, tx host.Transaction) (host.Solution, error) {
+	if !c.Has("source") {
+		return c.View.Solve(tx)
+	}
+	r, err := repoOf(c, "source")
+	if err != nil {
+		return host.Solution{}, err
+	}
+	probe := host.RepositoryProbe{Tx: &tx}
+	if r.kind == kindRepository {
+		s, err := prepare(c, r)
+		if err != nil {
+			return host.Solution{}, err
+		}
+		probe.Files = s.files
+	}
+	answer, err := c.View.ProbeRepository(c.Context(), probe)
+	return answer.Solution, err
 }
 
 func solution(s host.Solution, problem string) starlark.Value {

@@ -165,6 +165,9 @@ type LockHolder struct {
 type RepositoryProbe struct {
 	Files    []ConfigFile
 	Packages []string
+	// Tx is solved, too, as if the repository were configured beside the others and what Tx removes were
+	// gone already; may be nil.
+	Tx *Transaction
 }
 
 // ConfigFile is a file's path and content.
@@ -180,4 +183,6 @@ type RepositoryAnswer struct {
 	Missing []string          `json:"missing,omitempty"`
 	// Known is false where the host may not ask (a simulation): then Offers says what it assumes.
 	Known bool `json:"known"`
+	// Solution is of the installation that the probe's transaction asks for; an impossible one is *SolveError.
+	Solution Solution `json:"solution,omitzero"`
 }

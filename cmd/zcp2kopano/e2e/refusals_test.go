@@ -47,6 +47,11 @@ func TestRefusals(t *testing.T) {
 			r.Install("orage")
 			return func() { r.Must("apt-get", "purge", "-y", "orage", "libical0") }
 		}, local, runtime.CodeInhibited, []string{"would take other packages along", "orage"}},
+		{"a package that the site does not want", func(t *testing.T) func() {
+			const pref = "/etc/apt/preferences.d/site.pref"
+			r.WriteFile(pref, "Package: kopano-common\nPin: release *\nPin-Priority: -1\n", 0o644)
+			return func() { r.Must("rm", pref) }
+		}, local, runtime.CodeInhibited, []string{"Kopano's packages cannot be installed", "kopano-common"}},
 		{"full disk", func(t *testing.T) func() { return r.fill(t, "/var/cache/ballast", 4<<20) },
 			local, runtime.CodeInhibited, []string{"not enough space"}},
 		{"no room for the dump", func(t *testing.T) func() { return r.bigDatabase() },

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -111,12 +112,12 @@ func parseMadison(out string) map[string][]host.Candidate {
 }
 
 // aptShow reads the index records of NAME=VERSION specs, by spec.
-func (v *View) aptShow(specs []string) (map[string]map[string]string, error) {
+func (v *View) aptShow(specs []string, first ...string) (map[string]map[string]string, error) {
 	records := map[string]map[string]string{}
 	if len(specs) == 0 {
 		return records, nil
 	}
-	out, err := v.ask("apt-cache", append(append(aptReads[:4:4], "show"), specs...)...)
+	out, err := v.ask("apt-cache", slices.Concat(first, aptReads, []string{"show"}, specs)...)
 	if err != nil {
 		return nil, err
 	}

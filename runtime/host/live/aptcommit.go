@@ -19,7 +19,7 @@ func (h debsWriter) CommitPackages(ctx context.Context, tx host.Transaction, pro
 		if err != nil || p.empty() {
 			return err
 		}
-		if solution, err = h.solve(p); err != nil {
+		if solution, err = h.solve(ctx, p); err != nil {
 			return err
 		}
 		if err := tx.RefuseExtra(solution.Remove); err != nil {

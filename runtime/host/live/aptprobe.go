@@ -51,9 +51,27 @@ func (v debs) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (
 	if err := v.stageProbe(s, probe); err != nil {
 		return host.RepositoryAnswer{}, fmt.Errorf("probe of the repository: %w", err)
 	}
-	path, err := v.program("apt-get")
+	if len(probe.Files) > 0 {
+		if err := v.updateProbed(ctx, s, probe); err != nil {
+			return host.RepositoryAnswer{}, err
+		}
+	}
+	offers, err := v.readLists(s.path + "/lists")
 	if err != nil {
 		return host.RepositoryAnswer{}, err
+	}
+	answer := answerProbe(probe.Packages, offers)
+	if probe.Tx != nil {
+		answer.Solution, err = v.solveProbed(ctx, s, *probe.Tx)
+	}
+	return answer, err
+}
+
+// updateProbed fetches the lists of the probed repository.
+func (v debs) updateProbed(ctx context.Context, s *scratch, probe host.RepositoryProbe) error {
+	path, err := v.program("apt-get")
+	if err != nil {
+		return err
 	}
 	got, err := v.run(ctx, command{
 		Path:    path,
@@ -63,13 +81,9 @@ func (v debs) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (
 	})
 	if err := updateError(got, err); err != nil {
 		text := strings.ReplaceAll(err.Error(), s.path, "")
-		return host.RepositoryAnswer{}, errors.New(mask(text, repositorySecrets(probe)))
+		return errors.New(mask(text, repositorySecrets(probe)))
 	}
-	offers, err := v.readLists(s.path + "/lists")
-	if err != nil {
-		return host.RepositoryAnswer{}, err
-	}
-	return answerProbe(probe.Packages, offers), nil
+	return nil
 }
 
 // stageProbe writes the repository's files below the scratch directory, where they also name each

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -124,14 +125,15 @@ func (v debs) Solve(tx host.Transaction) (host.Solution, error) {
 	if err != nil {
 		return host.Solution{}, err
 	}
-	return v.solve(p)
+	return v.solve(context.Background(), p)
 }
 
-func (v *View) solve(p plan) (host.Solution, error) {
+// solve takes options for apt that stand before all others.
+func (v *View) solve(ctx context.Context, p plan, first ...string) (host.Solution, error) {
 	var solution host.Solution
 	if len(p.remove)+len(p.install) > 0 {
-		args := append(append(aptReads[:4:4], p.options...), "-s")
-		got, err := v.apt(context.Background(), nil, append(args, p.aptCommand()...)...)
+		args := slices.Concat(first, aptReads, p.options, []string{"-s"}, p.aptCommand())
+		got, err := v.apt(ctx, nil, args...)
 		if err != nil {
 			return solution, solveError(got, err)
 		}
@@ -152,7 +154,7 @@ func (v *View) solve(p plan) (host.Solution, error) {
 			files = append(files, spec)
 		}
 	}
-	return solution, v.sizeUp(&solution, packages, files, p.files)
+	return solution, v.sizeUp(&solution, packages, files, p.files, first)
 }
 
 func solveError(got answer, err error) error {
@@ -201,7 +203,7 @@ func parseSolution(out string) (host.Solution, error) {
 
 // sizeUp adds bytes to a solution: from the index records of what comes, or its package file, and from
 // the database for what goes. Files that dpkg installs itself are added as changes, too.
-func (v *View) sizeUp(s *host.Solution, packages map[string]host.Package, files, byDpkg []string) error {
+func (v *View) sizeUp(s *host.Solution, packages map[string]host.Package, files, byDpkg, first []string) error {
 	local := map[string]map[string]string{}
 	for _, path := range files {
 		control, err := v.packageFile(path)
@@ -226,7 +228,7 @@ func (v *View) sizeUp(s *host.Solution, packages map[string]host.Package, files,
 			specs = append(specs, c.Name+"="+c.Version)
 		}
 	}
-	records, err := v.aptShow(specs)
+	records, err := v.aptShow(specs, first...)
 	if err != nil {
 		return err
 	}

@@ -69,8 +69,10 @@ func (s *space) pair(op, oldpath string, end last, newpath string, do func(int, 
 	return linkError(op, oldpath, newpath, do(from.dir, from.name, to.dir, to.name))
 }
 
-func (h *Host) Symlink(target, path string) error {
-	p, err := h.space.resolve(path, lastName)
+func (h *Host) Symlink(target, path string) error { return h.space.symlink(target, path) }
+
+func (s *space) symlink(target, path string) error {
+	p, err := s.resolve(path, lastName)
 	if err != nil {
 		return linkError("symlink", target, path, err)
 	}

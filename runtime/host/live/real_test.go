@@ -21,6 +21,7 @@ import (
 	"zcp2kopano/cmd/zcp2kopano/e2e"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/live"
+	"zcp2kopano/runtime/host/manifest"
 )
 
 // These tests use real apt, dpkg, init scripts and MariaDB in a Debian root.
@@ -298,6 +299,59 @@ func TestRepositories(t *testing.T) {
 	r.WriteFile("/etc/apt/sources.list.d/kopano.list", "deb "+e2e.RepoURL("kopano87")+" ./\n", 0o644)
 	if err := h.RefreshPackages(ctx, only); err == nil || !strings.Contains(err.Error(), "kopano") {
 		t.Errorf("refresh without the key: %v", err)
+	}
+}
+
+// TestSolveWithRepository asks what an installation would do, with a repository that is not configured and
+// without packages that are there.
+func TestSolveWithRepository(t *testing.T) {
+	t.Parallel()
+	r, h := debian(t)
+	r.BindRepositories()
+	files := []host.ConfigFile{
+		{Path: "/etc/apt/sources.list.d/kopano.list", Content: host.NewSecret("deb [signed-by=/etc/apt/keyrings/kopano.asc] " + e2e.RepoURL("kopano87") + " ./\n"), Mode: 0o644},
+		{Path: "/etc/apt/keyrings/kopano.asc", Content: host.NewSecret(r.ReadFile(e2e.KeyFile)), Mode: 0o644},
+	}
+	ask := func(remove ...string) (host.Solution, error) {
+		tx := host.Transaction{Install: []string{"kopano-server"}, Remove: remove, NoRecommends: true}
+		got, err := h.ProbeRepository(t.Context(), host.RepositoryProbe{Files: files, Tx: &tx})
+		return got.Solution, err
+	}
+	refuses := func(err error, word string) {
+		t.Helper()
+		var impossible *host.SolveError
+		if !errors.As(err, &impossible) || !strings.Contains(err.Error(), word) || strings.Contains(err.Error(), "/tmp/") {
+			t.Errorf("want a refusal that names %s: %v", word, err)
+		}
+	}
+	_, err := ask()
+	refuses(err, "libical3") // which Debian has, and no repository that this host knows
+
+	r.AddRepository("zcp", "debian")
+	r.Install("zarafa-server")
+	before := r.State()
+	packages, err := h.Packages()
+	must(t, err)
+	var gone []string
+	for _, p := range packages {
+		if strings.Contains(strings.ToLower(p.Origin), "zarafa") {
+			gone = append(gone, p.Name)
+		}
+	}
+	got, err := ask(gone...)
+	must(t, err)
+	comes := func(name string) bool {
+		return slices.ContainsFunc(got.Install, func(c host.Change) bool { return c.Name == name && c.Version != "" })
+	}
+	if !comes("kopano-server") || !comes("kopano-common") || len(got.Remove) > 0 || got.Download == 0 {
+		t.Errorf("solution %+v", got)
+	}
+	_, err = ask("libc6")
+	refuses(err, "libc6")
+	_, err = h.Solve(host.Transaction{Install: []string{"kopano-server"}})
+	refuses(err, "kopano-server")
+	if diffs := manifest.Compare(before, r.State(), nil); len(diffs) > 0 {
+		t.Errorf("asking changed the host:\n%s", manifest.Table(diffs, "before", "after"))
 	}
 }
 

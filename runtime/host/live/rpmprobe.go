@@ -11,6 +11,9 @@ import (
 
 // ProbeRepository reads the lists of a repository that is not configured yet, in a scratch directory.
 func (v rpms) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (host.RepositoryAnswer, error) {
+	if probe.Tx != nil {
+		return host.RepositoryAnswer{}, fmt.Errorf("solving with a repository that is not configured: %w", host.ErrUnsupported)
+	}
 	front, err := v.front()
 	if err != nil {
 		return host.RepositoryAnswer{}, err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/url"
 	"path"
 	"slices"
@@ -333,7 +334,8 @@ func (h *Host) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) 
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	answer := host.RepositoryAnswer{Offers: map[string]string{}, Known: true}
-	var offered []*Package
+	var offered, indexed []*Package
+	var remote []repository
 	for _, file := range probe.Files {
 		for _, r := range h.parseSources(file.Path, file.Content.Reveal()) {
 			if err := ctx.Err(); err != nil {
@@ -344,6 +346,11 @@ func (h *Host) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) 
 				return answer, err
 			}
 			offered = append(offered, list...)
+			if r.dir() == "" {
+				remote = append(remote, r)
+			} else {
+				indexed = append(indexed, list...)
+			}
 			answer.Known = answer.Known && known
 		}
 	}
@@ -360,7 +367,31 @@ func (h *Host) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) 
 		}
 		answer.Offers[name] = best.Version
 	}
-	return answer, nil
+	if probe.Tx == nil {
+		return answer, nil
+	}
+	var err error
+	answer.Solution, err = h.solveWith(remote, indexed, *probe.Tx)
+	return answer, err
+}
+
+// solveWith solves an installation as if the lists of these repositories, and of these packages, had been
+// read as well, and what the transaction removes were gone.
+func (h *Host) solveWith(remote []repository, indexed []*Package, tx host.Transaction) (host.Solution, error) {
+	defer func(refreshed []repository, own []*Package, packages map[string]*Package) {
+		h.refreshed, h.indexed, h.offers, h.packages = refreshed, own, nil, packages
+	}(h.refreshed, h.indexed, h.packages)
+	h.refreshed, h.indexed, h.offers = slices.Concat(h.refreshed, remote), slices.Concat(indexed, h.indexed), nil
+	h.packages = maps.Clone(h.packages)
+	for _, name := range tx.Remove {
+		delete(h.packages, name)
+	}
+	tx.Remove = nil
+	pl, err := h.solve(tx)
+	if err != nil {
+		return host.Solution{}, err
+	}
+	return h.solution(pl, tx), nil
 }
 
 func (h *Host) probe(r repository) (list []*Package, known bool, err error) {
