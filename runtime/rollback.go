@@ -30,7 +30,7 @@ func (r *Run) rollback(to string) ([]string, error) {
 	if err != nil {
 		return nil, r.refuse(err)
 	}
-	if err := r.standing(nil).Reach(to, r.cfg.RestoreDatabase); err != nil {
+	if err := r.named(past.standing()).Reach(to, r.cfg.RestoreDatabase); err != nil {
 		return nil, r.refuse(err)
 	}
 	steps := stepsToUndo(past, to)

@@ -137,7 +137,7 @@ func (r *Run) execute() error {
 // refuseResume refuses to go on with a run that is, or was, on its way back. One that ended in success
 // is told so, and one that was cut short before its first change can begin.
 func (r *Run) refuseResume(past *history) error {
-	s := r.standing(nil)
+	s := r.named(past.standing())
 	if past.succeeded() || s.Phase == ways.Untouched {
 		return nil
 	}

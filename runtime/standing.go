@@ -145,7 +145,11 @@ func (r *Run) standing(v *Verdict) ways.Standing {
 	if v != nil && !r.refused {
 		records = append(records, journal.Record{Type: "verdict", Data: mustJSON(v)})
 	}
-	s := Stand(records)
+	return r.named(Stand(records))
+}
+
+// named adds who the run and the caller are.
+func (r *Run) named(s ways.Standing) ways.Standing {
 	s.ID, s.Caller, s.Own = r.cfg.ID, r.cfg.Caller, OwnRunbook(r.rb.Name)
 	return s
 }
