@@ -378,9 +378,10 @@ func (h *Host) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) 
 // solveWith solves an installation as if the lists of these repositories, and of these packages, had been
 // read as well, and what the transaction removes were gone.
 func (h *Host) solveWith(remote []repository, indexed []*Package, tx host.Transaction) (host.Solution, error) {
-	defer func(refreshed []repository, own []*Package, packages map[string]*Package) {
-		h.refreshed, h.indexed, h.offers, h.packages = refreshed, own, nil, packages
-	}(h.refreshed, h.indexed, h.packages)
+	defer func(refreshed []repository, packages map[string]*Package) {
+		// What the machine's own index was asked meanwhile, it is not asked again.
+		h.refreshed, h.indexed, h.offers, h.packages = refreshed, h.indexed[len(indexed):], nil, packages
+	}(h.refreshed, h.packages)
 	h.refreshed, h.indexed, h.offers = slices.Concat(h.refreshed, remote), slices.Concat(indexed, h.indexed), nil
 	h.packages = maps.Clone(h.packages)
 	for _, name := range tx.Remove {
