@@ -10,11 +10,13 @@ const haltPipe = "/run/zcp2kopano-halt"
 
 func init() {
 	wrote = func() {
-		pipe, err := os.Open(haltPipe)
-		if err != nil {
-			return
+		for got := 0; got == 0; { // nothing comes from a writer that has let go behind the record before, and closes late
+			pipe, err := os.Open(haltPipe)
+			if err != nil {
+				return
+			}
+			got, _ = pipe.Read(make([]byte, 1))
+			pipe.Close()
 		}
-		defer pipe.Close()
-		pipe.Read(make([]byte, 1))
 	}
 }
