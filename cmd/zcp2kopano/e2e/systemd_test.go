@@ -157,7 +157,7 @@ func TestRollbackSystemd(t *testing.T) {
 }
 
 // TestRunOutlivesItsSession ends the login session from which a run was started, with all that
-// systemd finds in it.
+// systemd finds in it. By nohup the command outlives the hangup, and gets the SIGTERM.
 func TestRunOutlivesItsSession(t *testing.T) {
 	t.Parallel()
 	r := BuildSite(t, Systemd())
@@ -169,7 +169,7 @@ func TestRunOutlivesItsSession(t *testing.T) {
 	r.WriteFile("/run/hold", "", 0o644)
 	r.Must("systemctl", "daemon-reload")
 	run := r.MigrateCommand(Migration{Repository: "kopano87"})
-	login := r.Command("su", "-l", "root", "-c", "export NO_PASSWORD=; "+strings.Join(append([]string{Program}, run.Args[1:]...), " "))
+	login := r.Command("su", "-l", "root", "-c", "export NO_PASSWORD=; nohup "+strings.Join(append([]string{Program}, run.Args[1:]...), " "))
 	if err := r.Start(login); err != nil {
 		t.Fatal(err)
 	}
@@ -190,6 +190,7 @@ func TestRunOutlivesItsSession(t *testing.T) {
 	if unit := r.unitOf(worker); !strings.HasPrefix(unit, "zcp2kopano-") || !strings.HasSuffix(unit, ".scope") {
 		t.Errorf("the worker runs in unit %q", unit)
 	}
+	r.killFirstSystemctl()
 	r.Must("loginctl", "terminate-session", sessions[0])
 	select {
 	case <-ended:
@@ -199,6 +200,9 @@ func TestRunOutlivesItsSession(t *testing.T) {
 	r.await(t, "the session to be gone", func() bool {
 		return r.Run("systemctl", "is-active", "session-"+sessions[0]+".scope").Code != 0
 	})
+	if _, err := os.Stat(r.Path("/run/first")); err == nil {
+		t.Fatal("nobody asked whether the session ends")
+	}
 	if res := r.Run("kill", "-0", worker); res.Code != 0 {
 		t.Fatalf("the worker ended with the session: %s", res.Output)
 	}
@@ -215,6 +219,17 @@ func TestRunOutlivesItsSession(t *testing.T) {
 	r.await(t, "the scope of the run to be gone", func() bool {
 		return r.Must("systemctl", "list-units", "--no-legend", "--all", "zcp2kopano-*") == ""
 	})
+}
+
+// killFirstSystemctl has the first systemctl that asks for a session end by SIGTERM, as it may when
+// systemd ends all that it finds in the session.
+func (r *Root) killFirstSystemctl() {
+	r.Must("mv", "/usr/bin/systemctl", "/usr/bin/systemctl.real")
+	r.WriteFile("/run/first", "", 0o644)
+	r.WriteFile("/usr/bin/systemctl", `#!/bin/sh
+case "$*" in *"show "*" session-"*) [ -e /run/first ] && rm /run/first && kill -TERM $$ ;; esac
+exec /usr/bin/systemctl.real "$@"
+`, 0o755)
 }
 
 // unitOf is the unit of a process, by its control group.

@@ -227,6 +227,13 @@ func (v *View) SessionEnds() bool {
 	if err != nil || unit == "" {
 		return false
 	}
-	out, err := systemd{v}.query("show", "-p", "ActiveState", "--", unit)
-	return err == nil && properties(out)["ActiveState"] == "deactivating"
+	// systemd kills all that it finds in the unit, also the one that asks for us: then it is asked again.
+	for range 5 {
+		out, err := systemd{v}.query("show", "-p", "ActiveState", "--", unit)
+		if err == nil {
+			return properties(out)["ActiveState"] == "deactivating"
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return false
 }
