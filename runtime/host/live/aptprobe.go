@@ -116,18 +116,15 @@ func (v *View) stageProbe(s *scratch, probe host.RepositoryProbe) error {
 	return s.write("apt.conf", fmt.Appendf(nil, probeConfig, s.path))
 }
 
+// copyTrustedKeys leaves out a key that this process may not read: apt could not read it either, and does
+// without.
 func (v *View) copyTrustedKeys(s *scratch) error {
-	names := []string{"etc/apt/trusted.gpg"}
-	entries, _ := v.ReadDir("/etc/apt/trusted.gpg.d")
-	for _, e := range entries {
-		names = append(names, "etc/apt/trusted.gpg.d/"+e.Name)
+	names, err := v.filesIn("/etc/apt/trusted.gpg.d")
+	if err != nil {
+		return err
 	}
-	for _, name := range names {
-		data, err := v.readFile("/" + name)
-		if err != nil {
-			continue // no such key, or one that apt would not read either
-		}
-		if err := s.write(name, data); err != nil {
+	for _, name := range append(names, "/etc/apt/trusted.gpg") {
+		if err := v.copyInto(s, name); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
 	}

@@ -42,31 +42,32 @@ func (v debs) solveProbed(ctx context.Context, s *scratch, tx host.Transaction) 
 
 // addOwnSources leaves alone what the probed repository brings itself.
 func (v *View) addOwnSources(s *scratch) error {
-	for _, name := range []string{"sources.list", "preferences"} {
-		if err := v.copyInto(s, "/etc/apt/"+name); err != nil {
-			return err
-		}
-	}
-	for _, dir := range []string{"sources.list.d", "preferences.d"} {
-		names, err := v.namesIn("/etc/apt/" + dir)
+	names := []string{"/etc/apt/sources.list", "/etc/apt/preferences"}
+	for _, dir := range []string{"/etc/apt/sources.list.d", "/etc/apt/preferences.d"} {
+		more, err := v.filesIn(dir)
 		if err != nil {
 			return err
 		}
-		for _, name := range names {
-			if err := v.copyInto(s, path.Join("/etc/apt", dir, name)); err != nil {
-				return err
-			}
+		names = append(names, more...)
+	}
+	for _, name := range names {
+		if err := v.copyInto(s, name); err != nil {
+			return err
 		}
 	}
-	names, err := v.namesIn(aptLists)
+	return v.linkOwnLists(s)
+}
+
+func (v *View) linkOwnLists(s *scratch) error {
+	names, err := v.filesIn(aptLists)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if name == "lock" {
+		if path.Base(name) == "lock" {
 			continue
 		}
-		err := s.space.symlink(path.Join(aptLists, name), path.Join(s.path, "lists", name))
+		err := s.space.symlink(name, path.Join(s.path, "lists", path.Base(name)))
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
@@ -90,8 +91,8 @@ func (v *View) addStatusWithout(s *scratch, gone []string) error {
 	return s.write("status", []byte(strings.Join(kept, "\n\n")))
 }
 
-// namesIn lists what is no directory in a directory; a missing one holds nothing.
-func (v *View) namesIn(dir string) ([]string, error) {
+// filesIn lists the paths of what is no directory in a directory; a missing one holds nothing.
+func (v *View) filesIn(dir string) ([]string, error) {
 	entries, err := v.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -99,17 +100,19 @@ func (v *View) namesIn(dir string) ([]string, error) {
 	var names []string
 	for _, e := range entries {
 		if !e.Type.IsDir() {
-			names = append(names, e.Name)
+			names = append(names, path.Join(dir, e.Name))
 		}
 	}
 	return names, err
 }
 
+// copyInto copies a file of the host to its path below the scratch directory, unless there is one already.
+// It passes over what leads to no regular file, as apt does.
 func (v *View) copyInto(s *scratch, name string) error {
-	data, err := v.readFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
+	if st, err := v.Stat(name); err != nil || !st.IsRegular() {
 		return nil
 	}
+	data, err := v.readFile(name)
 	if err != nil {
 		return err
 	}
