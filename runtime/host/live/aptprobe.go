@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"sort"
 	"strings"
 
 	"pault.ag/go/debian/version"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/secrets"
 )
 
 // probeConfig makes apt work in a scratch directory instead of its own places: configuration, lists and
@@ -131,22 +131,13 @@ func (v *View) copyTrustedKeys(s *scratch) error {
 	return nil
 }
 
-var secretPatterns = []*regexp.Regexp{
-	regexp.MustCompile(`://[^/@\s:]*:([^/@\s]+)@`), // URL
-	regexp.MustCompile(`(?m)\bpassword\s+(\S+)`),   // apt_auth.conf(5)
-}
-
 // repositorySecrets finds the passwords in a repository's files.
 func repositorySecrets(probe host.RepositoryProbe) []string {
-	var secrets []string
+	var found []string
 	for _, f := range probe.Files {
-		for _, pattern := range secretPatterns {
-			for _, m := range pattern.FindAllStringSubmatch(f.Content.Reveal(), -1) {
-				secrets = append(secrets, m[1])
-			}
-		}
+		found = append(found, secrets.In(f.Path, f.Content.Reveal())...)
 	}
-	return secrets
+	return found
 }
 
 // readLists reads the Packages files that apt fetched: the newest version of each package.

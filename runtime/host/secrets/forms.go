@@ -11,6 +11,7 @@ type form struct {
 	needs   string // text that the line must have, in small letters; a quick test
 	command *regexp.Regexp
 	files   bool // not in messages, where it would match prose
+	literal bool // the secret is what stands there: it is no variable and no word for one
 	// groups of pattern; name is 0 where the form itself says that it is a secret
 	name, secret int
 }
@@ -64,6 +65,28 @@ var inlineForms = []form{
 	{pattern: regexp.MustCompile(`(?:^|[\s,;&?"'(:])([A-Za-z_][\w.-]*)=(` + quoted + `|[^\s,;&"'<>)=~|]+)`), needs: "=", name: 1, secret: 2},
 }
 
+// literalForms are those of files that know no variables; they go on over the ends of lines.
+var literalForms = []struct {
+	file *regexp.Regexp
+	form form
+}{
+	// netrc(5) and apt_auth.conf(5) are pairs of words; only the former has quotes
+	{regexp.MustCompile(`(?:^|/)[._]?netrc$|^/etc/apt/auth\.conf(?:$|\.d/)`),
+		form{pattern: regexp.MustCompile(`\b(?:machine|login|account)\s+\S+|\bpassw(?:or)?d\s+("(?:[^"\\\n]|\\.)*"|\S+)`), literal: true, secret: 1}},
+	// the URLs of repositories, with signs that would end one elsewhere
+	{regexp.MustCompile(`^/etc/apt/sources\.list(?:$|\.d/)|\.repo$`),
+		form{pattern: regexp.MustCompile(`://[^/@\s:]*:([^/\s]+)@`), literal: true, secret: 1}},
+}
+
+func literals(name, text string, with func(string) string) string {
+	for _, l := range literalForms {
+		if l.file.MatchString(name) {
+			text = l.form.replace(text, with)
+		}
+	}
+	return text
+}
+
 // inline replaces the secrets that stand anywhere in a line, of a file or of a message.
 func inline(line string, with func(string) string, file bool) string {
 	small := strings.ToLower(line)
@@ -81,12 +104,19 @@ func (f form) replace(line string, with func(string) string) string {
 	done := 0
 	for _, m := range f.pattern.FindAllStringSubmatchIndex(line, -1) {
 		from, to := m[2*f.secret], m[2*f.secret+1]
+		if from < 0 {
+			continue
+		}
 		g := sure
 		if f.name > 0 {
 			g = grade(line[m[2*f.name]:m[2*f.name+1]])
 		}
 		b.WriteString(line[done:from])
-		b.WriteString(replaceValue(line[from:to], g, with))
+		if f.literal {
+			b.WriteString(replaceLiteral(line[from:to], with))
+		} else {
+			b.WriteString(replaceValue(line[from:to], g, with))
+		}
 		done = to
 	}
 	return b.String() + line[done:]
@@ -96,6 +126,15 @@ func (f form) replace(line string, with func(string) string) string {
 func replaceValue(value string, grade int, with func(string) string) string {
 	open, inner, end := unquote(value)
 	if !held(grade, inner) || variable.MatchString(inner) && open != "'" {
+		return value
+	}
+	return open + with(inner) + end
+}
+
+// replaceLiteral replaces a value whatever it looks like; quotes stay.
+func replaceLiteral(value string, with func(string) string) string {
+	open, inner, end := unquote(value)
+	if inner == "" {
 		return value
 	}
 	return open + with(inner) + end

@@ -27,6 +27,18 @@ func Hide(name, text string) string { return rewrite(name, text, Placeholder) }
 // MaskFile replaces the secrets of a file's text by ***, line by line.
 func MaskFile(name, text string) string { return rewrite(name, text, masked) }
 
+// In lists the secrets of a file's text, each once, but for private keys.
+func In(name, text string) []string {
+	var found []string
+	rewrite(name, text, func(secret string) string {
+		if secret != "" && !slices.Contains(found, secret) {
+			found = append(found, secret)
+		}
+		return Mask
+	})
+	return found
+}
+
 // MaskText replaces the secrets that can be told in a message of any kind by ***. It may quote lines
 // of files.
 func MaskText(text string) string {
@@ -73,7 +85,7 @@ func rewrite(name, text string, with func(string) string) string {
 		return text
 	}
 	w := &rewriter{with: with, kind: kindOf(name, text), code: codeOf(name, text)}
-	return eachLine(text, w.line)
+	return eachLine(literals(name, text, with), w.line)
 }
 
 // rewriter goes through a file's lines.

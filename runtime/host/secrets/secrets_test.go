@@ -1,6 +1,7 @@
 package secrets
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -60,6 +61,8 @@ func TestForms(t *testing.T) {
 		{"/etc/x.xml", "<a><password>S</password><user name=\"x\" password=\"S\"/></a>\n"},
 		{"/etc/apt/auth.conf", "machine download.kopano.io login serial password S\n"},
 		{"/etc/apt/auth.conf", "machine download.kopano.io\nlogin serial\npassword S\n"},
+		{"/etc/apt/auth.conf", "# of the login\nmachine a login a password\n\tS\nmachine b login c password S machine d\n"},
+		{"/root/.netrc", "machine a login b password \"S\" machine c login d password S\r\n"},
 		{"/etc/apt/sources.list.d/kopano.list", "deb https://serial:S2@download.kopano.io/x ./\n"},
 		{"/etc/ldap/slapd.conf", "rootdn cn=admin\nrootpw S\nsyncrepl binddn=cn=x credentials=S3 searchbase=x\n"},
 		{"/etc/libnss-ldap.conf", "binddn cn=x\nbindpw S\npam_password md5\n"},
@@ -94,6 +97,50 @@ func TestForms(t *testing.T) {
 		}
 		if again := Hide(c.file, Hide(c.file, in)); again != Hide(c.file, in) {
 			t.Errorf("%s: hidden twice: %q", c.file, again)
+		}
+	}
+}
+
+// TestLiterals has secrets that would be none in another file.
+func TestLiterals(t *testing.T) {
+	for _, secret := range []string{"=abc", "'abc", `"abc`, ":abc", "abc;", "$ABC", "${ABC}", "$abc", "VALUE", "FILE", "@ABC@", "%a"} {
+		for name, text := range map[string]string{
+			"/etc/apt/auth.conf":                     "machine x login y password S\n",
+			"/etc/apt/auth.conf.d/kopano.conf":       "machine x\nlogin y\npassword S\nmachine z\n",
+			"/root/.netrc":                           "machine x password S login y\n",
+			"/etc/apt/sources.list":                  "deb http://a/ b c\ndeb [trusted=yes] https://x:S@y/z ./\n",
+			"/etc/apt/sources.list.d/kopano.list":    "deb https://x:S@y/ ./\n",
+			"/etc/apt/sources.list.d/kopano.sources": "Types: deb\nUris: https://x:S@y/\n",
+			"/etc/yum.repos.d/kopano.repo":           "[kopano]\nbaseurl = https://x:S@y/z\n",
+		} {
+			in, want := strings.Replace(text, "S", secret, 1), strings.Replace(text, "S", Mask, 1)
+			if got := MaskFile(name, in); got != want {
+				t.Errorf("%s: %q\nis shown as %q\n      want %q", name, in, got, want)
+			}
+			if got := In(name, in); len(got) != 1 || got[0] != secret {
+				t.Errorf("%s: %q: found %q", name, in, got)
+			}
+			if strings.Contains(Hide(name, in), secret) {
+				t.Errorf("%s: %q: hidden: %q", name, in, Hide(name, in))
+			}
+		}
+	}
+}
+
+func TestIn(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"/etc/apt/sources.list.d/a.list", "deb https://me:s3cr%21t@x/ ./\ndeb https://me:p@ss@y/ ./\n", []string{"s3cr%21t", "p@ss"}},
+		{"/etc/apt/auth.conf", "machine x login y password a machine z login y password b\nmachine x login z password a\n", []string{"a", "b"}},
+		{"/etc/yum.repos.d/a.repo", "[a]\nbaseurl=https://x/\nusername=me\npassword = a b\nproxy_password=c\n", []string{"a b", "c"}},
+		{"/etc/zypp/credentials.d/a", "username=me\npassword=abc\n", []string{"abc"}},
+		{"/etc/apt/preferences.d/a.pref", "Package: *\nPin: origin x\nPin-Priority: 600\n", nil},
+		{"/etc/apt/sources.list.d/a.list", "deb [signed-by=/etc/apt/keyrings/a.gpg] https://x/ ./\n", nil},
+	} {
+		if got := In(c.name, c.text); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q: found %q", c.name, c.text, got)
 		}
 	}
 }
