@@ -280,6 +280,8 @@ func (a *Copy) adopt(env *Env, p Preimage) error {
 }
 
 func (a *Copy) Undo(env *Env) error {
+	s := &sources{a: a, from: lastDir{v: env.Host}, to: lastDir{v: env.Host}}
+	defer s.close()
 	for _, p := range a.Replaced {
 		if err := removePath(env.Host, a.replacement(env, p)); err != nil {
 			return err
@@ -287,7 +289,7 @@ func (a *Copy) Undo(env *Env) error {
 		if err := clearTemps(env, p.Path); err != nil {
 			return err
 		}
-		if err := a.keepChanged(env, p.Path, p.known()); err != nil {
+		if err := s.keepChanged(env, p.Path, p.known()); err != nil {
 			return err
 		}
 		if err := env.Store.restore(p, env.temp()); err != nil {
@@ -295,7 +297,7 @@ func (a *Copy) Undo(env *Env) error {
 		}
 	}
 	for _, rel := range slices.Backward(a.Fresh) {
-		if err := a.remove(env, path.Join(a.To, rel)); err != nil {
+		if err := s.remove(env, path.Join(a.To, rel)); err != nil {
 			return err
 		}
 	}
@@ -307,8 +309,19 @@ func (a *Copy) Undo(env *Env) error {
 	return nil
 }
 
+// sources compares entries of a copy with what they were copied from.
+type sources struct {
+	a        *Copy
+	from, to lastDir
+}
+
+func (s *sources) close() {
+	s.from.close()
+	s.to.close()
+}
+
 // remove removes a copied entry and what is unfinished beside it.
-func (a *Copy) remove(env *Env, to string) error {
+func (s *sources) remove(env *Env, to string) error {
 	if err := clearTemps(env, to); err != nil {
 		return err
 	}
@@ -319,16 +332,16 @@ func (a *Copy) remove(env *Env, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.keepAllChanged(env, to, st); err != nil {
+	if err := s.keepAllChanged(env, to, st); err != nil {
 		return err
 	}
 	return removePath(env.Host, to)
 }
 
 // keepAllChanged keeps what was changed or added since in a copy.
-func (a *Copy) keepAllChanged(env *Env, top string, st host.Stat) error {
+func (s *sources) keepAllChanged(env *Env, top string, st host.Stat) error {
 	if !st.IsDir() {
-		return a.keepChanged(env, top)
+		return s.keepChanged(env, top)
 	}
 	dir, err := env.Host.OpenTree(top)
 	if err != nil {
@@ -339,29 +352,29 @@ func (a *Copy) keepAllChanged(env *Env, top string, st host.Stat) error {
 		if e.st.IsDir() {
 			return nil
 		}
-		return a.keepChanged(env, path.Join(top, e.rel))
+		return s.keepChanged(env, path.Join(top, e.rel))
 	})).walk(dir, "", st.Dev)
 }
 
 // keepChanged keeps what is at a path of the copy and unlike its source, which is back by now.
-func (a *Copy) keepChanged(env *Env, name string, known ...string) error {
-	same, err := a.likeSource(env, name)
+func (s *sources) keepChanged(env *Env, name string, known ...string) error {
+	same, err := s.like(name)
 	if err != nil || same {
 		return err
 	}
 	return keepSince(env, name, known...)
 }
 
-func (a *Copy) likeSource(env *Env, name string) (bool, error) {
-	from := path.Join(a.From, a.rel(name))
-	src, err := env.Host.OpenTree(path.Dir(from))
+// like tells whether what is at a path of the copy looks the same as its source.
+func (s *sources) like(name string) (bool, error) {
+	from := path.Join(s.a.From, s.a.rel(name))
+	src, err := s.from.open(path.Dir(from))
 	if absent(err) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	defer src.Close()
 	st, err := src.Lstat(path.Base(from))
 	if absent(err) {
 		return false, nil
@@ -369,11 +382,10 @@ func (a *Copy) likeSource(env *Env, name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	dst, err := env.Host.OpenTree(path.Dir(name))
+	dst, err := s.to.open(path.Dir(name))
 	if err != nil {
 		return false, err
 	}
-	defer dst.Close()
 	return alike(src, path.Base(from), st, dst, path.Base(name))
 }
 

@@ -188,3 +188,41 @@ func TestChangedSince(t *testing.T) {
 		})
 	}
 }
+
+// openings counts how often each directory is opened.
+type openings struct {
+	*fakeHost
+	of map[string]int
+}
+
+func (h openings) OpenTree(p string) (host.DirReader, error) {
+	h.of[p]++
+	return h.fakeHost.OpenTree(p)
+}
+
+// TestUndoneCopyOpensSourcesOnce has an attachment store: a few directories, many files.
+func TestUndoneCopyOpensSourcesOnce(t *testing.T) {
+	s := scenario{
+		setup: func(t tester, h *fakeHost) {
+			must(t, h.PutDir("/srv/old", 0o700, 110, 110))
+			for dir := range 3 {
+				must(t, h.PutDir(fmt.Sprintf("/srv/old/%d", dir), 0o700, 110, 110))
+				for file := range 20 {
+					put(t, h, fmt.Sprintf("/srv/old/%d/%d.gz", dir, file), "mail", 0o600, 110, 110)
+				}
+			}
+		},
+		act: func() Action { return &Copy{From: "/srv/old", To: "/srv/new"} },
+	}
+	tr := s.prepared(t)
+	must(t, tr.apply(t))
+	h := openings{tr.fakeHost, map[string]int{}}
+	tr.env.Host = h
+	must(t, tr.undo(t))
+	tr.nothingKept(t, "Undo")
+	for dir := range 3 {
+		if n := h.of[fmt.Sprintf("/srv/old/%d", dir)]; n != 1 {
+			t.Errorf("source directory %d is opened %d times", dir, n)
+		}
+	}
+}

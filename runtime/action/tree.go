@@ -32,6 +32,35 @@ func parent(h host.Host, name string) (host.Dir, string, error) {
 	return dir, path.Base(name), err
 }
 
+// lastDir keeps the directory open that was asked for last: what is asked of entries by path is mostly asked
+// directory by directory.
+type lastDir struct {
+	v    host.View
+	name string
+	dir  host.DirReader
+}
+
+// open returns a directory that is open until the next call, or until close.
+func (l *lastDir) open(name string) (host.DirReader, error) {
+	if l.dir != nil && l.name == name {
+		return l.dir, nil
+	}
+	l.close()
+	dir, err := l.v.OpenTree(name)
+	if err != nil {
+		return nil, err
+	}
+	l.name, l.dir = name, dir
+	return dir, nil
+}
+
+func (l *lastDir) close() {
+	if l.dir != nil {
+		l.dir.Close()
+		l.dir = nil
+	}
+}
+
 // walker visits all entries below a directory, in order of name, those of a directory before itself.
 // D is host.DirReader or host.Dir.
 type walker[D host.DirReader] struct {
