@@ -55,6 +55,9 @@ func (r *Run) rollback(to string) ([]string, error) {
 	if _, err := r.cfg.Journal.Append("rollback", backRecord{Name: to, Version: r.cfg.Version}); err != nil {
 		return nil, r.refuse(err)
 	}
+	if err := r.keepServices(past, true); err != nil {
+		return nil, err
+	}
 	if restore {
 		r.restoring = way
 		if way.cause.state().undone {
@@ -177,6 +180,7 @@ func (r *Run) tellChanged() error {
 // left out: that was not the state from before the run.
 func (r *Run) disturbed(past *history) ([]string, error) {
 	var lines, touched []string
+	services := map[string]bool{}
 	for _, p := range past.intents {
 		if !p.state().undone {
 			if past.undone[p.step] {
@@ -202,6 +206,14 @@ func (r *Run) disturbed(past *history) ([]string, error) {
 		}
 		if _, ok := a.(*action.Commit); ok {
 			return lines, nil
+		}
+		if s, ok := a.(*action.Service); ok && !services[s.Name] && len(p.state().differences) == 0 {
+			services[s.Name] = true // it may have ended again by itself
+			more, err := compare(s, env)
+			if err != nil {
+				return nil, err
+			}
+			lines = append(lines, more...)
 		}
 		for _, t := range a.Touches() {
 			if t.Class == policy.Path {

@@ -125,6 +125,9 @@ func (r *Run) execute() error {
 			return err
 		}
 	}
+	if err := r.keepServices(past, false); err != nil {
+		return err
+	}
 	if err := r.settle(past); err != nil {
 		return err
 	}

@@ -23,8 +23,10 @@ func resumeCommand(a *app) *cobra.Command {
 		Use:   "resume [ID]",
 		Short: "Go on with a run that failed or was broken off",
 		Long: `Go on with a run that failed, was interrupted, or whose machine was switched off. What is done stays
-done; an action that was caught half-way is brought to its end first. The run uses the runbook and
-the parameters that were kept with it. Without an ID it is about the unfinished run.
+done; an action that was caught half-way is brought to its end first. A service that the run had
+stopped or started, and that a restart of the machine or somebody has started or stopped since, is
+brought back to where it was. The run uses the runbook and the parameters that were kept with it.
+Without an ID it is about the unfinished run.
 
 With --runbook a mended runbook takes the place of the kept one: steps that ended stay ended; if the
 unfinished step now asks for something else, what it did is undone and it begins again. The changes of

@@ -1,6 +1,8 @@
 package action
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"path"
 	"slices"
@@ -49,6 +51,35 @@ func (a *Commit) withoutStarts(env *Env, do func(*Env) error) error {
 		err = do(env)
 	}
 	return errors.Join(err, env.Store.Restore(a.Policy))
+}
+
+// Held lists the services of the packages that came new while no package was to start its services: they
+// are enabled by then, and a machine that is started anew starts them all the same.
+func (a *Commit) Held(env *Env) ([]string, error) {
+	sum := sha256.Sum256([]byte(PolicyText))
+	if a.Policy.Blob == nil || a.Policy.Blob.SHA256 != hex.EncodeToString(sum[:]) {
+		return nil, nil
+	}
+	have, err := packages(env.Host)
+	if err != nil {
+		return nil, err
+	}
+	services := map[string]bool{}
+	for _, name := range a.New {
+		if p := have[bareName(name)]; !p.Installed() && p.Status != "half-configured" {
+			continue // no script has enabled anything yet
+		}
+		files, err := env.Host.PackageFiles(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			if service := serviceOf(path.Clean(f)); service != "" {
+				services[service] = true
+			}
+		}
+	}
+	return sortedKeys(services), nil
 }
 
 // systemdDir is where systemctl enable and mask make their links.

@@ -78,6 +78,9 @@ func (a *Service) Prepare(env *Env) (bool, error) {
 	return a.want(now) != now, nil
 }
 
+// Now is the service as it is, and whether the host has it at all.
+func (a *Service) Now(env *Env) (host.Service, bool, error) { return a.now(env.Host) }
+
 // now looks the service up by its exact name.
 func (a *Service) now(v host.View) (host.Service, bool, error) {
 	list, err := v.Services(globEscape(a.Name))

@@ -1,0 +1,63 @@
+package runbooks_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// reboot is what init does with services when a machine is switched on again: what is enabled runs, and
+// nothing else.
+func (w *world) reboot() {
+	w.t.Helper()
+	list, err := w.host.Services("*")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, s := range list {
+		if err := w.host.StopService(context.Background(), s.Name, time.Second); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	for _, s := range list {
+		if s.Enabled && !s.Masked {
+			_ = w.host.StartService(context.Background(), s.Name) // its program may be gone
+		}
+	}
+}
+
+// After a power cut, services run that the run had stopped and are enabled, and others do not that it
+// had started: resume and rollback come to the same end all the same.
+func TestCrashAndReboot(t *testing.T) {
+	all := newGoal(t, mainRoute).trials(t)
+	g := newGoal(t, mainRoute)
+	var list []trial
+	for _, what := range all.list {
+		if what.power {
+			list = append(list, what)
+		}
+	}
+	t.Logf("%d power cuts", len(list))
+	n := 40
+	if exhaustive() {
+		n *= 6
+	}
+	list = sample(t, list, everyErrno(), n)
+	report := newFailures(t)
+	for _, what := range list {
+		for _, then := range []func(*world) error{g.resumed, g.rolledBack} {
+			w := g.kit.world(t)
+			tr := &trap{fault: what.fault, at: what.at}
+			w.run(g.kit, tr)
+			w.reboot()
+			if !w.begun() {
+				continue
+			}
+			if err := then(w); err != nil {
+				report.add(fmt.Errorf("point %d (%s), %s, and the machine started again: %w", what.at, tr.point, what.name, err))
+			}
+		}
+	}
+	report.end()
+}
