@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagelock"
 )
 
 // CommitPackages solves the transaction once more, refuses one that would remove more than it lists,
@@ -132,7 +133,7 @@ func (v *View) update(ctx context.Context, options ...string) error {
 	// Error-Mode is known to apt 2.1 and later; before, failures are warnings and the exit code is 0.
 	args := append([]string{"-q", "-o", "APT::Update::Error-Mode=any"}, options...)
 	got, err := v.apt(ctx, nil, append(args, "update")...)
-	if lockLost(err) {
+	if packagelock.Lost(err) {
 		return err
 	}
 	return updateError(got, err)

@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagelock"
 )
 
 // View reads a machine. It has no method that changes one, so it can stand below a simulation.
@@ -37,8 +38,7 @@ type View struct {
 // Host is a machine that can be changed.
 type Host struct {
 	*View
-	lockPatience time.Duration // how long to wait for another user of the package manager
-	lockPoll     time.Duration
+	lockPatience packagelock.Patience
 }
 
 var (
@@ -52,7 +52,7 @@ func Open(root string) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Host{View: view, lockPatience: 10 * time.Minute, lockPoll: 2 * time.Second}, nil
+	return &Host{View: view, lockPatience: packagelock.Usual}, nil
 }
 
 // OpenView gives the reading half of the machine whose file system starts at root.

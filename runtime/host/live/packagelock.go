@@ -3,12 +3,10 @@ package live
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -74,65 +72,7 @@ func commandLine(pid int) string {
 	return string(bytes.ReplaceAll(bytes.TrimRight(data, "\x00"), []byte{0}, []byte{' '}))
 }
 
-// lockTexts are how package managers say that another process has the lock.
-var lockTexts = []string{
-	"Could not get lock",
-	"Unable to lock",
-	"Unable to acquire the dpkg frontend lock",
-	"is locked by another process",
-	"was locked by another process",
-	"holding the yum lock",
-	"exit_on_lock",
-	"System management is locked by",
-	"can't create transaction lock",
-}
-
-// withPackageLock does work that takes the lock itself. While another process holds it, it waits, says
-// for whom, and gives up after the host's patience.
+// withPackageLock does work that takes the lock itself, when nobody else has it.
 func (h *Host) withPackageLock(ctx context.Context, progress func(string), work func() error) error {
-	deadline := time.Now().Add(h.lockPatience)
-	var told time.Time
-	for {
-		holder, err := h.PackageLock()
-		if err != nil {
-			return err
-		}
-		if holder == nil {
-			if err = work(); !lockLost(err) {
-				return err
-			}
-			// Somebody came between; the next look tells who.
-		}
-		if time.Now().After(deadline) {
-			return lockError(holder, err, h.lockPatience)
-		}
-		if holder != nil && progress != nil && time.Since(told) > time.Minute {
-			told = time.Now()
-			progress(fmt.Sprintf("waiting for %s (process %d), which holds %s", holder.Command, holder.PID, holder.Path))
-		}
-		if err := h.Sleep(ctx, h.lockPoll); err != nil {
-			return err
-		}
-	}
-}
-
-func lockLost(err error) bool {
-	var failed *host.CommandError
-	if !errors.As(err, &failed) {
-		return false
-	}
-	for _, text := range lockTexts {
-		if strings.Contains(failed.Output, text) {
-			return true
-		}
-	}
-	return false
-}
-
-func lockError(holder *host.LockHolder, err error, patience time.Duration) error {
-	if holder == nil {
-		return fmt.Errorf("the package manager is in use: %w", err)
-	}
-	return fmt.Errorf("the package manager is in use by %s (process %d), which held %s for more than %v; let it end, then go on",
-		holder.Command, holder.PID, holder.Path, patience)
+	return h.lockPatience.With(ctx, h, progress, work)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagelock"
 	"zcp2kopano/runtime/host/rpmmd"
 )
 
@@ -184,7 +185,7 @@ func (y yum) solve(p rpmPlan) (host.Solution, error) {
 	// Asked to say no to everything, both exit with 1 when they have shown what they would do.
 	got, err := y.run(context.Background(), nil, append([]string{"--assumeno"}, words...)...)
 	var failed *host.CommandError
-	if err != nil && (!errors.As(err, &failed) || got.Code <= 0 || lockLost(err)) {
+	if err != nil && (!errors.As(err, &failed) || got.Code <= 0 || packagelock.Lost(err)) {
 		return host.Solution{}, err
 	}
 	solution, sizes, problem := parseYumTable(got.Stdout+"\n"+got.Stderr, y.machine())
@@ -469,7 +470,7 @@ func (y yum) refresh(ctx context.Context, ids []string) error {
 var refreshTroubles = []string{"Ignoring repositories:", "Failed to download metadata", "Errors during downloading metadata", "repomd.xml signature could not be verified", "Cannot retrieve", "Skipping unreadable repository", "skipping"}
 
 func refreshError(got answer, err error) error {
-	if lockLost(err) {
+	if packagelock.Lost(err) {
 		return err
 	}
 	var troubles []string

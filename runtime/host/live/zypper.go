@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagelock"
 	"zcp2kopano/runtime/host/rpmmd"
 )
 
@@ -118,7 +119,7 @@ func (z zypper) solve(p rpmPlan) (host.Solution, error) {
 	args := append(append(options, "--xmlout", words[0], "--dry-run"), words[1:]...)
 	got, err := z.run(context.Background(), command{Args: args, Accept: zypperInfos})
 	var failed *host.CommandError
-	if err != nil && (!errors.As(err, &failed) || got.Code <= 0 || lockLost(err)) {
+	if err != nil && (!errors.As(err, &failed) || got.Code <= 0 || packagelock.Lost(err)) {
 		return host.Solution{}, err
 	}
 	s, problem := parseZypperSolution(got.Stdout, z.machine(), p.installed)
@@ -243,7 +244,7 @@ func (z zypper) refresh(ctx context.Context, ids []string) error {
 var zypperTroubles = []string{"Skipping repository", "have not been refreshed because", "Could not refresh", "Signature verification failed", "is unsigned", "is not signed", "is signed with an unknown key", "Problem retrieving", "Repository type can't be determined", "Valid metadata not found"}
 
 func zypperRefreshError(got answer, err error) error {
-	if lockLost(err) {
+	if packagelock.Lost(err) {
 		return err
 	}
 	var troubles []string

@@ -661,6 +661,35 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// TestHeldLockIsWaitedFor has whoever holds the lock never end.
+func TestHeldLockIsWaitedFor(t *testing.T) {
+	ctx := context.Background()
+	for _, base := range []string{"debian", "redhat", "suse"} {
+		h := hostOf(t, "-- host --\nbase: "+base+"\nlock: 77 /var/lib/lock some-upgrade now\n")
+		said := 0
+		for name, change := range map[string]func() error{
+			"commit":  func() error { return h.CommitPackages(ctx, host.Transaction{}, func(string) { said++ }) },
+			"refresh": func() error { return h.RefreshPackages(ctx, nil) },
+			"repair":  func() error { return h.RepairPackages(ctx) },
+			"mark":    func() error { return h.MarkPackages(ctx, nil) },
+			"restore": func() error { return h.RestoreRemains(ctx, "/x") },
+		} {
+			start := h.Now()
+			err := change()
+			const want = "the package manager is in use by some-upgrade now (process 77), which held /var/lib/lock for more than 10m0s; let it end, then go on"
+			if err == nil || err.Error() != want {
+				t.Errorf("%s: %s: %v", base, name, err)
+			}
+			if took := h.Now().Sub(start); took < 10*time.Minute || took > 11*time.Minute {
+				t.Errorf("%s: %s waits %v", base, name, took)
+			}
+		}
+		if said < 9 {
+			t.Errorf("%s: it is told %d times that a commit waits", base, said)
+		}
+	}
+}
+
 // What comes as a dependency counts as automatic, and holds and remains can be put back.
 func TestMarksAndRemains(t *testing.T) {
 	fixture, err := ReadFixture([]byte(`

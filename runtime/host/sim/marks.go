@@ -32,7 +32,7 @@ func (h *Host) markAuto(tx host.Transaction, installed []*Package, had map[strin
 func (h *Host) MarkPackages(ctx context.Context, marks []host.PackageMark) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.checkLock(); err != nil {
+	if err := h.awaitLock(ctx, nil); err != nil {
 		return err
 	}
 	for _, m := range marks {
@@ -73,7 +73,7 @@ func (h *Host) SaveRemains(ctx context.Context, names []string, dir string) (map
 func (h *Host) RestoreRemains(ctx context.Context, file string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.checkLock(); err != nil {
+	if err := h.awaitLock(ctx, nil); err != nil {
 		return err
 	}
 	kept := h.packageFiles[file]

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagelock"
 )
 
 // PackageManager names the simulated manager.
@@ -123,7 +124,7 @@ func (h *Host) PackageAudit() ([]string, error) {
 func (h *Host) RepairPackages(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.checkLock(); err != nil {
+	if err := h.awaitLock(ctx, nil); err != nil {
 		return err
 	}
 	for _, name := range sortedKeys(h.halfway) {
@@ -154,11 +155,9 @@ func (h *Host) finishHalfway(name string) error {
 	return h.removePackage(h.packages[name])
 }
 
-func (h *Host) checkLock() error {
-	if h.lock == nil {
-		return nil
-	}
-	return h.managerError("Could not get lock %s. It is held by process %d (%s)", h.lock.Path, h.lock.PID, h.lock.Command)
+// awaitLock waits as a live host does. Who holds the lock in a simulation never ends.
+func (h *Host) awaitLock(ctx context.Context, progress func(string)) error {
+	return packagelock.Usual.With(ctx, h, progress, func() error { return nil })
 }
 
 // CommitPackages carries a transaction out with the rules of rpm, or of dpkg with conffiles kept
@@ -166,7 +165,7 @@ func (h *Host) checkLock() error {
 func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress func(line string)) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.checkLock(); err != nil {
+	if err := h.awaitLock(ctx, progress); err != nil {
 		return err
 	}
 	if err := h.loadFiles(); err != nil {

@@ -189,7 +189,7 @@ func (h *Host) isCatalog(p *Package) bool { return slices.Contains(h.catalog, p)
 func (h *Host) RefreshPackages(ctx context.Context, only []string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.checkLock(); err != nil {
+	if err := h.awaitLock(ctx, nil); err != nil {
 		return err
 	}
 	repositories, err := h.repositories()

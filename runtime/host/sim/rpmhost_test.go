@@ -196,12 +196,13 @@ Files:
 	}
 }
 
-func TestRPMLockAndManagers(t *testing.T) {
+func TestManagers(t *testing.T) {
 	for manager, want := range map[string]string{"yum 3.4.3": "/usr/bin/yum", "dnf 4.2": "/usr/bin/dnf", "zypper 1.13": "/usr/bin/zypper"} {
-		h := hostOf(t, "-- host --\nmanager: "+manager+"\nlock: 77 /var/run/yum.pid yum update\n")
-		err := h.CommitPackages(t.Context(), host.Transaction{}, nil)
+		h := hostOf(t, "-- host --\nmanager: "+manager+"\n-- dead --\nhttps://repo.example.org/ 404 Not Found\n"+
+			"-- /etc/yum.repos.d/a.repo --\n[a]\nbaseurl=https://repo.example.org/\nenabled=1\n-- /etc/zypp/repos.d/a.repo --\n[a]\nbaseurl=https://repo.example.org/\nenabled=1\n")
+		err := h.RefreshPackages(t.Context(), nil)
 		var failed *host.CommandError
-		if !errors.As(err, &failed) || failed.Path != want || !strings.Contains(err.Error(), "77") {
+		if !errors.As(err, &failed) || failed.Path != want || !strings.Contains(err.Error(), "404 Not Found") {
 			t.Errorf("%s: %v", manager, err)
 		}
 	}

@@ -1,0 +1,89 @@
+// Package packagelock waits for the lock of the package manager, on both kinds of host alike.
+package packagelock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"zcp2kopano/runtime/host"
+)
+
+// Patience says how long to wait for another user of the package manager, and how often to look.
+type Patience struct{ Wait, Poll time.Duration }
+
+// Usual is long enough for most that unattended upgrades have to do.
+var Usual = Patience{Wait: 10 * time.Minute, Poll: 2 * time.Second}
+
+// Host is what has the lock and the clock.
+type Host interface {
+	PackageLock() (*host.LockHolder, error)
+	Now() time.Time
+	Sleep(ctx context.Context, d time.Duration) error
+}
+
+// With does work that takes the lock itself. While another process holds it, it waits, tells progress each
+// minute for whom, and gives up after the patience.
+func (p Patience) With(ctx context.Context, h Host, progress func(string), work func() error) error {
+	deadline := h.Now().Add(p.Wait)
+	var told time.Time
+	for {
+		holder, err := h.PackageLock()
+		if err != nil {
+			return err
+		}
+		if holder == nil {
+			if err = work(); !Lost(err) {
+				return err
+			}
+			// Somebody came between; the next look tells who.
+		}
+		if h.Now().After(deadline) {
+			return p.giveUp(holder, err)
+		}
+		if holder != nil && progress != nil && h.Now().Sub(told) > time.Minute {
+			told = h.Now()
+			progress(fmt.Sprintf("waiting for %s (process %d), which holds %s", holder.Command, holder.PID, holder.Path))
+		}
+		if err := h.Sleep(ctx, p.Poll); err != nil {
+			return err
+		}
+	}
+}
+
+func (p Patience) giveUp(holder *host.LockHolder, err error) error {
+	if holder == nil {
+		return fmt.Errorf("the package manager is in use: %w", err)
+	}
+	return fmt.Errorf("the package manager is in use by %s (process %d), which held %s for more than %v; let it end, then go on",
+		holder.Command, holder.PID, holder.Path, p.Wait)
+}
+
+// lostTexts are how package managers say that another process has the lock.
+var lostTexts = []string{
+	"Could not get lock",
+	"Unable to lock",
+	"Unable to acquire the dpkg frontend lock",
+	"is locked by another process",
+	"was locked by another process",
+	"holding the yum lock",
+	"exit_on_lock",
+	"System management is locked by",
+	"can't create transaction lock",
+}
+
+// Lost tells whether a package manager's failure is that another process has the lock.
+func Lost(err error) bool {
+	var failed *host.CommandError
+	if !errors.As(err, &failed) {
+		return false
+	}
+	for _, text := range lostTexts {
+		if strings.Contains(failed.Output, text) {
+			return true
+		}
+	}
+	return false
+}
