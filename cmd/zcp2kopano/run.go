@@ -240,7 +240,14 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 			worker.Stop(s)
 		}
 	}()
-	v, err := session.Follow(ctx, j.run.Run, from, worker.Alive, tell)
+	told := false // why it failed
+	v, err := session.Follow(ctx, j.run.Run, from, worker.Alive, func(e runtime.Event) {
+		told = told || e.Kind == runtime.Failed
+		tell(e)
+	})
+	if err == nil && v == nil {
+		v = tellEnd(worker.End(), told, tell)
+	}
 	switch {
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintf(a.err, "\nthe session ends, and the run goes on: `%s` shows it\n", j.run.Caller.Command("status", "--follow"))
@@ -249,6 +256,21 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 		err = a.workerFailure(j.run.Run, worker.Failure())
 	}
 	return v, err
+}
+
+// tellEnd tells what a worker could not write to its run's events file, and returns its verdict; nil
+// if it gave none.
+func tellEnd(end []runtime.Event, told bool, tell func(runtime.Event)) (v *runtime.Verdict) {
+	for _, e := range end {
+		if e.Kind == runtime.Failed && told {
+			continue
+		}
+		tell(e)
+		if e.Kind == runtime.VerdictGiven {
+			v = e.Verdict
+		}
+	}
+	return v
 }
 
 // sessionEnds tells whether systemd is ending the login session that this process belongs to.

@@ -42,7 +42,7 @@ func workerCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			v, err := a.sessionWork(machine, job{run: s, mode: args[0], to: to, restore: restore}, nil).Do(cmd.Context())
+			v, err := a.sessionWork(machine, job{run: s, mode: args[0], to: to, restore: restore}, session.TellEnd()).Do(cmd.Context())
 			if err != nil {
 				return err
 			}

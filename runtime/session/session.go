@@ -72,9 +72,9 @@ func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
 	if err != nil {
 		return runtime.Verdict{}, err
 	}
-	events, err := os.OpenFile(w.Run.Events(), os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
+	events, err := openStory(w.Run)
 	if err != nil {
-		return runtime.Verdict{}, fmt.Errorf("run %s: %w", w.Run.ID, err)
+		return runtime.Verdict{}, err
 	}
 	defer events.Close()
 	log, previous, err := w.Run.Open(w.Version, time.Now)

@@ -1,9 +1,12 @@
 package session
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/report"
 	"zcp2kopano/runtime/state"
 )
 
@@ -19,10 +24,14 @@ type Worker struct {
 	cmd    *exec.Cmd
 	ended  chan struct{}
 	output string
+	end    *os.File // what TellEnd writes
 }
 
-// lockFD is the descriptor on which a worker finds the lock.
-const lockFD = 3
+// The descriptors on which a worker finds the lock, and a pipe for how it ended.
+const (
+	lockFD = 3
+	endFD  = 4
+)
 
 // Start starts the program again as a worker with these arguments, and passes the lock on to it.
 func Start(r state.Run, lock *state.Lock, args ...string) (*Worker, error) {
@@ -36,16 +45,22 @@ func Start(r state.Run, lock *state.Lock, args ...string) (*Worker, error) {
 		return nil, fmt.Errorf("run %s: %w", r.ID, err)
 	}
 	defer out.Close()
+	end, tell, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer tell.Close()
 	line := append(scope(r.ID), append([]string{self}, args...)...)
 	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.ExtraFiles = []*os.File{lock.File()}
+	cmd.ExtraFiles = []*os.File{lock.File(), tell}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
+		end.Close()
 		return nil, fmt.Errorf("starting the worker: %w", err)
 	}
-	w := &Worker{cmd: cmd, ended: make(chan struct{}), output: output}
+	w := &Worker{cmd: cmd, ended: make(chan struct{}), output: output, end: end}
 	go func() {
 		_ = cmd.Wait()
 		close(w.ended)
@@ -91,6 +106,39 @@ func (w *Worker) Alive() bool {
 
 // Stop passes SIGTERM or SIGINT on to the worker, which then stops after the action in hand.
 func (w *Worker) Stop(s os.Signal) { _ = w.cmd.Process.Signal(s) }
+
+// TellEnd returns what passes on, apart from the disk, why and how the work ended: to the process that
+// started this one and has passed on a lock, as long as it is there.
+func TellEnd() func(runtime.Event) {
+	var passed syscall.Stat_t
+	if syscall.Fstat(endFD, &passed) != nil || passed.Mode&syscall.S_IFMT != syscall.S_IFIFO {
+		return nil
+	}
+	syscall.CloseOnExec(endFD)
+	write := report.JSONLines(os.NewFile(endFD, "end"))
+	return func(e runtime.Event) {
+		if e.Kind == runtime.Failed || e.Kind == runtime.VerdictGiven {
+			write(e)
+		}
+	}
+}
+
+// End is what the worker has said of its end with TellEnd: where the disk is full, its events file does
+// not have it.
+func (w *Worker) End() []runtime.Event {
+	<-w.ended
+	defer w.end.Close()
+	_ = w.end.SetReadDeadline(time.Now().Add(time.Second)) // nobody should have it open any more
+	data, _ := io.ReadAll(w.end)
+	var events []runtime.Event
+	for line := range bytes.Lines(data) {
+		var e runtime.Event
+		if json.Unmarshal(line, &e) == nil {
+			events = append(events, e)
+		}
+	}
+	return events
+}
 
 // ErrNoVerdict is the end of a worker that was killed, or whose machine took it away, without a word.
 var ErrNoVerdict = errors.New("the worker ended without a verdict")
