@@ -182,6 +182,10 @@ func (h debsWriter) RepairPackages(ctx context.Context) error {
 	var failed error
 	for _, repair := range repairs {
 		failed = h.withPackageLock(ctx, nil, func() error { return repair(ctx) })
+		var held *packagelock.HeldError
+		if errors.As(failed, &held) || failed != nil && ctx.Err() != nil {
+			return failed // who has the lock can still change what looks whole now
+		}
 		var err error
 		if broken, err = h.PackageAudit(); err != nil || len(broken) == 0 {
 			return err

@@ -478,6 +478,10 @@ func TestLockIsNamedAndWaitedFor(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), strconv.Itoa(holder.Process.Pid)) {
 		t.Errorf("a lock that stays: %v", err)
 	}
+	// Nothing is broken, but what the other is at is not known.
+	if err := h.RepairPackages(t.Context()); err == nil || !strings.Contains(err.Error(), strconv.Itoa(holder.Process.Pid)) {
+		t.Errorf("a repair while the lock stays: %v", err)
+	}
 }
 
 // TestCommitAfterTheWait has the other user of the package manager do, meanwhile, what was to be done: an

@@ -25,7 +25,7 @@ type Host interface {
 }
 
 // With does work that takes the lock itself. While another process holds it, it waits, tells progress each
-// minute for whom, and gives up after the patience.
+// minute for whom, and gives up after the patience, with a *HeldError.
 func (p Patience) With(ctx context.Context, h Host, progress func(string), work func() error) error {
 	deadline := h.Now().Add(p.Wait)
 	var told time.Time
@@ -41,7 +41,7 @@ func (p Patience) With(ctx context.Context, h Host, progress func(string), work 
 			// Somebody came between; the next look tells who.
 		}
 		if h.Now().After(deadline) {
-			return p.giveUp(holder, err)
+			return &HeldError{Holder: holder, Wait: p.Wait, Err: err}
 		}
 		if holder != nil && progress != nil && h.Now().Sub(told) > time.Minute {
 			told = h.Now()
@@ -53,12 +53,21 @@ func (p Patience) With(ctx context.Context, h Host, progress func(string), work 
 	}
 }
 
-func (p Patience) giveUp(holder *host.LockHolder, err error) error {
-	if holder == nil {
-		return fmt.Errorf("the package manager is in use: %w", err)
+// HeldError says that the patience ended before the lock was free.
+type HeldError struct {
+	Holder *host.LockHolder // nil if nobody held it whenever this program looked
+	Wait   time.Duration
+	Err    error // what the package manager said last, if it was tried
+}
+
+func (e *HeldError) Unwrap() error { return e.Err }
+
+func (e *HeldError) Error() string {
+	if e.Holder == nil {
+		return fmt.Sprintf("the package manager is in use: %v", e.Err)
 	}
-	return fmt.Errorf("the package manager is in use by %s (process %d), which held %s for more than %v; let it end, then go on",
-		holder.Command, holder.PID, holder.Path, p.Wait)
+	return fmt.Sprintf("the package manager is in use by %s (process %d), which held %s for more than %v; let it end, then go on",
+		e.Holder.Command, e.Holder.PID, e.Holder.Path, e.Wait)
 }
 
 // lostTexts are how package managers say that another process has the lock.
