@@ -690,6 +690,34 @@ func TestHeldLockIsWaitedFor(t *testing.T) {
 	}
 }
 
+// TestRemovalOfStubbornService removes the package of a service that does not stop: it is at work still.
+func TestRemovalOfStubbornService(t *testing.T) {
+	for init, file := range map[string]string{
+		"systemd": "/lib/systemd/system/a.service --\n[Service]\nExecStart=/usr/sbin/a\n",
+		"sysv":    "/etc/init.d/a --\n#!/bin/sh\nDAEMON=/usr/sbin/a\n",
+	} {
+		for _, flag := range []string{"", " stubborn"} {
+			name, _, _ := strings.Cut(file, " ")
+			h := hostOf(t, "-- host --\ninit: "+init+"\n-- packages --\nPackage: a\nVersion: 1\nScripts: prerm\nFiles:\n /usr/sbin/a\n "+name+
+				"\nEffects:\n prerm stop a\n prerm nothing-else\n-- "+file+"-- services --\na active"+flag+"\n")
+			if p := mustProcesses(t, h); len(p) != 1 || p[0].Exe != "/usr/sbin/a" {
+				t.Fatalf("%s: processes %+v", init, p)
+			}
+			mustDo(t, h.CommitPackages(context.Background(), host.Transaction{Remove: []string{"a"}}, nil))
+			if _, err := h.Lstat("/usr/sbin/a"); err == nil || h.packages["a"] != nil {
+				t.Errorf("%s%s: the package is not removed", init, flag)
+			}
+			said := slices.ContainsFunc(h.Unpredicted(), func(u host.Unpredicted) bool { return strings.Contains(u.What, "a does not stop") })
+			if p := mustProcesses(t, h); (len(p) == 1) != (flag != "") || said != (flag != "") {
+				t.Errorf("%s%s: processes %+v, said so: %v", init, flag, p, said)
+			}
+			if _, err := h.Services("*"); err != nil {
+				t.Errorf("%s%s: %v", init, flag, err)
+			}
+		}
+	}
+}
+
 // What comes as a dependency counts as automatic, and holds and remains can be put back.
 func TestMarksAndRemains(t *testing.T) {
 	fixture, err := ReadFixture([]byte(`
