@@ -16,7 +16,7 @@ func init() { register(func() Action { return &Chown{} }) }
 // Chown ("chown") maps owners and groups and sets modes, of one entry or of a tree, in one pass
 // (manual 4.3.7). It works by directory descriptor, never through a symlink (a symlink is re-owned
 // itself), hands a directory over after what it holds, stays on the file system of the tree's root,
-// skips what is right already, and keeps setuid and setgid bits. A file that has names outside the
+// skips what is right already, and keeps setuid and setgid bits and the capabilities of programs. A file that has names outside the
 // tree is refused, because the name inside may be somebody's way to become the owner of a file that
 // is not his.
 //
@@ -38,6 +38,7 @@ type Chown struct {
 	Back       backRule    `json:"back"`
 	Exceptions *Blob       `json:"exceptions,omitempty"` // exception lines: what Back does not take back
 	Setid      []exception `json:"setid,omitempty"`      // files whose setuid or setgid bit a change of owner clears
+	Caps       []capable   `json:"caps,omitempty"`       // programs whose capabilities it clears
 	Linked     bool        `json:"linked,omitempty"`     // the tree has files with several names
 	Entries    int64       `json:"entries"`
 	Changes    int64       `json:"changes"`
@@ -197,7 +198,8 @@ func (a *Chown) Prepare(env *Env) (bool, error) {
 	if err := s.outside(); err != nil {
 		return false, fmt.Errorf("chown %s: %w", a.Path, err)
 	}
-	a.Entries, a.Changes, a.Setid, a.Skipped, a.Linked = s.entries, s.changes, s.setid, s.skipped, len(s.links) > 0
+	a.Entries, a.Changes, a.Skipped, a.Linked = s.entries, s.changes, s.skipped, len(s.links) > 0
+	a.Setid, a.Caps = s.setid, s.caps
 	if a.Changes == 0 {
 		return false, nil
 	}
@@ -239,6 +241,9 @@ func (a *Chown) Apply(env *Env) (Result, error) {
 	}
 	// An earlier, interrupted Apply may have lost these bits between two calls.
 	if err := a.setModes(env, a.Setid, func(old attrs) fs.FileMode { return or(a.FileMode, old.Mode) }); err != nil {
+		return result, err
+	}
+	if err := a.setCaps(env); err != nil {
 		return result, err
 	}
 	return result, a.sync(env)
@@ -376,6 +381,9 @@ func (a *Chown) Undo(env *Env) error {
 		return fmt.Errorf("chown %s: %w", a.Path, err)
 	}
 	if err := a.setModes(env, a.Setid, func(old attrs) fs.FileMode { return old.Mode }); err != nil {
+		return err
+	}
+	if err := a.setCaps(env); err != nil {
 		return err
 	}
 	return a.sync(env)

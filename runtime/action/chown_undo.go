@@ -23,6 +23,7 @@ type survey struct {
 	dirs    map[fs.FileMode]int64
 	links   map[inode]*linkCount
 	setid   []exception
+	caps    []capable
 	skipped []string
 }
 
@@ -48,8 +49,12 @@ func (a *Chown) survey(env *Env) (*survey, error) {
 		s.skipped = append(s.skipped, path.Join(a.Path, rel))
 		return nil
 	}
-	look := func(name, rel string, st host.Stat) error {
-		s.add(rel, st, a.meant(name, st))
+	look := func(e entry[host.DirReader]) error {
+		meant := a.meant(e.name, e.st)
+		s.add(e.rel, e.st, meant)
+		if err := s.addCaps(e, meant); err != nil {
+			return err
+		}
 		if s.entries%10000 == 0 {
 			env.Progress(Progress{What: "look at " + a.Path, Done: s.entries, Unit: "files"})
 		}
@@ -59,7 +64,7 @@ func (a *Chown) survey(env *Env) (*survey, error) {
 }
 
 // look reads every entry, those of a directory before itself, the root last.
-func (a *Chown) look(env *Env, visit func(name, rel string, st host.Stat) error, skip func(rel string) error) error {
+func (a *Chown) look(env *Env, visit func(entry[host.DirReader]) error, skip func(rel string) error) error {
 	st, err := a.root(env.Host)
 	if err != nil {
 		return err
@@ -70,13 +75,20 @@ func (a *Chown) look(env *Env, visit func(name, rel string, st host.Stat) error,
 			return err
 		}
 		defer root.Close()
-		w := readWalker(env.Ctx, func(e entry[host.DirReader]) error { return visit(e.name, e.rel, e.st) })
+		w := readWalker(env.Ctx, visit)
 		w.mount = skip
 		if err := w.walk(root, "", st.Dev); err != nil {
 			return err
 		}
 	}
-	return visit(path.Base(a.Path), ".", st)
+	root := entry[host.DirReader]{name: path.Base(a.Path), rel: ".", st: st}
+	if st.IsRegular() {
+		if root.dir, err = env.Host.OpenTree(path.Dir(a.Path)); err != nil {
+			return err
+		}
+		defer root.dir.Close()
+	}
+	return visit(root)
 }
 
 func (s *survey) add(rel string, st host.Stat, meant bool) {
@@ -190,11 +202,11 @@ func invert[K uint32 | fs.FileMode](counts map[K]int64, f func(K) K) (map[K]K, b
 func (a *Chown) recordExceptions(env *Env) error {
 	blob, err := env.Store.write(func(w io.Writer) error {
 		lines := bufio.NewWriterSize(w, 1<<16)
-		note := func(name, rel string, st host.Stat) error {
-			if !a.meant(name, st) || a.takenBack(st) {
+		note := func(e entry[host.DirReader]) error {
+			if !a.meant(e.name, e.st) || a.takenBack(e.st) {
 				return nil
 			}
-			_, err := fmt.Fprintf(lines, "%d %d %d %q\n", st.UID, st.GID, uint32(st.Perm()), rel)
+			_, err := fmt.Fprintf(lines, "%d %d %d %q\n", e.st.UID, e.st.GID, uint32(e.st.Perm()), e.rel)
 			return err
 		}
 		if err := a.look(env, note, func(string) error { return nil }); err != nil {
@@ -352,5 +364,8 @@ func (a *Chown) Differences(env *Env) ([]string, error) {
 			return nil
 		})
 	})
-	return lines, err
+	if err != nil {
+		return nil, err
+	}
+	return a.lostCaps(env, lines)
 }

@@ -176,6 +176,8 @@ var scenarios = []scenario{
 			tree(t, h, "/var/lib/kopano")
 			put(t, h, "/var/lib/kopano/new", "kopano's own", 0o600, 998, 998)
 			put(t, h, "/var/lib/kopano/setid", "x", 0o6755, 5, 998)
+			put(t, h, "/var/lib/kopano/capable", "x", 0o755, 5, 998)
+			must(t, h.Setxattr("/var/lib/kopano/capable", capsAttr, bindService))
 			put(t, h, "/var/lib/kopano/odd \n\xff name", "x", 0o600, 5, 998)
 			must(t, h.PutSymlink("/var/lib/kopano/own", "new", 998, 5))
 		},
@@ -197,9 +199,12 @@ var scenarios = []scenario{
 		},
 	},
 	{
-		name:  "chown of one file",
-		setup: func(t tester, h *fakeHost) { put(t, h, "/etc/a", "x", 0o4755, 5, 5) },
-		act:   func() Action { return &Chown{Path: "/etc/a", Owner: "kopano"} },
+		name: "chown of one file",
+		setup: func(t tester, h *fakeHost) {
+			put(t, h, "/etc/a", "x", 0o4755, 5, 5)
+			must(t, h.Setxattr("/etc/a", capsAttr, bindService))
+		},
+		act: func() Action { return &Chown{Path: "/etc/a", Owner: "kopano"} },
 	},
 	{
 		name:  "purge and install packages",

@@ -1,11 +1,13 @@
 package action
 
 import (
+	"bytes"
 	"context"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -92,10 +94,14 @@ func TestLiveCopyIsCp(t *testing.T) {
 	}
 }
 
-// TestLiveChown checks that setuid bits survive, and that Undo restores every owner and mode.
+// bindService are capabilities: cap_net_bind_service=p (struct vfs_cap_data of linux/capability.h).
+var bindService = []byte{0, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
+// TestLiveChown checks that setuid bits and capabilities survive, and that Undo restores every owner and mode.
 func TestLiveChown(t *testing.T) {
 	env, root := liveEnv(t)
 	liveTree(t, root, "/tree")
+	must(t, syscall.Setxattr(filepath.Join(root, "tree/sub/tool"), capsAttr, bindService, 0))
 	start := listing(t, env, "/tree")
 	a := &Chown{Path: "/tree", Recursive: true, Users: map[string]string{"110": "998"}, Groups: map[string]string{"8": "998"}}
 	_, err := a.Prepare(env)
@@ -106,6 +112,13 @@ func TestLiveChown(t *testing.T) {
 	must(t, err)
 	if st.UID != 998 || st.GID != 998 || st.Perm() != fs.ModeSetuid|fs.ModeSetgid|0o755 {
 		t.Errorf("got %d:%d %v", st.UID, st.GID, st.Perm())
+	}
+	if caps, err := env.Host.Getxattr("/tree/sub/tool", capsAttr); err != nil || !bytes.Equal(caps, bindService) {
+		t.Errorf("capabilities %v, %v", caps, err)
+	}
+	must(t, syscall.Removexattr(filepath.Join(root, "tree/sub/tool"), capsAttr))
+	if lines, err := a.Differences(env); err != nil || !slices.Contains(lines, "/tree/sub/tool: extended attribute security.capability differs") {
+		t.Errorf("differences %q, %v", lines, err)
 	}
 	must(t, a.Undo(env))
 	sameState(t, "Undo", listing(t, env, "/tree"), start)
