@@ -168,7 +168,7 @@ func (w *world) take(times bool) *manifest.Manifest {
 func (w *world) process(k *kit, tr *trap, do func(context.Context, runtime.Config) runtime.Verdict) runtime.Verdict {
 	w.t.Helper()
 	log, records := w.open()
-	w.rec = &recorder{log: log, trap: tr, lines: len(records) + 1, durable: len(records) + 1}
+	w.rec = &recorder{log: log, trap: tr, lines: len(records) + 1, durable: len(records) + 1, now: w.host.Now}
 	w.trap = tr
 	v := do(context.Background(), runtime.Config{
 		Mode: "run", ID: "r1", Runbook: k.book, Host: &crashHost{sim: w.host, trap: tr}, HostLabel: "test",

@@ -145,6 +145,9 @@ type recorder struct {
 	trap    *trap
 	lines   int // of the journal: its header and its records
 	durable int // lines that are synced
+	pending int // records that are written with the next one
+	size    int // of a torn write, whole
+	now     func() time.Time
 }
 
 func (r *recorder) Append(typ string, data any) (uint64, error) {
@@ -158,22 +161,52 @@ func (r *recorder) AppendLazy(typ string, data any) (uint64, error) {
 func (r *recorder) append(point string, syncs bool, write func() (uint64, error)) (seq uint64, err error) {
 	torn := r.trap.halves()
 	err = r.trap.do(point, func() error {
+		if torn {
+			r.size = -len(r.log.Bytes())
+		}
 		if seq, err = write(); err != nil {
 			return err
 		}
-		r.lines++
+		if torn {
+			r.size += len(r.log.Bytes())
+		}
+		r.lines += r.pending + 1
+		r.pending = 0
 		r.trap.torn = torn
 		if syncs && !torn {
 			r.durable = r.lines
 		}
 		return nil
 	})
+	if err != nil && !r.trap.dead {
+		err = errors.Join(err, r.lose())
+	}
 	return seq, err
+}
+
+// lose drops what waits for the next record, as a log does that could not write.
+func (r *recorder) lose() (err error) {
+	r.log, _, _, err = journal.OpenMemory(r.log.Bytes(), r.now)
+	r.pending = 0
+	return err
+}
+
+// AppendWithNext is no point: nothing leaves the process.
+func (r *recorder) AppendWithNext(typ string, data any) error {
+	if r.trap.dead {
+		return errDead
+	}
+	if err := r.log.AppendWithNext(typ, data); err != nil {
+		return err
+	}
+	r.pending++
+	return nil
 }
 
 func (r *recorder) Sync() error {
 	return r.trap.do("sync journal", func() error {
-		r.durable = r.lines
+		r.lines += r.pending
+		r.durable, r.pending = r.lines, 0
 		return r.log.Sync()
 	})
 }
@@ -186,7 +219,7 @@ func (r *recorder) left() []byte {
 	lines := bytes.SplitAfter(data, []byte("\n"))[:r.lines]
 	switch {
 	case r.trap.dead && r.trap.torn:
-		return data[:len(data)-(len(lines[r.lines-1])+1)/2]
+		return data[:len(data)-(r.size+1)/2]
 	case r.trap.dead && r.trap.power:
 		return bytes.Join(lines[:r.durable], nil)
 	}

@@ -47,8 +47,8 @@ func (r *Run) read(c *Call) (starlark.Value, error) {
 	if err := r.hold(rec); err != nil {
 		return nil, err
 	}
-	_, err = r.cfg.Journal.AppendLazy("read", rec)
-	return value, err
+	// What was read behind the last change is asked anew by a resume, so it need not outlive a kill.
+	return value, r.cfg.Journal.AppendWithNext("read", rec)
 }
 
 // maxInline is the size above which a read's result is kept in the store instead of the journal.

@@ -31,7 +31,7 @@ func TestRecordTypesAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	appended := regexp.MustCompile(`\.Append(?:Lazy)?\("([a-z-]+)"`)
+	appended := regexp.MustCompile(`\.Append(?:Lazy|WithNext)?\("([a-z-]+)"`)
 	found := 0
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {

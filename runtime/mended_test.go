@@ -129,6 +129,11 @@ func (c *cutJournal) Append(typ string, data any) (uint64, error) {
 
 func (c *cutJournal) AppendLazy(typ string, data any) (uint64, error) { return c.Append(typ, data) }
 
+func (c *cutJournal) AppendWithNext(typ string, data any) error {
+	_, err := c.Append(typ, data)
+	return err
+}
+
 // A step that diverges while it is held to a plan begins again at its place in the plan.
 func TestRestartWithPlan(t *testing.T) {
 	script := `

@@ -130,7 +130,7 @@ func (m *memory) AppendLazy(typ string, data any) (uint64, error) {
 }
 
 func (m *memory) note(seq uint64, typ string, data any, err error) {
-	if err != nil || typ == "read" || typ == "mark" || typ == "finding" {
+	if err != nil || typ == "mark" || typ == "finding" {
 		return
 	}
 	m.records = append(m.records, journal.Record{Seq: seq, Type: typ, Data: mustJSON(data)})

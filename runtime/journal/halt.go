@@ -4,7 +4,7 @@ package journal
 
 import "os"
 
-// haltPipe is where a program that is built with the tag halt waits behind each record, until a byte
+// haltPipe is where a program that is built with the tag halt waits behind each write of records, until a byte
 // comes. A test that kills runs can so choose the record. Without the pipe there is no wait.
 const haltPipe = "/run/zcp2kopano-halt"
 

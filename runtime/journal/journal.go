@@ -20,7 +20,8 @@
 // format: see "zcp2kopano doc journal".
 //
 // An Append returns only after fsync: what is written ahead of a change is on disk before the
-// change. AppendLazy writes without waiting; the next Append makes it durable too.
+// change. AppendLazy writes without waiting; the next Append makes it durable too. AppendWithNext does
+// not even write before the next record.
 package journal
 
 import (

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"reflect"
 	"strings"
 	"syscall"
@@ -433,6 +434,71 @@ func TestFullDisk(t *testing.T) {
 	if _, err := begin(f, "/dev/full", "1", clock()); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("%v, want ENOSPC", err)
 	}
+}
+
+// TestAppendWithNext: what waits for the next record is written with it, and is lost with it.
+func TestAppendWithNext(t *testing.T) {
+	f := &faulty{}
+	l, err := begin(f, "journal", "1", clock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(typ string) {
+		t.Helper()
+		before := len(f.data)
+		if err := l.AppendWithNext(typ, nil); err != nil {
+			t.Fatal(err)
+		}
+		if len(f.data) != before {
+			t.Fatalf("%s was written", typ)
+		}
+	}
+	holds := func(want ...string) {
+		t.Helper()
+		_, got, damage, err := OpenMemory(f.data, clock())
+		if err != nil || damage != nil {
+			t.Fatal(err, damage)
+		}
+		var types []string
+		for _, r := range got {
+			types = append(types, r.Type)
+		}
+		if !slices.Equal(types, want) {
+			t.Fatalf("the journal holds %v, want %v", types, want)
+		}
+	}
+	read("a")
+	read("b")
+	holds()
+	if seq, err := l.AppendLazy("c", nil); err != nil || seq != 3 {
+		t.Fatalf("%d, %v", seq, err)
+	}
+	holds("a", "b", "c")
+	read("d")
+	f.write, f.partial = syscall.ENOSPC, 120 // more than one record
+	if _, err := l.Append("e", nil); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("full disk: %v", err)
+	}
+	f.write = nil
+	if seq, err := l.Append("f", nil); err != nil || seq != 4 {
+		t.Fatalf("after a failed write: %d, %v; what waited must be gone, too", seq, err)
+	}
+	holds("a", "b", "c", "f")
+	read("g")
+	if err := l.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	read("h")
+	f.sync = syscall.EIO
+	if _, err := l.Append("i", nil); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("failed sync: %v", err)
+	}
+	f.sync = nil
+	read("j")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	holds("a", "b", "c", "f", "g", "j")
 }
 
 func TestFormIsAsDocumented(t *testing.T) {

@@ -20,6 +20,9 @@ type Writer interface {
 	// AppendLazy writes a record that becomes durable with the next Append or Sync; a power cut may
 	// lose it, a killed process does not.
 	AppendLazy(typ string, data any) (seq uint64, err error)
+	// AppendWithNext writes a record together with the next one. A killed process loses it: it is for
+	// what nothing rests on before something else is written.
+	AppendWithNext(typ string, data any) error
 	// Sync makes everything written durable.
 	Sync() error
 	Close() error
@@ -42,7 +45,9 @@ type Log struct {
 	medium  medium
 	now     func() time.Time
 	next    uint64 // seq of the next record
-	end     int64  // where it goes
+	end     int64  // of what is written
+	pending []byte // records that go there with the next one
+	first   uint64 // seq of the first of these
 	durable int64  // end of what is known to be synced
 	since   uint64 // first record behind durable
 	damage  *Damage
@@ -145,7 +150,7 @@ func resume(m medium, data []byte, path string, now func() time.Time) (*Log, []R
 	}
 	next := uint64(len(c.records)) + 1
 	l := &Log{Header: c.header, path: path, medium: m, now: now,
-		next: next, since: next, end: c.end, durable: c.end, damage: c.damage}
+		next: next, first: next, since: next, end: c.end, durable: c.end, damage: c.damage}
 	if err := m.Sync(); err != nil {
 		return nil, nil, nil, fmt.Errorf("journal %s: %w", path, err)
 	}
@@ -191,6 +196,14 @@ func (l *Log) AppendLazy(typ string, data any) (uint64, error) {
 	return l.write(typ, data)
 }
 
+// AppendWithNext implements Writer.
+func (l *Log) AppendWithNext(typ string, data any) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, err := l.add(typ, data)
+	return err
+}
+
 // Sync implements Writer.
 func (l *Log) Sync() error {
 	l.mu.Lock()
@@ -198,7 +211,7 @@ func (l *Log) Sync() error {
 	if l.broken != nil {
 		return l.broken
 	}
-	return l.sync()
+	return l.settle()
 }
 
 // Close syncs and closes.
@@ -207,14 +220,37 @@ func (l *Log) Close() error {
 	defer l.mu.Unlock()
 	var err error
 	if l.broken == nil && l.damage == nil {
-		err = l.sync()
+		err = l.settle()
 	}
 	return errors.Join(err, l.medium.Close())
 }
 
-// write puts one record at the end. What a failed write left there is cut off again: the disk may
-// have room later, and the journal must then go on from a whole record.
+// settle makes all records durable.
+func (l *Log) settle() error {
+	if err := l.flush(); err != nil {
+		return err
+	}
+	return l.sync()
+}
+
+// write puts one record at the end, and those before it that waited for it.
 func (l *Log) write(typ string, data any) (uint64, error) {
+	seq, err := l.add(typ, data)
+	if err != nil {
+		return 0, err
+	}
+	if err := l.flush(); err != nil {
+		return 0, err
+	}
+	wrote()
+	return seq, nil
+}
+
+// wrote is called behind each write. It does something in a build for tests only; see halt.go.
+var wrote = func() {}
+
+// add makes one record, which is not written yet.
+func (l *Log) add(typ string, data any) (uint64, error) {
 	switch {
 	case l.broken != nil:
 		return 0, l.broken
@@ -230,17 +266,24 @@ func (l *Log) write(typ string, data any) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("journal %s: %w", l.path, err)
 	}
-	if _, err := l.medium.WriteAt(line, l.end); err != nil {
-		return 0, l.cut(l.end, l.next, err)
-	}
-	l.end += int64(len(line))
+	l.pending = append(l.pending, line...)
 	l.next++
-	wrote()
 	return rec.Seq, nil
 }
 
-// wrote is called behind each record. It does something in a build for tests only; see halt.go.
-var wrote = func() {}
+// flush writes the records that wait. What a failed write left is cut off again: the disk may have
+// room later, and the journal must then go on from a whole record.
+func (l *Log) flush() error {
+	if len(l.pending) == 0 {
+		return nil
+	}
+	if _, err := l.medium.WriteAt(l.pending, l.end); err != nil {
+		return l.cut(l.end, l.first, err)
+	}
+	l.end += int64(len(l.pending))
+	l.pending, l.first = l.pending[:0], l.next
+	return nil
+}
 
 // sync makes durable what was written. After a failed fsync the kernel may have dropped the pages,
 // so all that was not durable before is taken back, lazy records too.
@@ -265,6 +308,6 @@ func (l *Log) cut(end int64, next uint64, cause error) error {
 		l.broken = fmt.Errorf("%w (and it could not be cut back to its last whole record: %w)", err, e)
 		return l.broken
 	}
-	l.end, l.next = end, next
+	l.end, l.next, l.first, l.pending = end, next, next, l.pending[:0]
 	return err
 }

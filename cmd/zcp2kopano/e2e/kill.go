@@ -118,22 +118,22 @@ func killWorker(head int) (hit bool, err error) {
 // haltPipe is where a halting program waits.
 const haltPipe = "/run/zcp2kopano-halt"
 
-// halter holds a halting program behind each record of its journal; see runtime/journal/halt.go.
+// halter holds a halting program behind each write to its journal; see runtime/journal/halt.go.
 type halter struct {
-	pipe  string
-	lines int // of the journal, that it was let go from
+	pipe   string
+	writes int // to the journal, that it was let go from
 }
 
-// newHalter begins to hold the programs of a root, whose journal has so many lines.
-func newHalter(r *Root, lines int) (*halter, error) {
-	h := &halter{pipe: r.Path(haltPipe), lines: lines}
+// newHalter begins to hold the programs of a root, to whose journal so many writes were made.
+func newHalter(r *Root, writes int) (*halter, error) {
+	h := &halter{pipe: r.Path(haltPipe), writes: writes}
 	return h, unix.Mkfifo(h.pipe, 0o600)
 }
 
-// release lets the program go on from the last of so many lines of its journal. It may have to be
-// called again: a program that has written a line need not wait yet.
-func (h *halter) release(lines int) {
-	if h.lines == lines {
+// release lets the program go on from the last of so many writes to its journal. It may have to be
+// called again: a program that has written need not wait yet.
+func (h *halter) release(writes int) {
+	if h.writes == writes {
 		return
 	}
 	pipe, err := unix.Open(h.pipe, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -142,7 +142,7 @@ func (h *halter) release(lines int) {
 	}
 	defer unix.Close(pipe)
 	if n, _ := unix.Write(pipe, []byte{0}); n == 1 {
-		h.lines++
+		h.writes++
 	}
 }
 

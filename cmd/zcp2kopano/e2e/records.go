@@ -31,7 +31,7 @@ type trail struct {
 	file   *os.File
 	offset int64
 	part   []byte
-	lines  int
+	writes int // each with one record at its end that is no read
 
 	step    string
 	records []trailRecord // of the step, those that a resumed run does not make again
@@ -100,10 +100,12 @@ func (tr *trail) read() (places []place, err error) {
 				break
 			}
 			tr.part = rest
-			tr.lines++
 			p, err := tr.line(line)
 			if err != nil {
 				return places, err
+			}
+			if p.Type != "read" {
+				tr.writes++
 			}
 			if p.Type != "" {
 				places = append(places, p)
