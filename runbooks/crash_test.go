@@ -54,6 +54,8 @@ type world struct {
 	t       testing.TB
 	host    *sim.Host
 	journal []byte
+	log     *journal.Log     // the journal, taken up
+	records []journal.Record // of it
 	keeper  *state.Keeper
 	rec     *recorder // of the last process
 	trap    *trap
@@ -176,23 +178,30 @@ func (w *world) process(k *kit, tr *trap, do func(context.Context, runtime.Confi
 		Stop: make(chan struct{}), Previous: records, Params: k.params, Secrets: k.secrets,
 	})
 	w.trap = &trap{}
-	w.journal = w.rec.left()
+	w.journal, w.log = w.rec.left(), nil
 	return v
 }
 
+// open takes up what the last process left of the journal, for the next one.
 func (w *world) open() (*journal.Log, []journal.Record) {
 	w.t.Helper()
-	if w.journal == nil {
-		return journal.Memory("test", w.host.Now), nil
+	if w.log != nil {
+		return w.log, w.records
 	}
-	log, records, damage, err := journal.OpenMemory(w.journal, w.host.Now)
+	if w.journal == nil {
+		w.log = journal.Memory("test", w.host.Now)
+		return w.log, nil
+	}
+	var damage *journal.Damage
+	var err error
+	w.log, w.records, damage, err = journal.OpenMemory(w.journal, w.host.Now)
 	if err == nil && damage != nil {
-		err = log.Repair() // refuses what is not torn
+		err = w.log.Repair() // refuses what is not torn
 	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return log, records
+	return w.log, w.records
 }
 
 func (w *world) run(k *kit, tr *trap) runtime.Verdict {
@@ -227,11 +236,12 @@ type goal struct {
 	kit        *kit
 	start, end *manifest.Manifest
 	points     int // that are no looks
+	dealtWith  *leftovers
 }
 
 func newGoal(t testing.TB, r route) *goal {
 	t.Helper()
-	g := &goal{kit: newKit(t, r)}
+	g := &goal{kit: newKit(t, r), dealtWith: &leftovers{}}
 	w := g.kit.world(t)
 	g.start = w.timed()
 	tr := &trap{}
@@ -319,12 +329,9 @@ func (g *goal) trials(t testing.TB) trials {
 			all.list = append(all.list, trial{fault{name: errno.Error(), errno: errno}, n + 1})
 		}
 	}
-	turn := seeded(t, 0).IntN(len(errnos))
-	for n := range tr.looks {
-		for i, errno := range errnos {
-			if everyErrno() || (turn+n)%len(errnos) == i {
-				all.list = append(all.list, trial{fault{name: errno.Error() + " from reading", errno: errno, look: true}, n + 1})
-			}
+	for _, errno := range errnos {
+		for n := range tr.looks {
+			all.list = append(all.list, trial{fault{name: errno.Error() + " from reading", errno: errno, look: true}, n + 1})
 		}
 	}
 	return all
@@ -420,33 +427,98 @@ func (w *world) begun() bool {
 	return slices.ContainsFunc(records, func(r journal.Record) bool { return r.Type == "intent" })
 }
 
+// leftovers are what faults left that were gone on from and gone back from. What leaves the same host and
+// the same journal leaves the same work.
+type leftovers struct {
+	mu    sync.Mutex
+	known map[[sha256.Size]byte]bool
+}
+
+// add is false for what is known.
+func (l *leftovers) add(w *world) bool {
+	key := w.left()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.known[key] {
+		return false
+	}
+	if l.known == nil {
+		l.known = map[[sha256.Size]byte]bool{}
+	}
+	l.known[key] = true
+	return true
+}
+
+// forPeople are the fields of a record that only people read: what a failure is called.
+var forPeople = map[string][]string{"failed": {"error"}, "verdict": {"text", "elapsed_ns"}}
+
+// left is the digest of all that a process left, but for what only people read of it: words, and when a
+// record was written.
+func (w *world) left() [sha256.Size]byte {
+	w.t.Helper()
+	sum := sha256.New()
+	host := w.digest()
+	sum.Write(host[:])
+	_, records := w.open()
+	for _, r := range records {
+		if fields := forPeople[r.Type]; fields != nil {
+			var data map[string]any
+			if err := json.Unmarshal(r.Data, &data); err != nil {
+				w.t.Fatal(err)
+			}
+			for _, field := range fields {
+				delete(data, field)
+			}
+			r.Data, _ = json.Marshal(data)
+		}
+		fmt.Fprintf(sum, "%d %s %s\n", r.Seq, r.Type, r.Data)
+	}
+	return [sha256.Size]byte(sum.Sum(nil))
+}
+
 // crash springs a trap at a point, in two worlds: one goes on, one goes back. Before the first action
 // the world must be as it was.
 func (g *goal) crash(t testing.TB, what trial) error {
-	for _, then := range []func(*world) error{g.resumed, g.rolledBack} {
-		w := g.kit.world(t)
-		tr := &trap{fault: what.fault, at: what.at}
-		v := w.run(g.kit, tr)
-		where := fmt.Sprintf("point %d (%s), %s", what.at, tr.point, what.name)
-		if tr.point == "" || what.errno == nil && !tr.dead {
-			return fmt.Errorf("%s: the trap did not spring", where)
+	w, where, err := g.meet(t, what)
+	if err != nil {
+		return err
+	}
+	if !w.begun() {
+		if err := same(w.timed(), g.start); err != nil {
+			return fmt.Errorf("%s: nothing was begun, but:\n%w", where, err)
 		}
-		if v.Code == runtime.CodeDone && !tr.dead {
-			if err := same(w.manifest(), g.end); err != nil {
-				return fmt.Errorf("%s: the run ended well, but:\n%w", where, err)
-			}
-		}
-		if !w.begun() {
-			if err := same(w.timed(), g.start); err != nil {
-				return fmt.Errorf("%s: nothing was begun, but:\n%w", where, err)
-			}
-			return nil
-		}
-		if err := then(w); err != nil {
-			return fmt.Errorf("%s: %w", where, err)
-		}
+		return nil
+	}
+	if !g.dealtWith.add(w) {
+		return nil
+	}
+	if err := g.resumed(w); err != nil {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	if w, where, err = g.meet(t, what); err != nil {
+		return err
+	}
+	if err := g.rolledBack(w); err != nil {
+		return fmt.Errorf("%s: %w", where, err)
 	}
 	return nil
+}
+
+// meet lets a run meet a fault. If it ends well all the same, it must end as without.
+func (g *goal) meet(t testing.TB, what trial) (w *world, where string, err error) {
+	w = g.kit.world(t)
+	tr := &trap{fault: what.fault, at: what.at}
+	v := w.run(g.kit, tr)
+	where = fmt.Sprintf("point %d (%s), %s", what.at, tr.point, what.name)
+	if tr.point == "" || what.errno == nil && !tr.dead {
+		return w, where, fmt.Errorf("%s: the trap did not spring", where)
+	}
+	if v.Code == runtime.CodeDone && !tr.dead {
+		if err := same(w.manifest(), g.end); err != nil {
+			return w, where, fmt.Errorf("%s: the run ended well, but:\n%w", where, err)
+		}
+	}
+	return w, where, nil
 }
 
 // crashAll makes trials on all processors.
@@ -454,10 +526,12 @@ func crashAll(t *testing.T, r route, list []trial) {
 	percent := debug.SetGCPercent(400) // worlds are small and many
 	t.Cleanup(func() { debug.SetGCPercent(percent) })
 	var next atomic.Int64
+	dealtWith := &leftovers{}
 	for shard := range stdruntime.GOMAXPROCS(0) {
 		t.Run(fmt.Sprintf("shard %d", shard), func(t *testing.T) {
 			t.Parallel()
 			g := newGoal(t, r) // a runbook belongs to one run at a time
+			g.dealtWith = dealtWith
 			report := newFailures(t)
 			for i := next.Add(1) - 1; i < int64(len(list)); i = next.Add(1) - 1 {
 				if err := g.crash(t, list[i]); err != nil {
@@ -467,6 +541,9 @@ func crashAll(t *testing.T, r route, list []trial) {
 			report.end()
 		})
 	}
+	t.Cleanup(func() {
+		t.Logf("%d trials begun; behind an action, they left %d different hosts and journals, of which each was resumed and rolled back", min(int(next.Load()), len(list)), len(dealtWith.known))
+	})
 }
 
 // TestCrashEverywhere crashes the stock runbook at every point of its run, in every way: with CI set,
@@ -560,25 +637,24 @@ kept
 func TestCrashOtherRoutes(t *testing.T) {
 	n := 60
 	if exhaustive() {
-		n = 300
+		n = 600
 	}
 	for _, r := range otherRoutes(t) {
 		t.Run(r.name, func(t *testing.T) {
 			all := newGoal(t, r).trials(t)
 			t.Log(all)
-			crashAll(t, r, sample(t, all.list, everyErrno(), n))
+			crashAll(t, r, sample(t, all.list, everywhere(), n))
 		})
 	}
 }
 
-// everyErrno tells whether each reading fails in every way. Which error it is makes no difference to most,
-// so that without ZCP2KOPANO_CRASH=all each fails in one way, by turns: in another one in the next run.
-func everyErrno() bool { return os.Getenv("ZCP2KOPANO_CRASH") == "all" }
-
 // exhaustive tells whether time does not matter.
 func exhaustive() bool {
-	return !testing.Short() && (os.Getenv("CI") != "" || os.Getenv("ZCP2KOPANO_CRASH") == "all")
+	return !testing.Short() && (os.Getenv("CI") != "" || everywhere())
 }
+
+// everywhere tells whether all routes are to be crashed at all points.
+func everywhere() bool { return os.Getenv("ZCP2KOPANO_CRASH") == "all" }
 
 // sample picks so many trials at random, or all.
 func sample(t *testing.T, list []trial, all bool, n int) []trial {
