@@ -43,7 +43,7 @@ func TestCrashAndReboot(t *testing.T) {
 	if exhaustive() {
 		n *= 6
 	}
-	list = sample(t, list, everyErrno(), n)
+	list = sample(t, list, everywhere(), n)
 	report := newFailures(t)
 	for _, what := range list {
 		for _, then := range []func(*world) error{g.resumed, g.rolledBack} {
