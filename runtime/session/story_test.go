@@ -2,9 +2,12 @@ package session
 
 import (
 	"os"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/state"
 )
 
@@ -59,4 +62,15 @@ func TestStoryBeginsOnALineOfItsOwn(t *testing.T) {
 			t.Errorf("after %q: %q, %v", text, got, err)
 		}
 	}
+}
+
+// Nobody reads how a run ended, and it is a long story: the run ends all the same.
+func TestEndIsToldToNobody(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	defer write.Close()
+	endTo(write, 10*time.Millisecond)(runtime.Event{Kind: runtime.Failed, Text: strings.Repeat("x", 1<<20)})
 }

@@ -24,7 +24,8 @@ type Worker struct {
 	cmd    *exec.Cmd
 	ended  chan struct{}
 	output string
-	end    *os.File // what TellEnd writes
+	end    *os.File    // what TellEnd writes
+	told   chan []byte // all of it
 }
 
 // The descriptors on which a worker finds the lock, and a pipe for how it ended.
@@ -60,7 +61,11 @@ func Start(r state.Run, lock *state.Lock, args ...string) (*Worker, error) {
 		end.Close()
 		return nil, fmt.Errorf("starting the worker: %w", err)
 	}
-	w := &Worker{cmd: cmd, ended: make(chan struct{}), output: output, end: end}
+	w := &Worker{cmd: cmd, ended: make(chan struct{}), output: output, end: end, told: make(chan []byte, 1)}
+	go func() {
+		data, _ := io.ReadAll(end)
+		w.told <- data
+	}()
 	go func() {
 		_ = cmd.Wait()
 		close(w.ended)
@@ -115,9 +120,18 @@ func TellEnd() func(runtime.Event) {
 		return nil
 	}
 	syscall.CloseOnExec(endFD)
-	write := report.JSONLines(os.NewFile(endFD, "end"))
+	if syscall.SetNonblock(endFD, true) != nil { // without it there is no deadline
+		return nil
+	}
+	return endTo(os.NewFile(endFD, "end"), 5*time.Second)
+}
+
+// endTo writes what tells of the end. Who does not read it does not hold the run up for longer than patience.
+func endTo(pipe *os.File, patience time.Duration) func(runtime.Event) {
+	write := report.JSONLines(pipe)
 	return func(e runtime.Event) {
 		if e.Kind == runtime.Failed || e.Kind == runtime.VerdictGiven {
+			_ = pipe.SetWriteDeadline(time.Now().Add(patience))
 			write(e)
 		}
 	}
@@ -129,9 +143,8 @@ func (w *Worker) End() []runtime.Event {
 	<-w.ended
 	defer w.end.Close()
 	_ = w.end.SetReadDeadline(time.Now().Add(time.Second)) // nobody should have it open any more
-	data, _ := io.ReadAll(w.end)
 	var events []runtime.Event
-	for line := range bytes.Lines(data) {
+	for line := range bytes.Lines(<-w.told) {
 		var e runtime.Event
 		if json.Unmarshal(line, &e) == nil {
 			events = append(events, e)
