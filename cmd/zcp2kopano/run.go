@@ -219,6 +219,9 @@ func (a *app) workHere(ctx context.Context, lock *state.Lock, j job, tell func(r
 // workApart starts a worker and shows what it does. Signals are passed on to it, but for those that end
 // the login session: the run goes on without it.
 func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(runtime.Event)) (*runtime.Verdict, error) {
+	signals := make(chan os.Signal, 4) // from before the worker is there: what comes meanwhile is passed on
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
 	from := session.End(j.run.Run)
 	worker, err := session.Start(j.run.Run, lock, "worker", j.mode, j.run.ID, "--to", j.to, "--"+restoreFlag+"="+strconv.FormatBool(j.restore), "--state", a.state)
 	if err != nil {
@@ -227,9 +230,6 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 	lock.Close() // the worker holds it now
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	defer signal.Stop(signals)
 	go func() {
 		for s := range signals {
 			if s == syscall.SIGTERM && sessionEnds() {
@@ -251,7 +251,10 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 	switch {
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintf(a.err, "\nthe session ends, and the run goes on: `%s` shows it\n", j.run.Caller.Command("status", "--follow"))
-		return nil, ended{130}
+		return nil, ended{runtime.CodeInterrupted}
+	case err == nil && v == nil && worker.StoppedEarly():
+		fmt.Fprintf(a.err, "interrupted before the %s began; %s\n", j.mode, ways.Join(j.run.Ways()))
+		return nil, ended{runtime.CodeInterrupted}
 	case err == nil && v == nil:
 		err = a.workerFailure(j.run.Run, worker.Failure())
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -156,6 +157,20 @@ func TestScopeIsNotTheWorkersWords(t *testing.T) {
 	} {
 		if got := withoutScope(said); got != want {
 			t.Errorf("%q becomes %q, want %q", said, got, want)
+		}
+	}
+}
+
+// Only a worker that a signal ended had not begun to heed it.
+func TestStoppedEarly(t *testing.T) {
+	for script, want := range map[string]bool{
+		"kill -INT $$": true, "kill -TERM $$": true, "kill -KILL $$": false, "exit 130": false, "exit 0": false,
+	} {
+		w := &Worker{cmd: exec.Command("/bin/sh", "-c", script), ended: make(chan struct{})}
+		_ = w.cmd.Run()
+		close(w.ended)
+		if got := w.StoppedEarly(); got != want {
+			t.Errorf("%s: %v", script, got)
 		}
 	}
 }

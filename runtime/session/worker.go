@@ -153,6 +153,14 @@ func (w *Worker) End() []runtime.Event {
 	return events
 }
 
+// StoppedEarly tells whether the worker was asked to stop before it heeded that, and so before it began
+// its work.
+func (w *Worker) StoppedEarly() bool {
+	<-w.ended
+	status, ok := w.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && (status.Signal() == syscall.SIGINT || status.Signal() == syscall.SIGTERM)
+}
+
 // ErrNoVerdict is the end of a worker that was killed, or whose machine took it away, without a word.
 var ErrNoVerdict = errors.New("the worker ended without a verdict")
 
