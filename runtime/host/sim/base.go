@@ -50,6 +50,23 @@ func (f *Fixture) manager() host.PackageManager {
 
 func (f *Fixture) format() Format { return formatOf(f.manager().Name) }
 
+// nullDevice makes the one device that symlinks of a configuration lead to: a masked unit's.
+func (b *builder) nullDevice() error {
+	if !b.h.exists("/dev") {
+		return nil
+	}
+	const major, minor = 1, 3
+	null := host.Stat{Mode: fs.ModeDevice | fs.ModeCharDevice | 0o666, Rdev: major<<8 | minor, Mtime: b.f.Time}
+	return b.h.putNullDevice(null)
+}
+
+func (h *Host) putNullDevice(st host.Stat) error {
+	if err := h.PutNode(maskUnit, st.Mode, st.Rdev, st.UID, st.GID); err != nil {
+		return err
+	}
+	return h.PutTimes(maskUnit, st.Mtime)
+}
+
 // base makes the implied system.
 func (b *builder) base() error {
 	if b.f.NoBase {

@@ -69,7 +69,7 @@ type builder struct {
 }
 
 func (b *builder) build(o Options) error {
-	steps := []func() error{b.base, b.addMounts, b.accounts, b.entries, b.packages, func() error { return b.packageFiles(o) }, b.services, b.dirTimes, b.budgets}
+	steps := []func() error{b.base, b.addMounts, b.accounts, b.entries, b.nullDevice, b.packages, func() error { return b.packageFiles(o) }, b.services, b.dirTimes, b.budgets}
 	b.facts()
 	for _, step := range steps {
 		if err := step(); err != nil {

@@ -16,7 +16,8 @@ import (
 // FromView makes a simulation over a real machine. Files lie below as a layer that is only read;
 // packages, services, processes and mounts are read once, now, save for the files of packages, which
 // are read when a transaction needs them; the database and the directory answer for themselves.
-// Pseudo file systems (/proc, /sys, /dev, ...) are empty directories: nothing in them is opened.
+// Pseudo file systems (/proc, /sys, /dev, ...) are empty directories, but for /dev/null: nothing in them
+// is opened.
 func FromView(view host.View, o Options) (*Host, error) {
 	facts, err := view.Facts()
 	if err != nil {
@@ -33,6 +34,11 @@ func FromView(view host.View, o Options) (*Host, error) {
 	})
 	h := newHost(files, c, o.Catalog)
 	h.below, h.facts = view, facts
+	if st, err := view.Lstat(maskUnit); err == nil {
+		if err := h.putNullDevice(st); err != nil {
+			return nil, errors.Join(err, h.Close())
+		}
+	}
 	if err := h.readPackages(view); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
