@@ -63,7 +63,10 @@ type Builtin struct {
 	// Volatile marks a Read builtin whose answers change by themselves (clock, free space, process
 	// IDs): a saved plan does not rest on them.
 	Volatile bool
-	Example  string // runbook source, executed by the tests
+	// Lasting, if set, tells what of a Read builtin's answer a saved plan rests on: of the fields of a
+	// record those that do not change by themselves. Another answer is the one field "". nil is nothing.
+	Lasting func(args, fields map[string]any) map[string]any
+	Example string // runbook source, executed by the tests
 
 	// Exactly one of these is set, by effect: Value for Pure, Describe and Read; Plan for Change.
 	Value func(c *Call) (starlark.Value, error)

@@ -114,6 +114,7 @@ func (r *Run) change(c *Call) (starlark.Value, error) {
 	if err := r.hold(rec); err != nil {
 		return nil, err
 	}
+	r.inHand = r.planned - 1
 	seq, err := r.cfg.Journal.AppendLazy("call", rec)
 	if err != nil {
 		return nil, err
@@ -174,6 +175,9 @@ func (r *Run) perform(c *Call, seq uint64, i int, a action.Action) (action.Resul
 	if !needed {
 		r.emit(Event{Kind: Unchanged, Call: c.Builtin.Name, Action: a.Kind(), Text: a.Summary(), Pos: c.pos()})
 		_, err := r.cfg.Journal.AppendLazy("skip", actionRecord{Call: seq, Index: i, Kind: a.Kind()})
+		return action.Result{}, err
+	}
+	if err := r.holdFound(c, i, a); err != nil {
 		return action.Result{}, err
 	}
 	if err := r.announce(c, a, env); err != nil {
@@ -253,6 +257,7 @@ func (r *Run) failed(seq uint64, i int, a action.Action, cause error) error {
 
 // resumeCall brings a call of the interrupted run to its end.
 func (r *Run) resumeCall(c *Call, past *callRecord) (starlark.Value, error) {
+	r.inHand = r.planned - len(r.replay.calls) + r.replay.at - 1
 	var last action.Result
 	for i := range past.Actions {
 		var err error

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"sort"
+	"strings"
 	"time"
 
+	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/journal"
 )
@@ -36,6 +38,7 @@ type PlannedCall struct {
 	Args    string   `json:"args"`              // digest
 	Result  string   `json:"result,omitempty"`  // digest of what was read
 	Actions []string `json:"actions,omitempty"` // kind and digest of each
+	Found   []string `json:"found,omitempty"`   // digest of what each found in its place; empty where that is not compared
 }
 
 const planFormat = 1
@@ -44,14 +47,22 @@ const planFormat = 1
 // admin's decision may be.
 const planLife = 7 * 24 * time.Hour
 
+// clockSlip is how far a clock may be set back between a plan and its run.
+const clockSlip = time.Hour
+
 // errDiffers is a real run's departure from its plan.
 var errDiffers = errors.New("the run differs from its plan")
+
+var errNoMachineID = errors.New("this machine has no machine-id, by which it could be told that the plan is for it; make one (systemd-machine-id-setup, or dbus-uuidgen --ensure)")
 
 // NewPlan makes a plan from the journal of a simulated run.
 func NewPlan(cfg Config, records []journal.Record, salt string) (*SavedPlan, error) {
 	facts, err := cfg.Host.Facts()
 	if err != nil {
 		return nil, err
+	}
+	if facts.MachineID == "" {
+		return nil, errNoMachineID
 	}
 	p := &SavedPlan{
 		Format: planFormat, Program: cfg.Version, MachineID: facts.MachineID,
@@ -61,34 +72,114 @@ func NewPlan(cfg Config, records []journal.Record, salt string) (*SavedPlan, err
 	for name, s := range cfg.Secrets {
 		p.Secrets[name] = keyed(salt, s)
 	}
+	f := finder{calls: map[uint64]*PlannedCall{}}
 	for _, rec := range records {
 		if p.Made.IsZero() {
 			p.Made = rec.Time
 		}
-		if rec.Type != "read" && rec.Type != "call" {
-			continue
+		switch rec.Type {
+		case "read", "call":
+			var c callRecord
+			if err := json.Unmarshal(rec.Data, &c); err != nil {
+				return nil, fmt.Errorf("plan: record %d: %w", rec.Seq, err)
+			}
+			call := planned(cfg.Runbook, &c)
+			f.calls[rec.Seq], f.order = &call, append(f.order, &call)
+		case "intent":
+			if err := f.intent(rec.Data); err != nil {
+				return nil, fmt.Errorf("plan: record %d: %w", rec.Seq, err)
+			}
 		}
-		var c callRecord
-		if err := json.Unmarshal(rec.Data, &c); err != nil {
-			return nil, fmt.Errorf("plan: record %d: %w", rec.Seq, err)
-		}
-		p.Calls = append(p.Calls, planned(cfg.Runbook, &c))
+	}
+	for _, call := range f.order {
+		p.Calls = append(p.Calls, *call)
 	}
 	return p, nil
+}
+
+// finder adds to a plan's calls what their actions found.
+type finder struct {
+	calls   map[uint64]*PlannedCall
+	order   []*PlannedCall
+	scripts bool // packages came or went: what their scripts do, a simulation does not know
+}
+
+func (f *finder) intent(data json.RawMessage) error {
+	var rec actionRecord
+	if err := json.Unmarshal(data, &rec); err != nil {
+		return err
+	}
+	a, err := action.Decode(rec.Kind, rec.Data)
+	if err != nil {
+		return err
+	}
+	if _, ok := a.(*action.Commit); ok {
+		f.scripts = true
+	}
+	call := f.calls[rec.Call]
+	digest := foundBy(a)
+	if f.scripts || digest == "" || call == nil {
+		return nil
+	}
+	for len(call.Found) < len(call.Actions) {
+		call.Found = append(call.Found, "")
+	}
+	call.Found[rec.Index] = digest
+	return nil
+}
+
+// foundBy is a digest of what a prepared action found in the place of what it makes; empty for one that
+// keeps no pre-image, or a transaction of packages, which is solved again. Times are left out, and what
+// a directory holds.
+func foundBy(a action.Action) string {
+	keeps, ok := a.(action.Recorder)
+	if _, packages := a.(*action.Commit); !ok || packages {
+		return ""
+	}
+	var found []any
+	for _, p := range keeps.Preimages() {
+		found = append(found, []any{p.Path, p.Exists, p.Mode, p.UID, p.GID, p.Target, p.Blob})
+	}
+	return digestJSON(mustJSON(found))
 }
 
 func planned(rb *Runbook, c *callRecord) PlannedCall {
 	call := PlannedCall{Builtin: c.Builtin, Pos: c.Pos, Args: digestJSON(c.Args)}
 	if b := rb.builtin(c.Builtin); b != nil && b.Effect == Read && !b.Volatile {
-		call.Result = digestJSON(c.Value)
-		if c.Blob != nil {
-			call.Result = c.Blob.SHA256
-		}
+		call.Result = lasting(b, c)
 	}
 	for _, a := range c.Actions {
 		call.Actions = append(call.Actions, a.Kind+" "+digestJSON(a.Data))
 	}
 	return call
+}
+
+// lasting is the digest of what a read answered, as far as a plan rests on it; empty for nothing.
+func lasting(b *Builtin, c *callRecord) string {
+	if b.Lasting == nil && c.Blob != nil {
+		return c.Blob.SHA256
+	}
+	if b.Lasting == nil {
+		return digestJSON(c.Value)
+	}
+	var args map[string]any
+	var value any
+	var record struct {
+		Fields map[string]any `json:"struct"`
+	}
+	_ = json.Unmarshal(c.Args, &args) // these are what encodeArgs and encodeValue made
+	_ = json.Unmarshal(c.Value, &value)
+	if json.Unmarshal(c.Value, &record) != nil || record.Fields == nil {
+		record.Fields = map[string]any{"": value}
+	}
+	if c.Blob != nil {
+		record.Fields = map[string]any{"": c.Blob.SHA256}
+	}
+	held := b.Lasting(args, record.Fields)
+	if held == nil {
+		return ""
+	}
+	return digestJSON(mustJSON(held))
 }
 
 func (rb *Runbook) builtin(name string) *Builtin {
@@ -137,11 +228,13 @@ func (p *SavedPlan) Check(cfg Config) error {
 	case p.Program != cfg.Version && !resumed:
 		return fmt.Errorf("%w: the plan was made by version %s of the program, this is %s", errDiffers, p.Program, cfg.Version)
 	case facts.MachineID == "":
-		return fmt.Errorf("%w: this machine has no machine-id, by which it could be told that the plan is for it; make one (systemd-machine-id-setup, or dbus-uuidgen --ensure)", errDiffers)
+		return fmt.Errorf("%w: %w", errDiffers, errNoMachineID)
 	case p.MachineID != facts.MachineID:
 		return fmt.Errorf("%w: the plan was made for another machine (machine-id %s)", errDiffers, p.MachineID)
 	case cfg.Now != nil && !resumed && cfg.Now().Sub(p.Made) > planLife:
 		return fmt.Errorf("%w: the plan is old: it was made on %s, and holds for %d days", errDiffers, p.Made.Local().Format("2006-01-02 15:04"), planLife/(24*time.Hour))
+	case cfg.Now != nil && !resumed && p.Made.Sub(cfg.Now()) > clockSlip:
+		return fmt.Errorf("%w: the plan is of a time to come, %s, so that its age cannot be told: the clock was set back since, or is wrong", errDiffers, p.Made.Local().Format("2006-01-02 15:04"))
 	case p.Runbook != cfg.Runbook.Name || p.Modules != cfg.Runbook.digest():
 		return fmt.Errorf("%w: the runbook has changed since the plan was made", errDiffers)
 	case !sameStrings(p.Params, cfg.Params):
@@ -194,7 +287,7 @@ func (r *Run) compare(rec *callRecord) error {
 	case want.Args != got.Args:
 		return fmt.Errorf("%w: at %s it calls %s with other arguments", errDiffers, got.Pos, got.Builtin)
 	case want.Result != got.Result:
-		return fmt.Errorf("%w: at %s %s answers otherwise than when the plan was made", errDiffers, got.Pos, got.Builtin)
+		return fmt.Errorf("%w: at %s %s answers otherwise than when the plan was made", errDiffers, got.Pos, named(rec))
 	case len(want.Actions) != len(got.Actions):
 		return fmt.Errorf("%w: at %s %s would make %s, the plan has %d", errDiffers, got.Pos, got.Builtin, plural(len(got.Actions), "change"), len(want.Actions))
 	}
@@ -204,6 +297,36 @@ func (r *Run) compare(rec *callRecord) error {
 		}
 	}
 	return nil
+}
+
+// named is a call with its arguments, secrets left out; shortened where they are long.
+func named(rec *callRecord) string {
+	var args map[string]any
+	if json.Unmarshal(rec.Args, &args) != nil {
+		return rec.Builtin
+	}
+	var words []string
+	for _, name := range sortedKeys(args) {
+		words = append(words, fmt.Sprintf("%s = %s", name, mustJSON(args[name])))
+	}
+	text := strings.Join(words, ", ")
+	if len(text) > 200 {
+		text = strings.ToValidUTF8(text[:200], "") + "…"
+	}
+	return rec.Builtin + "(" + text + ")"
+}
+
+// holdFound compares what a prepared action found in its place with what it found when the plan was
+// made: what it would replace is part of what the plan has shown.
+func (r *Run) holdFound(c *Call, i int, a action.Action) error {
+	if r.cfg.Plan == nil || r.inHand >= len(r.cfg.Plan.Calls) {
+		return nil
+	}
+	want := r.cfg.Plan.Calls[r.inHand].Found
+	if i >= len(want) || want[i] == "" || want[i] == foundBy(a) {
+		return nil
+	}
+	return fmt.Errorf("%w: at %s %s: what is there is not what was there when the plan was made", errDiffers, c.pos(), a.Summary())
 }
 
 // planCarriedOut refuses to call a run done that made fewer calls than its plan.

@@ -1,11 +1,15 @@
 package runtime_test
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"go.starlark.net/starlark"
 
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
@@ -45,7 +49,7 @@ func TestPlanHoldsRun(t *testing.T) {
 		want    string
 	}{
 		"same":         {code: 0, want: "done"},
-		"other answer": {prepare: func(s *scene) { s.edit("/etc/motd", "changed") }, code: 3, want: "t.read answers otherwise"},
+		"other answer": {prepare: func(s *scene) { s.edit("/etc/motd", "changed") }, code: 3, want: `t.read(path = "/etc/motd") answers otherwise`},
 		"other secret": {change: func(c *runtime.Config) {
 			c.Secrets = map[string]host.Secret{"key": host.NewSecret("second-secret")}
 		}, code: 3, want: "secret key is another one"},
@@ -61,8 +65,11 @@ func TestPlanHoldsRun(t *testing.T) {
 		"no secret": {change: func(c *runtime.Config) { c.Secrets = nil }, code: 3, want: "other secrets"},
 		"old": {change: func(c *runtime.Config) { c.Now = func() time.Time { return time.Now().Add(8 * 24 * time.Hour) } },
 			code: 3, want: "the plan is old"},
-		"days old":      {change: func(c *runtime.Config) { c.Now = func() time.Time { return time.Now().Add(6 * 24 * time.Hour) } }, code: 0, want: "done"},
-		"other runbook": {script: strings.Replace(plannedScript, "/srv/a/one", "/srv/a/eins", 1), code: 3, want: "the runbook has changed since the plan was made"},
+		"of a time to come": {change: func(c *runtime.Config) { c.Now = func() time.Time { return time.Now().Add(-2 * time.Hour) } },
+			code: 3, want: "the plan is of a time to come"},
+		"clock a bit behind": {change: func(c *runtime.Config) { c.Now = func() time.Time { return time.Now().Add(-time.Minute) } }, code: 0, want: "done"},
+		"days old":           {change: func(c *runtime.Config) { c.Now = func() time.Time { return time.Now().Add(6 * 24 * time.Hour) } }, code: 0, want: "done"},
+		"other runbook":      {script: strings.Replace(plannedScript, "/srv/a/one", "/srv/a/eins", 1), code: 3, want: "the runbook has changed since the plan was made"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t)
@@ -153,6 +160,54 @@ func TestPlanStopsAtFirstDifference(t *testing.T) {
 	}
 }
 
+// A file that came, or was changed, where the plan was to write is not replaced; also not by a resume that
+// goes on in the middle of a call.
+func TestPlanHoldsWhatIsReplaced(t *testing.T) {
+	script := `
+def one():
+    """Write files."""
+    t.write("/srv/a/new", "ours")
+    t.write("/srv/a/old", "ours")
+
+runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
+`
+	start := func() *scene {
+		s := newScene(t)
+		s.mkdir("/srv/a")
+		s.put("/srv/a/old", "theirs")
+		return s
+	}
+	rehearsal := start()
+	rehearsal.run(script, nil)
+	var plan *runtime.SavedPlan
+	var err error
+	rehearsal.run(script, func(c *runtime.Config) { plan, err = runtime.NewPlan(*c, rehearsal.records(), "salt") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := func(c *runtime.Config) { c.Plan = plan }
+	if v := start().run(script, held); v.Code != 0 {
+		t.Errorf("as planned: %+v", v)
+	}
+	s := start()
+	s.put("/srv/a/new", "somebody's")
+	if v := s.run(script, held); v.Code != runtime.CodeDiffers || s.text("/srv/a/new") != "somebody's" || !strings.Contains(v.Text, "write /srv/a/new: what is there is not") {
+		t.Errorf("a new file: %+v", v)
+	}
+	s = start()
+	s.edit("/srv/a/old", "edited")
+	for range 2 { // the second time it is a resume
+		v := s.run(script, func(c *runtime.Config) { c.Plan, c.Previous = plan, s.records() })
+		if v.Code != runtime.CodeDiffers || s.text("/srv/a/old") != "edited" || s.text("/srv/a/new") != "ours" {
+			t.Errorf("an edited file: %+v", v)
+		}
+	}
+	s.edit("/srv/a/old", "theirs")
+	if v := s.run(script, func(c *runtime.Config) { c.Plan, c.Previous = plan, s.records() }); v.Code != 0 || s.text("/srv/a/old") != "ours" {
+		t.Errorf("put back: %+v", v)
+	}
+}
+
 // A run that is held to a plan goes on with another version of the program, days later, too; it is still
 // held to the plan.
 func TestPlanHoldsResumedRun(t *testing.T) {
@@ -228,5 +283,61 @@ func (s *scene) edit(path, text string) {
 	}
 	if _, err := f.Write([]byte(text)); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// A plan does not rest on what of an answer changes by itself.
+func TestPlanRestsOnWhatLasts(t *testing.T) {
+	script := `
+def one():
+    """Ask."""
+    t.passing(what = "all")
+    t.passing(what = "some")
+    t.write("/srv/a/one", "x")
+
+runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
+`
+	clock, size := 1, 10
+	asks := &runtime.Builtin{
+		Name: "t.passing", Effect: runtime.Read, Params: []runtime.Param{{Name: "what", Type: runtime.String}},
+		Value: func(*runtime.Call) (starlark.Value, error) {
+			return runtime.NewRecord(map[string]any{"time": clock, "size": size}), nil
+		},
+		Lasting: func(args, fields map[string]any) map[string]any {
+			if args["what"] == "all" {
+				return nil
+			}
+			delete(fields, "time")
+			return fields
+		},
+	}
+	run := func(s *scene, change func(*runtime.Config)) runtime.Verdict {
+		dir := t.TempDir()
+		write(t, dir, "site.star", script)
+		rb, err := runtime.Load(context.Background(), runtime.LoadOptions{Name: filepath.Join(dir, "site.star"), Stock: stock(nil), Builtins: append(testBuiltins(), asks)})
+		if err != nil {
+			t.Fatal(runtime.ErrorInfoOf(err))
+		}
+		cfg := s.config(rb)
+		change(&cfg)
+		return runtime.Execute(context.Background(), cfg)
+	}
+	start := func() *scene {
+		s := newScene(t)
+		s.mkdir("/srv/a")
+		return s
+	}
+	var plan *runtime.SavedPlan
+	rehearsal := start()
+	run(rehearsal, func(*runtime.Config) {})
+	run(rehearsal, func(c *runtime.Config) { plan, _ = runtime.NewPlan(*c, rehearsal.records(), "salt") })
+	held := func(c *runtime.Config) { c.Plan = plan }
+	clock = 2
+	if v := run(start(), held); v.Code != 0 {
+		t.Errorf("later: %+v", v)
+	}
+	size = 11
+	if v := run(start(), held); v.Code != runtime.CodeDiffers || !strings.Contains(v.Text, `t.passing(what = "some") answers otherwise`) {
+		t.Errorf("another size: %+v", v)
 	}
 }

@@ -45,6 +45,7 @@ type Run struct {
 	kept        []string // what a rollback leaves on purpose
 	beyond      bool     // rollback of a run that passed its point of no return
 	planned     int      // calls compared with the plan so far
+	inHand      int      // the call in hand, as the plan counts them
 
 	past      *history   // rollback: the run's
 	restoring *restoring // rollback: the database is to be restored

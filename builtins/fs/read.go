@@ -108,6 +108,14 @@ var stat = &runtime.Builtin{
 	},
 	Result: "record(type, mode, owner, group, uid, gid, size, mtime, links): type is file, dir, symlink, fifo, socket or device; mode is octal text like \"0640\"; size is bytes; mtime is seconds since 1970; owner and group are names, or the number as text where the host has no name for it",
 	Effect: runtime.Read,
+	Lasting: func(_, fields map[string]any) map[string]any {
+		delete(fields, "mtime")
+		if fields["type"] == "dir" { // they change with what it holds
+			delete(fields, "size")
+			delete(fields, "links")
+		}
+		return fields
+	},
 	Example: `
 st = fs.stat("/etc/zarafa/server.cfg")
 print(st.type, st.mode, st.owner, st.group, st.size)

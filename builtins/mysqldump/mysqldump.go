@@ -133,9 +133,16 @@ var query = &runtime.Builtin{
 	Params: []runtime.Param{
 		connParam,
 		{Name: "sql", Type: runtime.String, Doc: "one SELECT or SHOW statement"},
+		{Name: "passing", Type: runtime.Bool, Doc: "the answer changes while the server works: a saved plan does not rest on it", Optional: true, Default: "False", Keyword: true},
 	},
 	Result: "list of records, a row each, whose fields are the columns in lower case; all values are strings",
 	Effect: runtime.Read,
+	Lasting: func(args, fields map[string]any) map[string]any {
+		if args["passing"] == true {
+			return nil
+		}
+		return fields
+	},
 	Example: `
 db = mysql.connection({})
 for row in mysql.query(db, "SELECT MAX(databaserevision) AS revision FROM versions"):

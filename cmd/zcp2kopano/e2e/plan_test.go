@@ -1,0 +1,48 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"zcp2kopano/runtime"
+)
+
+// TestPlannedRun simulates the stock runbook over a machine, keeps the plan, and holds the run to it.
+func TestPlannedRun(t *testing.T) {
+	t.Parallel()
+	const plan = "/root/evening.plan"
+	r := NewSite(t)
+	r.WriteFile("/etc/machine-id", "00112233445566778899aabbccddeeff\n", 0o444)
+	m := Migration{Repository: "kopano84"}
+	if res := r.Finish(r.program("simulate", append([]string{"--live", "--plan", plan}, m.args()...)...)); res.Code != 0 {
+		t.Fatalf("simulate: exit status %d\n%s", res.Code, res.Output)
+	}
+	run := func() Result {
+		return r.Finish(r.program("run", append([]string{"--yes", "--plan", plan}, m.args()...)...))
+	}
+	mend := r.with("/etc/zarafa/gateway.cfg", func(text string) string { return text + "imap_enable = yes\n" })
+	if res := run(); res.Code != runtime.CodeDiffers || !strings.Contains(res.Output, "differs from its plan") {
+		t.Errorf("an edited file: exit status %d\n%s", res.Code, res.Output)
+	}
+	mend()
+	r.mailComes()
+	if res := run(); res.Code != 0 {
+		t.Fatalf("run: exit status %d\n%s", res.Code, res.Output)
+	}
+	everythingRuns(t, r)
+	if res := r.Finish(r.program("rollback", "--yes")); res.Code != runtime.CodeRollbackIncomplete {
+		t.Errorf("rollback: exit status %d\n%s", res.Code, res.Output)
+	}
+	if res := run(); res.Code != runtime.CodeFailed || !strings.Contains(res.Output, "unfinished") {
+		t.Errorf("the plan again: exit status %d\n%s", res.Code, res.Output)
+	}
+}
+
+// mailComes is what goes on while a plan waits for its evening: mail with attachments, files in /tmp.
+func (r *Root) mailComes() {
+	r.t.Helper()
+	r.WriteFile("/tmp/session/x", "x", 0o600)
+	r.WriteFile("/var/lib/zarafa/attachments/7/7/999007", "an attachment", 0o640)
+	r.Chown("/var/lib/zarafa/attachments/7/7/999007", "zarafa", "zarafa")
+	r.SQL("INSERT INTO zarafa.singleinstances VALUES (999007, 999007, 14081); INSERT INTO zarafa.names (nameid, guid) VALUES (9907, 'a name of a property')")
+}
