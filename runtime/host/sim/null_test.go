@@ -19,11 +19,11 @@ func TestMaskedUnitLeadsToADevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, host := range []*Host{h, over} {
-		if err := host.Symlink("/dev/null", "/etc/systemd/system/y.service"); err != nil {
+	for name, host := range map[string]*Host{"/etc/systemd/system/y.service": h, "/etc/systemd/system/z.service": over} {
+		if err := host.Symlink("/dev/null", name); err != nil {
 			t.Fatal(err)
 		}
-		if st, err := host.Stat("/etc/systemd/system/y.service"); err != nil || st.Mode != fs.ModeDevice|fs.ModeCharDevice|0o666 || st.Rdev != 1<<8|3 {
+		if st, err := host.Stat(name); err != nil || st.Mode != fs.ModeDevice|fs.ModeCharDevice|0o666 || st.Rdev != 1<<8|3 {
 			t.Errorf("%+v, %v", st, err)
 		}
 	}
