@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -340,6 +339,22 @@ func (f *faulty) Truncate(size int64) error {
 	return f.memory.Truncate(size)
 }
 
+// holds wants a whole journal with records of these types.
+func (f *faulty) holds(t *testing.T, want ...string) {
+	t.Helper()
+	_, got, damage, err := OpenMemory(f.data, clock())
+	if err != nil || damage != nil {
+		t.Fatal(err, damage)
+	}
+	var types []string
+	for _, r := range got {
+		types = append(types, r.Type)
+	}
+	if !slices.Equal(types, want) {
+		t.Fatalf("the journal holds %v, want %v", types, want)
+	}
+}
+
 func TestFaults(t *testing.T) {
 	f := &faulty{}
 	l, err := begin(f, "journal", "1", clock())
@@ -383,17 +398,7 @@ func TestFaults(t *testing.T) {
 	if seq, err := l.Append("g", nil); err != nil || seq != 4 {
 		t.Fatalf("after a failed sync: %d, %v; the lazy record before it must be gone too", seq, err)
 	}
-	_, got, damage, err := OpenMemory(f.data, clock())
-	if err != nil || damage != nil {
-		t.Fatal(err, damage)
-	}
-	var types []string
-	for _, r := range got {
-		types = append(types, r.Type)
-	}
-	if want := []string{"a", "b", "d", "g"}; !reflect.DeepEqual(types, want) {
-		t.Errorf("records %v, want %v", types, want)
-	}
+	f.holds(t, "a", "b", "d", "g")
 
 	f.write, f.truncate = syscall.EIO, syscall.EIO
 	if _, err := l.Append("h", nil); err == nil {
@@ -453,27 +458,13 @@ func TestAppendWithNext(t *testing.T) {
 			t.Fatalf("%s was written", typ)
 		}
 	}
-	holds := func(want ...string) {
-		t.Helper()
-		_, got, damage, err := OpenMemory(f.data, clock())
-		if err != nil || damage != nil {
-			t.Fatal(err, damage)
-		}
-		var types []string
-		for _, r := range got {
-			types = append(types, r.Type)
-		}
-		if !slices.Equal(types, want) {
-			t.Fatalf("the journal holds %v, want %v", types, want)
-		}
-	}
 	read("a")
 	read("b")
-	holds()
+	f.holds(t)
 	if seq, err := l.AppendLazy("c", nil); err != nil || seq != 3 {
 		t.Fatalf("%d, %v", seq, err)
 	}
-	holds("a", "b", "c")
+	f.holds(t, "a", "b", "c")
 	read("d")
 	f.write, f.partial = syscall.ENOSPC, 120 // more than one record
 	if _, err := l.Append("e", nil); !errors.Is(err, syscall.ENOSPC) {
@@ -483,7 +474,7 @@ func TestAppendWithNext(t *testing.T) {
 	if seq, err := l.Append("f", nil); err != nil || seq != 4 {
 		t.Fatalf("after a failed write: %d, %v; what waited must be gone, too", seq, err)
 	}
-	holds("a", "b", "c", "f")
+	f.holds(t, "a", "b", "c", "f")
 	read("g")
 	if err := l.Sync(); err != nil {
 		t.Fatal(err)
@@ -498,7 +489,7 @@ func TestAppendWithNext(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	holds("a", "b", "c", "f", "g", "j")
+	f.holds(t, "a", "b", "c", "f", "g", "j")
 }
 
 func TestFormIsAsDocumented(t *testing.T) {
