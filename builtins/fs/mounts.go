@@ -7,6 +7,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
 )
 
@@ -23,7 +24,7 @@ if mount.own:
     print("attachments have a file system of their own:", mount.source)
 `,
 	Value: func(c *runtime.Call) (starlark.Value, error) {
-		real, err := Resolve(c.View, c.String("path"))
+		real, err := action.Resolve(c.View, c.String("path"))
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
@@ -49,7 +50,7 @@ for mount in fs.mounts("/var/lib/zarafa"):
     print(mount.point, "has a file system of its own:", mount.source)
 `,
 	Value: func(c *runtime.Call) (starlark.Value, error) {
-		real, err := Resolve(c.View, c.String("below"))
+		real, err := action.Resolve(c.View, c.String("below"))
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
@@ -89,7 +90,7 @@ func within(p, dir string) bool {
 
 // existing is the nearest directory or file at or above a path that exists, symlinks followed.
 func existing(view host.View, name string) (string, host.Stat, error) {
-	real, err := Resolve(view, name)
+	real, err := action.Resolve(view, name)
 	if err != nil {
 		return "", host.Stat{}, err
 	}

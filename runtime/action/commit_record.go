@@ -1,6 +1,8 @@
 package action
 
 import (
+	"errors"
+	"io/fs"
 	"path"
 	"slices"
 
@@ -126,27 +128,51 @@ func isDir(v host.FileReader, name string) (bool, error) {
 	return err == nil && st.IsDir(), err
 }
 
+// recordConffile records a configuration file. If it is a symlink, dpkg takes the file that it leads to for
+// it, which a purge deletes: that one is recorded too.
 func (a *Commit) recordConffile(env *Env, name string) error {
 	p, err := env.Store.Save(name)
-	if err != nil {
+	if err != nil || p.Mode.IsDir() {
 		return err
 	}
-	if p.Mode.IsDir() {
+	a.Conffiles = append(a.Conffiles, p)
+	if err := a.recordBeside(env, name); err != nil || !isType(p.Mode, fs.ModeSymlink) {
+		return err
+	}
+	real, err := Resolve(env.Host, name)
+	if loop := (*errLoop)(nil); errors.As(err, &loop) {
 		return nil
 	}
+	if err != nil || a.recorded(real) {
+		return err
+	}
+	if p, err = env.Store.Save(real); err != nil || !p.Exists || !p.Mode.IsRegular() {
+		return err
+	}
 	a.Conffiles = append(a.Conffiles, p)
+	return a.recordBeside(env, real)
+}
+
+// recorded tells whether a configuration file is recorded already: two symlinks may lead to it.
+func (a *Commit) recorded(name string) bool {
+	return slices.ContainsFunc(a.Conffiles, func(p Preimage) bool { return p.Path == name })
+}
+
+func (a *Commit) recordBeside(env *Env, name string) error {
 	for _, suffix := range leftovers {
 		there, err := exists(env.Host, name+suffix)
 		if err != nil {
 			return err
 		}
-		if there {
-			if p, err = env.Store.Save(name + suffix); err != nil {
-				return err
-			}
-			a.Conffiles = append(a.Conffiles, p)
-			a.Beside = append(a.Beside, name+suffix)
+		if !there {
+			continue
 		}
+		p, err := env.Store.Save(name + suffix)
+		if err != nil {
+			return err
+		}
+		a.Conffiles = append(a.Conffiles, p)
+		a.Beside = append(a.Beside, name+suffix)
 	}
 	return nil
 }

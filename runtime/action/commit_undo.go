@@ -203,15 +203,19 @@ func (a *Commit) restoreFiles(env *Env) error {
 	return nil
 }
 
-// shipped are the digests of a configuration file that the packages had brought, and bring again.
+// shipped are the digests of a configuration file that the packages had brought, and bring again. What a
+// symlink in its place leads to may be any of them.
 func (a *Commit) shipped(name string) []string {
-	var sums []string
+	var sums, all []string
 	for _, p := range a.Old {
 		for _, c := range p.Conffiles {
-			if c.Path == name {
+			if all = append(all, c.MD5); c.Path == name {
 				sums = append(sums, c.MD5)
 			}
 		}
+	}
+	if len(sums) == 0 {
+		return all
 	}
 	return sums
 }
