@@ -141,7 +141,11 @@ var conffileLeftovers = []string{"~", ".bak", "%", ".dpkg-tmp", ".dpkg-new", ".d
 // not, with their backups, and directories that are empty then.
 func (h *Host) purgePackage(p *Package) error {
 	for _, c := range p.Conffiles {
-		if err := h.purgeConffile(h.conffilePath(c.Path)); err != nil {
+		name, ok := h.conffilePath(c.Path)
+		if !ok {
+			continue
+		}
+		if err := h.purgeConffile(name); err != nil {
 			return err
 		}
 	}
@@ -174,7 +178,7 @@ func (h *Host) purgeConffile(name string) error {
 		return err
 	}
 	dir, base := path.Split(name)
-	entries, err := h.ReadDir(path.Clean(dir))
+	entries, err := h.ReadDir(dir)
 	if err != nil {
 		return nil // no directory, no leftovers
 	}
@@ -182,7 +186,7 @@ func (h *Host) purgeConffile(name string) error {
 		rest, ours := strings.CutPrefix(e.Name, base)
 		numbered := ours && len(rest) > 2 && rest[0] == '~' && rest[len(rest)-1] == '~' && strings.Trim(rest[1:len(rest)-1], "0123456789") == ""
 		if e.Name == "#"+base+"#" || numbered || ours && slices.Contains(conffileLeftovers, rest) {
-			if err := h.Unlink(path.Join(dir, e.Name)); err != nil && !isLeft(err) && !errors.Is(err, syscall.EISDIR) {
+			if err := h.Unlink(dir + e.Name); err != nil && !isLeft(err) && !errors.Is(err, syscall.EISDIR) {
 				return err
 			}
 		}
@@ -190,23 +194,27 @@ func (h *Host) purgeConffile(name string) error {
 	return nil
 }
 
-// conffilePath follows the symlinks of a conffile to the file itself, as dpkg does.
-func (h *Host) conffilePath(name string) string {
+// conffilePath follows the symlinks of a conffile to the file itself, as dpkg does. It tells whether a file,
+// or nothing, is there: anything else dpkg leaves alone.
+func (h *Host) conffilePath(name string) (file string, ok bool) {
 	for range 25 {
 		st, err := h.Lstat(name)
-		if err != nil || !st.IsSymlink() {
-			return name
+		if err != nil || st.IsRegular() {
+			return name, true
+		}
+		if !st.IsSymlink() {
+			return name, false
 		}
 		target, err := h.Readlink(name)
 		if err != nil {
-			return name
+			return name, false
 		}
 		if !path.IsAbs(target) {
-			target = path.Join(path.Dir(name), target)
+			target = name[:strings.LastIndexByte(name, '/')+1] + target // not cleaned: .. may follow a symlink
 		}
 		name = target
 	}
-	return name
+	return name, false
 }
 
 // unpack does what dpkg --unpack does with a package file.
@@ -446,7 +454,10 @@ func (h *Host) configure(p *Package) error {
 // ones stay deleted.
 func (h *Host) configureConffile(p *Package, pending pendingConffile) error {
 	c := p.conffile(pending.path)
-	name := h.conffilePath(pending.path)
+	name, ok := h.conffilePath(pending.path)
+	if !ok {
+		return nil
+	}
 	fresh := name + ".dpkg-new"
 	if _, err := h.Lstat(fresh); err != nil {
 		// Behind a symlink dpkg looks for the new file where the link leads, does not find it, and

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"zcp2kopano/runtime/host"
@@ -165,6 +166,14 @@ func (w *twin) symlink(target, name string) {
 	mustDo(w.t, w.sim.Symlink(target, name))
 }
 
+func (w *twin) fifo(name string) {
+	w.t.Helper()
+	mustDo(w.t, os.MkdirAll(filepath.Dir(filepath.Join(w.root, name)), 0o755))
+	mustDo(w.t, syscall.Mkfifo(filepath.Join(w.root, name), 0o600))
+	mustDo(w.t, w.sim.mkdirAll(path.Dir(name)))
+	mustDo(w.t, w.sim.Mknod(name, fs.ModeNamedPipe|0o600, 0))
+}
+
 // rename moves a file or directory on both sides.
 func (w *twin) rename(from, to string) {
 	w.t.Helper()
@@ -211,6 +220,8 @@ func (w *twin) realTree() map[string]string {
 			target, err := os.Readlink(file)
 			mustDo(w.t, err)
 			tree[name] = "-> " + target
+		case !info.Mode().IsRegular():
+			tree[name] = info.Mode().String()
 		default:
 			data, err := os.ReadFile(file)
 			mustDo(w.t, err)
@@ -243,6 +254,8 @@ func (w *twin) simTree() map[string]string {
 				target, err := w.sim.Readlink(name)
 				mustDo(w.t, err)
 				tree[name] = "-> " + target
+			case !st.IsRegular():
+				tree[name] = st.Mode.String()
 			default:
 				data, err := w.sim.readFile(name)
 				mustDo(w.t, err)
@@ -390,6 +403,47 @@ func TestDpkgAgainstTheRealOne(t *testing.T) {
 			w.symlink("../site.cfg", cfg)
 			w.install(server("2", "b"))
 			w.compare("upgrade")
+			w.remove("server", true)
+		},
+		"conffile links to a device": func(w *twin) {
+			w.install(server("1", "a"))
+			w.delete(cfg)
+			w.symlink("/dev/z", cfg)
+			w.fifo("/dev/z")
+			w.write("/dev/z.bak", "x")
+			w.remove("server", true)
+		},
+		"conffile links to a directory": func(w *twin) {
+			w.install(server("1", "a"))
+			w.delete(cfg)
+			w.write("/srv/z/keep", "x")
+			w.write("/srv/z.bak", "x")
+			w.symlink("../../srv/z", cfg)
+			w.remove("server", true)
+		},
+		"conffile links upwards out of a linked directory": func(w *twin) {
+			w.install(server("1", "a"))
+			w.delete(cfg)
+			w.rename("/etc/z", "/srv")
+			w.symlink("../srv", "/etc/z")
+			w.write("/site.cfg", "mine")
+			w.write("/etc/site.cfg", "another")
+			w.symlink("../site.cfg", cfg)
+			w.remove("server", true)
+		},
+		"a linked directory below one with conffiles": func(w *twin) {
+			d := server("1", "a")
+			d.conffiles = append(d.conffiles, "/etc/z/scripts/create")
+			d.files["/etc/z/scripts/create"] = "c"
+			w.install(d)
+			w.rename("/etc/z/scripts", "/etc/real")
+			w.symlink("../real", "/etc/z/scripts")
+			w.remove("server", true)
+		},
+		"a linked directory with conffiles, purged at once": func(w *twin) {
+			w.install(server("1", "a"))
+			w.rename("/etc/z", "/etc/real")
+			w.symlink("real", "/etc/z")
 			w.remove("server", true)
 		},
 		"files dropped by a new version": func(w *twin) {

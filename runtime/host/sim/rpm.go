@@ -156,7 +156,8 @@ func (h *Host) placeDir(f PackageFile, to string) error {
 		return h.own(f, to)
 	default:
 		if dir, err := h.Stat(to); err == nil && st.IsSymlink() && dir.IsDir() && (st.UID == 0 || st.UID == dir.UID) {
-			return h.own(f, h.conffilePath(to))
+			target, _ := h.conffilePath(to)
+			return h.own(f, target)
 		}
 		if err := h.Unlink(to); err != nil {
 			return err
