@@ -896,6 +896,40 @@ func TestStockConfigElsewhere(t *testing.T) {
 	}
 }
 
+// TestStockConfigLinked has configuration files that are symlinks to where a site keeps them: a purge deletes
+// what they lead to.
+func TestStockConfigLinked(t *testing.T) {
+	edit := func(text string) string {
+		text = strings.Replace(text, "-- /etc/zarafa/server.cfg", "-- /srv/site/server.cfg", 1)
+		return strings.Replace(text, "-- tree --\n", "-- tree --\nl root:root - - /etc/zarafa/server.cfg -> ../../srv/site/server.cfg\n", 1)
+	}
+	plain, linked := stockHost(t, hosts.Example, nil), stockHost(t, hosts.Example, edit)
+	for _, h := range []*sim.Host{plain, linked} {
+		if played := playStock(t, h, nil); played.verdict.Code != runtime.CodeDone {
+			t.Fatalf("%+v %q", played.verdict, played.serious)
+		}
+	}
+	for _, path := range []string{"/etc/zarafa.bak/server.cfg", "/etc/kopano/server.cfg"} {
+		if want, got := textOf(t, plain, path), textOf(t, linked, path); got != want {
+			t.Errorf("%s:\n%s\nwant\n%s", path, got, want)
+		}
+	}
+}
+
+func textOf(t *testing.T, h *sim.Host, path string) string {
+	t.Helper()
+	f, err := h.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // TestStockSurveyGoesOn wants all that is wrong with a host in one go: what cannot be looked at hides nothing.
 func TestStockSurveyGoesOn(t *testing.T) {
 	const tree = "-- tree --\n"

@@ -33,7 +33,7 @@ func loadVia(view host.FileReader, name string, where func(string) string) (*Fil
 		if path.IsAbs(target) {
 			actual = where(path.Clean(target))
 		} else {
-			actual = path.Join(path.Dir(actual), target)
+			actual = actual[:strings.LastIndexByte(actual, '/')+1] + target // not cleaned: .. may follow a symlink
 		}
 	}
 	data, err := readFile(view, actual)
