@@ -152,15 +152,32 @@ func (h *Host) purgePackage(p *Package) error {
 	if err := h.runScript(p, "purge"); err != nil {
 		return err
 	}
+	if err := h.removeLeft(p); err != nil {
+		return err
+	}
+	h.forget(p.Name)
+	return nil
+}
+
+// removeLeft deletes the directories that a removal left, unless one that stays is below: behind a symlink
+// only that keeps the symlink.
+func (h *Host) removeLeft(p *Package) error {
+	var left []PackageFile
 	for _, f := range slices.Backward(p.Files) {
 		if f.Path == "/" || p.conffile(f.Path) != nil || h.ownedByOther(f.Path, p) {
 			continue
 		}
-		if _, err := h.removePath(f.Path); err != nil {
-			return err
+		stays := usedBelow(f.Path, left)
+		if !stays {
+			var err error
+			if stays, err = h.removePath(f.Path); err != nil {
+				return err
+			}
+		}
+		if stays {
+			left = append(left, f)
 		}
 	}
-	h.forget(p.Name)
 	return nil
 }
 

@@ -440,6 +440,16 @@ func TestDpkgAgainstTheRealOne(t *testing.T) {
 			w.symlink("../real", "/etc/z/scripts")
 			w.remove("server", true)
 		},
+		"a linked directory with one that stays": func(w *twin) {
+			d := server("1", "a")
+			d.conffiles = append(d.conffiles, "/etc/z/scripts/create.d/00store")
+			d.files["/etc/z/scripts/create.d/00store"] = "c"
+			w.install(d)
+			w.write("/etc/z/scripts/create.d/50own", "mine")
+			w.rename("/etc/z/scripts", "/etc/real")
+			w.symlink("../real", "/etc/z/scripts")
+			w.remove("server", true)
+		},
 		"a linked directory with conffiles, purged at once": func(w *twin) {
 			w.install(server("1", "a"))
 			w.rename("/etc/z", "/etc/real")

@@ -8,7 +8,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"syscall"
 
 	"zcp2kopano/runtime/host"
 )
@@ -148,32 +147,37 @@ func (h *Host) effectDir(_ *Package, e Effect) error {
 	return h.Chmod(e.Args[0], mode)
 }
 
+// effectChown is chown: of what a symlink leads to.
 func (h *Host) effectChown(_ *Package, e Effect) error {
-	if _, err := h.Lstat(e.Args[0]); errors.Is(err, fs.ErrNotExist) {
+	name, _ := h.conffilePath(e.Args[0])
+	return h.chownIfThere(name, e.Args[1])
+}
+
+func (h *Host) chownIfThere(name, owner string) error {
+	if _, err := h.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return h.chownByName(e.Args[0], e.Args[1])
+	return h.chownByName(name, owner)
 }
 
 // effectChownTree is chown -Rh: the tree below too, symlinks themselves.
-func (h *Host) effectChownTree(p *Package, e Effect) error {
-	if err := h.effectChown(p, e); err != nil {
+func (h *Host) effectChownTree(_ *Package, e Effect) error {
+	return h.chownTree(e.Args[0], e.Args[1])
+}
+
+func (h *Host) chownTree(name, owner string) error {
+	if err := h.chownIfThere(name, owner); err != nil {
 		return err
 	}
-	entries, err := h.ReadDir(e.Args[0])
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	if st, err := h.Lstat(name); err != nil || !st.IsDir() {
 		return nil
 	}
+	entries, err := h.ReadDir(name)
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		below := Effect{Args: []string{path.Join(e.Args[0], entry.Name), e.Args[1]}}
-		do := h.effectChown
-		if entry.Type.IsDir() {
-			do = h.effectChownTree
-		}
-		if err := do(p, below); err != nil {
+		if err := h.chownTree(path.Join(name, entry.Name), owner); err != nil {
 			return err
 		}
 	}
