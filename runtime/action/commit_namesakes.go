@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -127,10 +126,22 @@ func (a *Commit) recordNamedFiles(env *Env, parent string, stems, dirs map[strin
 	return nil
 }
 
-// recordFile records a file that is no configuration file of a package that goes: with its content if
-// it is configuration, else its owner and mode.
+// recordFile records a file that is no configuration file of a package that goes, and what it leads to if it
+// is a symlink to configuration: the package may have it as its configuration file.
 func (a *Commit) recordFile(env *Env, name string) error {
-	if slices.ContainsFunc(a.Conffiles, func(p Preimage) bool { return p.Path == name }) {
+	if err := a.recordOneFile(env, name, strings.HasPrefix(name, "/etc/")); err != nil || !strings.HasPrefix(name, "/etc/") {
+		return err
+	}
+	real, err := behind(env.Host, name)
+	if err != nil || real == "" {
+		return err
+	}
+	return a.recordOneFile(env, real, true)
+}
+
+// recordOneFile records a file with its content if it is configuration, else its owner and mode.
+func (a *Commit) recordOneFile(env *Env, name string, config bool) error {
+	if a.recorded(name) {
 		return nil
 	}
 	st, err := env.Host.Lstat(name)
@@ -141,7 +152,7 @@ func (a *Commit) recordFile(env *Env, name string) error {
 		return err
 	}
 	record := env.Store.Save
-	if !strings.HasPrefix(name, "/etc/") || st.Size > maxNamesake || !isType(st.Mode, 0, fs.ModeSymlink) {
+	if !config || st.Size > maxNamesake || !isType(st.Mode, 0, fs.ModeSymlink) {
 		record = func(name string) (Preimage, error) { return saveMeta(env, name) }
 	}
 	p, err := record(name)

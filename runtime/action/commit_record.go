@@ -2,7 +2,6 @@ package action
 
 import (
 	"errors"
-	"io/fs"
 	"path"
 	"slices"
 
@@ -128,29 +127,49 @@ func isDir(v host.FileReader, name string) (bool, error) {
 	return err == nil && st.IsDir(), err
 }
 
-// recordConffile records a configuration file. If it is a symlink, dpkg takes the file that it leads to for
-// it, which a purge deletes: that one is recorded too.
+// recordConffile records a configuration file, and the one that it leads to if it is a symlink.
 func (a *Commit) recordConffile(env *Env, name string) error {
 	p, err := env.Store.Save(name)
 	if err != nil || p.Mode.IsDir() {
 		return err
 	}
 	a.Conffiles = append(a.Conffiles, p)
-	if err := a.recordBeside(env, name); err != nil || !isType(p.Mode, fs.ModeSymlink) {
+	if err := a.recordBeside(env, name); err != nil {
 		return err
 	}
-	real, err := Resolve(env.Host, name)
-	if loop := (*errLoop)(nil); errors.As(err, &loop) {
-		return nil
-	}
-	if err != nil || a.recorded(real) {
+	real, err := behind(env.Host, name)
+	if err != nil || real == "" || a.recorded(real) {
 		return err
 	}
-	if p, err = env.Store.Save(real); err != nil || !p.Exists || !p.Mode.IsRegular() {
+	if p, err = env.Store.Save(real); err != nil {
 		return err
 	}
 	a.Conffiles = append(a.Conffiles, p)
 	return a.recordBeside(env, real)
+}
+
+// behind is the file that a configuration file leads to if it is a symlink, else empty. dpkg takes that for
+// the configuration file, and deletes it in a purge.
+func behind(v host.FileReader, name string) (string, error) {
+	st, err := v.Lstat(name)
+	if absent(err) || err == nil && !st.IsSymlink() {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	real, err := Resolve(v, name)
+	if loop := (*errLoop)(nil); errors.As(err, &loop) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	st, err = v.Lstat(real)
+	if absent(err) || err == nil && !st.IsRegular() {
+		return "", nil
+	}
+	return real, err
 }
 
 // recorded tells whether a configuration file is recorded already: two symlinks may lead to it.

@@ -93,17 +93,41 @@ func (a *Commit) purgeNew(env *Env) error {
 // were before: its purge deletes them.
 func (a *Commit) keepConffiles(env *Env, p host.Package) error {
 	for _, c := range p.Conffiles {
-		known := []string{c.MD5}
-		for _, before := range slices.Concat(a.Conffiles, a.Namesakes) {
-			if before.Path == c.Path {
-				known = append(known, before.known())
+		real, err := behind(env.Host, c.Path)
+		if err != nil {
+			return err
+		}
+		for _, name := range []string{c.Path, real} {
+			if name == "" {
+				continue
+			}
+			if err := keepSince(env, name, append(a.before(name), c.MD5)...); err != nil {
+				return err
 			}
 		}
-		if err := keepSince(env, c.Path, known...); err != nil {
+		if real == "" || len(a.before(c.Path+unpacked)) > 0 {
+			continue
+		}
+		if err := removePath(env.Host, c.Path+unpacked); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// unpacked is the ending of a configuration file that dpkg has unpacked. Beside a symlink it stays, and no
+// purge takes it.
+const unpacked = ".dpkg-new"
+
+// before are the digests of a file as it was recorded.
+func (a *Commit) before(name string) []string {
+	var known []string
+	for _, p := range slices.Concat(a.Conffiles, a.Namesakes) {
+		if p.Path == name {
+			known = append(known, p.known())
+		}
+	}
+	return known
 }
 
 // reinstall brings back the old versions, from the kept files, or from a repository where none could
