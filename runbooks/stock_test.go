@@ -396,6 +396,25 @@ func TestStockSurvey(t *testing.T) {
 			want: "warning: a drop-in of zarafa-server",
 		},
 		{
+			name: "a configuration file of Kopano that is a symlink",
+			from: "-- tree --\n", to: "-- /srv/gateway.cfg --\n-- tree --\nl root:root - - /etc/kopano/gateway.cfg -> /srv/gateway.cfg\n",
+			code: runtime.CodeInhibited, want: "inhibitor: configuration files of Kopano are symlinks",
+		},
+		{
+			name: "a configuration file of Kopano that is a symlink, and is copied over", params: map[string]string{"config": "copy"},
+			from: "-- tree --\n", to: "-- /srv/gateway.cfg --\n-- tree --\nl root:root - - /etc/kopano/gateway.cfg -> /srv/gateway.cfg\n",
+			absent: "inhibitor: configuration files of Kopano are symlinks",
+		},
+		{
+			name: "user scripts behind a symlink",
+			from: "-- tree --\n", to: "-- tree --\nd0755 root:root - - /srv/scripts\nd0755 root:root - - /etc/kopano/scripts\nl root:root - - /etc/zarafa/scripts -> /srv/scripts\n",
+			want: "warning: not taken over: /etc/zarafa.bak/scripts",
+		},
+		{
+			name: "a dump among what the kernel shows", params: map[string]string{"dump_dir": "/proc/dump"},
+			code: runtime.CodeInhibited, want: "inhibitor: dump_dir lies where no file can be kept",
+		},
+		{
 			name: "the distribution's own packages",
 			from: "-- tree --\n", to: "-- available --\nPackage: kopano-libs\nVersion: 8.7.0-7\nMaintainer: Debian\nRepository: *kopano.io/*\n-- tree --\n",
 			code: runtime.CodeInhibited, want: "inhibitor: these are the distribution's Kopano packages",
