@@ -69,7 +69,10 @@ func (p *ParamSpec) parse(text string) (starlark.Value, error) {
 		return nil, fmt.Errorf("parameter %s: %q is neither yes nor no", p.Name, text)
 	case Path:
 		if text == "" {
-			return starlark.String(""), nil
+			return p.parseEmptyPath()
+		}
+		if short := strings.TrimRight(text, "/"); short != "" {
+			text = short // the completion of shells ends directories with a slash
 		}
 		if err := checkPath(text); err != nil {
 			return nil, fmt.Errorf("parameter %s: %w", p.Name, err)
@@ -82,6 +85,17 @@ func (p *ParamSpec) parse(text string) (starlark.Value, error) {
 		}
 	}
 	return starlark.String(text), nil
+}
+
+// parseEmptyPath takes no path where none is the default, too.
+func (p *ParamSpec) parseEmptyPath() (starlark.Value, error) {
+	switch usual, _ := p.Default.(starlark.String); {
+	case p.Required:
+		return nil, fmt.Errorf("parameter %s: it is empty; give a path", p.Name)
+	case usual != "":
+		return nil, fmt.Errorf("parameter %s: it is empty; give a path, or leave it out for %s", p.Name, string(usual))
+	}
+	return starlark.String(""), nil
 }
 
 // CheckParams resolves the parameters of a run: what was given, or the defaults. An unknown or
