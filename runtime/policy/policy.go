@@ -83,7 +83,7 @@ func (p *Policy) Check(targets []Target) error {
 		if !p.allows(t) {
 			allowed := append([]string(nil), p.Allow[t.Class]...)
 			sort.Strings(allowed)
-			return fmt.Errorf("the runbook's policy does not allow it to change %s %s (allowed: %s); add it to policy(...) in define() if that is meant",
+			return fmt.Errorf("the runbook's policy does not allow it to change %s %s (allowed: %s); if that is meant, add it to policy(...) in define(), or with runbook.allowing(policy(...)) to a runbook that is built on another",
 				t.Class, t.Name, strings.Join(allowed, ", "))
 		}
 	}
