@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -485,6 +486,29 @@ func TestOpenGoesOnAfterAnyTornTail(t *testing.T) {
 	}
 	if _, _, err := r.Open("1", time.Now); !errors.Is(err, journal.ErrNoHeader) {
 		t.Errorf("damaged header: %v", err)
+	}
+}
+
+// A journal that is empty or gone although the run has told something is not that of a run that never
+// began: nobody may begin another one over it.
+func TestEmptiedJournalIsDamage(t *testing.T) {
+	d := Dir{filepath.Join(t.TempDir(), "state")}
+	run := journaled(t, d, begun, append(slices.Clone(changed), record{"verdict", runtime.Verdict{}})...)
+	if err := os.WriteFile(run.Events(), []byte("{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(run.Journal(), 0); err != nil {
+		t.Fatal(err)
+	}
+	blocked(t, d, "its header is damaged", "move "+run.Path+" away")
+	if err := os.Remove(run.Journal()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Unfinished(); err == nil || !strings.Contains(err.Error(), "nobody knows what run "+run.ID+" has left") {
+		t.Errorf("missing journal: %v", err)
+	}
+	if _, _, err := run.Open("1", time.Now); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing journal: %v", err)
 	}
 }
 

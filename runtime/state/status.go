@@ -37,7 +37,7 @@ func (r Run) Status() (Status, error) {
 		return s, err
 	}
 	_, records, damage, err := journal.ReadFile(r.Journal())
-	if never(r.Journal(), err) {
+	if r.never(err) {
 		s.Phase = ways.Untouched
 		return s, nil
 	}
@@ -69,16 +69,20 @@ func (r Run) damaged(err error) error {
 	return fmt.Errorf("%w; once the run needs neither to be gone on with nor to be undone, move %s away", err, r.Path)
 }
 
-// never tells whether a journal was never begun: it is missing, or not even its header, which is
-// synced before the first record, was written whole.
-func never(path string, err error) bool {
+// never tells whether the journal was never begun: it is missing, or not even its header was written
+// whole. The header is synced before anything is told of the run: where something was, a journal without
+// it has lost what it held.
+func (r Run) never(err error) bool {
+	if info, err := os.Stat(r.Events()); err == nil && info.Size() > 0 {
+		return false
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return true
 	}
 	if !errors.Is(err, journal.ErrNoHeader) {
 		return false
 	}
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(r.Journal())
 	return err == nil && !bytes.Contains(data, []byte{'\n'})
 }
 
@@ -137,7 +141,7 @@ func (r Run) Accept(program string) error {
 // never begun is begun; a torn tail is cut off.
 func (r Run) Open(program string, now func() time.Time) (*journal.Log, []journal.Record, error) {
 	_, _, _, err := journal.ReadFile(r.Journal())
-	if never(r.Journal(), err) {
+	if r.never(err) {
 		if err := os.Remove(r.Journal()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, nil, err
 		}
