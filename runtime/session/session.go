@@ -64,7 +64,7 @@ func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
 	if err != nil {
 		return runtime.Verdict{}, err
 	}
-	secrets, err := w.Run.Secrets(order, keeper)
+	secrets, err := w.secrets(order, keeper)
 	if err != nil {
 		return runtime.Verdict{}, err
 	}
@@ -110,6 +110,14 @@ func (w Work) book(ctx context.Context, order state.Order) (*runtime.Runbook, er
 			err, order.Program, w.Version, w.Caller.Command("resume", "--runbook", "FILE"))
 	}
 	return book, err
+}
+
+// secrets are the values of the secret parameters. The way back needs none of the parameters.
+func (w Work) secrets(order state.Order, keeper *state.Keeper) (map[string]host.Secret, error) {
+	if w.Mode == ModeRollback {
+		return nil, nil
+	}
+	return w.Run.Secrets(order, keeper)
 }
 
 // plan is what the run is held to, nil for nothing.
