@@ -3,6 +3,7 @@ package runbooks_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -46,7 +47,14 @@ func TestCrashAndReboot(t *testing.T) {
 	list = sample(t, list, everywhere(), n)
 	report := newFailures(t)
 	for _, what := range list {
-		for _, then := range []func(*world) error{g.resumed, g.rolledBack} {
+		back := func(w *world) error {
+			err := g.rolledBack(w)
+			if err != nil && strings.Contains(err.Error(), "and the run had not started it") { // told, and all else is as it was
+				return same(w.timed(), g.start)
+			}
+			return err
+		}
+		for _, then := range []func(*world) error{g.resumed, back} {
 			w := g.kit.world(t)
 			tr := &trap{fault: what.fault, at: what.at}
 			w.run(g.kit, tr)

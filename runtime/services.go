@@ -27,8 +27,12 @@ func (r *Run) keepServices(past *history, back bool) error {
 		if r.stopping() {
 			return errInterrupted
 		}
-		if err := r.keepService(k); err != nil {
+		stopped, err := r.keepService(k)
+		if err != nil {
 			return err
+		}
+		if stopped && back && k.early {
+			r.kept = append(r.kept, fmt.Sprintf("service %s ran, and the run had not started it: see in its log what it has changed, in a database above all; that is not undone", name))
 		}
 	}
 	return nil
@@ -38,6 +42,7 @@ func (r *Run) keepServices(past *history, back bool) error {
 type keptService struct {
 	service *action.Service
 	env     *action.Env
+	early   bool // the run has not come to its start
 }
 
 // servicesOf lists what the run decided of services, and has not undone: by name, the last word. One
@@ -62,7 +67,7 @@ func (r *Run) servicesOf(past *history) (map[string]keptService, error) {
 			}
 			delete(kept, a.Name)
 			if state.done != nil {
-				kept[a.Name] = keptService{&action.Service{Name: a.Name, Active: a.Active, Patience: a.Patience, Before: a.Before}, env}
+				kept[a.Name] = keptService{service: &action.Service{Name: a.Name, Active: a.Active, Patience: a.Patience, Before: a.Before}, env: env}
 			}
 		case *action.Commit:
 			for _, s := range a.Services {
@@ -75,31 +80,32 @@ func (r *Run) servicesOf(past *history) (map[string]keptService, error) {
 				return nil, fmt.Errorf("%s: %w", a.Summary(), err)
 			}
 			for _, name := range held {
-				kept[name] = keptService{&action.Service{Name: name, Active: new(false)}, env}
+				kept[name] = keptService{service: &action.Service{Name: name, Active: new(false)}, env: env, early: true}
 			}
 		}
 	}
 	return kept, nil
 }
 
-func (r *Run) keepService(k keptService) error {
+// keepService tells whether there was something to do.
+func (r *Run) keepService(k keptService) (bool, error) {
 	now, there, err := k.service.Now(k.env)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !there || now.Active == *k.service.Active || now.Masked && !now.Active {
-		return nil
+		return false, nil
 	}
 	r.emit(Event{Kind: Output, Text: fmt.Sprintf("service %s %s, and the run had left it otherwise: the machine was started anew since, or somebody has changed it", now.Name, runs(now))})
 	r.emit(Event{Kind: ChangeBegin, Action: k.service.Kind(), Text: k.service.Summary() + " (again)"})
 	start := r.cfg.Now()
 	result, err := k.service.Apply(k.env)
 	if err != nil {
-		return err
+		return false, err
 	}
 	r.verdict.Changes++
 	r.emit(Event{Kind: ChangeEnd, Action: k.service.Kind(), Text: result.Summary, Elapsed: r.cfg.Now().Sub(start)})
-	return nil
+	return true, nil
 }
 
 func runs(s host.Service) string {
