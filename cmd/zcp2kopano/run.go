@@ -34,7 +34,8 @@ func runCommand(a *app) *cobra.Command {
 shown; then it asks, and only a full "yes" starts it. With --yes it starts at once.
 
 With --plan the run does what the plan says, call by call, or stops. The plan's file has to belong to
-root or to you, and nobody else may be able to write to it. A plan is used up by the first run that
+root or to you, and nobody else may be able to write to it. What changes by itself while the server
+works (how much there is of mail, times, free space) is not compared. A plan is used up by the first run that
 changes something; one that is refused before that leaves it as it is.
 
 The run goes on when the terminal is lost: "zcp2kopano status --follow" shows it again. Ctrl-C lets it
