@@ -32,6 +32,9 @@ With --runbook a mended runbook takes the place of the kept one: steps that ende
 unfinished step now asks for something else, what it did is undone and it begins again. The changes of
 the runbook are shown first.
 
+What a step has decided it keeps: a resume wants the same versions of packages, also where the
+repository offers others by now. "rollback --to STEP" and then "resume" begin the step anew.
+
 A run that was begun with --plan is held to its plan after a resume, too. With --no-plan, or a mended
 runbook, it is not held to it any more.`,
 		Example: `  sudo zcp2kopano resume

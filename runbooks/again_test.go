@@ -1,0 +1,72 @@
+package runbooks_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"zcp2kopano/runtime"
+)
+
+// TestCrashAndBeginStepAgain goes back to the beginning of the step in which the run was killed, and then
+// on: what the step had decided, such as the versions of packages, it decides anew.
+func TestCrashAndBeginStepAgain(t *testing.T) {
+	all := newGoal(t, mainRoute).trials(t)
+	g := newGoal(t, mainRoute)
+	var list []trial
+	for _, what := range all.list {
+		if what.errno == nil {
+			list = append(list, what)
+		}
+	}
+	n := 60
+	if exhaustive() {
+		n *= 5
+	}
+	report := newFailures(t)
+	began := 0
+	for _, what := range sample(t, list, everywhere(), n) {
+		w := g.kit.world(t)
+		tr := &trap{fault: what.fault, at: what.at}
+		w.run(g.kit, tr)
+		step := w.step()
+		if step == "" {
+			continue
+		}
+		began++
+		if err := g.begunAgain(w, step); err != nil {
+			report.add(fmt.Errorf("point %d (%s), %s: step %s begun again: %w", what.at, tr.point, what.name, step, err))
+		}
+	}
+	t.Logf("%d times", began)
+	report.end()
+}
+
+func (g *goal) begunAgain(w *world, step string) error {
+	v := w.process(g.kit, &trap{}, func(ctx context.Context, cfg runtime.Config) runtime.Verdict {
+		return runtime.Rollback(ctx, cfg, step)
+	})
+	if v.Code != runtime.CodeDone && v.Code != runtime.CodeRollbackIncomplete {
+		return fmt.Errorf("rollback: code %d: %s", v.Code, v.Text)
+	}
+	return g.resumed(w)
+}
+
+// step is the last step in which an action was begun.
+func (w *world) step() string {
+	_, records := w.open()
+	step, last := "", ""
+	for _, r := range records {
+		var data struct{ Name string }
+		switch r.Type {
+		case "step":
+			if json.Unmarshal(r.Data, &data) == nil {
+				step = data.Name
+			}
+		case "intent":
+			last = step
+		}
+	}
+	return last
+}
