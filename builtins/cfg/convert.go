@@ -676,6 +676,16 @@ func (c *conversion) python() bool {
 	return slices.Contains([]string{"search", "presence", "backup", "spamd", "autorespond"}, c.daemon)
 }
 
+// checkNames finds what the file that was there before the takeover sets and the daemon does not know: an
+// earlier attempt, with another release, has left it.
+func (c *conversion) checkNames(f *File) {
+	for _, name := range activeNames(f) {
+		if d := Lookup(c.daemon, name); d == nil || !d.Known(c.to) {
+			c.problem(f, f.last(name)+1, "%s was set there before, and kopano-%s %s does not know it: it may refuse to start; take the line out", name, c.daemon, c.to)
+		}
+	}
+}
+
 var pythonBools = []string{"yes", "no", "0", "1", "true", "false"}
 
 // checkValues finds what an admin should look at in the finished file, and what a Python daemon

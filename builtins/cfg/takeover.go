@@ -382,6 +382,7 @@ func (w *work) merge(c *conversion, tree *Tree) error {
 		return err
 	}
 	w.override(c, base)
+	c.checkNames(base)
 	c.checkValues(base)
 	w.written[source] = base
 	w.order = append(w.order, NewFile{Path: w.out(source), Source: source})

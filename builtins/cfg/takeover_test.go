@@ -491,3 +491,16 @@ func TestSecretsAreNotInNotes(t *testing.T) {
 		t.Errorf("mysql_password = %q", got)
 	}
 }
+
+// TestTakeoverOverLeftovers tells of what another release's file has left in Kopano's.
+func TestTakeoverOverLeftovers(t *testing.T) {
+	result := takeOver(t, map[string]string{
+		"/etc/zarafa/gateway.cfg": "imap_port = 1143\n",
+		"/etc/kopano/gateway.cfg": "# from before\nimap_port = 143\nlog_level = 3\n",
+	}, "merge", "7.2.6", "8.7.20")
+	if !slices.ContainsFunc(result.Problems, func(p Problem) bool {
+		return p.Line == 2 && strings.HasPrefix(p.Text, "imap_port was set there before")
+	}) {
+		t.Errorf("problems %v", result.Problems)
+	}
+}
