@@ -262,6 +262,10 @@ func (h *Host) unpack(p *Package) error {
 		to := f.Path
 		if now.conffile(f.Path) != nil {
 			to = f.Path + ".dpkg-new"
+			if _, ok := h.conffilePath(f.Path); !ok {
+				return &host.CommandError{Path: "/usr/bin/dpkg", Status: "exit status 1",
+					Output: fmt.Sprintf("conffile '%s' is not a plain file or symlink; unable to open '%s'", f.Path, to)}
+			}
 		} else if err := h.checkOverwrite(now, f); err != nil {
 			return err
 		}
