@@ -19,6 +19,10 @@ func TestRollbackOfLinkedConfig(t *testing.T) {
 			"-- /etc/zarafa/server.cfg", "-- /srv/site/server.cfg",
 			tree, tree + "l root:root - - /etc/zarafa/server.cfg -> ../../srv/site/server.cfg\n",
 		}},
+		{name: "of ZCP, switched off", fixture: crashFixture, edits: []string{
+			"\n /etc/logrotate.d/zarafa\n", "\n /etc/logrotate.d/zarafa edited\n", "-- /etc/logrotate.d/zarafa --", "-- /etc/logrotate.d/apt --",
+			tree, tree + "p0600 root:root - - /srv/null\nl root:root - - /etc/logrotate.d/zarafa -> /srv/null\n",
+		}},
 		{name: "of Kopano, from an earlier attempt", fixture: crashFixture, edits: []string{
 			tree, "-- /srv/site/logrotate --\ndaily\n" + tree + "l root:root - - /etc/logrotate.d/kopano -> /srv/site/logrotate\n",
 		}},

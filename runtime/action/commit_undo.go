@@ -148,11 +148,32 @@ func (a *Commit) reinstall(env *Env) error {
 			item = old.Name + "=" + old.Version
 		}
 		tx.Install = append(tx.Install, item)
+		if err := a.clearWay(env, old); err != nil {
+			return err
+		}
 	}
 	if len(tx.Install) == 0 {
 		return nil
 	}
 	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
+}
+
+// clearWay removes recorded symlinks in the place of a package's configuration files that lead to no file: one
+// to /dev/null, say. dpkg unpacks no package over them; restoreFiles puts them back.
+func (a *Commit) clearWay(env *Env, p host.Package) error {
+	for _, c := range p.Conffiles {
+		to, err := env.Host.Readlink(c.Path)
+		if err != nil || !slices.ContainsFunc(a.Conffiles, func(p Preimage) bool { return p.Path == c.Path && p.Target == to }) {
+			continue // no symlink, or not the one that was there
+		}
+		if st, err := env.Host.Stat(c.Path); err != nil || st.IsRegular() {
+			continue
+		}
+		if err := removePath(env.Host, c.Path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // restoreRemains makes the database know again what was removed but for its conffiles.
