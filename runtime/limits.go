@@ -76,22 +76,45 @@ type watch struct {
 func (w *watch) run(ctx context.Context, thread *starlark.Thread) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
+	asked := ctx.Done()
+	var since time.Time // it was asked to end
 	for {
 		select {
 		case <-w.done:
 			return
-		case <-ctx.Done():
+		case <-asked:
 			thread.Cancel(ctx.Err().Error())
-			return
+			asked, since = nil, time.Now()
 		case <-tick.C:
 			if reason := w.exceeded(1); reason != "" {
 				thread.Cancel(reason)
 			}
 			if reason := w.exceeded(beyond); reason != "" {
-				die(reason)
+				die(CodeFailed, reason)
+			}
+			if w.ignores(since) {
+				die(CodeInterrupted, "interrupted")
 			}
 		}
 	}
+}
+
+// heedWithin is the time that a runbook gets to end where it was asked to. One call of a function may
+// take hours, such as the product of very large numbers.
+const heedWithin = 5 * time.Second
+
+// ignores tells whether a runbook goes on computing though it was asked to end. What a builtin does with
+// the host ends by itself.
+func (w *watch) ignores(since time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if since.IsZero() || w.outside {
+		return false
+	}
+	if w.started.After(since) {
+		since = w.started
+	}
+	return time.Since(since) > heedWithin
 }
 
 // beyond is how many times a limit must be exceeded before the program gives itself up. A thread ends
@@ -100,9 +123,9 @@ func (w *watch) run(ctx context.Context, thread *starlark.Thread) {
 const beyond = 3
 
 // die ends the program as a crash would: what was done is in the journal, and can be resumed.
-var die = func(reason string) {
+var die = func(code int, reason string) {
 	fmt.Fprintf(os.Stderr, "error: %s\n       the runbook could not be stopped, so the program ended itself\n", reason)
-	os.Exit(CodeFailed)
+	os.Exit(code)
 }
 
 // exceeded tells which limit is exceeded that many times.

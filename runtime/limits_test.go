@@ -14,7 +14,7 @@ import (
 func evaluate(t *testing.T, l Limits, source string) error {
 	t.Helper()
 	old := die
-	die = func(string) {}
+	die = func(int, string) {}
 	defer func() { die = old }()
 	thread := &starlark.Thread{Name: "snippet"}
 	release := newBudget(l).arm(context.Background(), thread)
@@ -46,7 +46,7 @@ func TestLimits(t *testing.T) {
 func TestOneCallFillsTheMemory(t *testing.T) {
 	var dead atomic.Bool
 	old := die
-	die = func(string) { dead.Store(true) }
+	die = func(int, string) { dead.Store(true) }
 	defer func() { die = old }()
 	thread := &starlark.Thread{Name: "snippet"}
 	hoard := starlark.NewBuiltin("hoard", func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error) {
@@ -63,5 +63,31 @@ func TestOneCallFillsTheMemory(t *testing.T) {
 	}
 	if !dead.Load() {
 		t.Error("one call held 128 MB for a minute, and the limit is far below")
+	}
+}
+
+// TestOneCallHeedsNobody wants the program to give itself up, too, where it was asked to end and one
+// call goes on.
+func TestOneCallHeedsNobody(t *testing.T) {
+	ended := make(chan int, 1000)
+	old := die
+	die = func(code int, _ string) { ended <- code }
+	defer func() { die = old }()
+	thread := &starlark.Thread{Name: "snippet"}
+	ctx, interrupt := context.WithCancel(context.Background())
+	code := CodeDone
+	long := starlark.NewBuiltin("long", func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error) {
+		interrupt()
+		select {
+		case code = <-ended:
+		case <-time.After(time.Minute):
+		}
+		return starlark.None, nil
+	})
+	release := newBudget(Limits{Steps: 1000, Time: time.Hour, Heap: 1 << 30}).arm(ctx, thread)
+	_, err := starlark.Call(thread, long, nil, nil)
+	release()
+	if code != CodeInterrupted {
+		t.Errorf("the program ended with %d, want %d (%v)", code, CodeInterrupted, err)
 	}
 }
