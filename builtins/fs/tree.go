@@ -193,11 +193,12 @@ func (w *walker) descend(dir host.DirReader, at string, level int, dev uint64, v
 	if err != nil {
 		return fmt.Errorf("%s: %w", at, err)
 	}
+	below := strings.TrimSuffix(at, "/") + "/"
 	for _, e := range entries {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
-		p := path.Join(at, e.Name)
+		p := below + e.Name
 		st, err := dir.Lstat(e.Name)
 		if absent(err) {
 			continue // it went away since the directory was listed

@@ -2,7 +2,8 @@ package simfs
 
 import (
 	"io/fs"
-	"sort"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -185,7 +186,7 @@ func (f *FS) list(n *inode) ([]host.DirEntry, error) {
 			out = append(out, host.DirEntry{Name: name, Type: n.mode & typeBits})
 		}
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	slices.SortFunc(out, func(a, b host.DirEntry) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
 }
 

@@ -120,9 +120,13 @@ func (f *FS) Close() error {
 
 // read runs a question under the lock and names its path in the error.
 func (f *FS) read(op, path string, ask func() error) error {
+	return pathError(op, path, f.locked(ask))
+}
+
+func (f *FS) locked(ask func() error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return pathError(op, path, ask())
+	return ask()
 }
 
 // change runs a change under the lock, between the two hooks.

@@ -2,7 +2,6 @@ package simfs
 
 import (
 	"io/fs"
-	"path"
 	"strings"
 	"syscall"
 	"time"
@@ -20,7 +19,12 @@ type tree struct {
 
 var _ host.Dir = (*tree)(nil)
 
-func (t *tree) join(name string) string { return path.Join(t.path, name) }
+func (t *tree) join(name string) string {
+	if strings.HasSuffix(t.path, "/") {
+		return t.path + name
+	}
+	return t.path + "/" + name
+}
 
 func (t *tree) self(op string, ask func() error) error {
 	return t.f.read(op, t.path, t.unlessClosed(ask))
@@ -74,8 +78,12 @@ func (t *tree) child(name string) (*inode, error) {
 	return t.f.cross(n), nil
 }
 
+// at makes the path of what it asks only where that is told: a walk over a million files asks for each.
 func (t *tree) at(op, name string, ask func(n *inode) error) error {
-	return t.f.read(op, t.join(name), t.withChild(name, ask))
+	if err := t.f.locked(t.withChild(name, ask)); err != nil {
+		return pathError(op, t.join(name), err)
+	}
+	return nil
 }
 
 func (t *tree) changeAt(op, name string, do func(n *inode) error) error {
