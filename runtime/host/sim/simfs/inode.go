@@ -181,6 +181,7 @@ func (f *FS) list(n *inode) ([]host.DirEntry, error) {
 			}
 		}
 	}
+	out = slices.Grow(out, len(d.names))
 	for name, n := range d.names {
 		if n != nil {
 			out = append(out, host.DirEntry{Name: name, Type: n.mode & typeBits})

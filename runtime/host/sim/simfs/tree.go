@@ -50,7 +50,7 @@ func checkNames(names ...string) error {
 		switch {
 		case name == "":
 			return syscall.ENOENT
-		case name == "." || name == ".." || strings.ContainsAny(name, "/\x00"):
+		case name == "." || name == ".." || strings.IndexByte(name, '/') >= 0 || strings.IndexByte(name, 0) >= 0:
 			return syscall.EINVAL
 		}
 	}
