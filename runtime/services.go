@@ -89,7 +89,7 @@ func (r *Run) servicesOf(past *history) (map[string]keptService, error) {
 
 // keepService tells whether there was something to do.
 func (r *Run) keepService(k keptService) (bool, error) {
-	now, there, err := k.service.Now(k.env)
+	now, there, err := k.service.Now(k.env.Host)
 	if err != nil {
 		return false, err
 	}

@@ -16,9 +16,9 @@ func init() { register(func() Action { return &Chown{} }) }
 // Chown ("chown") maps owners and groups and sets modes, of one entry or of a tree, in one pass
 // (manual 4.3.7). It works by directory descriptor, never through a symlink (a symlink is re-owned
 // itself), hands a directory over after what it holds, stays on the file system of the tree's root,
-// skips what is right already, and keeps setuid and setgid bits and the capabilities of programs. A file that has names outside the
-// tree is refused, because the name inside may be somebody's way to become the owner of a file that
-// is not his.
+// skips what is right already, and keeps setuid and setgid bits and the capabilities of programs. A
+// file that has names outside the tree is refused, because the name inside may be somebody's way to
+// become the owner of a file that is not his.
 //
 // Apply is a map that changes nothing when it is applied again, so it can simply be begun again.
 // Undo is the inverse map over the tree; what that would not take back exactly (because two owners

@@ -1,8 +1,6 @@
 package action
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"path"
 	"slices"
@@ -56,8 +54,7 @@ func (a *Commit) withoutStarts(env *Env, do func(*Env) error) error {
 // Held lists the services of the packages that came new while no package was to start its services: they
 // are enabled by then, and a machine that is started anew starts them all the same.
 func (a *Commit) Held(env *Env) ([]string, error) {
-	sum := sha256.Sum256([]byte(PolicyText))
-	if a.Policy.Blob == nil || a.Policy.Blob.SHA256 != hex.EncodeToString(sum[:]) {
+	if a.Policy.Blob == nil || *a.Policy.Blob != blobOf([]byte(PolicyText)) {
 		return nil, nil
 	}
 	have, err := packages(env.Host)
@@ -203,7 +200,7 @@ func serviceOf(name string) string {
 // recordService keeps how a service is, because a purge forgets it and an installation sets it anew.
 func (a *Commit) recordService(env *Env, name string) error {
 	s := &Service{Name: name}
-	was, there, err := s.now(env.Host)
+	was, there, err := s.Now(env.Host)
 	if err != nil || !there {
 		return err
 	}

@@ -338,7 +338,7 @@ func (a *Commit) Differences(env *Env) ([]string, error) {
 	}
 	lines = append(lines, more...)
 	for _, s := range a.Services {
-		now, _, err := s.now(env.Host)
+		now, _, err := s.Now(env.Host)
 		if err != nil {
 			return nil, err
 		}

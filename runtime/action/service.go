@@ -61,7 +61,7 @@ func (a *Service) Irreversible() string {
 }
 
 func (a *Service) Prepare(env *Env) (bool, error) {
-	now, there, err := a.now(env.Host)
+	now, there, err := a.Now(env.Host)
 	if err != nil {
 		return false, err
 	}
@@ -78,11 +78,8 @@ func (a *Service) Prepare(env *Env) (bool, error) {
 	return a.want(now) != now, nil
 }
 
-// Now is the service as it is, and whether the host has it at all.
-func (a *Service) Now(env *Env) (host.Service, bool, error) { return a.now(env.Host) }
-
-// now looks the service up by its exact name.
-func (a *Service) now(v host.View) (host.Service, bool, error) {
+// Now looks the service up by its exact name. It tells whether the host has it at all.
+func (a *Service) Now(v host.View) (host.Service, bool, error) {
 	list, err := v.Services(globEscape(a.Name))
 	if err != nil {
 		return host.Service{}, false, err
@@ -139,7 +136,7 @@ func (a *Service) before(env *Env, now host.Service) host.Service {
 
 // bring changes what differs from the state that want makes of the present one, and looks again.
 func (a *Service) bring(env *Env, want func(host.Service) host.Service) error {
-	now, there, err := a.now(env.Host)
+	now, there, err := a.Now(env.Host)
 	if err != nil {
 		return err
 	}
@@ -155,7 +152,7 @@ func (a *Service) bring(env *Env, want func(host.Service) host.Service) error {
 			return err
 		}
 	}
-	if now, _, err = a.now(env.Host); err != nil {
+	if now, _, err = a.Now(env.Host); err != nil {
 		return err
 	}
 	if now.Active != goal.Active || now.Masked != goal.Masked || a.Enabled != nil && !goal.Masked && now.Enabled != goal.Enabled {
@@ -176,7 +173,7 @@ func (a *Service) change(env *Env, now, goal host.Service) error {
 			return err
 		}
 		var err error
-		if now, _, err = a.now(h); err != nil {
+		if now, _, err = a.Now(h); err != nil {
 			return err
 		}
 	}
@@ -243,7 +240,7 @@ func stateOf(s host.Service) string {
 
 // Differences says how the service's state differs from before.
 func (a *Service) Differences(env *Env) ([]string, error) {
-	now, _, err := a.now(env.Host)
+	now, _, err := a.Now(env.Host)
 	if err != nil {
 		return nil, err
 	}

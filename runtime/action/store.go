@@ -47,12 +47,15 @@ func (s *Store) Put(r io.Reader) (Blob, error) {
 
 // PutBytes is Put for content in memory; content that is there already is not written again.
 func (s *Store) PutBytes(content []byte) (Blob, error) {
-	sum := sha256.Sum256(content)
-	b := Blob{SHA256: hex.EncodeToString(sum[:]), Size: int64(len(content))}
-	if s.has(b) {
+	if b := blobOf(content); s.has(b) {
 		return b, nil
 	}
 	return s.Put(bytes.NewReader(content))
+}
+
+func blobOf(content []byte) Blob {
+	sum := sha256.Sum256(content)
+	return Blob{SHA256: hex.EncodeToString(sum[:]), Size: int64(len(content))}
 }
 
 // Open opens kept content for reading, from its begin to its end: there, content that is not what was
