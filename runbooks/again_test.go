@@ -12,10 +12,9 @@ import (
 // TestCrashAndBeginStepAgain goes back to the beginning of the step in which the run was killed, and then
 // on: what the step had decided, such as the versions of packages, it decides anew.
 func TestCrashAndBeginStepAgain(t *testing.T) {
-	all := newGoal(t, mainRoute).trials(t)
 	g := newGoal(t, mainRoute)
 	var list []trial
-	for _, what := range all.list {
+	for _, what := range mainTrials(t).list {
 		if what.errno == nil {
 			list = append(list, what)
 		}
@@ -27,16 +26,14 @@ func TestCrashAndBeginStepAgain(t *testing.T) {
 	report := newFailures(t)
 	began := 0
 	for _, what := range sample(t, list, everywhere(), n) {
-		w := g.kit.world(t)
-		tr := &trap{fault: what.fault, at: what.at}
-		w.run(g.kit, tr)
+		w, where, err := g.meet(t, what)
 		step := w.step()
-		if step == "" {
-			continue
+		if err == nil && step != "" {
+			began++
+			err = g.begunAgain(w, step)
 		}
-		began++
-		if err := g.begunAgain(w, step); err != nil {
-			report.add(fmt.Errorf("point %d (%s), %s: step %s begun again: %w", what.at, tr.point, what.name, step, err))
+		if err != nil {
+			report.add(fmt.Errorf("%s: step %s begun again: %w", where, step, err))
 		}
 	}
 	t.Logf("%d times", began)

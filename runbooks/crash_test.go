@@ -337,6 +337,21 @@ func (g *goal) trials(t testing.TB) trials {
 	return all
 }
 
+// mainTrials are those of the main route, found once for all tests.
+func mainTrials(t testing.TB) trials {
+	t.Helper()
+	foundTrials.Do(func() { foundTrials.trials = newGoal(t, mainRoute).trials(t) })
+	if foundTrials.points == 0 {
+		t.Fatal("the trials of the main route could not be found: see the test that failed first")
+	}
+	return foundTrials.trials
+}
+
+var foundTrials struct {
+	sync.Once
+	trials
+}
+
 // digest is of the whole host: also of what a manifest leaves out elsewhere.
 func (w *world) digest() [sha256.Size]byte {
 	w.t.Helper()
@@ -549,7 +564,7 @@ func crashAll(t *testing.T, r route, list []trial) {
 // TestCrashEverywhere crashes the stock runbook at every point of its run, in every way: with CI set,
 // or with ZCP2KOPANO_CRASH=all. Else it takes a sample.
 func TestCrashEverywhere(t *testing.T) {
-	all := newGoal(t, mainRoute).trials(t)
+	all := mainTrials(t)
 	t.Log(all)
 	crashAll(t, mainRoute, sample(t, all.list, exhaustive(), 400))
 }
@@ -713,7 +728,7 @@ func TestCrashAgain(t *testing.T) {
 
 func crashAgain(t *testing.T, chance *rand.Rand, n int) {
 	g := newGoal(t, mainRoute)
-	list := g.trials(t).list
+	list := mainTrials(t).list
 	sprung := 0
 	report := newFailures(t)
 	for range n {

@@ -44,10 +44,9 @@ func (w *world) runs(pattern string) bool {
 // After a power cut, services run that the run had stopped and are enabled, and others do not that it
 // had started: resume and rollback come to the same end all the same.
 func TestCrashAndReboot(t *testing.T) {
-	all := newGoal(t, mainRoute).trials(t)
 	g := newGoal(t, mainRoute)
 	var list []trial
-	for _, what := range all.list {
+	for _, what := range mainTrials(t).list {
 		if what.power {
 			list = append(list, what)
 		}
@@ -72,15 +71,13 @@ func TestCrashAndReboot(t *testing.T) {
 			return same(w.timed(), g.start) // all else is as it was
 		}
 		for _, then := range []func(*world) error{g.resumed, back} {
-			w := g.kit.world(t)
-			tr := &trap{fault: what.fault, at: what.at}
-			w.run(g.kit, tr)
-			w.reboot()
-			if !w.begun() {
-				continue
+			w, where, err := g.meet(t, what)
+			if err == nil && w.begun() {
+				w.reboot()
+				err = then(w)
 			}
-			if err := then(w); err != nil {
-				report.add(fmt.Errorf("point %d (%s), %s, and the machine started again: %w", what.at, tr.point, what.name, err))
+			if err != nil {
+				report.add(fmt.Errorf("%s, and the machine started again: %w", where, err))
 			}
 		}
 	}
