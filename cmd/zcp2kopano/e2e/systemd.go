@@ -64,6 +64,12 @@ func (r *Root) startSystemd() error {
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		var err error
 		last, err = r.finish(r.Command("systemctl", "is-system-running"))
+		if err != nil { // a first process that has ended is gone from /proc a moment before ended tells
+			select {
+			case <-r.ended:
+			case <-time.After(time.Second):
+			}
+		}
 		select {
 		case <-r.ended:
 			return fmt.Errorf("%w: %v", errInitEnded, r.init.ProcessState)
