@@ -111,6 +111,7 @@ var stockHosts = []struct {
 		findings: []string{
 			"inhibitor: the package manager is locked",
 			"inhibitor: the package database is not in order",
+			"warning: how large the dump gets cannot be told",
 			"warning: max_allowed_packet is below 16M",
 			"warning: thread_stack is below 256K",
 			"warning: tables that are not InnoDB",

@@ -297,7 +297,7 @@ func TestRestoreIsRefused(t *testing.T) {
 		"dump was changed": {script: databaseScript, code: runtime.CodeRollbackIncomplete, want: "the dump is not the one that the run made",
 			spoil: func(s *scene, h *dbHost) {
 				_ = h.Unlink("/srv/a/zarafa.sql.zst")
-				_, err := h.Host.DumpDatabase(context.Background(), host.DumpRequest{Path: "/srv/a/zarafa.sql.zst", Compression: "zstd", ExpectedBytes: 5}, nil)
+				_, err := h.Host.DumpDatabase(context.Background(), host.DumpRequest{Path: "/srv/a/zarafa.sql.zst", Compression: "zstd", MostBytes: 5}, nil)
 				if err != nil {
 					s.t.Fatal(err)
 				}

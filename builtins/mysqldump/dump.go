@@ -45,8 +45,12 @@ print(made.path, made.bytes, "bytes,", len(made.tables), "tables")
 		}
 		for _, t := range tables {
 			a.Tables = append(a.Tables, t.name)
-			a.ExpectedBytes += t.bytes
 		}
+		size, err := measure(c, db, tables)
+		if err != nil {
+			return runtime.Plan{}, c.Errorf("%s: %w", where(db), err)
+		}
+		a.Size = action.DataSize{Expected: size.counted, Most: size.most, Doubt: size.doubt}
 		for _, name := range c.Strings("tables") {
 			if !slices.Contains(a.Tables, name) {
 				return runtime.Plan{}, c.Errorf("%s has no table %s any more; who changes it?", where(db), name)

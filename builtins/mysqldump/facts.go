@@ -18,19 +18,23 @@ const (
 		"'innodb_buffer_pool_size', 'innodb_file_per_table', 'max_allowed_packet', 'port', 'read_only', " +
 		"'socket', 'sql_mode', 'thread_stack', 'version_comment')"
 	QueryTables = "SELECT TABLE_NAME AS name, ENGINE AS engine, TABLE_ROWS AS row_estimate, DATA_LENGTH AS data_bytes, " +
-		"INDEX_LENGTH AS index_bytes, TABLE_COLLATION AS collation FROM information_schema.TABLES " +
+		"INDEX_LENGTH AS index_bytes, TABLE_COLLATION AS collation, ROW_FORMAT AS row_format FROM information_schema.TABLES " +
 		"WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_NAME"
 )
 
 var facts = &runtime.Builtin{
 	Name: "mysql.facts",
 	Doc: "Describes the database server and the tables of the database.\n\n" +
-		"Row counts of InnoDB tables are the server's estimates; bytes are its own account of data and indexes.",
+		"Row counts of InnoDB tables are the server's estimates; bytes are its own account of data and indexes, of which large " +
+		"objects may be missing. What the database holds at most is the largest of that account, the sizes of its tablespaces " +
+		"(where the user has the right PROCESS), and its files (where they are on this host).",
 	Params: []runtime.Param{connParam},
-	Result: "record(version, variables, database, tables, rows, bytes): variables is a dict of those server variables that decide " +
+	Result: "record(version, variables, database, tables, rows, bytes, most, dump_bytes, source, doubt): variables is a dict of those server variables that decide " +
 		"whether a dump can be made and restored, and what Kopano demands: max_allowed_packet, thread_stack, sql_mode, " +
 		"character_set_server, innodb_file_per_table, innodb_buffer_pool_size, datadir, hostname, port, socket, read_only, " +
-		"version_comment, as far as the server has them; tables is a list of record(name, engine, rows, bytes, collation); rows and bytes are sums",
+		"version_comment, as far as the server has them; tables is a list of record(name, engine, rows, bytes, collation); rows and bytes are sums; " +
+		"most is the bytes that it holds at most, dump_bytes those of its largest compressed dump, source says by which account, and doubt " +
+		"why it may yet be more, \"\" if it cannot",
 	Effect:   runtime.Read,
 	Volatile: true,
 	Example: `
@@ -73,9 +77,14 @@ func ask(c *runtime.Call, db host.DatabaseConn) (starlark.Value, error) {
 		})
 		rows, bytes = rows+t.rows, bytes+t.bytes
 	}
+	size, err := measure(c, db, tables)
+	if err != nil {
+		return nil, err
+	}
+	_, dump := host.LargestDump(size.most, "zstd")
 	return runtime.NewRecord(map[string]any{
 		"version": version, "variables": vars, "database": db.Database,
-		"tables": list, "rows": rows, "bytes": bytes,
+		"tables": list, "rows": rows, "bytes": bytes, "most": size.most, "dump_bytes": dump, "source": size.source, "doubt": size.doubt,
 	}), nil
 }
 
@@ -106,8 +115,8 @@ func askVariables(c *runtime.Call, db host.DatabaseConn) (map[string]string, err
 }
 
 type table struct {
-	name, engine, collation string
-	rows, bytes             int64
+	name, engine, collation, format string
+	rows, bytes                     int64
 }
 
 func askTables(c *runtime.Call, db host.DatabaseConn) ([]table, error) {
@@ -117,8 +126,8 @@ func askTables(c *runtime.Call, db host.DatabaseConn) ([]table, error) {
 	}
 	tables := make([]table, len(answer.Rows))
 	for i, row := range answer.Rows {
-		if len(row) != 6 {
-			return nil, fmt.Errorf("a row of %d columns where 6 were asked for", len(row))
+		if len(row) != 7 {
+			return nil, fmt.Errorf("a row of %d columns where 7 were asked for", len(row))
 		}
 		var numbers [3]int64
 		for j, s := range row[2:5] {
@@ -129,7 +138,7 @@ func askTables(c *runtime.Call, db host.DatabaseConn) ([]table, error) {
 				return nil, fmt.Errorf("table %s: %q is no number", row[0], s)
 			}
 		}
-		tables[i] = table{name: row[0], engine: row[1], rows: numbers[0], bytes: numbers[1] + numbers[2], collation: row[5]}
+		tables[i] = table{name: row[0], engine: row[1], rows: numbers[0], bytes: numbers[1] + numbers[2], collation: row[5], format: row[6]}
 	}
 	return tables, nil
 }

@@ -132,6 +132,6 @@ func TestEmptyDatabase(t *testing.T) {
 	for _, line := range []string{"table properties InnoDB 5200 880K 210K utf8_general_ci\n", "table stores     MyISAM   14  16K  16K utf8_general_ci\n"} {
 		empty = strings.Replace(empty, line, "", 1)
 	}
-	empty += "\n? " + mysqldump.QueryTables + "\nname | engine | row_estimate | data_bytes | index_bytes | collation\n"
+	empty += "\n? " + mysqldump.QueryTables + "\nname | engine | row_estimate | data_bytes | index_bytes | collation | row_format\n"
 	rehearse.New(t, empty, mysqldump.Builtins()).Fail(login+`mysql_dump(db, "/var/backups/z.sql.zst")`, "no tables")
 }

@@ -33,6 +33,19 @@ type Dump struct {
 	Compression   string   `json:"compression"`    // "zstd", "gzip" or "none"
 	Tables        []string `json:"tables"`         // that the dump must hold
 	ExpectedBytes int64    `json:"expected_bytes"` // data and indexes, as the server counts them
+	MostBytes     int64    `json:"most_bytes,omitempty"`
+	Doubt         string   `json:"doubt,omitempty"` // why MostBytes is no upper bound
+
+	// Size is what Prepare takes the numbers from: they change while the database is at work, and a plan
+	// does not rest on them.
+	Size DataSize `json:"-"`
+}
+
+// DataSize is how much data a database holds.
+type DataSize struct {
+	Expected int64  // as the server counts data and indexes
+	Most     int64  // as the largest account of it says
+	Doubt    string // why it may yet be more; empty if it cannot
 }
 
 func (a *Dump) Kind() string         { return "db.dump" }
@@ -51,6 +64,9 @@ func (a *Dump) Stage(env *Env) (err error) {
 }
 
 func (a *Dump) Prepare(env *Env) (bool, error) {
+	if a.Size != (DataSize{}) {
+		a.ExpectedBytes, a.MostBytes, a.Doubt = a.Size.Expected, a.Size.Most, a.Size.Doubt
+	}
 	if err := needParent(env.Host, a.Path); err != nil {
 		return false, err
 	}
@@ -64,10 +80,19 @@ func (a *Dump) Prepare(env *Env) (bool, error) {
 	return true, nil
 }
 
-// Detail says how much there is to dump.
+// Detail says how large the dump may get.
 func (a *Dump) Detail(*Env) (Detail, error) {
-	return Detail{Files: 1, Bytes: a.ExpectedBytes, Lines: []string{fmt.Sprintf("%d tables, compression %s", len(a.Tables), a.Compression)}}, nil
+	lines := []string{fmt.Sprintf("%d tables, compression %s", len(a.Tables), a.Compression)}
+	if a.Doubt == "" {
+		lines[0] += "; the dump takes at most that much"
+	} else {
+		lines = append(lines, "the dump may get larger: "+a.Doubt)
+	}
+	_, bytes := host.LargestDump(a.most(), a.Compression)
+	return Detail{Files: 1, Bytes: bytes, Lines: lines}, nil
 }
+
+func (a *Dump) most() int64 { return max(a.MostBytes, a.ExpectedBytes) }
 
 func (a *Dump) Apply(env *Env) (Result, error) {
 	if err := clearTemps(env, a.Path); err != nil {
@@ -98,9 +123,10 @@ func (a *Dump) dump(env *Env) (host.DumpResult, error) {
 	if err != nil {
 		return host.DumpResult{}, err
 	}
-	req := host.DumpRequest{Conn: conn, Path: a.unfinished(env), Final: a.Path, Compression: a.Compression, ExpectedBytes: a.ExpectedBytes}
+	req := host.DumpRequest{Conn: conn, Path: a.unfinished(env), Final: a.Path, Compression: a.Compression, MostBytes: a.most(), Doubt: a.Doubt}
+	raw, _ := host.LargestDump(req.MostBytes, "none")
 	made, err := env.Host.DumpDatabase(env.Ctx, req, func(written int64) {
-		env.Progress(Progress{What: "dump " + a.Database, Done: written, Total: a.ExpectedBytes, Unit: "bytes"})
+		env.Progress(Progress{What: "dump " + a.Database, Done: written, Total: raw, Unit: "bytes"})
 	})
 	if err != nil {
 		return made, err

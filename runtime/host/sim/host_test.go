@@ -427,12 +427,12 @@ a | b
 	if _, err := h.Query(ctx, wrong, "SHOW TABLES"); err == nil || !strings.Contains(err.Error(), "Access denied") || strings.Contains(err.Error(), "other") {
 		t.Errorf("wrong password: %v", err)
 	}
-	res, err := h.DumpDatabase(ctx, host.DumpRequest{Conn: conn, Path: "/dump.zst", Compression: "zstd", ExpectedBytes: 100 << 10}, nil)
+	res, err := h.DumpDatabase(ctx, host.DumpRequest{Conn: conn, Path: "/dump.zst", Compression: "zstd", MostBytes: 100 << 10}, nil)
 	mustDo(t, err)
 	if st, err := h.Lstat("/dump.zst"); err != nil || st.Size != res.Bytes || st.Perm() != 0o600 || !res.Closed || len(res.Tables) != 2 {
 		t.Errorf("dump %+v, file %+v, %v", res, st, err)
 	}
-	if _, err := h.DumpDatabase(ctx, host.DumpRequest{Conn: conn, Path: "/dump2.zst", Compression: "none", ExpectedBytes: 1 << 20}, nil); err == nil || !strings.Contains(err.Error(), "no space left") {
+	if _, err := h.DumpDatabase(ctx, host.DumpRequest{Conn: conn, Path: "/dump2.zst", Compression: "none", MostBytes: 1 << 20}, nil); err == nil || !strings.Contains(err.Error(), "no space left") {
 		t.Errorf("a dump that does not fit: %v", err)
 	}
 }
