@@ -53,7 +53,7 @@ type FileWriter interface {
 	Chtimes(path string, atime, mtime time.Time) error
 	Setxattr(path, name string, value []byte) error
 	Removexattr(path, name string) error
-	// SyncDir makes the names in a directory durable.
+	// SyncDir makes the names in a directory durable. It follows symlinks: a name below one lies there.
 	SyncDir(path string) error
 	// OpenTreeWrite is OpenTree for changes below the directory.
 	OpenTreeWrite(path string) (Dir, error)

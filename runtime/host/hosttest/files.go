@@ -831,6 +831,8 @@ func testStatfs(h *helper) {
 func testSync(h *helper) {
 	h.write("/a", "")
 	h.must(h.f.SyncDir(h.p("/")))
+	h.must(h.f.Symlink(".", h.p("/linked")))
+	h.must(h.f.SyncDir(h.p("/linked")))
 	h.fails(h.f.SyncDir(h.p("/a")), syscall.ENOTDIR)
 	h.fails(h.f.SyncDir(h.p("/none")), syscall.ENOENT)
 	h.must(h.tree("").SyncSelf())

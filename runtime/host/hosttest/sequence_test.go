@@ -108,6 +108,18 @@ func (p *player) play(o op) (answer string, err error) {
 		return fmt.Sprint(entries), err
 	case "syncdir":
 		return "", p.fs.SyncDir(o.path)
+	case "statfs":
+		_, err := p.fs.Statfs(o.path)
+		return "", err
+	case "listxattr":
+		attrs, err := p.fs.Listxattr(o.path)
+		return fmt.Sprint(attrs), err
+	case "opentreeread":
+		d, err := p.fs.OpenTree(o.path)
+		if err == nil {
+			d.Close()
+		}
+		return "", err
 	case "opentree":
 		return "", p.keepDir(o, func() (host.Dir, error) { return p.fs.OpenTreeWrite(o.path) })
 	}
@@ -273,7 +285,7 @@ var (
 	opNames = []string{
 		"create", "create", "open", "openwrite", "openwrite", "mkdir", "mkdir", "mkdir", "unlink", "unlink", "rmdir", "rename", "rename", "rename", "rename",
 		"link", "link", "symlink", "symlink", "mknod", "chmod", "lchown", "lchown", "chtimes", "setxattr", "removexattr", "getxattr", "stat",
-		"lstat", "readlink", "readdir", "syncdir", "opentree",
+		"lstat", "readlink", "readdir", "syncdir", "opentree", "opentreeread", "statfs", "listxattr",
 		"f.write", "f.write", "f.write", "f.read", "f.readat", "f.seek", "f.truncate", "f.truncate", "f.stat", "f.sync", "f.close",
 		"d.self", "d.readdir", "d.lstat", "d.readlink", "d.open", "d.opendir", "d.create", "d.mkdir", "d.symlink", "d.link", "d.unlink",
 		"d.rmdir", "d.rename", "d.rename", "d.chmod", "d.lchown", "d.chtimes", "d.chmodself", "d.chownself", "d.chtimesself", "d.sync",

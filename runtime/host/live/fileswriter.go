@@ -61,6 +61,11 @@ func (s *space) pair(op, oldpath string, end last, newpath string, do func(int, 
 		return linkError(op, oldpath, newpath, err)
 	}
 	defer from.close()
+	if end == lastItself { // the kernel asks for the file itself before it looks where the other name leads
+		if _, err := lstatAt(from.dir, from.name); err != nil {
+			return linkError(op, oldpath, newpath, err)
+		}
+	}
 	to, err := s.resolve(newpath, lastName)
 	if err != nil {
 		return linkError(op, oldpath, newpath, err)
@@ -108,7 +113,7 @@ func (h *Host) Removexattr(path, name string) error {
 func (h *Host) SyncDir(path string) error { return h.space.syncDir(path) }
 
 func (s *space) syncDir(path string) error {
-	return s.at("sync", path, lastItself, func(p place) error {
+	return s.at("sync", path, lastTarget, func(p place) error {
 		fd, err := openDirAt(p.dir, p.name)
 		if err != nil {
 			return err

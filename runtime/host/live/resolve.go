@@ -94,6 +94,9 @@ func (w *walk) run(todo string, end last) (place, error) {
 			todo = rest
 			continue
 		case "..":
+			if end == lastName && strings.Trim(rest, "/") == "" {
+				return w.here(entry), nil // the kernel refuses it, by what the operation is
+			}
 			w.up()
 			todo = rest
 			continue
