@@ -159,7 +159,7 @@ func TestWhatIsNamedAtTheEnd(t *testing.T) {
 			s.run(databaseScript, on(h))
 			return s.rollback(h, "")
 		}},
-		"a service does not stop beyond the upgrade": {code: 4, want: []string{"rollback --restore-database", back}, end: func(s *scene, h *dbHost) runtime.Verdict {
+		"a service does not stop beyond the upgrade": {code: 4, want: []string{"rollback --restore-database", back, "rollback --accept"}, end: func(s *scene, h *dbHost) runtime.Verdict {
 			s.run(databaseScript, on(h))
 			h.stuck = "new"
 			return s.rollback(h, "")

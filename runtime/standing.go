@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -27,7 +28,9 @@ func (h *history) standing() ways.Standing {
 	if v := h.verdict; v != nil {
 		s.Left = v.Left
 		s.Differs = !h.rollback && v.Code == CodeDiffers
+		s.Stuck = h.rollback && v.Code == CodeRollbackIncomplete
 	}
+	s.Stays = h.stays()
 	// readHistory has decoded every action: neither of these can fail
 	s.Packages, _ = h.lostPackages()
 	way, _ := h.restoring()
@@ -45,14 +48,36 @@ func (h *history) standing() ways.Standing {
 	return s
 }
 
+// stays lists what was begun and is not undone.
+func (h *history) stays() []string {
+	var all []string
+	for _, p := range h.intents {
+		if p.state().undone {
+			continue
+		}
+		if a, err := p.action(); err == nil { // readHistory has decoded every action
+			all = append(all, fmt.Sprintf("step %s: %s", p.step, a.Summary()))
+		}
+	}
+	return all
+}
+
 func (h *history) phase() ways.Phase {
+	if phase := h.ended(); !h.accepted || phase == ways.Untouched {
+		return phase
+	} else if phase != ways.Differing {
+		return ways.GivenUp
+	}
+	return ways.Accepted
+}
+
+// ended is the phase as the last attempt left it.
+func (h *history) ended() ways.Phase {
 	code := -1
 	if h.verdict != nil {
 		code = h.verdict.Code
 	}
 	switch {
-	case h.accepted:
-		return ways.Accepted
 	case len(h.intents) == 0 && code == CodeDone && !h.rollback:
 		return ways.NothingToDo
 	case len(h.intents) == 0:

@@ -13,6 +13,7 @@ import (
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/ways"
 )
 
 func resumeCommand(a *app) *cobra.Command {
@@ -53,7 +54,7 @@ runbook, it is not held to it any more.`,
 			defer lock.Close()
 			s, err := a.pick(first(args), state.Unfinished)
 			if err == nil {
-				err = s.Resume()
+				err = s.Resume(around(noPlan, runbook)...)
 			}
 			if err != nil {
 				return err
@@ -77,6 +78,17 @@ runbook, it is not held to it any more.`,
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "take the mended runbook without asking")
 	foregroundFlag(cmd, &foreground)
 	return cmd
+}
+
+// around are the flags that leave aside what was kept with the run.
+func around(noPlan bool, runbook string) (flags []string) {
+	if noPlan {
+		flags = append(flags, ways.NoPlan)
+	}
+	if runbook != "" {
+		flags = append(flags, ways.Runbook)
+	}
+	return flags
 }
 
 // mend shows how a runbook differs from the one kept with the run, asks, and puts it in its place.

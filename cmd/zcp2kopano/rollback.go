@@ -31,7 +31,9 @@ a directory, is kept first, in backup/since of the run's directory, and named at
 Exit code 4 says that something is not as it was; what it is has been listed, and "zcp2kopano status"
 lists it again. No new run can begin until you have looked at it. Mend what you can: another rollback
 compares again. With --accept you say that the rest may stay so, which closes the run; nothing is undone
-by that. A rollback that stopped on its way has to come to its end first.
+by that. So can a run be closed that goes neither on nor back, because what stops it cannot be mended: what
+it changed and was not undone is listed, and stays. Another rollback of it is still possible, by its ID.
+A run whose journal is damaged is set aside, whole, in the folder aside of the state directory.
 
 The first start of kopano-server upgrades the database for good. Before it, a rollback is complete.
 After it, a rollback leaves the database as it is, says which dump it needs and how long that takes,
@@ -76,7 +78,7 @@ else may be connected to it. Both dumps stay, for you to remove.`,
 	t.flags(cmd)
 	cmd.Flags().StringVar(&to, "to", "", "undo down to and including this `STEP`")
 	cmd.Flags().BoolVar(&restore, restoreFlag, false, "beyond the first start of kopano-server: load the dump of the database as well")
-	cmd.Flags().BoolVar(&accept, "accept", false, "undo nothing: accept what an earlier rollback has left that is not as before")
+	cmd.Flags().BoolVar(&accept, "accept", false, "undo nothing: accept what a rollback, or a run that goes neither on nor back, has left")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	cmd.MarkFlagsMutuallyExclusive("accept", "to")
 	cmd.MarkFlagsMutuallyExclusive("accept", restoreFlag)
@@ -84,16 +86,27 @@ else may be connected to it. Both dumps stay, for you to remove.`,
 	return cmd
 }
 
-// accept closes a run whose rollback has left differences.
+// accept closes a run as it is: one whose rollback has left differences, or one that can go neither on
+// nor back. One whose journal cannot be gone by is set aside.
 func (a *app) accept(s state.Status, yes bool) error {
 	if err := s.Accept(); err != nil {
 		return err
 	}
+	question := "Have you looked at this, and may it stay so?"
 	for _, line := range s.Left {
 		fmt.Fprintln(a.err, "not as before:", line)
 	}
+	for _, line := range s.Stays {
+		fmt.Fprintln(a.err, "not undone:", line)
+	}
+	switch {
+	case s.Trouble != nil:
+		question = fmt.Sprintf("%v.\nNobody knows what this run has left. Have you looked at this machine, and may it stay as it is?", s.Trouble)
+	case s.Phase != ways.Differing:
+		question = fmt.Sprintf("This run is not at its end (%s), and what it changed would stay as it is now. Have you looked at this, and may it stay so?", s.Phase)
+	}
 	if !yes {
-		ok, err := a.confirm("Have you looked at this, and may it stay so?")
+		ok, err := a.confirm(question)
 		if err == nil && !ok {
 			err = fmt.Errorf("not accepted: the run stays as it is")
 		}
@@ -101,10 +114,18 @@ func (a *app) accept(s state.Status, yes bool) error {
 			return err
 		}
 	}
-	if err := s.Run.Accept(version); err != nil {
-		return err
+	if s.Trouble == nil {
+		if err := s.Run.Accept(version); err != nil {
+			return err
+		}
+		return a.showStatus(s.ID)
 	}
-	return a.showStatus(s.ID)
+	aside, err := a.dir().SetAside(s.Run)
+	if err != nil {
+		return fmt.Errorf("setting run %s aside: %w", s.ID, err)
+	}
+	_, err = fmt.Fprintf(a.out, "run %s was given up; nothing was undone. Its records and backups are in %s\n", s.ID, aside)
+	return err
 }
 
 func (a *app) confirmRollback(s state.Status, to string, restore bool) error {

@@ -132,7 +132,7 @@ func (a *app) refuseUnfinished() error {
 		return err
 	}
 	if s.Trouble != nil {
-		return fmt.Errorf("run %s is unfinished (%s), and has to come to its end before a new run: %w", s.ID, s.Phase, s.Trouble)
+		return fmt.Errorf("run %s is unfinished (%s), and has to come to its end before a new run: %w; %s", s.ID, s.Phase, s.Trouble, ways.Join(s.Ways()))
 	}
 	return fmt.Errorf("run %s is unfinished (%s), and has to come to its end before a new run: %s", s.ID, s.Phase, ways.Join(s.Ways()))
 }

@@ -60,7 +60,7 @@ func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
 	if err != nil {
 		return runtime.Verdict{}, err
 	}
-	keeper, err := w.Run.Keeper()
+	keeper, err := w.keeper()
 	if err != nil {
 		return runtime.Verdict{}, err
 	}
@@ -112,6 +112,16 @@ func (w Work) book(ctx context.Context, order state.Order) (*runtime.Runbook, er
 	return book, err
 }
 
+// keeper opens the run's secrets. The way back goes on without them where they are damaged, as where they
+// are gone: what needs one says so.
+func (w Work) keeper() (*state.Keeper, error) {
+	keeper, err := w.Run.Keeper()
+	if err != nil && w.Mode == ModeRollback {
+		return state.Memory(), nil
+	}
+	return keeper, err
+}
+
 // secrets are the values of the secret parameters. The way back needs none of the parameters.
 func (w Work) secrets(order state.Order, keeper *state.Keeper) (map[string]host.Secret, error) {
 	if w.Mode == ModeRollback {
@@ -122,7 +132,7 @@ func (w Work) secrets(order state.Order, keeper *state.Keeper) (map[string]host.
 
 // plan is what the run is held to, nil for nothing.
 func (w Work) plan(order state.Order) (*runtime.SavedPlan, error) {
-	if order.Unheld {
+	if order.Unheld || w.Mode == ModeRollback {
 		return nil, nil
 	}
 	return w.Run.Plan()

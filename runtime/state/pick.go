@@ -15,10 +15,7 @@ func (d Dir) Statuses() ([]Status, error) {
 	}
 	var all []Status
 	for _, run := range runs {
-		s, err := run.Status()
-		if err != nil {
-			return nil, unreadable(run, err)
-		}
+		s := run.known()
 		s.Caller.Program = d.program()
 		all = append(all, s)
 	}
@@ -28,30 +25,28 @@ func (d Dir) Statuses() ([]Status, error) {
 	return all, nil
 }
 
-// unreadable adds what to do about a run that cannot even be looked at.
-func unreadable(run Run, err error) error {
-	return fmt.Errorf("%w; as long as that is so, nobody knows what run %s has left: restore the file from a copy, or, if the run needs neither to be gone on with nor to be undone, move %s away",
-		err, run.ID, run.Path)
+// known is the run's status; where that cannot be read, it says so, and blocks.
+func (r Run) known() Status {
+	s, err := r.Status()
+	if err == nil {
+		return s
+	}
+	return Status{Run: r, Order: s.Order, Standing: ways.Standing{ID: r.ID, Phase: ways.Unknown,
+		Trouble: fmt.Errorf("%w; as long as that is so, nobody knows what run %s has left: restore the file from a copy", err, r.ID)}}
 }
 
-// Status reads one run, with commands as they have to be called for it: with its ID where another run
-// cannot be read.
+// Status reads one run, with commands as they have to be called for it.
 func (d Dir) Status(run Run) (Status, error) {
-	s, err := run.Status()
-	if err != nil {
-		return s, unreadable(run, err)
-	}
-	s.Caller = ways.Caller{Program: d.program(), ID: run.ID}
 	all, err := d.Statuses()
 	if err != nil {
-		return s, nil
+		return Status{}, err
 	}
-	for _, known := range all {
-		if known.ID == run.ID {
-			s.Caller = known.Caller
+	for _, s := range all {
+		if s.ID == run.ID {
+			return s, nil
 		}
 	}
-	return s, nil
+	return Status{}, fmt.Errorf("run %s: %s is gone", run.ID, run.Path)
 }
 
 // Unfinished returns the newest run that has left the machine half-way; nil if there is none.
@@ -102,7 +97,7 @@ func idFor(all []Status, at int) string {
 			return all[at].ID
 		}
 	}
-	if all[at].Phase == ways.Accepted {
+	if p := all[at].Phase; p == ways.Accepted || p == ways.GivenUp {
 		return all[at].ID
 	}
 	return ""

@@ -10,6 +10,7 @@
 //	    runs/ID/journal         see package journal
 //	    runs/ID/backup/         contents and pre-images by digest; in since/, what a rollback found changed
 //	    runs/ID/events.jsonl    what was told, for those who look on
+//	    aside/ID/               a run given up whose journal could not be gone by
 //
 // A run's directory appears in one step, complete; how far the run is stands in its journal alone.
 package state

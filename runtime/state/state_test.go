@@ -334,11 +334,11 @@ func TestDamagedRunIsUnknown(t *testing.T) {
 	if err := os.WriteFile(run.Journal(), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	blocked(t, d, "check the disk", "move "+run.Path+" away")
+	blocked(t, d, "check the disk")
 	if err := os.WriteFile(run.Journal(), append([]byte("x"), data...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	blocked(t, d, "its header is damaged", "move "+run.Path+" away")
+	blocked(t, d, "its header is damaged")
 	if err := os.WriteFile(run.Journal(), otherFormat(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -360,7 +360,11 @@ func blocked(t *testing.T, d Dir, want ...string) {
 	if err != nil || s == nil || s.Phase != ways.Unknown || !s.Touched() {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	for _, refusal := range []error{s.Resume(), s.Rollback("", false), s.Accept()} {
+	if err := s.Accept(); err != nil {
+		t.Errorf("it cannot be given up: %v", err)
+	}
+	want = append(want, "rollback --accept` undoes nothing, and sets the run's records aside")
+	for _, refusal := range []error{s.Resume(), s.Rollback("", false)} {
 		for _, words := range want {
 			if refusal == nil || !strings.Contains(refusal.Error(), words) {
 				t.Errorf("%v does not say %q", refusal, words)
@@ -434,8 +438,18 @@ func TestUnreadableRun(t *testing.T) {
 	if s, err := d.Status(good); err != nil || s.Resume() != nil || !strings.Contains(ways.Join(s.Ways()), "resume "+good.ID) {
 		t.Errorf("the good one: %v, %v", s.Ways(), err)
 	}
-	if _, err := d.Unfinished(); err == nil || !strings.Contains(err.Error(), "move "+bad.Path+" away") {
-		t.Errorf("without an ID: %v", err)
+	if s, err := d.Unfinished(); err != nil || s == nil || s.ID != bad.ID || s.Accept() != nil || !strings.Contains(s.Resume().Error(), "nobody knows what run "+bad.ID+" has left") {
+		t.Errorf("without an ID: %+v, %v", s, err)
+	}
+	aside, err := d.SetAside(bad)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(aside, "secrets")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	if s, err := d.Unfinished(); err != nil || s == nil || s.ID != good.ID {
+		t.Errorf("after it was set aside: %+v, %v", s, err)
 	}
 }
 
@@ -500,13 +514,11 @@ func TestEmptiedJournalIsDamage(t *testing.T) {
 	if err := os.Truncate(run.Journal(), 0); err != nil {
 		t.Fatal(err)
 	}
-	blocked(t, d, "its header is damaged", "move "+run.Path+" away")
+	blocked(t, d, "its header is damaged")
 	if err := os.Remove(run.Journal()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Unfinished(); err == nil || !strings.Contains(err.Error(), "nobody knows what run "+run.ID+" has left") {
-		t.Errorf("missing journal: %v", err)
-	}
+	blocked(t, d, "nobody knows what run "+run.ID+" has left")
 	if _, _, err := run.Open("1", time.Now); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing journal: %v", err)
 	}

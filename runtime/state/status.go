@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"zcp2kopano/runtime"
@@ -46,7 +47,7 @@ func (r Run) Status() (Status, error) {
 		s.Phase, s.Trouble = ways.Unknown, err
 		return s, nil
 	case errors.Is(err, journal.ErrNoHeader):
-		s.Phase, s.Trouble = ways.Unknown, r.damaged(err)
+		s.Phase, s.Trouble = ways.Unknown, err
 		return s, nil
 	case err != nil:
 		return s, fmt.Errorf("run %s: %w", r.ID, err)
@@ -54,19 +55,34 @@ func (r Run) Status() (Status, error) {
 	s.read(records)
 	s.Standing = runtime.Stand(records)
 	s.ID, s.Own = r.ID, runtime.OwnRunbook(s.Order.Label)
+	s.Barred, s.Around = r.barred(s.Order)
 	if damage != nil {
 		s.Damage = damage.Error()
 		if !damage.Torn {
 			s.Phase = ways.Unknown // what stands behind the damage may have changed everything
-			s.Trouble = r.damaged(damage.Refusal())
+			s.Trouble = damage.Refusal()
 		}
 	}
 	return s, nil
 }
 
-// damaged adds to what is wrong with a journal how other runs become possible again.
-func (r Run) damaged(err error) error {
-	return fmt.Errorf("%w; once the run needs neither to be gone on with nor to be undone, move %s away", err, r.Path)
+// barred tells why a resume cannot go by what was kept with the run, and the flag that leaves it aside. A
+// rollback needs none of it.
+func (r Run) barred(o Order) (why error, around string) {
+	keeper, err := r.Keeper()
+	if err == nil {
+		_, err = r.Secrets(o, keeper)
+	}
+	if err != nil {
+		return err, ""
+	}
+	if modules, err := r.Modules(); err != nil || modules[o.Label] == "" {
+		return errors.Join(err, fmt.Errorf("the copy of its runbook is lost: %s is not in it", o.Label)), ways.Runbook
+	}
+	if _, err := r.Plan(); err != nil && !o.Unheld {
+		return err, ways.NoPlan
+	}
+	return nil, ""
 }
 
 // never tells whether the journal was never begun: it is missing, or not even its header was written
@@ -128,13 +144,27 @@ func (s *Status) step(typ, name string) {
 	}
 }
 
-// Accept notes that the admin has accepted what the run's rollback left. The caller holds the lock.
+// Accept notes that the admin has accepted what the run, or its rollback, left. The caller holds the
+// lock.
 func (r Run) Accept(program string) error {
 	log, _, err := r.Open(program, time.Now)
 	if err != nil {
 		return err
 	}
 	return errors.Join(runtime.Accept(log, program), log.Close())
+}
+
+// SetAside takes a run whose journal cannot be gone by out of the way, whole, and returns where it is
+// now. The caller holds the lock.
+func (d Dir) SetAside(r Run) (string, error) {
+	aside := filepath.Join(d.Path, "aside", r.ID)
+	if err := os.MkdirAll(filepath.Dir(aside), 0o700); err != nil {
+		return "", err
+	}
+	if err := os.Rename(r.Path, aside); err != nil {
+		return "", err
+	}
+	return aside, errors.Join(syncDir(filepath.Dir(aside)), syncDir(filepath.Dir(r.Path)), syncDir(d.Path))
 }
 
 // Open opens the run's journal in order to write to it, and returns what it holds. One that was

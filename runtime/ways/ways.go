@@ -28,6 +28,7 @@ const (
 	RollbackIncomplete Phase = "rollback incomplete"          // it stopped on its way, for whatever reason
 	Differing          Phase = "rolled back with differences" // all is undone that can be; the rest is for a person to look at
 	Accepted           Phase = "rolled back, differences accepted"
+	GivenUp            Phase = "given up: what it left was accepted as it is"
 
 	Unknown Phase = "unknown: its journal cannot be read"
 )
@@ -58,6 +59,12 @@ func (c Caller) Command(name string, args ...string) string {
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }
 
+// The flags with which a resume leaves aside what was kept with the run.
+const (
+	NoPlan  = "--no-plan"
+	Runbook = "--runbook"
+)
+
 // Standing is where a run stands, by its journal.
 type Standing struct {
 	ID     string `json:"id"`
@@ -74,13 +81,17 @@ type Standing struct {
 	Own      bool     `json:"-"`                     // the runbook is the admin's own, and can be mended
 	Differs  bool     `json:"-"`                     // it stopped because it differs from its plan
 	Left     []string `json:"differences,omitempty"` // what the last rollback left that is not as before
+	Stays    []string `json:"-"`                     // the actions that were begun and not undone
+	Stuck    bool     `json:"-"`                     // the last rollback failed on its way
 	Trouble  error    `json:"-"`                     // why the journal cannot be gone by
+	Barred   error    `json:"-"`                     // why a resume cannot go by what was kept with the run
+	Around   string   `json:"-"`                     // the flag with which it can nevertheless; empty for none
 }
 
 // Blocks tells whether the run has left the machine half-way, so that no other may begin.
 func (s Standing) Blocks() bool {
 	switch s.Phase {
-	case Untouched, NothingToDo, Done, RolledBack, Accepted:
+	case Untouched, NothingToDo, Done, RolledBack, Accepted, GivenUp:
 		return false
 	}
 	return true
@@ -93,8 +104,8 @@ func (s Standing) Touched() bool { return s.Phase != Untouched && s.Phase != Not
 // accepted as it is.
 func (s Standing) Leaves() bool { return s.Blocks() || s.Phase == Done }
 
-// Resume says why the run cannot be gone on with; nil if it can.
-func (s Standing) Resume() error {
+// Resume says why the run cannot be gone on with, called with these flags; nil if it can.
+func (s Standing) Resume(flags ...string) error {
 	switch {
 	case s.Trouble != nil:
 		return s.trouble()
@@ -104,8 +115,12 @@ func (s Standing) Resume() error {
 		return fmt.Errorf("run %s has changed nothing: begin a new one with `%s`", s.ID, s.Caller.anew())
 	case s.Phase == RolledBack || s.Phase == Accepted:
 		return fmt.Errorf("run %s was rolled back: there is nothing to go on with; begin a new one with `%s`", s.ID, s.Caller.anew())
+	case s.Phase == GivenUp:
+		return fmt.Errorf("run %s was given up: begin a new one with `%s`", s.ID, s.Caller.anew())
 	case s.Phase == RollbackIncomplete || s.Phase == Differing:
 		return fmt.Errorf("run %s is on its way back (%s) and cannot be gone on with: %s", s.ID, s.Phase, Join(s.Ways()))
+	case s.Barred != nil && !slices.Contains(flags, s.Around):
+		return fmt.Errorf("run %s cannot be gone on with as it is: %w; %s", s.ID, s.Barred, Join(s.Ways()))
 	}
 	return nil
 }
@@ -154,20 +169,19 @@ func (s Standing) restore(at int) error {
 	return nil
 }
 
-// Accept says why there are no differences to accept; nil if there are.
+// Accept says why there is nothing to accept; nil if there is. A run that keeps others from beginning
+// can always be closed as it is: where it can go neither on nor back, that is the only way out.
 func (s Standing) Accept() error {
-	switch {
-	case s.Trouble != nil:
-		return s.trouble()
-	case s.Phase == RollbackIncomplete:
-		return fmt.Errorf("the rollback of run %s has not come to its end, so that nobody knows what will differ: %s", s.ID, Join(s.Ways()))
-	case s.Phase != Differing:
-		return fmt.Errorf("run %s has no differences to accept: no rollback of it ended with any (%s)", s.ID, s.Phase)
+	if !s.Blocks() {
+		return fmt.Errorf("run %s has no differences to accept, and keeps no other from beginning (%s)", s.ID, s.Phase)
 	}
 	return nil
 }
 
-func (s Standing) trouble() error { return fmt.Errorf("run %s: %w", s.ID, s.Trouble) }
+// trouble is why a run can go neither on nor back, and what is left to do.
+func (s Standing) trouble() error {
+	return fmt.Errorf("run %s: %w; %s", s.ID, s.Trouble, Join(s.Ways()))
+}
 
 // Way is a command that would be accepted, and what it does.
 type Way struct {
@@ -186,22 +200,24 @@ func Join(ways []Way) string {
 	return strings.Join(all, "; ")
 }
 
-// Ways are what the admin can do next, the most likely first. There are none where only a person can
-// tell; then Trouble says why.
+// Ways are what the admin can do next, the most likely first. There is always one.
 func (s Standing) Ways() []Way {
-	if s.Trouble != nil {
-		return nil
-	}
 	c := s.Caller
+	if s.Trouble != nil && s.Blocks() {
+		return []Way{{c.Command("rollback", "--accept"), "undoes nothing, and sets the run's records aside, once the run needs neither to be gone on with nor to be undone"}}
+	}
 	switch s.Phase {
-	case Untouched, RolledBack, Accepted:
+	case Untouched, RolledBack, Accepted, GivenUp:
 		return []Way{{"zcp2kopano check", "looks at this machine"}, {c.anew(), "begins anew"}}
 	case NothingToDo:
 		return []Way{{"zcp2kopano check", "looks at the result"}}
 	case Done:
+		if s.Trouble != nil {
+			return []Way{{"zcp2kopano check", "looks at the result"}}
+		}
 		return append([]Way{{"zcp2kopano check", "looks at the result"}}, s.back("goes back to what was before")...)
 	case RolledBackPart:
-		return append([]Way{{c.Command("resume"), "goes on from there"}}, s.back("goes back to what was before the run")...)
+		return append(s.on("goes on from there"), s.back("goes back to what was before the run")...)
 	case RollbackIncomplete:
 		return s.furtherBack()
 	case Differing:
@@ -214,14 +230,32 @@ func (s Standing) Ways() []Way {
 		}
 		return ways
 	}
-	ways := []Way{{c.Command("resume"), "goes on once the cause is mended"}}
+	return append(s.on("goes on once the cause is mended"), s.back("goes back to what was before the run")...)
+}
+
+// on are the ways to go on with a run that has not ended.
+func (s Standing) on(words string) (ways []Way) {
+	c := s.Caller
+	plain := Way{c.Command("resume"), words}
+	unheld := Way{c.Command("resume", NoPlan), "goes on without being held to the plan"}
+	mended := Way{c.Command("resume", Runbook, "FILE"), "goes on with a mended runbook"}
+	switch {
+	case s.Barred == nil:
+		ways = append(ways, plain)
+	case s.Around == NoPlan:
+		return append(ways, unheld)
+	case s.Around == Runbook:
+		return append(ways, Way{mended.Command, "goes on with a copy of the runbook"})
+	default:
+		return nil
+	}
 	if s.Differs {
-		ways = append(ways, Way{c.Command("resume", "--no-plan"), "goes on without being held to the plan"})
+		ways = append(ways, unheld)
 	}
 	if s.Own && s.Phase == Failed && !s.Differs {
-		ways = append(ways, Way{c.Command("resume", "--runbook", "FILE"), "goes on with a mended runbook"})
+		ways = append(ways, mended)
 	}
-	return append(ways, s.back("goes back to what was before the run")...)
+	return ways
 }
 
 // anew begins another run: it needs no ID.
@@ -246,6 +280,9 @@ func (s Standing) furtherBack() []Way {
 	ways := s.back("goes on with the rollback, all the way")
 	if s.To != "" && s.Rollback(s.To, false) == nil {
 		ways = append([]Way{{s.Caller.Command("rollback", "--to", s.To), "goes on with the rollback"}}, ways...)
+	}
+	if s.Stuck {
+		ways = append(ways, Way{s.Caller.Command("rollback", "--accept"), "undoes nothing more, lists what stays, and lets a new run begin: where the cause cannot be mended"})
 	}
 	return ways
 }

@@ -9,14 +9,14 @@ import (
 
 var phases = []Phase{
 	Untouched, NothingToDo, Done, BrokenOff, Failed, Interrupted,
-	RolledBack, RolledBackPart, RollbackIncomplete, Differing, Accepted,
+	RolledBack, RolledBackPart, RollbackIncomplete, Differing, Accepted, GivenUp, Unknown,
 }
 
 // standings are all that a run can come to, and more.
 func standings(yield func(Standing)) {
 	for _, phase := range phases {
 		for _, db := range []Database{Unchanged, Restorable, Lost} {
-			for n := range 1 << 6 {
+			for n := range 1 << 9 {
 				s := Standing{
 					ID: "20150830-221005-4f2a", Caller: Caller{Program: "zcp2kopano --state /srv/s", ID: "20150830-221005-4f2a"},
 					Phase: phase, Begun: []string{"a", "b", "c"}, Database: db,
@@ -31,7 +31,13 @@ func standings(yield func(Standing)) {
 				if n&16 != 0 {
 					s.Half = "b"
 				}
-				s.Own = n&32 != 0
+				s.Own, s.Stuck = n&32 != 0, n&64 != 0
+				if bars := n >> 7; bars > 0 {
+					s.Barred, s.Around = errors.New("lost"), []string{"", NoPlan, Runbook}[bars-1]
+				}
+				if phase == Unknown {
+					s.Trouble = errors.New("damaged")
+				}
 				yield(s)
 			}
 		}
@@ -53,13 +59,16 @@ func TestWaysAreAccepted(t *testing.T) {
 			}
 			out = out || strings.Contains(w.Command, " rollback") || strings.Contains(w.Command, " resume")
 		}
+		if s.Blocks() && s.Accept() != nil {
+			t.Errorf("%+v blocks, and cannot be closed as it is: %v", s, s.Accept())
+		}
 		if s.Blocks() && !out {
 			t.Errorf("%+v blocks, and there is no way out: %v", s, ways)
 		}
-		if s.Database == Restorable && s.Rollback("", true) == nil && s.Phase != Accepted && !strings.Contains(Join(ways), "--restore-database") {
+		if s.Database == Restorable && s.Rollback("", true) == nil && s.Phase != Accepted && s.Phase != GivenUp && !strings.Contains(Join(ways), "--restore-database") {
 			t.Errorf("%+v: the way to the dump is missing: %v", s, ways)
 		}
-		if s.Blocks() && (s.Resume() == nil) != strings.Contains(Join(ways), " resume ") {
+		if s.Blocks() && (s.Resume(s.Around) == nil && (s.Barred == nil || s.Around != "")) != strings.Contains(Join(ways), " resume ") {
 			t.Errorf("%+v: resume is refused (%v) or not offered: %v", s, s.Resume(), ways)
 		}
 	})
@@ -85,8 +94,8 @@ func accepted(s Standing, command string) error {
 		return errors.New("it does not name the run")
 	}
 	switch flags := strings.Join(args[2:], " "); {
-	case args[0] == "resume" && (flags == "" || flags == "--no-plan" && s.Differs || flags == "--runbook FILE" && s.Own):
-		return s.Resume()
+	case args[0] == "resume" && (flags == "" || flags == "--no-plan" && (s.Differs || s.Around == NoPlan) || flags == "--runbook FILE" && (s.Own || s.Around == Runbook)):
+		return s.Resume(args[2:]...)
 	case args[0] == "rollback" && flags == "--accept":
 		return s.Accept()
 	case args[0] == "rollback" && flags == "":
@@ -154,11 +163,18 @@ func TestRollbackToAStep(t *testing.T) {
 	}
 }
 
-func TestTroubleLeavesNoWay(t *testing.T) {
-	s := Standing{ID: "x", Phase: Failed, Trouble: errors.New("damaged")}
-	s.Phase = Unknown
-	if s.Resume() == nil || s.Rollback("", false) == nil || s.Accept() == nil || len(s.Ways()) != 0 || !s.Blocks() {
-		t.Errorf("%v", s.Ways())
+// A run whose journal cannot be gone by can only be given up.
+func TestTroubleLeavesOneWay(t *testing.T) {
+	s := Standing{ID: "x", Phase: Unknown, Trouble: errors.New("damaged")}
+	if s.Resume() == nil || s.Rollback("", false) == nil || s.Accept() != nil || !s.Blocks() {
+		t.Errorf("%v, %v, %v", s.Resume(), s.Rollback("", false), s.Accept())
+	}
+	if ways := Join(s.Ways()); !strings.HasPrefix(ways, "`zcp2kopano rollback --accept` ") || strings.Contains(ways, ";") {
+		t.Error(ways)
+	}
+	s.Phase = Done // as far as this version can tell
+	if s.Blocks() || s.Accept() == nil || len(s.Ways()) == 0 {
+		t.Errorf("done: %v, %v", s.Accept(), s.Ways())
 	}
 }
 

@@ -85,8 +85,8 @@ func compareHosts(t *testing.T, o op) {
 	defer machine.Close()
 	sim := simfs.New(simfs.Options{})
 	defer sim.Close()
-	simAnswer, simErr, simTree := playOn(t, sim, o)
-	liveAnswer, liveErr, liveTree := playOn(t, machine, o)
+	simAnswer, simTree, simErr := playOn(t, sim, o)
+	liveAnswer, liveTree, liveErr := playOn(t, machine, o)
 	if !sameError(simErr, liveErr) || simAnswer != liveAnswer {
 		t.Errorf("%v\n  simulated: %q %v\n  live:      %q %v", o, simAnswer, simErr, liveAnswer, liveErr)
 	}
@@ -95,7 +95,7 @@ func compareHosts(t *testing.T, o op) {
 	}
 }
 
-func playOn(t *testing.T, f FS, o op) (answer string, err error, tree map[string]string) {
+func playOn(t *testing.T, f FS, o op) (answer string, tree map[string]string, err error) {
 	t.Helper()
 	p := &player{fs: f}
 	defer p.close()
@@ -109,5 +109,5 @@ func playOn(t *testing.T, f FS, o op) (answer string, err error, tree map[string
 	if walkErr != nil {
 		t.Fatalf("%v: %v", o, walkErr)
 	}
-	return answer, err, whats(entries)
+	return answer, whats(entries), err
 }
