@@ -1,8 +1,10 @@
 package action
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"syscall"
 
@@ -16,12 +18,23 @@ func init() { register(func() Action { return &Remove{} }) }
 //
 // What is at the kept name is always complete. Apply: if nothing is kept yet, keep it (an unfinished
 // copy goes on); then remove what is left of the tree. Undo: if something is kept, rename it back,
-// or copy back what is missing and only then let go of the kept copy.
+// or copy back what is missing and only then let go of the kept copy. Before that, what is kept is held
+// against the inventory of what was there: what somebody took away, altered or added meanwhile comes
+// back so, and is told.
 type Remove struct {
 	Path string `json:"path"`
 
 	Before Preimage `json:"before"`
 	Size   size     `json:"size"`
+	Tree   *Blob    `json:"tree,omitempty"` // inventory of all that was there
+
+	spoiled map[string]string // what was found wrong with what was kept when it was put back
+}
+
+// removeMark is what Remove journals beside its intent.
+type removeMark struct {
+	Kept    *Blob             `json:"kept,omitempty"`    // inventory of the kept copy, where it is one
+	Spoiled map[string]string `json:"spoiled,omitempty"` // by name below the path
 }
 
 func (a *Remove) Kind() string             { return "fs.remove" }
@@ -43,6 +56,9 @@ func (a *Remove) Prepare(env *Env) (bool, error) {
 		return false, fmt.Errorf("remove %s: %s is a mount point; unmount it, or remove only what lies beside it", a.Path, mounts[0])
 	}
 	if a.Size, err = measure(env.Ctx, env.Host, a.Path); err != nil {
+		return false, err
+	}
+	if a.Tree, err = inventory(env, a.Path, digested); err != nil {
 		return false, err
 	}
 	a.Before, err = saveMeta(env, a.Path)
@@ -84,6 +100,9 @@ func (a *Remove) Apply(env *Env) (Result, error) {
 			return result, fmt.Errorf("remove %s: keep it in %s first: %w", a.Path, env.Store.Dir, err)
 		}
 	}
+	if err := a.vouch(env, kept); err != nil {
+		return result, err
+	}
 	return result, dropPart(env, a.Path, kept)
 }
 
@@ -110,6 +129,24 @@ func (a *Remove) keep(env *Env, kept string) error {
 	return newCopier(env, a.Size).place(a.Path, kept)
 }
 
+// vouch writes down the inodes of what is kept, where they are others than before: those of a copy. The
+// rename of a file is a change of it, too.
+func (a *Remove) vouch(env *Env, kept string) error {
+	r, _, err := a.reckoning(env)
+	if err != nil || r == nil || r.kept != nil {
+		return err
+	}
+	st, err := env.Host.Lstat(kept)
+	if err != nil || st.IsDir() && st.Ino == r.was["."].Ino {
+		return err
+	}
+	b, err := inventory(env, kept, 0)
+	if err != nil {
+		return err
+	}
+	return env.Mark(removeMark{Kept: b})
+}
+
 // clearTemp removes an unfinished file, and leaves an unfinished tree to be finished.
 func clearTemp(env *Env, name string) error {
 	return removePath(env.Host, path.Join(path.Dir(name), env.temp()))
@@ -119,6 +156,9 @@ func (a *Remove) Undo(env *Env) error {
 	kept := a.kept(env)
 	if err := clearTemps(env, kept); err != nil {
 		return err
+	}
+	if err := a.look(env, kept); err != nil {
+		return fmt.Errorf("look through what was kept of %s: %w", a.Path, err)
 	}
 	if err := putBack(newCopier(env, a.Size), kept, a.Path); err != nil {
 		return fmt.Errorf("put %s back: %w", a.Path, err)
@@ -187,5 +227,69 @@ func needPart(env *Env, a, b string) error {
 	return err
 }
 
-// Differences lists how the path differs from before, by its metadata.
-func (a *Remove) Differences(env *Env) ([]string, error) { return compareMeta(env, a.Before) }
+// look holds what is kept against what was there, and journals what it finds before it is put back.
+func (a *Remove) look(env *Env, kept string) error {
+	have, err := exists(env.Host, kept)
+	if err != nil || !have {
+		return err
+	}
+	r, _, err := a.reckoning(env)
+	if err != nil || r == nil {
+		return err
+	}
+	if err := r.check(env, kept, false); err != nil || len(r.found) == 0 {
+		return err
+	}
+	a.spoiled = r.found
+	return env.Mark(removeMark{Spoiled: r.found})
+}
+
+// reckoning begins a comparison with the inventory, and returns what was found when the tree was put back;
+// nil for a run of a version that took none.
+func (a *Remove) reckoning(env *Env) (*reckoning, map[string]string, error) {
+	if a.Tree == nil {
+		return nil, nil, nil
+	}
+	was, err := readInventory(env.Store, *a.Tree)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &reckoning{was: was}
+	spoiled := maps.Clone(a.spoiled)
+	for _, data := range env.Marks {
+		var m removeMark
+		if err := json.Unmarshal(data, &m); err != nil {
+			return nil, nil, err
+		}
+		if m.Kept != nil {
+			if r.kept, err = readInventory(env.Store, *m.Kept); err != nil {
+				return nil, nil, err
+			}
+		}
+		if m.Spoiled != nil {
+			spoiled = m.Spoiled
+		}
+	}
+	return r, spoiled, nil
+}
+
+// Differences lists how what is there differs from before: entry by entry, and what was found to be
+// spoiled when it was put back, until its digest says that somebody has mended it.
+func (a *Remove) Differences(env *Env) ([]string, error) {
+	r, spoiled, err := a.reckoning(env)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return compareMeta(env, a.Before)
+	}
+	if err := r.check(env, a.Path, true); err != nil {
+		return nil, err
+	}
+	for rel, what := range spoiled {
+		if r.found[rel] == "" && r.was[rel].Mode.IsRegular() && r.was[rel].SHA256 == "" {
+			r.tell(rel, what)
+		}
+	}
+	return r.lines(a.Path), nil
+}

@@ -1,0 +1,250 @@
+package action
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"time"
+
+	"zcp2kopano/runtime/host"
+)
+
+// digested is how much of a tree's content an inventory digests, in bytes. What lies beyond is told by
+// its inode alone: whoever changes a file changes its ctime, which nobody can set.
+const digested = 256 << 20
+
+// item is what an inventory holds of one entry: enough to tell whether it is still the same.
+type item struct {
+	Rel    string      `json:"rel"` // "." for the top
+	Mode   fs.FileMode `json:"mode"`
+	UID    uint32      `json:"uid"`
+	GID    uint32      `json:"gid"`
+	Rdev   uint64      `json:"rdev,omitempty"`
+	Size   int64       `json:"size,omitempty"` // of a regular file
+	Mtime  time.Time   `json:"mtime,omitzero"` // of a regular file
+	Target string      `json:"target,omitempty"`
+	SHA256 string      `json:"sha256,omitempty"`
+	Xattrs string      `json:"xattrs,omitempty"` // digest
+	Ino    uint64      `json:"ino"`
+	Ctime  time.Time   `json:"ctime,omitzero"`
+}
+
+// inventory writes down in the store what is at a path, and everything below it, with digests of at most
+// this much content.
+func inventory(env *Env, name string, content int64) (*Blob, error) {
+	var lines bytes.Buffer
+	enc := json.NewEncoder(&lines)
+	left := content
+	err := eachItem(env, name, func(dir host.DirReader, base string, it item) error {
+		if it.Mode.IsRegular() && it.Size <= left {
+			sum, err := digest(dir, base)
+			if err != nil && !errors.Is(err, host.ErrUnknown) {
+				return err
+			}
+			it.SHA256, left = sum, left-it.Size
+		}
+		it.Rel, it.Target = encodeName(it.Rel), encodeName(it.Target)
+		return enc.Encode(it)
+	})
+	if err != nil {
+		return nil, err
+	}
+	b, err := env.Store.PutBytes(lines.Bytes())
+	return &b, err
+}
+
+// eachItem visits what is at a path, and everything below it.
+func eachItem(env *Env, name string, visit func(dir host.DirReader, base string, it item) error) error {
+	dir, err := env.Host.OpenTree(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	look := func(e entry[host.DirReader]) error {
+		it, err := itemOf(e)
+		if err != nil {
+			return err
+		}
+		return visit(e.dir, e.name, it)
+	}
+	w := readWalker(env.Ctx, look)
+	st, err := dir.Lstat(path.Base(name))
+	if err != nil {
+		return err
+	}
+	if st.IsDir() {
+		self, err := dir.OpenDir(path.Base(name))
+		if err != nil {
+			return err
+		}
+		defer self.Close()
+		if err := w.walk(self, "", st.Dev); err != nil {
+			return err
+		}
+	}
+	return look(entry[host.DirReader]{dir: dir, name: path.Base(name), rel: ".", st: st})
+}
+
+func itemOf(e entry[host.DirReader]) (item, error) {
+	m, err := readMeta(e.dir, e.name)
+	if err != nil {
+		return item{}, err
+	}
+	it := item{Rel: e.rel, Mode: m.mode, UID: m.uid, GID: m.gid, Rdev: e.st.Rdev, Ino: e.st.Ino, Ctime: e.st.Ctime}
+	if len(m.xattrs) > 0 {
+		data, err := json.Marshal(m.xattrs)
+		if err != nil {
+			return item{}, err
+		}
+		it.Xattrs = blobOf(data).SHA256
+	}
+	switch {
+	case e.st.IsRegular():
+		it.Size, it.Mtime = e.st.Size, e.st.Mtime
+	case e.st.IsSymlink():
+		it.Target, err = e.dir.Readlink(e.name)
+	}
+	return it, err
+}
+
+// readInventory reads what inventory wrote.
+func readInventory(s *Store, b Blob) (map[string]item, error) {
+	f, err := s.Open(b)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	all := map[string]item{}
+	in := json.NewDecoder(bufio.NewReader(f))
+	for in.More() {
+		var it item
+		if err = in.Decode(&it); err != nil {
+			return nil, err
+		}
+		if it.Rel, err = decodeName(it.Rel); err != nil {
+			return nil, err
+		}
+		if it.Target, err = decodeName(it.Target); err != nil {
+			return nil, err
+		}
+		all[it.Rel] = it
+	}
+	return all, nil
+}
+
+// check compares what is at a path now with an inventory of it, and tells each entry that differs, by
+// its name below the path. inode tells whether an entry is still the very inode that it was: then its
+// content need not be read. Where neither that nor a digest tells, trust decides.
+func (r *reckoning) check(env *Env, name string, trust bool) error {
+	seen := map[string]bool{}
+	err := eachItem(env, name, func(dir host.DirReader, base string, it item) error {
+		seen[it.Rel] = true
+		was, ok := r.was[it.Rel]
+		if !ok {
+			r.tell(it.Rel, "was not there before")
+			return nil
+		}
+		what := was.differs(it)
+		if what == "" && it.Mode.IsRegular() && !r.inode(it) {
+			var err error
+			if what, err = was.content(dir, base, trust); err != nil {
+				return err
+			}
+		}
+		if what != "" {
+			r.tell(it.Rel, what)
+		}
+		return nil
+	})
+	if absent(err) {
+		r.tell(".", "is missing")
+		return nil
+	}
+	for _, rel := range sortedKeys(r.was) {
+		if !seen[rel] {
+			r.tell(rel, "is missing")
+		}
+	}
+	return err
+}
+
+// reckoning is a comparison with an inventory.
+type reckoning struct {
+	was   map[string]item
+	kept  map[string]item // the same as they were after they were copied; nil if they never were
+	found map[string]string
+}
+
+func (r *reckoning) tell(rel, what string) {
+	if r.found == nil {
+		r.found = map[string]string{}
+	}
+	r.found[rel] = what
+}
+
+// mostLines is how many differences of one tree are listed one by one.
+const mostLines = 20
+
+func (r *reckoning) lines(name string) (lines []string) {
+	for _, rel := range sortedKeys(r.found) {
+		if len(lines) == mostLines {
+			return append(lines, fmt.Sprintf("%s: %d more entries differ", name, len(r.found)-mostLines))
+		}
+		lines = append(lines, path.Join(name, rel)+": "+r.found[rel])
+	}
+	return lines
+}
+
+// inode tells whether this is the inode that was written down, untouched since.
+func (r *reckoning) inode(now item) bool {
+	for _, known := range []map[string]item{r.was, r.kept} {
+		if it, ok := known[now.Rel]; ok && it.Ino == now.Ino && it.Ctime.Equal(now.Ctime) {
+			return true
+		}
+	}
+	return false
+}
+
+// differs tells what of an entry is another, but for its content; empty for nothing.
+func (it item) differs(now item) string {
+	switch {
+	case now.Mode.Type() != it.Mode.Type():
+		return fmt.Sprintf("is %s, was %s", typeName(now.Mode), typeName(it.Mode))
+	case now.Target != it.Target:
+		return fmt.Sprintf("leads to %s, led to %s", now.Target, it.Target)
+	case now.Rdev != it.Rdev && it.Mode&fs.ModeDevice != 0:
+		return "is another device"
+	case now.Size != it.Size:
+		return fmt.Sprintf("has %d bytes, had %d", now.Size, it.Size)
+	case now.UID != it.UID || now.GID != it.GID:
+		return fmt.Sprintf("owner is %d:%d, was %d:%d", now.UID, now.GID, it.UID, it.GID)
+	case perm(now.Mode) != perm(it.Mode):
+		return fmt.Sprintf("mode is %v, was %v", now.Mode, it.Mode)
+	case now.Xattrs != it.Xattrs:
+		return "extended attributes differ"
+	}
+	return ""
+}
+
+// content tells whether a file holds something else than what was written down.
+func (it item) content(dir host.DirReader, base string, trust bool) (string, error) {
+	if it.SHA256 == "" {
+		st, err := dir.Lstat(base)
+		if err != nil || trust && sameTime(st.Mtime, it.Mtime) {
+			return "", err
+		}
+		return "was touched since, and nobody can tell whether its content is the same", nil
+	}
+	sum, err := digest(dir, base)
+	if errors.Is(err, host.ErrUnknown) {
+		return "", nil
+	}
+	if err == nil && sum != it.SHA256 {
+		return "content differs", nil
+	}
+	return "", err
+}
