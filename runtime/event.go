@@ -30,6 +30,9 @@ type Event struct {
 	Error       *ErrorInfo        `json:"error,omitempty"`       // error
 	Verdict     *Verdict          `json:"verdict,omitempty"`     // verdict
 	Elapsed     time.Duration     `json:"elapsed_ns,omitempty"`  // step-end, changed
+	// Journal is, in a run's events file, the last record of its journal that was durable when this was told:
+	// a journal that ends before it was cut.
+	Journal uint64 `json:"journal,omitempty"`
 }
 
 // EventKind names what happened.

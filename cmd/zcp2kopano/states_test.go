@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -49,7 +50,10 @@ var misfortunes = map[string]func(w *walk){
 			w.write("target/made/since", "kept")
 		}
 	},
-	"journal damaged":    func(w *walk) { w.change("journal", func(b []byte) []byte { b[len(b)/2] ^= 1; return b }) },
+	"journal damaged": func(w *walk) { w.change("journal", func(b []byte) []byte { b[len(b)/2] ^= 1; return b }) },
+	"journal cut": func(w *walk) {
+		w.change("journal", func(b []byte) []byte { return b[:bytes.LastIndexByte(b[:len(b)/2], '\n')+1] })
+	},
 	"journal emptied":    func(w *walk) { w.change("journal", func([]byte) []byte { return nil }) },
 	"journal lost":       func(w *walk) { w.remove("journal") },
 	"journal of another": func(w *walk) { w.change("journal", func(b []byte) []byte { return b[len(b)/2:] }) },

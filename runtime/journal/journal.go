@@ -19,6 +19,9 @@
 // The types of a run's records belong to package runtime, which documents them together with this
 // format: see "zcp2kopano doc journal".
 //
+// Beside it, in a file of the same name and ".end", is the number of its last durable record: it tells of
+// a journal that was cut off behind a whole line.
+//
 // An Append returns only after fsync: what is written ahead of a change is on disk before the
 // change. AppendLazy writes without waiting; the next Append makes it durable too. AppendWithNext does
 // not even write before the next record.
@@ -68,7 +71,7 @@ type Header struct {
 
 // Damage is where a journal stops being readable.
 type Damage struct {
-	Offset int64  // of the first byte that is not part of a valid record
+	Offset int64  // of the first byte that is not part of a valid record; -1 for a cut behind a whole one
 	Reason string // what is wrong there
 	// Torn is true if only a tail is damaged that was never durable: what an interrupted write leaves.
 	// Nothing had relied on it, and Repair cuts it off.
@@ -81,6 +84,9 @@ func (d *Damage) Error() string {
 	kind := "damaged"
 	if d.Torn {
 		kind = "torn"
+	}
+	if d.Offset < 0 {
+		return "journal is cut: " + d.Reason
 	}
 	return fmt.Sprintf("journal is %s at byte %d: %s", kind, d.Offset, d.Reason)
 }

@@ -43,6 +43,7 @@ type Log struct {
 	mu      sync.Mutex
 	path    string
 	medium  medium
+	ended   *end // nil for a journal in memory, or of a version that kept none
 	now     func() time.Time
 	next    uint64 // seq of the next record
 	end     int64  // of what is written
@@ -63,7 +64,11 @@ func Create(path, program string, now func() time.Time) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	l, err := begin(f, path, program, now)
+	ended, err := createEnd(path)
+	var l *Log
+	if err == nil {
+		l, err = begin(f, path, program, now)
+	}
 	if err == nil {
 		err = syncDir(filepath.Dir(path))
 	}
@@ -72,6 +77,7 @@ func Create(path, program string, now func() time.Time) (*Log, error) {
 		os.Remove(path)
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
+	l.ended = ended
 	return l, nil
 }
 
@@ -88,10 +94,15 @@ func Open(path string, now func() time.Time) (*Log, []Record, *Damage, error) {
 		return nil, nil, nil, fmt.Errorf("journal %s: %w", path, err)
 	}
 	l, records, damage, err := resume(f, data, path, now)
+	if err == nil {
+		l.damage = Cut(records, damage, Durable(path))
+		l.ended, err = openEnd(path)
+	}
 	if err != nil {
 		f.Close()
+		return nil, nil, nil, err
 	}
-	return l, records, damage, err
+	return l, records, l.damage, nil
 }
 
 // ReadFile reads a journal without opening it for writing.
@@ -109,7 +120,7 @@ func ReadFile(path string) (Header, []Record, *Damage, error) {
 	if err != nil {
 		return Header{}, nil, nil, fmt.Errorf("journal %s: %w", path, err)
 	}
-	return c.header, c.records, c.damage, nil
+	return c.header, c.records, Cut(c.records, c.damage, Durable(path)), nil
 }
 
 func readRegular(f *os.File) ([]byte, error) {
@@ -222,7 +233,7 @@ func (l *Log) Close() error {
 	if l.broken == nil && l.damage == nil {
 		err = l.settle()
 	}
-	return errors.Join(err, l.medium.Close())
+	return errors.Join(err, l.medium.Close(), l.ended.Close())
 }
 
 // settle makes all records durable.
@@ -295,7 +306,16 @@ func (l *Log) sync() error {
 		return l.cut(l.durable, l.since, err)
 	}
 	l.durable, l.since = l.end, l.next
+	// That it cannot be written is no reason to stop: it is behind then, as after a power cut.
+	_ = l.ended.write(l.next - 1)
 	return nil
+}
+
+// Durable is the number of the last record that is known to be on the disk.
+func (l *Log) Durable() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(l.since, 1) - 1
 }
 
 // cut takes the journal back to an end, and returns cause as the error to show.

@@ -20,6 +20,7 @@ import (
 
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/report"
 	"zcp2kopano/runtime/state"
 	"zcp2kopano/runtime/ways"
@@ -89,7 +90,7 @@ func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
 		Host: w.Host, HostLabel: w.HostLabel, Dir: w.Run.Path, Journal: log, Keeper: keeper,
 		Version: w.Version, Now: time.Now, Stop: stop, Previous: previous, Plan: plan,
 		RestoreDatabase: w.RestoreDatabase, Caller: w.Caller,
-		Emit: report.Tee(seldom(report.JSONLines(events)), w.Emit),
+		Emit: report.Tee(seldom(numbered(log, report.JSONLines(events))), w.Emit),
 	}
 	return w.execute(ctx, cfg), nil
 }
@@ -178,6 +179,14 @@ func heed(signals <-chan os.Signal, done <-chan struct{}, ask, breakOff func()) 
 			breakOff()
 			return
 		}
+	}
+}
+
+// numbered says with each event how far the journal was then.
+func numbered(log *journal.Log, tell func(runtime.Event)) func(runtime.Event) {
+	return func(e runtime.Event) {
+		e.Journal = log.Durable()
+		tell(e)
 	}
 }
 

@@ -7,7 +7,7 @@
 //	    runs/ID/runbook/        the modules that run, as they were
 //	    runs/ID/runbook.1/ ...  mended modules, with which the run was resumed
 //	    runs/ID/plan.json       the plan that the run is held to
-//	    runs/ID/journal         see package journal
+//	    runs/ID/journal         see package journal; beside it journal.end
 //	    runs/ID/backup/         contents and pre-images by digest; in since/, what a rollback found changed
 //	    runs/ID/events.jsonl    what was told, for those who look on
 //	    aside/ID/               a run given up whose journal could not be gone by

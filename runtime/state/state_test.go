@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -479,6 +480,9 @@ func TestOpenGoesOnAfterAnyTornTail(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range whole {
+		if err := os.RemoveAll(journal.EndPath(r.Journal())); err != nil { // as if the record had never been durable
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(r.Journal(), whole[:n], 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -521,6 +525,56 @@ func TestEmptiedJournalIsDamage(t *testing.T) {
 	blocked(t, d, "nobody knows what run "+run.ID+" has left")
 	if _, _, err := run.Open("1", time.Now); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing journal: %v", err)
+	}
+}
+
+// A journal that was cut off behind a whole record reads well. What is beside it tells: the file with the
+// number of its last durable record, and without that what was told and kept since.
+func TestCutJournalIsDamage(t *testing.T) {
+	records := append(slices.Clone(changed), record{"verdict", runtime.Verdict{}})
+	for n := range len(records) {
+		for what, spoil := range map[string]func(Run){
+			"": func(Run) {},
+			"told": func(run Run) {
+				must(t, os.Remove(journal.EndPath(run.Journal())))
+				must(t, os.WriteFile(run.Events(), fmt.Appendf(nil, "{}\n{\"journal\":%d}\n", len(records)), 0o600))
+			},
+		} {
+			d := Dir{filepath.Join(t.TempDir(), "state")}
+			run := journaled(t, d, begun, records...)
+			if s, err := run.Status(); err != nil || s.Trouble != nil || s.Phase != ways.Done {
+				t.Fatalf("whole: %+v, %v", s, err)
+			}
+			spoil(run)
+			whole, err := os.ReadFile(run.Journal())
+			must(t, err)
+			lines := bytes.SplitAfter(whole, []byte("\n"))
+			must(t, os.WriteFile(run.Journal(), bytes.Join(lines[:1+n], nil), 0o600))
+			blocked(t, d, fmt.Sprintf("it ends with record %d, and has held %d", n, len(records)))
+			if _, _, err := run.Open("1", time.Now); err == nil || !strings.Contains(err.Error(), "the rest was cut off") {
+				t.Errorf("%s: cut to %d records, it is opened: %v", what, n, err)
+			}
+		}
+	}
+}
+
+// What an action keeps bears the number of its call, behind which its intent was durable.
+func TestKeptTellsOfACut(t *testing.T) {
+	d := Dir{filepath.Join(t.TempDir(), "state")}
+	run := journaled(t, d, begun, changed...)
+	must(t, os.MkdirAll(filepath.Join(run.Backup(), "kept", run.ID+"-3-0"), 0o700))
+	if s, err := run.Status(); err != nil || s.Trouble != nil {
+		t.Errorf("whole: %v, %v", s.Trouble, err)
+	}
+	must(t, os.Remove(journal.EndPath(run.Journal())))
+	must(t, os.MkdirAll(filepath.Join(run.Backup(), "kept", fmt.Sprintf("%s-%d-0", run.ID, len(changed))), 0o700))
+	blocked(t, d, fmt.Sprintf("it ends with record %d, and has held %d", len(changed), len(changed)+1))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"zcp2kopano/runtime"
@@ -42,6 +44,7 @@ func (r Run) Status() (Status, error) {
 		s.Phase = ways.Untouched
 		return s, nil
 	}
+	damage = journal.Cut(records, damage, r.witnessed())
 	switch {
 	case errors.Is(err, journal.ErrOtherFormat):
 		s.Phase, s.Trouble = ways.Unknown, err
@@ -89,7 +92,7 @@ func (r Run) barred(o Order) (why error, around string) {
 // whole. The header is synced before anything is told of the run: where something was, a journal without
 // it has lost what it held.
 func (r Run) never(err error) bool {
-	if info, err := os.Stat(r.Events()); err == nil && info.Size() > 0 {
+	if info, err := os.Stat(r.Events()); err == nil && info.Size() > 0 || journal.Durable(r.Journal()) > 0 {
 		return false
 	}
 	if errors.Is(err, fs.ErrNotExist) {
@@ -182,11 +185,62 @@ func (r Run) Open(program string, now func() time.Time) (*journal.Log, []journal
 	if err != nil {
 		return nil, nil, err
 	}
-	if damage != nil {
-		if err := log.Repair(); err != nil {
-			log.Close()
-			return nil, nil, err
-		}
+	damage = journal.Cut(records, damage, r.witnessed())
+	switch {
+	case damage == nil:
+		return log, records, nil
+	case damage.Torn:
+		err = log.Repair()
+	default:
+		err = fmt.Errorf("journal %s: %w", r.Journal(), damage.Refusal())
+	}
+	if err != nil {
+		log.Close()
+		return nil, nil, err
 	}
 	return log, records, nil
+}
+
+// witnessed is the number of the last record that the journal is known to have held, by what the run left
+// outside of it: each event says how far the journal was, and what an action keeps bears the number of
+// its call.
+func (r Run) witnessed() uint64 {
+	return max(r.told(), r.kept())
+}
+
+// told looks at the end of the events file only: the numbers grow.
+func (r Run) told() (last uint64) {
+	f, err := os.Open(r.Events())
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	const tail = 256 << 10
+	if info, err := f.Stat(); err == nil && info.Size() > tail {
+		_, _ = f.Seek(-tail, io.SeekEnd)
+	}
+	data, _ := io.ReadAll(f)
+	for line := range bytes.Lines(data) {
+		var e struct {
+			Journal uint64 `json:"journal"`
+		}
+		if json.Unmarshal(line, &e) == nil {
+			last = max(last, e.Journal)
+		}
+	}
+	return last
+}
+
+func (r Run) kept() (last uint64) {
+	entries, _ := os.ReadDir(filepath.Join(r.Backup(), "kept"))
+	for _, e := range entries {
+		var seq uint64
+		var index int
+		if rest, ok := strings.CutPrefix(e.Name(), r.ID+"-"); ok {
+			if n, _ := fmt.Sscanf(rest, "%d-%d", &seq, &index); n == 2 {
+				last = max(last, seq+1) // its intent was durable, behind the call
+			}
+		}
+	}
+	return last
 }
