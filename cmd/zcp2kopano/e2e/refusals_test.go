@@ -96,7 +96,7 @@ func TestRefusals(t *testing.T) {
 		}, Migration{Repository: "kopano87"}, runtime.CodeInhibited, []string{"the database schema is too old"}},
 		{"duplicate names", func(t *testing.T) func() {
 			r.SQL("INSERT INTO zarafa.names (nameid, namestring, guid) SELECT nameid, namestring, guid FROM zarafa.names")
-			return func() { r.SQL("DELETE FROM zarafa.names WHERE id > 3") }
+			return func() { r.SQL("DELETE FROM zarafa.names WHERE id > 12") }
 		}, Migration{Repository: "kopano87"}, runtime.CodeInhibited, []string{"K-1216"}},
 	}
 	for _, c := range cases {

@@ -30,6 +30,7 @@ func TestRestoredDatabase(t *testing.T) {
 			for _, path := range leftBefore {
 				r.WriteFile(path, "# from an earlier attempt\n", 0o600)
 			}
+			r.WriteFile("/etc/default/kopano", "# from an earlier attempt\nDAGENT_OPTS=-d\n", 0o600) // without which no dagent stays
 			before, content := r.State(), dumped(r)
 			if res := r.Migrate(Migration{Repository: "kopano84"}); res.Code != 0 {
 				t.Fatalf("exit status %d\n%s", res.Code, res.Output)

@@ -26,6 +26,7 @@ type Generation struct {
 	// conffiles tells whether the packages bring configuration files, or examples only.
 	conffiles bool
 	sysv      bool
+	rereads   bool // the daemons in C++ execute themselves again as their user
 }
 
 var (
@@ -34,7 +35,7 @@ var (
 	// Kopano84 brings configuration files in /etc/kopano, init scripts and units.
 	Kopano84 = Generation{Product: "kopano", Version: "8.4.5.0-0+12.1", schema: 66, shipped: 3, known: 6, conffiles: true, sysv: true}
 	// Kopano87 brings examples and units only.
-	Kopano87 = Generation{Product: "kopano", Version: "8.7.20.0-0+24.1", schema: 118, oldest: 63, shipped: 4, known: 7}
+	Kopano87 = Generation{Product: "kopano", Version: "8.7.20.0-0+24.1", schema: 118, oldest: 63, shipped: 4, known: 7, rereads: true}
 )
 
 // etc is the product's configuration directory.
@@ -100,13 +101,13 @@ func (g Generation) role(daemon string) service.Role {
 	role := service.Role{
 		Product: g.Product, Daemon: daemon, Version: g.Version, Schema: g.schema, Oldest: g.oldest,
 		Config: g.etc(daemon + ".cfg"), ConfigOptional: !g.conffiles,
-		Options: g.options(daemon + ".cfg"), Unknown: service.Refuse,
+		Options: g.options(daemon + ".cfg"), Unknown: service.Refuse, Rereads: g.rereads,
 	}
 	switch daemon {
 	case "dagent":
 		role.Unknown = service.RefuseExplicit
 	case "search", "presence", "backup", "licensed":
-		role.Unknown = service.Warn
+		role.Unknown, role.Rereads = service.Warn, false
 	case "server":
 		role.Plugins = map[string]map[string]string{"unix": g.options("unix.cfg"), "ldap": g.options("ldap.cfg")}
 	}

@@ -45,7 +45,7 @@ func (g Generation) kopanoCommon() Package {
 	p.Breaks = "kopano-core-common"
 	p.conffiles(Text("/etc/logrotate.d/kopano", "/var/log/kopano/*.log {", "    weekly", "    missingok", "    compress", "}"))
 	if g.conffiles {
-		p.conffiles(Text("/etc/default/kopano", "# Settings of the kopano init scripts", `KOPANO_LOCALE="C"`))
+		p.conffiles(g.defaults())
 	}
 	p.Files = append(p.Files,
 		Dir("/etc/kopano", 0o755), Dir("/var/log/kopano", 0o755), Dir("/var/lib/kopano", 0o755), Dir("/var/lib/kopano/empty", 0o755),

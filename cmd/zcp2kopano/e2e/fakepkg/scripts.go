@@ -31,78 +31,141 @@ func (g Generation) runDir() string {
 	return "/run/kopano"
 }
 
-// initScript starts and stops a daemon where there is no systemd.
+// initScript starts and stops a daemon where there is no systemd, as the products' own do: a server is
+// told to end and waited for, never killed, and not even told while it upgrades its database.
 func (g Generation) initScript(daemon string) File {
 	name := g.Product + "-" + daemon
+	retry, refuse := "TERM/15/KILL", ""
+	if daemon == "server" {
+		retry = "TERM/65"
+		refuse = fmt.Sprintf(`	if %s; then
+		echo
+		echo "The database is being upgraded, %s must not be stopped now."
+		exit 1
+	fi
+`, g.underLock(), name)
+	}
 	content := fmt.Sprintf(`#!/bin/sh
 ### BEGIN INIT INFO
 # Provides:          %[1]s
-# Required-Start:    $remote_fs $syslog
-# Required-Stop:     $remote_fs $syslog
-# Should-Start:      mysql mariadb
-# Should-Stop:       mysql mariadb
+# Required-Start:    $syslog $network $remote_fs
+# Required-Stop:     $syslog $network $remote_fs
+# Should-Start:      %[5]s
+# Should-Stop:       %[5]s
 # Default-Start:     2 3 4 5
 # Default-Stop:      0 1 6
 # Short-Description: %[1]s
 ### END INIT INFO
 
-PATH=/usr/sbin:/usr/bin:/sbin:/bin
+PATH=/usr/local/sbin:/usr/local/bin:/sbin:/bin:/usr/sbin:/usr/bin
 DAEMON=/usr/sbin/%[1]s
-PIDFILE=%[2]s/%[3]s.pid
+PIDFILE=/var%[2]s/%[3]s.pid
+
+test -x "$DAEMON" || exit 0
+
+[ ! -f /etc/default/%[4]s ] || . /etc/default/%[4]s
+[ -n "$%[6]s_LOCALE" ] || %[6]s_LOCALE="C"
+[ ! -e "$%[7]s_CONFIG" ] || %[7]s_OPTS="$%[7]s_OPTS -c $%[7]s_CONFIG"
 
 . /lib/lsb/init-functions
-[ -x "$DAEMON" ] || exit 0
-[ ! -r /etc/default/%[4]s ] || . /etc/default/%[4]s
-
-start() {
-	install -d -m 0775 -o %[4]s -g %[4]s %[2]s
-	start-stop-daemon --start --quiet --oknodo --pidfile "$PIDFILE" --exec "$DAEMON" --%[5]s
-}
-
-stop() {
-	start-stop-daemon --stop --quiet --oknodo --retry TERM/10/KILL/5 --pidfile "$PIDFILE" --exec "$DAEMON"
-}
 
 case "$1" in
 start)
-	log_daemon_msg "Starting" "%[1]s"
-	start
-	log_end_msg $? || exit 1
+	if [ "$%[7]s_ENABLED" = "no" ]; then
+		log_warning_msg "%[1]s is switched off in /etc/default/%[4]s, not starting"
+		exit 0
+	fi
+	log_begin_msg "Starting %[1]s"
+	install -dm0775 -o %[4]s -g %[4]s /var%[2]s
+	export LC_ALL=$%[6]s_LOCALE LANG=$%[6]s_LOCALE
+	start-stop-daemon --start --pidfile "$PIDFILE" --exec "$DAEMON" -- $%[7]s_OPTS
+	log_end_msg $?
 	;;
 stop)
-	log_daemon_msg "Stopping" "%[1]s"
-	stop
-	log_end_msg $? || exit 1
+%[8]s	log_begin_msg "Stopping %[1]s"
+	start-stop-daemon --stop --pidfile "$PIDFILE" --retry %[9]s --exec "$DAEMON" >/dev/null
+	RETVAL=$?
+	rm -f "$PIDFILE"
+	log_end_msg $RETVAL
 	;;
-restart|force-reload)
-	stop && start
+restart)
+	"$0" stop
+	"$0" start
 	;;
 status)
-	status_of_proc -p "$PIDFILE" "$DAEMON" "%[1]s"
+	status_of_proc "$DAEMON" "%[1]s" && exit 0 || exit $?
+	;;
+reload|force-reload)
+	log_begin_msg "Reloading %[1]s"
+	start-stop-daemon --stop --signal HUP --pidfile "$PIDFILE" --exec "$DAEMON"
+	log_end_msg $?
+	;;
+try-restart)
+	"$0" status >/dev/null && "$0" restart
 	;;
 *)
-	echo "usage: $0 {start|stop|restart|force-reload|status}" >&2
-	exit 2
+	echo "usage: $0 {start|stop|restart|reload|force-reload|status}" >&2
+	exit 1
 	;;
 esac
-`, name, g.runDir(), daemon, g.Product, g.daemonArgs(daemon))
+
+exit 0
+`, name, g.runDir(), daemon, g.Product, g.startsBehind(daemon), strings.ToUpper(g.Product), strings.ToUpper(daemon), refuse, retry)
 	return Program("/etc/init.d/"+name, []byte(content))
 }
 
-// daemonArgs follow "--": ZCP and early Kopano units name their configuration.
-func (g Generation) daemonArgs(daemon string) string {
+// underLock is a condition: a server upgrades. Kopano looks for ZCP's lock, too.
+func (g Generation) underLock() string {
 	if g.Product == "zarafa" {
-		return " -c " + g.etc(daemon+".cfg")
+		return "[ -f /tmp/zarafa-upgrade-lock ]"
 	}
-	return ""
+	return "[ -f /tmp/zarafa-upgrade-lock ] || [ -f /tmp/kopano-upgrade-lock ]"
 }
 
+// defaults is what the init scripts read: which daemons are on, their configuration, more options.
+func (g Generation) defaults() File {
+	lines := []string{"# Settings of the init scripts of " + g.Product, strings.ToUpper(g.Product) + `_LOCALE="C"`,
+		strings.ToUpper(g.Product) + `_USERSCRIPT_LOCALE="C"`}
+	for _, daemon := range []string{"dagent", "server", "monitor", "spooler", "gateway", "ical", "search", "presence"} {
+		options := ""
+		if daemon == "dagent" {
+			options = "-d"
+		}
+		name := strings.ToUpper(daemon)
+		lines = append(lines, "", "# "+daemon, name+"_ENABLED=yes", name+"_CONFIG="+g.etc(daemon+".cfg"), name+`_OPTS="`+options+`"`)
+	}
+	return Text("/etc/default/"+g.Product, lines...)
+}
+
+// startsBehind are the services that a daemon is started behind, if they are there.
+func (g Generation) startsBehind(daemon string) string {
+	if daemon == "server" {
+		return "mysql"
+	}
+	return g.Product + "-server"
+}
+
+// unit is as the products' own; those of ZCP name their configuration.
 func (g Generation) unit(daemon string) File {
 	name := g.Product + "-" + daemon
-	return Text("/lib/systemd/system/"+name+".service",
-		"[Unit]", "Description="+name, "After=network.target mysql.service mariadb.service", "",
-		"[Service]", "Type=simple", "ExecStart=/usr/sbin/"+name+" -F"+g.daemonArgs(daemon), "TimeoutStopSec=60", "",
-		"[Install]", "WantedBy=multi-user.target")
+	foreground := " -F"
+	if daemon == "dagent" {
+		foreground = " -l"
+	}
+	config := ""
+	if g.Product == "zarafa" {
+		config = " -c " + g.etc(daemon+".cfg")
+	}
+	lines := []string{"[Unit]", "Description=" + name}
+	if daemon == "server" {
+		lines = append(lines, "After=network.target mysql.service mariadb.service")
+	}
+	lines = append(lines, "", "[Service]", "Type=simple", "Environment=LC_ALL=C LANG=C",
+		"ExecStart=/usr/sbin/"+name+foreground+config, "ExecReload=/bin/kill -HUP $MAINPID")
+	if daemon == "server" {
+		lines = append(lines, "TimeoutStopSec=60")
+	}
+	return Text("/lib/systemd/system/"+name+".service", append(lines, "", "[Install]", "WantedBy=multi-user.target")...)
 }
 
 // serviceScripts are the maintainer scripts of a package with a daemon: it is enabled and started

@@ -53,7 +53,7 @@ func (g Generation) meta() Package {
 func (g Generation) zarafaCommon() Package {
 	p := g.zarafa("zarafa-common", "Zarafa: what all services share", "adduser, lsb-base")
 	p.conffiles(
-		Text("/etc/default/zarafa", "# Settings of the zarafa init scripts", `ZARAFA_LOCALE="C"`, `ZARAFA_USERSCRIPT_LOCALE="C"`),
+		g.defaults(),
 		Text("/etc/logrotate.d/zarafa", "/var/log/zarafa/*.log {", "    weekly", "    missingok", "    compress", "}"),
 		Program("/etc/cron.daily/zarafa-client-update", []byte(script("# No clients to update."))),
 	)

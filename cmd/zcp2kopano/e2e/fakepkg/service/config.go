@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sort"
@@ -115,4 +116,23 @@ func directive(settings map[string]string, word, rest, file string, above []stri
 		return err
 	}
 	return fmt.Errorf("%s: unknown directive %s", file, word)
+}
+
+// Reload reads the configuration again and takes over the options named, which are those that can be
+// changed while the daemon runs.
+func (d *Daemon) Reload(names ...string) error {
+	args, err := parseArgs(os.Args[1:], d.Config)
+	if err != nil {
+		return err
+	}
+	fresh, err := d.read(args)
+	if err != nil {
+		return err
+	}
+	settings := maps.Clone(d.Settings) // others read the old ones meanwhile
+	for _, name := range names {
+		settings[name] = fresh[name]
+	}
+	d.Settings = settings
+	return nil
 }

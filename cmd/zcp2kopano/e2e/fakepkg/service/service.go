@@ -1,8 +1,10 @@
 // Package service is what the stand-in daemons have in common: they read their configuration as the
-// real ones do, drop to their user, keep a pid file and a socket, and end on SIGTERM.
+// real ones do, bind as root and go on as their user, keep a pid file, log by level, and answer in
+// their protocols.
 //
 // What a daemon is (product, version, options that it knows) is a Role in JSON, appended to the
-// program's file, so that one build serves every package.
+// program's file, so that one build serves every package. How it behaves beside what it should is a
+// Behaviour, from a file below /run/bed.
 package service
 
 import (
@@ -10,15 +12,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"os/signal"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"syscall"
-	"time"
 )
 
 // Role says which daemon a program plays.
@@ -31,9 +29,13 @@ type Role struct {
 	Config  string // default path of the configuration
 	// ConfigOptional lets the daemon start without a file at the default path.
 	ConfigOptional bool
-	Unknown        Reaction
-	Options        map[string]string            // every known option and its default
-	Plugins        map[string]map[string]string // the same of a server's user plugins
+	// Rereads has the daemon execute itself again as its user, with a configuration read anew, and bind
+	// all sockets as root (Kopano 8.7). A server of that kind asks the database ten times before it gives
+	// up, needs its attachment directory to be its user's, and is ended by a second SIGTERM.
+	Rereads bool
+	Unknown Reaction
+	Options map[string]string            // every known option and its default
+	Plugins map[string]map[string]string // the same of a server's user plugins
 }
 
 // Reaction to an unknown option.
@@ -70,53 +72,82 @@ func readRole() (Role, error) {
 	return role, json.Unmarshal(data[at+len(mark):], &role)
 }
 
-// Daemon is a daemon about to run, as its user.
-type Daemon struct {
-	Role
-	Settings map[string]string
-	log      *os.File
+// Work is what a kind of daemon does, besides what all do.
+type Work struct {
+	// AsRoot is done before the daemon gives up being root.
+	AsRoot func(*Daemon) error
+	// Open is done as the daemon's user, while whoever started it still waits.
+	Open func(*Daemon) error
+	// Serve is done in the background. It calls d.Ready once signals have their handlers.
+	Serve func(*Daemon) error
 }
 
-// Logf writes a line to the log.
-func (d *Daemon) Logf(format string, args ...any) {
-	fmt.Fprintf(d.log, "%s: %s\n", time.Now().Format(time.ANSIC), fmt.Sprintf(format, args...))
-}
-
-// Main runs the daemon. prepare is called once, as the daemon's user, before it is ready.
-func Main(prepare func(*Daemon) error) {
-	if err := run(prepare); err != nil {
-		fmt.Fprintln(os.Stderr, filepath.Base(os.Args[0])+":", err)
-		os.Exit(1)
+// Main runs the daemon, at first as it was started, then once more as its user.
+func Main(work Work) {
+	err := run(work)
+	if err == nil {
+		return
 	}
+	fmt.Fprintf(os.Stderr, "%s: %v\n", filepath.Base(os.Args[0]), err)
+	var code exitCode
+	if errors.As(err, &code) {
+		os.Exit(int(code))
+	}
+	os.Exit(255)
 }
 
-func run(prepare func(*Daemon) error) error {
-	role, err := readRole()
+// exitCode is a failure that is told by another exit status than 255.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
+
+func run(work Work) error {
+	d, args, err := newDaemon()
 	if err != nil {
 		return err
 	}
-	args, err := parseArgs(os.Args[1:], role.Config)
-	if err != nil {
-		return err
+	if second := os.Getenv(secondFD); second != "" {
+		return d.runAsUser(work, args, second)
 	}
-	settings, err := role.read(args)
-	if err != nil {
+	if err := d.configure(args); err != nil {
 		return err
 	}
 	if !args.foreground && os.Getenv(readyFD) == "" {
 		return background()
 	}
-	d := &Daemon{Role: role, Settings: settings}
-	if err := d.start(prepare); err != nil {
-		return err
+	return d.runAsRoot(work)
+}
+
+func newDaemon() (*Daemon, arguments, error) {
+	role, err := readRole()
+	if err != nil {
+		return nil, arguments{}, err
 	}
-	return d.serve()
+	d := &Daemon{Role: role}
+	if d.Behaviour, err = readBehaviour(d.Name()); err != nil {
+		return nil, arguments{}, err
+	}
+	args, err := parseArgs(os.Args[1:], role.Config)
+	if err == nil && role.Daemon == "dagent" && !args.listens {
+		err = errors.New("neither -d nor -l, and no user to deliver to") // it is a program for one mail then
+	}
+	return d, args, err
+}
+
+func (d *Daemon) configure(args arguments) error {
+	var err error
+	d.Settings, err = d.read(args)
+	if err == nil && d.Behaviour.Refuses {
+		err = fmt.Errorf("%s: the configuration is refused", args.config)
+	}
+	return err
 }
 
 type arguments struct {
 	config     string
 	explicit   bool
 	foreground bool
+	listens    bool // a dagent that stays
 	lenient    bool
 }
 
@@ -126,9 +157,12 @@ func parseArgs(args []string, config string) (arguments, error) {
 		switch args[i] {
 		case "-F", "--foreground":
 			a.foreground = true
+		case "-l", "--listen":
+			a.foreground, a.listens = true, true
 		case "-i", "--ignore-unknown-config-options":
 			a.lenient = true
-		case "-d", "--daemonize", "-l":
+		case "-d", "--daemonize":
+			a.foreground, a.listens = false, true
 		case "-c", "--config":
 			if i++; i == len(args) {
 				return a, errors.New("-c needs a file")
@@ -141,116 +175,33 @@ func parseArgs(args []string, config string) (arguments, error) {
 	return a, nil
 }
 
-// readyFD names the environment variable that marks the child in the background.
-const readyFD = "FAKE_DAEMON_READY_FD"
-
-// background starts this program again in a session of its own, and returns once it is ready.
-func background() error {
-	ready, report, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	child := exec.Command("/proc/self/exe", os.Args[1:]...)
-	child.Args[0] = os.Args[0]
-	child.Env = append(os.Environ(), readyFD+"=3")
-	child.Dir = "/"
-	child.Stderr = os.Stderr
-	child.ExtraFiles = []*os.File{report}
-	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := child.Start(); err != nil {
-		return err
-	}
-	report.Close()
-	if n, _ := ready.Read(make([]byte, 1)); n == 0 {
-		child.Wait()
-		return errors.New("did not start")
-	}
-	return nil
+// Signals are those that end a daemon or have it read its configuration again.
+type Signals struct {
+	End    chan os.Signal
+	Reload chan os.Signal
 }
 
-func (d *Daemon) start(prepare func(*Daemon) error) error {
-	if err := d.dropToUser(); err != nil {
-		return err
-	}
-	if err := d.openLog(); err != nil {
-		return err
-	}
-	if err := prepare(d); err != nil {
-		d.Logf("%v", err)
-		return err
-	}
-	if err := d.listen(); err != nil {
-		return err
-	}
-	return os.WriteFile(d.pidFile(), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
+// Signals lets the daemon handle signals from now on; until then they end it.
+func (d *Daemon) Signals() Signals {
+	s := Signals{make(chan os.Signal, 1), make(chan os.Signal, 1)}
+	signal.Notify(s.End, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(s.Reload, syscall.SIGHUP)
+	return s
 }
 
-func (d *Daemon) serve() error {
-	d.Logf("%s-%s %s ready as uid %d", d.Product, d.Daemon, d.Version, os.Getuid())
-	if os.Getenv(readyFD) != "" {
-		report := os.NewFile(3, "ready")
-		report.WriteString("1")
-		report.Close()
-		detachStderr()
-	}
-	end := make(chan os.Signal, 1)
-	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
-	signal.Ignore(syscall.SIGHUP)
-	<-end
-	d.Logf("ended")
-	os.Remove(d.pidFile())
-	if socket := d.socket(); socket != "" {
-		os.Remove(socket)
-	}
-	return nil
-}
-
-// detachStderr lets go of the terminal or pipe of whoever started the daemon.
-func detachStderr() {
-	if null, err := os.OpenFile("/dev/null", os.O_RDWR, 0); err == nil {
-		syscall.Dup3(int(null.Fd()), 2, 0)
+// WritePID writes the pid file. No daemon in C++ removes it in the end.
+func (d *Daemon) WritePID() {
+	if err := os.WriteFile(d.pidFile(), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+		d.Logf(Error, "unable to open pid file: %v", err)
 	}
 }
 
-func (d *Daemon) dropToUser() error {
-	if os.Getuid() != 0 {
-		return nil
-	}
-	if name := d.Settings["run_as_group"]; name != "" {
-		group, err := user.LookupGroup(name)
-		if err != nil {
-			return err
-		}
-		gid, _ := strconv.Atoi(group.Gid)
-		if err := errors.Join(syscall.Setgroups([]int{gid}), syscall.Setgid(gid)); err != nil {
-			return err
-		}
-	}
-	if name := d.Settings["run_as_user"]; name != "" {
-		account, err := user.Lookup(name)
-		if err != nil {
-			return err
-		}
-		uid, _ := strconv.Atoi(account.Uid)
-		return syscall.Setuid(uid)
-	}
-	return nil
-}
+// Name is the daemon's program.
+func (r Role) Name() string { return r.Product + "-" + r.Daemon }
 
-func (d *Daemon) openLog() error {
-	file := d.Settings["log_file"]
-	if file == "" || file == "-" || d.Settings["log_method"] == "syslog" {
-		d.log = os.Stderr
-		return nil
-	}
-	log, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
-	d.log = log
-	return err
-}
-
-// runDir is where sockets and pid files are by default.
-func (d *Daemon) runDir() string {
-	if d.Product == "zarafa" {
+// RunDir is where sockets and pid files are by default.
+func (r Role) RunDir() string {
+	if r.Product == "zarafa" {
 		return "/var/run/zarafad"
 	}
 	return "/var/run/kopano"
@@ -260,37 +211,5 @@ func (d *Daemon) pidFile() string {
 	if file := d.Settings["pid_file"]; file != "" {
 		return file
 	}
-	return filepath.Join(d.runDir(), d.Daemon+".pid")
-}
-
-func (d *Daemon) socket() string {
-	switch d.Daemon {
-	case "server":
-		return d.Settings["server_pipe_name"]
-	case "search":
-		return filepath.Join(d.runDir(), "search.sock")
-	}
-	return ""
-}
-
-func (d *Daemon) listen() error {
-	socket := d.socket()
-	if socket == "" {
-		return nil
-	}
-	os.Remove(socket)
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		return err
-	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.Close()
-		}
-	}()
-	return os.Chmod(socket, 0o666)
+	return filepath.Join(d.RunDir(), d.Daemon+".pid")
 }

@@ -1,131 +1,209 @@
-// Command server plays the groupware server: it opens the attachments, connects to the database and
-// upgrades its schema at the first start.
+// Command server plays the groupware server, as strict, slow and stubborn as the real one is: sockets are
+// open long before a request is answered, an upgrade of the database cannot be interrupted, and what it
+// does not need at its start it does not notice.
+//
+// From the sources of ZCP 7.2.6 and kopano-core 8.4.5 and 8.7.20: ECServer, ECDatabaseMySQL,
+// ECSoapServerConnection, ECAttachmentStorage.
 package main
 
 import (
+	"crypto/tls"
 	"database/sql"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
+	"os/signal"
 	"strings"
-
-	"github.com/go-sql-driver/mysql"
+	"sync/atomic"
+	"syscall"
+	"time"
 
 	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg/service"
 )
 
-func main() { service.Main(prepare) }
+func main() {
+	s := &server{quit: make(chan struct{})}
+	service.Main(service.Work{AsRoot: s.asRoot, Open: s.open, Serve: s.serve})
+}
 
-func prepare(d *service.Daemon) error {
-	if err := openAttachments(d); err != nil {
-		return err
+type server struct {
+	db  *sql.DB
+	tls map[string]*tls.Config // by the address that has it
+
+	upgrading, ready atomic.Bool
+	quit             chan struct{}
+}
+
+func (s *server) asRoot(d *service.Daemon) error {
+	d.Logf(service.Always, "starting %s version %s (pid %d)", d.Name(), d.Version, os.Getpid())
+	if !d.Rereads {
+		if err := ownAttachments(d); err != nil {
+			return err
+		}
 	}
-	db, err := openDatabase(d)
-	if err != nil {
-		return err
+	plain, secure := tcpAddresses(d)
+	for _, address := range plain {
+		if err := d.BindTCP(address); err != nil {
+			return err
+		}
 	}
-	defer db.Close()
-	if err := upgrade(d, db); err != nil {
-		return fmt.Errorf("database: %w", err)
+	for _, address := range secure {
+		if _, err := loadKey(d); err != nil {
+			return err
+		}
+		if err := d.BindTCP(address); err != nil {
+			return err
+		}
 	}
-	d.Logf("database %s, attachments %s, user plugin %s, user_safe_mode %s",
-		d.Settings["mysql_database"], d.Settings["attachment_path"], d.Settings["user_plugin"], d.Settings["user_safe_mode"])
+	if !d.Rereads {
+		return nil
+	}
+	for path, mode := range pipes(d) {
+		if err := d.BindSocket(path, mode); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// openAttachments opens every attachment for reading and writing, so that one wrong owner shows.
-func openAttachments(d *service.Daemon) error {
-	if d.Settings["attachment_storage"] != "files" {
-		return nil
-	}
-	root := d.Settings["attachment_path"]
-	if err := os.MkdirAll(root, 0o755); err != nil {
-		return fmt.Errorf("attachments: %w", err)
-	}
-	root, err := filepath.EvalSymlinks(root)
-	if err != nil {
-		return fmt.Errorf("attachments: %w", err)
-	}
-	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
+// open is done before the daemon goes to the background: the database is reached, not yet looked at.
+func (s *server) open(d *service.Daemon) error {
+	if d.Rereads {
+		if err := ownAttachments(d); err != nil {
 			return err
 		}
-		f, err := os.OpenFile(path, os.O_RDWR, 0)
+	}
+	s.tls = map[string]*tls.Config{}
+	_, secure := tcpAddresses(d)
+	for _, address := range secure {
+		config, err := loadKey(d)
 		if err != nil {
-			return fmt.Errorf("attachments: %w", err)
+			return err
 		}
-		return f.Close()
-	})
-}
-
-// openDatabase connects, and creates the database if there is none, as the real server does.
-func openDatabase(d *service.Daemon) (*sql.DB, error) {
-	s := d.Settings
-	c := mysql.NewConfig()
-	c.User, c.Passwd, c.Net, c.Addr = s["mysql_user"], s["mysql_password"], "tcp", s["mysql_host"]+":"+s["mysql_port"]
-	if s["mysql_host"] == "localhost" {
-		c.Net, c.Addr = "unix", s["mysql_socket"]
-		if c.Addr == "" {
-			c.Addr = "/var/run/mysqld/mysqld.sock"
+		s.tls[address] = config
+	}
+	if !d.Rereads {
+		for path, mode := range pipes(d) {
+			if err := d.Listen(path, mode); err != nil {
+				return err
+			}
 		}
 	}
-	c.DBName = s["mysql_database"]
-	db, err := sql.Open("mysql", c.FormatDSN())
-	if err != nil {
-		return nil, err
-	}
-	var refused *mysql.MySQLError
-	if err := db.Ping(); errors.As(err, &refused) && refused.Number == unknownDatabase {
-		return createDatabase(c)
-	} else if err != nil {
-		return nil, fmt.Errorf("database: %w", err)
-	}
-	return db, nil
-}
-
-// unknownDatabase is ER_BAD_DB_ERROR.
-const unknownDatabase = 1049
-
-func createDatabase(c *mysql.Config) (*sql.DB, error) {
-	name := c.DBName
-	c.DBName = ""
-	db, err := sql.Open("mysql", c.FormatDSN())
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
-	if _, err := db.Exec("CREATE DATABASE `" + strings.ReplaceAll(name, "`", "``") + "`"); err != nil {
-		return nil, fmt.Errorf("database: %w", err)
-	}
-	c.DBName = name
-	return sql.Open("mysql", c.FormatDSN())
-}
-
-// upgrade records the server's schema revision, the point from which an older server refuses.
-func upgrade(d *service.Daemon, db *sql.DB) error {
-	_, err := db.Exec("CREATE TABLE IF NOT EXISTS `versions` (`major` INT NOT NULL, `minor` INT NOT NULL, " +
-		"`revision` INT NOT NULL, `databaserevision` INT NOT NULL, `updatetime` DATETIME NOT NULL, " +
-		"PRIMARY KEY (`major`, `minor`, `revision`, `databaserevision`)) ENGINE=InnoDB")
-	if err != nil {
-		return err
-	}
-	var now sql.NullInt64
-	if err := db.QueryRow("SELECT MAX(databaserevision) FROM versions").Scan(&now); err != nil {
-		return err
-	}
-	switch {
-	case now.Valid && now.Int64 > int64(d.Schema):
-		return fmt.Errorf("schema %d is newer than this server's %d", now.Int64, d.Schema)
-	case now.Valid && now.Int64 < int64(d.Oldest):
-		return fmt.Errorf("schema %d is older than %d, the oldest that this server upgrades", now.Int64, d.Oldest)
-	case now.Valid && now.Int64 == int64(d.Schema):
-		return nil
-	}
-	var major, minor, revision int
-	fmt.Sscanf(d.Version, "%d.%d.%d", &major, &minor, &revision)
-	_, err = db.Exec("INSERT INTO versions VALUES (?, ?, ?, ?, NOW())", major, minor, revision, d.Schema)
-	d.Logf("database upgraded to schema %d", d.Schema)
+	db, err := openDatabase(d)
+	s.db = db
 	return err
+}
+
+func (s *server) serve(d *service.Daemon) error {
+	d.Background()
+	d.WritePID()
+	s.handleSignals(d)
+	if err := s.upgradeUnderLock(d); err != nil {
+		return err
+	}
+	for _, check := range []func(*service.Daemon, *sql.DB) error{makeProcedures, checkEngine, checkAttachments} {
+		if err := check(d, s.db); err != nil {
+			return err
+		}
+	}
+	s.tellSettings(d)
+	s.ready.Store(true)
+	d.Logf(service.Notice, "Startup succeeded on pid %d", os.Getpid())
+	if !d.Behaviour.Silent {
+		s.answer(d)
+	}
+	<-s.quit
+	d.Logf(service.Warning, "shutting down")
+	time.Sleep(d.Behaviour.Stop)
+	d.Logf(service.Always, "shutdown complete")
+	return nil // the sockets and the pid file stay
+}
+
+// handleSignals ignores all signals during an upgrade. The one exception is Kopano 8.7, which notes the
+// first SIGTERM and ends with it once it is ready, and lets itself be killed by a second one.
+func (s *server) handleSignals(d *service.Daemon) {
+	signals := d.Signals()
+	go func() {
+		for range signals.End {
+			if s.upgrading.Load() && !d.Rereads {
+				d.Logf(service.Notice, "a signal is ignored: the database is being upgraded")
+				continue
+			}
+			if d.Rereads {
+				signal.Reset(syscall.SIGTERM, syscall.SIGINT)
+			}
+			close(s.quit)
+			return
+		}
+	}()
+	go func() {
+		for range signals.Reload {
+			if s.ready.Load() {
+				s.reload(d)
+			}
+		}
+	}()
+}
+
+// reload reads the configuration again; what cannot be changed while it runs stays as it is.
+func (s *server) reload(d *service.Daemon) {
+	if err := d.Reload("log_level", "user_safe_mode"); err != nil {
+		d.Logf(service.Warning, "unable to reload the configuration, continuing with the current one: %v", err)
+	}
+	d.ReopenLog()
+	s.tellSettings(d)
+}
+
+func (s *server) tellSettings(d *service.Daemon) {
+	d.Logf(service.Always, "database %s, attachments %s, user plugin %s, user_safe_mode %s",
+		d.Settings["mysql_database"], d.Settings["attachment_path"], d.Settings["user_plugin"], d.Settings["user_safe_mode"])
+}
+
+// tcpAddresses are where the server listens, plainly and with TLS.
+func tcpAddresses(d *service.Daemon) (plain, secure []string) {
+	if listen, ok := d.Settings["server_listen"]; ok {
+		return addresses(listen, "236"), addresses(d.Settings["server_listen_tls"], "237")
+	}
+	if d.Settings["server_tcp_enabled"] == "yes" {
+		plain = []string{d.Settings["server_bind"] + ":" + d.Settings["server_tcp_port"]}
+	}
+	if d.Settings["server_ssl_enabled"] == "yes" {
+		secure = []string{d.Settings["server_bind"] + ":" + d.Settings["server_ssl_port"]}
+	}
+	return plain, secure
+}
+
+func addresses(list, port string) []string {
+	var all []string
+	for _, address := range strings.Fields(list) {
+		if !strings.Contains(address, ":") || strings.HasSuffix(address, "]") {
+			address += ":" + port
+		}
+		all = append(all, address)
+	}
+	return all
+}
+
+// pipes are the server's sockets. Only its own user and root may use the one with priority.
+func pipes(d *service.Daemon) map[string]os.FileMode {
+	all := map[string]os.FileMode{}
+	for _, path := range strings.Fields(d.Settings["server_pipe_priority"]) {
+		all[path] = 0o660
+	}
+	if d.Settings["server_pipe_enabled"] != "yes" {
+		return all
+	}
+	for _, path := range strings.Fields(d.Settings["server_pipe_name"]) {
+		all[path] = 0o666
+	}
+	return all
+}
+
+// loadKey reads the key and the certificate, which are in one file. Without them there is no server.
+func loadKey(d *service.Daemon) (*tls.Config, error) {
+	file := d.Settings["server_ssl_key_file"]
+	pair, err := tls.LoadX509KeyPair(file, file)
+	if err != nil {
+		return nil, fmt.Errorf("TLS key %s: %w", file, err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}}, nil
 }

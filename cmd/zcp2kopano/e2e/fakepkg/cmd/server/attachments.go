@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg/service"
+)
+
+// ownAttachments makes the attachment directory, and makes it its user's if it belongs to somebody else,
+// which only root can. What lies below is not looked at.
+func ownAttachments(d *service.Daemon) error {
+	if d.Settings["attachment_storage"] != "files" {
+		return nil
+	}
+	dir := d.Settings["attachment_path"]
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("attachments: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("attachments: %w", err)
+	}
+	uid, gid, err := d.Own()
+	if err != nil || info.Sys().(*syscall.Stat_t).Uid == uint32(uid) {
+		return err
+	}
+	if err := os.Chown(dir, uid, gid); err != nil {
+		return fmt.Errorf("attachments: change the owner: %w", err)
+	}
+	return nil
+}
+
+// checkAttachments refuses another kind of storage than the database's, makes the directories that
+// attachments lie in, and tries to write into the topmost one.
+func checkAttachments(d *service.Daemon, db *sql.DB) error {
+	kind := d.Settings["attachment_storage"]
+	var stored string
+	err := db.QueryRow("SELECT value FROM settings WHERE name = 'attachment_storage'").Scan(&stored)
+	switch {
+	case err == nil && stored != kind:
+		return fmt.Errorf("attachments are stored as %q, but %q is configured", stored, kind)
+	case err != nil && !errors.Is(err, sql.ErrNoRows):
+		return err
+	}
+	if _, err := db.Exec("REPLACE INTO settings (name, value) VALUES ('attachment_storage', ?)", kind); err != nil {
+		return err
+	}
+	if kind != "files" {
+		return nil
+	}
+	dir := d.Settings["attachment_path"]
+	for i := range 10 {
+		for j := range 20 {
+			err := makeSlot(dir, i, j)
+			if err != nil && d.Rereads { // only Kopano 8.7 cares
+				return fmt.Errorf("attachments: %w", err)
+			}
+		}
+	}
+	probe := filepath.Join(dir, "testfile")
+	if err := os.WriteFile(probe, nil, 0o644); err != nil {
+		return fmt.Errorf("attachments: %w", err)
+	}
+	return os.Remove(probe)
+}
+
+func makeSlot(dir string, i, j int) error {
+	for _, path := range []string{filepath.Join(dir, strconv.Itoa(i)), filepath.Join(dir, strconv.Itoa(i), strconv.Itoa(j))} {
+		if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// attachmentFile is where an attachment lies, plain; compressed it has .gz behind.
+func attachmentFile(d *service.Daemon, number int64) string {
+	return filepath.Join(d.Settings["attachment_path"],
+		strconv.FormatInt(number%10, 10), strconv.FormatInt(number/10%20, 10), strconv.FormatInt(number, 10))
+}
+
+// readAttachment looks for the plain file first, whichever is the newer one.
+func readAttachment(d *service.Daemon, number int64) ([]byte, error) {
+	file := attachmentFile(d, number)
+	data, err := os.ReadFile(file)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return data, err
+	}
+	packed, err := os.Open(file + ".gz")
+	if err != nil {
+		return nil, err
+	}
+	defer packed.Close()
+	z, err := gzip.NewReader(packed)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(z)
+}
+
+// writeAttachment writes compressed, over what is there.
+func writeAttachment(d *service.Daemon, number int64, content []byte) error {
+	file := attachmentFile(d, number)
+	level, err := strconv.Atoi(d.Settings["attachment_compression"])
+	if err != nil || level == 0 {
+		return os.WriteFile(file, content, 0o640)
+	}
+	var packed bytes.Buffer
+	z, err := gzip.NewWriterLevel(&packed, level)
+	if err != nil {
+		return err
+	}
+	z.Write(content)
+	z.Close()
+	return os.WriteFile(file+".gz", packed.Bytes(), 0o640)
+}
+
+// removeAttachment removes whichever file is there.
+func removeAttachment(d *service.Daemon, number int64) error {
+	file := attachmentFile(d, number)
+	if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Remove(file + ".gz")
+}

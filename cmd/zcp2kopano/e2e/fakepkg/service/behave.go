@@ -1,0 +1,63 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+)
+
+// BehaviourDir holds a file a program, named as it is, with a line "name = value" for each thing in which
+// it behaves differently.
+const BehaviourDir = "/run/bed"
+
+// Behaviour is how a daemon behaves beside what its configuration says.
+type Behaviour struct {
+	Refuses      bool          // its configuration, with exit status 255
+	NeverListens bool          // lives, and opens no socket
+	Silent       bool          // opens its sockets, and never answers
+	DiesAfter    time.Duration // from its start on, with exit status 255; 0 is never
+	Upgrade      time.Duration // that the upgrade of a database lasts at least, in equal steps
+	Retry        time.Duration // between two attempts at the database
+	Stop         time.Duration // that a stop lasts
+}
+
+// readBehaviour reads a program's behaviour; without a file it is the usual one.
+func readBehaviour(name string) (Behaviour, error) {
+	b := Behaviour{Retry: 10 * time.Second}
+	if name == "zarafa-server" {
+		b.Stop = 2 * time.Second
+	}
+	file := BehaviourDir + "/" + name
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return b, nil
+	} else if err != nil {
+		return b, err
+	}
+	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
+		name, value, _ := strings.Cut(line, "=")
+		if err := b.set(strings.TrimSpace(name), strings.TrimSpace(value)); err != nil {
+			return b, fmt.Errorf("%s: %q: %w", file, line, err)
+		}
+	}
+	return b, nil
+}
+
+func (b *Behaviour) set(name, value string) error {
+	switches := map[string]*bool{"refuses": &b.Refuses, "never listens": &b.NeverListens, "silent": &b.Silent}
+	if to, ok := switches[name]; ok && value == "yes" {
+		*to = true
+		return nil
+	}
+	times := map[string]*time.Duration{"dies after": &b.DiesAfter, "upgrade": &b.Upgrade, "retry": &b.Retry, "stop": &b.Stop}
+	to, ok := times[name]
+	if !ok {
+		return errors.New("no such behaviour")
+	}
+	var err error
+	*to, err = time.ParseDuration(value)
+	return err
+}
