@@ -10,19 +10,17 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
-	"os"
 	stdruntime "runtime"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"zcp2kopano/builtins"
+	"zcp2kopano/internal/chance"
 	"zcp2kopano/runbooks"
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
@@ -59,6 +57,7 @@ type world struct {
 	keeper  *state.Keeper
 	rec     *recorder // of the last process
 	trap    *trap
+	now     string // the step that the process is in
 }
 
 // route is a way through the stock runbook: a host, and the parameters of the run.
@@ -176,6 +175,11 @@ func (w *world) process(k *kit, tr *trap, do func(context.Context, runtime.Confi
 		Mode: "run", ID: "r1", Runbook: k.book, Host: &crashHost{sim: w.host, trap: tr}, HostLabel: "test",
 		Dir: "/var/lib/zcp2kopano/runs/r1", Journal: w.rec, Keeper: w.keeper, Version: "test", Now: w.host.Now,
 		Stop: make(chan struct{}), Previous: records, Params: k.params, Secrets: k.secrets,
+		Emit: func(e runtime.Event) {
+			if e.Kind == runtime.StepBegin {
+				w.now = e.Step
+			}
+		},
 	})
 	w.trap = &trap{}
 	w.journal, w.log = w.rec.left(), nil
@@ -257,7 +261,19 @@ func newGoal(t testing.TB, r route) *goal {
 type trial struct {
 	fault
 	at int
+	in stage
 }
+
+// stage is where in a run a point is: the step, and what is done, as "append" or "rename".
+type stage struct{ step, op string }
+
+// kind is what a sample has each of: every fault in every step, whatever is done there.
+type kind struct {
+	fault string
+	in    stage
+}
+
+func (one trial) kind() kind { return kind{one.name, one.in} }
 
 // trials are all faults at all points of a run.
 type trials struct {
@@ -290,7 +306,17 @@ func (g *goal) trials(t testing.TB) trials {
 	between := leftover{}
 	w := g.kit.world(t)
 	tr := &trap{}
+	var points, looks []stage
 	tr.watch = func(at place) {
+		op, _, _ := strings.Cut(at.point, " ")
+		in := stage{w.now, op}
+		if at.look {
+			looks = append(looks, in)
+			return
+		}
+		if !at.after {
+			points = append(points, in)
+		}
 		left := leftover{lines: w.rec.lines}
 		if !at.deep {
 			left.host = w.digest()
@@ -311,13 +337,13 @@ func (g *goal) trials(t testing.TB) trials {
 			}
 			all.kills++
 			if at.deep || !seen[left] {
-				all.list = append(all.list, trial{f, at.n})
+				all.list = append(all.list, trial{f, at.n, in})
 			}
 			seen[left] = seen[left] || !at.deep
 		}
 		if at.after && at.halfable {
 			all.kills++
-			all.list = append(all.list, trial{half, at.n})
+			all.list = append(all.list, trial{half, at.n, in})
 		}
 	}
 	if v := w.run(g.kit, tr); v.Code != runtime.CodeDone || tr.n != g.points {
@@ -325,13 +351,13 @@ func (g *goal) trials(t testing.TB) trials {
 	}
 	all.points, all.looks, all.tried = tr.n, tr.looks, len(all.list)
 	for _, errno := range errnos {
-		for n := range tr.n {
-			all.list = append(all.list, trial{fault{name: errno.Error(), errno: errno}, n + 1})
+		for n, in := range points {
+			all.list = append(all.list, trial{fault{name: errno.Error(), errno: errno}, n + 1, in})
 		}
 	}
 	for _, errno := range errnos {
-		for n := range tr.looks {
-			all.list = append(all.list, trial{fault{name: errno.Error() + " from reading", errno: errno, look: true}, n + 1})
+		for n, in := range looks {
+			all.list = append(all.list, trial{fault{name: errno.Error() + " from reading", errno: errno, look: true}, n + 1, in})
 		}
 	}
 	return all
@@ -561,12 +587,12 @@ func crashAll(t *testing.T, r route, list []trial) {
 	})
 }
 
-// TestCrashEverywhere crashes the stock runbook at every point of its run, in every way: with CI set,
-// or with ZCP2KOPANO_CRASH=all. Else it takes a sample.
+// TestCrashEverywhere crashes the stock runbook at a sample of the points of its run, with make crash at
+// every point in every way.
 func TestCrashEverywhere(t *testing.T) {
 	all := mainTrials(t)
 	t.Log(all)
-	crashAll(t, mainRoute, sample(t, all.list, exhaustive(), 400))
+	crashAll(t, mainRoute, sample(t, all.list, 900))
 }
 
 // otherRoutes are hosts and parameters that lead other ways through the stock runbook.
@@ -647,81 +673,37 @@ kept
 	}
 }
 
-// TestCrashOtherRoutes crashes at a sample of the points of each other route, with
-// ZCP2KOPANO_CRASH=all at all of them.
+// TestCrashOtherRoutes crashes at a sample of the points of each other route, with make crash at all of
+// them.
 func TestCrashOtherRoutes(t *testing.T) {
-	n := 60
-	if exhaustive() {
-		n = 600
-	}
 	for _, r := range otherRoutes(t) {
 		t.Run(r.name, func(t *testing.T) {
 			all := newGoal(t, r).trials(t)
 			t.Log(all)
-			crashAll(t, r, sample(t, all.list, everywhere(), n))
+			crashAll(t, r, sample(t, all.list, 100))
 		})
 	}
 }
 
-// exhaustive tells whether time does not matter.
-func exhaustive() bool {
-	return !testing.Short() && (os.Getenv("CI") != "" || everywhere())
-}
-
-// everywhere tells whether all routes are to be crashed at all points.
-func everywhere() bool { return os.Getenv("ZCP2KOPANO_CRASH") == "all" }
-
-// sample picks so many trials at random, or all.
-func sample(t *testing.T, list []trial, all bool, n int) []trial {
-	if all {
-		t.Logf("all %d are tried", len(list))
-		return list
-	}
-	if testing.Short() {
-		n /= 6
-	}
-	n = min(n, len(list))
-	picked := make([]trial, n)
-	for i, k := range seeded(t, 0).Perm(len(list))[:n] {
-		picked[i] = list[k]
-	}
-	t.Logf("%d of %d are tried; ZCP2KOPANO_CRASH=all tries all of them, which takes minutes", n, len(list))
-	return picked
-}
-
-// seed is one for all tests of a process; ZCP2KOPANO_SEED repeats one.
-var seed = sync.OnceValues(func() (uint64, error) {
-	if s := os.Getenv("ZCP2KOPANO_SEED"); s != "" {
-		return strconv.ParseUint(s, 10, 64)
-	}
-	return uint64(time.Now().UnixNano()), nil
-})
-
-// seeded is a source of chance whose seed is printed.
-func seeded(t testing.TB, shard uint64) *rand.Rand {
-	t.Helper()
-	n, err := seed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("ZCP2KOPANO_SEED=%d", n)
-	return rand.New(rand.NewPCG(n, shard))
+// sample picks so many trials, and at least one of each kind.
+func sample(t *testing.T, list []trial, n int) []trial {
+	return chance.Pick(t, list, n, trial.kind)
 }
 
 // TestCrashAgain crashes a second and a third time, while the run is resumed or rolled back.
 func TestCrashAgain(t *testing.T) {
-	n := 130
+	n := 240
 	switch {
 	case testing.Short():
 		n /= 6
-	case exhaustive():
-		n *= 10
+	case chance.Nothing():
+		n *= 20
 	}
 	const shards = 2
 	for shard := range shards {
 		t.Run(fmt.Sprintf("shard %d", shard), func(t *testing.T) {
 			t.Parallel()
-			crashAgain(t, seeded(t, uint64(shard)), n/shards)
+			crashAgain(t, chance.Rand(t, uint64(shard)), n/shards)
 		})
 	}
 }

@@ -44,7 +44,9 @@ type trap struct {
 
 // place is a point as a watch sees it.
 type place struct {
+	point    string
 	n        int
+	look     bool // and no point
 	after    bool
 	deep     bool // within an operation: the host cannot be asked
 	halfable bool // a record, or a write of bytes
@@ -85,7 +87,7 @@ func (tr *trap) passed(point string) {
 
 func (tr *trap) tell(point string, after bool) {
 	if tr.watch != nil {
-		tr.watch(place{n: tr.n, after: after, deep: tr.deep > 0, halfable: tr.writing || strings.HasPrefix(point, "append ")})
+		tr.watch(place{point: point, n: tr.n, after: after, deep: tr.deep > 0, halfable: tr.writing || strings.HasPrefix(point, "append ")})
 	}
 }
 
@@ -123,6 +125,9 @@ func (tr *trap) see(op, path string) error {
 		return errDead
 	}
 	tr.looks++
+	if tr.watch != nil {
+		tr.watch(place{point: op, n: tr.looks, look: true})
+	}
 	if !tr.look || tr.looks != tr.at {
 		return nil
 	}

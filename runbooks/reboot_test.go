@@ -52,11 +52,7 @@ func TestCrashAndReboot(t *testing.T) {
 		}
 	}
 	t.Logf("%d power cuts", len(list))
-	n := 40
-	if exhaustive() {
-		n *= 6
-	}
-	list = sample(t, list, everywhere(), n)
+	list = sample(t, list, 60)
 	report := newFailures(t)
 	for _, what := range list {
 		back := func(w *world) error {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -17,11 +18,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
+	"zcp2kopano/internal/chance"
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host/manifest"
 )
 
-// wantedKills is how many kills of a run at work CI asks for.
+// wantedKills is how many kills of a run at work all trials must make.
 const wantedKills = 200
 
 // TestKilledRuns kills real migrations, with all that they started, at each write to the journal, at
@@ -29,22 +31,19 @@ const wantedKills = 200
 // random instants of the whole. Each kill is followed by a resume or a rollback, which may be killed
 // again. In the end the host must be what an uninterrupted run makes of it, or what it was.
 //
-// Without CI it kills a few; ZCP2KOPANO_KILLS says how many to try, ZCP2KOPANO_SEED repeats a run.
+// It makes a sample of these kills: of every kind some, and one in each step. With make crash it makes all.
 func TestKilledRuns(t *testing.T) {
 	t.Parallel()
-	seed := number("ZCP2KOPANO_SEED", int(time.Now().UnixNano()%1_000_000_000))
-	limit := 24
-	if os.Getenv("CI") != "" {
-		limit = 0 // all
-	}
-	limit = number("ZCP2KOPANO_KILLS", limit)
-	t.Logf("seed %d; ZCP2KOPANO_SEED=%d repeats the kills", seed, seed)
+	rnd := chance.Rand(t, 0)
 	s := prepareSiege(t)
-	trials := thinOut(s.trials(uint64(seed)), limit)
+	trials := s.trials(rnd.Uint64())
+	if !chance.Nothing() {
+		trials = s.thinOut(rnd, trials)
+	}
 	ran, tried := s.carryOutAll(t, trials)
-	t.Logf("%d kills of a run at work (%d tried), at %d of %d records; seed %d",
-		s.hits, tried, len(s.struck), len(s.onward)+len(s.backward), seed)
-	if t.Failed() || limit != 0 || ran < len(trials) {
+	t.Logf("%d kills of a run at work (%d tried), at %d of %d records",
+		s.hits, tried, len(s.struck), len(s.onward)+len(s.backward))
+	if t.Failed() || !chance.Nothing() || ran < len(trials) {
 		return
 	}
 	if left := s.missed(); len(left) > 0 {
@@ -76,13 +75,6 @@ func (s *siege) carryOutAll(t *testing.T, trials []trial) (ran, kills int) {
 // missed are the records that no kill was at.
 func (s *siege) missed() []milestone {
 	return slices.DeleteFunc(slices.Concat(s.onward, s.backward), func(m milestone) bool { return s.struck[m.at] })
-}
-
-func number(variable string, otherwise int) int {
-	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
-		return n
-	}
-	return otherwise
 }
 
 // siege is what the trials have in common: the site, what it is before, and what an uninterrupted
@@ -702,39 +694,61 @@ func (s *siege) withoutServices() []milestone {
 	})
 }
 
-// thinOut leaves about so many kills; 0 leaves all. For few it takes one site of each kind.
-func thinOut(trials []trial, limit int) []trial {
-	if limit == 0 {
-		return trials
-	}
+// thinOut takes one site of each kind. The kills at records, which the sites of a kind share, it takes
+// anew: onward one in each step, back a few.
+func (s *siege) thinOut(rnd *rand.Rand, trials []trial) []trial {
 	var kept []trial
-	kinds := map[string]bool{}
-	for _, tr := range trials {
-		kind := strings.TrimRight(tr.name, "0123456789")
-		if limit >= wantedKills || !kinds[kind] {
-			kept = append(kept, tr)
+	kinds := byKind(trials)
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		of := kinds[kind]
+		tr := of[rnd.IntN(len(of))]
+		tr.onward, tr.back = some(rnd, tr.onward, sampledKills), some(rnd, tr.back, sampledKills)
+		switch kind {
+		case "record":
+			tr.onward = onePerStep(rnd, s.onward)
+		case "undo":
+			tr.back = some(rnd, everyRecord(s.backward, 0, 1), 2*sampledKills)
 		}
-		kinds[kind] = true
-	}
-	count := 0
-	for _, tr := range kept {
-		count += len(tr.onward) + len(tr.back)
-	}
-	share := func(n int) int { return (n*limit + count - 1) / count }
-	for i, tr := range kept {
-		kept[i].onward, kept[i].back = some(tr.onward, share(len(tr.onward))), some(tr.back, share(len(tr.back)))
+		kept = append(kept, tr)
 	}
 	return kept
 }
 
-// some takes n wounds, spread over all.
-func some(wounds []wound, n int) []wound {
+// sampledKills is how many kills a sample has of what one site suffers.
+const sampledKills = 5
+
+func byKind(trials []trial) map[string][]trial {
+	kinds := map[string][]trial{}
+	for _, tr := range trials {
+		kind := strings.TrimRight(tr.name, "0123456789")
+		kinds[kind] = append(kinds[kind], tr)
+	}
+	return kinds
+}
+
+// onePerStep kills at one record of each step.
+func onePerStep(rnd *rand.Rand, all []milestone) []wound {
+	var wounds []wound
+	for from := 0; from < len(all); {
+		to := from
+		for to < len(all) && all[to].at.Step == all[from].at.Step {
+			to++
+		}
+		wounds = append(wounds, wound{at: all[from+rnd.IntN(to-from)].at})
+		from = to
+	}
+	return wounds
+}
+
+// some takes n wounds, one of each n-th part.
+func some(rnd *rand.Rand, wounds []wound, n int) []wound {
 	if len(wounds) <= n {
 		return wounds
 	}
 	var kept []wound
 	for i := range n {
-		kept = append(kept, wounds[(2*i+1)*len(wounds)/(2*n)])
+		from, to := i*len(wounds)/n, (i+1)*len(wounds)/n
+		kept = append(kept, wounds[from+rnd.IntN(to-from)])
 	}
 	return kept
 }

@@ -1,0 +1,66 @@
+// Package chance is what tests leave to chance: which of many trials they make. What was picked can be
+// picked again.
+package chance
+
+import (
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Nothing tells whether nothing is left to chance and all is tried: make crash.
+func Nothing() bool { return os.Getenv("ZCP2KOPANO_CRASH") == "all" }
+
+// seed is one for all tests of a process.
+var seed = sync.OnceValues(func() (uint64, error) {
+	if s := os.Getenv("ZCP2KOPANO_SEED"); s != "" {
+		return strconv.ParseUint(s, 10, 64)
+	}
+	return uint64(time.Now().UnixNano()), nil
+})
+
+// Rand is a source of chance whose seed is printed; ZCP2KOPANO_SEED gives it again.
+func Rand(t testing.TB, stream uint64) *rand.Rand {
+	t.Helper()
+	n, err := seed()
+	if err != nil {
+		t.Fatalf("ZCP2KOPANO_SEED: %v", err)
+	}
+	t.Logf("ZCP2KOPANO_SEED=%d repeats this", n)
+	return rand.New(rand.NewPCG(n, stream))
+}
+
+// Pick picks n of a list, in its order: of every kind at least one, even where there are more kinds than
+// n. Nothing is left out where nothing is left to chance; with -short it picks a sixth.
+func Pick[T any, K comparable](t testing.TB, list []T, n int, kind func(T) K) []T {
+	t.Helper()
+	if testing.Short() {
+		n /= 6
+	}
+	if Nothing() || n >= len(list) {
+		t.Logf("all %d are tried", len(list))
+		return list
+	}
+	seen := map[K]bool{}
+	var first, others []int
+	for _, i := range Rand(t, 0).Perm(len(list)) {
+		if k := kind(list[i]); !seen[k] {
+			seen[k] = true
+			first = append(first, i)
+			continue
+		}
+		others = append(others, i)
+	}
+	picked := append(first, others[:max(0, n-len(first))]...)
+	slices.Sort(picked)
+	t.Logf("%d of %d are tried, of %d kinds; make crash tries all", len(picked), len(list), len(seen))
+	var of []T
+	for _, i := range picked {
+		of = append(of, list[i])
+	}
+	return of
+}
