@@ -267,13 +267,16 @@ type trial struct {
 // stage is where in a run a point is: the step, and what is done, as "append" or "rename".
 type stage struct{ step, op string }
 
-// kind is what a sample has each of: every fault in every step, whatever is done there.
+// kind is what a sample has each of: every fault in every step.
 type kind struct {
 	fault string
 	in    stage
 }
 
-func (one trial) kind() kind { return kind{one.name, one.in} }
+func (one trial) kind() kind { return kind{one.name, stage{step: one.in.step}} }
+
+// fineKind is every fault at everything that is done in every step.
+func (one trial) fineKind() kind { return kind{one.name, one.in} }
 
 // trials are all faults at all points of a run.
 type trials struct {
@@ -592,7 +595,7 @@ func crashAll(t *testing.T, r route, list []trial) {
 func TestCrashEverywhere(t *testing.T) {
 	all := mainTrials(t)
 	t.Log(all)
-	crashAll(t, mainRoute, sample(t, all.list, 900))
+	crashAll(t, mainRoute, chance.Pick(t, all.list, 900, trial.fineKind))
 }
 
 // otherRoutes are hosts and parameters that lead other ways through the stock runbook.
@@ -680,7 +683,7 @@ func TestCrashOtherRoutes(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			all := newGoal(t, r).trials(t)
 			t.Log(all)
-			crashAll(t, r, sample(t, all.list, 100))
+			crashAll(t, r, sample(t, all.list, 150))
 		})
 	}
 }
