@@ -92,12 +92,12 @@ func TestWhatIsNamedAtTheEnd(t *testing.T) {
 			})
 		}},
 		"differs before a change": {code: 3, end: func(s *scene, h *dbHost) runtime.Verdict {
-			return s.run(whole, func(c *runtime.Config) { c.Plan = planOf(s, *c); c.Plan.Calls[0].Args = "" })
+			return s.run(whole, func(c *runtime.Config) { c.Plan = planOf(s, *c); c.Plan.Calls[0].Args = nil })
 		}},
-		"differs": {code: 3, want: []string{go_, "resume --no-plan", back}, end: func(s *scene, h *dbHost) runtime.Verdict {
-			return s.run(whole, func(c *runtime.Config) { c.Plan = planOf(s, *c); c.Plan.Calls[1].Args = "" })
+		"differs": {code: 3, want: []string{"resume --no-plan", go_, back}, end: func(s *scene, h *dbHost) runtime.Verdict {
+			return s.run(whole, func(c *runtime.Config) { c.Plan = planOf(s, *c); c.Plan.Calls[1].Args = nil })
 		}},
-		"differs at its end": {code: 3, want: []string{go_, "resume --no-plan", back}, end: func(s *scene, h *dbHost) runtime.Verdict {
+		"differs at its end": {code: 3, want: []string{"resume --no-plan", go_, back}, end: func(s *scene, h *dbHost) runtime.Verdict {
 			return s.run(whole, func(c *runtime.Config) { c.Plan = planOf(s, *c); c.Plan.Calls = append(c.Plan.Calls, c.Plan.Calls[0]) })
 		}},
 		"done": {end: func(s *scene, h *dbHost) runtime.Verdict { return s.run(whole, nil) }},

@@ -16,8 +16,9 @@ import (
 	"zcp2kopano/runtime/journal"
 )
 
-// SavedPlan is what a simulated run did, kept to hold a real run to it: every call in order, with
-// digests of what was read and of what would be changed.
+// SavedPlan is what a simulated run did, kept to hold a real run to it: every call in order, with what
+// was read and what would be changed. Content is in it by digests, keyed, and secrets are not in it. What
+// verify looks at is no part of it: it judges the machine, and changes nothing.
 type SavedPlan struct {
 	Format    int               `json:"format"`
 	Program   string            `json:"program"`
@@ -33,15 +34,21 @@ type SavedPlan struct {
 
 // PlannedCall is one call of a builtin.
 type PlannedCall struct {
-	Builtin string   `json:"builtin"`
-	Pos     string   `json:"pos"`
-	Args    string   `json:"args"`              // digest
-	Result  string   `json:"result,omitempty"`  // digest of what was read
-	Actions []string `json:"actions,omitempty"` // kind and digest of each
-	Found   []string `json:"found,omitempty"`   // digest of what each found in its place; empty where that is not compared
+	Builtin string            `json:"builtin"`
+	Pos     string            `json:"pos"`
+	Args    json.RawMessage   `json:"args"`
+	Result  json.RawMessage   `json:"result,omitempty"` // what was read, as far as the plan rests on it
+	Actions []PlannedAction   `json:"actions,omitempty"`
+	Found   []json.RawMessage `json:"found,omitempty"` // what each found in its place; null where that is not compared
 }
 
-const planFormat = 1
+// PlannedAction is one action that a call decided on.
+type PlannedAction struct {
+	Kind string          `json:"kind"`
+	Data json.RawMessage `json:"data"`
+}
+
+const planFormat = 2
 
 // planLife is how long a plan holds. What it was made from is compared call by call, but not how old an
 // admin's decision may be.
@@ -73,20 +80,30 @@ func NewPlan(cfg Config, records []journal.Record, salt string) (*SavedPlan, err
 		p.Secrets[name] = keyed(salt, s)
 	}
 	f := finder{calls: map[uint64]*PlannedCall{}}
+	verifying := false
 	for _, rec := range records {
 		if p.Made.IsZero() {
 			p.Made = rec.Time
 		}
 		switch rec.Type {
+		case "step":
+			var step stepRecord
+			if err := json.Unmarshal(rec.Data, &step); err != nil {
+				return nil, fmt.Errorf("plan: record %d: %w", rec.Seq, err)
+			}
+			verifying = cfg.Runbook.verifies(step.Name)
 		case "read", "call":
+			if verifying {
+				continue
+			}
 			var c callRecord
 			if err := json.Unmarshal(rec.Data, &c); err != nil {
 				return nil, fmt.Errorf("plan: record %d: %w", rec.Seq, err)
 			}
-			call := planned(cfg.Runbook, &c)
+			call := planned(cfg.Runbook, &c, salt)
 			f.calls[rec.Seq], f.order = &call, append(f.order, &call)
 		case "intent":
-			if err := f.intent(rec.Data); err != nil {
+			if err := f.intent(rec.Data, salt); err != nil {
 				return nil, fmt.Errorf("plan: record %d: %w", rec.Seq, err)
 			}
 		}
@@ -104,7 +121,7 @@ type finder struct {
 	scripts bool // packages came or went: what their scripts do, a simulation does not know
 }
 
-func (f *finder) intent(data json.RawMessage) error {
+func (f *finder) intent(data json.RawMessage, salt string) error {
 	var rec actionRecord
 	if err := json.Unmarshal(data, &rec); err != nil {
 		return err
@@ -117,69 +134,79 @@ func (f *finder) intent(data json.RawMessage) error {
 		f.scripts = true
 	}
 	call := f.calls[rec.Call]
-	digest := foundBy(a)
-	if f.scripts || digest == "" || call == nil {
+	found := foundBy(a, salt)
+	if f.scripts || found == nil || call == nil {
 		return nil
 	}
 	for len(call.Found) < len(call.Actions) {
-		call.Found = append(call.Found, "")
+		call.Found = append(call.Found, nil)
 	}
-	call.Found[rec.Index] = digest
+	call.Found[rec.Index] = found
 	return nil
 }
 
-// foundBy is a digest of what a prepared action found in the place of what it makes; empty for one that
-// keeps no pre-image, or a transaction of packages, which is solved again. Times are left out, and what
-// a directory holds.
-func foundBy(a action.Action) string {
+// foundBy is what a prepared action found in the place of what it makes; nil for one that keeps no
+// pre-image, or a transaction of packages, which is solved again. Times are left out, and what a
+// directory holds.
+func foundBy(a action.Action, salt string) json.RawMessage {
 	keeps, ok := a.(action.Recorder)
 	if _, packages := a.(*action.Commit); !ok || packages {
-		return ""
+		return nil
 	}
-	var found []any
+	found := map[string]any{}
 	for _, p := range keeps.Preimages() {
-		found = append(found, []any{p.Path, p.Exists, p.Mode, p.UID, p.GID, p.Target, p.Blob})
+		it := map[string]any{"exists": p.Exists}
+		if p.Exists {
+			it["mode"], it["uid"], it["gid"] = p.Mode.String(), p.UID, p.GID
+		}
+		if p.Target != "" {
+			it["target"] = p.Target
+		}
+		if p.Blob != nil {
+			it["bytes"], it["content"] = p.Blob.Size, p.Blob.SHA256
+		}
+		found[p.Path] = it
 	}
-	return digestJSON(mustJSON(found))
+	return cover(mustJSON(found), salt)
 }
 
-func planned(rb *Runbook, c *callRecord) PlannedCall {
-	call := PlannedCall{Builtin: c.Builtin, Pos: c.Pos, Args: digestJSON(c.Args)}
+func planned(rb *Runbook, c *callRecord, salt string) PlannedCall {
+	call := PlannedCall{Builtin: c.Builtin, Pos: c.Pos, Args: cover(c.Args, salt)}
 	if b := rb.builtin(c.Builtin); b != nil && b.Effect == Read && !b.Volatile {
-		call.Result = lasting(b, c)
+		if held := lasting(b, c); held != nil {
+			call.Result = cover(held, salt)
+		}
 	}
 	for _, a := range c.Actions {
-		call.Actions = append(call.Actions, a.Kind+" "+digestJSON(a.Data))
+		call.Actions = append(call.Actions, PlannedAction{a.Kind, cover(a.Data, salt)})
 	}
 	return call
 }
 
-// lasting is the digest of what a read answered, as far as a plan rests on it; empty for nothing.
-func lasting(b *Builtin, c *callRecord) string {
-	if b.Lasting == nil && c.Blob != nil {
-		return c.Blob.SHA256
+// lasting is what a read answered, as far as a plan rests on it; nil for nothing.
+func lasting(b *Builtin, c *callRecord) json.RawMessage {
+	value := c.Value
+	if c.Blob != nil {
+		value = mustJSON(map[string]any{"content": c.Blob.SHA256})
 	}
 	if b.Lasting == nil {
-		return digestJSON(c.Value)
+		return value
 	}
 	var args map[string]any
-	var value any
+	var answer any
 	var record struct {
 		Fields map[string]any `json:"struct"`
 	}
 	_ = json.Unmarshal(c.Args, &args) // these are what encodeArgs and encodeValue made
-	_ = json.Unmarshal(c.Value, &value)
-	if json.Unmarshal(c.Value, &record) != nil || record.Fields == nil {
-		record.Fields = map[string]any{"": value}
-	}
-	if c.Blob != nil {
-		record.Fields = map[string]any{"": c.Blob.SHA256}
+	_ = json.Unmarshal(value, &answer)
+	if json.Unmarshal(value, &record) != nil || record.Fields == nil {
+		record.Fields = map[string]any{"": answer}
 	}
 	held := b.Lasting(args, record.Fields)
 	if held == nil {
-		return ""
+		return nil
 	}
-	return digestJSON(mustJSON(held))
+	return mustJSON(held)
 }
 
 func (rb *Runbook) builtin(name string) *Builtin {
@@ -190,6 +217,9 @@ func (rb *Runbook) builtin(name string) *Builtin {
 	}
 	return nil
 }
+
+// verifies tells whether a step is the runbook's verify.
+func (rb *Runbook) verifies(step string) bool { return rb.Verify != nil && rb.Verify.Name == step }
 
 // digest covers every module of the runbook.
 func (rb *Runbook) digest() string {
@@ -264,7 +294,7 @@ func sameStrings(a, b map[string]string) bool {
 
 // hold compares a call, about to be carried out or answered, with the plan.
 func (r *Run) hold(rec *callRecord) error {
-	if r.cfg.Plan == nil {
+	if r.cfg.Plan == nil || r.rb.verifies(r.step.Name) {
 		return nil
 	}
 	err := r.compare(rec)
@@ -280,20 +310,26 @@ func (r *Run) compare(rec *callRecord) error {
 	if at >= len(r.cfg.Plan.Calls) {
 		return fmt.Errorf("%w: at %s it calls %s, and the plan had ended", errDiffers, rec.Pos, rec.Builtin)
 	}
-	want, got := r.cfg.Plan.Calls[at], planned(r.rb, rec)
-	switch {
-	case want.Builtin != got.Builtin:
+	want, got := r.cfg.Plan.Calls[at], planned(r.rb, rec, r.cfg.Plan.Salt)
+	if want.Builtin != got.Builtin {
 		return fmt.Errorf("%w: at %s it calls %s, the plan has %s at %s", errDiffers, got.Pos, got.Builtin, want.Builtin, want.Pos)
-	case want.Args != got.Args:
-		return fmt.Errorf("%w: at %s it calls %s with other arguments", errDiffers, got.Pos, got.Builtin)
-	case want.Result != got.Result:
-		return fmt.Errorf("%w: at %s %s answers otherwise than when the plan was made", errDiffers, got.Pos, named(rec))
-	case len(want.Actions) != len(got.Actions):
+	}
+	if d := departures(want.Args, got.Args); d != "" {
+		return fmt.Errorf("%w: at %s it calls %s with other arguments: %s", errDiffers, got.Pos, got.Builtin, d)
+	}
+	if d := departures(want.Result, got.Result); d != "" {
+		return fmt.Errorf("%w: at %s %s answers otherwise than when the plan was made: %s", errDiffers, got.Pos, named(rec), d)
+	}
+	if len(want.Actions) != len(got.Actions) {
 		return fmt.Errorf("%w: at %s %s would make %s, the plan has %d", errDiffers, got.Pos, got.Builtin, plural(len(got.Actions), "change"), len(want.Actions))
 	}
 	for i := range want.Actions {
-		if want.Actions[i] != got.Actions[i] {
-			return fmt.Errorf("%w: at %s %s would change something else than the plan says (change %d)", errDiffers, got.Pos, got.Builtin, i+1)
+		if want.Actions[i].Kind != got.Actions[i].Kind {
+			return fmt.Errorf("%w: at %s %s would change something else than the plan says (change %d): %s instead of %s",
+				errDiffers, got.Pos, got.Builtin, i+1, got.Actions[i].Kind, want.Actions[i].Kind)
+		}
+		if d := departures(want.Actions[i].Data, got.Actions[i].Data); d != "" {
+			return fmt.Errorf("%w: at %s %s would change something else than the plan says (change %d): %s", errDiffers, got.Pos, got.Builtin, i+1, d)
 		}
 	}
 	return nil
@@ -323,10 +359,14 @@ func (r *Run) holdFound(c *Call, i int, a action.Action) error {
 		return nil
 	}
 	want := r.cfg.Plan.Calls[r.inHand].Found
-	if i >= len(want) || want[i] == "" || want[i] == foundBy(a) {
+	if i >= len(want) || isNull(want[i]) {
 		return nil
 	}
-	return fmt.Errorf("%w: at %s %s: what is there is not what was there when the plan was made", errDiffers, c.pos(), a.Summary())
+	d := departures(want[i], foundBy(a, r.cfg.Plan.Salt))
+	if d == "" {
+		return nil
+	}
+	return fmt.Errorf("%w: at %s %s: what is there is not what was there when the plan was made: %s", errDiffers, c.pos(), a.Summary(), d)
 }
 
 // planCarriedOut refuses to call a run done that made fewer calls than its plan.

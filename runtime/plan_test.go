@@ -2,6 +2,7 @@ package runtime_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -49,7 +50,7 @@ func TestPlanHoldsRun(t *testing.T) {
 		want    string
 	}{
 		"same":         {code: 0, want: "done"},
-		"other answer": {prepare: func(s *scene) { s.edit("/etc/motd", "changed") }, code: 3, want: `t.read(path = "/etc/motd") answers otherwise`},
+		"other answer": {prepare: func(s *scene) { s.edit("/etc/motd", "changed") }, code: 3, want: `t.read(path = "/etc/motd") answers otherwise than when the plan was made: was "hello\n" and is "changed"`},
 		"other secret": {change: func(c *runtime.Config) {
 			c.Secrets = map[string]host.Secret{"key": host.NewSecret("second-secret")}
 		}, code: 3, want: "secret key is another one"},
@@ -140,9 +141,15 @@ func TestPlanStopsAtFirstDifference(t *testing.T) {
 		done   string // files written before it stopped
 	}{
 		"other function": {func(c []runtime.PlannedCall) []runtime.PlannedCall { c[2].Builtin = "t.read"; return c }, "it calls t.write, the plan has t.read", "one"},
-		"other argument": {func(c []runtime.PlannedCall) []runtime.PlannedCall { c[1].Args = "x"; return c }, "with other arguments", ""},
-		"other change": {func(c []runtime.PlannedCall) []runtime.PlannedCall { c[2].Actions = []string{"fs.write 0"}; return c },
-			"would change something else than the plan says (change 1)", "one"},
+		"other argument": {func(c []runtime.PlannedCall) []runtime.PlannedCall {
+			c[1].Args = json.RawMessage(`{"path":"/srv/a/one","text":"four"}`)
+			return c
+		}, `with other arguments: text was "four" and is "hello\n"`, ""},
+		"other change": {func(c []runtime.PlannedCall) []runtime.PlannedCall {
+			c[2].Actions = []runtime.PlannedAction{{Kind: "fs.write", Data: json.RawMessage(`{"path":"/srv/a/zwei"}`)}}
+			return c
+		},
+			`would change something else than the plan says (change 1): `, "one"},
 		"fewer changes": {func(c []runtime.PlannedCall) []runtime.PlannedCall { c[2].Actions = nil; return c }, "would make 1 change, the plan has 0", "one"},
 		"plan ends":     {func(c []runtime.PlannedCall) []runtime.PlannedCall { return c[:3] }, "the plan had ended", "one two"},
 		"run ends":      {func(c []runtime.PlannedCall) []runtime.PlannedCall { return append(c, c[0]) }, "it has ended, and the plan goes on with t.read", "one three two"},
@@ -337,7 +344,52 @@ runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
 		t.Errorf("later: %+v", v)
 	}
 	size = 11
-	if v := run(start(), held); v.Code != runtime.CodeDiffers || !strings.Contains(v.Text, `t.passing(what = "some") answers otherwise`) {
+	if v := run(start(), held); v.Code != runtime.CodeDiffers || !strings.Contains(v.Text, `t.passing(what = "some") answers otherwise than when the plan was made: size was 10 and is 11`) {
 		t.Errorf("another size: %+v", v)
+	}
+}
+
+// What verify sees is judged by verify, and not by the plan; and a run that departed from its plan goes on
+// with the command that is named first.
+func TestPlanLeavesVerifyAlone(t *testing.T) {
+	script := `
+def one():
+    """Write, and look."""
+    t.write("/srv/a/one", "x")
+    t.read("/srv/seen")
+
+def look():
+    """Look."""
+    t.read("/srv/judged")
+
+runbook = define(steps = [one], verify = look, allow = policy(write = ["/srv/a"]))
+`
+	start := func(seen, judged string) *scene {
+		s := newScene(t)
+		s.mkdir("/srv/a")
+		s.put("/srv/seen", seen)
+		s.put("/srv/judged", judged)
+		return s
+	}
+	rehearsal := start("planned", "planned")
+	rehearsal.run(script, nil)
+	var plan *runtime.SavedPlan
+	var err error
+	rehearsal.run(script, func(c *runtime.Config) { plan, err = runtime.NewPlan(*c, rehearsal.records(), "salt") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := start("planned", "other").run(script, func(c *runtime.Config) { c.Plan = plan }); v.Code != 0 {
+		t.Errorf("verify sees something else: %+v", v)
+	}
+	s := start("other", "planned")
+	if v := s.run(script, func(c *runtime.Config) { c.Plan = plan }); v.Code != runtime.CodeDiffers || !strings.Contains(v.Text, `was "planned" and is "other"`) {
+		t.Errorf("a step sees something else: %+v", v)
+	}
+	if next := s.next(); len(next) == 0 || !strings.HasPrefix(next[0], "`zcp2kopano resume --no-plan` ") {
+		t.Errorf("next: %q", next)
+	}
+	if v := s.run(script, func(c *runtime.Config) { c.Previous = s.records() }); v.Code != 0 {
+		t.Errorf("without the plan: %+v", v)
 	}
 }

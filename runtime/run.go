@@ -163,7 +163,7 @@ func (r *Run) settle(past *history) error {
 	if err := r.undoStep(name, past.actionsOf(name)); err != nil {
 		return err
 	}
-	r.planned -= past.calls[name]
+	r.planned -= r.held(past.calls[name], name)
 	past.open = nil
 	_, err := r.cfg.Journal.Append("step-undone", stepRecord{Name: name})
 	return err
@@ -201,8 +201,8 @@ func (r *Run) begin(past *history) error {
 			r.count(f)
 		}
 		r.verdict.NoReturn = past.noReturn
-		for _, n := range past.calls {
-			r.planned += n
+		for name := range past.calls {
+			r.planned += r.held(past.calls[name], name)
 		}
 		_, err = r.cfg.Journal.Append("resume", info)
 		return err
@@ -392,10 +392,18 @@ func (r *Run) restart(step *Step) error {
 	if err := r.undoStep(step.Name, r.replay.intents()); err != nil {
 		return err
 	}
-	r.planned -= len(r.replay.calls)
+	r.planned -= r.held(len(r.replay.calls), step.Name)
 	r.replay = &replay{}
 	_, err := r.cfg.Journal.Append("restart", stepRecord{Name: step.Name})
 	return err
+}
+
+// held is how many of a step's calls the plan counts.
+func (r *Run) held(calls int, step string) int {
+	if r.rb.verifies(step) {
+		return 0
+	}
+	return calls
 }
 
 // undoStep undoes what the unfinished step had done, and says so beforehand: once that has begun, the

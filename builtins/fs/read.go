@@ -3,6 +3,7 @@ package fs
 import (
 	"errors"
 	"io"
+	"strings"
 	"syscall"
 	"unicode/utf8"
 
@@ -109,6 +110,12 @@ var stat = &runtime.Builtin{
 	Effect: runtime.Read,
 	Lasting: func(_, fields map[string]any) map[string]any {
 		delete(fields, "mtime")
+		// the same account has another number where another adduser made it
+		for name, number := range map[string]string{"owner": "uid", "group": "gid"} {
+			if text, _ := fields[name].(string); strings.Trim(text, "0123456789") != "" {
+				delete(fields, number)
+			}
+		}
 		if fields["type"] == "dir" { // they change with what it holds
 			delete(fields, "size")
 			delete(fields, "links")

@@ -104,7 +104,7 @@ var user = &runtime.Builtin{
 	Doc:    "Looks a user up.",
 	Params: []runtime.Param{{Name: "name", Type: runtime.String, Doc: "login name"}},
 	Result: "record(name, uid, gid, home, shell), or None if there is no such user",
-	Effect: runtime.Read,
+	Effect: runtime.Read, Lasting: byName,
 	Example: `
 if not host.user("kopano"):
     print("the packages will create the user kopano")
@@ -132,6 +132,15 @@ print("the superuser is called", host.user_by_id(0).name)
 	},
 }
 
+// byName leaves of an account what a plan rests on: packages make accounts, and which number, home and
+// shell these get is up to the machine's adduser.
+func byName(_, fields map[string]any) map[string]any {
+	for _, name := range []string{"uid", "gid", "home", "shell"} {
+		delete(fields, name)
+	}
+	return fields
+}
+
 // account is what a look-up of a user answers a runbook.
 func account(c *runtime.Call) func(host.User, error) (starlark.Value, error) {
 	return func(u host.User, err error) (starlark.Value, error) {
@@ -152,7 +161,7 @@ var group = &runtime.Builtin{
 	Doc:    "Looks a group up.",
 	Params: []runtime.Param{{Name: "name", Type: runtime.String, Doc: "group name"}},
 	Result: "record(name, gid, members), or None if there is no such group; members are the users that group(5) lists",
-	Effect: runtime.Read,
+	Effect: runtime.Read, Lasting: byName,
 	Example: `
 zarafa = host.group("zarafa")
 if zarafa:

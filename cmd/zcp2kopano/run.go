@@ -35,8 +35,10 @@ shown; then it asks, and only a full "yes" starts it. With --yes it starts at on
 
 With --plan the run does what the plan says, call by call, or stops. The plan's file has to belong to
 root or to you, and nobody else may be able to write to it. What changes by itself while the server
-works (how much there is of mail, times, free space) is not compared. A plan is used up by the first run that
-changes something; one that is refused before that leaves it as it is.
+works (how much there is of mail, times, free space) is not compared, accounts are compared by name, and
+what the last look at the result sees is no part of the plan. What differs is told field by field, as it
+was and as it is. A plan is used up by the first run that changes something; one that is refused before
+that leaves it as it is.
 
 The run goes on when the terminal is lost: "zcp2kopano status --follow" shows it again. Ctrl-C lets it
 finish the action in hand and stop; a second Ctrl-C breaks that action off. In both cases, and after

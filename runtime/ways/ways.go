@@ -240,6 +240,8 @@ func (s Standing) on(words string) (ways []Way) {
 	unheld := Way{c.Command("resume", NoPlan), "goes on without being held to the plan"}
 	mended := Way{c.Command("resume", Runbook, "FILE"), "goes on with a mended runbook"}
 	switch {
+	case s.Barred == nil && s.Differs: // what differs after a change can mostly not be put back
+		return append(ways, unheld, Way{plain.Command, "goes on as planned, once what differs is put back"})
 	case s.Barred == nil:
 		ways = append(ways, plain)
 	case s.Around == NoPlan:
@@ -249,10 +251,7 @@ func (s Standing) on(words string) (ways []Way) {
 	default:
 		return nil
 	}
-	if s.Differs {
-		ways = append(ways, unheld)
-	}
-	if s.Own && s.Phase == Failed && !s.Differs {
+	if s.Own && s.Phase == Failed {
 		ways = append(ways, mended)
 	}
 	return ways

@@ -7,21 +7,37 @@ import (
 	"zcp2kopano/runtime"
 )
 
-// TestPlannedRun simulates the stock runbook over a machine, keeps the plan, and holds the run to it.
+// TestPlannedRun simulates the stock runbook over a machine, keeps the plan, and holds the run to it, to
+// its end.
 func TestPlannedRun(t *testing.T) {
 	t.Parallel()
+	t.Run("sysv", func(t *testing.T) {
+		t.Parallel()
+		r := NewSite(t)
+		r.WriteFile("/etc/machine-id", "00112233445566778899aabbccddeeff\n", 0o444)
+		plannedRun(t, r, "kopano84", "66")
+	})
+	t.Run("systemd", func(t *testing.T) {
+		t.Parallel()
+		r := BuildSite(t, Systemd())
+		r.BindRepositories()
+		plannedRun(t, r, "kopano87", "118")
+	})
+}
+
+func plannedRun(t *testing.T, r *Root, repository, schema string) {
 	const plan = "/root/evening.plan"
-	r := NewSite(t)
-	r.WriteFile("/etc/machine-id", "00112233445566778899aabbccddeeff\n", 0o444)
-	m := Migration{Repository: "kopano84"}
+	m := Migration{Repository: repository}
 	if res := r.Finish(r.program("simulate", append([]string{"--live", "--plan", plan}, m.args()...)...)); res.Code != 0 {
 		t.Fatalf("simulate: exit status %d\n%s", res.Code, res.Output)
 	}
 	run := func() Result {
 		return r.Finish(r.program("run", append([]string{"--yes", "--plan", plan}, m.args()...)...))
 	}
+	// the machine gives the accounts of the packages other numbers than the simulation did
+	r.with("/etc/login.defs", func(text string) string { return text + "\nSYS_UID_MAX 555\nSYS_GID_MAX 555\n" })
 	mend := r.with("/etc/zarafa/gateway.cfg", func(text string) string { return text + "imap_enable = yes\n" })
-	if res := run(); res.Code != runtime.CodeDiffers || !strings.Contains(res.Output, "differs from its plan") {
+	if res := run(); res.Code != runtime.CodeDiffers || !strings.Contains(res.Output, "differs from its plan") || !strings.Contains(res.Output, " was ") {
 		t.Errorf("an edited file: exit status %d\n%s", res.Code, res.Output)
 	}
 	mend()
@@ -29,7 +45,10 @@ func TestPlannedRun(t *testing.T) {
 	if res := run(); res.Code != 0 {
 		t.Fatalf("run: exit status %d\n%s", res.Code, res.Output)
 	}
-	everythingRuns(t, r)
+	everythingRunsAt(t, r, schema)
+	if uid := strings.TrimSpace(r.Must("id", "-u", "kopano")); len(uid) != 3 || uid > "555" {
+		t.Errorf("the user kopano has the number %s", uid)
+	}
 	if res := r.Finish(r.program("rollback", "--yes")); res.Code != runtime.CodeRollbackIncomplete {
 		t.Errorf("rollback: exit status %d\n%s", res.Code, res.Output)
 	}

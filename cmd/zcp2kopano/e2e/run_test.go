@@ -158,6 +158,12 @@ func serverSettings(t *testing.T, r *Root, data string) {
 
 func everythingRuns(t *testing.T, r *Root) {
 	t.Helper()
+	everythingRunsAt(t, r, "66")
+}
+
+// everythingRunsAt wants all of Kopano, with the database at a schema.
+func everythingRunsAt(t *testing.T, r *Root, schema string) {
+	t.Helper()
 	running := r.Processes()
 	for _, daemon := range []string{"server", "dagent", "spooler", "gateway", "ical", "monitor", "search"} {
 		if !slices.Contains(running, "kopano-"+daemon) {
@@ -169,8 +175,8 @@ func everythingRuns(t *testing.T, r *Root) {
 			t.Errorf("%s still runs", name)
 		}
 	}
-	if got := strings.TrimSpace(r.SQL("SELECT MAX(databaserevision) FROM zarafa.versions")); got != "66" {
-		t.Errorf("schema %s, want 66", got)
+	if got := strings.TrimSpace(r.SQL("SELECT MAX(databaserevision) FROM zarafa.versions")); got != schema {
+		t.Errorf("schema %s, want %s", got, schema)
 	}
 	if got := r.SQL("SHOW DATABASES"); strings.Contains(got, "kopano") {
 		t.Errorf("an empty database was made:\n%s", got)
