@@ -309,6 +309,9 @@ func (r *Run) undoAndTell(p *pastAction, a action.Action, env *action.Env) error
 		return err
 	}
 	p.state().undone, p.state().differences = true, differences
+	if n, ok := a.(action.Newcomer); ok && n.Since() != "" {
+		r.emit(Event{Kind: Output, Text: "came after the run, and was kept with the rest: " + n.Since()})
+	}
 	r.verdict.Changes++
 	r.emit(Event{Kind: Undone, Action: a.Kind(), Text: a.Summary()})
 	return nil

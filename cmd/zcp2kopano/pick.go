@@ -33,7 +33,9 @@ func (a *app) tellPicked(s, newest state.Status) {
 	}
 }
 
-// shown is the run that the status is about: the one at work, else the unfinished one.
+// shown is the run that the status is about: the one at work, else the unfinished one, else the one that
+// something was done about last. A run that was rolled back says how the machine stands, and not the one
+// that was begun after it and found nothing to do.
 func (a *app) shown(all []state.Status) *state.Status {
 	if h, err := a.dir().Holder(); err == nil && h != nil {
 		for i := range all {
@@ -42,5 +44,8 @@ func (a *app) shown(all []state.Status) *state.Status {
 			}
 		}
 	}
-	return state.Unfinished(all)
+	if s := state.Unfinished(all); s != nil {
+		return s
+	}
+	return state.Latest(all)
 }

@@ -53,6 +53,14 @@ type Recorder interface {
 	Preimages() []Preimage
 }
 
+// Newcomer is an action that can tell, once it was undone and compared, what came after the run where it
+// had worked, and was left there: that is no difference. Empty for nothing.
+type Newcomer interface {
+	Since() string
+}
+
+var _ Newcomer = (*Chown)(nil)
+
 var _ = []Recorder{(*Write)(nil), (*Symlink)(nil), (*Mkdir)(nil), (*Commit)(nil)}
 
 // Detail is what an action will change, for the story of the run.

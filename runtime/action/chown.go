@@ -1,8 +1,10 @@
 package action
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -40,9 +42,12 @@ type Chown struct {
 	Setid      []exception `json:"setid,omitempty"`      // files whose setuid or setgid bit a change of owner clears
 	Caps       []capable   `json:"caps,omitempty"`       // programs whose capabilities it clears
 	Linked     bool        `json:"linked,omitempty"`     // the tree has files with several names
+	Names      *Blob       `json:"names,omitempty"`      // roster of the entries that are changed
 	Entries    int64       `json:"entries"`
 	Changes    int64       `json:"changes"`
 	Skipped    []string    `json:"skipped,omitempty"` // mount points below the root
+
+	came few // what came later, found when the undone tree was compared
 }
 
 func (a *Chown) Kind() string             { return "chown" }
@@ -191,10 +196,18 @@ func (a *Chown) Prepare(env *Env) (bool, error) {
 	if a.Rule, err = a.resolve(env.Host); err != nil {
 		return false, fmt.Errorf("chown %s: %w", a.Path, err)
 	}
-	s, err := a.survey(env)
+	var s *survey
+	names, err := env.Store.write(func(w io.Writer) (err error) {
+		lines := bufio.NewWriterSize(w, 1<<16)
+		if s, err = a.survey(env, &roster{w: lines}); err != nil {
+			return err
+		}
+		return lines.Flush()
+	})
 	if err != nil {
 		return false, fmt.Errorf("chown %s: %w", a.Path, err)
 	}
+	a.Names = &names
 	if err := s.outside(); err != nil {
 		return false, fmt.Errorf("chown %s: %w", a.Path, err)
 	}
@@ -269,7 +282,7 @@ func (a *Chown) inside(env *Env) (map[inode]bool, error) {
 	if !a.Linked {
 		return set, nil
 	}
-	s, err := a.survey(env)
+	s, err := a.survey(env, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,8 @@ type exception struct {
 	Was attrs  `json:"was"`
 }
 
-func (a *Chown) survey(env *Env) (*survey, error) {
+// survey looks at the whole tree; with a roster, it notes in it what is to be changed.
+func (a *Chown) survey(env *Env, names *roster) (*survey, error) {
 	s := &survey{
 		rule: a.Rule, uids: map[uint32]int64{}, gids: map[uint32]int64{},
 		files: map[fs.FileMode]int64{}, dirs: map[fs.FileMode]int64{}, links: map[inode]*linkCount{},
@@ -52,6 +53,11 @@ func (a *Chown) survey(env *Env) (*survey, error) {
 	look := func(e entry[host.DirReader]) error {
 		meant := a.meant(e.name, e.st)
 		s.add(e.rel, e.st, meant)
+		if names != nil && meant && s.rule.apply(e.st) != attrsOf(e.st) {
+			if err := names.add(e.rel); err != nil {
+				return err
+			}
+		}
 		if err := s.addCaps(e, meant); err != nil {
 			return err
 		}
@@ -344,16 +350,41 @@ func descend(dir host.Dir, rel string) (host.Dir, error) {
 	return above.OpenDirWrite(path.Base(rel))
 }
 
+// compareEntries tells of entries that are gone, or have another owner or mode than before. Those that came
+// later are no difference. A run of a version that kept no roster is compared by count.
+func (a *Chown) compareEntries(env *Env) (lines []string, err error) {
+	if a.Names == nil {
+		s, err := a.survey(env, nil)
+		if err == nil && s.changes != a.Changes {
+			lines = append(lines, fmt.Sprintf("%s: %d entries have the old owner or mode, %d had", a.Path, s.changes, a.Changes))
+		}
+		return lines, err
+	}
+	gone, wrong, came, err := a.compareRoster(env)
+	if gone.n > 0 {
+		lines = append(lines, fmt.Sprintf("%s: %d of %d entries are gone: %v", a.Path, gone.n, a.Changes, &gone))
+	}
+	if wrong.n > 0 {
+		lines = append(lines, fmt.Sprintf("%s: %d of %d entries have not the old owner or mode: %v", a.Path, wrong.n, a.Changes, &wrong))
+	}
+	a.came = came
+	return lines, err
+}
+
+// Since implements Newcomer.
+func (a *Chown) Since() string {
+	if a.came.n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d below %s: %v", a.came.n, a.Path, &a.came)
+}
+
 // Differences lists what is not as before, as far as the record says; entries that the inverse map
-// took back are compared by count of owners, groups and modes.
+// took back are compared by whether the rule would change them.
 func (a *Chown) Differences(env *Env) ([]string, error) {
-	var lines []string
-	s, err := a.survey(env)
+	lines, err := a.compareEntries(env)
 	if err != nil {
 		return nil, err
-	}
-	if s.changes != a.Changes {
-		lines = append(lines, fmt.Sprintf("%s: %d entries have the old owner or mode, %d had", a.Path, s.changes, a.Changes))
 	}
 	err = a.eachException(env, func(x exception) error {
 		return a.at(env, x.Rel, func(e entry[host.Dir]) error {

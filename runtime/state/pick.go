@@ -71,6 +71,16 @@ func ToUndo(all []Status) *Status {
 	return newest(all, ways.Standing.Leaves)
 }
 
+// Latest returns the run that something was done about last; nil if there is none.
+func Latest(all []Status) (last *Status) {
+	for i := range all {
+		if last == nil || !all[i].Last.Before(last.Last) {
+			last = &all[i]
+		}
+	}
+	return last
+}
+
 // Above returns the newest run that was begun after this one and has left something: undoing this one
 // goes below its work. nil if there is none.
 func Above(all []Status, run Run) *Status {
