@@ -32,6 +32,7 @@ with an inhibitor left the exit code is 2.`,
 				return err
 			}
 			defer target.Close()
+			p.meant = target.fixture
 			book, plain, secrets, err := a.prepare(cmd.Context(), first(args), target.Host, &p)
 			if err != nil {
 				return err

@@ -19,6 +19,7 @@ import (
 
 // target is the host that a command works on.
 type target struct {
+	fixture *sim.Fixture // nil for this machine
 	host.Host
 	label   string
 	scratch string // of a check: where this machine keeps what is read, until the end
@@ -111,7 +112,7 @@ func openFixture(name, packages string) (*target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", label, err)
 	}
-	return &target{Host: h, label: "fixture " + label}, nil
+	return &target{Host: h, label: "fixture " + label, fixture: fixture}, nil
 }
 
 func readFixture(name string) (data []byte, label string, err error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim"
 )
 
 // maxSecret bounds a secret's file; it is a password or a key.
@@ -21,6 +23,24 @@ const maxSecret = 64 << 10
 type params struct {
 	plain   []string
 	secrets []string
+	meant   *sim.Fixture // what it says of the run is taken where nothing is given; nil for nothing
+}
+
+// complete adds what a snapshot says of the run that it was taken for. Of secrets it has no more than that
+// they were given.
+func (p *params) complete(book *runtime.Runbook, plain map[string]string, secrets map[string]host.Secret) {
+	if p.meant == nil {
+		return
+	}
+	for _, declared := range book.Params {
+		value, meant := p.meant.Params[declared.Name]
+		if _, given := plain[declared.Name]; meant && !given {
+			plain[declared.Name] = value
+		}
+		if _, given := secrets[declared.Name]; !given && declared.Secret && slices.Contains(p.meant.Secrets, declared.Name) {
+			secrets[declared.Name] = host.NewSecret("kept out of the snapshot")
+		}
+	}
 }
 
 func (p *params) flags(cmd *cobra.Command) {

@@ -56,6 +56,7 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 				return err
 			}
 			target.lock()
+			p.meant = target.fixture
 			book, plain, secrets, err := a.prepare(cmd.Context(), first(args), target.Host, &p)
 			if err != nil {
 				return err
@@ -95,6 +96,7 @@ func (a *app) prepare(ctx context.Context, name string, h host.Host, p *params) 
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	p.complete(book, plain, secrets)
 	if err := a.askMissing(book, secrets); err != nil {
 		return nil, nil, nil, err
 	}

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg"
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim"
@@ -63,6 +66,11 @@ func shippedHost(t *testing.T, name string) host.View {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return fixtureHost(t, data)
+}
+
+func fixtureHost(t *testing.T, data []byte) host.View {
+	t.Helper()
 	// Secrets of the length of their placeholders: sizes are part of the story.
 	data = bytes.ReplaceAll(data, []byte("s3cret#of-alice"), []byte("s3cret#of-alice1"))
 	data = bytes.ReplaceAll(data, []byte("rootpw"), []byte("rootpw12"))
@@ -130,4 +138,51 @@ func story(t *testing.T, a *app, on *target, p *params) []string {
 		}
 	})
 	return lines
+}
+
+// A snapshot keeps the run that was meant: its parameters, and of the packages that it installs from what
+// a simulation needs. On another machine, where neither is given, the same is told.
+func TestSnapshotKeepsTheRunThatWasMeant(t *testing.T) {
+	packages, err := fakepkg.KopanoPackages(fakepkg.Kopano87, fakepkg.Programs{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := hosts.FS.ReadFile("debian8-zcp72.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := "-- packages --\n"
+	for _, name := range []string{"passwd", "lsb-base", "adduser"} {
+		base += "Package: " + name + "\nVersion: 9\n\n"
+	}
+	text := bytes.NewBuffer(bytes.Replace(data, []byte("-- packages --\n"), []byte(base), 1))
+	for _, p := range append(packages, fakepkg.DistributionPackages()...) {
+		deb, err := p.Deb()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(text, "-- /root/kopano/%s base64 --\n%s\n", p.FileName(), base64.StdEncoding.EncodeToString(deb))
+	}
+	machine := fixtureHost(t, text.Bytes())
+	a := &app{in: os.Stdin, err: os.Stderr, out: &output{file: os.Stdout}, state: "/var/lib/zcp2kopano"}
+	meant := &params{plain: []string{"packages_dir=/root/kopano", "attachments=keep"}}
+	file := filepath.Join(t.TempDir(), "captured.txtar")
+	if err := os.WriteFile(file, captured(t, a, machine, meant), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	over, err := simulateView(machine, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, err := openFixture(file, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, got := story(t, a, over, meant), story(t, a, alone, &params{meant: alone.fixture})
+	if len(want) < 10 || !slices.ContainsFunc(want, func(l string) bool { return strings.Contains(l, "start kopano-server") }) {
+		t.Fatalf("a story of %d lines: %s", len(want), strings.Join(want, ""))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the machine (-) and its snapshot (+) differ:\n%s", diff)
+	}
 }

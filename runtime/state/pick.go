@@ -121,11 +121,11 @@ func (d Dir) program() string {
 	if d.Path == DefaultPath {
 		return "zcp2kopano"
 	}
-	return "zcp2kopano --state " + quote(d.Path)
+	return "zcp2kopano --state " + Quote(d.Path)
 }
 
-// quote makes one word of a path for a shell.
-func quote(path string) string {
+// Quote makes one word of a path for a shell.
+func Quote(path string) string {
 	if strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:,@=") == "" {
 		return path
 	}

@@ -456,7 +456,7 @@ func TestUnreadableRun(t *testing.T) {
 
 func TestQuote(t *testing.T) {
 	for path, want := range map[string]string{"/srv/a-b_c.d": "/srv/a-b_c.d", "/srv/it's": `'/srv/it'\''s'`, "/a b": "'/a b'"} {
-		if got := quote(path); got != want {
+		if got := Quote(path); got != want {
 			t.Errorf("%s becomes %s, want %s", path, got, want)
 		}
 	}

@@ -91,6 +91,9 @@ func readAr(r io.ReaderAt, size int64) ([]arMember, error) {
 		if _, err := r.ReadAt(header, at); err != nil {
 			return nil, fmt.Errorf("ar archive: %w", err)
 		}
+		if header[0] == 0 {
+			break // a reduced package file, filled up to the size of the whole one
+		}
 		n, err := strconv.ParseInt(strings.TrimSpace(string(header[48:58])), 10, 64)
 		if err != nil || n < 0 || at+headerSize+n > size {
 			return nil, errors.New("ar archive: a member goes beyond the end of the file")

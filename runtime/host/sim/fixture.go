@@ -36,6 +36,9 @@ type Fixture struct {
 	Downloads map[string][]byte
 	Dead      map[string]string // repositories that do not answer: URL to what is said
 
+	Params  map[string]string // of the run that the fixture is for, where the admin gives none
+	Secrets []string          // its secret parameters, whose values are not in the fixture
+
 	NoBase bool   // the implicit base system is left out
 	Base   string // which one it is, a key of bases; empty for that of the package manager
 	Passwd string // lines added to the base's /etc/passwd
@@ -117,7 +120,7 @@ func marker(line string) (title string, ok bool) {
 
 // sectionReaders read the sections that are not files.
 var sectionReaders = map[string]func(f *Fixture, s section) error{
-	"host":      (*Fixture).readHost,
+	"host": (*Fixture).readHost, "parameters": (*Fixture).readParams,
 	"mounts":    (*Fixture).readMounts,
 	"packages":  (*Fixture).readPackages,
 	"available": (*Fixture).readAvailable,
@@ -221,6 +224,24 @@ func (s section) lines(do func(words []string, line string) error) error {
 		}
 	}
 	return nil
+}
+
+// readParams reads lines NAME VALUE, and "secret NAME".
+func (f *Fixture) readParams(s section) error {
+	return s.lines(func(words []string, line string) error {
+		switch {
+		case len(words) != 2:
+			return fmt.Errorf("%q is not of the form \"NAME VALUE\" or \"secret NAME\"", line)
+		case words[0] == "secret":
+			f.Secrets = append(f.Secrets, words[1])
+			return nil
+		}
+		if f.Params == nil {
+			f.Params = map[string]string{}
+		}
+		f.Params[words[0]] = words[1]
+		return nil
+	})
 }
 
 func (f *Fixture) readHost(s section) error {
@@ -551,13 +572,14 @@ func (f *Fixture) readDead(s section) error {
 }
 
 // parseFileHeader reads the title of a file's section: "PATH [MODE] [USER:GROUP] [TIME] [noeol]
-// [base64] [size=N]", and takes its text as the content; with a size, the content is not known.
+// [base64] [size=N] [fill=N]", and takes its text as the content; with a size, the content is not known.
 func parseFileHeader(words []string, text string) (Entry, error) {
 	e := Entry{Path: words[0], Mode: guessMode(words[0]) &^ fs.ModeDir, Content: []byte(text)}
 	if path.Clean(e.Path) != e.Path || !path.IsAbs(e.Path) || e.Path == "/" {
 		return e, fmt.Errorf("%q is not the clean absolute path of a file", e.Path)
 	}
 	has := map[string]bool{}
+	var fill int64 // NULs behind the content, up to this size
 	for _, w := range words[1:] {
 		option, _, _ := strings.Cut(w, "=")
 		has[option] = true
@@ -570,6 +592,11 @@ func parseFileHeader(words []string, text string) (Entry, error) {
 				return e, err
 			}
 			e.Content, e.Size = nil, size
+		case strings.HasPrefix(w, "fill="):
+			var err error
+			if fill, err = parseSize(w[len("fill="):]); err != nil {
+				return e, err
+			}
 		case w == "approximate":
 			e.Approx = true
 		case w == "base64":
@@ -593,7 +620,7 @@ func parseFileHeader(words []string, text string) (Entry, error) {
 		case strings.Contains(w, ":"):
 			e.User, e.Group, _ = strings.Cut(w, ":")
 		default:
-			return e, fmt.Errorf("unknown word %q; known are an octal mode, USER:GROUP, a time, noeol, base64, size=N, and approximate for a payload", w)
+			return e, fmt.Errorf("unknown word %q; known are an octal mode, USER:GROUP, a time, noeol, base64, size=N, fill=N, and approximate for a payload", w)
 		}
 	}
 	switch {
@@ -603,6 +630,9 @@ func parseFileHeader(words []string, text string) (Entry, error) {
 		return e, fmt.Errorf("%s: it has a content, and so no size=N", e.Path)
 	case has["size"]:
 		return e, nil
+	}
+	if more := fill - int64(len(e.Content)); more > 0 {
+		e.Content = append(e.Content, make([]byte, more)...)
 	}
 	e.Size = int64(len(e.Content))
 	return e, nil

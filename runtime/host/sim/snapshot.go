@@ -41,6 +41,9 @@ type SnapshotOptions struct {
 	Seen, Listed, Read []string
 	// Offered is what the package index offers of the names that a run asked for.
 	Offered map[string][]host.Candidate
+	// Params are the parameters of the run that was meant, and Secrets the names of its secret ones.
+	Params  map[string]string
+	Secrets []string
 	// Progress is told what is captured, and how many files were until now; it may be nil.
 	Progress func(what string, files int64)
 }
@@ -62,7 +65,7 @@ const configLimit = 1 << 20
 // in memory. That is read first, before the walk of trees, which can take long.
 func Snapshot(ctx context.Context, w io.Writer, view host.View, o SnapshotOptions) error {
 	s := &snapshot{ctx: ctx, out: bufio.NewWriterSize(w, 64<<10), view: view, o: o, seen: map[string]bool{}, shipped: map[string]string{}, links: map[[2]uint64]string{}}
-	steps := []func() error{s.host, s.mounts, s.packages, s.offered, s.listServices, s.processes, s.tree, s.files, s.database, s.directory}
+	steps := []func() error{s.host, s.meant, s.mounts, s.packages, s.offered, s.listServices, s.processes, s.tree, s.files, s.database, s.directory}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return fmt.Errorf("snapshot: %w", err)
@@ -97,6 +100,21 @@ func (s *snapshot) progress(what string) {
 	if s.o.Progress != nil {
 		s.o.Progress(what, s.count)
 	}
+}
+
+// meant writes which run the snapshot is for.
+func (s *snapshot) meant() error {
+	if len(s.o.Params)+len(s.o.Secrets) == 0 {
+		return nil
+	}
+	s.section("parameters")
+	for _, name := range sortedKeys(s.o.Params) {
+		fmt.Fprintln(s.out, quoteWord(name), quoteWord(s.o.Params[name]))
+	}
+	for _, name := range slices.Sorted(slices.Values(s.o.Secrets)) {
+		fmt.Fprintln(s.out, "secret", quoteWord(name))
+	}
+	return nil
 }
 
 func (s *snapshot) host() error {
@@ -328,7 +346,7 @@ func (s *snapshot) tree() error {
 		}
 	}
 	for _, name := range s.o.Read {
-		if err := s.capture(name, s.isText(name), 0); err != nil {
+		if err := s.capture(name, isPackageFile(name) || s.isText(name), 0); err != nil {
 			return err
 		}
 	}
@@ -590,6 +608,12 @@ func (s *snapshot) owner(st host.Stat) string {
 // secrets could be found, gets a section of metadata only.
 func (s *snapshot) text(name string, st host.Stat) error {
 	st, content, err := s.readStill(name, st)
+	if err == nil && isPackageFile(name) && slices.Contains(s.o.Read, name) {
+		if small := packed(name, content); small != nil {
+			s.fileSection(name, st, small, fmt.Sprintf(" fill=%d", st.Size))
+			return s.xattrs(name, st)
+		}
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // gone by now
 		return nil

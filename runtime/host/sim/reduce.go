@@ -1,0 +1,98 @@
+package sim
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+)
+
+// reducedLimit is the size up to which a file in a package keeps its content when the package is reduced:
+// configuration files, units and init scripts are below it.
+const reducedLimit = 64 << 10
+
+// reduceDeb makes a package file that tells a simulation what the whole one does, and takes little
+// room: control data and scripts are as they are, and so is text; other content becomes as many NULs.
+func reduceDeb(whole []byte) ([]byte, error) {
+	members, err := readAr(bytes.NewReader(whole), int64(len(whole)))
+	if err != nil {
+		return nil, err
+	}
+	out := bytes.NewBufferString("!<arch>\n")
+	for _, m := range members {
+		name, data := m.name, []byte(nil)
+		if strings.HasPrefix(name, "data.tar") {
+			name = "data.tar.gz"
+			data, err = reduceTar(m)
+		} else {
+			data, err = io.ReadAll(m.data)
+		}
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(out, "%-16s%-12d%-6d%-6d%-8s%-10d`\n", name, 0, 0, 0, "100644", len(data))
+		out.Write(data)
+		if len(data)%2 != 0 {
+			out.WriteByte('\n')
+		}
+	}
+	return out.Bytes(), nil
+}
+
+func reduceTar(m arMember) ([]byte, error) {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	t := tar.NewWriter(z)
+	err := m.untar(func(_ string, head *tar.Header, content io.Reader) error {
+		if err := t.WriteHeader(head); err != nil || head.Typeflag != tar.TypeReg {
+			return err
+		}
+		if head.Size <= reducedLimit {
+			data, err := io.ReadAll(content)
+			if err != nil {
+				return err
+			}
+			if !bytes.Contains(data, []byte{0}) {
+				_, err = t.Write(data)
+				return err
+			}
+		}
+		_, err := io.CopyN(t, nuls{}, head.Size)
+		return err
+	})
+	err = errors.Join(err, t.Close(), z.Close())
+	return out.Bytes(), err
+}
+
+// nuls yields NULs without an end.
+type nuls struct{}
+
+func (nuls) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// packageFileLimit is how much of a package file that cannot be reduced a snapshot takes up.
+const packageFileLimit = 32 << 20
+
+// packed is what a snapshot keeps of a package file that the run has read; nil for another file, and for
+// one that is too large.
+func packed(name string, content []byte) []byte {
+	switch path.Ext(name) {
+	case ".deb":
+		if small, err := reduceDeb(content); err == nil {
+			return small
+		}
+	case ".rpm":
+		if len(content) <= packageFileLimit && bytes.HasPrefix(content, []byte(rpmMagic)) {
+			return content
+		}
+	}
+	return nil
+}
+
+func isPackageFile(name string) bool { return path.Ext(name) == ".deb" || path.Ext(name) == ".rpm" }
