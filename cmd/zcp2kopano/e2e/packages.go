@@ -19,8 +19,8 @@ const (
 	KeyFile  = "/srv/repos/Release.key"
 )
 
-// RepoURL is the URL of a repository for "deb URL ./": "zcp", "debian", "kopano84", "kopano87", or
-// "unsigned" (kopano84 without a signature).
+// RepoURL is the URL of a repository for "deb URL ./": "zcp", "debian", "kopano84", "kopano87",
+// "kopano-debian" (as Debian splits it), or "unsigned" (kopano84 without a signature).
 func RepoURL(name string) string { return "file:" + ReposDir + "/" + name }
 
 // Repositories makes all package repositories, once for a test binary, and returns their directory.
@@ -70,7 +70,8 @@ func writeRepositories(dir string, programs fakepkg.Programs, signer *fakepkg.Si
 	zcp, err1 := fakepkg.ZCPPackages(programs)
 	kopano84, err2 := fakepkg.KopanoPackages(fakepkg.Kopano84, programs)
 	kopano87, err3 := fakepkg.KopanoPackages(fakepkg.Kopano87, programs)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	kopanoDebian, err4 := fakepkg.DebianPackages(programs)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return err
 	}
 	for _, repo := range []struct {
@@ -82,6 +83,7 @@ func writeRepositories(dir string, programs fakepkg.Programs, signer *fakepkg.Si
 		{"debian", fakepkg.DistributionPackages(), signer},
 		{"kopano84", kopano84, signer},
 		{"kopano87", kopano87, signer},
+		{"kopano-debian", kopanoDebian, signer},
 		{"unsigned", kopano84, nil},
 	} {
 		at := filepath.Join(dir, repo.name)

@@ -77,10 +77,24 @@ func NewRoot(t testing.TB, opts ...Option) *Root {
 		r.bootSystemd()
 		return r
 	}
+	r.noteRunlevel()
 	if err := r.boot("init"); err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// noteRunlevel writes down that the root is in runlevel 2, as a System V init does. Without it, packages
+// do not start their services.
+func (r *Root) noteRunlevel() {
+	const size, runLevel = 384, 1 // of a record of utmp(5), and its type RUN_LVL
+	record := make([]byte, size)
+	record[0] = runLevel
+	record[4], record[5] = '2', 'N' // in place of a process: the runlevel, and the one before
+	copy(record[8:], "~")
+	copy(record[40:], "~~")
+	copy(record[44:], "runlevel")
+	r.WriteFile("/run/utmp", string(record), 0o644)
 }
 
 func (r *Root) mount(base string, o options) error {

@@ -46,7 +46,8 @@ func (r *Root) until(what string, is func() bool) {
 	r.t.Helper()
 	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			r.t.Fatalf("never: %s\n%s", what, r.ReadFile("/var/log/kopano/server.log"))
+			log, _ := os.ReadFile(r.Path("/var/log/kopano/server.log"))
+			r.t.Fatalf("never: %s\n%s", what, log)
 		}
 	}
 }

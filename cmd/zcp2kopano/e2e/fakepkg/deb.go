@@ -63,7 +63,7 @@ func (p Package) controlArchive() ([]byte, error) {
 	}
 	for _, name := range []string{"preinst", "postinst", "prerm", "postrm"} {
 		if script, ok := p.Scripts[name]; ok {
-			files = append(files, Program("/"+name, []byte(script)))
+			files = append(files, Program("/"+name, []byte(misbehaving(p.Name, name, script))))
 		}
 	}
 	return archive(files, gzip.BestSpeed)

@@ -27,6 +27,8 @@ type Generation struct {
 	conffiles bool
 	sysv      bool
 	rereads   bool // the daemons in C++ execute themselves again as their user
+	attempts  int  // at the database
+	debian    bool // as Debian packages it
 }
 
 var (
@@ -35,7 +37,9 @@ var (
 	// Kopano84 brings configuration files in /etc/kopano, init scripts and units.
 	Kopano84 = Generation{Product: "kopano", Version: "8.4.5.0-0+12.1", schema: 66, shipped: 3, known: 6, conffiles: true, sysv: true}
 	// Kopano87 brings examples and units only.
-	Kopano87 = Generation{Product: "kopano", Version: "8.7.20.0-0+24.1", schema: 118, oldest: 63, shipped: 4, known: 7, rereads: true}
+	Kopano87 = Generation{Product: "kopano", Version: "8.7.20.0-0+24.1", schema: 118, oldest: 63, shipped: 4, known: 7, rereads: true, attempts: 10}
+	// KopanoDebian is Kopano Core as Debian packages it: other packages, all configuration in /etc/kopano.
+	KopanoDebian = Generation{Product: "kopano", Version: "8.7.0-7", schema: 118, oldest: 63, shipped: 4, known: 7, conffiles: true, sysv: true, attempts: 10, debian: true}
 )
 
 // etc is the product's configuration directory.
@@ -101,7 +105,7 @@ func (g Generation) role(daemon string) service.Role {
 	role := service.Role{
 		Product: g.Product, Daemon: daemon, Version: g.Version, Schema: g.schema, Oldest: g.oldest,
 		Config: g.etc(daemon + ".cfg"), ConfigOptional: !g.conffiles,
-		Options: g.options(daemon + ".cfg"), Unknown: service.Refuse, Rereads: g.rereads,
+		Options: g.options(daemon + ".cfg"), Unknown: service.Refuse, Rereads: g.rereads, Attempts: g.attempts,
 	}
 	switch daemon {
 	case "dagent":

@@ -43,7 +43,7 @@ func (g Generation) kopano(name, summary, depends string) Package {
 func (g Generation) kopanoCommon() Package {
 	p := g.kopano("kopano-common", "what all services share", "passwd, lsb-base")
 	p.Breaks = "kopano-core-common"
-	p.conffiles(Text("/etc/logrotate.d/kopano", "/var/log/kopano/*.log {", "    weekly", "    missingok", "    compress", "}"))
+	p.conffiles(g.logrotate())
 	if g.conffiles {
 		p.conffiles(g.defaults())
 	}

@@ -3,6 +3,8 @@ package fakepkg
 import (
 	"fmt"
 	"strings"
+
+	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg/service"
 )
 
 // Programs are the stand-in daemons' bytes, without their roles.
@@ -11,6 +13,14 @@ type Programs struct{ Server, Daemon []byte }
 // script is a maintainer script that fails at the first error.
 func script(lines ...string) string {
 	return "#!/bin/sh\nset -e\n" + strings.Join(lines, "\n") + "\nexit 0\n"
+}
+
+// misbehaving lets a test have a maintainer script fail or hang: the script first does what the file of
+// its name ("kopano-server.postinst") below /run/bed says.
+func misbehaving(name, kind, script string) string {
+	file := service.BehaviourDir + "/" + name + "." + kind
+	begin, rest, _ := strings.Cut(script, "\nset -e\n")
+	return begin + "\nset -e\nif [ -f " + file + " ]; then . " + file + "; fi\n" + rest
 }
 
 func when(condition string, lines ...string) string {
@@ -45,6 +55,13 @@ func (g Generation) initScript(daemon string) File {
 	fi
 `, g.underLock(), name)
 	}
+	prepare := fmt.Sprintf("install -dm0775 -o %[1]s -g %[1]s /var%[2]s", g.Product, g.runDir())
+	if g.debian {
+		prepare = ":"
+		if daemon == "server" {
+			prepare = "chown -R kopano /var/lib/kopano\n\tmkdir -p /var/run/kopano\n\tchown kopano /var/run/kopano"
+		}
+	}
 	content := fmt.Sprintf(`#!/bin/sh
 ### BEGIN INIT INFO
 # Provides:          %[1]s
@@ -76,7 +93,7 @@ start)
 		exit 0
 	fi
 	log_begin_msg "Starting %[1]s"
-	install -dm0775 -o %[4]s -g %[4]s /var%[2]s
+	%[10]s
 	export LC_ALL=$%[6]s_LOCALE LANG=$%[6]s_LOCALE
 	start-stop-daemon --start --pidfile "$PIDFILE" --exec "$DAEMON" -- $%[7]s_OPTS
 	log_end_msg $?
@@ -110,7 +127,7 @@ try-restart)
 esac
 
 exit 0
-`, name, g.runDir(), daemon, g.Product, g.startsBehind(daemon), strings.ToUpper(g.Product), strings.ToUpper(daemon), refuse, retry)
+`, name, g.runDir(), daemon, g.Product, g.startsBehind(daemon), strings.ToUpper(g.Product), strings.ToUpper(daemon), refuse, retry, prepare)
 	return Program("/etc/init.d/"+name, []byte(content))
 }
 
@@ -147,6 +164,9 @@ func (g Generation) startsBehind(daemon string) string {
 
 // unit is as the products' own; those of ZCP name their configuration.
 func (g Generation) unit(daemon string) File {
+	if g.debian {
+		return debianUnit(daemon)
+	}
 	name := g.Product + "-" + daemon
 	foreground := " -F"
 	if daemon == "dagent" {

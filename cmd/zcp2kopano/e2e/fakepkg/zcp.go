@@ -54,7 +54,7 @@ func (g Generation) zarafaCommon() Package {
 	p := g.zarafa("zarafa-common", "Zarafa: what all services share", "adduser, lsb-base")
 	p.conffiles(
 		g.defaults(),
-		Text("/etc/logrotate.d/zarafa", "/var/log/zarafa/*.log {", "    weekly", "    missingok", "    compress", "}"),
+		g.logrotate(),
 		Program("/etc/cron.daily/zarafa-client-update", []byte(script("# No clients to update."))),
 	)
 	p.Files = append(p.Files,
@@ -153,11 +153,14 @@ func (g Generation) daemonPackage(daemon string, programs Programs) (Package, er
 	if g.sysv {
 		p.conffiles(g.initScript(daemon))
 	}
-	if g.Product == "kopano" {
+	switch {
+	case g.debian:
+		g.debianDaemon(&p, daemon)
+	case g.Product == "kopano":
 		g.kopanoDaemon(&p, daemon)
-		return p, nil
+	default:
+		g.zarafaDaemon(&p, daemon)
 	}
-	g.zarafaDaemon(&p, daemon)
 	return p, nil
 }
 

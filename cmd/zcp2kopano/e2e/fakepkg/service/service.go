@@ -30,12 +30,13 @@ type Role struct {
 	// ConfigOptional lets the daemon start without a file at the default path.
 	ConfigOptional bool
 	// Rereads has the daemon execute itself again as its user, with a configuration read anew, and bind
-	// all sockets as root (Kopano 8.7). A server of that kind asks the database ten times before it gives
-	// up, needs its attachment directory to be its user's, and is ended by a second SIGTERM.
-	Rereads bool
-	Unknown Reaction
-	Options map[string]string            // every known option and its default
-	Plugins map[string]map[string]string // the same of a server's user plugins
+	// all sockets as root (Kopano 8.7.20). A server of that kind needs its attachment directory to be its
+	// user's, and is ended by a second SIGTERM.
+	Rereads  bool
+	Attempts int // at the database, before a server gives up
+	Unknown  Reaction
+	Options  map[string]string            // every known option and its default
+	Plugins  map[string]map[string]string // the same of a server's user plugins
 }
 
 // Reaction to an unknown option.

@@ -12,18 +12,15 @@ import (
 	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg/service"
 )
 
-// attempts at the database, of which Kopano 8.7 makes ten.
-const attempts = 10
-
 // openDatabase connects, and creates the database if there is none, as the real server does.
 func openDatabase(d *service.Daemon) (*sql.DB, error) {
 	c := connection(d)
 	db, err := connect(c)
 	var refused *mysql.MySQLError
-	if errors.As(err, &refused) && refused.Number == unknownDatabase {
+	if errors.Is(err, errEmpty) || errors.As(err, &refused) && refused.Number == unknownDatabase {
 		return createDatabase(d, c)
 	}
-	for i := 1; err != nil && d.Rereads && i < attempts; i++ {
+	for i := 1; err != nil && i < d.Attempts; i++ {
 		d.Logf(service.Info, "unable to connect, trying again in %v", d.Behaviour.Retry)
 		time.Sleep(d.Behaviour.Retry)
 		db, err = connect(c)
@@ -55,12 +52,20 @@ func connect(c *mysql.Config) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.Ping(); err != nil {
+	var tables int
+	err = db.QueryRow("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()").Scan(&tables)
+	if err == nil && tables == 0 {
+		err = errEmpty
+	}
+	if err != nil {
 		db.Close()
 		return nil, err
 	}
 	return db, nil
 }
+
+// errEmpty says that a database has no table, which is as if there were none.
+var errEmpty = errors.New("the database is empty")
 
 // unknownDatabase is ER_BAD_DB_ERROR.
 const unknownDatabase = 1049
@@ -87,11 +92,11 @@ func createDatabase(d *service.Daemon, c *mysql.Config) (*sql.DB, error) {
 		return nil, err
 	}
 	defer db.Close()
-	if _, err := db.Exec("CREATE DATABASE `" + strings.ReplaceAll(name, "`", "``") + "` CHARACTER SET utf8"); err != nil {
+	if _, err := db.Exec("CREATE DATABASE IF NOT EXISTS `" + strings.ReplaceAll(name, "`", "``") + "` CHARACTER SET utf8"); err != nil {
 		return nil, fmt.Errorf("create database: %w", err)
 	}
 	c.DBName = name
-	if db, err = connect(c); err != nil {
+	if db, err = sql.Open("mysql", c.FormatDSN()); err != nil {
 		return nil, err
 	}
 	for _, table := range newTables {

@@ -34,7 +34,7 @@ type server struct {
 }
 
 func (s *server) asRoot(d *service.Daemon) error {
-	d.Logf(service.Always, "starting %s version %s (pid %d)", d.Name(), d.Version, os.Getpid())
+	tellStart(d)
 	if !d.Rereads {
 		if err := ownAttachments(d); err != nil {
 			return err
@@ -65,9 +65,14 @@ func (s *server) asRoot(d *service.Daemon) error {
 	return nil
 }
 
+func tellStart(d *service.Daemon) {
+	d.Logf(service.Always, "Starting %s version %s (pid %d uid %d)", d.Name(), d.Version, os.Getpid(), os.Getuid())
+}
+
 // open is done before the daemon goes to the background: the database is reached, not yet looked at.
 func (s *server) open(d *service.Daemon) error {
 	if d.Rereads {
+		tellStart(d)
 		if err := ownAttachments(d); err != nil {
 			return err
 		}

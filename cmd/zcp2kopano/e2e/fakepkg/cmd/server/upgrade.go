@@ -52,7 +52,7 @@ func (s *server) upgradeUnderLock(d *service.Daemon) error {
 	if err != nil {
 		d.Logf(service.Warning, "unable to place the upgrade lock: %v", err)
 	} else {
-		f.Close()
+		defer f.Close() // which is how one tells a live lock from a stale one
 		defer os.Remove(lock)
 	}
 	if err := upgrade(d, s.db); err != nil {
