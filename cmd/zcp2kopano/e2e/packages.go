@@ -20,7 +20,7 @@ const (
 )
 
 // RepoURL is the URL of a repository for "deb URL ./": "zcp", "debian", "kopano84", "kopano87",
-// "kopano-debian" (as Debian splits it), or "unsigned" (kopano84 without a signature).
+// "kopano-debian" (as Debian splits it), "zcp-ubuntu16.04" and "ubuntu16.04" (of a release of Ubuntu), or "unsigned" (kopano84 without a signature).
 func RepoURL(name string) string { return "file:" + ReposDir + "/" + name }
 
 // Repositories makes all package repositories, once for a test binary, and returns their directory.
@@ -97,7 +97,43 @@ func writeRepositories(dir string, programs fakepkg.Programs, signer *fakepkg.Si
 			return err
 		}
 	}
-	return os.Chmod(dir, 0o755)
+	return errors.Join(writeReleases(dir, signer), os.Chmod(dir, 0o755))
+}
+
+// release is one of Ubuntu's, with the PHP that it has, and the Kopano that the vendor made for it.
+type release struct {
+	version, php string
+	kopano       fakepkg.Generation
+	base         string // the repository with the rest of that Kopano
+}
+
+var ubuntus = []release{
+	{"14.04", "5.5", fakepkg.Kopano84, "kopano84"},
+	{"16.04", "7.0", fakepkg.Kopano84, "kopano84"},
+	{"18.04", "7.2", fakepkg.Kopano87, "kopano87"},
+}
+
+// writeReleases makes the repositories of Ubuntu's releases, for ZCP ("zcp-ubuntu16.04") and for Kopano
+// ("ubuntu16.04"): a repository offers the bindings for its own release's PHP only.
+func writeReleases(dir string, signer *fakepkg.Signer) error {
+	for _, u := range ubuntus {
+		for _, repo := range []struct {
+			name, base string
+			packages   []fakepkg.Package
+		}{
+			{"zcp-ubuntu" + u.version, "zcp", fakepkg.ZCP.PHPPackages(u.php)},
+			{"ubuntu" + u.version, u.base, u.kopano.PHPPackages(u.php)},
+		} {
+			at := filepath.Join(dir, repo.name)
+			if err := errors.Join(os.Mkdir(at, 0o755), os.Symlink(".", filepath.Join(at, "Ubuntu_"+u.version))); err != nil {
+				return err
+			}
+			if err := fakepkg.ExtendRepository(at, filepath.Join(dir, repo.base), repo.name, repo.packages, signer); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func buildDaemons(dir string) (fakepkg.Programs, error) {

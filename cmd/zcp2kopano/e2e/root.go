@@ -43,6 +43,7 @@ type options struct {
 	systemd bool
 	base    func() (string, error)
 	image   Image
+	ubuntu  string
 }
 
 // Size limits the root's file system ("64m"), to fill it up.
@@ -51,6 +52,9 @@ func Size(size string) Option { return func(o *options) { o.size = size } }
 // NoRedirect makes rename of directories that come with the base tree fail with EXDEV, as between
 // file systems.
 func NoRedirect() Option { return func(o *options) { o.overlay = "redirect_dir=off" } }
+
+// Ubuntu has a root say that it is a release of Ubuntu. What it is made of stays Debian's.
+func Ubuntu(version string) Option { return func(o *options) { o.ubuntu = version } }
 
 // NewRoot makes a root with System V init and no services running, or one that systemd has booted. It
 // vanishes with the test.
@@ -72,6 +76,12 @@ func NewRoot(t testing.TB, opts ...Option) *Root {
 	if o.image == "" { // which has its names
 		r.WriteFile("/etc/hostname", hostname+"\n", 0o644)
 		r.WriteFile("/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 "+hostname+" mail\n", 0o644)
+	}
+	if o.ubuntu != "" {
+		if err := os.Remove(r.Path("/etc/os-release")); err != nil { // a symlink
+			t.Fatal(err)
+		}
+		r.WriteFile("/etc/os-release", fmt.Sprintf("NAME=\"Ubuntu\"\nID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"%[1]s\"\nPRETTY_NAME=\"Ubuntu %[1]s LTS\"\n", o.ubuntu), 0o644)
 	}
 	if o.systemd {
 		r.bootSystemd()

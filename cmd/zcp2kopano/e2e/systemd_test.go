@@ -146,7 +146,7 @@ func TestRollbackSystemd(t *testing.T) {
 	}
 	// The reinstalled server must not have started on the configuration that its package brings.
 	log := strings.TrimPrefix(r.ReadFile("/var/log/zarafa/server.log"), starts)
-	if got := strings.Count(log, " ready as uid"); got != 1 {
+	if got := strings.Count(log, "Startup succeeded"); got != 1 {
 		t.Errorf("zarafa-server started %d times after the rollback, want once:\n%s", got, log)
 	}
 	for _, name := range []string{"zarafa-ical", "zarafa-monitor"} {

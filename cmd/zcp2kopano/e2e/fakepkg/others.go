@@ -26,5 +26,5 @@ func DistributionPackages() []Package {
 	orage.Name, orage.Version, orage.Section, orage.Summary = "orage", "4.8.4-2", "x11", "Calendar"
 	orage.Depends = "libical0"
 	orage.Files = []File{Program("/usr/bin/orage", []byte("#!/bin/sh\n"))}
-	return []Package{libical, obex, vendored, orage}
+	return append([]Package{libical, obex, vendored, orage}, phpCommon(debian)...)
 }

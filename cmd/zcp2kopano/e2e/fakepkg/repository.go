@@ -57,7 +57,29 @@ func (s *Signer) gpg(input []byte, args ...string) ([]byte, error) {
 // WriteRepository writes package files and the indexes of a flat repository ("deb URL ./") to dir.
 // With a signer it is signed (InRelease, Release.gpg) and has its key in Release.key.
 func WriteRepository(dir, origin string, packages []Package, signer *Signer) error {
-	var index bytes.Buffer
+	return extend(dir, origin, nil, packages, signer)
+}
+
+// ExtendRepository writes a repository that has what the one in base has, and some packages more.
+func ExtendRepository(dir, base, origin string, packages []Package, signer *Signer) error {
+	index, err := os.ReadFile(filepath.Join(base, "Packages"))
+	if err != nil {
+		return err
+	}
+	files, err := filepath.Glob(filepath.Join(base, "*.deb"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if err := os.Link(file, filepath.Join(dir, filepath.Base(file))); err != nil {
+			return err
+		}
+	}
+	return extend(dir, origin, index, packages, signer)
+}
+
+func extend(dir, origin string, known []byte, packages []Package, signer *Signer) error {
+	index := *bytes.NewBuffer(known)
 	for _, p := range packages {
 		data, err := p.Deb()
 		if err != nil {
