@@ -60,16 +60,25 @@ const clockSlip = time.Hour
 // errDiffers is a real run's departure from its plan.
 var errDiffers = errors.New("the run differs from its plan")
 
-var errNoMachineID = errors.New("this machine has no machine-id, by which it could be told that the plan is for it; make one (systemd-machine-id-setup, or dbus-uuidgen --ensure)")
+var errNoMachineID = errors.New("this machine has no machine-id, by which it could be told that the plan is for it; make one (tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id)")
+
+// CanPlan tells why no plan can be made on a host, before anything is simulated for it.
+func CanPlan(h host.Host) error {
+	facts, err := h.Facts()
+	if err == nil && facts.MachineID == "" {
+		err = errNoMachineID
+	}
+	return err
+}
 
 // NewPlan makes a plan from the journal of a simulated run.
 func NewPlan(cfg Config, records []journal.Record, salt string) (*SavedPlan, error) {
+	if err := CanPlan(cfg.Host); err != nil {
+		return nil, err
+	}
 	facts, err := cfg.Host.Facts()
 	if err != nil {
 		return nil, err
-	}
-	if facts.MachineID == "" {
-		return nil, errNoMachineID
 	}
 	p := &SavedPlan{
 		Format: planFormat, Program: cfg.Version, MachineID: facts.MachineID,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -358,7 +359,7 @@ func (f *File) Problems() []Problem {
 			f.directiveProblem(l, n, say)
 		case other:
 			text := strings.Trim(l.raw, blanks)
-			if strings.HasPrefix(text, "#") || text == "" {
+			if strings.HasPrefix(text, "#") || text == "" || leftByM4.MatchString(text) {
 				continue
 			}
 			say(n, "no \"=\": the daemons ignore the line")
@@ -366,6 +367,10 @@ func (f *File) Problems() []Problem {
 	}
 	return all
 }
+
+// leftByM4 is what making ldap.openldap.cfg and its like from ldap.m4 (ZCP, kopano-core: installer/linux)
+// can leave: lines of m4's own, which say nothing to a daemon and were never meant to.
+var leftByM4 = regexp.MustCompile("^(dnl($|[ \\t#])|(define|undefine|ifdef|ifelse|divert|changequote|include)\\(|#line |[`'()]+$)")
 
 func (f *File) directiveProblem(l line, n int, say func(int, string, ...any)) {
 	switch {

@@ -32,6 +32,9 @@ with an inhibitor left the exit code is 2.`,
 				return err
 			}
 			defer target.Close()
+			if err := a.judge(target); err != nil {
+				return err
+			}
 			p.meant = target.fixture
 			book, plain, secrets, err := a.prepare(cmd.Context(), first(args), target.Host, &p)
 			if err != nil {

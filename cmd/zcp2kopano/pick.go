@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"zcp2kopano/runtime/state"
 )
@@ -48,4 +50,23 @@ func (a *app) shown(all []state.Status) *state.Status {
 		return s
 	}
 	return state.Latest(all)
+}
+
+// judge refuses to look at this machine where a run would be refused for the program's own sake: its state
+// directory is not fit, or a run is at work, so that what is seen holds for one moment only.
+func (a *app) judge(t *target) error {
+	if t.fixture != nil {
+		return nil
+	}
+	if err := a.dir().Judge(); err != nil {
+		return err
+	}
+	h, err := a.dir().Holder()
+	if errors.Is(err, fs.ErrPermission) { // only root can tell
+		return nil
+	}
+	if err == nil && h != nil {
+		err = &state.LockedError{Holder: *h, Program: a.dir().Caller().Program}
+	}
+	return err
 }

@@ -23,10 +23,14 @@ type planFile struct {
 	f    *os.File
 }
 
-// open makes the file before the simulation begins: afterwards the process may not be able to.
-func (p *planFile) open() error {
+// open makes the file before the simulation begins: afterwards the process may not be able to. Where no
+// plan can be made of this host, none is begun.
+func (p *planFile) open(h host.Host) error {
 	if p.path == "" {
 		return nil
+	}
+	if err := runtime.CanPlan(h); err != nil {
+		return fmt.Errorf("plan %s: %w", p.path, err)
 	}
 	f, err := newFile(p.path)
 	if err != nil {

@@ -48,7 +48,10 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 				return err
 			}
 			defer target.Close()
-			if err := plan.open(); err != nil {
+			if err := a.judge(target); err != nil {
+				return err
+			}
+			if err := plan.open(target.Host); err != nil {
 				return err
 			}
 			tell, err := t.open(a)

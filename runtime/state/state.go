@@ -70,14 +70,26 @@ func (d Dir) Prepare() error {
 	if err := os.MkdirAll(filepath.Join(d.Path, "runs"), 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
+	return d.Judge()
+}
+
+// Judge tells why the directory is not fit to hold a run; one that is not there yet is. It asks the same of
+// it whether a run is to begin, or somebody only wants to know.
+func (d Dir) Judge() error {
 	info, err := os.Stat(d.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
+	if !info.IsDir() {
+		return fmt.Errorf("state directory %s is no directory: move it away, or name another with --state", d.Path)
+	}
 	owner := info.Sys().(*syscall.Stat_t).Uid
-	if int(owner) != os.Geteuid() || info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("state directory %s has owner %d and mode %04o; it holds secrets and backups: give it to user %d and chmod it to 0700",
-			d.Path, owner, info.Mode().Perm(), os.Geteuid())
+	if owner != 0 && int(owner) != os.Geteuid() || info.Mode().Perm()&0o077 != 0 || os.Geteuid() == 0 && owner != 0 {
+		return fmt.Errorf("state directory %s has owner %d and mode %04o; it holds secrets and backups: chown it to root and chmod it to 0700",
+			d.Path, owner, info.Mode().Perm())
 	}
 	return nil
 }
