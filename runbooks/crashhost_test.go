@@ -327,6 +327,35 @@ func (h *crashHost) UnmaskService(name string) error {
 	return h.trap.deepDo("unmask "+name, func() error { return h.sim.UnmaskService(name) })
 }
 
+func (h *crashHost) ReloadService(ctx context.Context, name string) error {
+	return h.trap.deepDo("reload "+name, func() error { return h.sim.ReloadService(ctx, name) })
+}
+
+func (h *crashHost) KillService(ctx context.Context, name string, locks []string) error {
+	return h.trap.deepDo("kill "+name, func() error { return h.sim.KillService(ctx, name, locks) })
+}
+
+func (h *crashHost) Ask(ctx context.Context, q host.Question) (string, error) {
+	return look(h.trap, "ask", q.String(), func() (string, error) { return h.sim.Ask(ctx, q) })
+}
+
+func (h *crashHost) ServiceProcesses(name string) ([]host.Process, error) {
+	return look(h.trap, "processes of", name, func() ([]host.Process, error) { return h.sim.ServiceProcesses(name) })
+}
+
+func (h *crashHost) ServiceLock(service string, paths []string) (*host.ServiceLock, error) {
+	return look(h.trap, "lock of", service, func() (*host.ServiceLock, error) { return h.sim.ServiceLock(service, paths) })
+}
+
+func (h *crashHost) ServiceTrace(ctx context.Context, name, file string) host.Trace {
+	trace, _ := look(h.trap, "log of", name, func() (host.Trace, error) { return h.sim.ServiceTrace(ctx, name, file), nil })
+	return trace
+}
+
+func (h *crashHost) Revision(ctx context.Context, q host.RevisionQuery) (int64, error) {
+	return look(h.trap, "revision of", q.Conn.Database, func() (int64, error) { return h.sim.Revision(ctx, q) })
+}
+
 func (h *crashHost) ReloadServices() error {
 	return h.trap.deepDo("reload services", h.sim.ReloadServices)
 }

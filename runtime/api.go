@@ -58,6 +58,9 @@ type Config struct {
 	Caller ways.Caller
 	// RestoreDatabase lets a rollback load the run's dump where the run has changed the database for good.
 	RestoreDatabase bool
+	// KillGuarded lets a rollback that loads the dump end a service at what it must not be disturbed in: the dump
+	// replaces what that breaks, and the admin has said so.
+	KillGuarded bool
 	// Previous holds the records of the run to be resumed; empty for a new one.
 	Previous []journal.Record
 }

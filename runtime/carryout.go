@@ -3,6 +3,7 @@ package runtime
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 
@@ -238,6 +239,9 @@ func (r *Run) apply(builtin, pos string, seq uint64, i int, a action.Action, env
 	start := r.cfg.Now()
 	result, err := a.Apply(env)
 	r.tellUnpredicted()
+	if errors.Is(err, action.ErrStopped) {
+		return result, errInterrupted
+	}
 	if err != nil {
 		return result, r.failed(seq, i, a, err)
 	}
@@ -311,7 +315,7 @@ func (r *Run) env(seq uint64, i int, marks []json.RawMessage) *action.Env {
 			_, err = r.cfg.Journal.Append("mark", actionRecord{Call: seq, Index: i, Data: data})
 			return err
 		},
-		Marks: marks,
+		Marks: marks, Stop: r.cfg.Stop, Guards: r.guards, Kill: r.cfg.KillGuarded,
 	}
 }
 

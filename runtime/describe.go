@@ -29,6 +29,7 @@ last and changes nothing either.`,
 				{Name: "systems", Type: Strings, Doc: "systems that the runbook is for, like \"debian >= 8\"", Optional: true, Keyword: true},
 				{Name: "params", Type: Any, Doc: "list of param()", Optional: true, Default: "[]", Keyword: true},
 				{Name: "allow", Type: Any, Doc: "policy(): what the runbook may touch", Optional: true, Keyword: true},
+				{Name: "guards", Type: Any, Doc: "list of guard(): services that are not to be disturbed at their work", Optional: true, Default: "[]", Keyword: true},
 				{Name: "doc", Type: String, Doc: "what the runbook does; the module's docstring if left out", Optional: true, Keyword: true},
 			},
 			Result: "runbook",
@@ -66,6 +67,7 @@ runbook = define(check = look, steps = [])`,
 			Result:  "policy",
 			Example: `mine = policy(write = ["/etc/kopano", "/etc/postfix/main.cf"], services = ["kopano-*", "postfix"])`,
 		},
+		guardBuiltin,
 		{
 			Name: "grant", Effect: Pure, Value: grant,
 			Doc: "Allow this run to change one more path, found on the host (an attachment_path, say). The story of the run tells it. Whole system directories are refused.",
@@ -140,6 +142,9 @@ func define(c *Call) (starlark.Value, error) {
 			return nil, c.Errorf("allow: got %s, want policy(...)", c.Value("allow").Type())
 		}
 		rb.Policy = allow.Policy
+	}
+	if rb.Guards, err = guardsOf(c.Value("guards")); err != nil {
+		return nil, c.Errorf("guards: %w", err)
 	}
 	if err := rb.checkSteps(); err != nil {
 		return nil, c.Errorf("%w", err)

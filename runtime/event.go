@@ -72,6 +72,7 @@ type RunInfo struct {
 	Dir       string            `json:"dir,omitempty"`
 	Version   string            `json:"version"`
 	MachineID string            `json:"machine_id,omitempty"`
+	Guards    []action.Guard    `json:"guards,omitempty"` // services that are not to be disturbed
 }
 
 // Severity of a finding.

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -42,6 +43,11 @@ func (r *Run) rollback(to string) ([]string, error) {
 		return nil, r.refuse(err)
 	}
 	restore := r.cfg.RestoreDatabase || past.restoreBegun(way)
+	r.guards = past.info.Guards
+	r.cfg.KillGuarded = r.cfg.KillGuarded && restore && way != nil
+	if err := r.undisturbed(way); err != nil {
+		return nil, r.refuse(err)
+	}
 	if r.beyond, err = past.lostPackages(); err != nil {
 		return nil, r.refuse(err)
 	}
@@ -73,6 +79,20 @@ func (r *Run) rollback(to string) ([]string, error) {
 		r.emit(Event{Kind: Output, Text: advice})
 	}
 	return r.undoSteps(past, way, steps)
+}
+
+// undisturbed refuses to begin with a rollback while a guarded service does what must come to its end.
+func (r *Run) undisturbed(way *restoring) error {
+	if r.cfg.KillGuarded {
+		return nil
+	}
+	err := r.env(0, 0, nil).Undisturbed("")
+	var busy *action.Busy
+	if errors.As(err, &busy) && way != nil && !way.done && way.dump != nil {
+		err = fmt.Errorf("%w; or load the dump in its place, which ends %s: `%s`", err, busy.Guard.Service,
+			r.cfg.Caller.Command("rollback", "--restore-database", "--kill-upgrade"))
+	}
+	return err
 }
 
 // refuse notes that nothing was begun, so that the journal goes on saying how the run ended.
@@ -121,6 +141,9 @@ func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string
 	if err := r.retryServices(failed); err != nil {
 		return nil, err
 	}
+	if err := r.reloadAgain(undone); err != nil {
+		return nil, err
+	}
 	if err := r.tellChanged(); err != nil {
 		return nil, err
 	}
@@ -135,6 +158,30 @@ func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string
 		}
 	}
 	return append(left, r.kept...), err
+}
+
+// reloadAgain makes services read their configuration once more that the run had made to read it: what was
+// undone after that has put it back.
+func (r *Run) reloadAgain(undone []*pastAction) error {
+	seen := map[string]bool{}
+	for _, p := range undone {
+		if p.state().intent.Kind != (&action.Reload{}).Kind() {
+			continue
+		}
+		a, env, err := r.recall(p)
+		if err != nil {
+			return err
+		}
+		reload := a.(*action.Reload)
+		if seen[reload.Name] {
+			continue
+		}
+		seen[reload.Name] = true
+		if err := reload.Again(env); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lookAgain forgets what an earlier rollback found to differ and somebody has mended since.
@@ -325,6 +372,9 @@ func (r *Run) undoOne(a action.Action, env *action.Env) ([]string, error) {
 	err := a.Undo(env)
 	if err == nil {
 		return compare(a, env)
+	}
+	if errors.Is(err, action.ErrStopped) {
+		return nil, errInterrupted
 	}
 	err = fmt.Errorf("undoing %s: %w", a.Summary(), err)
 	if r.beyond && startsAgain(a) && env.Ctx.Err() == nil {

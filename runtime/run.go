@@ -35,6 +35,7 @@ type Run struct {
 	store   *action.Store
 	secrets *masker
 	replay  *replay
+	guards  []action.Guard // of the runbook, or of the run that is undone
 
 	started     time.Time
 	step        *Step
@@ -85,6 +86,7 @@ func newRun(ctx context.Context, cfg Config) *Run {
 	return &Run{
 		cfg: cfg, memory: m, ctx: ctx, rb: cfg.Runbook,
 		policy:  merge(cfg.Runbook.Policy, policy.Policy{}),
+		guards:  cfg.Runbook.Guards,
 		results: map[string]starlark.Value{},
 		store:   &action.Store{Host: cfg.Host, Dir: cfg.Dir + "/backup"},
 		secrets: newMasker(cfg.Keeper),
@@ -234,7 +236,7 @@ func (r *Run) info() (*RunInfo, error) {
 		ID: r.cfg.ID, Mode: r.cfg.Mode, Runbook: r.rb.Name, Doc: firstLine(r.rb.Doc),
 		Host:   fmt.Sprintf("%s (%s)", facts.Hostname, r.cfg.HostLabel),
 		System: facts.OSRelease["PRETTY_NAME"], Steps: stepNames(r.rb.All()), Params: params,
-		Dir: r.cfg.Dir, Version: r.cfg.Version, MachineID: facts.MachineID,
+		Dir: r.cfg.Dir, Version: r.cfg.Version, MachineID: facts.MachineID, Guards: r.guards,
 	}, nil
 }
 
@@ -412,7 +414,10 @@ func (r *Run) undoStep(name string, actions []*pastAction) error {
 	if _, err := r.cfg.Journal.Append("step-undo", stepRecord{Name: name}); err != nil {
 		return err
 	}
-	return r.undo(actions)
+	if err := r.undo(actions); err != nil {
+		return err
+	}
+	return r.reloadAgain(actions)
 }
 
 func (r *Run) stopping() bool {

@@ -7,6 +7,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/near"
 	"zcp2kopano/runtime/policy"
 )
@@ -22,6 +23,7 @@ type Runbook struct {
 	Steps   []*Step
 	Verify  *Step // compares the host with what was meant; changes nothing
 	Policy  policy.Policy
+	Guards  []action.Guard // services that are not to be disturbed at their work
 
 	sources  map[string]string
 	budget   *budget

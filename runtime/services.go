@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -67,7 +68,7 @@ func (r *Run) servicesOf(past *history) (map[string]keptService, error) {
 			}
 			delete(kept, a.Name)
 			if state.done != nil {
-				kept[a.Name] = keptService{service: &action.Service{Name: a.Name, Active: a.Active, Patience: a.Patience, Before: a.Before}, env: env}
+				kept[a.Name] = keptService{service: &action.Service{Name: a.Name, Active: a.Active, Patience: a.Patience, Works: a.Works, Lenient: a.Lenient, Before: a.Before}, env: env}
 			}
 		case *action.Commit:
 			for _, s := range a.Services {
@@ -100,6 +101,9 @@ func (r *Run) keepService(k keptService) (bool, error) {
 	r.emit(Event{Kind: ChangeBegin, Action: k.service.Kind(), Text: k.service.Summary() + " (again)"})
 	start := r.cfg.Now()
 	result, err := k.service.Apply(k.env)
+	if errors.Is(err, action.ErrStopped) {
+		return false, errInterrupted
+	}
 	if err != nil {
 		return false, err
 	}

@@ -16,7 +16,7 @@ import (
 
 // Builtins are the functions of the module cfg.
 func Builtins() []*runtime.Builtin {
-	return []*runtime.Builtin{read, get, problems, includes, defaultValue, set, rename, drop, takeover}
+	return []*runtime.Builtin{read, get, problems, includes, defaultValue, reloadable, set, rename, drop, takeover}
 }
 
 var (
@@ -222,6 +222,31 @@ print(cfg.default("server.cfg", "attachment_path", "7.2.6"))
 			return starlark.None, nil
 		}
 		return starlark.String(pythonBool(value)), nil
+	},
+}
+
+var reloadable = &runtime.Builtin{
+	Name: "cfg.reloadable",
+	Doc: "Tells whether a release of Kopano takes a directive over when its daemon reads the configuration again, without a restart.\n\n" +
+		"The knowledge is that of the releases' own source.",
+	Params: []runtime.Param{
+		{Name: "file", Type: runtime.String, Doc: "name of the configuration file: \"server.cfg\", ..."},
+		{Name: "name", Type: runtime.String, Doc: "the directive"},
+		{Name: "version", Type: runtime.String, Doc: "the release, like \"8.7.20\"; package versions will do"},
+	},
+	Result: "bool",
+	Effect: runtime.Pure,
+	Example: `
+if cfg.reloadable("server.cfg", "user_safe_mode", "8.7.20"):
+    print("a reload is enough")
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		v, err := ParseVersion(c.String("version"))
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		d := Lookup(daemons[c.String("file")], c.String("name"))
+		return starlark.Bool(d != nil && d.Known(v) && d.Flag(v, "RELOADABLE")), nil
 	},
 }
 

@@ -7,15 +7,15 @@ import (
 	"strconv"
 
 	"go.starlark.net/starlark"
-	"go.starlark.net/starlarkstruct"
 
+	"zcp2kopano/builtins/internal/connection"
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
 )
 
 // Builtins lists the functions.
 func Builtins() []*runtime.Builtin {
-	return []*runtime.Builtin{connection, probe, programs, query, facts, dump}
+	return []*runtime.Builtin{makeConnection, probe, programs, query, facts, dump}
 }
 
 // directives are the options of server.cfg that say how the database is reached, with the defaults
@@ -29,7 +29,7 @@ var directives = map[string]string{
 	"mysql_database": "zarafa",
 }
 
-var connection = &runtime.Builtin{
+var makeConnection = &runtime.Builtin{
 	Name: "mysql.connection",
 	Doc: "Makes a connection from the options of a server.cfg.\n\n" +
 		"It takes mysql_host, mysql_port, mysql_socket, mysql_user, mysql_password and mysql_database; others are " +
@@ -53,7 +53,7 @@ print(db.host, db.port, db.user, db.password)
 				options[name] = host.NewSecret(def)
 				continue
 			}
-			s, err := text(v)
+			s, err := connection.Text(v)
 			if err != nil {
 				return nil, c.Errorf("%s: %w", name, err)
 			}
@@ -71,50 +71,16 @@ print(db.host, db.port, db.user, db.password)
 	},
 }
 
-func text(v starlark.Value) (host.Secret, error) {
-	switch v := v.(type) {
-	case starlark.String:
-		return host.NewSecret(string(v)), nil
-	case starlark.Int:
-		return host.NewSecret(v.String()), nil
-	case runtime.SecretValue:
-		return v.Secret, nil
-	}
-	return host.Secret{}, fmt.Errorf("got %s, want a string", v.Type())
-}
-
 // connParam declares the parameter that conn reads.
 var connParam = runtime.Param{Name: "conn", Type: runtime.Any, Doc: "what mysql.connection returned"}
 
 // conn reads the record that mysql.connection made.
 func conn(c *runtime.Call) (host.DatabaseConn, error) {
-	bad := func(err error) (host.DatabaseConn, error) {
-		return host.DatabaseConn{}, c.Errorf("argument conn: %w; pass what mysql.connection returns", err)
-	}
-	rec, ok := c.Value("conn").(*starlarkstruct.Struct)
-	if !ok {
-		return bad(fmt.Errorf("got %s", c.Value("conn").Type()))
-	}
-	fields := map[string]string{}
-	for _, name := range []string{"host", "port", "socket", "user", "password", "database"} {
-		v, err := rec.Attr(name)
-		if err != nil {
-			return bad(err)
-		}
-		s, err := text(v)
-		if err != nil {
-			return bad(fmt.Errorf("%s: %w", name, err))
-		}
-		fields[name] = s.Reveal()
-	}
-	port, err := strconv.Atoi(fields["port"])
+	db, err := connection.Of(c.Value("conn"))
 	if err != nil {
-		return bad(fmt.Errorf("port %q", fields["port"]))
+		err = c.Errorf("argument conn: %w", err)
 	}
-	return host.DatabaseConn{
-		Host: fields["host"], Port: port, Socket: fields["socket"], User: fields["user"],
-		Password: host.NewSecret(fields["password"]), Database: fields["database"],
-	}, nil
+	return db, err
 }
 
 // where says how a database is reached, for messages.

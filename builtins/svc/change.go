@@ -14,16 +14,25 @@ var nameParam = runtime.Param{Name: "name", Type: runtime.String, Doc: "service,
 
 // plan makes a plan of actions on the service named by the call.
 func plan(c *runtime.Call, states ...action.Service) (runtime.Plan, error) {
-	name := c.String("name")
-	if name == "" || strings.HasPrefix(name, "-") || strings.ContainsAny(name, "/ \t\n*?[") {
-		return runtime.Plan{}, c.Errorf("%q is no name of a service; svc.list lists those that match a pattern", name)
+	name, err := serviceName(c)
+	if err != nil {
+		return runtime.Plan{}, err
 	}
 	p := runtime.Plan{Result: starlark.None}
 	for _, s := range states {
-		s.Name = strings.TrimSuffix(name, ".service")
+		s.Name = name
 		p.Actions = append(p.Actions, &s)
 	}
 	return p, nil
+}
+
+// serviceName reads the parameter name.
+func serviceName(c *runtime.Call) (string, error) {
+	name := c.String("name")
+	if name == "" || strings.HasPrefix(name, "-") || strings.ContainsAny(name, "/ \t\n*?[") {
+		return "", c.Errorf("%q is no name of a service; svc.list lists those that match a pattern", name)
+	}
+	return strings.TrimSuffix(name, ".service"), nil
 }
 
 func yes() *bool { return new(true) }
@@ -46,8 +55,10 @@ var patienceParam = runtime.Param{Name: "patience", Type: runtime.Int, Doc: "sec
 var stop = &runtime.Builtin{
 	Name: "svc.stop",
 	Doc: "Stops a service, and sees that it is stopped: inactive, and none of its processes left.\n\n" +
-		"A service that is not there is stopped already. Processes that stay are an error that names them; nothing is killed.",
-	Params: []runtime.Param{nameParam, patienceParam},
+		"A service that is not there is stopped already. Processes that stay are an error that names them; nothing is killed. " +
+		"A service that a guard of the runbook keeps from being disturbed is not stopped. Of the questions in answers those count " +
+		"that it answers now: a rollback that starts it again sees that it answers these again.",
+	Params: []runtime.Param{nameParam, patienceParam, answersParam, logParam},
 	Result: "None",
 	Effect: runtime.Change,
 	Example: `
@@ -59,43 +70,88 @@ for service in svc.list("zarafa-*"):
 		if err != nil {
 			return runtime.Plan{}, err
 		}
-		return plan(c, action.Service{Active: no(), Patience: wait})
+		work, err := worksOf(c)
+		if err != nil {
+			return runtime.Plan{}, err
+		}
+		return plan(c, action.Service{Active: no(), Patience: wait, Works: work})
 	},
 }
 
 var start = &runtime.Builtin{
 	Name: "svc.start",
-	Doc: "Starts a service and waits, without a deadline, until it runs.\n\n" +
-		"no_return says why a start cannot be undone: the run then announces it as a point of no return.",
+	Doc: "Starts a service and waits until it runs; with answers or upgrade, until it works.\n\n" +
+		"It works when the same process answers all questions for some seconds, and, with upgrade, the database is at the revision " +
+		"that this service brings it to. There is no limit to that wait, unless within gives one; it fails as soon as the process ends. " +
+		"Whoever breaks it off leaves the service alone: a resume waits on. A service that runs already is only asked.\n\n" +
+		"A question is PROTOCOL://HOST:PORT or PROTOCOL+unix:/PATH; protocols are http, imap, pop3, lmtp, smtp, connect (content with a " +
+		"connection), each with an s behind it for TLS, and line, which sends the second word of the question and expects an answer " +
+		"that begins with the third. The answer has to come from the service itself.\n\n" +
+		"no_return says why a start cannot be undone: the run then announces it as a point of no return. With lenient a start that " +
+		"fails is told and no error, for a service that must not keep others from starting; start it once more without, at the end.",
 	Params: []runtime.Param{
 		nameParam,
 		{Name: "no_return", Type: runtime.String, Doc: "what the start changes for good", Optional: true, Default: `""`, Keyword: true},
+		answersParam, upgradeParam, logParam, withinParam,
+		{Name: "lenient", Type: runtime.Bool, Doc: "a start that fails is no error", Optional: true, Default: "False", Keyword: true},
 	},
 	Result: "None",
 	Effect: runtime.Change,
 	Example: `
-svc.start("kopano-server", no_return = "its first start upgrades the database")
+svc.start(
+    "kopano-server",
+    no_return = "its first start upgrades the database",
+    answers = ["http+unix:/var/run/kopano/server.sock"],
+    upgrade = svc.upgrade(mysql.connection({}), "SELECT MAX(databaserevision) AS revision FROM versions", target = 118),
+)
 `,
 	Plan: func(c *runtime.Call) (runtime.Plan, error) {
-		return plan(c, action.Service{Active: yes(), NoReturn: c.String("no_return")})
+		work, err := workToDo(c)
+		if err != nil {
+			return runtime.Plan{}, err
+		}
+		return plan(c, action.Service{Active: yes(), NoReturn: c.String("no_return"), Works: work, Lenient: c.Bool("lenient", false)})
 	},
 }
 
 var restart = &runtime.Builtin{
-	Name:   "svc.restart",
-	Doc:    "Stops a service, sees that it is stopped, and starts it. One that does not run is started.",
-	Params: []runtime.Param{nameParam, patienceParam},
+	Name: "svc.restart",
+	Doc: "Stops a service, sees that it is stopped, and starts it. One that does not run is started.\n\n" +
+		"The stop is that of svc.stop, and the start that of svc.start. Where the service can read its configuration again without, svc.reload is better.",
+	Params: []runtime.Param{nameParam, patienceParam, answersParam, upgradeParam, logParam, withinParam},
 	Result: "None",
 	Effect: runtime.Change,
 	Example: `
-svc.restart("kopano-dagent")
+svc.restart("kopano-dagent", answers = ["lmtp://127.0.0.1:2003"])
 `,
 	Plan: func(c *runtime.Call) (runtime.Plan, error) {
 		wait, err := patience(c)
 		if err != nil {
 			return runtime.Plan{}, err
 		}
-		return plan(c, action.Service{Active: no(), Patience: wait}, action.Service{Active: yes()})
+		work, err := workToDo(c)
+		if err != nil {
+			return runtime.Plan{}, err
+		}
+		return plan(c, action.Service{Active: no(), Patience: wait, Works: work}, action.Service{Active: yes(), Works: work})
+	},
+}
+
+var reload = &runtime.Builtin{
+	Name: "svc.reload",
+	Doc: "Makes a running service read its configuration again, and sees that its process goes on.\n\n" +
+		"The way is that of its unit or init script, else SIGHUP to its main process. A daemon takes over only part of its options " +
+		"in this way, and one that does not know the signal ends by it. A rollback reloads the service once more when the configuration " +
+		"is back.",
+	Params: []runtime.Param{nameParam},
+	Result: "None",
+	Effect: runtime.Change,
+	Example: `
+svc.reload("zarafa-server")
+`,
+	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+		name, err := serviceName(c)
+		return runtime.Plan{Result: starlark.None, Actions: []action.Action{&action.Reload{Name: name}}}, err
 	},
 }
 

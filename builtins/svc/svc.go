@@ -13,8 +13,8 @@ import (
 // Builtins lists the module's functions.
 func Builtins() []*runtime.Builtin {
 	return []*runtime.Builtin{
-		state, list, processes,
-		stop, start, restart, enable, disable, mask, unmask,
+		state, list, processes, ask, lock, logOf, upgrade,
+		stop, start, restart, reload, enable, disable, mask, unmask,
 		holdStarts, releaseStarts,
 	}
 }

@@ -92,6 +92,22 @@ type Env struct {
 	// Apply of the same action, in order.
 	Mark  func(v any) error
 	Marks []json.RawMessage
+	// Stop is closed when the admin asks the run to stop: a wait that can be gone on with later ends then.
+	Stop <-chan struct{}
+	// Guards are the services that are not to be disturbed.
+	Guards []Guard
+	// Kill allows to end a guarded service that must not be disturbed.
+	Kill bool
+}
+
+// stopped tells whether the admin has asked the run to stop.
+func (env *Env) stopped() bool {
+	select {
+	case <-env.Stop:
+		return true
+	default:
+		return false
+	}
 }
 
 // Progress is how far a long action is. Total is 0 if unknown.

@@ -223,6 +223,9 @@ func origin(c host.Change) string {
 }
 
 func (a *Commit) Apply(env *Env) (Result, error) {
+	if err := env.Undisturbed(""); err != nil {
+		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
 	if err := repairWith(env, a.installFiles); err != nil {
 		return Result{}, err
 	}

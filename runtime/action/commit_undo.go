@@ -10,6 +10,9 @@ import (
 )
 
 func (a *Commit) Undo(env *Env) error {
+	if err := env.Undisturbed(""); err != nil {
+		return err
+	}
 	again := func(env *Env) error { return repairWith(env, a.reinstall) }
 	if err := a.withoutStarts(env, again); err != nil {
 		return err

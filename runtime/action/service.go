@@ -15,6 +15,9 @@ func init() { register(func() Action { return &Service{} }) }
 // Service ("svc.set") brings a service to a state: running or not, started at boot or not, masked or
 // not; what is not given stays. Apply and Undo look at each of the three and change those that
 // differ, so both can be done again from half-way.
+//
+// A start with Works is done when the service works. A stop with Works looks, before, what of that the service
+// does, and holds the service to it when Undo has started it again, and to no more.
 type Service struct {
 	Name     string        `json:"name"`
 	Active   *bool         `json:"active,omitempty"`
@@ -22,15 +25,25 @@ type Service struct {
 	Masked   *bool         `json:"masked,omitempty"`    // systemd only
 	Patience time.Duration `json:"patience,omitempty"`  // to wait for its processes to end; 0: two minutes
 	NoReturn string        `json:"no_return,omitempty"` // why a start cannot be undone, if it cannot
+	Works    *Works        `json:"works,omitempty"`     // what a start has to come to, or a stop takes away
+	Lenient  bool          `json:"lenient,omitempty"`   // a start that fails is told, and no error
 
-	Before host.Service `json:"before"`
+	Before host.Service    `json:"before"`
+	Served []host.Question `json:"served,omitempty"` // of a service that is stopped: what it answered before
 }
 
 // patience is how long a service may take to stop: as long as systemd's own default, and some more.
 const patience = 2 * time.Minute
 
-func (a *Service) Kind() string     { return "svc.set" }
-func (a *Service) Stage(*Env) error { return nil }
+func (a *Service) Kind() string { return "svc.set" }
+
+func (a *Service) Stage(env *Env) error {
+	if a.Works == nil || a.Works.Upgrade == nil {
+		return nil
+	}
+	return a.Works.Upgrade.Database.stage(env)
+}
+
 func (a *Service) Touches() []policy.Target {
 	return []policy.Target{{Class: policy.Service, Name: a.Name}}
 }
@@ -75,7 +88,27 @@ func (a *Service) Prepare(env *Env) (bool, error) {
 		return false, fmt.Errorf("%s: only systemd can mask a service; disable it instead: %w", a.Summary(), host.ErrUnsupported)
 	}
 	a.Before = now
-	return a.want(now) != now, nil
+	if a.want(now) != now {
+		return true, a.recordServed(env, now)
+	}
+	if a.Works == nil || !or(a.Active, false) {
+		return false, nil
+	}
+	works, err := a.worksNow(env)
+	return !works, err
+}
+
+// recordServed asks a service that will be stopped what it answers.
+func (a *Service) recordServed(env *Env, now host.Service) error {
+	if a.Works == nil || !now.Active || or(a.Active, true) {
+		return nil
+	}
+	for _, q := range a.Works.Questions {
+		if _, err := env.Host.Ask(env.Ctx, q); err == nil {
+			a.Served = append(a.Served, q)
+		}
+	}
+	return env.Ctx.Err()
 }
 
 // Now looks the service up by its exact name. It tells whether the host has it at all.
@@ -108,12 +141,60 @@ func (a *Service) want(now host.Service) host.Service {
 }
 
 func (a *Service) Apply(env *Env) (Result, error) {
-	return Result{Summary: a.Summary()}, a.bring(env, a.want)
+	done := Result{Summary: a.Summary()}
+	err := a.bring(env, a.want)
+	if err != nil && a.Lenient && env.Ctx.Err() == nil {
+		done.Summary += ": " + err.Error()
+		return done, nil
+	}
+	if a.Works == nil || !or(a.Active, false) {
+		return done, err
+	}
+	if err != nil {
+		return done, a.explained(env, err)
+	}
+	if err := a.await(env, *a.Works); err != nil {
+		return done, err
+	}
+	done.Summary += ", which works" + a.Works.seen()
+	return done, nil
 }
 
-func (a *Service) Undo(env *Env) error {
-	return a.bring(env, func(now host.Service) host.Service { return a.before(env, now) })
+// explained adds to the error of a start what the service's log ends with.
+func (a *Service) explained(env *Env, err error) error {
+	if env.Ctx.Err() != nil {
+		return err
+	}
+	trace := env.Host.ServiceTrace(env.Ctx, a.Name, a.Works.Log)
+	if len(trace.Lines) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; its log (%s) ends with:\n%s", err, trace.Log, strings.Join(trace.Lines, "\n"))
 }
+
+// seen names what was seen of a service that works.
+func (w Works) seen() string {
+	var asked []string
+	for _, q := range w.Questions {
+		asked = append(asked, q.String())
+	}
+	if len(asked) == 0 {
+		return ""
+	}
+	return ": it answers " + strings.Join(asked, ", ")
+}
+
+// Undo sees that a service that runs again does what it did before.
+func (a *Service) Undo(env *Env) error {
+	err := a.bring(env, func(now host.Service) host.Service { return a.before(env, now) })
+	if err != nil || !a.Before.Active || len(a.Served) == 0 {
+		return err
+	}
+	return a.await(env, Works{Questions: a.Served, Log: a.Works.Log, Patience: servedPatience})
+}
+
+// servedPatience is how long a service that is started again may take to do what it did before.
+const servedPatience = 10 * time.Minute
 
 // before is the state that Prepare found, in what the action was asked to change.
 func (a *Service) before(env *Env, now host.Service) host.Service {
@@ -214,7 +295,7 @@ func (a *Service) startOrStop(env *Env, now, goal host.Service) error {
 	if wait == 0 {
 		wait = patience
 	}
-	return env.Host.StopService(env.Ctx, a.Name, wait)
+	return env.stopService(a.Name, wait)
 }
 
 // mayBeStopping tells whether a stop that this action asked for may be under way: systemd goes on with it

@@ -1,12 +1,35 @@
 package host
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"strconv"
+)
 
 // DatabaseReader asks a MySQL or MariaDB server, in sessions that are set READ ONLY before the
 // first query.
 type DatabaseReader interface {
 	// Query runs one SELECT or SHOW statement. NULL is the empty string.
 	Query(ctx context.Context, conn DatabaseConn, query string) (Rows, error)
+	// Revision asks for the revision that a service brings a database to when it starts.
+	Revision(ctx context.Context, q RevisionQuery) (int64, error)
+}
+
+// RevisionQuery asks for the revision of a database. A simulated host, whose services do nothing, answers
+// with what the service that runs would have made of it.
+type RevisionQuery struct {
+	Conn    DatabaseConn
+	Query   string // answers one number
+	Service string // whose start raises it
+	Target  int64  // what it raises it to; 0 if that is not known
+}
+
+// Number is the one number that rows hold.
+func (r Rows) Number() (int64, error) {
+	if len(r.Rows) != 1 || len(r.Rows[0]) != 1 {
+		return 0, fmt.Errorf("the database answered %d rows where one number was asked for", len(r.Rows))
+	}
+	return strconv.ParseInt(r.Rows[0][0], 10, 64)
 }
 
 // DatabaseWriter makes dumps, and loads them.

@@ -13,6 +13,19 @@ type ServiceReader interface {
 	Services(pattern string) ([]Service, error)
 	// Processes lists running processes, in order of PID.
 	Processes() ([]Process, error)
+	// ServiceProcesses lists the processes of a service, the main one first. A socket or a pid file that
+	// was left behind is no process.
+	ServiceProcesses(name string) ([]Process, error)
+	// Ask puts a question to a service and returns the first line of the answer. It is an error if nobody
+	// listens, if nothing comes in a few seconds, if it is not the answer that was expected, and if
+	// another program than the service gave it.
+	Ask(ctx context.Context, q Question) (string, error)
+	// ServiceLock looks for the file by which a service says that it must not be disturbed, at each of the
+	// paths, as its processes and as the host see them. It is nil if there is none.
+	ServiceLock(service string, paths []string) (*ServiceLock, error)
+	// ServiceTrace tells what a service left: the last lines of its log, in a file or, if that is empty, in
+	// the host's journal, and how its last process ended. What the host cannot tell is empty.
+	ServiceTrace(ctx context.Context, name, file string) Trace
 }
 
 // ServiceWriter changes services. Names come without ".service".
@@ -23,6 +36,11 @@ type ServiceWriter interface {
 	// StopService returns once the service is seen to be stopped: not active, and none of its
 	// processes left. After patience it is an error that names the processes that stay.
 	StopService(ctx context.Context, name string, patience time.Duration) error
+	// KillService ends a service that does not end when it is told to, with SIGKILL, and removes the locks
+	// that it leaves. Whoever calls it knows what that breaks.
+	KillService(ctx context.Context, name string, locks []string) error
+	// ReloadService makes a running service read its configuration again, and sees that it goes on.
+	ReloadService(ctx context.Context, name string) error
 	EnableService(name string) error
 	DisableService(name string) error
 	// MaskService and UnmaskService work with systemd; elsewhere they are ErrUnsupported.
@@ -50,6 +68,30 @@ type Process struct {
 	Exe  string `json:"exe"`
 	User string `json:"user"`
 	UID  uint32 `json:"uid"`
+
+	Started time.Time `json:"-"`
+}
+
+// ServiceLock is a file by which a service says that it must not be disturbed.
+type ServiceLock struct {
+	Path  string    // as the service sees it
+	Since time.Time // when it was made
+	// Holder is the process of the service that made it; PID 0 if none did that is still there: then the
+	// lock is left from one that did not come to its end.
+	Holder Process
+}
+
+// Stale tells whether the lock is only a left-over.
+func (l ServiceLock) Stale() bool { return l.Holder.PID == 0 }
+
+// TraceLines is how many lines of a log a Trace holds.
+const TraceLines = 20
+
+// Trace is what a service left: see ServiceReader.
+type Trace struct {
+	Log   string   // where its log is: a path, or a command that shows it
+	Lines []string // the last ones
+	End   string   // how its last process ended: "exit status 255", "killed by signal 9"
 }
 
 // CheckServiceName refuses what neither systemd nor an init script can be called.

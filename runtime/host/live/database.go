@@ -43,6 +43,15 @@ func (v *View) Query(ctx context.Context, conn host.DatabaseConn, query string) 
 	return rows, databaseError(conn, err)
 }
 
+// Revision asks.
+func (v *View) Revision(ctx context.Context, q host.RevisionQuery) (int64, error) {
+	rows, err := v.Query(ctx, q.Conn, q.Query)
+	if err != nil {
+		return 0, err
+	}
+	return rows.Number()
+}
+
 func queryReadOnly(ctx context.Context, db *sql.DB, query string) (host.Rows, error) {
 	session, err := db.Conn(ctx)
 	if err != nil {

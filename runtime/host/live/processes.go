@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -59,7 +60,9 @@ func (v *View) process(pid int) (host.Process, bool) {
 		exe = "/" + strings.TrimPrefix(strings.TrimPrefix(exe, v.space.path), "/")
 	}
 	cmdline, _ := os.ReadFile(dir + "/cmdline")
-	return host.Process{PID: pid, Name: programName(exe, cmdline), Exe: exe, UID: st.Uid}, true
+	stat, _ := os.ReadFile(dir + "/stat")
+	started := startOf(stat, time.Now(), sinceBoot())
+	return host.Process{PID: pid, Name: programName(exe, cmdline), Exe: exe, UID: st.Uid, Started: started}, true
 }
 
 func (v *View) livesHere(dir string) bool {

@@ -2,10 +2,15 @@ package live
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
+	"slices"
 	"sort"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"zcp2kopano/runtime/host"
 )
@@ -28,6 +33,14 @@ type initSystem interface {
 	mask(name string) error
 	unmask(name string) error
 	reload() error
+	// mainPID is the main process of a service among those that run; 0 if it has none.
+	mainPID(name string, running []host.Process) (int, error)
+	// reloadOne makes a service read its configuration again; known is false if it has no way of its own.
+	reloadOne(ctx context.Context, name string) (known bool, err error)
+	// forget tells that a service is not to run, and waits for nothing.
+	forget(ctx context.Context, name string) error
+	// trace shows the end of what a service said to the journal, and how it ended.
+	trace(ctx context.Context, name string) host.Trace
 }
 
 func (v *View) init() initSystem {
@@ -89,7 +102,7 @@ func (h *Host) StopService(ctx context.Context, name string, patience time.Durat
 		if err != nil {
 			return err
 		}
-		left, err := h.processesOf(name)
+		left, err := h.ServiceProcesses(name)
 		if err != nil {
 			return err
 		}
@@ -105,22 +118,87 @@ func (h *Host) StopService(ctx context.Context, name string, patience time.Durat
 	}
 }
 
-// processesOf are the processes whose program bears the name of the service, and, with systemd, those
+// ServiceProcesses are the processes whose program bears the name of the service, and, with systemd, those
 // that the service left in its control group: systemd calls a service stopped, with KillMode=process,
 // while its children go on.
-func (v *View) processesOf(service string) ([]host.Process, error) {
+func (v *View) ServiceProcesses(service string) ([]host.Process, error) {
 	all, err := v.Processes()
+	if err != nil {
+		return nil, err
+	}
+	main, err := v.init().mainPID(service, all)
 	if err != nil {
 		return nil, err
 	}
 	var found []host.Process
 	for _, p := range all {
-		if p.Name == service || inUnit(p.PID, service+".service") {
+		switch {
+		case p.PID == main:
+			found = slices.Insert(found, 0, p)
+		case p.Name == service || inUnit(p.PID, service+".service"):
 			found = append(found, p)
 		}
 	}
 	return found, nil
 }
+
+// ReloadService has the service's own way taken, or else sends SIGHUP to its main process, which is what
+// the ways of daemons come to as a rule. A daemon that does not know the signal ends by it: that is seen.
+func (h *Host) ReloadService(ctx context.Context, name string) error {
+	if err := host.CheckServiceName(name); err != nil {
+		return err
+	}
+	before, err := h.ServiceProcesses(name)
+	if err != nil {
+		return err
+	}
+	if len(before) == 0 {
+		return fmt.Errorf("reload of service %s: it does not run", name)
+	}
+	known, err := h.init().reloadOne(ctx, name)
+	if err == nil && !known {
+		err = unix.Kill(before[0].PID, unix.SIGHUP)
+	}
+	if err != nil {
+		return fmt.Errorf("reload of service %s: %w", name, err)
+	}
+	if err := h.Sleep(ctx, pollInterval); err != nil {
+		return err
+	}
+	after, err := h.ServiceProcesses(name)
+	if err == nil && (len(after) == 0 || after[0].PID != before[0].PID) {
+		err = fmt.Errorf("reload of service %s: its process %d ended by it; its log tells why", name, before[0].PID)
+	}
+	return err
+}
+
+// KillService first tells the init system that the service is not to run, so that it is not started again.
+func (h *Host) KillService(ctx context.Context, name string, locks []string) error {
+	if err := host.CheckServiceName(name); err != nil {
+		return err
+	}
+	if err := h.init().forget(ctx, name); err != nil {
+		return fmt.Errorf("stop of service %s: %w", name, err)
+	}
+	left, err := h.ServiceProcesses(name)
+	if err != nil {
+		return err
+	}
+	for _, p := range left {
+		if err := unix.Kill(p.PID, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("end of %s (pid %d): %w", p.Exe, p.PID, err)
+		}
+	}
+	for _, lock := range locks {
+		if err := h.Unlink(lock); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return h.StopService(ctx, name, killPatience)
+}
+
+// killPatience is how long the kernel may take to end a process that works on a disk.
+const killPatience = 2 * time.Minute
 
 // change checks the name, does one change, and names the service in its error.
 func (h *Host) changeService(what, name string, do func(string) error) error {

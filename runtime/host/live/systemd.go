@@ -209,6 +209,69 @@ func (s systemd) stop(ctx context.Context, name string) error {
 	return err
 }
 
+// mainPID falls back on the program's name: of an init script systemd knows no main process.
+func (s systemd) mainPID(name string, running []host.Process) (int, error) {
+	p, err := s.show(name)
+	if err != nil {
+		return 0, err
+	}
+	if pid, _ := strconv.Atoi(p["MainPID"]); pid != 0 {
+		return pid, nil
+	}
+	for _, r := range running {
+		if r.Name == name {
+			return r.PID, nil
+		}
+	}
+	return 0, nil
+}
+
+func (s systemd) reloadOne(ctx context.Context, name string) (bool, error) {
+	out, err := s.query("show", "-p", "CanReload", "--", name+".service")
+	if err != nil || properties(out)["CanReload"] != "yes" {
+		return false, err
+	}
+	_, err = s.systemctl(ctx, queryTimeout, "reload", "--", name+".service")
+	return true, err
+}
+
+func (s systemd) forget(ctx context.Context, name string) error { return s.stop(ctx, name) }
+
+// trace asks for what the unit said since it was last started.
+func (s systemd) trace(ctx context.Context, name string) host.Trace {
+	t := host.Trace{Log: "journalctl -u " + name}
+	out, err := s.query("show", "-p", "ExecMainCode,ExecMainStatus,ExecMainPID,Result", "--", name+".service")
+	if err == nil {
+		t.End = endOf(properties(out))
+	}
+	program, err := s.view.program("journalctl")
+	if err != nil {
+		return t
+	}
+	got, err := s.view.run(ctx, command{
+		Path: program, Args: []string{"--no-pager", "-q", "-o", "cat", "-n", strconv.Itoa(host.TraceLines), "-u", name + ".service"},
+		Timeout: traceTime,
+	})
+	if err == nil {
+		t.Lines = lastLines(got.Stdout)
+	}
+	return t
+}
+
+// endOf says how a main process ended: the codes are those of waitid(2).
+func endOf(p map[string]string) string {
+	if p["ExecMainPID"] == "0" {
+		return ""
+	}
+	switch p["ExecMainCode"] {
+	case "1":
+		return "exit status " + p["ExecMainStatus"]
+	case "2", "3":
+		return "killed by signal " + p["ExecMainStatus"]
+	}
+	return ""
+}
+
 func (s systemd) enable(name string) error  { return s.tell("enable", "--", name+".service") }
 func (s systemd) disable(name string) error { return s.tell("disable", "--", name+".service") }
 func (s systemd) mask(name string) error    { return s.tell("mask", "--", name+".service") }

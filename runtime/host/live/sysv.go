@@ -85,12 +85,8 @@ func (v *View) startLinks() map[string]bool {
 // service's name. Scripts are not asked, because many of this age have no "status" action, or one
 // that succeeds always.
 func (s sysv) pid(name string, processes []host.Process) int {
-	running := map[int]bool{}
-	for _, p := range processes {
-		running[p.PID] = true
-	}
 	for _, path := range []string{"/var/run/" + name + ".pid", "/var/run/" + name + "/" + name + ".pid"} {
-		if pid, err := strconv.Atoi(s.view.line(path)); err == nil && running[pid] {
+		if pid := s.written(path, processes); pid != 0 {
 			return pid
 		}
 	}
@@ -102,6 +98,42 @@ func (s sysv) pid(name string, processes []host.Process) int {
 	return 0
 }
 
+// written is the process that a pid file names, if it can be the one that wrote it: a file that was left
+// behind names a number that any program may bear by now, but that one was started later.
+func (s sysv) written(path string, processes []host.Process) int {
+	pid, err := strconv.Atoi(s.view.line(path))
+	if err != nil {
+		return 0
+	}
+	st, err := s.view.Stat(path)
+	if err != nil {
+		return 0
+	}
+	for _, p := range processes {
+		if p.PID == pid && !p.Started.After(st.Mtime.Add(startSlack)) {
+			return pid
+		}
+	}
+	return 0
+}
+
+func (s sysv) mainPID(name string, running []host.Process) (int, error) {
+	return s.pid(name, running), nil
+}
+
+func (s sysv) reloadOne(ctx context.Context, name string) (bool, error) {
+	if !s.isScript(name) || !s.knows(name, "reload") {
+		return false, nil
+	}
+	return true, s.script(ctx, name, "reload")
+}
+
+// forget has nothing to do: nothing starts a service again.
+func (s sysv) forget(context.Context, string) error { return nil }
+
+// trace knows nothing: there is no journal.
+func (s sysv) trace(context.Context, string) host.Trace { return host.Trace{} }
+
 // active asks the script for its status (LSB: 0 running, 3 and others not) only if no process was found:
 // some services have programs of another name and no pid file.
 func (s sysv) active(name string) (bool, error) {
@@ -112,7 +144,7 @@ func (s sysv) active(name string) (bool, error) {
 	if s.pid(name, processes) != 0 {
 		return true, nil
 	}
-	if !s.isScript(name) || !s.knowsStatus(name) {
+	if !s.isScript(name) || !s.knows(name, "status") {
 		return false, nil
 	}
 	got, err := s.view.run(context.Background(), command{
@@ -124,8 +156,9 @@ func (s sysv) active(name string) (bool, error) {
 
 func (s sysv) running(name string) (bool, error) { return s.active(name) }
 
-// knowsStatus reads the script's text: one without the action often prints its usage and exits with 0.
-func (s sysv) knowsStatus(name string) bool {
+// knows tells whether a script has an action, by its text: one without it often prints its usage and exits
+// with 0.
+func (s sysv) knows(name, action string) bool {
 	data, err := s.view.readFile(initDir + name)
 	if err != nil {
 		return false
@@ -136,7 +169,7 @@ func (s sysv) knowsStatus(name string) bool {
 			continue
 		}
 		for word := range strings.SplitSeq(strings.TrimLeft(label, "("), "|") {
-			if strings.Trim(word, ` "'`) == "status" {
+			if strings.Trim(word, ` "'`) == action {
 				return true
 			}
 		}

@@ -348,8 +348,14 @@ func (b *builder) services() error {
 
 func (b *builder) service(fs FixtureService) error {
 	h := b.h
-	s := &service{active: fs.Active, failed: fs.Failed, stubborn: fs.Stubborn, exe: fs.Exe, user: fs.User}
+	s := &service{
+		active: fs.Active, failed: fs.Failed, stubborn: fs.Stubborn, exe: fs.Exe, user: fs.User,
+		mute: fs.Mute || fs.Upgrades, dies: fs.Dies, upgrades: fs.Upgrades, found: fs.Active,
+	}
 	h.services[fs.Name] = s
+	if fs.Coming {
+		return nil
+	}
 	if _, err := h.service(fs.Name); err != nil && b.f.NoBase {
 		delete(h.services, fs.Name) // a generated unit, which has no file
 		return nil

@@ -23,7 +23,8 @@ type database struct {
 	tables    []dbTable
 	order     []string // recorded queries as written, in order
 	answers   map[string]host.Rows
-	known     bool // the fixture says something of a database
+	changed   map[string]host.Rows // what services that were started in the simulation made of it
+	known     bool                 // the fixture says something of a database
 	dumps     map[string]host.DumpResult
 }
 
@@ -34,7 +35,7 @@ type dbTable struct {
 }
 
 func newDatabase() *database {
-	return &database{variables: map[string]string{}, answers: map[string]host.Rows{}, dumps: map[string]host.DumpResult{}}
+	return &database{variables: map[string]string{}, answers: map[string]host.Rows{}, changed: map[string]host.Rows{}, dumps: map[string]host.DumpResult{}}
 }
 
 func (d *database) record(query string, rows host.Rows) {
@@ -90,8 +91,14 @@ func lastByte(s string) byte {
 	return s[len(s)-1]
 }
 
-// Query answers a recorded query, or passes it to the machine below.
+// Query answers by what a simulated service has made of the database, with a recorded answer, or passes it to the machine below.
 func (h *Host) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {
+	h.mu.Lock()
+	changed, ok := h.database.changed[normalQuery(query)]
+	h.mu.Unlock()
+	if ok {
+		return changed, nil
+	}
 	if h.below != nil {
 		return h.below.Query(ctx, conn, query)
 	}
@@ -395,6 +402,7 @@ func (h *Host) LoadDatabase(ctx context.Context, req host.LoadRequest, progress 
 	if progress != nil {
 		progress(made.RawBytes)
 	}
+	clear(h.database.changed)
 	h.unpredict(host.Unpredicted{
 		What:  fmt.Sprintf("content of the database %s", req.Conn.Database),
 		Why:   "a simulation loads no dump",

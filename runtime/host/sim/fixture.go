@@ -55,6 +55,10 @@ type FixtureService struct {
 	Masked   bool
 	Failed   bool
 	Stubborn bool // does not stop
+	Coming   bool // a package brings it
+	Mute     bool // accepts connections and never answers
+	Dies     bool // ends as soon as it was started
+	Upgrades bool // is at work on its database, under its lock, and does not come to an end
 	PID      int
 	Exe      string
 	User     string
@@ -478,11 +482,14 @@ func setPayload(packages []*Package, name string, words []string, text string) e
 
 // flags are the words of a service's line that have no value.
 func (svc *FixtureService) flags() map[string]*bool {
-	return map[string]*bool{"active": &svc.Active, "enabled": &svc.Enabled, "masked": &svc.Masked, "failed": &svc.Failed, "stubborn": &svc.Stubborn}
+	return map[string]*bool{
+		"active": &svc.Active, "enabled": &svc.Enabled, "masked": &svc.Masked, "failed": &svc.Failed, "stubborn": &svc.Stubborn,
+		"coming": &svc.Coming, "mute": &svc.Mute, "dies": &svc.Dies, "upgrades": &svc.Upgrades,
+	}
 }
 
-// readServices reads lines "NAME [active] [enabled] [masked] [failed] [stubborn] [pid=N] [exe=PATH]
-// [user=NAME]".
+// readServices reads lines "NAME [active] [enabled] [masked] [failed] [stubborn] [coming] [mute] [dies]
+// [upgrades] [pid=N] [exe=PATH] [user=NAME]".
 func (f *Fixture) readServices(s section) error {
 	return s.lines(func(words []string, _ string) error {
 		svc := FixtureService{Name: words[0]}
@@ -530,6 +537,8 @@ func (f *Fixture) checkService(svc FixtureService) error {
 		return fmt.Errorf("a service is active or failed, not both")
 	case svc.PID > 0 && !svc.Active:
 		return fmt.Errorf("pid=%d is the process of an active service, and this one is not", svc.PID)
+	case svc.Coming && (svc.Active || svc.Enabled || svc.Masked || svc.Failed):
+		return fmt.Errorf("a service that is still to come has no state")
 	case svc.Masked && f.Facts.Init != "systemd":
 		return fmt.Errorf("only systemd has masked services")
 	}

@@ -19,6 +19,10 @@ type service struct {
 	active   bool
 	failed   bool
 	stubborn bool   // it does not stop
+	mute     bool   // it accepts connections and never answers
+	dies     bool   // it ends as soon as it was started
+	upgrades bool   // it works on its database, under its lock, for ever
+	found    bool   // it ran at the start, and has run since
 	exe      string // of its process; empty for what the unit file or init script says
 	user     string // that it runs as; empty for what the unit file says
 	pids     []int
@@ -323,7 +327,7 @@ func (h *Host) startService(name string) error {
 			return fmt.Errorf("start %s: there is no user %s for it to run as", name, user)
 		}
 		h.lastPID++
-		p := host.Process{PID: h.lastPID, Name: path.Base(exe), Exe: exe, User: user}
+		p := host.Process{PID: h.lastPID, Name: path.Base(exe), Exe: exe, User: user, Started: h.clock.Now()}
 		if u, err := h.User(user); err == nil {
 			p.UID = u.UID
 		}
@@ -333,9 +337,13 @@ func (h *Host) startService(name string) error {
 	state.active, state.failed = true, false
 	h.unpredict(host.Unpredicted{
 		What:  "what " + name + " does when it starts",
-		Why:   "a simulation runs no programs: files that it makes, changes to its database and ports are not seen",
-		Check: "the verification after the start",
+		Why:   "a simulation runs no programs: whether it comes up and how long that takes, files that it makes, changes to its database and ports are not seen",
+		Check: "the start itself, which waits until the service answers where that is asked for, and the verification after it",
 	})
+	if state.dies {
+		h.stopService(name)
+		state.failed = true
+	}
 	return nil
 }
 
@@ -429,7 +437,7 @@ func (h *Host) stopService(name string) {
 		return
 	}
 	h.processes = slices.DeleteFunc(h.processes, func(p host.Process) bool { return slices.Contains(s.pids, p.PID) || s.active && p.Name == name })
-	s.active, s.failed, s.pids = false, false, nil
+	s.active, s.failed, s.found, s.pids = false, false, false, nil
 }
 
 // EnableService does what systemctl enable, or update-rc.d enable, does to the links in /etc.
@@ -707,6 +715,45 @@ func (h *Host) UnmaskService(name string) error {
 		return nil
 	}
 	return h.Unlink(file)
+}
+
+// ReloadService has nothing to do but to see that the service runs.
+func (h *Host) ReloadService(ctx context.Context, name string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := cmp.Or(ctx.Err(), host.CheckServiceName(name)); err != nil {
+		return err
+	}
+	s, err := h.service(name)
+	if err == nil && !s.Active {
+		err = fmt.Errorf("reload of service %s: it does not run", name)
+	}
+	if err != nil {
+		return err
+	}
+	h.unpredict(host.Unpredicted{
+		What:  "what " + name + " does with its configuration when it reads it again",
+		Why:   "a simulation runs no programs",
+		Check: "the log of " + name,
+	})
+	return nil
+}
+
+// KillService ends a service and its processes, whatever they are at.
+func (h *Host) KillService(ctx context.Context, name string, locks []string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := cmp.Or(ctx.Err(), host.CheckServiceName(name)); err != nil {
+		return err
+	}
+	h.stopService(name)
+	h.processes = slices.DeleteFunc(h.processes, func(p host.Process) bool { return p.Name == name })
+	for _, lock := range locks {
+		if err := h.Unlink(lock); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // ReloadServices has nothing to do: unit files are read when they are asked for.

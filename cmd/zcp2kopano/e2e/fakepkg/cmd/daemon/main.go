@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -123,7 +122,9 @@ func serve(d *service.Daemon) error {
 	}
 	if d.Daemon == "search" {
 		for _, l := range d.Listeners {
-			go accept(d, l, func(_ *service.Daemon, c net.Conn) { io.Copy(io.Discard, c) })
+			if !d.Behaviour.Silent {
+				go accept(d, l, talkSearch)
+			}
 		}
 	}
 	d.Background()

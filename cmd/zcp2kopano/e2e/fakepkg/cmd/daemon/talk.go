@@ -74,6 +74,14 @@ func talkLMTP(_ *service.Daemon, c net.Conn) {
 	}
 }
 
+// talkSearch answers the question for its properties, and knows no other.
+func talkSearch(_ *service.Daemon, c net.Conn) {
+	line, err := bufio.NewReader(c).ReadString('\n')
+	if err == nil && strings.TrimSpace(line) == "PROPS" {
+		fmt.Fprint(c, "OK:4117 4166\r\n")
+	}
+}
+
 func talkHTTP(d *service.Daemon, c net.Conn) {
 	request, err := http.ReadRequest(bufio.NewReader(c))
 	if err != nil {

@@ -1,0 +1,228 @@
+package svc
+
+import (
+	"fmt"
+	"time"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
+
+	"zcp2kopano/builtins/internal/connection"
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+)
+
+var (
+	answersParam = runtime.Param{Name: "answers", Type: runtime.Strings, Doc: "questions that the service answers when it works", Optional: true, Default: "[]", Keyword: true}
+	upgradeParam = runtime.Param{Name: "upgrade", Type: runtime.Any, Doc: "svc.upgrade(): the work on its database that the service does when it starts", Optional: true, Keyword: true}
+	logParam     = runtime.Param{Name: "log", Type: runtime.String, Doc: "path of the service's log; empty for the journal of systemd", Optional: true, Default: `""`, Keyword: true}
+	withinParam  = runtime.Param{Name: "within", Type: runtime.Int, Doc: "seconds in which the service has to work; 0 for no limit", Optional: true, Default: "0", Keyword: true}
+)
+
+// worksOf reads what it means that a service works; nil if nothing says so.
+func worksOf(c *runtime.Call) (*action.Works, error) {
+	name, err := serviceName(c)
+	if err != nil {
+		return nil, err
+	}
+	work := &action.Works{Log: c.String("log")}
+	work.Questions, err = questions(c, name)
+	if err != nil || !c.Has("answers") {
+		return nil, err
+	}
+	return work, nil
+}
+
+// workToDo is what a start has to come to; nil if nothing says so.
+func workToDo(c *runtime.Call) (*action.Works, error) {
+	work, err := worksOf(c)
+	if err != nil {
+		return nil, err
+	}
+	up, err := upgradeOf(c.Value("upgrade"))
+	if err != nil {
+		return nil, c.Errorf("argument upgrade: %w; pass what svc.upgrade returns", err)
+	}
+	if work == nil && up == nil {
+		return nil, nil
+	}
+	if work == nil {
+		work = &action.Works{Log: c.String("log")}
+	}
+	work.Upgrade, work.Patience = up, time.Duration(c.Int("within", 0))*time.Second
+	if work.Patience < 0 {
+		return nil, c.Errorf("argument within: it is negative")
+	}
+	return work, nil
+}
+
+func questions(c *runtime.Call, service string) ([]host.Question, error) {
+	var list []host.Question
+	for _, text := range c.Strings("answers") {
+		q, err := host.ParseQuestion(service, text)
+		if err != nil {
+			return nil, c.Errorf("argument answers: %w", err)
+		}
+		list = append(list, q)
+	}
+	return list, nil
+}
+
+var upgrade = &runtime.Builtin{
+	Name: "svc.upgrade",
+	Doc:  "Describes the work on its database that a service does when it starts, for svc.start.",
+	Params: []runtime.Param{
+		{Name: "conn", Type: runtime.Any, Doc: "what mysql.connection returned"},
+		{Name: "query", Type: runtime.String, Doc: "a SELECT that answers the revision: one number"},
+		{Name: "target", Type: runtime.Int, Doc: "the revision that the service brings the database to; 0 if it is not known: then the work has ended when the revision no longer moves", Optional: true, Default: "0", Keyword: true},
+		{Name: "locks", Type: runtime.Paths, Doc: "files that are there while the service is at it", Optional: true, Default: "[]", Keyword: true},
+	},
+	Result: "record(conn, query, target, locks)",
+	Effect: runtime.Pure,
+	Example: `
+work = svc.upgrade(mysql.connection({}), "SELECT MAX(databaserevision) AS revision FROM versions", target = 118, locks = ["/tmp/kopano-upgrade-lock"])
+print("the database comes to revision", work.target)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		if _, err := connection.Of(c.Value("conn")); err != nil {
+			return nil, c.Errorf("argument conn: %w", err)
+		}
+		return runtime.NewRecord(map[string]any{
+			"conn": c.Value("conn"), "query": c.String("query"), "target": c.Int("target", 0), "locks": c.Strings("locks"),
+		}), nil
+	},
+}
+
+// upgradeOf reads the record that svc.upgrade made; nil if there is none.
+func upgradeOf(v starlark.Value) (*action.Upgrade, error) {
+	if v == nil || v == starlark.None {
+		return nil, nil
+	}
+	rec, ok := v.(*starlarkstruct.Struct)
+	if !ok {
+		return nil, fmt.Errorf("got %s", v.Type())
+	}
+	fields := map[string]starlark.Value{}
+	for _, name := range []string{"conn", "query", "target", "locks"} {
+		var err error
+		if fields[name], err = rec.Attr(name); err != nil {
+			return nil, err
+		}
+	}
+	db, err := connection.Of(fields["conn"])
+	if err != nil {
+		return nil, err
+	}
+	up := &action.Upgrade{Database: action.Connection{
+		Host: db.Host, Port: db.Port, Socket: db.Socket, User: db.User, Password: db.Password, Database: db.Database,
+	}}
+	up.Query, _ = starlark.AsString(fields["query"])
+	if err := starlark.AsInt(fields["target"], &up.Target); err != nil {
+		return nil, fmt.Errorf("target: %w", err)
+	}
+	locks, ok := fields["locks"].(*starlark.List)
+	if !ok {
+		return nil, fmt.Errorf("locks: got %s", fields["locks"].Type())
+	}
+	for i := range locks.Len() {
+		lock, _ := starlark.AsString(locks.Index(i))
+		up.Locks = append(up.Locks, lock)
+	}
+	return up, nil
+}
+
+var ask = &runtime.Builtin{
+	Name: "svc.ask",
+	Doc: "Asks a service, and tells what it does not answer.\n\n" +
+		"The questions are those of svc.start. A service of which no process runs answers nothing.",
+	Params:   []runtime.Param{nameParam, {Name: "answers", Type: runtime.Strings, Doc: "the questions"}},
+	Result:   "list of strings, a problem each; empty if the service runs and answers all",
+	Effect:   runtime.Read,
+	Volatile: true,
+	Example: `
+for problem in svc.ask("zarafa-server", ["http+unix:/var/run/zarafad/server.sock"]):
+    warn("zarafa-server does not work", problem)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		name, err := serviceName(c)
+		if err != nil {
+			return nil, err
+		}
+		asked, err := questions(c, name)
+		if err != nil {
+			return nil, err
+		}
+		s, err := find(c.View, name)
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		problems := []any{}
+		if !s.Active {
+			problems = append(problems, "it does not run")
+			asked = nil
+		}
+		for _, q := range asked {
+			if _, err := c.View.Ask(c.Context(), q); err != nil {
+				problems = append(problems, err.Error())
+			}
+		}
+		return runtime.ToStarlark(problems), nil
+	},
+}
+
+var lock = &runtime.Builtin{
+	Name: "svc.lock",
+	Doc: "Looks for a lock of a service: a file by which it says that it must not be disturbed.\n\n" +
+		"One in a /tmp that systemd has given the service for itself is found, too.",
+	Params: []runtime.Param{nameParam, {Name: "locks", Type: runtime.Paths, Doc: "files, as the service sees them"}},
+	Result: "record(path, since, pid, stale), or None; pid is the process that holds it, 0 for one that is stale: left from a process that is gone. " +
+		"since is a time, as text",
+	Effect:   runtime.Read,
+	Volatile: true,
+	Example: `
+lock = svc.lock("zarafa-server", ["/tmp/zarafa-upgrade-lock"])
+if lock and not lock.stale:
+    inhibit("zarafa-server upgrades its database", "its process %d does so since %s" % (lock.pid, lock.since))
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		name, err := serviceName(c)
+		if err != nil {
+			return nil, err
+		}
+		found, err := c.View.ServiceLock(name, c.Strings("locks"))
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		if found == nil {
+			return starlark.None, nil
+		}
+		return runtime.NewRecord(map[string]any{
+			"path": found.Path, "since": found.Since.Format(time.DateTime), "pid": found.Holder.PID, "stale": found.Stale(),
+		}), nil
+	},
+}
+
+var logOf = &runtime.Builtin{
+	Name: "svc.log",
+	Doc:  "Tells what a service said last, and how its last process ended.",
+	Params: []runtime.Param{
+		nameParam,
+		{Name: "file", Type: runtime.String, Doc: "path of its log; empty for the journal of systemd", Optional: true, Default: `""`},
+	},
+	Result:   "record(where, lines, end): where is the path, or the command that shows the log; end is like \"exit status 255\", or empty",
+	Effect:   runtime.Read,
+	Volatile: true,
+	Example: `
+said = svc.log("zarafa-server", "/var/log/zarafa/server.log")
+print(said.where, said.lines)
+`,
+	Value: func(c *runtime.Call) (starlark.Value, error) {
+		name, err := serviceName(c)
+		if err != nil {
+			return nil, err
+		}
+		trace := c.View.ServiceTrace(c.Context(), name, c.String("file"))
+		return runtime.NewRecord(map[string]any{"where": trace.Log, "lines": append([]string{}, trace.Lines...), "end": trace.End}), nil
+	},
+}

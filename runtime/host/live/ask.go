@@ -1,0 +1,102 @@
+package live
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"zcp2kopano/runtime/host"
+)
+
+// answerTime is how long an answer may take. A daemon that serves gives the first line at once, on a slow
+// machine within a second or two.
+const answerTime = 10 * time.Second
+
+// Ask puts a question to a service, and sees that it is the service that answers: another program may
+// hold the port, a forgotten daemon of the same protocol above all.
+func (v *View) Ask(ctx context.Context, q host.Question) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, fmt.Errorf("no answer within %v", answerTime))
+	defer cancel()
+	line, err := v.converse(ctx, q)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	if err != nil {
+		return "", fmt.Errorf("%v: %w", q, err)
+	}
+	if err := q.Judge(line); err != nil {
+		return line, err
+	}
+	return line, v.isOwn(q)
+}
+
+// converse connects, says what is to be said, and reads the first line.
+func (v *View) converse(ctx context.Context, q host.Question) (string, error) {
+	conn, err := v.dial(ctx, q)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	if q.TLS {
+		// Whether the certificate is good is not the question, nor how old the protocol is.
+		client := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10})
+		if err := client.HandshakeContext(ctx); err != nil {
+			return "", err
+		}
+		conn = client
+	}
+	if q.Send != "" {
+		if _, err := io.WriteString(conn, q.Send); err != nil {
+			return "", err
+		}
+	}
+	if q.Expect == "" {
+		return "", nil
+	}
+	line, err := bufio.NewReader(io.LimitReader(conn, 1<<12)).ReadString('\n')
+	if err == io.EOF && line != "" {
+		err = nil
+	}
+	if err == io.EOF {
+		err = fmt.Errorf("it closes the connection without an answer")
+	}
+	return strings.TrimRight(line, "\r\n"), err
+}
+
+func (v *View) dial(ctx context.Context, q host.Question) (net.Conn, error) {
+	if q.Network == "unix" {
+		return v.dialSocket(ctx, q.Address)
+	}
+	var dialer net.Dialer
+	return dialer.DialContext(ctx, q.Network, q.Address)
+}
+
+// isOwn refuses an answer of a listener that a process of another program holds, and none of the service.
+// Where it cannot be seen who holds it, the answer counts.
+func (v *View) isOwn(q host.Question) error {
+	listeners, err := v.listeners(q)
+	if err != nil || len(listeners) == 0 {
+		return nil
+	}
+	own, err := v.ServiceProcesses(q.Service)
+	if err != nil {
+		return err
+	}
+	if holder := holderOf(own, listeners); holder != nil {
+		return nil
+	}
+	all, err := v.Processes()
+	if err != nil {
+		return err
+	}
+	if holder := holderOf(all, listeners); holder != nil {
+		return fmt.Errorf("%v: it is %s (pid %d) that answers, not %s; end it", q, holder.Exe, holder.PID, q.Service)
+	}
+	return nil
+}
