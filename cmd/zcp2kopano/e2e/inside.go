@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -41,6 +42,7 @@ type question struct {
 	Manifest manifest.Options
 	Simulate *Simulation
 	Services []ServiceOp
+	Commit   *host.Transaction // of packages, in simulation
 	Lock     string
 	Censor   bool // replace secrets before content is compared, as a snapshot does
 }
@@ -60,6 +62,14 @@ type Simulated struct {
 	Errors      []string
 	Start, End  *manifest.Manifest
 	Unpredicted []host.Unpredicted
+}
+
+// Committed is how a simulated transaction of packages ended.
+type Committed struct {
+	Error       string
+	Start, End  *manifest.Manifest
+	Unpredicted []host.Unpredicted
+	Accounts    map[string]string // account files and what is in them
 }
 
 // Manifest writes down the root's state, as the live host sees it from inside.
@@ -148,6 +158,9 @@ func answerInside(text string) error {
 	if q.Services != nil {
 		return answerServices(view, q.Services)
 	}
+	if q.Commit != nil {
+		return answerCommit(view, q)
+	}
 	if q.Simulate == nil {
 		m, err := manifest.Take(view, q.Manifest)
 		if err != nil {
@@ -163,6 +176,34 @@ func answerInside(text string) error {
 	answer, err := simulate(h, q)
 	if err != nil {
 		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(answer)
+}
+
+// answerCommit carries out a transaction in simulation over the root.
+func answerCommit(view host.View, q question) error {
+	h, err := sim.FromView(view, sim.Options{})
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	var answer Committed
+	if answer.Start, err = manifest.Take(h, q.Manifest); err != nil {
+		return err
+	}
+	if err := h.CommitPackages(context.Background(), *q.Commit, nil); err != nil {
+		answer.Error = err.Error()
+	}
+	answer.Unpredicted, answer.Accounts = h.Unpredicted(), map[string]string{}
+	if answer.End, err = manifest.Take(h, q.Manifest); err != nil {
+		return err
+	}
+	for _, name := range []string{"/etc/passwd", "/etc/group", "/etc/gshadow", "/etc/passwd-", "/etc/group-", "/etc/gshadow-"} {
+		if f, err := h.Open(name); err == nil {
+			text, _ := io.ReadAll(f)
+			answer.Accounts[name] = string(text)
+			f.Close()
+		}
 	}
 	return json.NewEncoder(os.Stdout).Encode(answer)
 }

@@ -122,7 +122,7 @@ var debianBase = base{
 	dirs: strings.Fields(commonDirs + ` /bin /etc/apt /etc/apt/apt.conf.d /etc/apt/preferences.d
 		/etc/apt/sources.list.d /etc/apt/trusted.gpg.d /etc/default /etc/init.d /etc/rc0.d /etc/rc1.d /etc/rc2.d
 		/etc/rc3.d /etc/rc4.d /etc/rc5.d /etc/rc6.d /etc/rcS.d /lib /lib/systemd /lib/systemd/system /sbin
-		/var/backups /var/cache/apt /var/lib/apt /var/lib/dpkg /var/mail`),
+		/var/backups /var/cache/apt /var/lib/apt /var/lib/dpkg /var/lib/systemd /var/mail`),
 	links:  map[string]string{"/var/run": "/run", "/var/lock": "/run/lock"},
 	shadow: 0o640,
 	passwd: `root:x:0:0:root:/root:/bin/bash

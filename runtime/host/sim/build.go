@@ -254,6 +254,7 @@ func (b *builder) spread(e *Entry, uid, gid uint32, mtime time.Time) error {
 func (b *builder) packages() error {
 	for _, p := range b.f.Packages {
 		p := p.clone()
+		p.onHost, p.configured = true, p.Version
 		b.h.learnEffects(p)
 		if err := b.ownedFiles(p); err != nil {
 			return err

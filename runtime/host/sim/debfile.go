@@ -36,12 +36,12 @@ func readDeb(r io.ReaderAt, size int64, from string) (*Package, error) {
 		return nil, err
 	}
 	var p *Package
-	conffiles, postinst := "", ""
+	conffiles := ""
 	for _, m := range members {
 		if !strings.HasPrefix(m.name, "control.tar") {
 			continue
 		}
-		if p, conffiles, postinst, err = readControl(m); err != nil {
+		if p, conffiles, err = readControl(m); err != nil {
 			return nil, err
 		}
 	}
@@ -56,7 +56,7 @@ func readDeb(r io.ReaderAt, size int64, from string) (*Package, error) {
 			}
 		}
 	}
-	p.declared = declarationsOf(p, postinst)
+	p.declared = declarationsOf(p, p.texts["postinst"])
 	for line := range strings.Lines(conffiles) {
 		words := strings.Fields(line)
 		if len(words) == 0 || words[0] == "remove-on-upgrade" {
@@ -127,8 +127,9 @@ func (m arMember) untar(do func(name string, head *tar.Header, content io.Reader
 	}
 }
 
-func readControl(m arMember) (p *Package, conffiles, postinst string, err error) {
+func readControl(m arMember) (p *Package, conffiles string, err error) {
 	var scripts []string
+	texts := map[string]string{}
 	err = m.untar(func(name string, head *tar.Header, content io.Reader) error {
 		switch base := path.Base(name); base {
 		case "control", "conffiles":
@@ -150,20 +151,17 @@ func readControl(m arMember) (p *Package, conffiles, postinst string, err error)
 			p = list[0]
 		case "preinst", "postinst", "prerm", "postrm":
 			scripts = append(scripts, base)
-			if base != "postinst" {
-				return nil
-			}
 			text, err := io.ReadAll(io.LimitReader(content, contentLimit))
-			postinst = string(text)
+			texts[base] = string(text)
 			return err
 		}
 		return nil
 	})
 	if p != nil {
-		p.Scripts = scripts
+		p.Scripts, p.texts = scripts, texts
 		p.Files = nil
 	}
-	return p, conffiles, postinst, err
+	return p, conffiles, err
 }
 
 func readPayload(m arMember, p *Package) error {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -84,13 +85,17 @@ func (h *Host) carryOutDeclared(p *Package) error {
 			return fmt.Errorf("%s of %s: %w", d.file, p.Name, err)
 		}
 		if !done {
-			h.unpredict(host.Unpredicted{
-				What: fmt.Sprintf("%q in %s of %s", strings.Join(d.words, " "), d.file, p.Name),
-				Why:  "of such files, a simulation carries out users, groups and directories with plain names",
-			})
+			h.unpredictDeclaration(p, d)
 		}
 	}
 	return nil
+}
+
+func (h *Host) unpredictDeclaration(p *Package, d declaration) {
+	h.unpredict(host.Unpredicted{
+		What: fmt.Sprintf("%q in %s of %s", strings.Join(d.words, " "), d.file, p.Name),
+		Why:  "of such files, a simulation carries out users, groups and directories with plain names",
+	})
 }
 
 func (h *Host) hasProgram(name string) bool {
@@ -189,7 +194,7 @@ func (h *Host) declareUser(d declaration, name string) (done bool, err error) {
 
 // wanted is the number that a line asks for if it can have it, else the first free one. Other forms
 // ("UID:GID", the owner of a file) are not known.
-func wanted(text string, canHave, free func(id uint32) bool) (id uint32, known bool, err error) {
+func wanted(text string, canHave, isFree func(id uint32) bool) (id uint32, known bool, err error) {
 	if text != "" {
 		n, err := strconv.ParseUint(text, 10, 32)
 		if err != nil {
@@ -199,8 +204,11 @@ func wanted(text string, canHave, free func(id uint32) bool) (id uint32, known b
 			return uint32(n), true, nil
 		}
 	}
-	id, err = downwards.first(free)
-	return id, true, err
+	id, ok := free(999, 100, isFree)
+	if !ok {
+		return 0, true, errors.New("no system account number is free between 100 and 999")
+	}
+	return id, true, nil
 }
 
 // newUser is an account to be added to the files.

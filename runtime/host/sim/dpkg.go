@@ -17,14 +17,14 @@ import (
 // or a postrm script.
 func (h *Host) removePackage(p *Package) error {
 	h.halfway[p.Name] = nil
-	if err := h.runScript(p, "prerm"); err != nil {
-		return err
+	if err := h.runScript(p, call("prerm", "remove")); err != nil {
+		return h.backOut(err, p, call("postinst", "abort-remove"))
 	}
 	left, err := h.removeFiles(p)
 	if err != nil {
 		return err
 	}
-	if err := h.runScript(p, "postrm"); err != nil {
+	if err := h.runScript(p, call("postrm", "remove")); err != nil {
 		return err
 	}
 	h.forget(p.Name)
@@ -35,6 +35,20 @@ func (h *Host) removePackage(p *Package) error {
 	p.Status, p.Files = "config-files", left
 	h.record(p)
 	return nil
+}
+
+// backOut has a package's script undo what it can after another one has failed, as dpkg does. The package is
+// then what it was.
+func (h *Host) backOut(failed error, p *Package, c scriptCall) error {
+	var script *host.CommandError
+	if !errors.As(failed, &script) {
+		return failed
+	}
+	delete(h.halfway, p.Name)
+	if err := h.runScript(p, c.withoutEffect()); err != nil && !errors.As(err, &script) {
+		return err
+	}
+	return failed
 }
 
 // removeFiles deletes from the last path to the first, and returns those that stay.
@@ -149,7 +163,7 @@ func (h *Host) purgePackage(p *Package) error {
 			return err
 		}
 	}
-	if err := h.runScript(p, "purge"); err != nil {
+	if err := h.runScript(p, scriptCall{"postrm", []string{"purge"}, "purge"}); err != nil {
 		return err
 	}
 	if err := h.removeLeft(p); err != nil {
@@ -239,19 +253,21 @@ func (h *Host) unpack(p *Package) error {
 	h.halfway[p.Name] = p
 	old := h.packages[p.Name]
 	if old != nil && old.Status != "config-files" {
-		if err := h.runScript(old, "prerm"); err != nil {
-			return err
+		if err := h.runScript(old, call("prerm", "upgrade", p.Version)); err != nil {
+			return h.backOut(err, old, call("postinst", "abort-upgrade", p.Version))
 		}
 	}
-	if err := h.runScript(p, "preinst"); err != nil {
-		return err
+	if err := h.runScript(p, preinstCall(old, p)); err != nil {
+		return h.backOut(err, p, call("postrm", "abort-install"))
 	}
 	if len(p.Files) == 0 {
 		h.unpredict(host.Unpredicted{What: "files of package " + p.Name, Why: "only its name and version are known, from the " + p.From})
 	}
 	now := p.clone()
 	now.Status, now.Auto = "unpacked", false
+	now.onHost, now.configured = now.onHost && p.texts == nil, ""
 	if old != nil {
+		now.configured = old.configured
 		now.Held, now.Auto = old.Held, old.Auto && old.Status != "config-files"
 	}
 	overrides := h.readOverrides()
@@ -275,6 +291,9 @@ func (h *Host) unpack(p *Package) error {
 	}
 	h.mergeConffiles(now, old)
 	if old != nil && old.Status != "config-files" {
+		if err := h.runScript(old, call("postrm", "upgrade", p.Version).withoutEffect()); err != nil {
+			return err
+		}
 		if err := h.removeDropped(now, old); err != nil {
 			return err
 		}
@@ -283,6 +302,18 @@ func (h *Host) unpack(p *Package) error {
 	delete(h.halfway, p.Name)
 	h.sources[p.Name] = p.From
 	return nil
+}
+
+// preinstCall is how dpkg calls preinst: with the version that is replaced, or that left its conffiles, and the
+// new one.
+func preinstCall(old, p *Package) scriptCall {
+	switch {
+	case old == nil:
+		return call("preinst", "install")
+	case old.Status == "config-files":
+		return call("preinst", "install", old.Version, p.Version)
+	}
+	return call("preinst", "upgrade", old.Version, p.Version)
 }
 
 // mergeConffiles records for each conffile the digest that the former version shipped, which decides
@@ -463,10 +494,11 @@ func (h *Host) configure(p *Package) error {
 		}
 	}
 	p.pending = nil
-	if err := h.runScript(p, "postinst"); err != nil {
+	if err := h.runScript(p, call("postinst", "configure", p.configured)); err != nil {
+		p.Status = "half-configured"
 		return err
 	}
-	p.Status = "installed"
+	p.Status, p.configured = "installed", p.Version
 	return nil
 }
 

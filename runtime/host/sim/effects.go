@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +9,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim/shell"
 )
 
 // Effect is one thing that a maintainer script is known to do. A maintainer script is a program and
@@ -25,23 +25,33 @@ type Effect struct {
 var effectVerbs = map[string]struct {
 	args    int
 	options []string
+	check   string // what shows later whether an assumed effect is so
 	do      func(h *Host, p *Package, e Effect) error
 }{
-	"system-group": {1, nil, func(h *Host, _ *Package, e Effect) error { return h.addGroup(e.Args[0], downwards) }},
-	"system-user":  {1, []string{"group", "home", "shell", "gecos"}, func(h *Host, _ *Package, e Effect) error { return h.addUser(e.Args[0], e.Opts, downwards) }},
-	"adduser":      {1, []string{"home", "shell", "gecos"}, func(h *Host, _ *Package, e Effect) error { return h.addUser(e.Args[0], e.Opts, upwards) }},
-	"dir":          {3, nil, (*Host).effectDir},
-	"chown":        {2, nil, (*Host).effectChown},
-	"chown-tree":   {2, nil, (*Host).effectChownTree},
-	"chmod":        {2, nil, (*Host).effectChmod},
-	"copy":         {2, nil, (*Host).effectCopy},
-	"delete":       {1, nil, (*Host).effectDelete},
-	"enable":       {1, nil, func(h *Host, _ *Package, e Effect) error { return h.enableByPackage(e.Args[0]) }},
-	"disable":      {1, nil, func(h *Host, _ *Package, e Effect) error { return h.disableByPackage(e.Args[0]) }},
-	"start":        {1, nil, (*Host).effectStart},
-	"stop":         {1, nil, (*Host).effectStop},
-	"nothing-else": {0, nil, func(*Host, *Package, Effect) error { return nil }},
+	"system-group": {1, nil, checkAccount, effectCommand("groupadd", "--system")},
+	"system-user":  {1, []string{"group", "home", "shell", "gecos"}, checkAccount, effectCommand("useradd", "--system")},
+	"adduser":      {1, []string{"home", "shell", "gecos"}, checkAccount, effectCommand("adduser", "--system", "--group", "--no-create-home")},
+	"dir":          {3, nil, checkOwner, (*Host).effectDir},
+	"chown":        {2, nil, checkOwner, (*Host).effectChown},
+	"chown-tree":   {2, nil, checkOwner, (*Host).effectChownTree},
+	"chmod":        {2, nil, checkOwner, (*Host).effectChmod},
+	"copy":         {2, nil, checkFile, (*Host).effectCopy},
+	"delete":       {1, nil, checkFile, (*Host).effectDelete},
+	"enable":       {1, nil, checkService, func(h *Host, _ *Package, e Effect) error { return h.enableByPackage(e.Args[0]) }},
+	"disable":      {1, nil, checkService, func(h *Host, _ *Package, e Effect) error { return h.disableByPackage(e.Args[0]) }},
+	"mask":         {1, nil, checkService, func(h *Host, _ *Package, e Effect) error { return unitHelper{h}.mask(e.Args[0] + ".service") }},
+	"start":        {1, nil, checkService, (*Host).effectStart},
+	"stop":         {1, nil, checkService, (*Host).effectStop},
+	"nothing-else": {0, nil, "", func(*Host, *Package, Effect) error { return nil }},
 }
+
+// What shows on the real host whether an assumed effect is so.
+const (
+	checkAccount = "the run looks the account up before it gives files to it"
+	checkOwner   = "the run sets and verifies owners and modes of what it manages"
+	checkFile    = "the run looks at the file before it changes it"
+	checkService = "the run looks at the service before it starts or stops it"
+)
 
 // effectTimes are the scripts of a format. "purge" is postrm purge; "upgrade" is what preun and postun
 // of rpm do when another version takes the package's place, while "preun" and "postun" are those of its
@@ -92,27 +102,6 @@ func (e Effect) String() string {
 	return strings.Join(words, " ")
 }
 
-// runScript carries out what is known of a maintainer script, and reports the rest.
-func (h *Host) runScript(p *Package, when string) error {
-	if when == "postinst" {
-		if err := h.carryOutDeclared(p); err != nil {
-			return err
-		}
-	}
-	complete, err := h.effects(p, when)
-	if err != nil {
-		return err
-	}
-	script := cmp.Or(map[string]string{"purge": "postrm"}[when], when)
-	if !complete && p.hasScript(script) {
-		h.unpredict(host.Unpredicted{
-			What: fmt.Sprintf("maintainer script %s of %s %s", script, p.Name, p.Version),
-			Why:  "a maintainer script is a program; a simulation carries out only what is known of it (" + p.From + ")",
-		})
-	}
-	return nil
-}
-
 // effects carries out what is known of a script, and tells whether that is all it does.
 func (h *Host) effects(p *Package, when string) (complete bool, err error) {
 	for _, e := range p.Effects {
@@ -128,6 +117,27 @@ func (h *Host) effects(p *Package, when string) (complete bool, err error) {
 		}
 	}
 	return complete, nil
+}
+
+// effectCommand makes an account as a program would that a script calls, unless it is there.
+func effectCommand(program string, args ...string) func(*Host, *Package, Effect) error {
+	return func(h *Host, p *Package, e Effect) error {
+		m, name := &machine{h: h, p: p}, e.Args[0]
+		if program == "groupadd" && m.hasGroup(name) || program != "groupadd" && m.hasUser(name) {
+			return nil
+		}
+		c := shell.Command{Args: slices.Concat([]string{program}, args), Umask: 0o022}
+		for _, option := range sortedKeys(e.Opts) {
+			flag := "--" + map[string]string{"group": "gid", "home": "home", "shell": "shell", "gecos": "comment"}[option]
+			c.Args = append(c.Args, flag, e.Opts[option])
+		}
+		c.Args = append(c.Args, name)
+		r, err := scriptCommands[program](m, c)
+		if err == nil && (r.Unknown || r.Status.Code != 0) {
+			return &host.CommandError{Path: "/usr/sbin/" + program, Status: fmt.Sprintf("exit status %d", r.Status.Code), Output: program + ": " + name + " cannot be added"}
+		}
+		return err
+	}
 }
 
 func (h *Host) effectDir(_ *Package, e Effect) error {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/accounts"
 	"zcp2kopano/runtime/host/sim/simfs"
 )
 
@@ -28,6 +29,7 @@ type Host struct {
 
 	accountsMu   sync.Mutex
 	accountCache *accountTable
+	formerTable  *accounts.Table
 
 	unpredictedMu sync.Mutex
 	unpredicted   []host.Unpredicted

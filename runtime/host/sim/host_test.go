@@ -104,7 +104,8 @@ func TestMigrationOfTheShippedHost(t *testing.T) {
 	mustDo(t, err)
 	u, err := h.User("kopano")
 	mustDo(t, err)
-	if u.UID != 999 || st.UID != 999 || u.Home != "/dev/null" {
+	if u.UID != 104 || st.UID != 104 || // below the lowest one in use
+		u.Home != "/dev/null" {
 		t.Errorf("user %+v, owner of the log directory %d", u, st.UID)
 	}
 	services, err := h.Services("kopano-*")
@@ -562,29 +563,34 @@ path-exclude=/usr/share/doc/*
 
 func TestAccountNumbers(t *testing.T) {
 	h := hostOf(t, "-- passwd --\na:x:100:100::/:/x\nb:x:998:998::/:/x\nc:x:999:50::/:/x\n-- group --\ng:x:101:\nh:x:999:\n")
-	mustDo(t, h.addUser("low", map[string]string{"home": "/var/lib/low"}, upwards))
-	if u, _ := h.User("low"); u.UID != 102 || u.GID != 102 {
-		t.Errorf("adduser gave %+v, want the first number that is free for both", u)
+	does := func(script string) {
+		t.Helper()
+		mustDo(t, h.followScript(&Package{Package: host.Package{Name: "p"}}, call("postinst", "configure"), script))
 	}
-	mustDo(t, h.addGroup("high", downwards))
-	mustDo(t, h.addUser("high", map[string]string{"group": "high"}, downwards))
+	does("adduser --system --group --home /var/lib/low --no-create-home low")
+	if u, _ := h.User("low"); u.UID != 101 || u.GID != 102 {
+		t.Errorf("adduser gave %+v, want the first free numbers", u)
+	}
+	old := hostOf(t, "-- passwd --\na:x:100:100::/:/x\n-- group --\ng:x:101:\n-- packages --\nPackage: adduser\nVersion: 3.118\nStatus: installed\n")
+	mustDo(t, old.followScript(&Package{}, call("postinst", "configure"), "adduser --system --group low"))
+	if u, _ := old.User("low"); u.UID != 102 || u.GID != 102 || u.Home != "/home/low" {
+		t.Errorf("adduser 3.118 gave %+v, want the first number that is free for both", u)
+	}
+	does("groupadd -r high && useradd -r -g high high")
 	u, _ := h.User("high")
 	g, _ := h.Group("high")
 	if u.UID != 997 || g.GID != 998 || u.GID != 998 {
 		t.Errorf("useradd gave %+v, groupadd %+v", u, g)
 	}
-	mustDo(t, h.addUser("high", nil, downwards))
+	does("useradd -r high || true")
 	if text, _ := h.readFile("/etc/passwd"); strings.Count(string(text), "high:x:") != 1 {
 		t.Error("an account was added twice")
 	}
 	if old, err := h.readFile("/etc/passwd-"); err != nil || strings.Contains(string(old), "high") {
 		t.Errorf("the backup of passwd: %q, %v", old, err)
 	}
-	mustDo(t, h.addGroup("taken", downwards))
-	if err := h.addUser("taken", nil, downwards); err == nil || !strings.Contains(err.Error(), "use -g") {
-		t.Errorf("useradd without -g, where the group is there: %v", err)
-	}
-	mustDo(t, h.addUser("alone", nil, downwards))
+	does("groupadd -r taken; if useradd -r taken; then exit 1; else [ $? = 9 ]; fi")
+	does("useradd -r alone")
 	if u, _ := h.User("alone"); u.UID != 996 || u.GID != 996 {
 		t.Errorf("useradd without -g gave %+v", u)
 	}

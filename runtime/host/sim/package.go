@@ -32,9 +32,12 @@ type Package struct {
 	From       string        // where the knowledge comes from: "package file X", "fixture", "catalogue"
 	FileSize   int64         // of the package file; 0 if not known
 
-	rel      *relations
-	pending  []pendingConffile
-	declared []declaration // by the package file itself, for postinst
+	rel        *relations
+	pending    []pendingConffile
+	declared   []declaration     // by the package file itself, for postinst
+	texts      map[string]string // of its maintainer scripts, from its file; nil if they are not at hand
+	onHost     bool              // it was installed when the simulation began: dpkg has its scripts
+	configured string            // the version that was configured last
 
 	complete       bool                 // rpm: Files are all that it has
 	unknownScripts bool                 // rpm: whether it has scriptlets is not known

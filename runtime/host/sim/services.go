@@ -563,21 +563,7 @@ func (h *Host) sysvLinks(name string, on bool) error {
 		if !on {
 			return nil
 		}
-		h.unpredictOrder(name)
-		for i, level := range runlevels {
-			prefix := "S20"
-			if i >= 4 {
-				prefix = "K20"
-			}
-			dir := "/etc/rc" + level + ".d"
-			if err := h.mkdirAll(dir); err != nil {
-				return err
-			}
-			if err := h.Symlink("../init.d/"+name, path.Join(dir, prefix+name)); err != nil && !errors.Is(err, fs.ErrExist) {
-				return err
-			}
-		}
-		return nil
+		return h.makeRCLinks(name)
 	}
 	for _, link := range links {
 		dir, base := path.Split(link)
@@ -590,7 +576,9 @@ func (h *Host) sysvLinks(name string, on bool) error {
 			want = "K" + base[1:]
 		}
 		if base != want {
-			h.unpredictOrder(name)
+			if h.hasInsserv() {
+				h.unpredictOrder()
+			}
 			if err := h.Rename(link, path.Join(dir, want)); err != nil {
 				return err
 			}
@@ -599,10 +587,32 @@ func (h *Host) sysvLinks(name string, on bool) error {
 	return nil
 }
 
+// makeRCLinks makes links for the runlevels that an init script names.
+func (h *Host) makeRCLinks(name string) error {
+	start, stop := "S01", "K01"
+	if h.hasInsserv() {
+		start, stop = "S20", "K20"
+		h.unpredictOrder()
+	}
+	starts, stops := h.runlevelsOf(name)
+	for prefix, levels := range map[string][]string{start: starts, stop: stops} {
+		for _, level := range levels {
+			dir := "/etc/rc" + level + ".d"
+			if err := h.mkdirAll(dir); err != nil {
+				return err
+			}
+			if err := h.Symlink("../init.d/"+name, path.Join(dir, prefix+name)); err != nil && !errors.Is(err, fs.ErrExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // unpredictOrder tells of what insserv(8) writes when the links of an init script change.
-func (h *Host) unpredictOrder(name string) {
+func (h *Host) unpredictOrder() {
 	const why = "insserv works them out from all init scripts"
-	h.unpredict(host.Unpredicted{What: "sequence numbers of the runlevel links of " + name, Why: why, Path: "/etc/rc?.d/*" + name})
+	h.unpredict(host.Unpredicted{What: "sequence numbers of runlevel links", Why: why, Path: "/etc/rc?.d/[SK][0-9][0-9]*"})
 	if _, err := h.Lstat("/etc/init.d/.depend.start"); err == nil {
 		h.unpredict(host.Unpredicted{What: "dependencies of the init scripts", Why: why, Path: "/etc/init.d/.depend.*", Aspect: "content"})
 	}
@@ -658,18 +668,32 @@ func (h *Host) unlinkAll(names []string) error {
 	return nil
 }
 
-// enableByPackage is what a package's postinst does with deb-systemd-helper and update-rc.d.
+// enableByPackage is what a package's postinst does with update-rc.d and deb-systemd-helper, or with chkconfig
+// and systemctl.
 func (h *Host) enableByPackage(name string) error {
 	if h.isInitScript(name) && len(h.rcLinks(name)) == 0 {
 		if err := h.sysvLinks(name, true); err != nil {
 			return err
 		}
 	}
-	unit := h.unitFile(name)
-	if unit == "" || path.Dir(unit) == "/etc/systemd/system" {
+	if h.format() == RPM {
+		unit := h.unitFile(name)
+		if unit == "" || path.Dir(unit) == unitsEtc {
+			return nil
+		}
+		return h.enableUnit(name, unit)
+	}
+	d, unit := unitHelper{h}, name+".service"
+	if !h.exists(d.find(unit)) {
 		return nil
 	}
-	return h.enableUnit(name, unit)
+	if err := d.unmask(unit); err != nil {
+		return err
+	}
+	if was, _ := d.wasEnabled(unit); was {
+		return d.enable(unit)
+	}
+	return d.updateState(unit)
 }
 
 // disableByPackage is what a package's postrm does at purge.
@@ -677,14 +701,19 @@ func (h *Host) disableByPackage(name string) error {
 	if err := h.unlinkWants(name); err != nil {
 		return err
 	}
+	if h.format() != RPM {
+		d, unit := unitHelper{h}, name+".service"
+		if err := d.disable(unit, true); err != nil {
+			return err
+		}
+		if err := d.unmask(unit); err != nil {
+			return err
+		}
+	}
 	if _, err := h.Lstat("/etc/init.d/" + name); err == nil {
 		return nil
 	}
-	links := h.rcLinks(name)
-	if len(links) > 0 {
-		h.unpredictOrder(name)
-	}
-	return h.unlinkAll(links)
+	return h.removeRCLinks(name)
 }
 
 // MaskService and UnmaskService link the unit to /dev/null in /etc, and take the link away.

@@ -107,7 +107,7 @@ func (h *Host) readPackages(view host.View) error {
 		return err
 	}
 	for _, p := range list {
-		h.packages[p.Name] = &Package{Package: p, Format: h.format(), From: "package database of the machine"}
+		h.packages[p.Name] = &Package{Package: p, Format: h.format(), From: "package database of the machine", onHost: true, configured: p.Version}
 	}
 	return nil
 }
