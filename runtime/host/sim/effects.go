@@ -30,8 +30,9 @@ var effectVerbs = map[string]struct {
 }{
 	"system-group": {1, nil, checkAccount, effectCommand("groupadd", "--system")},
 	"system-user":  {1, []string{"group", "home", "shell", "gecos"}, checkAccount, effectCommand("useradd", "--system")},
-	"adduser":      {1, []string{"home", "shell", "gecos"}, checkAccount, effectCommand("adduser", "--system", "--group", "--no-create-home")},
-	"dir":          {3, nil, checkOwner, (*Host).effectDir},
+	"adduser":      {1, []string{"group", "home", "shell", "gecos"}, checkAccount, effectCommand("adduser", "--system", "--no-create-home")},
+	"addgroup":     {1, nil, checkAccount, effectCommand("addgroup", "--system")},
+	"dir":          {3, []string{"with"}, checkOwner, (*Host).effectDir},
 	"chown":        {2, nil, checkOwner, (*Host).effectChown},
 	"chown-tree":   {2, nil, checkOwner, (*Host).effectChownTree},
 	"chmod":        {2, nil, checkOwner, (*Host).effectChmod},
@@ -123,12 +124,18 @@ func (h *Host) effects(p *Package, when string) (complete bool, err error) {
 func effectCommand(program string, args ...string) func(*Host, *Package, Effect) error {
 	return func(h *Host, p *Package, e Effect) error {
 		m, name := &machine{h: h, p: p}, e.Args[0]
-		if program == "groupadd" && m.hasGroup(name) || program != "groupadd" && m.hasUser(name) {
+		if isGroup := program == "groupadd" || program == "addgroup"; isGroup && m.hasGroup(name) || !isGroup && m.hasUser(name) {
 			return nil
 		}
 		c := shell.Command{Args: slices.Concat([]string{program}, args), Umask: 0o022}
+		if _, named := e.Opts["group"]; program == "adduser" && !named {
+			c.Args = append(c.Args, "--group")
+		}
 		for _, option := range sortedKeys(e.Opts) {
 			flag := "--" + map[string]string{"group": "gid", "home": "home", "shell": "shell", "gecos": "comment"}[option]
+			if program == "adduser" && option == "group" {
+				flag = "--ingroup"
+			}
 			c.Args = append(c.Args, flag, e.Opts[option])
 		}
 		c.Args = append(c.Args, name)
@@ -140,7 +147,12 @@ func effectCommand(program string, args ...string) func(*Host, *Package, Effect)
 	}
 }
 
+// effectDir makes a directory, or gives the one that is there the owner and mode; with a program of systemd
+// that is named, where the host has it.
 func (h *Host) effectDir(_ *Package, e Effect) error {
+	if program := e.Opts["with"]; program != "" && !h.hasProgram(program) && !(h.implied && h.facts.Init == "systemd") {
+		return nil
+	}
 	mode, err := parsePerm(e.Args[1])
 	if err != nil {
 		return err

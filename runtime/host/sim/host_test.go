@@ -17,7 +17,7 @@ import (
 func catalogues(t testing.TB) []*Package {
 	t.Helper()
 	var all []*Package
-	for _, name := range []string{"kopano-8.7", "kopano-8.4", "zcp"} {
+	for _, name := range []string{"kopano-8.7", "kopano-8.4", "kopano-debian", "zcp"} {
 		data, err := os.ReadFile("../../../runbooks/catalog/" + name + ".txtar")
 		if err != nil {
 			t.Fatal(err)

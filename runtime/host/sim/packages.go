@@ -388,17 +388,34 @@ func (h *Host) learnEffects(p *Package) {
 	if len(p.Effects) > 0 {
 		return
 	}
-	for _, list := range [][]*Package{h.lists, h.catalog} {
-		for _, known := range list {
-			if known.Name != p.Name || len(known.Effects) == 0 {
-				continue
-			}
-			p.Effects, p.RunAs = known.Effects, cmp.Or(p.RunAs, known.RunAs)
-			p.From += "; what its scripts do: " + known.From
-			if len(p.Scripts) == 0 {
-				p.Scripts = known.Scripts
-			}
-			return
+	known := h.knownEffects(p)
+	if known == nil {
+		return
+	}
+	p.RunAs = cmp.Or(p.RunAs, known.RunAs)
+	if p.texts != nil {
+		return // which say it themselves
+	}
+	p.Effects = known.Effects
+	p.From += "; what its scripts do: " + known.From
+	if len(p.Scripts) == 0 {
+		p.Scripts = known.Scripts
+	}
+}
+
+// knownEffects is a package of that name whose effects are known: one of the same maintainer, if there is one.
+func (h *Host) knownEffects(p *Package) *Package {
+	var first *Package
+	for _, known := range slices.Concat(h.lists, h.catalog) {
+		if known.Name != p.Name || len(known.Effects) == 0 {
+			continue
+		}
+		if p.Origin != "" && known.Origin == p.Origin {
+			return known
+		}
+		if first == nil {
+			first = known
 		}
 	}
+	return first
 }
