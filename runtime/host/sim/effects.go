@@ -150,7 +150,7 @@ func effectCommand(program string, args ...string) func(*Host, *Package, Effect)
 // effectDir makes a directory, or gives the one that is there the owner and mode; with a program of systemd
 // that is named, where the host has it.
 func (h *Host) effectDir(_ *Package, e Effect) error {
-	if program := e.Opts["with"]; program != "" && !h.hasProgram(program) && !(h.implied && h.facts.Init == "systemd") {
+	if program := e.Opts["with"]; program != "" && !h.hasProgram(program) && h.facts.Init != "systemd" {
 		return nil
 	}
 	mode, err := parsePerm(e.Args[1])
