@@ -15,7 +15,7 @@ import (
 )
 
 // scriptRoots are what maintainer scripts of these tests change.
-var scriptRoots = []string{"/etc", "/var/lib", "/var/log", "/home", "/srv", "/opt"}
+var scriptRoots = []string{"/etc", "/var/lib", "/var/log", "/home", "/srv", "/opt", "/usr/share/man", "/usr/share/doc"}
 
 // scriptIgnored is less than what other tests leave out: former versions of account files and the notes of
 // deb-systemd-helper are compared.
@@ -177,6 +177,7 @@ func servicePackage(name string) fakepkg.Package {
 func TestScriptsLikeDpkg(t *testing.T) {
 	t.Parallel()
 	c := &conformance{Root: NewRoot(t), t: t}
+	c.WriteFile("/etc/dpkg/dpkg.cfg.d/excludes", "# what nobody reads here\npath-exclude=/usr/share/man/*\npath-exclude /usr/share/doc/*\npath-include=/usr/share/doc/*/copyright\n", 0o644)
 	for _, s := range conformanceCases {
 		pin(t, s.name, c.install(s.pkg), s.installs)
 		again := s.pkg
@@ -258,6 +259,11 @@ var conformanceCases = []struct {
 			"prerm":  sh("dpkg-maintscript-helper rm_conffile /etc/t-override/old.cfg 0.5~ t-override -- \"$@\""),
 			"postrm": sh("dpkg-maintscript-helper rm_conffile /etc/t-override/old.cfg 0.5~ t-override -- \"$@\"", `if [ "$1" = purge ]; then dpkg-statoverride --remove /etc/t-override/db.cfg; dpkg-statoverride --quiet --remove /usr/share/t-override/x || true; fi`),
 		}}},
+	{name: "files left out", pkg: fakepkg.Package{Name: "t-excluded", Version: "1", Conffiles: []string{"/etc/t-excluded.cfg"}, Files: []fakepkg.File{
+		fakepkg.Text("/usr/share/man/man8/t-excluded.8", "a page"), fakepkg.Text("/usr/share/man/xx/man8/t-excluded.8", "a page"), fakepkg.Text("/etc/t-excluded.cfg", "a"),
+		fakepkg.Text("/usr/share/doc/t-excluded/copyright", "nobody"), fakepkg.Text("/usr/share/doc/t-excluded/README", "x"), fakepkg.Text("/usr/share/doc/t-excluded/examples/a", "x"),
+		fakepkg.Link("/usr/share/doc/t-excluded-link", "t-excluded"),
+	}}},
 	{name: "Debian's server", pkg: fakepkg.Package{Name: "t-server", Version: "1", Files: []fakepkg.File{fakepkg.Dir("/var/lib/t-server/attachments", 0o755), fakepkg.Dir("/var/log/t-server", 0o755)},
 		Scripts: map[string]string{
 			"postinst": sh("LOGDIR=/var/log/t-server", "logs() {", "    chown mysql:adm ${LOGDIR}", "    chmod 750 ${LOGDIR}", "}", `case "$1" in`, "configure)", "logs", "echo x > /var/lib/t-server/attachments/1", ";;",

@@ -270,8 +270,11 @@ func (h *Host) unpack(p *Package) error {
 		now.configured = old.configured
 		now.Held, now.Auto = old.Held, old.Auto && old.Status != "config-files"
 	}
-	overrides := h.readOverrides()
+	overrides, filters := h.readOverrides(), h.readFilters()
 	for _, f := range now.Files {
+		if leavesOut(filters, f) {
+			continue
+		}
 		if o, has := overrides[f.Path]; has {
 			f = f.overridden(o)
 		}

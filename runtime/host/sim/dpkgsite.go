@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"mvdan.cc/sh/v3/pattern"
+
 	"zcp2kopano/runtime/host"
 )
 
@@ -48,6 +50,67 @@ func (h *Host) readOverrides() map[string]override {
 func (f PackageFile) overridden(o override) PackageFile {
 	f.User, f.Group, f.Mode = o.user, o.group, f.Mode.Type()|o.mode
 	return f
+}
+
+// pathFilter is a line "path-exclude" or "path-include" of dpkg's settings: what it leaves out of packages.
+type pathFilter struct {
+	pattern *regexp.Regexp
+	prefix  string // of the pattern, up to its first wildcard
+	include bool
+}
+
+var filterLine = regexp.MustCompile(`^path-(exclude|include)(?:\s*=\s*|\s+)(.*)$`)
+
+// readFilters reads the settings in the order that dpkg does.
+func (h *Host) readFilters() []pathFilter {
+	var filters []pathFilter
+	for _, file := range slices.Concat(h.aptFiles(dpkgDirs[1:]), h.aptFiles(dpkgDirs[:1])) {
+		text, err := h.readFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			m := filterLine.FindStringSubmatch(strings.TrimSpace(line))
+			if m == nil {
+				continue
+			}
+			glob := strings.Trim(m[2], `"'`)
+			expr, err := pattern.Regexp(glob, pattern.EntireString)
+			if err != nil {
+				expr = "^" + regexp.QuoteMeta(glob) + "$"
+			}
+			re, err := regexp.Compile(expr)
+			if err != nil {
+				h.unpredict(host.Unpredicted{What: "files that dpkg is told to leave out (" + file + ")", Why: "the pattern " + glob + " is not known to a simulation"})
+				continue
+			}
+			filters = append(filters, pathFilter{pattern: re, prefix: prefixOf(glob), include: m[1] == "include"})
+		}
+	}
+	return filters
+}
+
+// prefixOf is the directory of a pattern that has no wildcard.
+func prefixOf(glob string) string {
+	if i := strings.IndexAny(glob, `*?[\`); i >= 0 {
+		glob = glob[:i]
+	}
+	return glob[:max(strings.LastIndexByte(glob, '/'), 0)]
+}
+
+// leavesOut tells whether dpkg does not unpack a path. The last filter that fits counts; a directory stays if something
+// below it may be wanted.
+func leavesOut(filters []pathFilter, f PackageFile) bool {
+	skip := false
+	for _, filter := range filters {
+		if filter.pattern.MatchString(f.Path) {
+			skip = !filter.include
+		}
+	}
+	if !skip || !f.Mode.IsDir() && f.Mode&fs.ModeSymlink == 0 {
+		return skip
+	}
+	return !slices.ContainsFunc(filters, func(filter pathFilter) bool { return filter.include && strings.HasPrefix(f.Path, filter.prefix) })
 }
 
 func permOf(mode uint32) fs.FileMode {
@@ -111,7 +174,6 @@ var aptSettings = []struct {
 	what, why string
 }{
 	{regexp.MustCompile(`(?i)\b(?:Pre-Invoke|Post-Invoke|Post-Invoke-Success|Pre-Install-Pkgs)\b`), aptDirs, "what the hooks of apt do", "a simulation runs no programs"},
-	{regexp.MustCompile(`(?m)^\s*path-(?:exclude|include)\b`), dpkgDirs, "files that dpkg is told to leave out", "the simulation unpacks all files of a package"},
 }
 
 // aptFiles are files, and those in directories, in order of name, that have no ending but .conf or .cfg.
