@@ -30,19 +30,19 @@ type conformance struct {
 
 // step carries a transaction out both ways and compares what is left. It returns what the simulation says
 // that it does not know.
-func (c *conformance) step(tx host.Transaction, dpkg ...string) []string {
+func (c *conformance) step(tx host.Transaction, command ...string) []string {
 	c.t.Helper()
 	opts := manifest.Options{Roots: scriptRoots, Ignore: scriptIgnored}
 	var simulated Committed
 	c.ask(question{Manifest: opts, Commit: &tx}, &simulated)
-	res := c.Run("dpkg", dpkg...)
+	res := c.Run(command[0], command[1:]...)
 	real := c.Manifest(opts)
 	if (res.Code != 0) != (simulated.Error != "") {
-		c.t.Errorf("dpkg %v: exit status %d\n%s\nsimulated: %s", dpkg, res.Code, res.Output, simulated.Error)
+		c.t.Errorf("%v: exit status %d\n%s\nsimulated: %s", command, res.Code, res.Output, simulated.Error)
 	}
 	diffs := manifest.Compare(simulated.End, real, simulated.Unpredicted)
 	if wrong := manifest.Unexcused(diffs); len(wrong) != 0 {
-		c.t.Errorf("dpkg %v: %d differences that were not announced:\n%s", dpkg, len(wrong), manifest.Table(wrong, "simulated", "real"))
+		c.t.Errorf("%v: %d differences that were not announced:\n%s", command, len(wrong), manifest.Table(wrong, "simulated", "real"))
 	}
 	for _, d := range diffs {
 		if text, ok := simulated.Accounts[d.Path]; ok && d.Excuse == "" {
@@ -50,7 +50,7 @@ func (c *conformance) step(tx host.Transaction, dpkg ...string) []string {
 		}
 	}
 	if diff := cmp.Diff(runlevelLinks(simulated.End), runlevelLinks(real)); diff != "" {
-		c.t.Errorf("dpkg %v: runlevel links, their numbers left out:\n%s", dpkg, diff)
+		c.t.Errorf("%v: runlevel links, their numbers left out:\n%s", command, diff)
 	}
 	var said []string
 	for _, u := range simulated.Unpredicted {
@@ -88,17 +88,17 @@ func (c *conformance) write(p fakepkg.Package) string {
 func (c *conformance) install(p fakepkg.Package) []string {
 	c.t.Helper()
 	file := c.write(p)
-	return c.step(host.Transaction{Install: []string{file}}, "--install", file)
+	return c.step(host.Transaction{Install: []string{file}}, "dpkg", "--install", file)
 }
 
 func (c *conformance) remove(name string) []string {
 	c.t.Helper()
-	return c.step(host.Transaction{Remove: []string{name}}, "--remove", name)
+	return c.step(host.Transaction{Remove: []string{name}}, "dpkg", "--remove", name)
 }
 
 func (c *conformance) purge(name string) []string {
 	c.t.Helper()
-	return c.step(host.Transaction{Remove: []string{name}, Purge: true}, "--purge", name)
+	return c.step(host.Transaction{Remove: []string{name}, Purge: true}, "dpkg", "--purge", name)
 }
 
 func sh(lines ...string) string { return "#!/bin/sh\nset -e\n" + strings.Join(lines, "\n") + "\n" }
@@ -177,6 +177,7 @@ func servicePackage(name string) fakepkg.Package {
 func TestScriptsLikeDpkg(t *testing.T) {
 	t.Parallel()
 	c := &conformance{Root: NewRoot(t), t: t}
+	c.WriteFile("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755) // the service is none
 	c.WriteFile("/etc/dpkg/dpkg.cfg.d/excludes", "# what nobody reads here\npath-exclude=/usr/share/man/*\npath-exclude /usr/share/doc/*\npath-include=/usr/share/doc/*/copyright\n", 0o644)
 	for _, s := range conformanceCases {
 		pin(t, s.name, c.install(s.pkg), s.installs)
@@ -385,3 +386,43 @@ func TestFailingScriptsLikeDpkg(t *testing.T) {
 	c.install(fakepkg.Package{Name: "g-prerm", Version: "1", Files: []fakepkg.File{fakepkg.Text("/srv/g-prerm/x", "x")}, Scripts: map[string]string{"prerm": "#!/bin/sh\n[ \"$1\" != remove ]\n"}})
 	c.remove("g-prerm")
 }
+
+// TestKopanoPackagesLikeDpkg installs, removes and purges Kopano Core as the vendor and as Debian package it, with daemons
+// held back, and holds the simulation to it. What stays open is pinned.
+func TestKopanoPackagesLikeDpkg(t *testing.T) {
+	open := append(rcOpen("nothing"), shadowOpen...)
+	open = append(open, "content of /usr/sbin/kopano-[a-z]* /usr/sbin/kopano-[a-z]* content") // larger than what is kept in memory
+	cases := []struct {
+		name, repository, meta string
+		opts                   []Option
+		open                   []string
+		gone                   bool // a purge takes the attachments along
+	}{
+		{name: "vendor on System V", repository: "kopano87", meta: "kopano-server-packages"},
+		{name: "vendor on systemd", repository: "kopano87", meta: "kopano-server-packages", opts: []Option{Systemd()}},
+		{name: "Debian on System V", repository: "kopano-debian", meta: "kopano-core", gone: true, open: debianOpen},
+		{name: "Debian on systemd", repository: "kopano-debian", meta: "kopano-core", opts: []Option{Systemd()}, gone: true, open: debianOpen},
+	}
+	for _, s := range cases {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			c := &conformance{Root: NewRoot(t, s.opts...), t: t}
+			c.AddRepository(s.repository, "debian")
+			c.WriteFile("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755)
+			pin(t, "installed", c.step(host.Transaction{Install: []string{s.meta}, NoRecommends: true}, "apt-get", "install", "-y", "-q", "--no-install-recommends", s.meta), append(slices.Clone(open), s.open...))
+			c.Must("mkdir", "-p", "/var/lib/kopano/attachments/1/0")
+			c.WriteFile("/var/lib/kopano/attachments/1/0/1.gz", "a mail", 0o640)
+			c.WriteFile("/var/log/kopano/server.log", "a line\n", 0o640)
+			server := []string{s.meta, "kopano-server"}
+			pin(t, "removed", c.step(host.Transaction{Remove: server}, append([]string{"dpkg", "--remove"}, server...)...), open)
+			pin(t, "purged", c.step(host.Transaction{Remove: server, Purge: true}, append([]string{"dpkg", "--purge"}, server...)...), open)
+			if gone := !c.exists("/var/lib/kopano/attachments"); gone != s.gone {
+				t.Errorf("attachments are gone: %v", gone)
+			}
+			pin(t, "installed anew", c.step(host.Transaction{Install: []string{s.meta}, NoRecommends: true}, "apt-get", "install", "-y", "-q", "--no-install-recommends", s.meta), append(slices.Clone(open), s.open...))
+		})
+	}
+}
+
+// debianOpen is what the postinst of Debian's kopano-server does with a password that it makes up.
+var debianOpen = []string{"what is written to /etc/kopano/debian-db.cfg /etc/kopano/debian-db.cfg content"}

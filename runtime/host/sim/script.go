@@ -217,7 +217,7 @@ func isSystemDir(dir string) bool {
 }
 
 // askingPrograms change nothing; what they would say is not known.
-var askingPrograms = strings.Fields(`awk cmp date df diff du egrep env expr fgrep file find free gawk grep head hostname id ischroot locale
+var askingPrograms = strings.Fields(`awk base64 cmp date df diff du egrep env expr fgrep file find free gawk grep head hostname id ischroot locale
 	ls lsb_release lsof mawk md5sum mktemp nproc pgrep pidof ps python2 python3 sed sha1sum sha256sum sleep sort stat tail tee tr tty uname uniq wc
 	whoami xargs dpkg dpkg-query dpkg-architecture systemctl perl logger`)
 
