@@ -24,6 +24,27 @@ type dbHost struct {
 	fail    string // the next load empties the database, and then fails for this reason
 	loads   int
 	stuck   string // this service does not stop
+	busy    string // this service holds its lock
+	killed  string
+	reloads []bool // whether the configuration was there at each
+}
+
+func (h *dbHost) ReloadService(ctx context.Context, name string) error {
+	_, err := h.Lstat("/srv/a/config")
+	h.reloads = append(h.reloads, err == nil)
+	return h.Host.ReloadService(ctx, name)
+}
+
+func (h *dbHost) ServiceLock(service string, paths []string) (*host.ServiceLock, error) {
+	if service != h.busy {
+		return nil, nil
+	}
+	return &host.ServiceLock{Path: paths[0], Since: h.Now(), Holder: host.Process{PID: 7, Name: service}}, nil
+}
+
+func (h *dbHost) KillService(ctx context.Context, name string, locks []string) error {
+	h.busy, h.killed = "", name
+	return h.Host.KillService(ctx, name, locks)
 }
 
 func (h *dbHost) StopService(ctx context.Context, name string, patience time.Duration) error {
@@ -81,6 +102,13 @@ var databaseBuiltins = []*runtime.Builtin{
 		Params: []runtime.Param{{Name: "path", Type: runtime.Path}},
 		Plan: func(c *runtime.Call) (runtime.Plan, error) {
 			return runtime.Plan{Actions: []action.Action{&action.Dump{Database: "zarafa", Path: c.String("path"), Compression: "zstd", Tables: []string{"users"}, ExpectedBytes: 1 << 30}}}, nil
+		},
+	},
+	{
+		Name: "t.reload", Effect: runtime.Change,
+		Params: []runtime.Param{{Name: "name", Type: runtime.String}},
+		Plan: func(c *runtime.Call) (runtime.Plan, error) {
+			return runtime.Plan{Actions: []action.Action{&action.Reload{Name: c.String("name")}}}, nil
 		},
 	},
 	{

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/policy"
 )
 
@@ -79,6 +81,21 @@ func (r *Run) rollback(to string) ([]string, error) {
 		r.emit(Event{Kind: Output, Text: advice})
 	}
 	return r.undoSteps(past, way, steps)
+}
+
+// Busy looks whether a service that a run guards is at what it must not be disturbed in; nil if none is.
+func Busy(ctx context.Context, h host.Host, records []journal.Record) (*action.Busy, error) {
+	past, err := readHistory(records)
+	if err != nil {
+		return nil, err
+	}
+	env := &action.Env{Ctx: ctx, Host: h, Guards: past.info.Guards}
+	err = env.Undisturbed("")
+	var busy *action.Busy
+	if errors.As(err, &busy) {
+		return busy, nil
+	}
+	return nil, err
 }
 
 // undisturbed refuses to begin with a rollback while a guarded service does what must come to its end.

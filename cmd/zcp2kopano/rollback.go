@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
 	"zcp2kopano/runtime/ways"
@@ -13,10 +17,13 @@ import (
 // restoreFlag lets a rollback go beyond the point of no return of the database.
 const restoreFlag = "restore-database"
 
+// killFlag lets it end a server within its upgrade of the database, which the dump replaces.
+const killFlag = "kill-upgrade"
+
 func rollbackCommand(a *app) *cobra.Command {
 	var t teller
 	var to string
-	var restore, accept, yes, foreground bool
+	var restore, kill, accept, yes, foreground bool
 	cmd := &cobra.Command{
 		Use:   "rollback [ID]",
 		Short: "Undo a run, from its last action to its first",
@@ -40,7 +47,11 @@ After it, a rollback leaves the database as it is, says which dump it needs and 
 and puts back the rest. With --restore-database it loads the dump as well, now or in a second rollback:
 the dump is read to its end and compared with its digest, what is in the database now (mail that has
 come since!) is dumped to a file beside it, and only then is the database emptied and loaded. Nobody
-else may be connected to it. Both dumps stay, for you to remove.`,
+else may be connected to it. Both dumps stay, for you to remove.
+
+While a server upgrades the database no rollback begins: to end it would break the database. Wait until it
+is done (zcp2kopano resume waits with you). Only --restore-database may end it, since the dump replaces what
+that breaks: it names what it would kill, and asks; unattended, that is --kill-upgrade.`,
 		Example: `  sudo zcp2kopano rollback
   sudo zcp2kopano rollback --to install_kopano
   sudo zcp2kopano rollback --restore-database
@@ -61,6 +72,9 @@ else may be connected to it. Both dumps stay, for you to remove.`,
 			if err == nil && accept {
 				return a.accept(s, yes)
 			}
+			if err == nil && kill && !restore {
+				err = fmt.Errorf("--%s only goes with --%s: without the dump, a database whose upgrade is cut off cannot be used any more", killFlag, restoreFlag)
+			}
 			if err == nil {
 				err = s.Rollback(to, restore)
 			}
@@ -71,17 +85,24 @@ else may be connected to it. Both dumps stay, for you to remove.`,
 				if err := a.confirmRollback(s, to, restore); err != nil {
 					return err
 				}
+				if restore && !kill {
+					if kill, err = a.confirmKill(cmd.Context(), s); err != nil {
+						return err
+					}
+				}
 			}
-			return a.work(cmd.Context(), lock, job{run: s, mode: session.ModeRollback, to: to, restore: restore, teller: &t, foreground: foreground})
+			return a.work(cmd.Context(), lock, job{run: s, mode: session.ModeRollback, to: to, restore: restore, kill: kill, teller: &t, foreground: foreground})
 		},
 	}
 	t.flags(cmd)
 	cmd.Flags().StringVar(&to, "to", "", "undo down to and including this `STEP`")
 	cmd.Flags().BoolVar(&restore, restoreFlag, false, "beyond the first start of kopano-server: load the dump of the database as well")
+	cmd.Flags().BoolVar(&kill, killFlag, false, "with --"+restoreFlag+": end a server that is just upgrading the database")
 	cmd.Flags().BoolVar(&accept, "accept", false, "undo nothing: accept what a rollback, or a run that goes neither on nor back, has left")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	cmd.MarkFlagsMutuallyExclusive("accept", "to")
 	cmd.MarkFlagsMutuallyExclusive("accept", restoreFlag)
+	cmd.MarkFlagsMutuallyExclusive("accept", killFlag)
 	foregroundFlag(cmd, &foreground)
 	return cmd
 }
@@ -146,6 +167,29 @@ func (a *app) confirmRollback(s state.Status, to string, restore bool) error {
 		err = fmt.Errorf("not rolled back: nothing was changed")
 	}
 	return err
+}
+
+// confirmKill asks whether a server that is just upgrading the database may be ended; false if none is.
+func (a *app) confirmKill(ctx context.Context, s state.Status) (bool, error) {
+	_, records, _, err := journal.ReadFile(s.Run.Journal())
+	if err != nil {
+		return false, err
+	}
+	machine, err := a.openLiveForWork()
+	if err != nil {
+		return false, err
+	}
+	defer machine.Close()
+	busy, err := runtime.Busy(ctx, machine.Host, records)
+	if busy == nil || err != nil {
+		return false, err
+	}
+	ok, err := a.confirm(fmt.Sprintf("%s (process %d) %s since %s. It would be killed within that, and what it has done to the database be replaced by the dump.\nKill it?",
+		busy.Guard.Service, busy.Lock.Holder.PID, busy.Guard.Doing, busy.Lock.Since.Format(time.DateTime)))
+	if err == nil && !ok {
+		err = fmt.Errorf("not rolled back: nothing was changed, and %s goes on", busy.Guard.Service)
+	}
+	return ok, err
 }
 
 // beyondQuestion says what a rollback does about what was changed for good; empty if nothing was.

@@ -177,6 +177,7 @@ type job struct {
 	mode       string
 	to         string
 	restore    bool // rollback: load the dump of the database
+	kill       bool // rollback: end a server that upgrades the database
 	teller     *teller
 	foreground bool
 }
@@ -226,7 +227,8 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	from := session.End(j.run.Run)
-	worker, err := session.Start(j.run.Run, lock, "worker", j.mode, j.run.ID, "--to", j.to, "--"+restoreFlag+"="+strconv.FormatBool(j.restore), "--state", a.state)
+	worker, err := session.Start(j.run.Run, lock, "worker", j.mode, j.run.ID, "--to", j.to,
+		"--"+restoreFlag+"="+strconv.FormatBool(j.restore), "--"+killFlag+"="+strconv.FormatBool(j.kill), "--state", a.state)
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,7 @@ type Work struct {
 	To   string // rollback: the last step to undo; empty for all
 
 	RestoreDatabase bool // rollback: load the dump
+	KillGuarded     bool // rollback: end a service that must not be disturbed
 
 	Caller ways.Caller // how the admin calls the program for this run
 
@@ -89,7 +90,7 @@ func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
 		Mode: w.Mode, ID: w.Run.ID, Runbook: book, Params: order.Params, Secrets: secrets,
 		Host: w.Host, HostLabel: w.HostLabel, Dir: w.Run.Path, Journal: log, Keeper: keeper,
 		Version: w.Version, Now: time.Now, Stop: stop, Previous: previous, Plan: plan,
-		RestoreDatabase: w.RestoreDatabase, Caller: w.Caller,
+		RestoreDatabase: w.RestoreDatabase, KillGuarded: w.KillGuarded, Caller: w.Caller,
 		Emit: report.Tee(seldom(numbered(log, report.JSONLines(events))), w.Emit),
 	}
 	return w.execute(ctx, cfg), nil
