@@ -32,6 +32,7 @@ type Commit struct {
 	Files     map[string]string `json:"files,omitempty"`   // kept package files, by name
 	Missing   map[string]string `json:"missing,omitempty"` // why others could not be kept
 	Remains   map[string]string `json:"remains,omitempty"` // kept records of packages that had left only conffiles
+	Sums      map[string]string `json:"sums,omitempty"`    // digests of these files
 	Conffiles []Preimage        `json:"conffiles,omitempty"`
 	Dirs      []Preimage        `json:"dirs,omitempty"`      // the packages' directories
 	Namesakes []Preimage        `json:"namesakes,omitempty"` // files named after what comes; of configuration with their content

@@ -3,6 +3,12 @@ package action
 import (
 	"encoding/json"
 	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
 
 	"zcp2kopano/runtime/host"
 )
@@ -63,11 +69,105 @@ func (a *Commit) restoreAccounts(env *Env) error {
 	if err != nil {
 		return err
 	}
+	gone, err := a.newUsers(env)
+	if err != nil {
+		return err
+	}
 	for _, p := range a.Accounts {
 		if then, known := left.Accounts[p.Path]; known && then != now[p.Path] {
 			continue // Differences tells
 		}
+		if p.Path == passwdFile {
+			if err := a.clearRun(env, gone); err != nil {
+				return err
+			}
+		}
 		if err := env.Store.Restore(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const passwdFile = "/etc/passwd"
+
+// newUsers are the numbers of the users that restoring the account files takes away.
+func (a *Commit) newUsers(env *Env) (map[uint32]bool, error) {
+	at := slices.IndexFunc(a.Accounts, func(p Preimage) bool { return p.Path == passwdFile && p.Blob != nil })
+	if at < 0 {
+		return nil, nil
+	}
+	was, err := env.Store.Bytes(*a.Accounts[at].Blob)
+	if err != nil {
+		return nil, err
+	}
+	f, err := env.Host.Open(passwdFile)
+	if absent(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	now, err := io.ReadAll(f)
+	if err != nil {
+		return nil, err
+	}
+	before, gone := userNumbers(was), map[uint32]bool{}
+	for uid := range userNumbers(now) {
+		if !before[uid] {
+			gone[uid] = true
+		}
+	}
+	return gone, nil
+}
+
+func userNumbers(passwd []byte) map[uint32]bool {
+	all := map[uint32]bool{}
+	for line := range strings.Lines(string(passwd)) {
+		if fields := strings.Split(line, ":"); len(fields) > 2 {
+			if uid, err := strconv.ParseUint(fields[2], 10, 32); err == nil {
+				all[uint32(uid)] = true
+			}
+		}
+	}
+	return all
+}
+
+// runDir is where daemons have their sockets and pid files until the machine is started anew.
+const runDir = "/run"
+
+// clearRun removes what daemons have left in /run for users that are gone: whoever gets the number next would
+// own it. What holds more than sockets, pipes and pid files is left.
+func (a *Commit) clearRun(env *Env, gone map[uint32]bool) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	entries, err := env.Host.ReadDir(runDir)
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := path.Join(runDir, e.Name)
+		st, err := env.Host.Lstat(name)
+		if absent(err) || err == nil && !gone[st.UID] {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		passing := true
+		err = eachItem(env, name, func(_ host.DirReader, base string, it item) error {
+			passing = passing && (isType(it.Mode, fs.ModeDir, fs.ModeSocket, fs.ModeNamedPipe) || strings.HasSuffix(base, ".pid") || strings.HasSuffix(base, ".lock"))
+			return nil
+		})
+		if err == nil && passing {
+			err = removePath(env.Host, name)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -59,11 +59,12 @@ func (a *Commit) record(env *Env, have map[string]host.Package) error {
 			return err
 		}
 	}
-	if len(save) == 0 {
-		return nil
+	if len(save) > 0 {
+		if a.Files, a.Missing, err = env.Host.SavePackages(env.Ctx, save, dir); err != nil {
+			return err
+		}
 	}
-	a.Files, a.Missing, err = env.Host.SavePackages(env.Ctx, save, dir)
-	return err
+	return a.recordSums(env)
 }
 
 // recordFiles takes pre-images of configuration files and of the packages' directories.

@@ -149,6 +149,8 @@ func (a *Commit) reinstall(env *Env) error {
 		item := a.Files[old.Name]
 		if item == "" {
 			item = old.Name + "=" + old.Version
+		} else if err := a.asKept(env, item); err != nil {
+			return err
 		}
 		tx.Install = append(tx.Install, item)
 		if err := a.clearWay(env, old); err != nil {
@@ -189,6 +191,8 @@ func (a *Commit) restoreRemains(env *Env) error {
 		now := have[bareName(old.Name)]
 		if file := a.Remains[old.Name]; file == "" || sameRemains(old, now) {
 			continue
+		} else if err := a.asKept(env, file); err != nil {
+			return fmt.Errorf("undo %s: %w", a.Summary(), err)
 		} else if err := env.Host.RestoreRemains(env.Ctx, file); err != nil {
 			return fmt.Errorf("undo %s: %w", a.Summary(), err)
 		}

@@ -137,9 +137,18 @@ func TestRollbackSystemd(t *testing.T) {
 	if running := r.Processes(); slices.ContainsFunc(running, func(name string) bool { return strings.Contains(name, "zarafa-") }) {
 		t.Errorf("before the rollback there run %v", running)
 	}
+	r.Must("systemctl", "start", "kopano-ical") // and dies before it is purged
+	r.Run("systemctl", "kill", "--signal=KILL", "kopano-ical")
+	r.Must("sh", "-c", "while systemctl is-active -q kopano-ical; do sleep 0.1; done; systemctl is-failed kopano-ical")
 	res = r.Zcp2kopano("rollback", "--yes")
 	if res.Code != 0 {
 		t.Errorf("rollback: exit status %d\n%s", res.Code, res.Output)
+	}
+	if failed := r.Run("systemctl", "list-units", "--all", "--no-legend", "--state=failed", "*kopano*"); strings.Contains(failed.Output, "kopano") {
+		t.Errorf("systemd remembers failures of what is gone:\n%s", failed.Output)
+	}
+	if _, err := os.Lstat(r.Path("/run/kopano")); !os.IsNotExist(err) {
+		t.Errorf("/run/kopano of a user who is gone: %v", err)
 	}
 	if diffs := manifest.Compare(before, r.State(), nil); len(diffs) != 0 {
 		t.Errorf("the host is not as it was:\n%s", manifest.Table(diffs, "before", "after"))

@@ -86,7 +86,11 @@ func (v *View) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) 
 
 // CommitPackages carries a transaction out.
 func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress func(line string)) error {
-	return h.packageWriter().CommitPackages(ctx, tx, progress)
+	commit := func() error { return h.packageWriter().CommitPackages(ctx, tx, progress) }
+	if len(tx.Remove) == 0 {
+		return commit()
+	}
+	return h.withoutLost(commit)
 }
 
 // RefreshPackages rereads the repositories' lists.

@@ -166,3 +166,15 @@ func TestUnitOf(t *testing.T) {
 		}
 	}
 }
+
+// A failed service whose package went is told from one that is there, and from one that is only mentioned.
+func TestParseLostUnits(t *testing.T) {
+	lost := parseLost("Id=kopano-server.service\nLoadState=not-found\nActiveState=failed\n\n" +
+		"Id=zarafa-server.service\nLoadState=loaded\nActiveState=failed\n\nId=mysql.service\nLoadState=not-found\nActiveState=inactive\n")
+	if names := unitNames("* kopano-server.service not-found failed failed kopano-server.service\n"); len(names) != 1 {
+		t.Errorf("a failed unit's mark hides its name: %v", names)
+	}
+	if len(lost) != 1 || !lost["kopano-server.service"] {
+		t.Errorf("%v", lost)
+	}
+}

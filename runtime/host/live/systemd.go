@@ -93,7 +93,7 @@ func unitNames(lists ...string) []string {
 	for _, list := range lists {
 		for line := range strings.Lines(list) {
 			words := strings.Fields(line)
-			if len(words) > 1 && words[0] == "●" { // a failed unit's mark, where --plain is not known
+			if len(words) > 1 && (words[0] == "●" || words[0] == "*") { // a failed unit's mark, where --plain is not known; the latter in the locale C
 				words = words[1:]
 			}
 			if len(words) == 0 || !strings.HasSuffix(words[0], ".service") || strings.Contains(words[0], "@.") || seen[words[0]] {

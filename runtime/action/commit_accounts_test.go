@@ -1,0 +1,35 @@
+package action
+
+import (
+	"io/fs"
+	"testing"
+)
+
+// A user who goes with the packages leaves nothing in /run that the next one of that number would own.
+func TestAccountsLeaveNothingInRun(t *testing.T) {
+	h := newFake()
+	for _, dir := range []string{"/etc", "/run", "/run/kopano", "/run/other", "/run/notes"} {
+		must(t, h.PutDir(dir, 0o755, 0, 0))
+	}
+	env := newEnv(h)
+	overwrite(t, env, passwdFile, "root:x:0:0::/root:/bin/sh\nwww:x:33:33::/:/bin/false\n")
+	a := &Commit{}
+	must(t, a.recordAccounts(env))
+	overwrite(t, env, passwdFile, "root:x:0:0::/root:/bin/sh\nwww:x:33:33::/:/bin/false\nkopano:x:112:119::/:/bin/false\n")
+	must(t, a.markAccounts(env))
+	must(t, h.Mknod("/run/kopano/server.sock", 0o600|fs.ModeSocket, 0))
+	overwrite(t, env, "/run/kopano/server.pid", "1\n")
+	overwrite(t, env, "/run/notes/note", "to be kept\n")
+	for _, name := range []string{"/run/kopano", "/run/notes"} {
+		must(t, h.Lchown(name, 112, 119))
+	}
+	must(t, h.Lchown("/run/other", 33, 33))
+	for range 2 { // an interrupted rollback does it again
+		must(t, a.restoreAccounts(env))
+		for name, want := range map[string]bool{"/run/kopano": false, "/run/notes/note": true, "/run/other": true} {
+			if there, err := exists(h, name); err != nil || there != want {
+				t.Errorf("%s is there: %v, %v", name, there, err)
+			}
+		}
+	}
+}
