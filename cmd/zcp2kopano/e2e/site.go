@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -41,7 +43,8 @@ func BuildSite(t testing.TB, opts ...Option) *Root {
 	r.Edit("/etc/zarafa/search.cfg", "limit_results = 1000", "limit_results = 500")
 	r.WriteFile("/etc/zarafa/ssl/server.pem", "a key and a certificate\n", 0o640)
 	r.WriteFile("/etc/zarafa/userscripts/createuser.d/50welcome", "#!/bin/sh\nexit 0\n", 0o755)
-	r.Attachments("/var/lib/zarafa/attachments", 500, "zarafa")
+	r.Attachments("/var/lib/zarafa/attachments", siteAttachments, "zarafa")
+	r.numberAttachments(siteAttachments)
 	r.WriteFile("/var/lib/zarafa/search/A0112233445566778899AABBCCDDEEFF/postlist.glass", "an index\n", 0o640)
 	r.Must("chown", "-R", "zarafa:zarafa", "/var/lib/zarafa/search")
 	r.WriteFile("/usr/local/lib/python2.7/dist-packages/zarafa/__init__.py", "# from git\n", 0o644)
@@ -49,6 +52,19 @@ func BuildSite(t testing.TB, opts ...Option) *Root {
 		r.Must("service", "zarafa-"+service, "restart")
 	}
 	return r
+}
+
+// siteAttachments is how many attachments a site has.
+const siteAttachments = 500
+
+// numberAttachments has the database know of n attachments; zarafa.sql knows of the first nine.
+func (r *Root) numberAttachments(n int) {
+	r.t.Helper()
+	var rows []string
+	for i := 10; i <= n; i++ {
+		rows = append(rows, fmt.Sprintf("(%d, %d, 14081)", i, 1000+i))
+	}
+	r.SQL("INSERT INTO zarafa.singleinstances (instanceid, hierarchyid, tag) VALUES " + strings.Join(rows, ", "))
 }
 
 // siteServices are a site's daemons, the server first.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -263,6 +264,16 @@ func TestDaemonsGreet(t *testing.T) {
 
 	r.daemon("kopano-search", "-F")
 	r.until("the socket of search", func() bool { return r.exists("/run/kopano/search.sock") })
+	c, err := net.Dial("unix", r.Path("/run/kopano/search.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Write([]byte("PROPS\r\n"))
+	answer := make([]byte, 3)
+	if _, err := io.ReadFull(c, answer); err != nil || string(answer) != "OK:" {
+		t.Errorf("search answers %q, %v", answer, err)
+	}
 }
 
 // lines sends to a port of the root, and returns what comes back.
