@@ -21,14 +21,7 @@ func DebianPackages(programs Programs) ([]Package, error) {
 		g.debianBackup(),
 		g.debianL10n(),
 	}
-	for _, daemon := range []string{"server", "dagent", "spooler", "gateway", "ical", "monitor", "search", "presence"} {
-		p, err := g.daemonPackage(daemon, programs)
-		if err != nil {
-			return nil, err
-		}
-		packages = append(packages, p)
-	}
-	return packages, nil
+	return g.withDaemons(packages, programs)
 }
 
 func (g Generation) debianPackage(name, summary, depends string) Package {

@@ -23,14 +23,7 @@ func KopanoPackages(g Generation, programs Programs) ([]Package, error) {
 		g.kopanoLang(),
 		g.kopanoWebapp(),
 	}
-	for _, daemon := range []string{"server", "dagent", "spooler", "gateway", "ical", "monitor", "search", "presence"} {
-		p, err := g.daemonPackage(daemon, programs)
-		if err != nil {
-			return nil, err
-		}
-		packages = append(packages, p)
-	}
-	return packages, nil
+	return g.withDaemons(packages, programs)
 }
 
 func (g Generation) kopano(name, summary, depends string) Package {

@@ -2,6 +2,7 @@ package fakepkg
 
 import (
 	"fmt"
+	"slices"
 
 	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg/service"
 )
@@ -25,14 +26,7 @@ func ZCPPackages(programs Programs) ([]Package, error) {
 		g.zarafaLang(),
 		g.zarafaWebapp(),
 	}
-	for _, daemon := range []string{"server", "dagent", "spooler", "gateway", "ical", "monitor", "search", "presence", "licensed"} {
-		p, err := g.daemonPackage(daemon, programs)
-		if err != nil {
-			return nil, err
-		}
-		packages = append(packages, p)
-	}
-	return packages, nil
+	return g.withDaemons(packages, programs, "licensed")
 }
 
 func (g Generation) zarafa(name, summary, depends string) Package {
@@ -132,6 +126,21 @@ func (g Generation) zarafaWebapp() Package {
 	)
 	p.Scripts = map[string]string{"postinst": script(when(configuring, "chown www-data:www-data /var/lib/zarafa-webapp/tmp"))}
 	return p
+}
+
+// daemons are those that every generation has.
+var daemons = []string{"server", "dagent", "spooler", "gateway", "ical", "monitor", "search", "presence"}
+
+// withDaemons adds the packages of all daemons, and of some more.
+func (g Generation) withDaemons(packages []Package, programs Programs, more ...string) ([]Package, error) {
+	for _, daemon := range append(slices.Clone(daemons), more...) {
+		p, err := g.daemonPackage(daemon, programs)
+		if err != nil {
+			return nil, err
+		}
+		packages = append(packages, p)
+	}
+	return packages, nil
 }
 
 // daemonPackage is the package of one daemon, of either product.
