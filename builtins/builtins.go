@@ -11,6 +11,7 @@ import (
 	"zcp2kopano/builtins/ldap"
 	"zcp2kopano/builtins/mysqldump"
 	"zcp2kopano/builtins/pkg"
+	"zcp2kopano/builtins/run"
 	"zcp2kopano/builtins/svc"
 	"zcp2kopano/runtime"
 )
@@ -25,6 +26,7 @@ func All() []*runtime.Builtin {
 		ldap.Builtins(),
 		mysqldump.Builtins(),
 		pkg.Builtins(),
+		run.Builtins(),
 		svc.Builtins(),
 	)
 }

@@ -303,6 +303,14 @@ func (h *crashHost) LoadDatabase(ctx context.Context, req host.LoadRequest, prog
 	return h.trap.deepDo("load database", func() error { return h.sim.LoadDatabase(ctx, req, progress) })
 }
 
+func (h *crashHost) RunProgram(ctx context.Context, req host.ProgramRequest) (lines []string, err error) {
+	err = h.trap.deepDo("run "+req.Path, func() error {
+		lines, err = h.sim.RunProgram(ctx, req)
+		return err
+	})
+	return lines, err
+}
+
 func (h *crashHost) StartService(ctx context.Context, name string) error {
 	return h.trap.deepDo("start "+name, func() error { return h.sim.StartService(ctx, name) })
 }

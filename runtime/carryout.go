@@ -246,7 +246,11 @@ func (r *Run) apply(builtin, pos string, seq uint64, i int, a action.Action, env
 		return result, r.failed(seq, i, a, err)
 	}
 	r.verdict.Changes++
-	r.emit(Event{Kind: ChangeEnd, Call: builtin, Action: a.Kind(), Text: result.Summary, Pos: pos, Elapsed: r.cfg.Now().Sub(start)})
+	ended := Event{Kind: ChangeEnd, Call: builtin, Action: a.Kind(), Text: result.Summary, Pos: pos, Elapsed: r.cfg.Now().Sub(start)}
+	if len(result.Lines) > 0 {
+		ended.Detail = &action.Detail{Lines: result.Lines}
+	}
+	r.emit(ended)
 	_, err = r.cfg.Journal.AppendLazy("done", actionRecord{Call: seq, Index: i, Kind: a.Kind(), Result: &result})
 	return result, err
 }
@@ -304,7 +308,7 @@ func (r *Run) resumeAction(c *Call, past *callRecord, i int) (action.Result, err
 
 func (r *Run) env(seq uint64, i int, marks []json.RawMessage) *action.Env {
 	return &action.Env{
-		Ctx: r.ctx, Host: r.cfg.Host, Store: r.store, Secrets: r.secrets,
+		Ctx: r.ctx, Host: r.cfg.Host, Store: r.store, Secrets: r.secrets, Hide: r.secrets.mask,
 		Tag:      fmt.Sprintf("%s-%d-%d", r.cfg.ID, seq, i),
 		Progress: func(p action.Progress) { r.emit(Event{Kind: ProgressMade, Progress: &p}) },
 		Mark: func(v any) error {

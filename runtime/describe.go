@@ -63,6 +63,7 @@ runbook = define(check = look, steps = [])`,
 				{Name: "services", Type: Strings, Doc: "globs of service names", Optional: true, Default: "[]", Keyword: true},
 				{Name: "databases", Type: Strings, Doc: "globs of database names", Optional: true, Default: "[]", Keyword: true},
 				{Name: "ldap", Type: Strings, Doc: "DNs, with all below them", Optional: true, Default: "[]", Keyword: true},
+				{Name: "programs", Type: Strings, Doc: "absolute paths of programs that run() may run; no patterns, no shells", Optional: true, Default: "[]", Keyword: true},
 			},
 			Result:  "policy",
 			Example: `mine = policy(write = ["/etc/kopano", "/etc/postfix/main.cf"], services = ["kopano-*", "postfix"])`,
@@ -286,7 +287,7 @@ func makePolicy(c *Call) (starlark.Value, error) {
 		class policy.Class
 	}{
 		{"write", policy.Path}, {"packages", policy.Package}, {"services", policy.Service},
-		{"databases", policy.Database}, {"ldap", policy.LDAP},
+		{"databases", policy.Database}, {"ldap", policy.LDAP}, {"programs", policy.Program},
 	}
 	for _, k := range classes {
 		for _, entry := range c.Strings(k.arg) {

@@ -23,7 +23,7 @@ type Event struct {
 	Call        string            `json:"call,omitempty"`        // change, changed, unchanged: builtin name
 	Action      string            `json:"action,omitempty"`      // kind of action
 	Text        string            `json:"text,omitempty"`        // summary, message, output
-	Detail      *action.Detail    `json:"detail,omitempty"`      // change
+	Detail      *action.Detail    `json:"detail,omitempty"`      // change; changed: Lines are what a program said
 	Finding     *Finding          `json:"finding,omitempty"`     // finding
 	Progress    *action.Progress  `json:"progress,omitempty"`    // progress
 	Unpredicted *host.Unpredicted `json:"unpredicted,omitempty"` // unpredicted

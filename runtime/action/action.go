@@ -61,7 +61,7 @@ type Newcomer interface {
 
 var _ Newcomer = (*Chown)(nil)
 
-var _ = []Recorder{(*Write)(nil), (*Symlink)(nil), (*Mkdir)(nil), (*Commit)(nil)}
+var _ = []Recorder{(*Write)(nil), (*Symlink)(nil), (*Mkdir)(nil), (*Commit)(nil), (*Program)(nil)}
 
 // Detail is what an action will change, for the story of the run.
 type Detail struct {
@@ -75,6 +75,7 @@ type Detail struct {
 // Result is what an applied action tells; Values becomes the builtin's result where it gave none.
 type Result struct {
 	Summary string         `json:"summary,omitempty"` // "moved 2,000 files (4.1 GB) by rename"
+	Lines   []string       `json:"lines,omitempty"`   // what a program said, secrets masked
 	Values  map[string]any `json:"values,omitempty"`  // string, int64, bool, []string
 }
 
@@ -86,6 +87,8 @@ type Env struct {
 	Secrets Secrets
 	// Tag is unique for this action in all runs on this host: for temporary names.
 	Tag string
+	// Hide masks the run's secrets in text that others wrote; nil hides nothing.
+	Hide func(text string) string
 	// Progress reports a long action's advance; never nil.
 	Progress func(Progress)
 	// Mark journals how far the action is, durably. Marks holds those of an earlier, interrupted
@@ -108,6 +111,13 @@ func (env *Env) stopped() bool {
 	default:
 		return false
 	}
+}
+
+func (env *Env) mask(text string) string {
+	if env.Hide == nil {
+		return text
+	}
+	return env.Hide(text)
 }
 
 // Progress is how far a long action is. Total is 0 if unknown.

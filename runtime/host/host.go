@@ -45,6 +45,7 @@ type Host interface {
 	PackageWriter
 	ServiceWriter
 	DatabaseWriter
+	ProgramRunner
 
 	// Unpredicted lists, in order of occurrence, what this host did not carry out or could not know.
 	// A live host returns none.

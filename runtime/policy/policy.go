@@ -6,18 +6,22 @@ import (
 	"path"
 	"sort"
 	"strings"
+
+	"zcp2kopano/runtime/host"
 )
 
 // Class is a kind of thing that a policy speaks of.
 type Class string
 
-// The classes. Path targets are absolute; the others are names.
+// The classes. Path and Program targets are absolute paths; the others are names. A program is run, and not
+// changed.
 const (
 	Path     Class = "path"
 	Package  Class = "package"
 	Service  Class = "service"
 	Database Class = "database"
 	LDAP     Class = "ldap"
+	Program  Class = "program"
 )
 
 // Target is one thing that an action changes.
@@ -27,8 +31,8 @@ type Target struct {
 }
 
 // Policy is what a runbook may change, per class: for paths, the path itself and all below it, or a
-// glob (path.Match, with all below a match); for the others globs of names; for LDAP bases, the DN
-// and all below it.
+// glob (path.Match, with all below a match); for programs the path, and no glob; for the others globs of
+// names; for LDAP bases, the DN and all below it.
 type Policy struct {
 	Allow map[Class][]string `json:"allow"`
 }
@@ -44,6 +48,9 @@ var protected = map[string]bool{
 
 // CheckEntry refuses a path entry that is relative, unclean, or a whole system directory.
 func CheckEntry(class Class, entry string) error {
+	if class == Program {
+		return checkProgram(entry)
+	}
 	if class != Path {
 		if entry == "" {
 			return fmt.Errorf("policy: empty %s entry", class)
@@ -60,6 +67,17 @@ func CheckEntry(class Class, entry string) error {
 	}
 	if _, err := path.Match(entry, "/"); err != nil {
 		return fmt.Errorf("policy: path %q: %w", entry, err)
+	}
+	return nil
+}
+
+// checkProgram refuses an entry that would allow more than one program.
+func checkProgram(entry string) error {
+	switch {
+	case !path.IsAbs(entry) || path.Clean(entry) != entry || strings.ContainsAny(entry, `*?[\`):
+		return fmt.Errorf("policy: program %q: want one absolute path, without patterns", entry)
+	case host.IsShell(entry):
+		return fmt.Errorf("policy: program %s runs any command: name the program that does the work", entry)
 	}
 	return nil
 }
@@ -83,8 +101,12 @@ func (p *Policy) Check(targets []Target) error {
 		if !p.allows(t) {
 			allowed := append([]string(nil), p.Allow[t.Class]...)
 			sort.Strings(allowed)
-			return fmt.Errorf("the runbook's policy does not allow it to change %s %s (allowed: %s); if that is meant, add it to policy(...) in define(), or with runbook.allowing(policy(...)) to a runbook that is built on another",
-				t.Class, t.Name, strings.Join(allowed, ", "))
+			verb := "change"
+			if t.Class == Program {
+				verb = "run"
+			}
+			return fmt.Errorf("the runbook's policy does not allow it to %s %s %s (allowed: %s); if that is meant, add it to policy(...) in define(), or with runbook.allowing(policy(...)) to a runbook that is built on another",
+				verb, t.Class, t.Name, strings.Join(allowed, ", "))
 		}
 	}
 	return nil
@@ -95,6 +117,10 @@ func (p *Policy) allows(t Target) bool {
 		switch t.Class {
 		case Path:
 			if path.Clean(t.Name) == t.Name && matchPath(entry, t.Name) {
+				return true
+			}
+		case Program:
+			if entry == t.Name {
 				return true
 			}
 		case LDAP:

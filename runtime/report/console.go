@@ -309,6 +309,9 @@ func (c *console) changed(e runtime.Event) {
 	if text != "" && (slow || c.opts.Verbose) {
 		c.block(itemIndent+"  ", "→ ", text, c.paint.dim)
 	}
+	if e.Detail != nil {
+		c.list(e.Detail.Lines)
+	}
 	c.open = nil
 }
 

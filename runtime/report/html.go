@@ -61,8 +61,8 @@ type pageStep struct {
 }
 
 type pageItem struct {
-	Class, Text, Result, Amount string
-	Detail                      *action.Detail
+	Class, Text, Result, Amount, Said string
+	Detail                            *action.Detail
 }
 
 type pageGap struct {
@@ -103,7 +103,7 @@ func newPageStep(c *chapter) pageStep {
 		step.Replayed = count(c.replayed, "change") + " done before"
 	}
 	for _, it := range c.items {
-		i := pageItem{Class: string(it.kind), Text: it.text, Result: it.result, Detail: it.detail}
+		i := pageItem{Class: string(it.kind), Text: it.text, Result: it.result, Said: strings.Join(it.said, "\n"), Detail: it.detail}
 		if it.detail != nil {
 			i.Amount = amount(it.detail.Files, it.detail.Bytes)
 		}

@@ -33,6 +33,7 @@ type item struct {
 	kind   runtime.EventKind
 	text   string
 	result string
+	said   []string // by a program
 	detail *action.Detail
 }
 
@@ -103,6 +104,9 @@ func (c *chapter) end(e runtime.Event) {
 		if c.items[i].kind == runtime.ChangeBegin {
 			if e.Text != c.items[i].text {
 				c.items[i].result = e.Text
+			}
+			if e.Detail != nil {
+				c.items[i].said = e.Detail.Lines
 			}
 			return
 		}

@@ -60,6 +60,7 @@ runbook = define(
     allow = policy(
         write = ["/etc/*", "/var/*", "/usr/*", "/srv/*", "/opt/*"],
         packages = ["*"], services = ["*"], databases = ["*"], ldap = ["dc=example,dc=org"],
+        programs = ["/usr/sbin/postmap", "/usr/sbin/postfix"],
     ),
 )
 `

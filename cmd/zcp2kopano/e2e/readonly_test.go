@@ -42,6 +42,7 @@ def everything():
     svc.release_starts()
     pkg.add_repository(pkg.repository("hostile", "file:` + ReposDir + `/unsigned/", trusted = True))
     pkg.remove([p.name for p in pkg.installed(pattern = "zarafa*")], purge = True)
+    run(["/usr/bin/touch", "/srv/hostile"], undo = ["/bin/rm", "-rf", "/srv"])
 
 def masks():
     """Mask a service, where the machine can."""
@@ -57,7 +58,7 @@ def installs():
 runbook = define(
     steps = [everything, masks, installs],
     allow = policy(
-        write = ["/etc/zarafa", "/etc/hostile", "/srv/dump.sql", "/srv/taken", "/srv/copy", "/srv/attachments", "/var/lib/zarafa", "/etc/apt", "/usr/sbin/policy-rc.d"],
+        write = ["/etc/zarafa", "/etc/hostile", "/srv/dump.sql", "/srv/taken", "/srv/copy", "/srv/attachments", "/var/lib/zarafa", "/etc/apt", "/usr/sbin/policy-rc.d"], programs = ["/usr/bin/touch", "/bin/rm"],
         packages = ["*"],
         services = ["*"],
         databases = ["*"],

@@ -24,6 +24,8 @@ const (
 	killDelay = 10 * time.Second
 	// outputLimit bounds what is kept of an answer; no honest answer comes near.
 	outputLimit = 256 << 20
+	// lineLimit is where a line that nobody keeps is broken.
+	lineLimit = 4 << 10
 	// tailLines is how much of a failed command's words an error repeats.
 	tailLines = 20
 )
@@ -41,6 +43,7 @@ type command struct {
 	Stdin   io.Reader     // given to it; nil for /dev/null
 	Stdout  io.Writer     // takes standard output instead of the answer
 	Timeout time.Duration // 0: no deadline but that of ctx
+	Heard   bool          // nothing is kept for an answer: Line hears it all
 }
 
 // answer is what a command said.
@@ -198,11 +201,13 @@ func (s *stream) Write(p []byte) (int, error) {
 	o := s.o
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
-	if s.keep.Len()+len(p) > outputLimit {
-		o.overflow = true
-		return 0, errors.New("too much output")
+	if !o.command.Heard {
+		if s.keep.Len()+len(p) > outputLimit {
+			o.overflow = true
+			return 0, errors.New("too much output")
+		}
+		s.keep.Write(p)
 	}
-	s.keep.Write(p)
 	rest := append(o.partial[s.index], p...)
 	for {
 		end := bytes.IndexByte(rest, '\n')
@@ -211,6 +216,10 @@ func (s *stream) Write(p []byte) (int, error) {
 		}
 		o.line(string(rest[:end]))
 		rest = rest[end+1:]
+	}
+	if o.command.Heard && len(rest) > lineLimit {
+		o.line(string(rest))
+		rest = nil
 	}
 	o.partial[s.index] = bytes.Clone(rest)
 	return len(p), nil
