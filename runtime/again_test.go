@@ -69,7 +69,7 @@ func TestRollbackOfWhatWasRolledBack(t *testing.T) {
 	if v := s.back(sameFileTwice, "two"); v.Code != 0 || v.Changes != 1 || s.text("/srv/a/f") != "second" || !strings.Contains(v.Text, "rolled back to step two: everything that it and the later steps touched") {
 		t.Fatalf("%+v, %q", v, s.text("/srv/a/f"))
 	}
-	if v := s.again(sameFileTwice); v.Code != 0 || v.Changes != 1 || s.text("/srv/a/f") != "third" {
+	if v := s.again(sameFileTwice); v.Code != 0 || v.Changes != 3 || s.text("/srv/a/f") != "third" {
 		t.Fatalf("resume after a rollback to a step: %+v", v)
 	}
 	if v := s.back(sameFileTwice, ""); v.Code != 0 || v.Changes != 3 || !strings.Contains(s.text("/srv/a/f"), "no such file") {

@@ -51,6 +51,9 @@ type Config struct {
 	Emit func(Event)
 	// Stop is closed when the admin asks to stop: the action in hand is finished, then the run ends.
 	Stop <-chan struct{}
+	// Until is the step before which the run stops, UntilNoReturn or UntilEnd; empty for where an earlier
+	// attempt was to stop and did not come to.
+	Until string
 	// Plan, if given, is the plan that the run must follow: it ends with CodeDiffers before the first
 	// call that departs from it.
 	Plan *SavedPlan

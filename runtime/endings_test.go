@@ -100,6 +100,19 @@ func TestWhatIsNamedAtTheEnd(t *testing.T) {
 		"differs at its end": {code: 3, want: []string{"resume --no-plan", go_, back}, end: func(s *scene, h *dbHost) runtime.Verdict {
 			return s.run(whole, func(c *runtime.Config) { c.Plan = planOf(s, *c); c.Plan.Calls = append(c.Plan.Calls, c.Plan.Calls[0]) })
 		}},
+		"stopped before the first change": {want: []string{"check", "run"}, end: func(s *scene, h *dbHost) runtime.Verdict {
+			return s.run(whole, until("one"))
+		}},
+		"stopped before a step": {want: []string{go_, back}, end: func(s *scene, h *dbHost) runtime.Verdict {
+			return s.run(whole, until("two"))
+		}},
+		"stopped before the upgrade": {want: []string{go_, back}, end: func(s *scene, h *dbHost) runtime.Verdict {
+			return s.run(databaseScript, func(c *runtime.Config) { on(h)(c); c.Until = runtime.UntilNoReturn })
+		}},
+		"stopped before a step that has ended": {code: 1, want: []string{go_, mend, back}, end: func(s *scene, h *dbHost) runtime.Verdict {
+			s.run(failing, nil)
+			return s.run(failing, func(c *runtime.Config) { c.Previous, c.Until = s.records(), "two" })
+		}},
 		"done": {end: func(s *scene, h *dbHost) runtime.Verdict { return s.run(whole, nil) }},
 		"nothing to do": {end: func(s *scene, h *dbHost) runtime.Verdict {
 			return s.run("def one():\n    \"\"\"Look.\"\"\"\n    t.read(\"/etc/motd\")\n\nrunbook = define(steps = [one])\n", nil)
@@ -190,6 +203,8 @@ func TestWhatIsNamedAtTheEnd(t *testing.T) {
 		})
 	}
 }
+
+func until(where string) func(*runtime.Config) { return func(c *runtime.Config) { c.Until = where } }
 
 // planOf is the plan of a run like this one, which has not begun.
 func planOf(s *scene, cfg runtime.Config) *runtime.SavedPlan {

@@ -73,6 +73,7 @@ type RunInfo struct {
 	Version   string            `json:"version"`
 	MachineID string            `json:"machine_id,omitempty"`
 	Guards    []action.Guard    `json:"guards,omitempty"` // services that are not to be disturbed
+	Until     string            `json:"until,omitempty"`  // where it is to stop: a step, or "no-return"
 }
 
 // Severity of a finding.
@@ -114,6 +115,7 @@ type Verdict struct {
 	Warnings    int           `json:"warnings"`
 	Inhibitors  int           `json:"inhibitors"`
 	NoReturn    string        `json:"no_return,omitempty"`   // the first action that cannot be undone: "step start_kopano: ..."
+	Until       string        `json:"until,omitempty"`       // it has stopped before this, as asked, and can go on
 	Left        []string      `json:"differences,omitempty"` // of a rollback: what is not as before, masked
 	Unpredicted int           `json:"unpredicted"`
 	Elapsed     time.Duration `json:"elapsed_ns"`

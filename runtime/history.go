@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/journal"
@@ -108,12 +109,14 @@ type history struct {
 	rollback bool            // the last attempt was a rollback
 	to       string          // the step that it was to go back to; empty for all
 	half     string          // the step that a rollback has undone in part
+	spent    span            // the time that its processes were at work
+	until    string          // where it was to stop, and has not
 	accepted bool            // the admin has accepted what the last rollback left
 }
 
 // succeeded tells whether the run has ended in success.
 func (h *history) succeeded() bool {
-	return !h.rollback && h.verdict != nil && h.verdict.Code == CodeDone
+	return !h.rollback && h.verdict != nil && h.verdict.Code == CodeDone && h.verdict.Until == ""
 }
 
 // rolledBack tells whether a rollback has undone all steps.
@@ -135,6 +138,38 @@ func (h *history) rollbackEnded() bool {
 	}
 	return true
 }
+
+// changes counts what was carried out and is not undone.
+func (h *history) changes() (n int) {
+	for _, p := range h.intents {
+		if p.state().done != nil && !p.state().undone {
+			n++
+		}
+	}
+	return n
+}
+
+// span is the time that the processes of a run, or of its way back, were at work. What a process did
+// behind its last record, nobody knows.
+type span struct {
+	total       time.Duration
+	begin, last time.Time // of the newest process
+}
+
+func (s *span) take(rec journal.Record, wasRollback bool) {
+	switch rec.Type {
+	case "run", "resume", "rollback":
+		s.total += s.last.Sub(s.begin)
+		if rec.Type == "run" || wasRollback != (rec.Type == "rollback") {
+			s.total = 0 // another way
+		}
+		s.begin = rec.Time
+	}
+	s.last = rec.Time
+}
+
+// before is what came before a process that begins now, and goes the same way.
+func (s *span) before() time.Duration { return s.total + s.last.Sub(s.begin) }
 
 // pastAction is an action with the place that rollback needs.
 type pastAction struct {
@@ -187,19 +222,20 @@ func (h *history) forgetTail() {
 }
 
 func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending *[]Finding) error {
+	h.spent.take(rec, h.rollback)
 	switch rec.Type {
 	case "run":
 		h.begun = true
 		if err := json.Unmarshal(rec.Data, &h.info); err != nil {
 			return err
 		}
-		h.writer = h.info.Version
+		h.writer, h.until = h.info.Version, h.info.Until
 	case "resume":
 		var info RunInfo
 		if err := json.Unmarshal(rec.Data, &info); err != nil {
 			return err
 		}
-		h.writer = info.Version
+		h.writer, h.until = info.Version, info.Until
 		h.verdict, h.rollback, h.accepted = nil, false, false
 		h.forgetTail() // as the run that wrote this record did
 		*pending = nil
@@ -261,12 +297,16 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 			return err
 		}
 		h.verdict = v
+		if v.Until != "" {
+			h.until = ""
+		}
 	case "rollback":
 		var b backRecord
 		if err := action.Strict(rec.Data, &b); err != nil {
 			return err
 		}
 		h.verdict, h.rollback, h.to, h.accepted = nil, true, b.Name, false
+		h.until = ""
 		h.writer = cmp.Or(b.Version, h.writer)
 	case "accept":
 		var b backRecord

@@ -56,8 +56,12 @@ func (r *Run) rollback(to string) ([]string, error) {
 	if way != nil && !way.done && !restore {
 		r.beyond = true
 	}
+	r.back = true
+	if past.rollback && !past.rolledBack() { // it goes on
+		r.spent, r.verdict.Changes = past.spent.before(), past.undoneOf(steps)
+	}
 	info := past.info
-	info.Mode = "rollback"
+	info.Mode, info.Until = "rollback", ""
 	r.emit(Event{Kind: RunBegin, Run: &info})
 	r.undoneBefore = past.rolledBack()
 	if _, err := r.cfg.Journal.Append("rollback", backRecord{Name: to, Version: r.cfg.Version}); err != nil {
@@ -338,6 +342,16 @@ func (h *history) actionsOf(step string) []*pastAction {
 	return mine
 }
 
+// undoneOf counts what a rollback has undone of these steps.
+func (h *history) undoneOf(steps []string) (n int) {
+	for _, p := range h.intents {
+		if p.state().undone && indexOf(steps, p.step) >= 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // undo undoes actions, from the last to the first.
 func (r *Run) undo(past []*pastAction) error {
 	for i := len(past) - 1; i >= 0; i-- {
@@ -376,7 +390,15 @@ func (r *Run) undoAndTell(p *pastAction, a action.Action, env *action.Env) error
 	if n, ok := a.(action.Newcomer); ok && n.Since() != "" {
 		r.emit(Event{Kind: Output, Text: "came after the run, and was kept with the rest: " + n.Since()})
 	}
-	r.verdict.Changes++
+	if _, program := a.(*action.Program); program && a.Irreversible() != "" {
+		r.emit(Event{Kind: Output, Text: "left as it is: " + a.Summary()})
+		return nil
+	}
+	if r.back {
+		r.verdict.Changes++
+	} else {
+		r.verdict.Changes-- // a step that begins again
+	}
 	r.emit(Event{Kind: Undone, Action: a.Kind(), Text: a.Summary()})
 	return nil
 }

@@ -38,6 +38,8 @@ type Run struct {
 	guards  []action.Guard // of the runbook, or of the run that is undone
 
 	started     time.Time
+	spent       time.Duration // by earlier processes of the run, or of its rollback
+	back        bool          // it is a rollback
 	step        *Step
 	readOnly    bool // check and verify change nothing
 	inhibited   bool
@@ -45,6 +47,7 @@ type Run struct {
 	unpredicted int
 	kept        []string // what a rollback leaves on purpose
 	beyond      bool     // rollback of a run that passed its point of no return
+	until       string   // the step before which it stops, or UntilNoReturn
 	planned     int      // calls compared with the plan so far
 	inHand      int      // the call in hand, as the plan counts them
 
@@ -116,6 +119,9 @@ func (r *Run) execute() error {
 	}
 	if r.doneBefore = past.succeeded(); r.doneBefore {
 		return nil
+	}
+	if err := r.stopAt(past); err != nil {
+		return r.refuse(err)
 	}
 	if err := r.begin(past); err != nil {
 		return err
@@ -202,7 +208,10 @@ func (r *Run) begin(past *history) error {
 		for _, f := range past.findings {
 			r.count(f)
 		}
-		r.verdict.NoReturn = past.noReturn
+		r.verdict.NoReturn, r.verdict.Changes = past.noReturn, past.changes()
+		if !past.rollback {
+			r.spent = past.spent.before()
+		}
 		for name := range past.calls {
 			r.planned += r.held(past.calls[name], name)
 		}
@@ -236,7 +245,7 @@ func (r *Run) info() (*RunInfo, error) {
 		ID: r.cfg.ID, Mode: r.cfg.Mode, Runbook: r.rb.Name, Doc: firstLine(r.rb.Doc),
 		Host:   fmt.Sprintf("%s (%s)", facts.Hostname, r.cfg.HostLabel),
 		System: facts.OSRelease["PRETTY_NAME"], Steps: stepNames(r.rb.All()), Params: params,
-		Dir: r.cfg.Dir, Version: r.cfg.Version, MachineID: facts.MachineID, Guards: r.guards,
+		Dir: r.cfg.Dir, Version: r.cfg.Version, MachineID: facts.MachineID, Guards: r.guards, Until: r.until,
 	}, nil
 }
 
@@ -289,6 +298,9 @@ func (r *Run) steps(past *history) error {
 			finished = done.Finished
 			r.emit(Event{Kind: StepSkipped, Step: step.Name, Text: "done before"})
 			continue
+		}
+		if step.Name == r.until {
+			return &untilError{"step " + step.Name}
 		}
 		reason, err := r.runStep(step, i+1, len(all), past)
 		if err != nil {

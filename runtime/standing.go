@@ -78,7 +78,7 @@ func (h *history) ended() ways.Phase {
 		code = h.verdict.Code
 	}
 	switch {
-	case len(h.intents) == 0 && code == CodeDone && !h.rollback:
+	case len(h.intents) == 0 && h.succeeded():
 		return ways.NothingToDo
 	case len(h.intents) == 0:
 		return ways.Untouched
@@ -86,6 +86,8 @@ func (h *history) ended() ways.Phase {
 		return h.phaseBack(code)
 	case code < 0:
 		return ways.BrokenOff
+	case h.verdict.Until != "":
+		return ways.Waiting
 	case code == CodeDone:
 		return ways.Done
 	case code == CodeInterrupted:
@@ -126,7 +128,7 @@ func roughly(records []journal.Record) ways.Phase {
 	}
 	if n := len(records); n > 0 && records[n-1].Type == "verdict" {
 		var v Verdict
-		if json.Unmarshal(records[n-1].Data, &v) == nil && v.Code == CodeDone {
+		if json.Unmarshal(records[n-1].Data, &v) == nil && v.Code == CodeDone && v.Until == "" {
 			return good
 		}
 	}

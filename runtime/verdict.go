@@ -12,7 +12,10 @@ import (
 func (r *Run) close(err error) Verdict {
 	r.tellUnpredicted()
 	v := &r.verdict
+	var until *untilError
 	switch {
+	case errors.As(err, &until):
+		v.Code, v.Until, v.Text = CodeDone, until.before, r.stoppedText(until)
 	case err == nil:
 		v.Code, v.Text = CodeDone, r.successText()
 	case errors.Is(err, errInhibited):
@@ -41,6 +44,20 @@ func (r *Run) close(err error) Verdict {
 
 // real tells whether there is a run to go on with, or back from.
 func (r *Run) real() bool { return r.cfg.Mode != "simulate" && r.cfg.Mode != "check" }
+
+// stoppedText is for a run that stops where it was asked to.
+func (r *Run) stoppedText(until *untilError) string {
+	v := &r.verdict
+	if !r.real() {
+		return fmt.Sprintf("the simulation %s: %s, %s", until, plural(v.Changes, "change"), count(v.Warnings, "warning", "warnings"))
+	}
+	v.Until = until.before // where it stands depends on it
+	s := r.standing(v)
+	if s.Phase == ways.Untouched {
+		return fmt.Sprintf("%s; nothing was changed; %s", until, ways.Join(s.Ways()))
+	}
+	return fmt.Sprintf("%s, after %s; %s", until, plural(v.Changes, "change"), ways.Join(s.Ways()))
+}
 
 func (r *Run) interruptedText() string {
 	if !r.real() {
@@ -164,7 +181,7 @@ func (r *Run) tellError(err error, next []string) {
 func (r *Run) finish() Verdict {
 	v := &r.verdict
 	v.Unpredicted = r.unpredicted
-	v.Elapsed = r.cfg.Now().Sub(r.started)
+	v.Elapsed = r.spent + r.cfg.Now().Sub(r.started)
 	if r.cfg.Journal != nil && !r.refused {
 		if _, err := r.cfg.Journal.Append("verdict", v); err != nil {
 			v.Text += fmt.Sprintf(" (and the journal could not be closed: %v)", err)

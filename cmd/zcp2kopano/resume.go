@@ -18,7 +18,7 @@ import (
 
 func resumeCommand(a *app) *cobra.Command {
 	var t teller
-	var runbook string
+	var runbook, until string
 	var noPlan, yes, foreground bool
 	cmd := &cobra.Command{
 		Use:   "resume [ID]",
@@ -35,6 +35,9 @@ the runbook are shown first.
 
 What a step has decided it keeps: a resume wants the same versions of packages, also where the
 repository offers others by now. "rollback --to STEP" and then "resume" begin the step anew.
+
+A run that was begun with --until, and was cut short before it came there, still stops there; with
+"--until end" it goes on to the end. One that has stopped there goes on to the end.
 
 A run that was begun with --plan is held to its plan after a resume, too. With --no-plan, or a mended
 runbook, it is not held to it any more.`,
@@ -69,13 +72,14 @@ runbook, it is not held to it any more.`,
 					return err
 				}
 			}
-			return a.work(cmd.Context(), lock, job{run: s, mode: session.ModeResume, teller: &t, foreground: foreground})
+			return a.work(cmd.Context(), lock, job{run: s, mode: session.ModeResume, until: until, teller: &t, foreground: foreground})
 		},
 	}
 	t.flags(cmd)
 	cmd.Flags().StringVar(&runbook, "runbook", "", "go on with this mended runbook `FILE`")
 	cmd.Flags().BoolVar(&noPlan, "no-plan", false, "go on without being held to the plan that the run was begun with")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "take the mended runbook without asking")
+	untilFlag(cmd, &until)
 	foregroundFlag(cmd, &foreground)
 	return cmd
 }

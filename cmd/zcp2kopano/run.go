@@ -25,7 +25,7 @@ import (
 func runCommand(a *app) *cobra.Command {
 	var t teller
 	var p params
-	var packages, planPath string
+	var packages, planPath, until string
 	var yes, foreground bool
 	cmd := &cobra.Command{
 		Use:   "run [RUNBOOK]",
@@ -40,6 +40,11 @@ what the last look at the result sees is no part of the plan. What differs is to
 was and as it is. A plan is used up by the first run that changes something; one that is refused before
 that leaves it as it is.
 
+With --until it stops before a step, so that you can look at the machine before it goes on; with
+"--until no-return" it stops before the first change that cannot be undone, which is the first start of
+kopano-server. "zcp2kopano resume" goes on from there, and "zcp2kopano rollback" goes back. Do not leave the
+machine so for long, and do not restart it: Kopano's services may be installed by then, and start with it.
+
 The run goes on when the terminal is lost: "zcp2kopano status --follow" shows it again. Ctrl-C lets it
 finish the action in hand and stop; a second Ctrl-C breaks that action off. In both cases, and after
 a failure, the verdict names the commands that go on or back; "zcp2kopano status" names them again.`,
@@ -47,6 +52,7 @@ a failure, the verdict names the commands that go on or back; "zcp2kopano status
   sudo zcp2kopano run --secret repo_password=/root/kopano-password
   sudo zcp2kopano run --packages /root/kopano-8.7.20 --yes
   sudo zcp2kopano run --plan /root/evening.plan
+  sudo zcp2kopano run --until no-return
   sudo zcp2kopano run site/site.star --param attachments=keep`,
 		Args:              maxArgs(1),
 		ValidArgsFunction: completeRunbook,
@@ -57,7 +63,7 @@ a failure, the verdict names the commands that go on or back; "zcp2kopano status
 			if err := p.setPackages(packages); err != nil {
 				return err
 			}
-			return a.run(cmd.Context(), first(args), &p, &t, planPath, yes, foreground)
+			return a.run(cmd.Context(), first(args), &p, &t, planPath, until, yes, foreground)
 		},
 	}
 	t.flags(cmd)
@@ -65,8 +71,13 @@ a failure, the verdict names the commands that go on or back; "zcp2kopano status
 	cmd.Flags().StringVar(&packages, "packages", "", "install from this `DIR` of downloaded packages (the parameter packages_dir)")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "start without a rehearsal and without asking")
 	cmd.Flags().StringVar(&planPath, "plan", "", "hold the run to the plan in this `FILE` (simulate --live --plan): it stops before the first difference; a plan holds for 7 days")
+	untilFlag(cmd, &until)
 	foregroundFlag(cmd, &foreground)
 	return cmd
+}
+
+func untilFlag(cmd *cobra.Command, until *string) {
+	cmd.Flags().StringVar(until, "until", "", "stop before this `STEP`, or with no-return before the first change that cannot be undone")
 }
 
 func foregroundFlag(cmd *cobra.Command, foreground *bool) {
@@ -80,7 +91,7 @@ func needRoot(command string) error {
 	return nil
 }
 
-func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPath string, yes, foreground bool) error {
+func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPath, until string, yes, foreground bool) error {
 	// the lock is held from before the first look until the worker has it
 	lock, err := a.lock("run")
 	if err != nil {
@@ -97,6 +108,9 @@ func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPa
 	defer machine.Close()
 	book, plain, secrets, err := a.prepare(ctx, name, machine.Host, p)
 	if err != nil {
+		return err
+	}
+	if err := book.CheckUntil(until); err != nil {
 		return err
 	}
 	plan, err := a.readPlan(planPath)
@@ -124,7 +138,7 @@ func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPa
 	if err != nil {
 		return err
 	}
-	return a.work(ctx, lock, job{run: s, mode: session.ModeRun, teller: t, foreground: foreground})
+	return a.work(ctx, lock, job{run: s, mode: session.ModeRun, until: until, teller: t, foreground: foreground})
 }
 
 // refuseUnfinished refuses a new run while an earlier one has left the machine half-way.
@@ -154,7 +168,7 @@ func (a *app) rehearseLive(ctx context.Context, book *runtime.Runbook, plain map
 	if err != nil {
 		return err
 	}
-	v := a.rehearse(ctx, "simulate", target, book, plain, secrets, journal.Memory(version, time.Now), tell)
+	v := a.rehearse(ctx, "simulate", target, book, plain, secrets, "", journal.Memory(version, time.Now), tell)
 	if v.Code != runtime.CodeDone {
 		return verdictError(v.Code)
 	}
@@ -176,6 +190,7 @@ type job struct {
 	run        state.Status
 	mode       string
 	to         string
+	until      string // run, resume: where to stop
 	restore    bool // rollback: load the dump of the database
 	kill       bool // rollback: end a server that upgrades the database
 	teller     *teller
@@ -227,7 +242,7 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	from := session.End(j.run.Run)
-	worker, err := session.Start(j.run.Run, lock, "worker", j.mode, j.run.ID, "--to", j.to,
+	worker, err := session.Start(j.run.Run, lock, "worker", j.mode, j.run.ID, "--to", j.to, "--until", j.until,
 		"--"+restoreFlag+"="+strconv.FormatBool(j.restore), "--"+killFlag+"="+strconv.FormatBool(j.kill), "--state", a.state)
 	if err != nil {
 		return nil, err

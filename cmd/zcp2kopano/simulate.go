@@ -23,6 +23,7 @@ func simulateCommand(a *app) *cobra.Command {
 	var p params
 	var h hostFlags
 	var plan planFile
+	var until string
 	cmd := &cobra.Command{
 		Use:   "simulate [RUNBOOK]",
 		Short: "Show what a run would do; nothing on this machine is changed",
@@ -40,6 +41,9 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 		Args:              maxArgs(1),
 		ValidArgsFunction: completeRunbook,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if until != "" && plan.path != "" {
+				return fmt.Errorf("a plan is of a whole run: leave out --until or --plan")
+			}
 			if err := p.setPackages(h.packages); err != nil {
 				return err
 			}
@@ -64,8 +68,11 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 			if err != nil {
 				return err
 			}
+			if err := book.CheckUntil(until); err != nil {
+				return err
+			}
 			log := journal.Memory(version, time.Now)
-			v := a.rehearse(cmd.Context(), "simulate", target, book, plain, secrets, log, tell)
+			v := a.rehearse(cmd.Context(), "simulate", target, book, plain, secrets, until, log, tell)
 			if err := plan.keep(v, target.Host, book, plain, secrets, log); err != nil {
 				return err
 			}
@@ -78,6 +85,7 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 	t.flags(cmd)
 	p.flags(cmd)
 	h.flags(cmd)
+	untilFlag(cmd, &until)
 	cmd.Flags().StringVar(&plan.path, "plan", "", "keep the plan in this new `FILE`, to hold a run to it (run --plan)")
 	return cmd
 }
@@ -139,12 +147,12 @@ func load(ctx context.Context, name string, h host.Host) (*runtime.Runbook, erro
 }
 
 // rehearse carries a runbook out on a simulated host, with journal and secrets in memory.
-func (a *app) rehearse(ctx context.Context, mode string, t *target, book *runtime.Runbook, plain map[string]string, secrets map[string]host.Secret, log *journal.Log, tell func(runtime.Event)) runtime.Verdict {
+func (a *app) rehearse(ctx context.Context, mode string, t *target, book *runtime.Runbook, plain map[string]string, secrets map[string]host.Secret, until string, log *journal.Log, tell func(runtime.Event)) runtime.Verdict {
 	ctx, release := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer release()
 	return runtime.Execute(ctx, runtime.Config{
 		Mode: mode, ID: mode, Runbook: book, Params: plain, Secrets: secrets,
-		Host: t.Host, HostLabel: t.label, Dir: t.dir(a.state, mode),
+		Host: t.Host, HostLabel: t.label, Dir: t.dir(a.state, mode), Until: until,
 		Journal: log, Keeper: state.Memory(),
 		Version: version, Now: time.Now, Emit: tell,
 	})

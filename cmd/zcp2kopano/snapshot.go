@@ -110,7 +110,7 @@ func (a *app) recordQuestions(ctx context.Context, r *recorder, runbook string, 
 	if err != nil {
 		return err
 	}
-	a.rehearse(ctx, "simulate", t, book, plain, secrets, journal.Memory(version, time.Now), func(runtime.Event) {})
+	a.rehearse(ctx, "simulate", t, book, plain, secrets, "", journal.Memory(version, time.Now), func(runtime.Event) {})
 	o.Conn, o.Queries, o.Directory, o.Searches = r.conn, r.queries, r.directory, r.searches
 	o.Offered = r.offered
 	o.Params, o.Secrets = plain, slices.Sorted(maps.Keys(secrets))

@@ -123,7 +123,7 @@ func story(t *testing.T, a *app, on *target, p *params) []string {
 	}
 	kinds := []runtime.EventKind{runtime.StepBegin, runtime.FindingFound, runtime.NoReturn, runtime.ChangeBegin, runtime.ChangeEnd, runtime.Unchanged, runtime.UnpredictedIs, runtime.Granted, runtime.Failed}
 	var lines []string
-	a.rehearse(context.Background(), "simulate", on, book, plain, secrets, journal.Memory(version, time.Now), func(e runtime.Event) {
+	a.rehearse(context.Background(), "simulate", on, book, plain, secrets, "", journal.Memory(version, time.Now), func(e runtime.Event) {
 		if !slices.Contains(kinds, e.Kind) {
 			return
 		}

@@ -12,7 +12,7 @@ func TestWaysAreCommands(t *testing.T) {
 	caller := ways.Caller{Program: "zcp2kopano --state /srv/s", ID: "20150830-221005-4f2a"}
 	seen := map[string]bool{}
 	for _, phase := range []ways.Phase{
-		ways.Untouched, ways.NothingToDo, ways.Done, ways.Failed, ways.RolledBack, ways.RolledBackPart, ways.RollbackIncomplete, ways.Differing,
+		ways.Untouched, ways.NothingToDo, ways.Done, ways.Failed, ways.Waiting, ways.RolledBack, ways.RolledBackPart, ways.RollbackIncomplete, ways.Differing,
 	} {
 		for _, s := range []ways.Standing{
 			{Phase: phase, Caller: caller, Differs: true},

@@ -14,7 +14,7 @@ import (
 
 // workerCommand is what run, resume and rollback start; see package session.
 func workerCommand(a *app) *cobra.Command {
-	var to string
+	var to, until string
 	var restore, kill bool
 	cmd := &cobra.Command{
 		Use:    "worker MODE ID",
@@ -42,7 +42,7 @@ func workerCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			v, err := a.sessionWork(machine, job{run: s, mode: args[0], to: to, restore: restore, kill: kill}, session.TellEnd()).Do(cmd.Context())
+			v, err := a.sessionWork(machine, job{run: s, mode: args[0], to: to, restore: restore, kill: kill, until: until}, session.TellEnd()).Do(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -50,6 +50,7 @@ func workerCommand(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "step to go back to")
+	cmd.Flags().StringVar(&until, "until", "", "step to stop before")
 	cmd.Flags().BoolVar(&restore, restoreFlag, false, "load the dump")
 	cmd.Flags().BoolVar(&kill, killFlag, false, "end a server that upgrades the database")
 	return cmd
@@ -57,7 +58,7 @@ func workerCommand(a *app) *cobra.Command {
 
 func (a *app) sessionWork(machine *target, j job, tell func(runtime.Event)) session.Work {
 	return session.Work{
-		Run: j.run.Run, Mode: j.mode, To: j.to, RestoreDatabase: j.restore, KillGuarded: j.kill, Caller: j.run.Caller, Host: machine.Host, HostLabel: machine.label,
+		Run: j.run.Run, Mode: j.mode, To: j.to, Until: j.until, RestoreDatabase: j.restore, KillGuarded: j.kill, Caller: j.run.Caller, Host: machine.Host, HostLabel: machine.label,
 		Builtins: builtins.All(), Version: version, Emit: tell,
 	}
 }

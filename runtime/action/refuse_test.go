@@ -100,6 +100,9 @@ func TestNothingToDo(t *testing.T) {
 			if tr.kind == "db.dump" { // which never replaces a file
 				t.Skip("a dump is always a new one")
 			}
+			if tr.kind == "program.run" {
+				t.Skip("nobody knows whether a program has anything to do")
+			}
 			must(t, tr.apply(t))
 			again := s.act()
 			must(t, again.Stage(tr.env))

@@ -161,6 +161,9 @@ func (c *console) header() {
 		c.field("run", r.ID+" in "+r.Dir)
 	}
 	c.field("parameters", params(r.Params))
+	if r.Until != "" {
+		c.field("until", r.Until)
+	}
 	if r.Mode == "simulate" {
 		c.line("")
 		c.box(simulationBanner, '-', c.paint.head)

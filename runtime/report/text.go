@@ -182,9 +182,12 @@ func progressText(e runtime.Event) string {
 	return strings.TrimSuffix(clean(text), ":")
 }
 
-// verdictWord names an exit code.
-func verdictWord(code int) string {
-	switch code {
+// verdictWord names how a run ended.
+func verdictWord(v runtime.Verdict) string {
+	if v.Until != "" {
+		return "STOPPED AS ASKED"
+	}
+	switch v.Code {
 	case runtime.CodeDone:
 		return "OK"
 	case runtime.CodeInhibited:

@@ -42,6 +42,8 @@ type Work struct {
 	RestoreDatabase bool // rollback: load the dump
 	KillGuarded     bool // rollback: end a service that must not be disturbed
 
+	Until string // run, resume: where to stop
+
 	Caller ways.Caller // how the admin calls the program for this run
 
 	Host      host.Host
@@ -90,7 +92,7 @@ func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
 		Mode: w.Mode, ID: w.Run.ID, Runbook: book, Params: order.Params, Secrets: secrets,
 		Host: w.Host, HostLabel: w.HostLabel, Dir: w.Run.Path, Journal: log, Keeper: keeper,
 		Version: w.Version, Now: time.Now, Stop: stop, Previous: previous, Plan: plan,
-		RestoreDatabase: w.RestoreDatabase, KillGuarded: w.KillGuarded, Caller: w.Caller,
+		RestoreDatabase: w.RestoreDatabase, KillGuarded: w.KillGuarded, Until: w.Until, Caller: w.Caller,
 		Emit: report.Tee(seldom(numbered(log, report.JSONLines(events))), w.Emit),
 	}
 	return w.execute(ctx, cfg), nil

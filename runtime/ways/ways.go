@@ -22,6 +22,7 @@ const (
 	BrokenOff   Phase = "broken off" // its process ended without a verdict, or is at work now
 	Failed      Phase = "failed"
 	Interrupted Phase = "interrupted" // as asked
+	Waiting     Phase = "stopped where it was asked to"
 
 	RolledBack         Phase = "rolled back"
 	RolledBackPart     Phase = "rolled back in part"          // to a step, as asked
@@ -216,6 +217,8 @@ func (s Standing) Ways() []Way {
 			return []Way{{"zcp2kopano check", "looks at the result"}}
 		}
 		return append([]Way{{"zcp2kopano check", "looks at the result"}}, s.back("goes back to what was before")...)
+	case Waiting:
+		return append(s.on("goes on"), s.back("goes back to what was before the run")...)
 	case RolledBackPart:
 		return append(s.on("goes on from there"), s.back("goes back to what was before the run")...)
 	case RollbackIncomplete:

@@ -8,7 +8,7 @@ import (
 )
 
 var phases = []Phase{
-	Untouched, NothingToDo, Done, BrokenOff, Failed, Interrupted,
+	Untouched, NothingToDo, Done, BrokenOff, Failed, Interrupted, Waiting,
 	RolledBack, RolledBackPart, RollbackIncomplete, Differing, Accepted, GivenUp, Unknown,
 }
 
