@@ -47,7 +47,10 @@ type Config struct {
 	Version   string // of the program
 	Now       func() time.Time
 
-	// Emit receives every event; it must not block for long.
+	// Ticks is when to tell that a wait goes on; nil for each second.
+	Ticks <-chan time.Time
+
+	// Emit receives every event, one at a time; it must not block for long.
 	Emit func(Event)
 	// Stop is closed when the admin asks to stop: the action in hand is finished, then the run ends.
 	Stop <-chan struct{}

@@ -31,7 +31,12 @@ func (r *Run) read(c *Call) (starlark.Value, error) {
 		}
 		return r.replayRead(past)
 	}
-	value, err := nonNil(c.Builtin.Value(c))
+	var value starlark.Value
+	err = r.wait("wait for "+c.Builtin.Name, func() error {
+		var err error
+		value, err = nonNil(c.Builtin.Value(c))
+		return err
+	})
 	r.tellUnpredicted()
 	if err != nil {
 		return nil, err
@@ -104,7 +109,12 @@ func (r *Run) change(c *Call) (starlark.Value, error) {
 	if past != nil {
 		return r.resumeCall(c, past)
 	}
-	plan, err := c.Builtin.Plan(c)
+	var plan Plan
+	err = r.wait("wait for "+c.Builtin.Name+" to look", func() error {
+		var err error
+		plan, err = c.Builtin.Plan(c)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +179,12 @@ func (r *Run) perform(c *Call, seq uint64, i int, a action.Action) (action.Resul
 		return action.Result{}, errInterrupted
 	}
 	env := r.env(seq, i, nil)
-	needed, err := a.Prepare(env)
+	var needed bool
+	err := r.wait("prepare to "+a.Summary(), func() error {
+		var err error
+		needed, err = a.Prepare(env)
+		return err
+	})
 	if err != nil {
 		return action.Result{}, r.failed(seq, i, a, err)
 	}
@@ -228,7 +243,12 @@ func (r *Run) announce(c *Call, a action.Action, env *action.Env) error {
 	}
 	event := Event{Kind: ChangeBegin, Call: c.Builtin.Name, Action: a.Kind(), Text: a.Summary(), Pos: c.pos()}
 	if d, ok := a.(action.Detailer); ok {
-		detail, err := d.Detail(env)
+		var detail action.Detail
+		err := r.wait("look through "+a.Summary(), func() error {
+			var err error
+			detail, err = d.Detail(env)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -240,7 +260,7 @@ func (r *Run) announce(c *Call, a action.Action, env *action.Env) error {
 
 func (r *Run) apply(builtin, pos string, seq uint64, i int, a action.Action, env *action.Env) (action.Result, error) {
 	start := r.cfg.Now()
-	result, err := a.Apply(env)
+	result, err := r.applyAndTell(a, env)
 	r.tellUnpredicted()
 	if errors.Is(err, action.ErrStopped) {
 		return result, errInterrupted
@@ -256,6 +276,24 @@ func (r *Run) apply(builtin, pos string, seq uint64, i int, a action.Action, env
 	r.emit(ended)
 	_, err = r.cfg.Journal.AppendLazy("done", actionRecord{Call: seq, Index: i, Kind: a.Kind(), Result: &result})
 	return result, err
+}
+
+// applyAndTell applies an action, and tells each second that it goes on.
+func (r *Run) applyAndTell(a action.Action, env *action.Env) (result action.Result, err error) {
+	err = r.wait(a.Summary(), func() error {
+		var err error
+		result, err = a.Apply(env)
+		return err
+	})
+	r.noteBroken(a, err)
+	return result, err
+}
+
+// noteBroken notes what was in hand when the run was told to break off.
+func (r *Run) noteBroken(a action.Action, err error) {
+	if err != nil && r.ctx.Err() != nil {
+		r.broken = a.Summary() + " was broken off: " + action.BrokenOff(a)
+	}
 }
 
 func (r *Run) failed(seq uint64, i int, a action.Action, cause error) error {
@@ -313,7 +351,7 @@ func (r *Run) env(seq uint64, i int, marks []json.RawMessage) *action.Env {
 	return &action.Env{
 		Ctx: r.ctx, Host: r.cfg.Host, Store: r.store, Secrets: r.secrets, Hide: r.secrets.mask,
 		Tag:      fmt.Sprintf("%s-%d-%d", r.cfg.ID, seq, i),
-		Progress: func(p action.Progress) { r.emit(Event{Kind: ProgressMade, Progress: &p}) },
+		Progress: r.progress,
 		Mark: func(v any) error {
 			data, err := json.Marshal(v)
 			if err != nil {

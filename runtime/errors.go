@@ -9,6 +9,7 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 
+	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/near"
 )
 
@@ -27,13 +28,28 @@ func (e *ScriptError) Unwrap() error { return e.Err }
 // ErrorInfoOf explains an error to a person: the cause, where it happened in the runbook, the line
 // of source, and a suggestion for a name that is near.
 func ErrorInfoOf(err error) *ErrorInfo {
-	var script *ScriptError
-	if !errors.As(err, &script) {
-		return &ErrorInfo{Message: err.Error()}
-	}
 	info := &ErrorInfo{}
-	explain(info, script)
+	var script *ScriptError
+	if errors.As(err, &script) {
+		explain(info, script)
+	} else {
+		info.Message = err.Error()
+	}
+	var command *host.CommandError
+	if errors.As(err, &command) {
+		info.shorten(command)
+	}
 	return info
+}
+
+// shorten leaves of a command's words in the message the line that tells why it failed; all of them follow
+// below.
+func (info *ErrorInfo) shorten(failed *host.CommandError) {
+	if !strings.Contains(failed.Output, "\n") {
+		return
+	}
+	info.Message = strings.ReplaceAll(info.Message, failed.Error(), failed.Cause())
+	info.Said = strings.Split(failed.Output, "\n")
 }
 
 func explain(info *ErrorInfo, script *ScriptError) {

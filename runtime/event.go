@@ -29,7 +29,7 @@ type Event struct {
 	Unpredicted *host.Unpredicted `json:"unpredicted,omitempty"` // unpredicted
 	Error       *ErrorInfo        `json:"error,omitempty"`       // error
 	Verdict     *Verdict          `json:"verdict,omitempty"`     // verdict
-	Elapsed     time.Duration     `json:"elapsed_ns,omitempty"`  // step-end, changed
+	Elapsed     time.Duration     `json:"elapsed_ns,omitempty"`  // step-end, changed; progress: since it began
 	// Journal is, in a run's events file, the last record of its journal that was durable when this was told:
 	// a journal that ends before it was cut.
 	Journal uint64 `json:"journal,omitempty"`
@@ -102,6 +102,7 @@ type ErrorInfo struct {
 	Pos     string   `json:"pos,omitempty"`    // innermost useful frame
 	Source  string   `json:"source,omitempty"` // the line of source, and a line with a caret below it
 	Stack   []string `json:"stack,omitempty"`  // outer frames, "debian.star:41:5: in remove_zcp"
+	Said    []string `json:"said,omitempty"`   // the last words of the command that failed, for who wants to know more
 	Hint    string   `json:"hint,omitempty"`   // "did you mean ...?"
 	Next    []string `json:"next,omitempty"`   // what the admin can do
 }

@@ -88,7 +88,7 @@ func (r *Run) restoreDatabase(past *history, way *restoring) error {
 		return err
 	}
 	r.emit(Event{Kind: ChangeBegin, Action: a.Kind(), Text: a.Summary(), Detail: &detail})
-	result, err := a.Apply(env)
+	result, err := r.applyAndTell(a, env)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,11 @@ func (r *Run) restoreAction(past *history, way *restoring) (a *action.Restore, s
 	if seq, err = r.cfg.Journal.Append("restore", callRecord{Builtin: "rollback"}); err != nil {
 		return nil, 0, nil, err
 	}
-	if _, err := a.Prepare(r.env(seq, 0, nil)); err != nil {
+	err = r.wait("check the dump "+dump.Path, func() error {
+		_, err := a.Prepare(r.env(seq, 0, nil))
+		return err
+	})
+	if err != nil {
 		return nil, 0, nil, err
 	}
 	data, err := encodeAction(a)

@@ -218,7 +218,7 @@ func (r *Run) lookAgain(undone []*pastAction) error {
 		if _, ok := a.(Restorer); !ok {
 			continue
 		}
-		if left, err := compare(a, env); err == nil && len(left) == 0 {
+		if left, err := r.compareAgain(a, env); err == nil && len(left) == 0 {
 			p.state().differences = nil
 		}
 	}
@@ -227,7 +227,12 @@ func (r *Run) lookAgain(undone []*pastAction) error {
 
 // tellChanged tells what somebody had changed since the run, and where it is now.
 func (r *Run) tellChanged() error {
-	changed, err := r.store.Changed(r.ctx)
+	var changed []string
+	err := r.wait("look through what was changed after the run", func() error {
+		var err error
+		changed, err = r.store.Changed(r.ctx)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("looking through what was changed after the run: %w", err)
 	}
@@ -265,7 +270,12 @@ func (r *Run) disturbed(past *history) ([]string, error) {
 				if within(touched, pre.Path) {
 					continue
 				}
-				more, err := env.Store.Compare(pre)
+				var more []string
+				err := r.wait("compare: "+pre.Path, func() error {
+					var err error
+					more, err = env.Store.Compare(pre)
+					return err
+				})
 				if err != nil {
 					return nil, fmt.Errorf("comparing after the rollback: %w", err)
 				}
@@ -277,7 +287,7 @@ func (r *Run) disturbed(past *history) ([]string, error) {
 		}
 		if s, ok := a.(*action.Service); ok && !services[s.Name] && len(p.state().differences) == 0 {
 			services[s.Name] = true // it may have ended again by itself
-			more, err := compare(s, env)
+			more, err := r.compareAgain(s, env)
 			if err != nil {
 				return nil, err
 			}
@@ -408,13 +418,14 @@ func (r *Run) undoAndTell(p *pastAction, a action.Action, env *action.Env) error
 // refuses the new database until it is restored. One that will not stop does: nothing may be taken
 // away under it.
 func (r *Run) undoOne(a action.Action, env *action.Env) ([]string, error) {
-	err := a.Undo(env)
+	err := r.wait("undo: "+a.Summary(), func() error { return a.Undo(env) })
 	if err == nil {
-		return compare(a, env)
+		return r.compareAgain(a, env)
 	}
 	if errors.Is(err, action.ErrStopped) {
 		return nil, errInterrupted
 	}
+	r.noteBroken(a, err)
 	err = fmt.Errorf("undoing %s: %w", a.Summary(), err)
 	if r.beyond && startsAgain(a) && env.Ctx.Err() == nil {
 		return []string{r.secrets.mask(err.Error())}, nil
@@ -432,6 +443,16 @@ func (r *Run) recall(p *pastAction) (action.Action, *action.Env, error) {
 	state := p.state()
 	a, err := action.Decode(state.intent.Kind, state.intent.Data)
 	return a, r.env(p.call.seq, p.index, state.marks), err
+}
+
+// compareAgain is compare, which may take long: whole trees are read.
+func (r *Run) compareAgain(a action.Action, env *action.Env) (lines []string, err error) {
+	err = r.wait("compare: "+a.Summary(), func() error {
+		var err error
+		lines, err = compare(a, env)
+		return err
+	})
+	return lines, err
 }
 
 // compare asks an action that was undone how the host differs from before it.

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"go.starlark.net/starlark"
@@ -50,6 +51,11 @@ type Run struct {
 	until       string   // the step before which it stops, or UntilNoReturn
 	planned     int      // calls compared with the plan so far
 	inHand      int      // the call in hand, as the plan counts them
+
+	telling   sync.Mutex // Config.Emit is called by one at a time
+	waitsLock sync.Mutex
+	waits     *waiting // the innermost wait in hand
+	broken    string   // what was broken off, and what that means
 
 	past      *history   // rollback: the run's
 	restoring *restoring // rollback: the database is to be restored
@@ -499,5 +505,7 @@ func (r *Run) emit(e Event) {
 		}
 		e.Detail = &detail
 	}
+	r.telling.Lock()
+	defer r.telling.Unlock()
 	r.cfg.Emit(e)
 }

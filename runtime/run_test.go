@@ -97,7 +97,7 @@ func newScene(t *testing.T) *scene {
 	}
 }
 
-func (s *scene) run(script string, change func(*runtime.Config)) runtime.Verdict {
+func (s *scene) load(script string) *runtime.Runbook {
 	s.t.Helper()
 	dir := s.t.TempDir()
 	write(s.t, dir, "site.star", script)
@@ -105,7 +105,12 @@ func (s *scene) run(script string, change func(*runtime.Config)) runtime.Verdict
 	if err != nil {
 		s.t.Fatal(runtime.ErrorInfoOf(err))
 	}
-	cfg := s.config(rb)
+	return rb
+}
+
+func (s *scene) run(script string, change func(*runtime.Config)) runtime.Verdict {
+	s.t.Helper()
+	cfg := s.config(s.load(script))
 	if change != nil {
 		change(&cfg)
 	}

@@ -100,7 +100,7 @@ func (r *Run) keepService(k keptService) (bool, error) {
 	r.emit(Event{Kind: Output, Text: fmt.Sprintf("service %s %s, and the run had left it otherwise: the machine was started anew since, or somebody has changed it", now.Name, runs(now))})
 	r.emit(Event{Kind: ChangeBegin, Action: k.service.Kind(), Text: k.service.Summary() + " (again)"})
 	start := r.cfg.Now()
-	result, err := k.service.Apply(k.env)
+	result, err := r.applyAndTell(k.service, k.env)
 	if errors.Is(err, action.ErrStopped) {
 		return false, errInterrupted
 	}

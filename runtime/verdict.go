@@ -45,6 +45,14 @@ func (r *Run) close(err error) Verdict {
 // real tells whether there is a run to go on with, or back from.
 func (r *Run) real() bool { return r.cfg.Mode != "simulate" && r.cfg.Mode != "check" }
 
+// brokenText says what was broken off, if anything was, and what that means.
+func (r *Run) brokenText() string {
+	if r.broken == "" {
+		return ""
+	}
+	return r.secrets.mask(r.broken) + "; "
+}
+
 // stoppedText is for a run that stops where it was asked to.
 func (r *Run) stoppedText(until *untilError) string {
 	v := &r.verdict
@@ -67,7 +75,7 @@ func (r *Run) interruptedText() string {
 	if s.Phase == ways.Untouched {
 		return "interrupted before the first change; " + ways.Join(s.Ways())
 	}
-	return fmt.Sprintf("interrupted after %s; %s", plural(r.verdict.Changes, "change"), ways.Join(s.Ways()))
+	return fmt.Sprintf("interrupted after %s; %s%s", plural(r.verdict.Changes, "change"), r.brokenText(), ways.Join(s.Ways()))
 }
 
 func (r *Run) successText() string {
@@ -122,13 +130,13 @@ func (r *Run) closeRollback(differences []string, err error) Verdict {
 	v := &r.verdict
 	switch {
 	case r.refused:
-		v.Code, v.Text = CodeFailed, "not rolled back, nothing was changed: "+r.secrets.mask(err.Error())
+		v.Code, v.Text = CodeFailed, "not rolled back, nothing was changed: "+r.secrets.mask(ErrorInfoOf(err).Message)
 		r.tellError(err, lines(r.standing(v).Ways()))
 	case errors.Is(err, errInterrupted), err != nil && errors.Is(r.ctx.Err(), context.Canceled):
 		v.Code = CodeInterrupted
-		v.Text = "rollback interrupted; " + ways.Join(r.standing(v).Ways())
+		v.Text = "rollback interrupted; " + r.brokenText() + ways.Join(r.standing(v).Ways())
 	case err != nil:
-		v.Code, v.Text = CodeRollbackIncomplete, "rollback incomplete: "+r.secrets.mask(err.Error())
+		v.Code, v.Text = CodeRollbackIncomplete, "rollback incomplete: "+r.secrets.mask(ErrorInfoOf(err).Message)
 		r.tellError(err, append([]string{"mend the cause first"}, lines(r.standing(v).Ways())...))
 	case len(differences) > 0:
 		r.closeDiffering(differences)
@@ -174,6 +182,9 @@ func (r *Run) closeDiffering(differences []string) {
 func (r *Run) tellError(err error, next []string) {
 	info := ErrorInfoOf(err)
 	info.Message = r.secrets.mask(info.Message)
+	for i, line := range info.Said {
+		info.Said[i] = r.secrets.mask(line)
+	}
 	info.Next = next
 	r.emit(Event{Kind: Failed, Error: info})
 }

@@ -191,8 +191,8 @@ type job struct {
 	mode       string
 	to         string
 	until      string // run, resume: where to stop
-	restore    bool // rollback: load the dump of the database
-	kill       bool // rollback: end a server that upgrades the database
+	restore    bool   // rollback: load the dump of the database
+	kill       bool   // rollback: end a server that upgrades the database
 	teller     *teller
 	foreground bool
 }
@@ -231,7 +231,9 @@ func (a *app) workHere(ctx context.Context, lock *state.Lock, j job, tell func(r
 		return nil, err
 	}
 	defer machine.Close()
-	v, err := a.sessionWork(machine, j, tell).Do(ctx)
+	w := a.sessionWork(machine, j, tell)
+	w.Heard = func(s os.Signal, n int) { fmt.Fprintln(a.err, "\n"+stopWords(s, n)) }
+	v, err := w.Do(ctx)
 	return &v, err
 }
 
@@ -251,12 +253,16 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	go func() {
-		for s := range signals {
+		for n := 0; ; n++ {
+			s, ok := <-signals
+			if !ok {
+				return
+			}
 			if s == syscall.SIGTERM && sessionEnds() {
 				leave()
 				return
 			}
-			fmt.Fprintln(a.err, "\nstopping: the action in hand is finished first; Ctrl-C again breaks it off")
+			fmt.Fprintln(a.err, "\n"+stopWords(s, n))
 			worker.Stop(s)
 		}
 	}()
@@ -265,6 +271,9 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 		told = told || e.Kind == runtime.Failed
 		tell(e)
 	})
+	if v != nil {
+		worker.Await()
+	}
 	if err == nil && v == nil {
 		v = tellEnd(worker.End(), told, tell)
 	}
@@ -279,6 +288,19 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 		err = a.workerFailure(j.run.Run, worker.Failure())
 	}
 	return v, err
+}
+
+// stopWords says what the n-th signal to stop does.
+func stopWords(s os.Signal, n int) string {
+	switch {
+	case n == 0:
+		return "stopping: the action in hand is finished first; Ctrl-C again breaks it off, in the middle"
+	case s == syscall.SIGINT && n == 1:
+		return "breaking the action in hand off: its programs are told to end, and killed after 10 s; the verdict says what that means"
+	case s == syscall.SIGINT:
+		return "it is being broken off; nothing more can be done to hurry it"
+	}
+	return "it is stopping"
 }
 
 // tellEnd tells what a worker could not write to its run's events file, and returns its verdict; nil

@@ -53,6 +53,32 @@ type CommandError struct {
 	Output string // the last lines, secrets removed
 }
 
+// Cause is the error with the one line of what the command said that tells the most: the first that speaks
+// of an error, or else the last.
+func (e *CommandError) Cause() string {
+	lines := strings.Split(e.Output, "\n")
+	said := lines[len(lines)-1]
+	for _, line := range lines {
+		if speaksOfError(line) {
+			said = line
+			break
+		}
+	}
+	short := *e
+	short.Output = strings.TrimSpace(said)
+	return short.Error()
+}
+
+func speaksOfError(line string) bool {
+	line = strings.ToLower(line)
+	for _, word := range []string{"e: ", "error", "fatal", "cannot ", "could not ", "failed"} {
+		if strings.HasPrefix(line, word) || len(word) > 3 && strings.Contains(line, word) {
+			return true
+		}
+	}
+	return false
+}
+
 func (e *CommandError) Error() string {
 	if e.Output == "" {
 		return e.Path + ": " + e.Status

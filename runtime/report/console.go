@@ -517,4 +517,10 @@ func writeError(w io.Writer, info runtime.ErrorInfo, width int, paint paints) {
 	for _, next := range info.Next {
 		c.block(itemIndent, "next: ", next, nil)
 	}
+	if len(info.Said) > 0 {
+		c.block(itemIndent, "", "the last words of the command:", paint.dim)
+	}
+	for _, line := range info.Said {
+		c.line(deepIndent + clean(line))
+	}
 }

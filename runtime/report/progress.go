@@ -21,7 +21,7 @@ type progress struct {
 
 	bar  *progressbar.ProgressBar
 	what string
-	last time.Time // of the action's begin, or of the last plain line
+	last time.Time // of the last line
 }
 
 func newProgress(w io.Writer, opts ConsoleOptions) *progress {
@@ -31,8 +31,9 @@ func newProgress(w io.Writer, opts ConsoleOptions) *progress {
 // A bar that does not fit into its line cannot be taken away again. What it counts in takes barNumbers
 // columns at most; with less than barRoom for the words and the bar itself there is none.
 const (
-	barNumbers = 48
+	barNumbers = 42
 	barRoom    = 26
+	barWidth   = 10
 )
 
 // fit cuts the words of a bar to what its line has room for.
@@ -53,6 +54,7 @@ func (p *progress) show(e runtime.Event) {
 		p.erase()
 		p.bar, p.what = p.newBar(e), e.Progress.What
 	}
+	p.bar.Describe(p.words(e))
 	if e.Progress.Total > 0 {
 		_ = p.bar.Set64(min(e.Progress.Done, e.Progress.Total))
 		return
@@ -65,23 +67,32 @@ func (p *progress) newBar(e runtime.Event) *progressbar.ProgressBar {
 	if total <= 0 {
 		total = -1
 	}
-	bar := 10
 	return progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(p.w),
-		progressbar.OptionSetDescription(p.fit(itemIndent+clean(e.Progress.What), bar)),
-		progressbar.OptionSetWidth(bar),
+		progressbar.OptionSetDescription(p.words(e)),
+		progressbar.OptionSetWidth(barWidth),
 		progressbar.OptionShowBytes(e.Progress.Unit == "bytes"),
 		progressbar.OptionShowCount(),
+		progressbar.OptionSetElapsedTime(false), // its words tell since when it goes on, by the run's account
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionSetSpinnerChangeInterval(0),
 		progressbar.OptionClearOnFinish(),
 	)
 }
 
-// plain prints the first line once an action has lasted for a while, and then one now and then.
+// words are what a bar says, with the seconds since it began.
+func (p *progress) words(e runtime.Event) string {
+	seconds := ""
+	if e.Elapsed >= time.Second {
+		seconds = " " + e.Elapsed.Truncate(time.Second).String()
+	}
+	return p.fit(itemIndent+clean(e.Progress.What), barWidth+len(seconds)) + seconds
+}
+
+// plain prints the first line once nothing was said for a while, and then one now and then.
 func (p *progress) plain(e runtime.Event) {
-	if p.what != e.Progress.What || p.last.IsZero() {
-		p.what, p.last = e.Progress.What, e.Time
+	if p.last.IsZero() {
+		p.last = e.Time
 		return
 	}
 	if e.Time.Sub(p.last) < quiet {
@@ -93,12 +104,10 @@ func (p *progress) plain(e runtime.Event) {
 	}
 }
 
-// clear makes room for other output, and forgets an action that ended.
+// clear makes room for other output.
 func (p *progress) clear(e runtime.Event) {
 	p.erase()
-	if e.Kind == runtime.ChangeBegin {
-		p.what, p.last = "", e.Time
-	}
+	p.what, p.last = "", e.Time
 }
 
 func (p *progress) erase() {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -185,6 +186,30 @@ func TestPlainProgressKeepsQuiet(t *testing.T) {
 	}
 	if n := strings.Count(out.String(), "…"); n != 3 {
 		t.Errorf("%d lines in 100 s, want 3:\n%s", n, out.String())
+	}
+}
+
+// A wait is told with what it waits for and since when, also where what is waited for changes.
+func TestWaitCounts(t *testing.T) {
+	for _, moves := range []bool{true, false} {
+		var out stdbytes.Buffer
+		tell := Console(&out, ConsoleOptions{Progress: moves, Width: 100})
+		tell(runtime.Event{Kind: runtime.ChangeBegin, Time: begin, Text: "purge zarafa-server"})
+		for i := range 100 {
+			time.Sleep(time.Millisecond)
+			what := fmt.Sprintf("wait for script %d", i/40)
+			tell(runtime.Event{Kind: runtime.ProgressMade, Time: begin.Add(time.Duration(i) * time.Second), Elapsed: time.Duration(i) * time.Second,
+				Progress: &action.Progress{What: what}})
+		}
+		want := []string{"wait for script 0, for 30s", "wait for script 1, for 1m0s", "wait for script 2, for 1m30s"}
+		if moves {
+			want = []string{"wait for script 0 ", "wait for script 1 40s", "wait for script 2 1m20s"}
+		}
+		for _, text := range want {
+			if !strings.Contains(out.String(), text) {
+				t.Errorf("moving %v: %q is not told in %q", moves, text, out.String())
+			}
+		}
 	}
 }
 

@@ -179,7 +179,11 @@ func progressText(e runtime.Event) string {
 	if p.Text != "" {
 		text += " " + p.Text
 	}
-	return strings.TrimSuffix(clean(text), ":")
+	text = strings.TrimSuffix(clean(text), ":")
+	if e.Elapsed >= time.Second {
+		text += ", for " + e.Elapsed.Truncate(time.Second).String()
+	}
+	return text
 }
 
 // verdictWord names how a run ended.

@@ -42,7 +42,8 @@ type Work struct {
 	RestoreDatabase bool // rollback: load the dump
 	KillGuarded     bool // rollback: end a service that must not be disturbed
 
-	Until string // run, resume: where to stop
+	Heard func(s os.Signal, n int) // told of each signal to stop; may be nil
+	Until string                   // run, resume: where to stop
 
 	Caller ways.Caller // how the admin calls the program for this run
 
@@ -86,7 +87,7 @@ func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
 		return runtime.Verdict{}, err
 	}
 	defer log.Close()
-	ctx, stop, release := onSignals(ctx)
+	ctx, stop, release := onSignals(ctx, w.Heard)
 	defer release()
 	cfg := runtime.Config{
 		Mode: w.Mode, ID: w.Run.ID, Runbook: book, Params: order.Params, Secrets: secrets,
@@ -152,14 +153,17 @@ func (w Work) execute(ctx context.Context, cfg runtime.Config) runtime.Verdict {
 // onSignals closes stop at the first SIGINT or SIGTERM, and ends ctx at a SIGINT that comes after
 // that. A second SIGTERM says no more than the first: it may come from a supervisor and from a parent
 // that passes it on. A hangup and a broken pipe are nothing to stop for.
-func onSignals(parent context.Context) (ctx context.Context, stop <-chan struct{}, release func()) {
+func onSignals(parent context.Context, heard func(os.Signal, int)) (ctx context.Context, stop <-chan struct{}, release func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 4)
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGTTOU)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	asked := make(chan struct{})
 	done := make(chan struct{})
-	go heed(signals, done, func() { close(asked) }, cancel)
+	if heard == nil {
+		heard = func(os.Signal, int) {}
+	}
+	go heed(signals, done, heard, func() { close(asked) }, cancel)
 	return ctx, asked, func() {
 		signal.Stop(signals)
 		close(done)
@@ -168,7 +172,7 @@ func onSignals(parent context.Context) (ctx context.Context, stop <-chan struct{
 }
 
 // heed asks at the first signal, and breaks off at a SIGINT after that.
-func heed(signals <-chan os.Signal, done <-chan struct{}, ask, breakOff func()) {
+func heed(signals <-chan os.Signal, done <-chan struct{}, heard func(os.Signal, int), ask, breakOff func()) {
 	for n := 0; ; n++ {
 		var s os.Signal
 		select {
@@ -176,6 +180,7 @@ func heed(signals <-chan os.Signal, done <-chan struct{}, ask, breakOff func()) 
 			return
 		case s = <-signals:
 		}
+		heard(s, n)
 		if n == 0 {
 			ask()
 		} else if s == syscall.SIGINT {
@@ -194,7 +199,7 @@ func numbered(log *journal.Log, tell func(runtime.Event)) func(runtime.Event) {
 }
 
 // progressPause is the least time between two progress events in the file.
-const progressPause = time.Second
+const progressPause = 900 * time.Millisecond // a tick each second is not to be left out for being early
 
 // seldom thins out progress, which would fill the file of a long run.
 func seldom(tell func(runtime.Event)) func(runtime.Event) {

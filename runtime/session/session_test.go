@@ -93,7 +93,7 @@ func TestLastBegin(t *testing.T) {
 }
 
 func TestSignals(t *testing.T) {
-	ctx, stop, release := onSignals(context.Background())
+	ctx, stop, release := onSignals(context.Background(), nil)
 	defer release()
 	if !signal.Ignored(syscall.SIGHUP) {
 		t.Error("a hangup is not ignored")
@@ -112,7 +112,7 @@ func TestOnlyInterruptBreaksOff(t *testing.T) {
 	var heard []string
 	go func() {
 		defer close(ended)
-		heed(signals, nil, func() { heard = append(heard, "ask") }, func() { heard = append(heard, "break off") })
+		heed(signals, nil, func(os.Signal, int) {}, func() { heard = append(heard, "ask") }, func() { heard = append(heard, "break off") })
 	}()
 	for _, s := range []os.Signal{syscall.SIGTERM, syscall.SIGTERM, syscall.SIGTERM, syscall.SIGINT} {
 		signals <- s
@@ -131,8 +131,8 @@ func TestProgressIsThinnedOut(t *testing.T) {
 		tell(runtime.Event{Kind: runtime.ProgressMade, Time: begin.Add(time.Duration(i) * 2 * time.Millisecond), Progress: &action.Progress{}})
 	}
 	tell(runtime.Event{Kind: runtime.ChangeEnd})
-	if n != 3 {
-		t.Errorf("%d events, want 3", n)
+	if n != 4 { // at 0, 0.9 and 1.8 s, and the end
+		t.Errorf("%d events, want 4", n)
 	}
 }
 

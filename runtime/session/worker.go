@@ -109,6 +109,15 @@ func (w *Worker) Alive() bool {
 	}
 }
 
+// Await waits, not for ever, until the worker that has given its verdict has ended: what is asked next
+// about its run is not answered by "at work".
+func (w *Worker) Await() {
+	select {
+	case <-w.ended:
+	case <-time.After(10 * time.Second):
+	}
+}
+
 // Stop passes SIGTERM or SIGINT on to the worker, which then stops after the action in hand.
 func (w *Worker) Stop(s os.Signal) { _ = w.cmd.Process.Signal(s) }
 
