@@ -47,6 +47,8 @@ type Config struct {
 	Version   string // of the program
 	Now       func() time.Time
 
+	// Forecast is the estimate of a rehearsal, which a real run refines as it goes; may be nil.
+	Forecast *Times
 	// Ticks is when to tell that a wait goes on; nil for each second.
 	Ticks <-chan time.Time
 

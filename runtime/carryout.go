@@ -199,6 +199,7 @@ func (r *Run) perform(c *Call, seq uint64, i int, a action.Action) (action.Resul
 	if a.Irreversible() != "" && r.until == UntilNoReturn {
 		return action.Result{}, &untilError{fmt.Sprintf("the point of no return (step %s: %s)", r.step.Name, a.Summary())}
 	}
+	r.estimate.action(a)
 	if err := r.announce(c, a, env); err != nil {
 		return action.Result{}, err
 	}

@@ -83,6 +83,7 @@ runbook = define(check = look, steps = [])`,
 		finding("warn", Warning, "Warn the admin: the run goes on."),
 		finding("inhibit", Inhibitor, "Refuse to go on: the run ends before the next change, or at the end of the step, with exit code 2. Other findings of the step are still collected."),
 		lookBuiltin,
+		expectBuiltin,
 		{
 			Name: "finish", Effect: Pure, Value: finish,
 			Doc:     "End the run here, in success: the steps that are left have nothing to do. verify still runs.",

@@ -118,6 +118,7 @@ type Verdict struct {
 	NoReturn    string        `json:"no_return,omitempty"`   // the first action that cannot be undone: "step start_kopano: ..."
 	Until       string        `json:"until,omitempty"`       // it has stopped before this, as asked, and can go on
 	Left        []string      `json:"differences,omitempty"` // of a rollback: what is not as before, masked
+	Times       *Times        `json:"times,omitempty"`       // of a simulation: how long the run takes
 	Unpredicted int           `json:"unpredicted"`
 	Elapsed     time.Duration `json:"elapsed_ns"`
 }

@@ -52,7 +52,9 @@ type Run struct {
 	planned     int      // calls compared with the plan so far
 	inHand      int      // the call in hand, as the plan counts them
 
-	telling   sync.Mutex // Config.Emit is called by one at a time
+	estimate  estimate
+	ended     map[string]time.Duration // steps that ended, for the forecast
+	telling   sync.Mutex               // Config.Emit is called by one at a time
 	waitsLock sync.Mutex
 	waits     *waiting // the innermost wait in hand
 	broken    string   // what was broken off, and what that means
@@ -324,6 +326,7 @@ func (r *Run) runStep(step *Step, index, count int, past *history) (finished str
 	r.step, r.readOnly = step, step == r.rb.Check || step == r.rb.Verify
 	start := r.cfg.Now()
 	r.emit(Event{Kind: StepBegin, Doc: firstLine(step.Doc), Index: index, Count: count})
+	r.estimate.step(step.Name)
 	r.replay = &replay{}
 	if past.open != nil && past.open.name == step.Name {
 		r.replay = past.open
@@ -355,6 +358,7 @@ func (r *Run) runStep(step *Step, index, count int, past *history) (finished str
 		return "", err
 	}
 	r.emit(Event{Kind: StepEnd, Elapsed: r.cfg.Now().Sub(start)})
+	r.tellLeft(step.Name, r.cfg.Now().Sub(start))
 	return finished, nil
 }
 

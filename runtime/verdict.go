@@ -192,6 +192,9 @@ func (r *Run) tellError(err error, next []string) {
 func (r *Run) finish() Verdict {
 	v := &r.verdict
 	v.Unpredicted = r.unpredicted
+	if r.cfg.Mode == "simulate" {
+		v.Times = r.estimate.result()
+	}
 	v.Elapsed = r.spent + r.cfg.Now().Sub(r.started)
 	if r.cfg.Journal != nil && !r.refused {
 		if _, err := r.cfg.Journal.Append("verdict", v); err != nil {

@@ -117,8 +117,9 @@ func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPa
 	if err != nil {
 		return err
 	}
+	var forecast *runtime.Times
 	if !yes {
-		if err := a.rehearseLive(ctx, book, plain, secrets); err != nil {
+		if forecast, err = a.rehearseLive(ctx, book, plain, secrets); err != nil {
 			return err
 		}
 	}
@@ -126,7 +127,7 @@ func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPa
 		name = strings.TrimSuffix(strings.TrimPrefix(book.Name, "@stock//"), ".star")
 	}
 	run, err := a.dir().Begin(state.Order{
-		Runbook: name, Label: book.Name, Program: version, Begun: time.Now().UTC(), Params: plain,
+		Runbook: name, Label: book.Name, Program: version, Begun: time.Now().UTC(), Params: plain, Forecast: forecast,
 	}, secrets, book.Modules())
 	if err != nil {
 		return err
@@ -153,31 +154,31 @@ func (a *app) refuseUnfinished() error {
 	return fmt.Errorf("run %s is unfinished (%s), and has to come to its end before a new run: %s", s.ID, s.Phase, ways.Join(s.Ways()))
 }
 
-// rehearseLive simulates over this machine and asks.
-func (a *app) rehearseLive(ctx context.Context, book *runtime.Runbook, plain map[string]string, secrets map[string]host.Secret) error {
+// rehearseLive simulates over this machine and asks. It returns how long the run takes.
+func (a *app) rehearseLive(ctx context.Context, book *runtime.Runbook, plain map[string]string, secrets map[string]host.Secret) (*runtime.Times, error) {
 	if !a.interactive() {
-		return fmt.Errorf("there is no terminal to ask on; add --yes if you are sure, or look first: zcp2kopano simulate --live")
+		return nil, fmt.Errorf("there is no terminal to ask on; add --yes if you are sure, or look first: zcp2kopano simulate --live")
 	}
 	target, err := openSimulatedLive(plain[packagesParam])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer target.Close()
 	var t teller
 	tell, err := t.open(a)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	v := a.rehearse(ctx, "simulate", target, book, plain, secrets, "", journal.Memory(version, time.Now), tell)
 	if v.Code != runtime.CodeDone {
-		return verdictError(v.Code)
+		return nil, verdictError(v.Code)
 	}
 	fmt.Fprintln(a.err)
 	ok, err := a.confirm("This was the simulation. Now carry it out on this machine? Have a backup that you know can be restored.")
 	if err == nil && !ok {
 		err = fmt.Errorf("not started: nothing was changed")
 	}
-	return err
+	return v.Times, err
 }
 
 // lock takes the right to change this machine.

@@ -395,6 +395,12 @@ func (c *console) closing() {
 	c.line("")
 	c.line(c.paint.head("Summary"))
 	c.block(itemIndent, "", summary(c.story.run.Mode, *v), nil)
+	if v.Times != nil {
+		c.block(itemIndent, "", "time of a real run, "+v.Times.String(), nil)
+		for _, why := range v.Times.Why {
+			c.block(deepIndent, "- ", why, nil)
+		}
+	}
 	if v.NoReturn != "" {
 		c.block(itemIndent, "", "point of no return: "+v.NoReturn, nil)
 	}

@@ -355,3 +355,28 @@ func TestField(t *testing.T) {
 		}
 	}
 }
+
+// How long a run takes is told as a guess with its range, on every kind of report.
+func TestTimesAreTold(t *testing.T) {
+	times := &runtime.Times{
+		Steps: []runtime.StepTime{{Name: "dump_database", Span: action.Span{Least: 20 * time.Second, Most: 5 * time.Minute}}},
+		Whole: action.Span{Least: 34 * time.Second, Most: 21 * time.Minute},
+		Down:  action.Span{Least: 13 * time.Second, Most: 17 * time.Minute},
+		Why:   []string{"upgrade of the database: 2 to 89 seconds"},
+	}
+	var console, page, lines stdbytes.Buffer
+	tell := Tee(Console(&console, ConsoleOptions{Width: 110}), Tee(HTML(&page), JSONLines(&lines)))
+	tell(runtime.Event{Kind: runtime.RunBegin, Time: begin, Run: &runtime.RunInfo{Mode: "simulate", Runbook: "debian"}})
+	tell(runtime.Event{Kind: runtime.VerdictGiven, Time: begin, Verdict: &runtime.Verdict{Text: "done", Times: times}})
+	for name, text := range map[string]string{"console": console.String(), "page": page.String()} {
+		text = strings.Join(strings.Fields(text), " ")
+		for _, want := range []string{"a guess: 34 seconds to 21 minutes; services are down for 13 seconds to 17 minutes", "20 seconds to 5 minutes", "upgrade of the database: 2 to 89 seconds"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("the %s does not tell %q:\n%s", name, want, text)
+			}
+		}
+	}
+	if !strings.Contains(lines.String(), `"down":{"least_ns":13000000000,"most_ns":1020000000000}`) {
+		t.Errorf("the lines do not tell it: %s", lines.String())
+	}
+}

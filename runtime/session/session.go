@@ -93,7 +93,7 @@ func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
 		Mode: w.Mode, ID: w.Run.ID, Runbook: book, Params: order.Params, Secrets: secrets,
 		Host: w.Host, HostLabel: w.HostLabel, Dir: w.Run.Path, Journal: log, Keeper: keeper,
 		Version: w.Version, Now: time.Now, Stop: stop, Previous: previous, Plan: plan,
-		RestoreDatabase: w.RestoreDatabase, KillGuarded: w.KillGuarded, Until: w.Until, Caller: w.Caller,
+		RestoreDatabase: w.RestoreDatabase, KillGuarded: w.KillGuarded, Until: w.Until, Caller: w.Caller, Forecast: order.Forecast,
 		Emit: report.Tee(seldom(numbered(log, report.JSONLines(events))), w.Emit),
 	}
 	return w.execute(ctx, cfg), nil
