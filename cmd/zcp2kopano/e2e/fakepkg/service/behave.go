@@ -26,7 +26,7 @@ type Behaviour struct {
 
 // readBehaviour reads a program's behaviour; without a file it is the usual one.
 func readBehaviour(name string) (Behaviour, error) {
-	b := Behaviour{Retry: 10 * time.Second}
+	b := Behaviour{Upgrade: 400 * time.Millisecond, Retry: 10 * time.Second}
 	if name == "zarafa-server" {
 		b.Stop = 2 * time.Second
 	}
