@@ -241,27 +241,34 @@ type crashHost struct {
 
 var _ host.Host = (*crashHost)(nil)
 
-func (h *crashHost) CommitPackages(ctx context.Context, tx host.Transaction, progress func(string)) error {
-	return h.trap.deepDo("commit packages", func() error {
-		return h.sim.CommitPackages(ctx, tx, func(line string) {
-			_ = h.trap.before(line)
-			h.trap.passed(line)
-			progress(line)
-		})
-	})
+func (h *crashHost) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
+	return h.trap.deepDo("commit packages", func() error { return h.sim.CommitPackages(ctx, tx, h.trapped(w)) })
 }
 
-func (h *crashHost) RefreshPackages(ctx context.Context, only []string) error {
-	return h.trap.deepDo("refresh packages", func() error { return h.sim.RefreshPackages(ctx, only) })
+func (h *crashHost) ExpelPackages(ctx context.Context, list []host.Change, keep string, w *host.PackageWatch) error {
+	return h.trap.deepDo("expel packages", func() error { return h.sim.ExpelPackages(ctx, list, keep, h.trapped(w)) })
 }
 
-func (h *crashHost) RepairPackages(ctx context.Context) error {
-	return h.trap.deepDo("repair packages", func() error { return h.sim.RepairPackages(ctx) })
+// trapped makes a point of each line that the package manager says.
+func (h *crashHost) trapped(w *host.PackageWatch) *host.PackageWatch {
+	return &host.PackageWatch{Tell: func(work host.PackageWork) {
+		_ = h.trap.before(work.Line)
+		h.trap.passed(work.Line)
+		w.Doing(work)
+	}}
 }
 
-func (h *crashHost) SavePackages(ctx context.Context, names []string, dir string) (files, missing map[string]string, err error) {
+func (h *crashHost) RefreshPackages(ctx context.Context, only []string, w *host.PackageWatch) error {
+	return h.trap.deepDo("refresh packages", func() error { return h.sim.RefreshPackages(ctx, only, w) })
+}
+
+func (h *crashHost) RepairPackages(ctx context.Context, stay []string, w *host.PackageWatch) error {
+	return h.trap.deepDo("repair packages", func() error { return h.sim.RepairPackages(ctx, stay, w) })
+}
+
+func (h *crashHost) SavePackages(ctx context.Context, names []string, dir string, w *host.PackageWatch) (files, missing map[string]string, err error) {
 	err = h.trap.deepDo("save packages", func() error {
-		files, missing, err = h.sim.SavePackages(ctx, names, dir)
+		files, missing, err = h.sim.SavePackages(ctx, names, dir, w)
 		return err
 	})
 	return files, missing, err

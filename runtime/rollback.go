@@ -168,6 +168,9 @@ func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string
 	if err := r.tellChanged(); err != nil {
 		return nil, err
 	}
+	if err := r.tellScripts(); err != nil {
+		return nil, err
+	}
 	left, err := differencesOf(undone, way)
 	if err != nil {
 		return nil, err
@@ -244,6 +247,17 @@ func (r *Run) tellChanged() error {
 		shown = append(shown[:10:10], fmt.Sprintf("and %d more", len(changed)-10))
 	}
 	r.emit(Event{Kind: Output, Text: fmt.Sprintf("changed since the run, and kept in %s: %s", r.store.Since(), strings.Join(shown, ", "))})
+	return nil
+}
+
+// tellScripts tells what maintainer scripts did not do on the way back, because they failed or hung.
+func (r *Run) tellScripts() error {
+	scripts, err := r.store.WithoutScripts()
+	if err != nil || len(scripts) == 0 {
+		return err
+	}
+	r.emit(Event{Kind: Output, Text: fmt.Sprintf("removed without their maintainer scripts, which failed or hung: %s; the scripts are kept in %s, and what they would have cleaned up may be left",
+		strings.Join(scripts, ", "), r.store.Scripts())})
 	return nil
 }
 

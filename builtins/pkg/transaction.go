@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"go.starlark.net/starlark"
 
@@ -24,6 +25,7 @@ var remove = &runtime.Builtin{
 		{Name: "names", Type: runtime.Any, Doc: namesDoc},
 		{Name: "purge", Type: runtime.Bool, Doc: "remove configuration files too (dpkg), also those of packages removed before", Optional: true, Default: "False", Keyword: true},
 		{Name: "expect", Type: runtime.Any, Doc: "packages that may go along", Optional: true, Default: "[]", Keyword: true},
+		scriptPatienceParam,
 	},
 	Result: "None",
 	Effect: runtime.Change,
@@ -61,7 +63,7 @@ pkg.remove(pkg.installed(vendor = "zarafa"), purge = True)
 			return none, c.Errorf("removing %s would install or upgrade %s; nothing was removed. Repair or upgrade these first",
 				shorten(present), strings.Join(extra, ", "))
 		}
-		return commit(tx, s, expected), nil
+		return commit(c, tx, s, expected)
 	},
 }
 
@@ -114,6 +116,7 @@ var install = &runtime.Builtin{
 		{Name: "recommends", Type: runtime.Bool, Doc: "take recommended packages along", Optional: true, Default: "False", Keyword: true},
 		{Name: "source", Type: runtime.Any, Doc: "what pkg.local_repository returned: take the package files from there", Optional: true, Keyword: true},
 		{Name: "expect", Type: runtime.Any, Doc: "packages that may be removed in exchange", Optional: true, Default: "[]", Keyword: true},
+		scriptPatienceParam,
 	},
 	Result: "None",
 	Effect: runtime.Change,
@@ -154,7 +157,7 @@ svc.release_starts()
 		if len(s.Install)+len(s.Upgrade)+len(s.Remove) == 0 {
 			return none, nil
 		}
-		return commit(tx, s, expected), nil
+		return commit(c, tx, s, expected)
 	},
 }
 
@@ -218,13 +221,30 @@ pkg.refresh("kopano")
 
 // commit plans a transaction. The packages that may go along are asked for by name, because the
 // action refuses to remove any that is not.
-func commit(tx host.Transaction, s host.Solution, expected []string) runtime.Plan {
+func commit(c *runtime.Call, tx host.Transaction, s host.Solution, expected []string) (runtime.Plan, error) {
+	patience, err := scriptPatience(c)
+	if err != nil {
+		return runtime.Plan{}, err
+	}
 	for _, ch := range s.Remove {
 		if slices.Contains(expected, ch.Name) && !slices.Contains(tx.Remove, ch.Name) {
 			tx.Remove = append(tx.Remove, ch.Name)
 		}
 	}
-	return runtime.Plan{Actions: []action.Action{&action.Commit{Tx: tx}}, Result: starlark.None}
+	return runtime.Plan{Actions: []action.Action{&action.Commit{Tx: tx, Patience: patience}}, Result: starlark.None}, nil
+}
+
+var scriptPatienceParam = runtime.Param{
+	Name: "script_patience", Type: runtime.Int, Optional: true, Default: "1800", Keyword: true,
+	Doc: "seconds that one maintainer script may take, also when the transaction is undone; then it is ended, and fails; 0 waits for ever",
+}
+
+func scriptPatience(c *runtime.Call) (time.Duration, error) {
+	seconds := c.Int("script_patience", 1800)
+	if seconds < 0 || seconds > 7*24*3600 {
+		return 0, c.Errorf("argument script_patience: %d is out of range; give 1 to 604800 seconds, or 0 to wait for ever", seconds)
+	}
+	return time.Duration(seconds) * time.Second, nil
 }
 
 func refreshSource(file string) action.Action {

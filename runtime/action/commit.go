@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/policy"
@@ -19,11 +20,13 @@ func init() { register(func() Action { return &Commit{} }) }
 // Prepare keeps, in the store, package files of all that will be removed or replaced, and pre-images
 // of their configuration files and directories. Apply repairs what an interrupted transaction left,
 // commits what of the list is still to be done, and then asks the package database, whatever the
-// manager's exit status said. Undo repairs, purges what came new, installs the kept package files,
+// manager's exit status said. Undo purges what came new from whatever state it is in, repairs, installs the kept package files,
 // and puts the configuration files back; until these are back, the packages must not start their
 // services, which would work on the database with the packages' own configuration.
 type Commit struct {
 	Tx host.Transaction `json:"tx"`
+	// Patience is how long one maintainer script may take, on the way and back; 0 is without end.
+	Patience time.Duration `json:"patience,omitempty"`
 
 	Need      host.Transaction  `json:"need"`              // what of Tx was still to be done
 	Solution  host.Solution     `json:"solution"`          // what the manager said it would do
@@ -227,7 +230,7 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 	if err := env.Undisturbed(""); err != nil {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
-	if err := repairWith(env, a.installFiles); err != nil {
+	if err := repairWith(env, nil, a.watch(env), a.installFiles); err != nil {
 		return Result{}, err
 	}
 	have, err := packages(env.Host)
@@ -236,7 +239,7 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 	}
 	rest := a.rest(have)
 	if len(rest.Remove)+len(rest.Install) > 0 {
-		if err := env.Host.CommitPackages(env.Ctx, rest, tellPackages(env)); err != nil {
+		if err := env.Host.CommitPackages(env.Ctx, rest, a.watch(env)); err != nil {
 			return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 		}
 	}
@@ -309,18 +312,32 @@ func (a *Commit) verify(env *Env) error {
 	return nil
 }
 
-func tellPackages(env *Env) func(string) {
+func (a *Commit) watch(env *Env) *host.PackageWatch { return watchPackages(env, a.Patience) }
+
+// watchPackages tells what the package manager says, and what keeps it: a script by its name.
+func watchPackages(env *Env, patience time.Duration) *host.PackageWatch {
 	n := int64(0)
-	return func(line string) {
-		n++
-		env.Progress(Progress{What: "packages", Done: n, Unit: "lines", Text: line})
-	}
+	return &host.PackageWatch{Patience: patience, Tell: func(work host.PackageWork) {
+		switch {
+		case work.Said:
+			n++
+			env.Progress(Progress{What: "packages", Done: n, Unit: "lines", Text: work.Line})
+		case work.Script && patience > 0:
+			env.Progress(Progress{What: "script " + work.Doing, Done: seconds(work.For), Total: seconds(patience), Unit: "s", Text: work.Line})
+		case work.Script:
+			env.Progress(Progress{What: "script " + work.Doing, Done: seconds(work.For), Unit: "s", Text: work.Line})
+		default:
+			env.Progress(Progress{What: work.Doing, Done: seconds(work.For), Unit: "s", Text: work.Line})
+		}
+	}}
 }
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
 // repair finishes what an interrupted transaction left. If only this program was killed, the package
 // manager that it had started may be at work still: nothing can be said of the packages before it
 // has ended, and RepairPackages waits for that.
-func repair(env *Env) error {
+func repair(env *Env, stay []string, w *host.PackageWatch) error {
 	holder, err := env.Host.PackageLock()
 	if err != nil {
 		return err
@@ -329,7 +346,7 @@ func repair(env *Env) error {
 	if err != nil || holder == nil && len(audit) == 0 {
 		return err
 	}
-	if err := env.Host.RepairPackages(env.Ctx); err != nil {
+	if err := env.Host.RepairPackages(env.Ctx, stay, w); err != nil {
 		return fmt.Errorf("repair the package database: %w", err)
 	}
 	return nil
@@ -337,15 +354,15 @@ func repair(env *Env) error {
 
 // repairWith repairs, and where that fails installs package files first: a package that was being
 // unpacked can only be unpacked again, and no repository may offer it.
-func repairWith(env *Env, install func(*Env) error) error {
-	failed := repair(env)
+func repairWith(env *Env, stay []string, w *host.PackageWatch, install func(*Env) error) error {
+	failed := repair(env, stay, w)
 	if failed == nil || env.Ctx.Err() != nil {
 		return failed
 	}
 	if err := install(env); err != nil {
 		return errors.Join(failed, err)
 	}
-	return repair(env)
+	return repair(env, stay, w)
 }
 
 // installFiles installs what is still to be installed from package files.
@@ -364,5 +381,5 @@ func (a *Commit) installFiles(env *Env) error {
 	if len(tx.Install) == 0 {
 		return nil
 	}
-	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
+	return env.Host.CommitPackages(env.Ctx, tx, a.watch(env))
 }

@@ -60,7 +60,7 @@ func (a *Commit) record(env *Env, have map[string]host.Package) error {
 		}
 	}
 	if len(save) > 0 {
-		if a.Files, a.Missing, err = env.Host.SavePackages(env.Ctx, save, dir); err != nil {
+		if a.Files, a.Missing, err = env.Host.SavePackages(env.Ctx, save, dir, a.watch(env)); err != nil {
 			return err
 		}
 	}

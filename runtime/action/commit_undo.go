@@ -3,6 +3,7 @@ package action
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -13,15 +14,11 @@ func (a *Commit) Undo(env *Env) error {
 	if err := env.Undisturbed(""); err != nil {
 		return err
 	}
-	again := func(env *Env) error { return repairWith(env, a.reinstall) }
-	if err := a.withoutStarts(env, again); err != nil {
-		return err
+	if err := a.withoutStarts(env, a.purgeNew); err != nil {
+		return fmt.Errorf("undo %s: %w", a.Summary(), err)
 	}
-	if err := a.purgeNew(env); err != nil {
-		return err
-	}
-	if err := a.withoutStarts(env, a.reinstall); err != nil {
-		return err
+	if err := a.withoutStarts(env, a.bringBack); err != nil {
+		return fmt.Errorf("undo %s: %w", a.Summary(), err)
 	}
 	if err := a.restoreRemains(env); err != nil {
 		return err
@@ -62,34 +59,121 @@ func (a *Commit) Undo(env *Env) error {
 // purgeNew removes what came with the transaction, and nothing else. What had left only its conffiles
 // before is among it, because others that came may need it; restoreRemains and restoreFiles bring back
 // what it had left.
+//
+// Nothing of what goes is configured before. The package manager does it where all is whole; where
+// something is half-way, or a script keeps it from its work, the packages are expelled.
 func (a *Commit) purgeNew(env *Env) error {
+	if err := env.Host.ExpelPackages(env.Ctx, nil, "", a.undoWatch(env)); err != nil {
+		return err // somebody is at work on the packages
+	}
+	audit, err := env.Host.PackageAudit()
+	if err != nil {
+		return err
+	}
 	have, err := packages(env.Host)
 	if err != nil {
 		return err
 	}
-	came := slices.Clone(a.New)
-	for _, old := range a.Old {
-		if !old.Installed() && have[bareName(old.Name)].Installed() {
-			came = append(came, old.Name)
-		}
-	}
+	came := a.came(have)
 	tx := remaining(host.Transaction{Remove: came, Purge: true}, have)
 	if len(tx.Remove) == 0 {
 		return nil
 	}
-	solution, err := env.Host.Solve(tx)
-	if err != nil {
-		return fmt.Errorf("undo %s: %w", a.Summary(), err)
-	}
-	if err := refuseMore(solution, came); err != nil {
-		return fmt.Errorf("undo %s: %w", a.Summary(), err)
-	}
 	for _, name := range tx.Remove {
 		if err := a.keepConffiles(env, have[bareName(name)]); err != nil {
-			return fmt.Errorf("undo %s: %w", a.Summary(), err)
+			return err
 		}
 	}
-	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
+	if len(audit) > 0 {
+		return a.expel(env, tx.Remove)
+	}
+	solution, err := env.Host.Solve(tx)
+	if err != nil {
+		return err
+	}
+	if err := refuseMore(solution, came); err != nil {
+		return err
+	}
+	err = env.Host.CommitPackages(env.Ctx, tx, a.watch(env))
+	if script := new(host.ScriptError); errors.As(err, &script) && env.Ctx.Err() == nil {
+		return a.expel(env, tx.Remove)
+	}
+	return err
+}
+
+// undoWatch lets no script of what came hold the rollback up.
+func (a *Commit) undoWatch(env *Env) *host.PackageWatch {
+	w := a.watch(env)
+	w.Doomed = a.New
+	return w
+}
+
+// came are the packages that came with the transaction, and are there by now.
+func (a *Commit) came(have map[string]host.Package) []string {
+	came := slices.Clone(a.New)
+	for _, old := range a.Old {
+		now := have[bareName(old.Name)]
+		if !old.Installed() && now.Status != "" && now.Status != old.Status {
+			came = append(came, old.Name)
+		}
+	}
+	return came
+}
+
+func (a *Commit) expel(env *Env, names []string) error {
+	keep := env.Store.Scripts()
+	if err := mkdirAll(env.Host, keep); err != nil {
+		return err
+	}
+	var list []host.Change
+	for _, name := range names {
+		change := host.Change{Name: name}
+		for _, c := range a.Solution.Install {
+			if bareName(c.Name) == bareName(name) {
+				change.Version, change.Origin = c.Version, a.fileOf(c)
+			}
+		}
+		list = append(list, change)
+	}
+	return env.Host.ExpelPackages(env.Ctx, list, keep, a.undoWatch(env))
+}
+
+// fileOf is the package file that the transaction named for what it installed; empty if it came from a
+// repository.
+func (a *Commit) fileOf(c host.Change) string {
+	for _, item := range a.Tx.Install {
+		if path.IsAbs(item) && targetName(item) == bareName(c.Name) {
+			return item
+		}
+	}
+	return ""
+}
+
+// bringBack has all configured that stays, and brings back what went. Where something was replaced it comes
+// back first: a repair would complete what the new version needs.
+func (a *Commit) bringBack(env *Env) error {
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	var stay []string
+	replaced := false
+	for _, old := range a.Old {
+		if old.Installed() {
+			stay = append(stay, old.Name)
+			now := have[bareName(old.Name)].Version
+			replaced = replaced || now != "" && now != old.Version
+		}
+	}
+	if replaced {
+		if err := a.reinstall(env); err == nil || env.Ctx.Err() != nil {
+			return errors.Join(err, repair(env, stay, a.watch(env)))
+		}
+	}
+	if err := repairWith(env, stay, a.watch(env), a.reinstall); err != nil {
+		return err
+	}
+	return a.reinstall(env)
 }
 
 // keepConffiles keeps a package's configuration files that are neither as it shipped them nor as they
@@ -160,7 +244,7 @@ func (a *Commit) reinstall(env *Env) error {
 	if len(tx.Install) == 0 {
 		return nil
 	}
-	return env.Host.CommitPackages(env.Ctx, tx, tellPackages(env))
+	return env.Host.CommitPackages(env.Ctx, tx, a.watch(env))
 }
 
 // clearWay removes recorded symlinks in the place of a package's configuration files that lead to no file: one

@@ -276,7 +276,7 @@ func (h *fakeHost) Solve(tx host.Transaction) (host.Solution, error) {
 	return s, nil
 }
 
-func (h *fakeHost) CommitPackages(ctx context.Context, tx host.Transaction, progress func(string)) error {
+func (h *fakeHost) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
 	if len(h.half) > 0 {
 		return &host.CommandError{Path: "/usr/bin/dpkg", Status: "exit status 1", Output: "dpkg was interrupted"}
 	}
@@ -386,7 +386,7 @@ func (h *fakeHost) PackageManager() (host.PackageManager, error) {
 	return host.PackageManager{Name: "apt"}, nil
 }
 
-func (h *fakeHost) RepairPackages(ctx context.Context) error {
+func (h *fakeHost) RepairPackages(ctx context.Context, stay []string, w *host.PackageWatch) error {
 	for _, name := range slices.Clone(h.half) {
 		var err error
 		if h.packages[name].Status == "unpacked" {
@@ -401,7 +401,23 @@ func (h *fakeHost) RepairPackages(ctx context.Context) error {
 	return nil
 }
 
-func (h *fakeHost) SavePackages(ctx context.Context, names []string, dir string) (map[string]string, map[string]string, error) {
+// ExpelPackages purges from any state, and configures nothing.
+func (h *fakeHost) ExpelPackages(ctx context.Context, list []host.Change, keep string, w *host.PackageWatch) error {
+	for _, c := range list {
+		p, known := h.packages[c.Name]
+		if !known {
+			continue
+		}
+		p.Status = "half-installed"
+		h.packages[c.Name] = p
+		if err := h.finish(c.Name, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *fakeHost) SavePackages(ctx context.Context, names []string, dir string, w *host.PackageWatch) (map[string]string, map[string]string, error) {
 	files, missing := map[string]string{}, map[string]string{}
 	for _, name := range names {
 		p := h.packages[name]
@@ -420,7 +436,7 @@ func (h *fakeHost) SavePackages(ctx context.Context, names []string, dir string)
 	return files, missing, nil
 }
 
-func (h *fakeHost) RefreshPackages(ctx context.Context, only []string) error {
+func (h *fakeHost) RefreshPackages(ctx context.Context, only []string, w *host.PackageWatch) error {
 	return h.change(func() error { return nil })
 }
 

@@ -32,7 +32,7 @@ func (a *Refresh) Summary() string {
 }
 
 func (a *Refresh) Apply(env *Env) (Result, error) {
-	return Result{Summary: "package lists are current"}, env.Host.RefreshPackages(env.Ctx, a.Only)
+	return Result{Summary: "package lists are current"}, env.Host.RefreshPackages(env.Ctx, a.Only, watchPackages(env, 0))
 }
 
 // Repair ("pkg.repair") finishes what an interrupted package transaction left. Undo has nothing to
@@ -52,5 +52,5 @@ func (a *Repair) Prepare(env *Env) (bool, error) {
 }
 
 func (a *Repair) Apply(env *Env) (Result, error) {
-	return Result{Summary: "the package database is whole"}, repair(env)
+	return Result{Summary: "the package database is whole"}, repair(env, nil, watchPackages(env, 0))
 }

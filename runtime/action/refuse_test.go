@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -238,12 +239,12 @@ func (h *busyHost) PackageLock() (*host.LockHolder, error) {
 	return &host.LockHolder{PID: 4711, Command: "apt-get", Path: "/var/lib/dpkg/lock"}, nil
 }
 
-func (h *busyHost) RepairPackages(ctx context.Context) error {
+func (h *busyHost) ExpelPackages(ctx context.Context, list []host.Change, keep string, w *host.PackageWatch) error {
 	if h.work != nil {
 		h.work()
 		h.work = nil
 	}
-	return h.fakeHost.RepairPackages(ctx)
+	return h.fakeHost.ExpelPackages(ctx, list, keep, w)
 }
 
 // TestUndoWaitsForThePackageManager undoes a removal that the apt-get of a killed run is still to make.
@@ -296,16 +297,16 @@ func TestUndoOfAStopUnderWay(t *testing.T) {
 // fileOnlyHost is a host with a package that was being unpacked: no repair helps, only its file.
 type fileOnlyHost struct{ *fakeHost }
 
-func (h *fileOnlyHost) RepairPackages(ctx context.Context) error {
+func (h *fileOnlyHost) RepairPackages(ctx context.Context, stay []string, w *host.PackageWatch) error {
 	if len(h.half) > 0 {
 		return errors.New("it needs to be reinstalled, but I can't find an archive for it")
 	}
 	return nil
 }
 
-func (h *fileOnlyHost) CommitPackages(ctx context.Context, tx host.Transaction, progress func(string)) error {
+func (h *fileOnlyHost) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
 	h.half = nil
-	return h.fakeHost.CommitPackages(ctx, tx, progress)
+	return h.fakeHost.CommitPackages(ctx, tx, w)
 }
 
 // TestUndoOfHalfUnpacked undoes a removal whose first rollback was killed while it unpacked the kept file.
@@ -324,5 +325,68 @@ func TestUndoOfHalfUnpacked(t *testing.T) {
 	must(t, c.Undo(env))
 	if !h.packages["zarafa-server"].Installed() {
 		t.Error("zarafa-server is not installed")
+	}
+}
+
+// scriptHost is a host with a package that no script lets configure, and whose removal fails at the package
+// manager.
+type scriptHost struct {
+	*fakeHost
+	bad        string
+	configured int // attempts to
+	expelled   []string
+}
+
+func (h *scriptHost) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
+	if err := h.fakeHost.CommitPackages(ctx, tx, w); err != nil {
+		return err
+	}
+	if p, there := h.packages[h.bad]; there {
+		p.Status, h.half = "half-configured", []string{h.bad}
+		h.packages[h.bad] = p
+		return &host.ScriptError{Cause: "its script failed", Err: &host.CommandError{Path: "/usr/bin/apt-get", Status: "exit status 100"}}
+	}
+	return nil
+}
+
+func (h *scriptHost) PackageAudit() ([]string, error) {
+	if len(h.half) > 0 {
+		return []string{h.bad + " is half-configured"}, nil
+	}
+	return nil, nil
+}
+
+func (h *scriptHost) RepairPackages(ctx context.Context, stay []string, w *host.PackageWatch) error {
+	if len(h.half) > 0 {
+		h.configured++
+		return &host.CommandError{Path: "/usr/bin/dpkg", Status: "exit status 1"}
+	}
+	return nil
+}
+
+func (h *scriptHost) ExpelPackages(ctx context.Context, list []host.Change, keep string, w *host.PackageWatch) error {
+	for _, c := range list {
+		h.expelled = append(h.expelled, c.Name)
+	}
+	return h.fakeHost.ExpelPackages(ctx, list, keep, w)
+}
+
+// TestUndoConfiguresNothingThatGoes undoes an installation that a maintainer script broke off.
+func TestUndoConfiguresNothingThatGoes(t *testing.T) {
+	h := &scriptHost{fakeHost: newFake(), bad: "kopano-server"}
+	zarafaInstalled(t, h.fakeHost)
+	c := &Commit{Tx: host.Transaction{Remove: []string{"zarafa-server"}, Install: []string{"kopano-server"}, Purge: true}}
+	env := newEnv(h)
+	_, err := c.Prepare(env)
+	must(t, err)
+	if _, err := c.Apply(env); !errors.As(err, new(*host.ScriptError)) {
+		t.Fatalf("the failure is told as %v", err)
+	}
+	must(t, c.Undo(env))
+	if h.configured > 0 || !slices.Contains(h.expelled, "kopano-server") {
+		t.Errorf("configured %d times, expelled %q", h.configured, h.expelled)
+	}
+	if _, there := h.packages["kopano-server"]; there || !h.packages["zarafa-server"].Installed() {
+		t.Errorf("the packages are %v", h.packages)
 	}
 }

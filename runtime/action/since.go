@@ -166,3 +166,23 @@ func setAside(env *Env, name string) error {
 	}
 	return dropPart(env, name, to)
 }
+
+// Scripts is the directory of maintainer scripts that failed or hung when their packages were to go, and
+// went without them.
+func (s *Store) Scripts() string { return path.Join(s.Dir, "scripts") }
+
+// WithoutScripts lists the scripts in Scripts, in order.
+func (s *Store) WithoutScripts() ([]string, error) {
+	entries, err := s.Host.ReadDir(s.Scripts())
+	if absent(err) {
+		return nil, nil
+	}
+	var names []string
+	for _, e := range entries {
+		if path.Ext(e.Name) != ".hung" {
+			names = append(names, e.Name)
+		}
+	}
+	slices.Sort(names)
+	return names, err
+}

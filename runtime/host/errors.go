@@ -46,6 +46,15 @@ func (e *SolveError) Error() string {
 	return e.Summary + ": " + strings.Join(e.Lines, "; ")
 }
 
+// ScriptError is a maintainer script of a package that failed or hung. Err has the package manager's words.
+type ScriptError struct {
+	Cause string
+	Err   error
+}
+
+func (e *ScriptError) Error() string { return e.Cause + ": " + e.Err.Error() }
+func (e *ScriptError) Unwrap() error { return e.Err }
+
 // CommandError is a command that failed: which, how it ended, and the end of what it said.
 type CommandError struct {
 	Path   string

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // PackageReader reads the package databases.
@@ -33,16 +34,22 @@ type PackageWriter interface {
 	// RefreshPackages rereads the repositories' lists. A repository that does not answer, or is not
 	// signed as configured, is an error that names it. Only names the source files to refresh
 	// (absolute paths); empty for all.
-	RefreshPackages(ctx context.Context, only []string) error
+	RefreshPackages(ctx context.Context, only []string, w *PackageWatch) error
 	// CommitPackages carries a transaction out, noninteractively, keeping old conffiles.
-	CommitPackages(ctx context.Context, tx Transaction, progress func(line string)) error
+	CommitPackages(ctx context.Context, tx Transaction, w *PackageWatch) error
 	// RepairPackages finishes what an interrupted transaction left (dpkg --configure -a; the locks and
-	// the second versions that a dead rpm leaves).
-	RepairPackages(ctx context.Context) error
+	// the second versions that a dead rpm leaves). Of packages that are to stay it ends no removal that
+	// was begun.
+	RepairPackages(ctx context.Context, stay []string, w *PackageWatch) error
+	// ExpelPackages purges packages from whatever state they are in, and configures none of them before.
+	// A maintainer script that fails or hangs is tried once; then it is kept in a directory, and its
+	// package goes without it. So does one whose script hung the last time. Of an empty list, it only waits
+	// until nobody else is at work on the packages.
+	ExpelPackages(ctx context.Context, list []Change, keep string, w *PackageWatch) error
 	// SavePackages keeps installed packages as package files in dir, so that they can be installed
 	// again: from the manager's cache, a repository, or packed anew from the installed state. It
 	// returns the file of each package, and the reason for each that cannot be kept.
-	SavePackages(ctx context.Context, names []string, dir string) (files map[string]string, missing map[string]string, err error)
+	SavePackages(ctx context.Context, names []string, dir string, w *PackageWatch) (files map[string]string, missing map[string]string, err error)
 	// SaveRemains keeps in dir what the database knows of packages that have left only their conffiles,
 	// the conffiles themselves left out, and returns the file of each. RestoreRemains makes the
 	// database know it again, also over later remains of the same package.
@@ -51,6 +58,65 @@ type PackageWriter interface {
 	// MarkPackages sets marks of installed packages. Those that the manager has no notion of are
 	// ErrUnsupported.
 	MarkPackages(ctx context.Context, marks []PackageMark) error
+}
+
+// PackageWatch is how long work on packages may take, and who is told of it. A nil one has all patience and
+// tells nobody.
+type PackageWatch struct {
+	// Patience is for one maintainer script: then it is ended, with all that it started. 0 is without end.
+	Patience time.Duration
+	// Doomed are packages that go whatever becomes of them. While a process of an earlier, broken off run has
+	// the manager's lock and hangs in a script of theirs, that script is ended.
+	Doomed []string
+	// Tell is told each line that the manager says, and each second what it is at.
+	Tell func(PackageWork)
+}
+
+// PackageWork is what a package manager is at.
+type PackageWork struct {
+	Doing  string        // "packing kopano-server", or a script: "kopano-server.postinst"; empty if nothing is known but Line
+	For    time.Duration // how long it has been at it
+	Line   string        // what it said last
+	Script bool          // Doing is a maintainer script
+	Said   bool          // Line is new
+}
+
+// Line tells a line that the manager has just said.
+func (w *PackageWatch) Line(line string) {
+	if w != nil && w.Tell != nil {
+		w.Tell(PackageWork{Line: line, Said: true})
+	}
+}
+
+// Doing tells what the manager is at.
+func (w *PackageWatch) Doing(work PackageWork) {
+	if w != nil && w.Tell != nil {
+		w.Tell(work)
+	}
+}
+
+// During tells each second that the manager is at something, until the function that it returns is called.
+func (w *PackageWatch) During(doing string) (done func()) {
+	if w == nil || w.Tell == nil {
+		return func() {}
+	}
+	began := time.Now()
+	w.Tell(PackageWork{Doing: doing})
+	over, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+				w.Tell(PackageWork{Doing: doing, For: time.Since(began)})
+			}
+		}
+	}()
+	return func() { close(over); <-gone }
 }
 
 // PackageMark is what the database notes of an installed package for later decisions.

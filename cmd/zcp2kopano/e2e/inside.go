@@ -192,7 +192,7 @@ func answerCommit(view host.View, q question) error {
 	if answer.Start, err = manifest.Take(h, q.Manifest); err != nil {
 		return err
 	}
-	if err := errors.Join(h.RefreshPackages(context.Background(), nil), h.CommitPackages(context.Background(), *q.Commit, nil)); err != nil {
+	if err := errors.Join(h.RefreshPackages(context.Background(), nil, nil), h.CommitPackages(context.Background(), *q.Commit, nil)); err != nil {
 		answer.Error = err.Error()
 	}
 	answer.Unpredicted, answer.Accounts = h.Unpredicted(), map[string]string{}

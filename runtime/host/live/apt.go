@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -174,12 +175,24 @@ func (v *View) unmetDependencies() ([]string, error) {
 }
 
 // apt runs apt-get without a deadline of its own.
-func (v *View) apt(ctx context.Context, line func(string), args ...string) (answer, error) {
-	path, err := v.program("apt-get")
-	if err != nil {
-		return answer{}, err
+func (v *View) apt(ctx context.Context, w *host.PackageWatch, args ...string) (answer, error) {
+	return v.managePackages(ctx, w, nil, command{Args: args, Env: aptEnv}, "apt-get")
+}
+
+// managePackages runs a package manager, and tells of it.
+func (v *View) managePackages(ctx context.Context, w *host.PackageWatch, notes *scriptNotes, c command, names ...string) (got answer, err error) {
+	if c.Path == "" {
+		if c.Path, err = v.program(names...); err != nil {
+			return answer{}, err
+		}
 	}
-	return v.run(ctx, command{Path: path, Args: args, Env: aptEnv, Line: line})
+	if w == nil {
+		w = &host.PackageWatch{}
+	}
+	c.Scripts = &scriptWatch{view: v, watch: w, notes: notes, doing: path.Base(c.Path)}
+	c.Line = c.Scripts.line
+	got, err = v.run(ctx, c)
+	return got, c.Scripts.explain(err)
 }
 
 // complaints are apt's own words on why it will not: the lines on unmet dependencies, and those marked E.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"zcp2kopano/runtime/host"
@@ -13,9 +14,9 @@ import (
 // CommitPackages solves the transaction once more, refuses one that would remove more than it lists,
 // carries it out and looks at the result: neither apt's foresight nor its exit code is taken on trust.
 // It solves when nobody else is at work any more, because that one may change the packages.
-func (h debsWriter) CommitPackages(ctx context.Context, tx host.Transaction, progress func(line string)) error {
+func (h debsWriter) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
 	var solution host.Solution
-	err := h.withPackageLock(ctx, progress, func() error {
+	err := h.withPackageLock(ctx, w, func() error {
 		p, err := h.plan(tx)
 		if err != nil || p.empty() {
 			return err
@@ -26,32 +27,32 @@ func (h debsWriter) CommitPackages(ctx context.Context, tx host.Transaction, pro
 		if err := tx.RefuseExtra(solution.Remove); err != nil {
 			return err
 		}
-		return h.carryOut(ctx, p, progress)
+		return h.carryOut(ctx, p, w)
 	})
 	if err != nil {
 		return err
 	}
-	if err := h.purgeLeft(ctx, tx, progress); err != nil {
+	if err := h.purgeLeft(ctx, tx, w); err != nil {
 		return err
 	}
 	return h.verifyTransaction(tx, solution)
 }
 
-func (h *Host) carryOut(ctx context.Context, p plan, progress func(string)) error {
+func (h *Host) carryOut(ctx context.Context, p plan, w *host.PackageWatch) error {
 	if len(p.remove)+len(p.install) > 0 {
 		args := append([]string{"-o", "Dpkg::Use-Pty=0"}, append(p.options, aptConffiles()...)...)
-		if _, err := h.apt(ctx, progress, append(args, p.aptCommand()...)...); err != nil {
+		if _, err := h.apt(ctx, w, append(args, p.aptCommand()...)...); err != nil {
 			return err
 		}
 	}
 	if len(p.files) > 0 {
-		return h.dpkg(ctx, progress, append(append(keepConffiles[:2:2], "--install"), p.files...)...)
+		return h.dpkg(ctx, w, append(append(keepConffiles[:2:2], "--install"), p.files...)...)
 	}
 	return nil
 }
 
 // purgeLeft purges what is removed but for its conffiles, by this transaction or before.
-func (h *Host) purgeLeft(ctx context.Context, tx host.Transaction, progress func(string)) error {
+func (h *Host) purgeLeft(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
 	if !tx.Purge || len(tx.Remove) == 0 {
 		return nil
 	}
@@ -68,17 +69,13 @@ func (h *Host) purgeLeft(ctx context.Context, tx host.Transaction, progress func
 	if len(left) == 0 {
 		return nil
 	}
-	return h.withPackageLock(ctx, progress, func() error {
-		return h.dpkg(ctx, progress, append([]string{"--purge"}, left...)...)
+	return h.withPackageLock(ctx, w, func() error {
+		return h.dpkg(ctx, w, append([]string{"--purge"}, left...)...)
 	})
 }
 
-func (h *Host) dpkg(ctx context.Context, progress func(string), args ...string) error {
-	path, err := h.program("dpkg")
-	if err != nil {
-		return err
-	}
-	_, err = h.run(ctx, command{Path: path, Args: args, Env: aptEnv, Line: progress})
+func (h *Host) dpkg(ctx context.Context, w *host.PackageWatch, args ...string) error {
+	_, err := h.managePackages(ctx, w, nil, command{Args: args, Env: aptEnv}, "dpkg")
 	return err
 }
 
@@ -108,16 +105,16 @@ func (h *Host) verifyTransaction(tx host.Transaction, s host.Solution) error {
 
 // RefreshPackages runs apt-get update: once for all sources, or once for each file given, leaving the
 // lists of the others alone.
-func (h debsWriter) RefreshPackages(ctx context.Context, only []string) error {
+func (h debsWriter) RefreshPackages(ctx context.Context, only []string, w *host.PackageWatch) error {
 	if len(only) == 0 {
-		return h.withPackageLock(ctx, nil, func() error { return h.update(ctx) })
+		return h.withPackageLock(ctx, w, func() error { return h.update(ctx, w) })
 	}
 	for _, path := range only {
 		if !h.exists(path) {
 			return fmt.Errorf("refresh the package lists of %s: no such file", path)
 		}
-		err := h.withPackageLock(ctx, nil, func() error {
-			return h.update(ctx,
+		err := h.withPackageLock(ctx, w, func() error {
+			return h.update(ctx, w,
 				"-o", "Dir::Etc::sourcelist="+path,
 				"-o", "Dir::Etc::sourceparts=-",
 				"-o", "APT::Get::List-Cleanup=0")
@@ -129,10 +126,10 @@ func (h debsWriter) RefreshPackages(ctx context.Context, only []string) error {
 	return nil
 }
 
-func (v *View) update(ctx context.Context, options ...string) error {
+func (v *View) update(ctx context.Context, w *host.PackageWatch, options ...string) error {
 	// Error-Mode is known to apt 2.1 and later; before, failures are warnings and the exit code is 0.
 	args := append([]string{"-q", "-o", "APT::Update::Error-Mode=any"}, options...)
-	got, err := v.apt(ctx, nil, append(args, "update")...)
+	got, err := v.apt(ctx, w, append(args, "update")...)
 	if packagelock.Lost(err) {
 		return err
 	}
@@ -176,12 +173,16 @@ func containsAny(text string, parts []string) bool {
 
 // RepairPackages ends what an interrupted dpkg left: configurations and removals that were begun. Then it
 // has apt complete dependencies as far as that takes no package away.
-func (h debsWriter) RepairPackages(ctx context.Context) error {
-	repairs := []func(context.Context) error{h.endConfigurations, h.endRemovals, h.fixDependencies}
+func (h debsWriter) RepairPackages(ctx context.Context, stay []string, w *host.PackageWatch) error {
+	keep := func(ctx context.Context, w *host.PackageWatch) error { return h.wantAgain(ctx, stay) }
+	repairs := []func(context.Context, *host.PackageWatch) error{h.endConfigurations, h.endRemovals, h.fixDependencies}
+	if len(stay) > 0 {
+		repairs = append([]func(context.Context, *host.PackageWatch) error{keep}, repairs...)
+	}
 	var broken []string
 	var failed error
 	for _, repair := range repairs {
-		failed = h.withPackageLock(ctx, nil, func() error { return repair(ctx) })
+		failed = h.withPackageLock(ctx, w, func() error { return repair(ctx, w) })
 		var held *packagelock.HeldError
 		if errors.As(failed, &held) || failed != nil && ctx.Err() != nil {
 			return failed // who has the lock can still change what looks whole now
@@ -197,28 +198,55 @@ func (h debsWriter) RepairPackages(ctx context.Context) error {
 	return fmt.Errorf("the package database is still broken: %s", strings.Join(broken, "; "))
 }
 
-func (h *Host) endConfigurations(ctx context.Context) error {
-	return h.dpkg(ctx, nil, append(keepConffiles[:2:2], "--configure", "-a")...)
+// wantAgain has dpkg want those of packages to be installed whose removal was begun.
+func (h *Host) wantAgain(ctx context.Context, names []string) error {
+	begun, err := h.removalsBegun()
+	if err != nil {
+		return err
+	}
+	var selections strings.Builder
+	for _, name := range slices.Concat(begun["deinstall"], begun["purge"]) {
+		if slices.Contains(names, name) {
+			fmt.Fprintf(&selections, "%s install\n", name)
+		}
+	}
+	if selections.Len() == 0 {
+		return nil
+	}
+	path, err := h.program("dpkg")
+	if err != nil {
+		return err
+	}
+	_, err = h.run(ctx, command{Path: path, Args: []string{"--set-selections"}, Env: aptEnv, Stdin: strings.NewReader(selections.String())})
+	return err
+}
+
+func (h *Host) endConfigurations(ctx context.Context, w *host.PackageWatch) error {
+	return h.dpkg(ctx, w, append(keepConffiles[:2:2], "--configure", "-a")...)
 }
 
 // endRemovals removes, or purges, the packages that dpkg was at removing: it configures none that are to
 // go, and apt would end their removal only where it may remove anything.
-func (h *Host) endRemovals(ctx context.Context) error {
-	out, err := h.ask("dpkg-query", "-W", "-f=${binary:Package} ${Status}\n")
+func (h *Host) endRemovals(ctx context.Context, w *host.PackageWatch) error {
+	begun, err := h.removalsBegun()
 	if err != nil {
 		return err
 	}
-	begun := removalsBegun(out)
 	for _, want := range []string{"deinstall", "purge"} {
 		if len(begun[want]) == 0 {
 			continue
 		}
 		option := map[string]string{"deinstall": "--remove", "purge": "--purge"}[want]
-		if err := h.dpkg(ctx, nil, append([]string{option}, begun[want]...)...); err != nil {
+		if err := h.dpkg(ctx, w, append([]string{option}, begun[want]...)...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (v *View) removalsBegun() (map[string][]string, error) {
+	out, err := v.ask("dpkg-query", "-W", "-f=${binary:Package} ${Status}\n")
+	return removalsBegun(out), err
 }
 
 // removalsBegun reads lines of name, what is wanted, whether it needs a new installation, and what is. It
@@ -238,9 +266,9 @@ func removalsBegun(out string) map[string][]string {
 	return begun
 }
 
-func (h *Host) fixDependencies(ctx context.Context) error {
+func (h *Host) fixDependencies(ctx context.Context, w *host.PackageWatch) error {
 	args := append([]string{"-y", "-q", "-o", "Dpkg::Use-Pty=0", "--no-remove"}, aptConffiles()...)
-	_, err := h.apt(ctx, nil, append(args, "-f", "install")...)
+	_, err := h.apt(ctx, w, append(args, "-f", "install")...)
 	return err
 }
 

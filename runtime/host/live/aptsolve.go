@@ -62,11 +62,12 @@ func (v *View) plan(tx host.Transaction) (plan, error) {
 	return p, err
 }
 
-// halfUnpacked tells whether dpkg was killed while it unpacked a package. Where no repository offers
-// that version, apt does nothing any more, even if it is given the file; dpkg takes it.
+// halfUnpacked tells whether dpkg was killed while it unpacked a package, or could not end its removal.
+// Where no repository offers that version, apt does nothing any more, or would remove it, even if it is
+// given the file; dpkg takes it.
 func halfUnpacked(packages map[string]host.Package) bool {
 	for _, p := range packages {
-		if p.Status == "reinstreq" {
+		if p.Status == "reinstreq" || p.Status == "half-installed" {
 			return true
 		}
 	}

@@ -44,6 +44,7 @@ type command struct {
 	Stdout  io.Writer     // takes standard output instead of the answer
 	Timeout time.Duration // 0: no deadline but that of ctx
 	Heard   bool          // nothing is kept for an answer: Line hears it all
+	Scripts *scriptWatch  // follows the maintainer scripts that it runs
 }
 
 // answer is what a command said.
@@ -101,6 +102,9 @@ func (v *View) run(ctx context.Context, c command) (answer, error) {
 
 	if err := cmd.Start(); err != nil {
 		return answer{}, v.startError(c, err)
+	}
+	if c.Scripts != nil {
+		defer c.Scripts.follow(cmd.Process.Pid)()
 	}
 	stopWatch := killGroupAfter(ctx, cmd.Process.Pid)
 	err := cmd.Wait()

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
+	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -73,6 +76,47 @@ func commandLine(pid int) string {
 }
 
 // withPackageLock does work that takes the lock itself, when nobody else has it.
-func (h *Host) withPackageLock(ctx context.Context, progress func(string), work func() error) error {
-	return h.lockPatience.With(ctx, h, progress, work)
+func (h *Host) withPackageLock(ctx context.Context, w *host.PackageWatch, work func() error) error {
+	return h.lockPatience.With(ctx, &lockWatch{Host: h, watch: w}, w, work)
+}
+
+// lockWatch looks at the lock of the package manager, and at the script that who holds it may hang in.
+type lockWatch struct {
+	*Host
+	watch  *host.PackageWatch
+	script runningScript
+	since  time.Time
+}
+
+func (l *lockWatch) PackageLock() (*host.LockHolder, error) {
+	holder, err := l.Host.PackageLock()
+	if holder == nil || err != nil {
+		return holder, err
+	}
+	script, runs := l.scriptBelow(holder.PID)
+	if script != l.script {
+		l.script, l.since = script, time.Now()
+	}
+	if runs {
+		holder.Command += ", at " + script.name
+		l.endDoomed()
+	}
+	return holder, nil
+}
+
+// endDoomed ends a script that goes with its package, once it has had some time to end by itself.
+func (l *lockWatch) endDoomed() {
+	if l.watch == nil || !slices.Contains(l.watch.Doomed, strings.TrimSuffix(l.script.name, path.Ext(l.script.name))) {
+		return
+	}
+	grace := noteAfter
+	if p := l.watch.Patience; p > 0 && p < grace {
+		grace = p
+	}
+	switch took := time.Since(l.since); {
+	case took >= grace+killDelay:
+		signalTree(l.script.pid, unix.SIGKILL)
+	case took >= grace:
+		signalTree(l.script.pid, unix.SIGTERM)
+	}
 }

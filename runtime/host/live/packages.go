@@ -85,8 +85,8 @@ func (v *View) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) 
 }
 
 // CommitPackages carries a transaction out.
-func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress func(line string)) error {
-	commit := func() error { return h.packageWriter().CommitPackages(ctx, tx, progress) }
+func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
+	commit := func() error { return h.packageWriter().CommitPackages(ctx, tx, w) }
 	if len(tx.Remove) == 0 {
 		return commit()
 	}
@@ -94,16 +94,21 @@ func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress
 }
 
 // RefreshPackages rereads the repositories' lists.
-func (h *Host) RefreshPackages(ctx context.Context, only []string) error {
-	return h.packageWriter().RefreshPackages(ctx, only)
+func (h *Host) RefreshPackages(ctx context.Context, only []string, w *host.PackageWatch) error {
+	return h.packageWriter().RefreshPackages(ctx, only, w)
 }
 
 // RepairPackages ends what an interrupted transaction left.
-func (h *Host) RepairPackages(ctx context.Context) error {
-	return h.packageWriter().RepairPackages(ctx)
+func (h *Host) RepairPackages(ctx context.Context, stay []string, w *host.PackageWatch) error {
+	return h.packageWriter().RepairPackages(ctx, stay, w)
+}
+
+// ExpelPackages purges packages whatever state they are in.
+func (h *Host) ExpelPackages(ctx context.Context, list []host.Change, keep string, w *host.PackageWatch) error {
+	return h.withoutLost(func() error { return h.packageWriter().ExpelPackages(ctx, list, keep, w) })
 }
 
 // SavePackages keeps installed packages as package files.
-func (h *Host) SavePackages(ctx context.Context, names []string, dir string) (files, missing map[string]string, err error) {
-	return h.packageWriter().SavePackages(ctx, names, dir)
+func (h *Host) SavePackages(ctx context.Context, names []string, dir string, w *host.PackageWatch) (files, missing map[string]string, err error) {
+	return h.packageWriter().SavePackages(ctx, names, dir, w)
 }

@@ -16,7 +16,7 @@ import (
 // SavePackages keeps a .deb of each installed package: the one in apt's cache, or one that a repository
 // still offers in this very version, or one packed anew from the files on disk. The last kind holds
 // conffiles as they are now, not as the package shipped them.
-func (h debsWriter) SavePackages(ctx context.Context, names []string, dir string) (files, missing map[string]string, err error) {
+func (h debsWriter) SavePackages(ctx context.Context, names []string, dir string, w *host.PackageWatch) (files, missing map[string]string, err error) {
 	if err := checkPackageNames(names); err != nil {
 		return nil, nil, err
 	}
@@ -32,13 +32,15 @@ func (h debsWriter) SavePackages(ctx context.Context, names []string, dir string
 		return nil, nil, err
 	}
 	files, missing = map[string]string{}, map[string]string{}
-	for _, name := range names {
+	for i, name := range names {
 		p, known := packages[name]
 		if !known || !p.Installed() {
 			missing[name] = "it is not installed"
 			continue
 		}
+		done := w.During(fmt.Sprintf("keeping package %s (%d of %d)", name, i+1, len(names)))
 		path, err := h.savePackage(ctx, p, offered(candidates[name], p.Version), dir)
+		done()
 		switch {
 		case err == nil:
 			files[name] = path

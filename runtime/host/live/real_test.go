@@ -137,11 +137,11 @@ func TestPackages(t *testing.T) {
 	if len(solution.Install) < 2 || len(solution.Remove) != 0 || solution.DiskDelta <= 0 || solution.Download <= 0 {
 		t.Errorf("solution %+v", solution)
 	}
-	var lines []string
+	var said []string
 	must(t, h.CommitPackages(ctx, host.Transaction{Install: []string{"zarafa-server", "zarafa-spooler"}, NoRecommends: true},
-		func(line string) { lines = append(lines, line) }))
-	if !strings.Contains(strings.Join(lines, "\n"), "Setting up zarafa-server") {
-		t.Errorf("progress %q", lines)
+		lines(func(line string) { said = append(said, line) })))
+	if !strings.Contains(strings.Join(said, "\n"), "Setting up zarafa-server") {
+		t.Errorf("progress %q", said)
 	}
 	if got := status(t, h, "zarafa-server"); got != "installed" {
 		t.Fatalf("zarafa-server is %s", got)
@@ -182,7 +182,7 @@ func TestPackages(t *testing.T) {
 		t.Errorf("zarafa-server is %s after removal", got)
 	}
 	r.Must("rm", "/etc/apt/sources.list.d/zcp.list")
-	must(t, h.RefreshPackages(ctx, nil))
+	must(t, h.RefreshPackages(ctx, nil, nil))
 	for range 2 {
 		must(t, h.CommitPackages(ctx, host.Transaction{Remove: both, Purge: true}, nil))
 		if got := status(t, h, "zarafa-server"); got != "absent" {
@@ -219,28 +219,28 @@ func TestSaveAndRestore(t *testing.T) {
 	r.Must("apt-get", "clean")
 	must(t, h.Mkdir("/root/kept", 0o700))
 	names := []string{"zarafa-server", "zarafa-dagent"}
-	files, missing, err := h.SavePackages(t.Context(), names, "/root/kept")
+	files, missing, err := h.SavePackages(t.Context(), names, "/root/kept", nil)
 	if err != nil || len(missing) != 0 || len(files) != 2 {
 		t.Fatalf("saved %v, missing %v, %v", files, missing, err)
 	}
-	again, _, err := h.SavePackages(t.Context(), names, "/root/kept")
+	again, _, err := h.SavePackages(t.Context(), names, "/root/kept", nil)
 	if err != nil || again["zarafa-server"] != files["zarafa-server"] {
 		t.Errorf("again %v %v", again, err)
 	}
 
 	// Without a repository the installed files are packed.
 	r.Must("rm", "/etc/apt/sources.list.d/zcp.list")
-	must(t, h.RefreshPackages(t.Context(), nil))
+	must(t, h.RefreshPackages(t.Context(), nil, nil))
 	r.Edit("/etc/zarafa/server.cfg", "log_level = 3", "log_level = 5")
 	must(t, h.Mkdir("/root/packed", 0o700))
-	packed, missing, err := h.SavePackages(t.Context(), names, "/root/packed")
+	packed, missing, err := h.SavePackages(t.Context(), names, "/root/packed", nil)
 	if err != nil || len(missing) != 0 || len(packed) != 2 {
 		t.Fatalf("packed %v, missing %v, %v", packed, missing, err)
 	}
 	if entries, _ := h.ReadDir("/root/packed"); len(entries) != 2 {
 		t.Errorf("left in the directory: %v", entries)
 	}
-	_, _, err = h.SavePackages(t.Context(), []string{"no-such-package"}, "/root/packed")
+	_, _, err = h.SavePackages(t.Context(), []string{"no-such-package"}, "/root/packed", nil)
 	must(t, err)
 
 	for _, kept := range []map[string]string{files, packed} {
@@ -295,9 +295,9 @@ func TestRepositories(t *testing.T) {
 	r.WriteFile("/etc/apt/keyrings/kopano.asc", key, 0o644)
 	r.WriteFile("/etc/apt/sources.list.d/kopano.list", signed, 0o644)
 	only := []string{"/etc/apt/sources.list.d/kopano.list"}
-	must(t, h.RefreshPackages(ctx, only))
+	must(t, h.RefreshPackages(ctx, only, nil))
 	r.WriteFile("/etc/apt/sources.list.d/kopano.list", "deb "+e2e.RepoURL("kopano87")+" ./\n", 0o644)
-	if err := h.RefreshPackages(ctx, only); err == nil || !strings.Contains(err.Error(), "kopano") {
+	if err := h.RefreshPackages(ctx, only, nil); err == nil || !strings.Contains(err.Error(), "kopano") {
 		t.Errorf("refresh without the key: %v", err)
 	}
 }
@@ -369,7 +369,7 @@ func TestBrokenDatabaseIsRepaired(t *testing.T) {
 	if len(broken) == 0 || !strings.Contains(strings.Join(broken, "\n"), "zarafa-server") {
 		t.Errorf("audit %q", broken)
 	}
-	must(t, h.RepairPackages(t.Context()))
+	must(t, h.RepairPackages(t.Context(), nil, nil))
 	if broken, err := h.PackageAudit(); err != nil || len(broken) != 0 {
 		t.Errorf("audit after repair %q %v", broken, err)
 	}
@@ -389,7 +389,7 @@ func TestRepairEndsRemovals(t *testing.T) {
 		"Package: zarafa-client\nStatus: install ok installed", "Package: zarafa-client\nStatus: purge ok half-installed",
 		"Package: zarafa-lang\nStatus: install ok installed", "Package: zarafa-lang\nStatus: purge ok half-configured",
 		"Package: orage\nStatus: install ok installed", "Package: orage\nStatus: deinstall ok half-installed")
-	must(t, h.RepairPackages(t.Context()))
+	must(t, h.RepairPackages(t.Context(), nil, nil))
 	if broken, err := h.PackageAudit(); err != nil || len(broken) != 0 {
 		t.Errorf("audit after repair %q %v", broken, err)
 	}
@@ -410,13 +410,13 @@ func TestReinstallHalfUnpacked(t *testing.T) {
 	r.AddRepository("zcp", "debian")
 	r.Install("zarafa-client")
 	must(t, h.Mkdir("/srv/kept", 0o700))
-	files, _, err := h.SavePackages(t.Context(), []string{"zarafa-client"}, "/srv/kept")
+	files, _, err := h.SavePackages(t.Context(), []string{"zarafa-client"}, "/srv/kept", nil)
 	must(t, err)
 	r.Must("rm", "/etc/apt/sources.list.d/zcp.list", "/etc/apt/sources.list.d/debian.list")
 	r.Must("apt-get", "update")
 	r.Edit("/var/lib/dpkg/status",
 		"Package: zarafa-client\nStatus: install ok installed", "Package: zarafa-client\nStatus: install reinstreq half-installed")
-	if err := h.RepairPackages(t.Context()); err == nil {
+	if err := h.RepairPackages(t.Context(), nil, nil); err == nil {
 		t.Error("repaired from nothing")
 	}
 	tx := host.Transaction{Install: []string{files["zarafa-client"]}, NoRecommends: true, Downgrade: true}
@@ -437,7 +437,7 @@ func TestSaveAfterKill(t *testing.T) {
 	r.Must("apt-get", "update")
 	must(t, h.Mkdir("/srv/kept", 0o700))
 	save := func() string {
-		files, missing, err := h.SavePackages(t.Context(), []string{"zarafa-client"}, "/srv/kept")
+		files, missing, err := h.SavePackages(t.Context(), []string{"zarafa-client"}, "/srv/kept", nil)
 		must(t, err)
 		if len(missing) > 0 {
 			t.Fatalf("missing: %v", missing)
@@ -468,7 +468,7 @@ func TestLockIsNamedAndWaitedFor(t *testing.T) {
 	time.AfterFunc(time.Second, func() { holder.Process.Kill() })
 	said := ""
 	must(t, h.CommitPackages(t.Context(), host.Transaction{Install: []string{"zarafa-client"}, NoRecommends: true},
-		func(line string) { said += line + "\n" }))
+		lines(func(line string) { said += line + "\n" })))
 	if !strings.Contains(said, "waiting for") {
 		t.Errorf("progress %q", said)
 	}
@@ -479,7 +479,7 @@ func TestLockIsNamedAndWaitedFor(t *testing.T) {
 		t.Errorf("a lock that stays: %v", err)
 	}
 	// Nothing is broken, but what the other is at is not known.
-	if err := h.RepairPackages(t.Context()); err == nil || !strings.Contains(err.Error(), strconv.Itoa(holder.Process.Pid)) {
+	if err := h.RepairPackages(t.Context(), nil, nil); err == nil || !strings.Contains(err.Error(), strconv.Itoa(holder.Process.Pid)) {
 		t.Errorf("a repair while the lock stays: %v", err)
 	}
 }
@@ -498,7 +498,7 @@ func TestCommitAfterTheWait(t *testing.T) {
 	told := sync.OnceFunc(func() { close(waits) })
 	go func() {
 		tx := host.Transaction{Remove: []string{"zarafa-client"}, Purge: true}
-		done <- h.CommitPackages(t.Context(), tx, func(string) { told() })
+		done <- h.CommitPackages(t.Context(), tx, lines(func(string) { told() }))
 	}()
 	<-waits
 	r.Must("env", "DPKG_FRONTEND_LOCKED=1", "dpkg", "--purge", "zarafa-client")
@@ -675,4 +675,9 @@ func TestDumpThatFails(t *testing.T) {
 			t.Errorf("%s stays: %v", path, err)
 		}
 	}
+}
+
+// lines tells a function what a package manager says, and what it waits for.
+func lines(tell func(string)) *host.PackageWatch {
+	return &host.PackageWatch{Tell: func(work host.PackageWork) { tell(strings.TrimSpace(work.Doing + " " + work.Line)) }}
 }

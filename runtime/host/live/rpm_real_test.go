@@ -67,7 +67,7 @@ func (k rpmKind) configure(t *testing.T, r *e2e.Root, h *live.Host, name, checks
 	t.Helper()
 	file := k.dir + "/" + name + ".repo"
 	r.WriteFile(file, e2e.RPMRepoFile(name, checks), 0o644)
-	must(t, h.RefreshPackages(t.Context(), []string{file}))
+	must(t, h.RefreshPackages(t.Context(), []string{file}, nil))
 }
 
 func installed(t *testing.T, h *live.Host, name string) host.Package {
@@ -100,10 +100,10 @@ func TestRPMPackages(t *testing.T) {
 		if got := installed(t, h, "zarafa-server"); got.Name != "" {
 			t.Fatalf("a solution installs %+v", got)
 		}
-		var lines []string
-		must(t, h.CommitPackages(ctx, install, func(line string) { lines = append(lines, line) }))
-		if !strings.Contains(strings.Join(lines, "\n"), "zarafa-server") {
-			t.Errorf("progress %q", lines)
+		var said []string
+		must(t, h.CommitPackages(ctx, install, lines(func(line string) { said = append(said, line) })))
+		if !strings.Contains(strings.Join(said, "\n"), "zarafa-server") {
+			t.Errorf("progress %q", said)
 		}
 		must(t, h.CommitPackages(ctx, install, nil))
 
@@ -206,11 +206,11 @@ func TestRPMSaveAndGoBack(t *testing.T) {
 		names := []string{"zarafa-common", "zarafa-server", "zarafa-ical"}
 		must(t, h.CommitPackages(ctx, host.Transaction{Install: names}, nil))
 		must(t, h.Mkdir("/root/kept", 0o700))
-		files, missing, err := h.SavePackages(ctx, append(names, "no-such-package"), "/root/kept")
+		files, missing, err := h.SavePackages(ctx, append(names, "no-such-package"), "/root/kept", nil)
 		if err != nil || len(missing) != 1 || len(files) != 3 {
 			t.Fatalf("saved %v, missing %v, %v", files, missing, err)
 		}
-		again, _, err := h.SavePackages(ctx, names, "/root/kept")
+		again, _, err := h.SavePackages(ctx, names, "/root/kept", nil)
 		if err != nil || again["zarafa-server"] != files["zarafa-server"] {
 			t.Errorf("again %v %v", again, err)
 		}
@@ -252,7 +252,7 @@ func TestRPMSaveAndGoBack(t *testing.T) {
 		if err := h.CommitPackages(ctx, host.Transaction{Install: []string{files["zarafa-ical"]}}, nil); err == nil {
 			t.Error("a file that is cut short is installed")
 		}
-		files, missing, err = h.SavePackages(ctx, names, "/root/kept")
+		files, missing, err = h.SavePackages(ctx, names, "/root/kept", nil)
 		if err != nil || len(files) != 2 || !strings.Contains(missing["zarafa-ical"], "rpmrebuild") {
 			t.Errorf("saved %v, missing %v, %v", files, missing, err)
 		}
@@ -307,21 +307,21 @@ func TestRPMRepositories(t *testing.T) {
 			k.configure(t, r, h, "kopano", checks)
 		}
 		r.WriteFile(k.dir+"/dead.repo", e2e.RPMRepoFile("none", unchecked+"\nskip_if_unavailable=1"), 0o644)
-		if err := h.RefreshPackages(ctx, []string{k.dir + "/dead.repo"}); err == nil || !strings.Contains(err.Error(), "none") {
+		if err := h.RefreshPackages(ctx, []string{k.dir + "/dead.repo"}, nil); err == nil || !strings.Contains(err.Error(), "none") {
 			t.Errorf("refresh of a repository that is gone: %v", err)
 		}
-		if err := h.RefreshPackages(ctx, nil); err == nil || !strings.Contains(err.Error(), "none") {
+		if err := h.RefreshPackages(ctx, nil, nil); err == nil || !strings.Contains(err.Error(), "none") {
 			t.Errorf("refresh of all with one that is gone: %v", err)
 		}
-		must(t, h.RefreshPackages(ctx, []string{file}))
-		if err := h.RefreshPackages(ctx, []string{k.dir + "/nothing.repo"}); err == nil {
+		must(t, h.RefreshPackages(ctx, []string{file}, nil))
+		if err := h.RefreshPackages(ctx, []string{k.dir + "/nothing.repo"}, nil); err == nil {
 			t.Error("refresh of a file that is not there")
 		}
 		// A dead repository does not keep packages from being installed or removed.
 		must(t, h.CommitPackages(ctx, host.Transaction{Install: []string{"kopano-server"}}, nil))
 		must(t, h.CommitPackages(ctx, host.Transaction{Remove: []string{"kopano-server", "kopano-common"}}, nil))
 		r.WriteFile(k.dir+"/unsigned.repo", e2e.RPMRepoFile("unsigned", checks), 0o644)
-		if err := h.RefreshPackages(ctx, []string{k.dir + "/unsigned.repo"}); err == nil {
+		if err := h.RefreshPackages(ctx, []string{k.dir + "/unsigned.repo"}, nil); err == nil {
 			t.Error("refresh of an unsigned repository")
 		}
 		if k.name == "zypper" {
@@ -358,7 +358,7 @@ func TestRPMLockIsNamedAndWaitedFor(t *testing.T) {
 		}
 		time.AfterFunc(time.Second, func() { holder.Process.Kill() })
 		said := ""
-		must(t, h.CommitPackages(t.Context(), host.Transaction{Install: []string{"zarafa-common"}}, func(line string) { said += line + "\n" }))
+		must(t, h.CommitPackages(t.Context(), host.Transaction{Install: []string{"zarafa-common"}}, lines(func(line string) { said += line + "\n" })))
 		if !strings.Contains(said, "waiting for") {
 			t.Errorf("progress %q", said)
 		}
@@ -417,7 +417,7 @@ func TestRPMKilledTransactionIsRepaired(t *testing.T) {
 		if !strings.Contains(strings.Join(broken, "\n"), "zarafa-server is installed twice, as 7.2.6-1.el7 and 7.2.7-1.el7") {
 			t.Errorf("audit %q", broken)
 		}
-		must(t, h.RepairPackages(ctx))
+		must(t, h.RepairPackages(ctx, nil, nil))
 		if broken, err := h.PackageAudit(); err != nil || len(broken) != 0 {
 			t.Errorf("audit after repair %q %v", broken, err)
 		}
@@ -438,7 +438,7 @@ func TestRPMKilledTransactionIsRepaired(t *testing.T) {
 
 		// Killed in a removal: the package is still there, and goes when asked again.
 		killDuring(t, k, r, "preun", "remove", "zarafa-server")
-		must(t, h.RepairPackages(ctx))
+		must(t, h.RepairPackages(ctx, nil, nil))
 		must(t, h.CommitPackages(ctx, host.Transaction{Remove: []string{"zarafa-server"}}, nil))
 
 		// yum's own leftovers, and shared memory of a Berkeley DB that nobody uses.
@@ -448,7 +448,7 @@ func TestRPMKilledTransactionIsRepaired(t *testing.T) {
 		if broken, err := h.PackageAudit(); err != nil || len(broken) != 1 || !strings.Contains(broken[0], "transaction-all") {
 			t.Errorf("audit %q %v", broken, err)
 		}
-		must(t, h.RepairPackages(ctx))
+		must(t, h.RepairPackages(ctx, nil, nil))
 		for _, path := range []string{"/var/lib/yum/transaction-all.2016-08-01.12:00.00", "/var/lib/yum/transaction-done.2016-08-01.12:00.00", "/var/lib/rpm/__db.001"} {
 			if _, err := h.Lstat(path); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("%s: %v", path, err)
@@ -458,7 +458,7 @@ func TestRPMKilledTransactionIsRepaired(t *testing.T) {
 		// What only an admin can mend is told.
 		must(t, h.CommitPackages(ctx, host.Transaction{Install: []string{"zarafa-ical"}}, nil))
 		r.Must("rpm", "-e", "--nodeps", "zarafa-common")
-		err = h.RepairPackages(ctx)
+		err = h.RepairPackages(ctx, nil, nil)
 		if err == nil || !strings.Contains(err.Error(), "zarafa-common is needed by") {
 			t.Errorf("unmet dependency: %v", err)
 		}
@@ -484,7 +484,7 @@ func TestRPMBrokenDatabase(t *testing.T) {
 		if err != nil || len(broken) != 1 || !strings.Contains(broken[0], "rpm's database") {
 			t.Errorf("audit %q %v", broken, err)
 		}
-		if err := h.RepairPackages(t.Context()); err == nil {
+		if err := h.RepairPackages(t.Context(), nil, nil); err == nil {
 			t.Error("a database of rubbish is repaired")
 		}
 	})

@@ -109,12 +109,12 @@ func (v *View) unfinished() []string {
 //
 // A package whose installation was cut short is not in the database, and one whose removal was cut short
 // still is: to repeat the transaction ends both.
-func (h rpmsWriter) RepairPackages(ctx context.Context) error {
-	err := h.withPackageLock(ctx, nil, func() error { return h.repairDatabase(ctx) })
+func (h rpmsWriter) RepairPackages(ctx context.Context, _ []string, w *host.PackageWatch) error {
+	err := h.withPackageLock(ctx, w, func() error { return h.repairDatabase(ctx) })
 	if err != nil {
 		return err
 	}
-	failed := h.withPackageLock(ctx, nil, func() error { return h.removeDuplicates(ctx) })
+	failed := h.withPackageLock(ctx, w, func() error { return h.removeDuplicates(ctx, w) })
 	broken, err := h.PackageAudit()
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func (h rpmsWriter) repairDatabase(ctx context.Context) error {
 	if !errors.As(err, &failed) || ctx.Err() != nil {
 		return err
 	}
-	if _, err := h.rpmWrite(ctx, "--rebuilddb"); err != nil {
+	if _, err := h.rpmWrite(ctx, nil, "--rebuilddb"); err != nil {
 		return fmt.Errorf("rpm's database cannot be read, nor rebuilt: %w", err)
 	}
 	_, err = rpms{h.View}.records()
@@ -205,7 +205,7 @@ func (v *View) mapper(paths []string) (pid int, err error) {
 }
 
 // removeDuplicates removes older versions. Files that the newer one has, too, stay: rpm sees to that.
-func (h rpmsWriter) removeDuplicates(ctx context.Context) error {
+func (h rpmsWriter) removeDuplicates(ctx context.Context, w *host.PackageWatch) error {
 	records, err := rpms{h.View}.records()
 	if err != nil {
 		return err
@@ -215,7 +215,7 @@ func (h rpmsWriter) removeDuplicates(ctx context.Context) error {
 		if !found {
 			version = d.Version
 		}
-		if _, err := h.rpmWrite(ctx, "-e", "--nodeps", baseRPMName(d.Package)+"-"+version+"."+d.Arch); err != nil {
+		if _, err := h.rpmWrite(ctx, w, "-e", "--nodeps", baseRPMName(d.Package)+"-"+version+"."+d.Arch); err != nil {
 			return err
 		}
 	}
@@ -223,12 +223,8 @@ func (h rpmsWriter) removeDuplicates(ctx context.Context) error {
 }
 
 // rpmWrite runs rpm for a change, without a deadline.
-func (h *Host) rpmWrite(ctx context.Context, args ...string) (answer, error) {
-	path, err := h.program("rpm")
-	if err != nil {
-		return answer{}, err
-	}
-	return h.run(ctx, command{Path: path, Args: args, Env: rpmEnv})
+func (h *Host) rpmWrite(ctx context.Context, w *host.PackageWatch, args ...string) (answer, error) {
+	return h.managePackages(ctx, w, nil, command{Args: args, Env: rpmEnv}, "rpm")
 }
 
 // forgetUnfinished removes yum's records of interrupted transactions when they are all that is wrong, as

@@ -169,7 +169,7 @@ func sameVersion(have, want string) bool {
 
 // CommitPackages solves the transaction once more, refuses one that would remove more than it lists,
 // carries it out and looks at the result.
-func (h rpmsWriter) CommitPackages(ctx context.Context, tx host.Transaction, progress func(line string)) error {
+func (h rpmsWriter) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
 	r := rpms{h.View}
 	p, err := r.plan(tx)
 	if err != nil || p.empty() {
@@ -180,7 +180,7 @@ func (h rpmsWriter) CommitPackages(ctx context.Context, tx host.Transaction, pro
 		return err
 	}
 	var solution host.Solution
-	err = h.withPackageLock(ctx, progress, func() error {
+	err = h.withPackageLock(ctx, w, func() error {
 		p, solution, err = r.settle(front, p)
 		return err
 	})
@@ -190,7 +190,7 @@ func (h rpmsWriter) CommitPackages(ctx context.Context, tx host.Transaction, pro
 	if err := tx.RefuseExtra(solution.Remove); err != nil {
 		return err
 	}
-	if err := h.withPackageLock(ctx, progress, func() error { return front.commit(ctx, p, progress) }); err != nil {
+	if err := h.withPackageLock(ctx, w, func() error { return front.commit(ctx, p, w) }); err != nil {
 		return err
 	}
 	return r.verify(tx, solution)
@@ -223,13 +223,13 @@ func (v rpms) verify(tx host.Transaction, s host.Solution) error {
 }
 
 // RefreshPackages rereads the lists of the repositories that the files configure, or of all.
-func (h rpmsWriter) RefreshPackages(ctx context.Context, only []string) error {
+func (h rpmsWriter) RefreshPackages(ctx context.Context, only []string, w *host.PackageWatch) error {
 	front, err := rpms{h.View}.front()
 	if err != nil {
 		return err
 	}
 	if len(only) == 0 {
-		return h.withPackageLock(ctx, nil, func() error { return front.refresh(ctx, nil) })
+		return h.withPackageLock(ctx, w, func() error { return front.refresh(ctx, nil, w) })
 	}
 	for _, file := range only {
 		sections, err := h.repoFile(file)
@@ -243,7 +243,7 @@ func (h rpmsWriter) RefreshPackages(ctx context.Context, only []string) error {
 		for _, s := range sections {
 			ids = append(ids, s.ID)
 		}
-		if err := h.withPackageLock(ctx, nil, func() error { return front.refresh(ctx, ids) }); err != nil {
+		if err := h.withPackageLock(ctx, w, func() error { return front.refresh(ctx, ids, w) }); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
 	}

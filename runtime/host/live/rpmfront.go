@@ -19,9 +19,9 @@ type rpmFront interface {
 	// cache is where downloaded packages lie.
 	cache() string
 	solve(p rpmPlan) (host.Solution, error)
-	commit(ctx context.Context, p rpmPlan, progress func(string)) error
+	commit(ctx context.Context, p rpmPlan, w *host.PackageWatch) error
 	// refresh rereads the lists of repositories; all that are enabled if none is named.
-	refresh(ctx context.Context, ids []string) error
+	refresh(ctx context.Context, ids []string, w *host.PackageWatch) error
 	// probe fetches the lists of the repositories in a scratch directory and says where they are.
 	probe(ctx context.Context, s *scratch, probe host.RepositoryProbe) ([]repositoryList, error)
 	// download fetches a package into a directory, or into the cache.

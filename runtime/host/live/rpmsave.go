@@ -15,7 +15,7 @@ import (
 // repository still offers in this very version, or one packed anew by rpmrebuild(1), where that is
 // installed. Without it an rpm cannot be made from what is installed: its header (scripts, triggers,
 // flags of files) is in the database in another form than in a package.
-func (h rpmsWriter) SavePackages(ctx context.Context, names []string, dir string) (files, missing map[string]string, err error) {
+func (h rpmsWriter) SavePackages(ctx context.Context, names []string, dir string, w *host.PackageWatch) (files, missing map[string]string, err error) {
 	if err := checkPackageNames(names); err != nil {
 		return nil, nil, err
 	}
@@ -28,13 +28,15 @@ func (h rpmsWriter) SavePackages(ctx context.Context, names []string, dir string
 		return nil, nil, err
 	}
 	files, missing = map[string]string{}, map[string]string{}
-	for _, name := range names {
+	for i, name := range names {
 		p, known := packages[name]
 		if !known {
 			missing[name] = "it is not installed"
 			continue
 		}
+		done := w.During(fmt.Sprintf("keeping package %s (%d of %d)", name, i+1, len(names)))
 		path, err := h.savePackage(ctx, front, p, dir)
+		done()
 		switch {
 		case err == nil:
 			files[name] = path

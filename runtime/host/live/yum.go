@@ -116,8 +116,8 @@ func (v *View) below(dir string, depth int) []string {
 	return dirs
 }
 
-func (y yum) run(ctx context.Context, line func(string), args ...string) (answer, error) {
-	return y.View.run(ctx, command{Path: y.program, Args: args, Env: rpmEnv, Line: line})
+func (y yum) run(ctx context.Context, w *host.PackageWatch, args ...string) (answer, error) {
+	return y.managePackages(ctx, w, nil, command{Path: y.program, Args: args, Env: rpmEnv})
 }
 
 // words are the options and the command of a plan. What asks for more than one command goes into a file
@@ -421,7 +421,7 @@ func (y yum) sizeUp(s *host.Solution, p rpmPlan, sizes map[string]int64) error {
 	return nil
 }
 
-func (y yum) commit(ctx context.Context, p rpmPlan, progress func(string)) error {
+func (y yum) commit(ctx context.Context, p rpmPlan, w *host.PackageWatch) error {
 	s, err := y.newScratch("/run", "/tmp")
 	if err != nil {
 		return err
@@ -431,12 +431,12 @@ func (y yum) commit(ctx context.Context, p rpmPlan, progress func(string)) error
 	if err != nil {
 		return err
 	}
-	_, err = y.run(ctx, progress, append([]string{"-y"}, words...)...)
+	_, err = y.run(ctx, w, append([]string{"-y"}, words...)...)
 	return err
 }
 
 // refresh fetches lists as XML, which is what is read here; yum 3 prefers SQLite if it may choose.
-func (y yum) refresh(ctx context.Context, ids []string) error {
+func (y yum) refresh(ctx context.Context, ids []string, w *host.PackageWatch) error {
 	sections, err := y.repositories(y.repoDirs())
 	if err != nil {
 		return err
@@ -454,14 +454,14 @@ func (y yum) refresh(ctx context.Context, ids []string) error {
 		}
 	}
 	choose = append(choose, "--setopt=exit_on_lock=True")
-	if got, err := y.run(ctx, nil, append(choose[:len(choose):len(choose)], "clean", "expire-cache")...); err != nil {
+	if got, err := y.run(ctx, w, append(choose[:len(choose):len(choose)], "clean", "expire-cache")...); err != nil {
 		return refreshError(got, err)
 	}
 	words := []string{"-y", "makecache"}
 	if !y.isDNF() {
 		words = []string{"-y", "--setopt=mddownloadpolicy=xml", "makecache", "fast"}
 	}
-	got, err := y.run(ctx, nil, append(choose, words...)...)
+	got, err := y.run(ctx, w, append(choose, words...)...)
 	return refreshError(got, err)
 }
 

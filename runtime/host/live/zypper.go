@@ -55,13 +55,11 @@ func (z zypper) rawLists(cache string, sections []rpmmd.Section) []repositoryLis
 	return lists
 }
 
-func (z zypper) run(ctx context.Context, c command) (answer, error) {
-	path, err := z.program("zypper")
-	if err != nil {
-		return answer{}, err
-	}
-	c.Path, c.Env = path, rpmEnv
-	return z.View.run(ctx, c)
+func (z zypper) run(ctx context.Context, c command) (answer, error) { return z.watched(ctx, nil, c) }
+
+func (z zypper) watched(ctx context.Context, w *host.PackageWatch, c command) (answer, error) {
+	c.Env = rpmEnv
+	return z.managePackages(ctx, w, nil, c, "zypper")
 }
 
 // words are the command of a plan. An exclamation mark before a name asks for its removal.
@@ -226,17 +224,17 @@ func (s zypperStream) complaints() []string {
 	return lines
 }
 
-func (z zypper) commit(ctx context.Context, p rpmPlan, progress func(string)) error {
+func (z zypper) commit(ctx context.Context, p rpmPlan, w *host.PackageWatch) error {
 	options, words, err := z.options(p)
 	if err != nil {
 		return err
 	}
-	_, err = z.run(ctx, command{Args: append(options, words...), Line: progress, Accept: zypperInfos})
+	_, err = z.watched(ctx, w, command{Args: append(options, words...), Accept: zypperInfos})
 	return err
 }
 
-func (z zypper) refresh(ctx context.Context, ids []string) error {
-	got, err := z.run(ctx, command{Args: append([]string{"--non-interactive", "refresh"}, ids...)})
+func (z zypper) refresh(ctx context.Context, ids []string, w *host.PackageWatch) error {
+	got, err := z.watched(ctx, w, command{Args: append([]string{"--non-interactive", "refresh"}, ids...)})
 	return zypperRefreshError(got, err)
 }
 

@@ -15,7 +15,7 @@ import (
 type Patience struct{ Wait, Poll time.Duration }
 
 // Usual is long enough for most that unattended upgrades have to do.
-var Usual = Patience{Wait: 10 * time.Minute, Poll: 2 * time.Second}
+var Usual = Patience{Wait: 10 * time.Minute, Poll: time.Second}
 
 // Host is what has the lock and the clock.
 type Host interface {
@@ -24,11 +24,11 @@ type Host interface {
 	Sleep(ctx context.Context, d time.Duration) error
 }
 
-// With does work that takes the lock itself. While another process holds it, it waits, tells progress each
-// minute for whom, and gives up after the patience, with a *HeldError.
-func (p Patience) With(ctx context.Context, h Host, progress func(string), work func() error) error {
-	deadline := h.Now().Add(p.Wait)
-	var told time.Time
+// With does work that takes the lock itself. While another process holds it, it waits, tells for whom, and
+// gives up after the patience, with a *HeldError.
+func (p Patience) With(ctx context.Context, h Host, w *host.PackageWatch, work func() error) error {
+	began := h.Now()
+	deadline := began.Add(p.Wait)
 	for {
 		holder, err := h.PackageLock()
 		if err != nil {
@@ -43,9 +43,11 @@ func (p Patience) With(ctx context.Context, h Host, progress func(string), work 
 		if h.Now().After(deadline) {
 			return &HeldError{Holder: holder, Wait: p.Wait, Err: err}
 		}
-		if holder != nil && progress != nil && h.Now().Sub(told) > time.Minute {
-			told = h.Now()
-			progress(fmt.Sprintf("waiting for %s (process %d), which holds %s", holder.Command, holder.PID, holder.Path))
+		if holder != nil {
+			w.Doing(host.PackageWork{
+				Doing: fmt.Sprintf("waiting for %s (process %d), which holds %s", holder.Command, holder.PID, holder.Path),
+				For:   h.Now().Sub(began),
+			})
 		}
 		if err := h.Sleep(ctx, p.Poll); err != nil {
 			return err

@@ -47,15 +47,15 @@ func TestWith(t *testing.T) {
 		atLeast time.Duration
 	}{
 		{"free", held(0), 0, "", 0, 1, 0},
-		{"held for a while", held(90 * time.Second), 0, "", 2, 1, 90 * time.Second},
+		{"held for a while", held(90 * time.Second), 0, "", 90, 1, 90 * time.Second},
 		{"held for good", held(time.Hour), 0,
-			"the package manager is in use by apt-get (process 7), which held /var/lib/dpkg/lock for more than 10m0s; let it end, then go on", 10, 0, 10 * time.Minute},
-		{"lost once", held(0), 1, "", 0, 2, 2 * time.Second},
-		{"lost for good", held(0), 1 << 20, "the package manager is in use: ", 0, 302, 10 * time.Minute},
+			"the package manager is in use by apt-get (process 7), which held /var/lib/dpkg/lock for more than 10m0s; let it end, then go on", 601, 0, 10 * time.Minute},
+		{"lost once", held(0), 1, "", 0, 2, time.Second},
+		{"lost for good", held(0), 1 << 20, "the package manager is in use: ", 0, 602, 10 * time.Minute},
 	} {
 		begin, worked := c.h.now, 0
 		var said []string
-		err := Usual.With(t.Context(), c.h, func(line string) { said = append(said, line) }, func() error {
+		err := Usual.With(t.Context(), c.h, lines(func(line string) { said = append(said, line) }), func() error {
 			if worked++; worked <= c.lost {
 				return &host.CommandError{Path: "/usr/bin/apt-get", Status: "exit status 100", Output: "E: Could not get lock /var/lib/dpkg/lock"}
 			}
@@ -65,7 +65,7 @@ func TestWith(t *testing.T) {
 			t.Errorf("%s: %q", c.name, got)
 		}
 		if worked != c.worked || len(said) != c.said || slices.ContainsFunc(said, func(line string) bool { return line != tells }) {
-			t.Errorf("%s: worked %d times, said %q", c.name, worked, said)
+			t.Errorf("%s: worked %d times, said %d times, such as %q", c.name, worked, len(said), slices.Compact(said))
 		}
 		if took := c.h.now.Sub(begin); took < c.atLeast || took > c.atLeast+2*Usual.Poll {
 			t.Errorf("%s: took %v", c.name, took)
@@ -91,4 +91,9 @@ func TestWithEnds(t *testing.T) {
 	if err := Usual.With(t.Context(), held(0), nil, func() error { return failed }); err != failed {
 		t.Errorf("work that fails: %v", err)
 	}
+}
+
+// lines tells a function what a package manager says, and what it waits for.
+func lines(tell func(string)) *host.PackageWatch {
+	return &host.PackageWatch{Tell: func(work host.PackageWork) { tell(strings.TrimSpace(work.Doing + " " + work.Line)) }}
 }

@@ -92,7 +92,7 @@ func TestMigrationOfTheShippedHost(t *testing.T) {
 		t.Errorf("kopano-server is offered before its repository is configured: %v", c)
 	}
 	mustDo(t, h.writeFile("/etc/apt/sources.list.d/kopano.list", []byte("deb https://serial:x@download.kopano.io/supported/core:/final/Debian_8.0 ./\n"), 0o644))
-	mustDo(t, h.RefreshPackages(ctx, nil))
+	mustDo(t, h.RefreshPackages(ctx, nil, nil))
 	mustDo(t, h.writeFile("/usr/sbin/policy-rc.d", []byte("#!/bin/sh\n# held\nexit 101\n"), 0o755))
 	sol, err := h.Solve(host.Transaction{Install: []string{"kopano-server-packages"}})
 	mustDo(t, err)
@@ -145,7 +145,7 @@ func TestSaveAndReinstall(t *testing.T) {
 	before := simManifest(t, h)
 	zcp := zcpPackages(t, h)
 	mustDo(t, h.mkdirAll("/var/backups/debs"))
-	files, missing, err := h.SavePackages(ctx, zcp, "/var/backups/debs")
+	files, missing, err := h.SavePackages(ctx, zcp, "/var/backups/debs", nil)
 	mustDo(t, err)
 	if len(missing) > 0 || len(files) != len(zcp) {
 		t.Fatalf("saved %v, not saved %v", files, missing)
@@ -674,9 +674,9 @@ func TestHeldLockIsWaitedFor(t *testing.T) {
 		h := hostOf(t, "-- host --\nbase: "+base+"\nlock: 77 /var/lib/lock some-upgrade now\n")
 		said := 0
 		for name, change := range map[string]func() error{
-			"commit":  func() error { return h.CommitPackages(ctx, host.Transaction{}, func(string) { said++ }) },
-			"refresh": func() error { return h.RefreshPackages(ctx, nil) },
-			"repair":  func() error { return h.RepairPackages(ctx) },
+			"commit":  func() error { return h.CommitPackages(ctx, host.Transaction{}, lines(func(string) { said++ })) },
+			"refresh": func() error { return h.RefreshPackages(ctx, nil, nil) },
+			"repair":  func() error { return h.RepairPackages(ctx, nil, nil) },
 			"mark":    func() error { return h.MarkPackages(ctx, nil) },
 			"restore": func() error { return h.RestoreRemains(ctx, "/x") },
 		} {
@@ -812,4 +812,9 @@ Architecture: amd64
 	if c := list[3].Conffiles; len(c) != 1 || c[0].Path != "/etc/old.cfg" {
 		t.Errorf("remains %+v", list[3])
 	}
+}
+
+// lines tells a function what a package manager says, and what it waits for.
+func lines(tell func(string)) *host.PackageWatch {
+	return &host.PackageWatch{Tell: func(work host.PackageWork) { tell(strings.TrimSpace(work.Doing + " " + work.Line)) }}
 }

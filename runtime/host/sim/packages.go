@@ -121,7 +121,7 @@ func (h *Host) PackageAudit() ([]string, error) {
 }
 
 // RepairPackages finishes packages that were left half-way.
-func (h *Host) RepairPackages(ctx context.Context) error {
+func (h *Host) RepairPackages(ctx context.Context, _ []string, _ *host.PackageWatch) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.awaitLock(ctx, nil); err != nil {
@@ -156,16 +156,16 @@ func (h *Host) finishHalfway(name string) error {
 }
 
 // awaitLock waits as a live host does. Who holds the lock in a simulation never ends.
-func (h *Host) awaitLock(ctx context.Context, progress func(string)) error {
-	return packagelock.Usual.With(ctx, h, progress, func() error { return nil })
+func (h *Host) awaitLock(ctx context.Context, w *host.PackageWatch) error {
+	return packagelock.Usual.With(ctx, h, w, func() error { return nil })
 }
 
 // CommitPackages carries a transaction out with the rules of rpm, or of dpkg with conffiles kept
 // (--force-confdef --force-confold).
-func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress func(line string)) error {
+func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.awaitLock(ctx, progress); err != nil {
+	if err := h.awaitLock(ctx, w); err != nil {
 		return err
 	}
 	if err := h.loadFiles(); err != nil {
@@ -178,22 +178,19 @@ func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress
 	if err := tx.RefuseExtra(h.removals(pl)); err != nil {
 		return err
 	}
-	if progress == nil {
-		progress = func(string) {}
-	}
 	if len(pl.install)+len(pl.remove)+len(pl.purge) > 0 {
 		h.unpredictPackageFiles()
 		h.unpredictSite(pl)
 	}
 	if h.format() == RPM {
-		return h.commitRPM(ctx, pl, progress)
+		return h.commitRPM(ctx, pl, w.Line)
 	}
 	for _, name := range pl.remove {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		p := h.packages[name]
-		progress(fmt.Sprintf("Removing %s (%s) ...", name, p.Version))
+		w.Line(fmt.Sprintf("Removing %s (%s) ...", name, p.Version))
 		if err := h.removePackage(p); err != nil {
 			return fmt.Errorf("removing %s: %w", name, err)
 		}
@@ -206,7 +203,7 @@ func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress
 		if p == nil {
 			continue
 		}
-		progress(fmt.Sprintf("Purging configuration files for %s (%s) ...", name, p.Version))
+		w.Line(fmt.Sprintf("Purging configuration files for %s (%s) ...", name, p.Version))
 		if err := h.purgePackage(p); err != nil {
 			return fmt.Errorf("purging %s: %w", name, err)
 		}
@@ -215,7 +212,7 @@ func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, progress
 	for _, p := range pl.install {
 		had[p.Name] = h.installed(p.Name) != nil
 	}
-	if err := h.installAll(ctx, pl.install, progress); err != nil {
+	if err := h.installAll(ctx, pl.install, w.Line); err != nil {
 		return err
 	}
 	h.markAuto(tx, pl.install, had)
@@ -266,7 +263,7 @@ func (h *Host) Sources() map[string]string {
 }
 
 // SavePackages makes package files of declared size in dir, which CommitPackages can install again.
-func (h *Host) SavePackages(ctx context.Context, names []string, dir string) (files, missing map[string]string, err error) {
+func (h *Host) SavePackages(ctx context.Context, names []string, dir string, _ *host.PackageWatch) (files, missing map[string]string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	files, missing = map[string]string{}, map[string]string{}

@@ -186,10 +186,10 @@ func (h *Host) isCatalog(p *Package) bool { return slices.Contains(h.catalog, p)
 
 // RefreshPackages reads the configured repositories: those on this host in full, of the others what
 // the fixture and the catalogue say. None is contacted.
-func (h *Host) RefreshPackages(ctx context.Context, only []string) error {
+func (h *Host) RefreshPackages(ctx context.Context, only []string, w *host.PackageWatch) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.awaitLock(ctx, nil); err != nil {
+	if err := h.awaitLock(ctx, w); err != nil {
 		return err
 	}
 	repositories, err := h.repositories()

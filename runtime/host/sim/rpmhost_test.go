@@ -84,7 +84,7 @@ func installKopano(t *testing.T, h *Host) {
 		t.Error("a repository that is not configured offers packages")
 	}
 	mustDo(t, h.writeFile("/etc/yum.repos.d/kopano.repo", []byte(kopanoRepo), 0o600))
-	mustDo(t, h.RefreshPackages(ctx, nil))
+	mustDo(t, h.RefreshPackages(ctx, nil, nil))
 	mustDo(t, h.CommitPackages(ctx, host.Transaction{Install: []string{"kopano-server-packages"}}, nil))
 	services, err := h.Services("kopano-server")
 	if err != nil || len(services) != 1 || !services[0].Enabled || services[0].Active {
@@ -108,7 +108,7 @@ func installKopano(t *testing.T, h *Host) {
 func TestRPMConflictsWithZCP(t *testing.T) {
 	h := readHost(t, "rhel7-zcp72", Options{})
 	mustDo(t, h.writeFile("/etc/yum.repos.d/kopano.repo", []byte(kopanoRepo), 0o600))
-	mustDo(t, h.RefreshPackages(t.Context(), nil))
+	mustDo(t, h.RefreshPackages(t.Context(), nil, nil))
 	var solve *host.SolveError
 	if _, err := h.Solve(host.Transaction{Install: []string{"kopano-server"}}); !errors.As(err, &solve) || !strings.Contains(err.Error(), "conflicts with zarafa-") {
 		t.Errorf("got %v", err)
@@ -120,7 +120,7 @@ func TestKeptRPMs(t *testing.T) {
 	h := readHost(t, "rhel7-zcp72", Options{})
 	ctx := t.Context()
 	mustDo(t, h.Mkdir("/root/kept", 0o700))
-	files, missing, err := h.SavePackages(ctx, zarafaRPMs, "/root/kept")
+	files, missing, err := h.SavePackages(ctx, zarafaRPMs, "/root/kept", nil)
 	if err != nil || len(missing) > 0 || files["zarafa-server"] != "/root/kept/zarafa-server-7.2.6.52101-1.1.x86_64.rpm" {
 		t.Fatalf("saved %v, missing %v, %v", files, missing, err)
 	}
@@ -179,7 +179,7 @@ Files:
 		err = h.CommitPackages(t.Context(), tx, nil)
 		done := err == nil
 		if audit, _ := h.PackageAudit(); len(audit) > 0 {
-			mustDo(t, h.RepairPackages(t.Context()))
+			mustDo(t, h.RepairPackages(t.Context(), nil, nil))
 		}
 		mustDo(t, h.CommitPackages(t.Context(), tx, nil))
 		list, _ := h.Packages()
@@ -200,7 +200,7 @@ func TestManagers(t *testing.T) {
 	for manager, want := range map[string]string{"yum 3.4.3": "/usr/bin/yum", "dnf 4.2": "/usr/bin/dnf", "zypper 1.13": "/usr/bin/zypper"} {
 		h := hostOf(t, "-- host --\nmanager: "+manager+"\n-- dead --\nhttps://repo.example.org/ 404 Not Found\n"+
 			"-- /etc/yum.repos.d/a.repo --\n[a]\nbaseurl=https://repo.example.org/\nenabled=1\n-- /etc/zypp/repos.d/a.repo --\n[a]\nbaseurl=https://repo.example.org/\nenabled=1\n")
-		err := h.RefreshPackages(t.Context(), nil)
+		err := h.RefreshPackages(t.Context(), nil, nil)
 		var failed *host.CommandError
 		if !errors.As(err, &failed) || failed.Path != want || !strings.Contains(err.Error(), "404 Not Found") {
 			t.Errorf("%s: %v", manager, err)
@@ -230,7 +230,7 @@ func TestLocalRPMRepository(t *testing.T) {
 	for manager, dir := range map[string]string{"yum 3.4.3": "/etc/yum.repos.d", "zypper 1.13": "/etc/zypp/repos.d"} {
 		text := strings.NewReplacer("MANAGER", manager, "REPODIR", dir).Replace(fixture)
 		h := hostOf(t, text+index)
-		mustDo(t, h.RefreshPackages(t.Context(), nil))
+		mustDo(t, h.RefreshPackages(t.Context(), nil, nil))
 		found, err := h.Candidates([]string{"server"})
 		mustDo(t, err)
 		if c := found["server"]; len(c) != 1 || c[0].Version != "1:8.7-1.el7" || c[0].Depends != "lib >= 1.0, /bin/sh" {
@@ -240,7 +240,7 @@ func TestLocalRPMRepository(t *testing.T) {
 			t.Error(err)
 		}
 		empty := hostOf(t, text+"-- /srv/7/x86_64/readme --\n")
-		if err := empty.RefreshPackages(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "/srv/7/x86_64") {
+		if err := empty.RefreshPackages(t.Context(), nil, nil); err == nil || !strings.Contains(err.Error(), "/srv/7/x86_64") {
 			t.Errorf("%s without an index: %v", manager, err)
 		}
 	}

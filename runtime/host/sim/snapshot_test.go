@@ -51,7 +51,7 @@ func migrate(t *testing.T, h *Host) {
 	ctx := context.Background()
 	mustDo(t, h.CommitPackages(ctx, host.Transaction{Remove: zcpPackages(t, h), Purge: true}, nil))
 	mustDo(t, h.writeFile("/etc/apt/sources.list.d/kopano.list", []byte("deb https://download.kopano.io/supported/core:/final/Debian_8.0 ./\n"), 0o644))
-	mustDo(t, h.RefreshPackages(ctx, nil))
+	mustDo(t, h.RefreshPackages(ctx, nil, nil))
 	mustDo(t, h.CommitPackages(ctx, host.Transaction{Install: []string{"kopano-server-packages"}}, nil))
 }
 
