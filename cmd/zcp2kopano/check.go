@@ -27,14 +27,16 @@ with an inhibitor left the exit code is 2.`,
 			if err := p.setPackages(h.packages); err != nil {
 				return err
 			}
+			if h.name == "" || h.name == "live" {
+				if err := a.judge(); err != nil {
+					return err
+				}
+			}
 			target, err := h.openChecked()
 			if err != nil {
 				return err
 			}
 			defer target.Close()
-			if err := a.judge(target); err != nil {
-				return err
-			}
 			p.meant = target.fixture
 			book, plain, secrets, err := a.prepare(cmd.Context(), first(args), target.Host, &p)
 			if err != nil {

@@ -54,10 +54,8 @@ func (a *app) shown(all []state.Status) *state.Status {
 
 // judge refuses to look at this machine where a run would be refused for the program's own sake: its state
 // directory is not fit, or a run is at work, so that what is seen holds for one moment only.
-func (a *app) judge(t *target) error {
-	if t.fixture != nil {
-		return nil
-	}
+// It is asked before the machine is opened, which takes a while.
+func (a *app) judge() error {
 	if err := a.dir().Judge(); err != nil {
 		return err
 	}

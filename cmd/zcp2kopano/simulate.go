@@ -47,14 +47,16 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 			if err := p.setPackages(h.packages); err != nil {
 				return err
 			}
+			if h.live || h.name == "live" {
+				if err := a.judge(); err != nil {
+					return err
+				}
+			}
 			target, err := h.open()
 			if err != nil {
 				return err
 			}
 			defer target.Close()
-			if err := a.judge(target); err != nil {
-				return err
-			}
 			if err := plan.open(target.Host); err != nil {
 				return err
 			}
