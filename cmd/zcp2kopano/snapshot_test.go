@@ -31,23 +31,7 @@ func TestSnapshotHasTheSamePlan(t *testing.T) {
 			t.Run(name+" "+param, func(t *testing.T) {
 				a := &app{in: os.Stdin, err: os.Stderr, out: &output{file: os.Stdout}, state: "/var/lib/zcp2kopano"}
 				p := &params{plain: []string{param}}
-				machine := shippedHost(t, name)
-				file := filepath.Join(t.TempDir(), "captured.txtar")
-				if err := os.WriteFile(file, captured(t, a, machine, p), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				over, err := simulateView(machine, "")
-				if err != nil {
-					t.Fatal(err)
-				}
-				alone, err := openFixture(file, "")
-				if err != nil {
-					t.Fatal(err)
-				}
-				want, got := story(t, a, over, p), story(t, a, alone, p)
-				if len(want) < 10 {
-					t.Fatalf("a story of %d lines", len(want))
-				}
+				want, got := bothStories(t, a, shippedHost(t, name), p, func(*target) *params { return p })
 				asksIndex := func(line string) bool { return strings.Contains(line, "install libinvented 2") }
 				if name == "debian8-zcp72" && !slices.ContainsFunc(want, asksIndex) {
 					t.Error("the machine's package index was not asked")
@@ -93,6 +77,29 @@ func fixtureHost(t *testing.T, data []byte) host.View {
 	return h
 }
 
+// bothStories are those of a simulation over a machine, and over a snapshot of it on its own, which is given
+// the parameters that alone makes.
+func bothStories(t *testing.T, a *app, machine host.View, p *params, alone func(*target) *params) (want, got []string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "captured.txtar")
+	if err := os.WriteFile(file, captured(t, a, machine, p), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	over, err := simulateView(machine, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixture, err := openFixture(file, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, got = story(t, a, over, p), story(t, a, fixture, alone(fixture))
+	if len(want) < 10 {
+		t.Fatalf("a story of %d lines", len(want))
+	}
+	return want, got
+}
+
 // captured is a snapshot as the command takes it.
 func captured(t *testing.T, a *app, machine host.View, p *params) []byte {
 	t.Helper()
@@ -132,7 +139,7 @@ func story(t *testing.T, a *app, on *target, p *params) []string {
 		if err != nil {
 			t.Error(err)
 		}
-		text := strings.NewReplacer("package index of the machine", "index", "fixture", "index").Replace(string(data))
+		text := strings.NewReplacer("package index of the machine", "index", "package database of the machine", "index", "fixture", "index").Replace(string(data))
 		for line := range strings.Lines(text) {
 			lines = append(lines, line)
 		}
@@ -156,6 +163,10 @@ func TestSnapshotKeepsTheRunThatWasMeant(t *testing.T) {
 		base += "Package: " + name + "\nVersion: 9\n\n"
 	}
 	text := bytes.NewBuffer(bytes.Replace(data, []byte("-- packages --\n"), []byte(base), 1))
+	for _, program := range []string{"/usr/sbin/useradd", "/usr/sbin/groupadd", "/usr/sbin/adduser", "/usr/sbin/addgroup", "/usr/bin/getent", "/usr/bin/passwd",
+		"/usr/bin/install", "/bin/chown", "/usr/sbin/update-rc.d", "/usr/sbin/invoke-rc.d", "/usr/bin/deb-systemd-helper", "/usr/bin/deb-systemd-invoke"} {
+		fmt.Fprintf(text, "-- %s 0755 --\n", program)
+	}
 	for _, p := range append(packages, fakepkg.DistributionPackages()...) {
 		deb, err := p.Deb()
 		if err != nil {
@@ -163,24 +174,11 @@ func TestSnapshotKeepsTheRunThatWasMeant(t *testing.T) {
 		}
 		fmt.Fprintf(text, "-- /root/kopano/%s base64 --\n%s\n", p.FileName(), base64.StdEncoding.EncodeToString(deb))
 	}
-	machine := fixtureHost(t, text.Bytes())
 	a := &app{in: os.Stdin, err: os.Stderr, out: &output{file: os.Stdout}, state: "/var/lib/zcp2kopano"}
 	meant := &params{plain: []string{"packages_dir=/root/kopano", "attachments=keep"}}
-	file := filepath.Join(t.TempDir(), "captured.txtar")
-	if err := os.WriteFile(file, captured(t, a, machine, meant), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	over, err := simulateView(machine, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	alone, err := openFixture(file, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, got := story(t, a, over, meant), story(t, a, alone, &params{meant: alone.fixture})
-	if len(want) < 10 || !slices.ContainsFunc(want, func(l string) bool { return strings.Contains(l, "start kopano-server") }) {
-		t.Fatalf("a story of %d lines: %s", len(want), strings.Join(want, ""))
+	want, got := bothStories(t, a, fixtureHost(t, text.Bytes()), meant, func(alone *target) *params { return &params{meant: alone.fixture} })
+	if !slices.ContainsFunc(want, func(l string) bool { return strings.Contains(l, "start kopano-server") }) {
+		t.Fatalf("the run does not come to its end: %s", strings.Join(want, ""))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the machine (-) and its snapshot (+) differ:\n%s", diff)
