@@ -598,6 +598,10 @@ func (d writeDir) Create(name string, mode fs.FileMode) (host.File, error) {
 	return trapped(d.asked.trap, d.asked.at(name), func() (host.File, error) { return d.Dir.Create(name, mode) })
 }
 
+func (d writeDir) Link(name string, to host.Dir, newname string) error {
+	return d.Dir.Link(name, to.(writeDir).Dir, newname)
+}
+
 func (d writeDir) Rename(name string, to host.Dir, newname string) error {
 	return d.Dir.Rename(name, to.(writeDir).Dir, newname)
 }

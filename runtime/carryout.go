@@ -237,6 +237,7 @@ func (r *Run) announce(c *Call, a action.Action, env *action.Env) error {
 		if r.verdict.NoReturn == "" {
 			r.verdict.NoReturn = text
 		}
+		r.upgraded = r.upgraded || changesDatabase(a)
 		r.emit(Event{Kind: NoReturn, Action: a.Kind(), Text: text})
 		if _, err := r.cfg.Journal.AppendLazy("no-return", noReturnRecord{Text: text}); err != nil {
 			return err
@@ -362,6 +363,7 @@ func (r *Run) env(seq uint64, i int, marks []json.RawMessage) *action.Env {
 			return err
 		},
 		Marks: marks, Stop: r.cfg.Stop, Guards: r.guards, Kill: r.cfg.KillGuarded,
+		Upgraded: r.upgraded, Restored: r.restored, Data: r.data,
 	}
 }
 

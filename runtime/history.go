@@ -62,6 +62,7 @@ type noReturnRecord struct {
 // actionState is how far an action of an earlier run came.
 type actionState struct {
 	intent  *actionRecord
+	endSeq  uint64 // of the record that it was undone
 	marks   []json.RawMessage
 	done    *action.Result
 	skipped bool
@@ -105,6 +106,7 @@ type history struct {
 	calls    map[string]int  // of each step that is not undone, the calls made
 	verdict  *Verdict        // of the last attempt, nil if it was cut short
 	undone   map[string]bool // steps that a rollback has undone
+	restored uint64          // seq of the record that the dump was loaded, 0 if it was not
 	restore  *callRecord     // the last loading of the dump, nil if there was none since the last upgrade
 	rollback bool            // the last attempt was a rollback
 	to       string          // the step that it was to go back to; empty for all
@@ -271,6 +273,12 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 			return fmt.Errorf("it speaks of call %d, which is not in the journal", a.Call)
 		}
 		h.takeAction(rec.Type, a, c)
+		switch {
+		case rec.Type == "undone":
+			c.state(a.Index).endSeq = rec.Seq
+		case rec.Type == "done" && c == h.restore:
+			h.restored = rec.Seq
+		}
 	case "finding":
 		var f Finding
 		if err := json.Unmarshal(rec.Data, &f); err != nil {

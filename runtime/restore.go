@@ -26,21 +26,104 @@ func (h *history) restoring() (*restoring, error) {
 		if err != nil {
 			return nil, err
 		}
-		switch a := a.(type) {
-		case *action.Dump:
-			if !p.state().undone {
-				dump = p
-			}
-		case *action.Service:
-			if a.Irreversible() != "" {
-				way = &restoring{cause: p, dump: dump}
-			}
+		if _, ok := a.(*action.Dump); ok && !p.state().undone {
+			dump = p
+		}
+		if changesDatabase(a) {
+			way = &restoring{cause: p, dump: dump}
 		}
 	}
 	if way != nil && h.restore != nil && h.restore.seq > way.cause.call.seq {
 		way.done = h.restore.state(0).done != nil
 	}
 	return way, nil
+}
+
+// changesDatabase tells whether an action changes a database for good.
+func changesDatabase(a action.Action) bool {
+	s, ok := a.(*action.Service)
+	return ok && s.Irreversible() != ""
+}
+
+// learn tells the run's actions what has become of the database, and where data was put.
+func (r *Run) learn(past *history) error {
+	way, err := past.restoring()
+	if err != nil {
+		return err
+	}
+	r.upgraded, r.restored = way != nil && !way.done, nil
+	if way != nil && way.done {
+		r.restored = action.RestoredBy(past.restore.state(0).done)
+	}
+	r.data = nil
+	trees, err := past.trees()
+	for _, t := range trees {
+		if t.Path != t.Of {
+			r.data = append(r.data, t.Path)
+		}
+	}
+	return err
+}
+
+// trees lists what the run has kept of directories.
+func (h *history) trees() ([]*action.Keep, error) {
+	var trees []*action.Keep
+	for _, p := range h.intents {
+		a, err := p.action()
+		if err != nil {
+			return nil, err
+		}
+		if k, ok := a.(*action.Keep); ok {
+			trees = append(trees, k)
+		}
+	}
+	return trees, nil
+}
+
+// numbered lists where files named by numbers of the database are, or were.
+func (h *history) numbered() ([]action.Numbered, error) {
+	var list []action.Numbered
+	trees, err := h.trees()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range h.intents {
+		a, err := p.action()
+		if err != nil {
+			return nil, err
+		}
+		g, ok := a.(*action.GiveBack)
+		if !ok || g.Numbers == "" {
+			continue
+		}
+		for _, k := range trees {
+			t := action.Numbered{Path: k.Path, Only: k.Only, Table: g.Numbers}
+			if k.Of == g.Path && !slices.Contains(list, t) {
+				list = append(list, t)
+			}
+		}
+	}
+	return list, nil
+}
+
+// giveBack undoes once more what was undone before the database was restored, and rests on that.
+func (r *Run) giveBack(past *history) error {
+	for _, p := range slices.Backward(past.intents) {
+		if !p.state().undone || past.restored > 0 && p.state().endSeq > past.restored {
+			continue
+		}
+		a, env, err := r.recall(p)
+		if err != nil {
+			return err
+		}
+		if _, ok := a.(*action.GiveBack); !ok {
+			continue
+		}
+		if err := r.undoAndTell(p, a, env); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *pastAction) action() (action.Action, error) {
@@ -97,7 +180,8 @@ func (r *Run) restoreDatabase(past *history, way *restoring) error {
 	if _, err := r.cfg.Journal.Append("done", actionRecord{Call: seq, Kind: a.Kind(), Result: &result}); err != nil {
 		return err
 	}
-	way.done = true
+	way.done, r.upgraded, r.restored = true, false, action.RestoredBy(&result)
+	past.restored = 0 // all that is undone so far was undone before
 	return nil
 }
 
@@ -117,6 +201,9 @@ func (r *Run) restoreAction(past *history, way *restoring) (a *action.Restore, s
 	}
 	dump := made.(*action.Dump)
 	a = &action.Restore{Dump: *dump}
+	if a.Trees, err = past.numbered(); err != nil {
+		return nil, 0, nil, err
+	}
 	var ok bool
 	if a.Made, ok, err = dump.Dumped(env); err != nil {
 		return nil, 0, nil, err

@@ -53,6 +53,9 @@ func (r *Run) rollback(to string) ([]string, error) {
 	if r.beyond, err = past.lostPackages(); err != nil {
 		return nil, r.refuse(err)
 	}
+	if err := r.learn(past); err != nil {
+		return nil, r.refuse(err)
+	}
 	if way != nil && !way.done && !restore {
 		r.beyond = true
 	}
@@ -77,7 +80,13 @@ func (r *Run) rollback(to string) ([]string, error) {
 				return nil, err
 			}
 		}
-	} else if way != nil && !way.done {
+	}
+	if r.restored != nil {
+		if err := r.giveBack(past); err != nil {
+			return nil, err
+		}
+	}
+	if !restore && way != nil && !way.done {
 		advice, err := r.advise(way)
 		if err != nil {
 			return nil, err
@@ -424,6 +433,11 @@ func (r *Run) undoAndTell(p *pastAction, a action.Action, env *action.Env) error
 		r.verdict.Changes-- // a step that begins again
 	}
 	r.emit(Event{Kind: Undone, Action: a.Kind(), Text: a.Summary()})
+	if teller, ok := a.(action.Teller); ok {
+		for _, text := range teller.Told() {
+			r.emit(Event{Kind: Output, Text: text})
+		}
+	}
 	return nil
 }
 

@@ -59,10 +59,13 @@ type Run struct {
 	waits     *waiting // the innermost wait in hand
 	broken    string   // what was broken off, and what that means
 
-	past      *history   // rollback: the run's
-	restoring *restoring // rollback: the database is to be restored
-	part      string     // rollback: the step that it goes back to, empty for all of the run
-	refused   bool       // nothing was begun, and the journal is not to say otherwise
+	past      *history         // rollback: the run's
+	restoring *restoring       // rollback: the database is to be restored
+	part      string           // rollback: the step that it goes back to, empty for all of the run
+	refused   bool             // nothing was begun, and the journal is not to say otherwise
+	upgraded  bool             // a database is changed for good, and not restored
+	restored  *action.Restored // what a database holds that was restored; nil if none was
+	data      []string         // directories that the run made others keep data in
 
 	doneBefore   bool // the run that is to be resumed ended in success
 	undoneBefore bool // the run that is to be rolled back was rolled back
@@ -129,6 +132,9 @@ func (r *Run) execute() error {
 		return nil
 	}
 	if err := r.stopAt(past); err != nil {
+		return r.refuse(err)
+	}
+	if err := r.learn(past); err != nil {
 		return r.refuse(err)
 	}
 	if err := r.begin(past); err != nil {
@@ -476,6 +482,9 @@ func (r *Run) count(f Finding) {
 }
 
 func (r *Run) grant(path, why, pos string) error {
+	if slices.Contains(r.policy.Allow[policy.Path], path) {
+		return nil
+	}
 	if err := r.policy.Grant(policy.Path, path); err != nil {
 		return err
 	}

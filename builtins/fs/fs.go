@@ -18,7 +18,7 @@ func Builtins() []*runtime.Builtin {
 		exists, stat, read, list, readlink, resolve, foreignLink,
 		find, glob, grep, usage,
 		mountOf, mounts, space, sameDevice,
-		write, mkdir, copyFile, move, symlink, remove,
+		write, mkdir, copyFile, move, symlink, remove, keep, giveBack,
 	}
 }
 

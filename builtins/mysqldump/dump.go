@@ -2,9 +2,13 @@ package mysqldump
 
 import (
 	"slices"
+	"strings"
+
+	"go.starlark.net/starlark"
 
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
 )
 
 var dump = &runtime.Builtin{
@@ -17,6 +21,11 @@ var dump = &runtime.Builtin{
 		connParam,
 		{Name: "path", Type: runtime.Path, Doc: "file to write; name it .sql.zst, .sql.gz or .sql"},
 		{Name: "compression", Type: runtime.String, Doc: "how to compress it", Optional: true, Default: `"zstd"`, Choices: []string{"zstd", "gzip", "none"}},
+		{Name: "position", Type: runtime.String, Doc: "a query for one number that grows with what comes in, like the highest id of a table", Optional: true, Default: `""`, Keyword: true},
+		{Name: "newer", Type: runtime.String, Doc: "a query that counts what came after that number, which stands in for {}; a rollback that loads the dump tells how many that is", Optional: true, Default: `""`, Keyword: true},
+		{Name: "what", Type: runtime.String, Doc: "the word for what newer counts", Optional: true, Default: `"rows"`, Keyword: true},
+		{Name: "counters", Type: runtime.Any, Doc: "numbers that programs keep in rows of the database and give away by: a list of [table, column that names the row, name of the row, column with the number, " +
+			"\"decimal\" or \"little-endian\"]; a restore does not set them back, so that nothing outside the database gets a number twice. The AUTO_INCREMENT of tables is seen to anyway", Optional: true, Default: "[]", Keyword: true},
 		{Name: "tables", Type: runtime.Strings, Doc: "tables that the database must still have, as seen earlier", Optional: true, Default: "[]", Keyword: true},
 	},
 	Result: "record(path, bytes, raw_bytes, sha256, tables, tool): bytes of the file, and of the SQL before compression; sha256 of the " +
@@ -42,6 +51,16 @@ print(made.path, made.bytes, "bytes,", len(made.tables), "tables")
 		a := &action.Dump{
 			Host: db.Host, Port: db.Port, Socket: db.Socket, User: db.User, Password: db.Password, Database: db.Database,
 			Path: c.String("path"), Compression: c.StringOr("compression", "zstd"),
+			Position: c.String("position"), Newer: c.String("newer"),
+		}
+		if (a.Position == "") != (a.Newer == "") || a.Newer != "" && !strings.Contains(a.Newer, "{}") {
+			return runtime.Plan{}, c.Errorf("arguments position and newer: give both, and newer with {} for the number that position answers")
+		}
+		if a.Counters, err = counters(c); err != nil {
+			return runtime.Plan{}, err
+		}
+		if a.Newer != "" {
+			a.What = c.StringOr("what", "rows")
 		}
 		for _, t := range tables {
 			a.Tables = append(a.Tables, t.name)
@@ -58,4 +77,36 @@ print(made.path, made.bytes, "bytes,", len(made.tables), "tables")
 		}
 		return runtime.Plan{Actions: []action.Action{a}}, nil
 	},
+}
+
+// counters reads the argument of that name.
+func counters(c *runtime.Call) ([]host.Counter, error) {
+	if !c.Has("counters") {
+		return nil, nil
+	}
+	bad := func(v starlark.Value) error {
+		return c.Errorf("argument counters: got %s, want a list of five strings", v)
+	}
+	list, ok := c.Value("counters").(*starlark.List)
+	if !ok {
+		return nil, bad(c.Value("counters"))
+	}
+	var found []host.Counter
+	for v := range list.Elements() {
+		fields, ok := v.(*starlark.List)
+		if !ok || fields.Len() != 5 {
+			return nil, bad(v)
+		}
+		var words [5]string
+		for i := range words {
+			if words[i], ok = starlark.AsString(fields.Index(i)); !ok || words[i] == "" {
+				return nil, bad(v)
+			}
+		}
+		if !slices.Contains(host.CounterForms, words[4]) {
+			return nil, c.Errorf("argument counters: %q is not one of %s", words[4], strings.Join(host.CounterForms, ", "))
+		}
+		found = append(found, host.Counter{Table: words[0], Key: words[1], Name: words[2], Value: words[3], Form: words[4]})
+	}
+	return found, nil
 }

@@ -101,6 +101,20 @@ type Env struct {
 	Guards []Guard
 	// Kill allows to end a guarded service that must not be disturbed.
 	Kill bool
+
+	// Upgraded is true while a database is changed for good by the run, and its dump not loaded.
+	Upgraded bool
+	// Restored is set when a rollback has loaded the dump of a database that the run had changed for good.
+	Restored *Restored
+	// Data lists the directories that the run made others keep data in, which is no package's to remove.
+	Data []string
+}
+
+// Restored is what a database holds again.
+type Restored struct {
+	// Highest is, by table, the highest number that it has given to a row; a table that is not known is
+	// not in it.
+	Highest map[string]uint64
 }
 
 // stopped tells whether the admin has asked the run to stop.

@@ -361,7 +361,7 @@ func (a *Chown) compareEntries(env *Env) (lines []string, err error) {
 		return lines, err
 	}
 	gone, wrong, came, err := a.compareRoster(env)
-	if gone.n > 0 {
+	if gone.n > 0 && !env.Upgraded { // while the new server's database stands, what it has deleted is its own
 		lines = append(lines, fmt.Sprintf("%s: %d of %d entries are gone: %v", a.Path, gone.n, a.Changes, &gone))
 	}
 	if wrong.n > 0 {

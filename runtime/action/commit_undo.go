@@ -84,6 +84,9 @@ func (a *Commit) purgeNew(env *Env) error {
 			return err
 		}
 	}
+	if err := rescueData(env); err != nil {
+		return err
+	}
 	if len(audit) > 0 {
 		return a.expel(env, tx.Remove)
 	}
@@ -174,6 +177,30 @@ func (a *Commit) bringBack(env *Env) error {
 		return err
 	}
 	return a.reinstall(env)
+}
+
+// rescueData moves aside what the packages that go were made to keep, and what was not taken back from
+// them: the script of a package may remove its data when it is purged (Debian's kopano-server does).
+func rescueData(env *Env) error {
+	for _, name := range env.Data {
+		there, err := measure(env.Ctx, env.Host, name)
+		if absent(err) || err == nil && there.Files == 0 {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		list, err := env.Host.ReadDir(name)
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			if err := setAside(env, path.Join(name, e.Name)); err != nil {
+				return fmt.Errorf("move %s out of the reach of the packages' scripts: %w", name, err)
+			}
+		}
+	}
+	return nil
 }
 
 // keepConffiles keeps a package's configuration files that are neither as it shipped them nor as they

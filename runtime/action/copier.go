@@ -268,8 +268,7 @@ func copyContent(src host.DirReader, sname string, st host.Stat, dst host.Dir, t
 	return nil
 }
 
-// link makes dst/dname another name of a file that was copied already. Descriptors link within one
-// directory only, so the new name is made beside the first and moved.
+// link makes dst/dname another name of a file that was copied already.
 func (c *copier) link(first linked, dst host.Dir, dname string) error {
 	home, base, err := parent(c.env.Host, path.Join(first.root.path, first.rel))
 	if err != nil {
@@ -288,11 +287,11 @@ func (c *copier) link(first linked, dst host.Dir, dname string) error {
 		return err
 	}
 	tmp := c.env.temp()
-	if err := unlinkIfThere(home, tmp); err != nil {
+	if err := unlinkIfThere(dst, tmp); err != nil {
 		return err
 	}
-	if err := home.Link(base, tmp); err != nil {
+	if err := home.Link(base, dst, tmp); err != nil {
 		return err
 	}
-	return home.Rename(tmp, dst, dname)
+	return dst.Rename(tmp, dst, dname)
 }

@@ -277,6 +277,34 @@ var scenarios = []scenario{
 		act: func() Action { return &Service{Name: "zarafa-server", Active: ptr(false)} },
 	},
 	{
+		name:  "keep a tree",
+		setup: numberedTree,
+		act:   func() Action { return &Keep{Path: "/var/lib/zarafa", Of: "/var/lib/zarafa"} },
+	},
+	{
+		name:   "keep a tree on another disk",
+		mounts: twoDisks(),
+		setup: func(t tester, h *fakeHost) {
+			must(t, h.PutDir("/srv/zarafa", 0o750, 110, 110))
+			put(t, h, "/srv/zarafa/1.gz", "mail", 0o600, 110, 110)
+		},
+		act: func() Action { return &Keep{Path: "/srv/zarafa", Of: "/srv/zarafa"} },
+	},
+	{
+		name: "note a kept tree",
+		setup: func(t tester, h *fakeHost) {
+			numberedTree(t, h)
+			a := &Keep{Path: "/var/lib/zarafa", Of: "/var/lib/zarafa"}
+			env := newEnv(h)
+			_, err := a.Prepare(env)
+			must(t, err)
+			_, err = a.Apply(env)
+			must(t, err)
+			must(t, h.Unlink("/var/lib/zarafa/2/2.gz"))
+		},
+		act: func() Action { return &GiveBack{Path: "/var/lib/zarafa", Numbers: "instances"} },
+	},
+	{
 		name: "dump a database",
 		setup: func(t tester, h *fakeHost) {
 			must(t, h.PutDir("/var/backups", 0o700, 0, 0))
@@ -286,6 +314,14 @@ var scenarios = []scenario{
 			return &Dump{Database: "zarafa", Password: host.NewSecret("geheim"), Path: "/var/backups/z.sql.gz", Compression: "gzip", Tables: []string{"users"}}
 		},
 	},
+}
+
+func numberedTree(t tester, h *fakeHost) {
+	must(t, h.PutDir("/var/lib/zarafa/1", 0o750, 110, 110))
+	must(t, h.PutDir("/var/lib/zarafa/2", 0o750, 110, 110))
+	put(t, h, "/var/lib/zarafa/1/1.gz", "mail 1", 0o600, 110, 110)
+	put(t, h, "/var/lib/zarafa/1/11", "mail 11", 0o600, 110, 110)
+	put(t, h, "/var/lib/zarafa/2/2.gz", "mail 2", 0o600, 110, 110)
 }
 
 // shipped is the one configuration file of a package.

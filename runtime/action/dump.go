@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"zcp2kopano/runtime/host"
@@ -35,6 +36,15 @@ type Dump struct {
 	ExpectedBytes int64    `json:"expected_bytes"` // data and indexes, as the server counts them
 	MostBytes     int64    `json:"most_bytes,omitempty"`
 	Doubt         string   `json:"doubt,omitempty"` // why MostBytes is no upper bound
+
+	// What a restore tells of what is newer than the dump. Position asks for a number that grows with
+	// what comes in; Newer counts what came after it, which stands in for {}.
+	Position string `json:"position,omitempty"`
+	Newer    string `json:"newer,omitempty"`
+	What     string `json:"what,omitempty"` // what Newer counts: "messages"
+	At       string `json:"at,omitempty"`   // the position of the dump; empty if it is not known
+
+	Counters []host.Counter `json:"counters,omitempty"` // that a restore may not set back
 
 	// Size is what Prepare takes the numbers from: they change while the database is at work, and a plan
 	// does not rest on them.
@@ -77,7 +87,41 @@ func (a *Dump) Prepare(env *Env) (bool, error) {
 	if !absent(err) {
 		return false, err
 	}
-	return true, nil
+	if a.Position == "" {
+		return true, nil
+	}
+	a.At, err = a.ask(env, a.Position)
+	return true, err
+}
+
+// ask is the one number that a query answers; empty where a simulation does not know it.
+func (a *Dump) ask(env *Env, query string) (string, error) {
+	conn, err := a.conn(env)
+	if err != nil {
+		return "", err
+	}
+	rows, err := env.Host.Query(env.Ctx, conn, query)
+	if errors.Is(err, host.ErrUnknown) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if len(rows.Rows) != 1 || len(rows.Rows[0]) != 1 {
+		return "", fmt.Errorf("%s: one number was asked for, and %d rows came", query, len(rows.Rows))
+	}
+	if _, err := strconv.ParseUint(rows.Rows[0][0], 10, 64); err != nil {
+		return "", fmt.Errorf("%s: %w", query, err)
+	}
+	return rows.Rows[0][0], nil
+}
+
+// newer counts what is in the database and not in the dump; empty if that is not known.
+func (a *Dump) newer(env *Env) (string, error) {
+	if a.At == "" || a.Newer == "" {
+		return "", nil
+	}
+	return a.ask(env, strings.ReplaceAll(a.Newer, "{}", a.At))
 }
 
 // Detail says how large the dump may get.

@@ -44,9 +44,11 @@ type fakeHost struct {
 	packages map[string]host.Package
 	offers   map[string]host.Package // what a repository or package file brings
 	half     []string                // half-way packages
+	purged   func()                  // told before a package is purged
 	wild     bool                    // a package of ZCP that came back has started its service by itself
 	services map[string]host.Service
 	dump     host.DumpResult
+	answers  map[string]host.Rows
 	content  string            // of the database
 	dumps    map[string]string // what was dumped, by path
 
@@ -302,6 +304,9 @@ func (h *fakeHost) CommitPackages(ctx context.Context, tx host.Transaction, w *h
 }
 
 func (h *fakeHost) remove(name string, purge bool) error {
+	if h.purged != nil && purge {
+		h.purged()
+	}
 	p := h.packages[name]
 	p.Status = "half-installed"
 	err := h.change(func() error { h.packages[name] = p; h.half = append(h.half, name); return nil })
@@ -482,6 +487,14 @@ func (h *fakeHost) MaskService(name string) error {
 }
 func (h *fakeHost) UnmaskService(name string) error {
 	return h.setService(name, func(s *host.Service) { s.Masked = false })
+}
+
+func (h *fakeHost) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {
+	rows, ok := h.answers[query]
+	if !ok {
+		return rows, host.ErrUnknown
+	}
+	return rows, nil
 }
 
 func (h *fakeHost) DumpDatabase(ctx context.Context, req host.DumpRequest, progress func(int64)) (host.DumpResult, error) {

@@ -3,7 +3,10 @@ package action
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 
 	"zcp2kopano/runtime/host"
@@ -15,13 +18,25 @@ func init() { register(func() Action { return &Restore{} }) }
 // Restore ("db.restore") puts a database back to what a dump holds. It is what a rollback does beyond the
 // point of no return, when it is told to; no runbook can ask for it.
 //
-// Prepare checks the dump. Apply first dumps what
+// Prepare checks the dump, and looks up the numbers that the database has given to rows: files and
+// clients outside it go by them, so that none may be given again to something else. Apply first dumps what
 // is in the database now to Saved, then empties it and loads the dump; from half-way, once Saved is
 // complete, it empties and loads again. It cannot be undone, but Saved holds what it replaced.
 type Restore struct {
-	Dump  Dump            `json:"dump"`  // the action that made the dump
-	Made  host.DumpResult `json:"made"`  // what it made
-	Saved string          `json:"saved"` // the dump of what is replaced
+	Dump     Dump              `json:"dump"`               // the action that made the dump
+	Made     host.DumpResult   `json:"made"`               // what it made
+	Trees    []Numbered        `json:"trees,omitempty"`    // whose files are named by numbers of the database
+	Saved    string            `json:"saved"`              // the dump of what is replaced
+	Next     map[string]uint64 `json:"next,omitempty"`     // by table, the next number that it would have given
+	Counters []host.Counter    `json:"counters,omitempty"` // of the dump, as they stood before
+	Newer    string            `json:"newer,omitempty"`    // how many of Dump.What are in the database and not in the dump
+}
+
+// Numbered is a tree whose files are named by the numbers of a table.
+type Numbered struct {
+	Path  string `json:"path"`
+	Only  string `json:"only,omitempty"`
+	Table string `json:"table"`
 }
 
 func (a *Restore) Kind() string     { return "db.restore" }
@@ -37,8 +52,137 @@ func (a *Restore) Prepare(env *Env) (bool, error) {
 		return false, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
 	var err error
-	a.Saved, err = freeBeside(env.Host, a.Dump.Path)
-	return true, err
+	if a.Saved, err = freeBeside(env.Host, a.Dump.Path); err != nil {
+		return false, err
+	}
+	a.Newer, _ = a.Dump.newer(env) // of a database that somebody has emptied nothing can be told
+	if err := a.numbers(env); err != nil {
+		return false, fmt.Errorf("%s: %w; nothing was changed", a.Summary(), err)
+	}
+	return true, nil
+}
+
+// Asking for the tables whose rows the database numbers by itself, and their columns.
+const queryNumbered = "SELECT TABLE_NAME AS name, COLUMN_NAME AS numbered FROM information_schema.COLUMNS " +
+	"WHERE TABLE_SCHEMA = DATABASE() AND EXTRA LIKE '%auto_increment%' ORDER BY TABLE_NAME"
+
+// eachNumbered visits the tables whose rows the database numbers; none where a simulation does not know.
+func (a *Restore) eachNumbered(env *Env, visit func(conn host.DatabaseConn, table, column string) error) error {
+	conn, err := a.Dump.conn(env)
+	if err != nil {
+		return err
+	}
+	rows, err := env.Host.Query(env.Ctx, conn, queryNumbered)
+	if errors.Is(err, host.ErrUnknown) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, row := range rows.Rows {
+		if err := visit(conn, row[0], row[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// numbers looks up what each table would number its next row, and what its files say.
+func (a *Restore) numbers(env *Env) error {
+	a.Next = map[string]uint64{}
+	err := a.eachNumbered(env, func(conn host.DatabaseConn, table, _ string) error {
+		rows, err := env.Host.Query(env.Ctx, conn, "SHOW CREATE TABLE "+host.QuoteName(table))
+		if err == nil && len(rows.Rows) == 1 && len(rows.Rows[0]) > 1 {
+			a.Next[table] = host.NextNumber(rows.Rows[0][1])
+		}
+		return err
+	})
+	if err == nil {
+		err = a.counters(env)
+	}
+	if err != nil {
+		return err
+	}
+	for _, t := range a.Trees {
+		tree := keptTree{path: t.Path, only: t.Only}
+		err := tree.each(env, func(e entry[host.DirReader]) error {
+			if n := number(e.rel); !e.st.IsDir() && n < math.MaxInt32 {
+				a.Next[t.Table] = max(a.Next[t.Table], n+1)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// counters looks up how far the counters have come.
+func (a *Restore) counters(env *Env) error {
+	conn, err := a.Dump.conn(env)
+	if err != nil {
+		return err
+	}
+	tables, err := env.Host.Query(env.Ctx, conn, "SHOW TABLES")
+	if errors.Is(err, host.ErrUnknown) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, c := range a.Dump.Counters {
+		if !slices.ContainsFunc(tables.Rows, func(row []string) bool { return row[0] == c.Table }) {
+			continue // somebody has emptied the database
+		}
+		rows, err := env.Host.Query(env.Ctx, conn, c.Query())
+		if errors.Is(err, host.ErrUnknown) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if len(rows.Rows) == 1 {
+			c.Least = rows.Rows[0][0]
+			a.Counters = append(a.Counters, c)
+		}
+	}
+	return nil
+}
+
+// highest looks up, in the database as it was dumped, the highest number that each table has.
+func (a *Restore) highest(env *Env) ([]string, error) {
+	var found []string
+	err := a.eachNumbered(env, func(conn host.DatabaseConn, table, column string) error {
+		rows, err := env.Host.Query(env.Ctx, conn, fmt.Sprintf("SELECT COALESCE(MAX(%s), 0) AS highest FROM %s", host.QuoteName(column), host.QuoteName(table)))
+		if err == nil && len(rows.Rows) == 1 {
+			found = append(found, table+" "+rows.Rows[0][0])
+		}
+		return err
+	})
+	return found, err
+}
+
+// RestoredBy is what a database holds again after a Restore with this result.
+func RestoredBy(done *Result) *Restored {
+	r := &Restored{Highest: map[string]uint64{}}
+	var lines []any
+	switch found := done.Values["highest"].(type) {
+	case []string:
+		for _, line := range found {
+			lines = append(lines, line)
+		}
+	case []any: // from the journal
+		lines = found
+	}
+	for _, line := range lines {
+		text, _ := line.(string)
+		at := strings.LastIndexByte(text, ' ')
+		if n, err := strconv.ParseUint(text[at+1:], 10, 64); err == nil && at > 0 {
+			r.Highest[text[:at]] = n
+		}
+	}
+	return r
 }
 
 // check reads the dump to its end and refuses one that is not as it was made.
@@ -84,8 +228,16 @@ func freeBeside(v host.View, dump string) (string, error) {
 func (a *Restore) Detail(*Env) (Detail, error) {
 	return Detail{Bytes: a.Made.RawBytes, Lines: []string{
 		fmt.Sprintf("%d tables; %s", len(a.Made.Tables), LoadTime(a.Made.RawBytes)),
-		"what is in the database now is dumped to " + a.Saved + " first",
+		"what is in the database now is dumped to " + a.Saved + " first" + a.withNewer(", with "),
 	}}, nil
+}
+
+// withNewer names what is newer than the dump, if it was counted.
+func (a *Restore) withNewer(begin string) string {
+	if a.Newer == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s%s %s that are newer than the dump", begin, a.Newer, a.Dump.What)
 }
 
 func (a *Restore) Apply(env *Env) (Result, error) {
@@ -101,14 +253,21 @@ func (a *Restore) Apply(env *Env) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	req := host.LoadRequest{Conn: conn, Path: a.Dump.Path, Compression: a.Dump.Compression, SHA256: a.Made.SHA256}
+	req := host.LoadRequest{Conn: conn, Path: a.Dump.Path, Compression: a.Dump.Compression, SHA256: a.Made.SHA256, Next: a.Next, Counters: a.Counters}
 	err = env.Host.LoadDatabase(env.Ctx, req, func(n int64) {
 		env.Progress(Progress{What: "load " + a.Dump.Path, Done: n, Total: a.Made.RawBytes, Unit: "bytes"})
 	})
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
-	return Result{Summary: fmt.Sprintf("restored database %s: %d tables; what it replaced is in %s", a.Dump.Database, len(a.Made.Tables), a.Saved)}, nil
+	highest, err := a.highest(env)
+	if err != nil {
+		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
+	return Result{
+		Summary: fmt.Sprintf("restored database %s: %d tables; what it replaced is in %s%s", a.Dump.Database, len(a.Made.Tables), a.Saved, a.withNewer(", with ")),
+		Values:  map[string]any{"highest": highest},
+	}, nil
 }
 
 // save dumps what will be replaced, once: from half-way the database may already be emptied.

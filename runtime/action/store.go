@@ -257,7 +257,7 @@ func (s *Store) hasTwin(dir host.Dir, p Preimage) (bool, error) {
 
 // putTwin makes a path a name of its twin's file again.
 func putTwin(dir host.Dir, base, tmp string, p Preimage) error {
-	if err := dir.Link(p.Twin, tmp); err != nil {
+	if err := dir.Link(p.Twin, dir, tmp); err != nil {
 		return err
 	}
 	if err := dir.Rename(tmp, dir, base); err != nil {

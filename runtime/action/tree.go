@@ -71,6 +71,8 @@ type walker[D host.DirReader] struct {
 	// mount is told of a directory on another device; what lies below it is not visited. Nil
 	// descends into it.
 	mount func(rel string) error
+	// leave tells of what is not visited, nor what lies below it; nil leaves nothing out.
+	leave func(rel string) bool
 }
 
 // entry is one name below the walk's root.
@@ -96,6 +98,9 @@ func (w *walker[D]) walk(dir D, rel string, dev uint64) error {
 		return err
 	}
 	for _, de := range list {
+		if w.leave != nil && w.leave(path.Join(rel, de.Name)) {
+			continue
+		}
 		st, err := dir.Lstat(de.Name)
 		if absent(err) {
 			continue

@@ -2,8 +2,11 @@ package host
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
+	"regexp"
 	"strconv"
+	"strings"
 )
 
 // DatabaseReader asks a MySQL or MariaDB server, in sessions that are set READ ONLY before the
@@ -94,6 +97,63 @@ type LoadRequest struct {
 	Path        string       `json:"path"`
 	Compression string       `json:"compression"`
 	SHA256      string       `json:"sha256"` // that the file must have; empty for any
+	// Next is, by table, the least number that its AUTO_INCREMENT column may give to the next row. A table
+	// that is not in the dump does not matter.
+	Next map[string]uint64 `json:"next,omitempty"`
+	// Counters are numbers that a row of the database holds, and that it may not go below.
+	Counters []Counter `json:"counters,omitempty"`
+}
+
+// Counter is a number that a program keeps in a row of a database, and gives away by.
+type Counter struct {
+	Table string `json:"table"`
+	Key   string `json:"key"`  // column that names the row
+	Name  string `json:"name"` // of the row
+	Value string `json:"value"`
+	Form  string `json:"form"` // how Value holds the number: "decimal" digits, or "little-endian" bytes
+	Least string `json:"least,omitempty"`
+}
+
+// CounterForms are what Counter.Form may be.
+var CounterForms = []string{"decimal", "little-endian"}
+
+// Query asks for a counter's value, in hexadecimal digits.
+func (c Counter) Query() string {
+	return fmt.Sprintf("SELECT HEX(%s) AS value FROM %s WHERE %s = %s", QuoteName(c.Value), QuoteName(c.Table), QuoteName(c.Key), quoteText(c.Name))
+}
+
+// Raise sets a counter to Least.
+func (c Counter) Raise() string {
+	return fmt.Sprintf("UPDATE %s SET %s = x'%s' WHERE %s = %s", QuoteName(c.Table), QuoteName(c.Value), c.Least, QuoteName(c.Key), quoteText(c.Name))
+}
+
+// Number is what these hexadecimal digits of a counter's value mean; false if they are no number.
+func (c Counter) Number(digits string) (uint64, bool) {
+	raw, err := hex.DecodeString(digits)
+	if err != nil || len(raw) == 0 {
+		return 0, false
+	}
+	if c.Form == "decimal" {
+		n, err := strconv.ParseUint(string(raw), 10, 64)
+		return n, err == nil
+	}
+	var n uint64
+	for i, b := range raw {
+		if i >= 8 && b != 0 {
+			return 0, false
+		}
+		if i < 8 {
+			n |= uint64(b) << (8 * i)
+		}
+	}
+	return n, true
+}
+
+// QuoteName quotes the name of a table or column.
+func QuoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
+func quoteText(text string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(text) + "'"
 }
 
 // DumpResult tells what was written.
@@ -104,4 +164,16 @@ type DumpResult struct {
 	Tables   []string `json:"tables"`    // whose CREATE TABLE was seen, in order
 	Closed   bool     `json:"closed"`    // the dump ends with its "-- Dump completed" line
 	Tool     string   `json:"tool"`      // path of the program and its version
+}
+
+var nextNumber = regexp.MustCompile(`(?m)^\) .*?\bAUTO_INCREMENT=([0-9]+)`)
+
+// NextNumber is what a table gives its next row in its AUTO_INCREMENT column, by its CREATE TABLE.
+func NextNumber(create string) uint64 {
+	m := nextNumber.FindStringSubmatch(create)
+	if m == nil {
+		return 1
+	}
+	n, _ := strconv.ParseUint(m[1], 10, 64)
+	return n
 }

@@ -80,7 +80,8 @@ type Dir interface {
 	Create(name string, mode fs.FileMode) (File, error)
 	Mkdir(name string, mode fs.FileMode) error
 	Symlink(target, name string) error
-	Link(oldname, newname string) error
+	// Link gives a file another name, in another open directory or in this one; EXDEV across mounts.
+	Link(name string, to Dir, newname string) error
 	Mknod(name string, mode fs.FileMode, rdev uint64) error
 	Unlink(name string) error
 	Rmdir(name string) error

@@ -901,7 +901,10 @@ func testTreeChanges(h *helper) {
 	h.fails(err, syscall.EEXIST)
 	h.must(d.Mkdir("sub", 0o701))
 	h.must(d.Symlink("a", "link"))
-	h.must(d.Link("a", "b"))
+	h.must(d.Link("a", d, "b"))
+	h.must(d.Link("a", o, "b"))
+	h.fails(d.Link("a", o, "b"), syscall.EEXIST)
+	h.must(o.Unlink("b"))
 	h.must(d.Mknod("fifo", fs.ModeNamedPipe|0o600, 0))
 	if st := h.lstat("/dir/a"); st.Mode != 0o640 || st.Nlink != 2 {
 		h.Errorf("file is %+v", st)

@@ -503,14 +503,14 @@ func (d *kernelDir) Symlink(target, name string) error {
 	return wrapLink("symlink", target, name, unix.Symlinkat(target, d.fd, name))
 }
 
-func (d *kernelDir) Link(oldname, newname string) error {
-	if err := check(oldname); err != nil {
+func (d *kernelDir) Link(name string, to host.Dir, newname string) error {
+	if err := check(name); err != nil {
 		return err
 	}
 	if err := check(newname); err != nil {
 		return err
 	}
-	return wrapLink("link", oldname, newname, unix.Linkat(d.fd, oldname, d.fd, newname, 0))
+	return wrapLink("link", name, newname, unix.Linkat(d.fd, name, to.(*kernelDir).fd, newname, 0))
 }
 
 func (d *kernelDir) Mknod(name string, mode fs.FileMode, rdev uint64) error {

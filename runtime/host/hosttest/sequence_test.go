@@ -222,6 +222,14 @@ func (p *player) playFile(o op) (string, error) {
 	panic(o.name)
 }
 
+// target is the open directory that an entry of d gets another name in.
+func (p *player) target(d host.Dir, o op) host.Dir {
+	if to := p.dirs[o.num%2]; to != nil {
+		return to
+	}
+	return d
+}
+
 func (p *player) playDir(o op) (string, error) {
 	d := p.dirs[o.slot]
 	if d == nil {
@@ -251,17 +259,13 @@ func (p *player) playDir(o op) (string, error) {
 	case "d.symlink":
 		return "", d.Symlink(o.to, name)
 	case "d.link":
-		return "", d.Link(name, o.to)
+		return "", d.Link(name, p.target(d, o), o.to)
 	case "d.unlink":
 		return "", d.Unlink(name)
 	case "d.rmdir":
 		return "", d.Rmdir(name)
 	case "d.rename":
-		to := p.dirs[o.num%2]
-		if to == nil {
-			to = d
-		}
-		return "", d.Rename(name, to, o.to)
+		return "", d.Rename(name, p.target(d, o), o.to)
 	case "d.chmod":
 		return "", d.Chmod(name, o.mode)
 	case "d.lchown":

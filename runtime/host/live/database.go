@@ -102,6 +102,7 @@ const (
 	errAccessDenied         = 1045
 	errUnknownDatabase      = 1049
 	errParse                = 1064
+	errNoSuchTable          = 1146
 	errUnixSocketAuth       = 1698
 )
 

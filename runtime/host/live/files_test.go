@@ -313,7 +313,7 @@ func TestTree(t *testing.T) {
 	must(t, tree.Lchown("moved", -1, -1))
 	must(t, tree.Mkdir("new", 0o700))
 	must(t, tree.Symlink("x", "s"))
-	must(t, tree.Link("moved", "again"))
+	must(t, tree.Link("moved", tree, "again"))
 	must(t, tree.ChmodSelf(0o711))
 	must(t, tree.SyncSelf())
 	entries, err := tree.ReadDir()

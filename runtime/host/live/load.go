@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
@@ -144,6 +146,9 @@ func (h *Host) LoadDatabase(ctx context.Context, req host.LoadRequest, progress 
 	if err == nil {
 		err = h.loaded(ctx, conn, d, req.SHA256)
 	}
+	if err == nil {
+		err = h.raiseNumbers(ctx, conn, req)
+	}
 	if err != nil {
 		return fmt.Errorf("loading %s into database %q: %w; the database is now incomplete, and the dump is still there", req.Path, conn.Database, err)
 	}
@@ -188,6 +193,61 @@ func (h *Host) loaded(ctx context.Context, conn host.DatabaseConn, d *dumpReader
 		return fmt.Errorf("the tables %s are not there", strings.Join(missing, ", "))
 	}
 	return nil
+}
+
+// raiseNumbers makes tables number their next rows, and counters stand, no lower than asked for.
+func (h *Host) raiseNumbers(ctx context.Context, conn host.DatabaseConn, req host.LoadRequest) error {
+	connector, err := h.mysqlConnector(conn)
+	if err != nil {
+		return err
+	}
+	db := sql.OpenDB(connector)
+	defer db.Close()
+	for _, table := range slices.Sorted(maps.Keys(req.Next)) {
+		if err := raiseNext(ctx, db, table, req.Next[table]); err != nil {
+			return fmt.Errorf("the next number of table %s: %w", table, err)
+		}
+	}
+	for _, c := range req.Counters {
+		if err := raiseCounter(ctx, db, c); err != nil {
+			return fmt.Errorf("counter %s in table %s: %w", c.Name, c.Table, err)
+		}
+	}
+	return nil
+}
+
+func raiseNext(ctx context.Context, db *sql.DB, table string, next uint64) error {
+	var name, create string
+	err := db.QueryRowContext(ctx, "SHOW CREATE TABLE "+host.QuoteName(table)).Scan(&name, &create)
+	if noSuchTable(err) {
+		return nil
+	}
+	if err == nil && host.NextNumber(create) < next {
+		_, err = db.ExecContext(ctx, fmt.Sprintf("ALTER TABLE %s AUTO_INCREMENT = %d", host.QuoteName(table), next))
+	}
+	return err
+}
+
+func raiseCounter(ctx context.Context, db *sql.DB, c host.Counter) error {
+	var digits string
+	err := db.QueryRowContext(ctx, c.Query()).Scan(&digits)
+	if noSuchTable(err) || errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	is, known := c.Number(digits)
+	if least, ok := c.Number(c.Least); !ok || !known || is >= least {
+		return nil
+	}
+	_, err = db.ExecContext(ctx, c.Raise())
+	return err
+}
+
+func noSuchTable(err error) bool {
+	var me *mysql.MySQLError
+	return errors.As(err, &me) && me.Number == errNoSuchTable
 }
 
 // sessionsPatience is how long sessions that are about to end may take.

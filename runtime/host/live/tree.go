@@ -198,19 +198,19 @@ func (t *tree) Symlink(target, name string) error {
 	return linkError("symlink", target, join(t.path, name), symlinkAt(target, t.fd, name))
 }
 
-func (t *tree) Link(oldname, newname string) error {
-	return t.pair("link", oldname, t, newname, linkAt)
+func (t *tree) Link(name string, to host.Dir, newname string) error {
+	return t.pair("link", name, to, newname, linkAt)
 }
 
 func (t *tree) Rename(name string, to host.Dir, newname string) error {
-	target, ok := to.(*tree)
-	if !ok {
-		return linkError("rename", join(t.path, name), newname, unix.EXDEV)
-	}
-	return t.pair("rename", name, target, newname, renameAt)
+	return t.pair("rename", name, to, newname, renameAt)
 }
 
-func (t *tree) pair(op, name string, to *tree, newname string, do func(int, string, int, string) error) error {
+func (t *tree) pair(op, name string, dir host.Dir, newname string, do func(int, string, int, string) error) error {
+	to, ok := dir.(*tree)
+	if !ok {
+		return linkError(op, join(t.path, name), newname, unix.EXDEV)
+	}
 	if err := t.name(op, name); err != nil {
 		return err
 	}

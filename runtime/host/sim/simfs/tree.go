@@ -203,22 +203,18 @@ func (t *tree) Symlink(target, name string) error {
 	return linkError("symlink", target, t.join(name), err)
 }
 
-func (t *tree) Link(oldname, newname string) error {
-	err := t.f.change("link", t.join(newname), t.unlessClosed(func() error {
-		if err := checkNames(oldname, newname); err != nil {
-			return err
-		}
-		n, err := t.child(oldname)
+func (t *tree) Link(name string, to host.Dir, newname string) error {
+	return t.pair("link", name, to, newname, func(dest *tree) error {
+		n, err := t.child(name)
 		if err != nil {
 			return err
 		}
-		p, err := t.place(newname)
+		p, err := dest.place(newname)
 		if err != nil {
 			return err
 		}
 		return t.f.link(n, p)
-	}))
-	return linkError("link", t.join(oldname), t.join(newname), err)
+	})
 }
 
 func (t *tree) Mknod(name string, mode fs.FileMode, rdev uint64) error {
@@ -229,19 +225,8 @@ func (t *tree) Unlink(name string) error { return t.changeName("unlink", name, t
 
 func (t *tree) Rmdir(name string) error { return t.changeName("rmdir", name, t.f.rmdir) }
 
-// Rename needs another directory of the same file system: one of another host is EXDEV.
 func (t *tree) Rename(name string, to host.Dir, newname string) error {
-	dest, ok := to.(*tree)
-	if !ok || dest.f != t.f {
-		return linkError("rename", t.join(name), newname, syscall.EXDEV)
-	}
-	err := t.f.change("rename", t.join(name), t.unlessClosed(func() error {
-		if dest.closed {
-			return syscall.EBADF
-		}
-		if err := checkNames(name, newname); err != nil {
-			return err
-		}
+	return t.pair("rename", name, to, newname, func(dest *tree) error {
 		from, err := t.place(name)
 		if err != nil {
 			return err
@@ -251,8 +236,29 @@ func (t *tree) Rename(name string, to host.Dir, newname string) error {
 			return err
 		}
 		return t.f.rename(from, p)
+	})
+}
+
+// pair changes an entry of this directory and one of another. That of another host is EXDEV.
+func (t *tree) pair(op, name string, to host.Dir, newname string, do func(dest *tree) error) error {
+	dest, ok := to.(*tree)
+	if !ok || dest.f != t.f {
+		return linkError(op, t.join(name), newname, syscall.EXDEV)
+	}
+	at := t.join(name)
+	if op == "link" {
+		at = dest.join(newname)
+	}
+	err := t.f.change(op, at, t.unlessClosed(func() error {
+		if dest.closed {
+			return syscall.EBADF
+		}
+		if err := checkNames(name, newname); err != nil {
+			return err
+		}
+		return do(dest)
 	}))
-	return linkError("rename", t.join(name), dest.join(newname), err)
+	return linkError(op, t.join(name), dest.join(newname), err)
 }
 
 func (t *tree) Chmod(name string, mode fs.FileMode) error {

@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestNobodyIsShownOthersMail delivers and deletes mail with Kopano, goes back with the dump, and delivers
+// with ZCP again, which reuses every number that the dump does not know: nobody may see what another has
+// got.
+func TestNobodyIsShownOthersMail(t *testing.T) {
+	for name, tc := range map[string]struct {
+		params []string
+		stages [][]string
+	}{
+		"moved":                 {stages: [][]string{{"--restore-database"}}},
+		"moved, restored later": {stages: [][]string{nil, {"--restore-database"}}},
+		"kept":                  {params: []string{"attachments=keep", "dump=stopped"}, stages: [][]string{{"--restore-database"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := NewSite(t)
+			r.BindRepositories()
+			r.SQL("ALTER TABLE zarafa.singleinstances AUTO_INCREMENT = 1000000") // behind the files that the site has
+			zcp := r.Server("/run/zarafad/server.sock")
+			mails := map[int64]string{}
+			deliver := func(s *Server, who string, n int) (last Mail) {
+				for i := range n {
+					content := fmt.Sprintf("%s %d", who, i)
+					last = s.Deliver(content)
+					mails[last.ID] = content
+				}
+				return last
+			}
+			old := deliver(zcp, "before", 3)
+
+			if res := r.Migrate(Migration{Repository: "kopano84", Params: tc.params}); res.Code != 0 {
+				t.Fatalf("exit status %d\n%s", res.Code, res.Output)
+			}
+			kopano := r.Server("/run/kopano/server.sock")
+			inDump := len(mails)
+			var newer []int64
+			for i := range 12 {
+				m := kopano.Deliver(fmt.Sprintf("with Kopano %d", i))
+				newer = append(newer, m.ID)
+				if i%2 == 0 { // as if it were not compressed: such a file is read first
+					r.Must("find", "/var/lib", "-name", fmt.Sprintf("%d.gz", m.Number), "-exec", "gunzip", "{}", ";")
+				}
+			}
+			kopano.Delete(old.ID)
+			kopano.Delete(newer[11])
+
+			var said string
+			for _, more := range tc.stages {
+				res := r.Zcp2kopano(append([]string{"rollback", "--yes"}, more...)...)
+				if len(more) > 0 && res.Code != 0 {
+					t.Fatalf("rollback %v: exit status %d\n%s", more, res.Code, res.Output)
+				}
+				said += strings.Join(strings.Fields(res.Output), " ")
+			}
+			for _, want := range []string{
+				"11 messages that are newer than the dump",
+				"/var/backups/zcp2kopano/zarafa-replaced.sql.zst",
+				"11 files that came to",
+				"1 files that were deleted from",
+			} {
+				if !strings.Contains(said, want) {
+					t.Errorf("the rollback does not tell %q:\n%s", want, said)
+				}
+			}
+			if len(mails) != inDump {
+				t.Fatal("the test counts wrong")
+			}
+			r.until("ZCP serves again", func() bool { return zcp.Serves() == nil })
+			deliver(zcp, "after", 15)
+			for id, content := range mails {
+				if got := zcp.Read(id); got != content {
+					t.Errorf("mail %d holds %q, should hold %q", id, got, content)
+				}
+			}
+			kept := r.Must("find", theRun(t, r)+"/backup/since", "-type", "f")
+			if n := strings.Count(kept, "/attachments/"); n != 11 {
+				t.Errorf("%d attachments of the new mail are kept:\n%s", n, kept)
+			}
+		})
+	}
+}

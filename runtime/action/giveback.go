@@ -1,0 +1,383 @@
+package action
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/policy"
+)
+
+func init() { register(func() Action { return &GiveBack{} }) }
+
+// GiveBack ("tree.give-back") notes what a kept tree holds at a moment from which on nothing of it may be
+// lost on the way back: its old owner has stopped, its new one has not begun. Once a rollback has loaded
+// the dump of the database that the tree belongs to, the tree is made to hold what the dump knows of,
+// before anything works on it: what came since is moved aside and kept, what was deleted is brought back
+// by its second name.
+//
+// Numbers is the table whose numbers the files' names begin with. By them is told what came between the
+// dump and this moment: a number above the highest that the restored table has is not known to the dump,
+// and would be given to another file.
+//
+// Prepare lists the tree, and by the list of the first Keep what was added and deleted since. Apply lets
+// go of the second names of what is still in the tree, so that others may look at it as at any tree, and
+// keeps what was deleted. Undo takes that back, and gives the tree back if the dump was loaded and nobody has
+// done so before.
+type GiveBack struct {
+	Path    string `json:"path"`
+	Only    string `json:"only,omitempty"`
+	Numbers string `json:"numbers,omitempty"`
+
+	List    Blob  `json:"list"`
+	Dirs    Blob  `json:"dirs"`
+	Size    size  `json:"size"`
+	Added   int64 `json:"added"`   // since the first Keep
+	Deleted int64 `json:"deleted"` // since then
+
+	lost, told []string
+}
+
+func (a *GiveBack) Kind() string             { return "tree.give-back" }
+func (a *GiveBack) Touches() []policy.Target { return pathTargets(a.Path) }
+func (a *GiveBack) Stage(*Env) error         { return nil }
+func (a *GiveBack) Irreversible() string     { return "" }
+func (a *GiveBack) Summary() string          { return "note what " + a.Path + " holds" }
+
+func (a *GiveBack) due() due { return due{List: a.List, Dirs: a.Dirs, Numbers: a.Numbers} }
+
+func (a *GiveBack) tree() keptTree { return keptTree{path: a.Path, of: a.Path, only: a.Only} }
+
+func (a *GiveBack) Prepare(env *Env) (bool, error) {
+	if env.Upgraded {
+		return false, nil
+	}
+	books, err := a.tree().books(env)
+	if err != nil {
+		return false, err
+	}
+	first, err := openList(env, books.List)
+	if err != nil {
+		return false, err
+	}
+	defer first.close()
+	var dirs bytes.Buffer
+	a.List, err = env.Store.write(func(w io.Writer) error {
+		lines := bufio.NewWriterSize(w, 1<<16)
+		if err := a.list(env, first, lines, &dirs); err != nil {
+			return err
+		}
+		return lines.Flush()
+	})
+	if err != nil {
+		return false, err
+	}
+	if a.Dirs, err = env.Store.PutBytes(dirs.Bytes()); err != nil {
+		return false, err
+	}
+	named, err := a.tree().named(env)
+	noted := books.Due != nil && *books.Due == a.due() && books.Settled == ""
+	return named || !noted, err
+}
+
+// list writes what is in the tree, and what was when it was first kept.
+func (a *GiveBack) list(env *Env, first *treeList, files, dirs io.Writer) error {
+	gone := func(l treeLine) error {
+		a.Deleted++
+		l.State = deleted
+		return l.write(files)
+	}
+	err := a.tree().each(env, func(e entry[host.DirReader]) error {
+		if e.st.IsDir() {
+			return lineOf(e, same).write(dirs)
+		}
+		a.Size.add(e.st)
+		was, err := first.upTo(e.rel, gone)
+		if err != nil {
+			return err
+		}
+		state := same
+		if first.file != nil && was == nil {
+			a.Added++
+			state = added
+		}
+		return lineOf(e, state).write(files)
+	})
+	if err != nil {
+		return err
+	}
+	_, err = first.upTo("", gone)
+	return err
+}
+
+// Detail says what is noted.
+func (a *GiveBack) Detail(*Env) (Detail, error) {
+	d := Detail{Files: a.Size.Files, Bytes: a.Size.Bytes, Existing: true}
+	if a.Added+a.Deleted > 0 {
+		d.Lines = append(d.Lines, fmt.Sprintf("since it was first kept %d files were added, %d deleted", a.Added, a.Deleted))
+	}
+	return d, nil
+}
+
+func (a *GiveBack) Apply(env *Env) (Result, error) {
+	tree := a.tree()
+	if err := tree.note(env, func(b *books) { b.Due, b.Settled = new(a.due()), "" }); err != nil {
+		return Result{}, err
+	}
+	if err := tree.thin(env); err != nil {
+		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
+	return Result{Summary: fmt.Sprintf("noted %d files", a.Size.Files)}, nil
+}
+
+// thin lets go of the second names of what is in the tree, and keeps those of what was deleted.
+func (t keptTree) thin(env *Env) error {
+	rooms, err := t.rooms(env)
+	if err != nil {
+		return err
+	}
+	for _, room := range rooms {
+		if err := t.thinRoom(env, room); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t keptTree) thinRoom(env *Env, room string) error {
+	in := lastDir{v: env.Host}
+	defer in.close()
+	names := keptTree{path: room}
+	err := names.each(env, func(e entry[host.DirReader]) error {
+		if e.st.IsDir() {
+			return nil
+		}
+		there, err := in.has(path.Join(t.path, e.rel), e.st)
+		if err != nil || there {
+			return err
+		}
+		to := path.Join(t.room(env), deletedDir, e.rel)
+		older, err := exists(env.Host, to)
+		if err != nil || older {
+			return err
+		}
+		return shift(env, path.Join(room, e.rel), to)
+	})
+	if err != nil {
+		return err
+	}
+	return removePath(env.Host, room)
+}
+
+// has tells whether a path is a name of this file.
+func (l *lastDir) has(name string, st host.Stat) (bool, error) {
+	dir, err := l.open(path.Dir(name))
+	if absent(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	now, err := dir.Lstat(path.Base(name))
+	if absent(err) {
+		return false, nil
+	}
+	return err == nil && now.Dev == st.Dev && now.Ino == st.Ino, err
+}
+
+// shift moves a file to a directory of the store, across mounts by a copy.
+func shift(env *Env, from, to string) error {
+	if err := mkdirAll(env.Host, path.Dir(to)); err != nil {
+		return err
+	}
+	err := renamePath(env.Host, from, to)
+	if !errors.Is(err, syscall.EXDEV) {
+		return err
+	}
+	if err := clearTemps(env, to); err != nil {
+		return err
+	}
+	if err := newCopier(env, size{}).place(from, to); err != nil {
+		return err
+	}
+	return removePath(env.Host, from)
+}
+
+func (a *GiveBack) Undo(env *Env) (err error) {
+	switch {
+	case env.Upgraded:
+		return nil
+	case env.Restored != nil:
+		a.lost, a.told, err = a.tree().giveBack(env)
+		return err
+	}
+	if err := a.tree().note(env, func(b *books) { b.Due = nil }); err != nil {
+		return err
+	}
+	books, err := a.tree().books(env)
+	if err != nil || books.List == nil {
+		return err
+	}
+	return a.tree().unthin(env, a.Size.Files)
+}
+
+// unthin gives what is in the tree second names again, and takes those of what was deleted to them.
+func (t keptTree) unthin(env *Env, total int64) error {
+	away := path.Join(t.room(env), deletedDir)
+	err := (keptTree{path: away}).each(env, func(e entry[host.DirReader]) error {
+		if e.st.IsDir() {
+			return nil
+		}
+		return shift(env, path.Join(away, e.rel), path.Join(t.room(env), namesDir, e.rel))
+	})
+	if err != nil {
+		return err
+	}
+	if err := removePath(env.Host, away); err != nil {
+		return err
+	}
+	_, _, err = t.name(env, total)
+	return err
+}
+
+// Differences names what could not be given back.
+func (a *GiveBack) Differences(*Env) ([]string, error) { return a.lost, nil }
+
+// Told implements Teller.
+func (a *GiveBack) Told() []string { return a.told }
+
+// Teller is an action that has something to tell once it is undone.
+type Teller interface {
+	Told() []string
+}
+
+// The states of a file in a list, against the list before it.
+const (
+	same    rune = '='
+	added   rune = '+'
+	deleted rune = '-'
+)
+
+// treeLine is an entry of a tree as a list has it.
+type treeLine struct {
+	State    rune
+	Size     int64
+	Mtime    int64 // nanoseconds
+	UID, GID uint32
+	Perm     fs.FileMode
+	Rel      string
+}
+
+func lineOf[D host.DirReader](e entry[D], state rune) treeLine {
+	return treeLine{state, e.st.Size, e.st.Mtime.UnixNano(), e.st.UID, e.st.GID, e.st.Perm(), e.rel}
+}
+
+const lineForm = "%c %d %d %d %d %d %q\n"
+
+func (l treeLine) write(w io.Writer) error {
+	_, err := fmt.Fprintf(w, lineForm, l.State, l.Size, l.Mtime, l.UID, l.GID, uint32(l.Perm), l.Rel)
+	return err
+}
+
+// is tells whether a file looks as it was listed. Its owner and mode are others' to put back.
+func (l treeLine) is(st host.Stat) bool {
+	return st.IsRegular() && st.Size == l.Size && sameTime(st.Mtime, time.Unix(0, l.Mtime))
+}
+
+// number is what the file's name begins with; 0 if that is no number.
+func number(rel string) uint64 {
+	name := path.Base(rel)
+	digits := len(name) - len(strings.TrimLeft(name, "0123456789"))
+	n, err := strconv.ParseUint(name[:digits], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// compareRel orders files as a walk meets them.
+func compareRel(a, b string) int {
+	return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/"))
+}
+
+// treeList reads a list of a tree from the store, beside a walk of the tree.
+type treeList struct {
+	file host.File // nil for an empty list
+	in   *bufio.Reader
+	next *treeLine
+}
+
+// openList opens a list; nil is an empty one.
+func openList(env *Env, b *Blob) (*treeList, error) {
+	l := &treeList{}
+	if b == nil {
+		return l, nil
+	}
+	var err error
+	if l.file, err = env.Store.Open(*b); err != nil {
+		return nil, err
+	}
+	l.in = bufio.NewReaderSize(l.file, 1<<16)
+	if err := l.advance(); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *treeList) close() {
+	if l.file != nil {
+		l.file.Close()
+	}
+}
+
+// advance reads on to the next line.
+func (l *treeList) advance() error {
+	line, err := readLine(l.in)
+	l.next = nil
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list of a tree: %w", err)
+	}
+	l.next = &line
+	return nil
+}
+
+func readLine(in io.Reader) (treeLine, error) {
+	var line treeLine
+	var perm uint32
+	_, err := fmt.Fscanf(in, lineForm, &line.State, &line.Size, &line.Mtime, &line.UID, &line.GID, &perm, &line.Rel)
+	line.Perm = fs.FileMode(perm)
+	return line, err
+}
+
+// upTo hands over the files that are listed before one that a walk has come to, and returns the line of
+// that one, nil if it is not listed. An empty name stands for the end of the walk.
+func (l *treeList) upTo(rel string, before func(treeLine) error) (*treeLine, error) {
+	for l.next != nil && (rel == "" || compareRel(l.next.Rel, rel) < 0) {
+		line := *l.next
+		if err := l.advance(); err != nil {
+			return nil, err
+		}
+		if err := before(line); err != nil {
+			return nil, err
+		}
+	}
+	if l.next == nil || rel == "" || l.next.Rel != rel {
+		return nil, nil
+	}
+	line := l.next
+	return line, l.advance()
+}

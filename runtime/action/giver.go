@@ -1,0 +1,319 @@
+package action
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"syscall"
+
+	"zcp2kopano/runtime/host"
+)
+
+// giver gives a tree back.
+type giver struct {
+	env   *Env
+	tree  keptTree
+	due   due
+	list  *treeList
+	rooms []string            // where second names are
+	dirs  map[string]treeLine // that the tree had
+
+	aside, back int64
+	lost        []string
+	unlisted    []string // directories that the tree did not have, children first
+}
+
+// giveBack makes a tree hold what the restored database knows of, unless that was done before. It returns
+// what is lost, and what there is to tell.
+func (t keptTree) giveBack(env *Env) (lost, told []string, err error) {
+	books, err := t.books(env)
+	if err != nil || books.Due == nil {
+		return nil, nil, err
+	}
+	if books.Settled == "" {
+		g := &giver{env: env, tree: t, due: *books.Due}
+		if err := g.give(); err != nil {
+			return nil, nil, fmt.Errorf("give back what %s held: %w", t.path, err)
+		}
+		books.Settled, books.Lost, books.Told = env.Tag, g.differences(), g.tell()
+		if err := t.write(env, books); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := t.drop(env); err != nil {
+		return nil, nil, err
+	}
+	if books.Settled != env.Tag {
+		return nil, nil, nil // another action has told
+	}
+	return books.Lost, books.Told, nil
+}
+
+func (g *giver) give() error {
+	var err error
+	if g.rooms, err = g.tree.rooms(g.env); err != nil {
+		return err
+	}
+	g.rooms = append(g.rooms, path.Join(g.tree.room(g.env), deletedDir))
+	if err := g.readDirs(); err != nil {
+		return err
+	}
+	if g.list, err = openList(g.env, &g.due.List); err != nil {
+		return err
+	}
+	defer g.list.close()
+	if err := g.tree.eachWrite(g.env, g.look); err != nil {
+		return err
+	}
+	if _, err := g.list.upTo("", g.missing); err != nil {
+		return err
+	}
+	for _, rel := range g.unlisted {
+		err := g.env.Host.Rmdir(path.Join(g.tree.path, rel))
+		if err != nil && !absent(err) && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, syscall.EEXIST) && !errors.Is(err, syscall.EBUSY) {
+			return err
+		}
+	}
+	return syncFileSystems(g.env.Host, g.tree.path, g.env.Store.Dir)
+}
+
+func (g *giver) readDirs() error {
+	text, err := g.env.Store.Bytes(g.due.Dirs)
+	if err != nil {
+		return err
+	}
+	g.dirs = map[string]treeLine{}
+	for in := bytes.NewReader(text); in.Len() > 0; {
+		line, err := readLine(in)
+		if err != nil {
+			return err
+		}
+		g.dirs[line.Rel] = line
+	}
+	return nil
+}
+
+// look judges an entry of the tree.
+func (g *giver) look(e entry[host.Dir]) error {
+	if e.st.IsDir() {
+		if _, listed := g.dirs[e.rel]; !listed {
+			g.unlisted = append(g.unlisted, e.rel)
+		}
+		return nil
+	}
+	line, err := g.list.upTo(e.rel, g.missing)
+	if err != nil {
+		return err
+	}
+	belongs := line != nil && g.belongs(*line)
+	if belongs && line.is(e.st) {
+		return nil
+	}
+	if err := g.setAside(e); err != nil {
+		return err
+	}
+	if !belongs {
+		return nil
+	}
+	return g.missing(*line)
+}
+
+// belongs tells whether the restored database knows of a file that was listed.
+func (g *giver) belongs(l treeLine) bool {
+	highest, known := g.env.Restored.Highest[g.due.Numbers]
+	return l.State != added || !known || number(l.Rel) <= highest
+}
+
+// setAside moves a file to the store's directory of what came since the run.
+func (g *giver) setAside(e entry[host.Dir]) error {
+	if g.aside++; g.aside%100 == 0 {
+		g.env.Progress(Progress{What: "move aside what came to " + g.tree.path, Done: g.aside, Unit: "files"})
+	}
+	where := path.Join(g.env.Store.Since(), g.tree.path, path.Dir(e.rel))
+	if err := mkdirAll(g.env.Host, where); err != nil {
+		return err
+	}
+	to, err := g.env.Host.OpenTreeWrite(where)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	name := e.name
+	for n := 2; ; n++ {
+		_, err := to.Lstat(name)
+		if absent(err) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if kept, err := alike(e.dir, e.name, e.st, to, name); err != nil {
+			return err
+		} else if kept { // a copy that an interruption left both of
+			return e.dir.Unlink(e.name)
+		}
+		name = fmt.Sprintf("%s.%d", e.name, n)
+	}
+	if e.st.Nlink < 2 { // the second name of one that has it is a file of the tree yet
+		err = e.dir.Rename(e.name, to, name)
+		if !errors.Is(err, syscall.EXDEV) {
+			return err
+		}
+	}
+	if err := copySince(g.env, path.Join(g.tree.path, e.rel), path.Join(where, name)); err != nil {
+		return err
+	}
+	return e.dir.Unlink(e.name)
+}
+
+// missing brings back a file that is not in the tree as it was listed.
+func (g *giver) missing(l treeLine) error {
+	if !g.belongs(l) {
+		return nil
+	}
+	for _, room := range g.rooms {
+		back, err := g.bring(room, l)
+		if err != nil {
+			return fmt.Errorf("bring back %s: %w", l.Rel, err)
+		}
+		if back {
+			g.back++
+			return nil
+		}
+	}
+	g.lost = append(g.lost, l.Rel)
+	return nil
+}
+
+// bring brings a file back from a directory of second names, if its second name is there and it is as it
+// was listed.
+func (g *giver) bring(room string, l treeLine) (bool, error) {
+	from, err := g.env.Host.OpenTreeWrite(path.Join(room, path.Dir(l.Rel)))
+	if absent(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer from.Close()
+	name := path.Base(l.Rel)
+	st, err := from.Lstat(name)
+	if absent(err) || err == nil && !l.is(st) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	to, err := g.home(path.Dir(l.Rel))
+	if err != nil {
+		return false, err
+	}
+	defer to.Close()
+	err = from.Rename(name, to, name)
+	if errors.Is(err, syscall.EXDEV) {
+		err = g.copyBack(path.Join(room, l.Rel), path.Join(g.tree.path, l.Rel))
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, g.own(to, name, l)
+}
+
+func (g *giver) copyBack(from, to string) error {
+	if err := clearTemps(g.env, to); err != nil {
+		return err
+	}
+	if err := newCopier(g.env, size{}).place(from, to); err != nil {
+		return err
+	}
+	return removePath(g.env.Host, from)
+}
+
+// own gives a file that was brought back the owner and mode that were listed; not one that has other
+// names, which may be somebody's way to become the owner of what is not his.
+func (g *giver) own(dir host.Dir, name string, l treeLine) error {
+	st, err := dir.Lstat(name)
+	if err != nil || st.Nlink > 1 {
+		return err
+	}
+	return setAttrs(entry[host.Dir]{dir: dir, name: name, rel: l.Rel, st: st}, attrs{l.UID, l.GID, l.Perm})
+}
+
+// home opens a directory of the tree, and makes it and those above it as they were listed.
+func (g *giver) home(rel string) (host.Dir, error) {
+	dir, err := g.env.Host.OpenTreeWrite(g.tree.path)
+	if err != nil || rel == "." {
+		return dir, err
+	}
+	at := ""
+	for _, name := range strings.Split(rel, "/") {
+		at = path.Join(at, name)
+		next, err := g.homeIn(dir, name, at)
+		dir.Close()
+		if err != nil {
+			return nil, err
+		}
+		dir = next
+	}
+	return dir, nil
+}
+
+func (g *giver) homeIn(dir host.Dir, name, rel string) (host.Dir, error) {
+	sub, err := dir.OpenDirWrite(name)
+	if !absent(err) {
+		return sub, err
+	}
+	above, err := dir.Self()
+	if err != nil {
+		return nil, err
+	}
+	if err := dir.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	if sub, err = dir.OpenDirWrite(name); err != nil {
+		return nil, err
+	}
+	want := attrsOf(above)
+	if was, listed := g.dirs[rel]; listed {
+		want = attrs{was.UID, was.GID, was.Perm}
+	}
+	if err = sub.ChownSelf(int(want.UID), int(want.GID)); err == nil {
+		err = sub.ChmodSelf(want.Mode)
+	}
+	if err != nil {
+		sub.Close()
+		return nil, err
+	}
+	return sub, nil
+}
+
+// shownFiles is how many files a message names.
+const shownFiles = 10
+
+// differences names what is lost.
+func (g *giver) differences() []string {
+	var lines []string
+	for _, rel := range g.lost[:min(len(g.lost), shownFiles)] {
+		lines = append(lines, path.Join(g.tree.path, rel)+": is lost: it was deleted or overwritten since the dump, and no second name of it was kept")
+	}
+	if more := len(g.lost) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("%s: %d more files are lost in the same way", g.tree.path, more))
+	}
+	return lines
+}
+
+// tell says what was done.
+func (g *giver) tell() []string {
+	var lines []string
+	if g.aside > 0 {
+		lines = append(lines, fmt.Sprintf("%d files that came to %s since are not known to the restored database: they are kept in %s",
+			g.aside, g.tree.path, path.Join(g.env.Store.Since(), g.tree.path)))
+	}
+	if g.back > 0 {
+		lines = append(lines, fmt.Sprintf("%d files that were deleted from %s since were brought back", g.back, g.tree.path))
+	}
+	return lines
+}

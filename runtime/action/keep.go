@@ -1,0 +1,209 @@
+package action
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/policy"
+)
+
+func init() { register(func() Action { return &Keep{} }) }
+
+// Keep ("tree.keep") gives each file of a tree a second name (a hard link) where only root comes: so its
+// deletion can be taken back. The first Keep of a tree also lists what the tree holds; GiveBack says what
+// belongs to it on the way back.
+//
+// Of is where the tree lay when the run began; its list and its second names go by that. A file whose
+// content is written anew in its place is not kept so, and where a file system has no hard links nothing is.
+//
+// Apply gives names to what has none. Undo takes them away; while a database is changed for good, those of
+// what was deleted stay, for the dump that may still be loaded, and once that is loaded it gives back first.
+type Keep struct {
+	Path string `json:"path"`
+	Of   string `json:"of"`
+	Only string `json:"only,omitempty"` // glob of the names in the tree itself that count, with all below them
+
+	Size size  `json:"size"`
+	List *Blob `json:"list,omitempty"` // of the first Keep of the tree
+
+	lost, told []string
+}
+
+func (a *Keep) Kind() string             { return "tree.keep" }
+func (a *Keep) Touches() []policy.Target { return pathTargets(a.Path) }
+func (a *Keep) Stage(*Env) error         { return nil }
+func (a *Keep) Irreversible() string     { return "" }
+func (a *Keep) Summary() string          { return "keep what is deleted from " + a.Path }
+
+func (a *Keep) Prepare(env *Env) (bool, error) {
+	books, err := a.tree().books(env)
+	if err != nil {
+		return false, err
+	}
+	if books.List == nil && !env.Upgraded {
+		return true, a.list(env)
+	}
+	needed := a.Path != a.Of || books.Settled != "" // elsewhere it is to be known, for what comes to it
+	err = a.tree().each(env, func(e entry[host.DirReader]) error {
+		a.Size.add(e.st)
+		needed = needed || !e.st.IsDir() && e.st.Nlink < 2
+		return nil
+	})
+	return needed, err
+}
+
+func (a *Keep) tree() keptTree { return keptTree{path: a.Path, of: a.Of, only: a.Only} }
+
+// list keeps a line for each file.
+func (a *Keep) list(env *Env) error {
+	blob, err := env.Store.write(func(w io.Writer) error {
+		lines := bufio.NewWriterSize(w, 1<<16)
+		err := a.tree().each(env, func(e entry[host.DirReader]) error {
+			if e.st.IsDir() {
+				return nil
+			}
+			a.Size.add(e.st)
+			return lineOf(e, same).write(lines)
+		})
+		if err != nil {
+			return err
+		}
+		return lines.Flush()
+	})
+	a.List = &blob
+	return err
+}
+
+// Detail says how much gets a second name, and what that costs.
+func (a *Keep) Detail(*Env) (Detail, error) {
+	return Detail{Files: a.Size.Files, Bytes: a.Size.Bytes, Existing: true, Lines: []string{
+		"by hard links in the run's backup: no content is copied, and what is deleted keeps its space until the backup goes",
+	}}, nil
+}
+
+func (a *Keep) Apply(env *Env) (Result, error) {
+	tree := a.tree()
+	if a.List != nil {
+		if err := tree.note(env, func(b *books) { b.List = a.List }); err != nil {
+			return Result{}, err
+		}
+	}
+	if err := tree.note(env, func(b *books) { b.Settled, b.Lost, b.Told = "", nil, nil }); err != nil {
+		return Result{}, err
+	}
+	n, without, err := tree.name(env, a.Size.Files)
+	if err != nil {
+		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
+	result := Result{Summary: fmt.Sprintf("%d files have a second name", n-without)}
+	if without > 0 {
+		result.Summary += fmt.Sprintf("; %d cannot have one on their file system: if they are deleted, they are lost", without)
+	}
+	return result, nil
+}
+
+// name gives every file of the tree a second name. It returns how many files there are, and how many cannot
+// have one.
+func (t keptTree) name(env *Env, total int64) (n, without int64, err error) {
+	s := secondNames{env: env, tree: t}
+	defer s.close()
+	err = t.eachWrite(env, func(e entry[host.Dir]) error {
+		if e.st.IsDir() {
+			return nil
+		}
+		if n++; n%1000 == 0 {
+			env.Progress(Progress{What: "keep " + t.path, Done: n, Total: total, Unit: "files"})
+		}
+		given, err := s.give(e)
+		if !given {
+			without++
+		}
+		return err
+	})
+	if err == nil {
+		err = s.sync()
+	}
+	return n, without, err
+}
+
+func (a *Keep) Undo(env *Env) (err error) {
+	switch {
+	case env.Upgraded:
+		return a.tree().thin(env)
+	case env.Restored != nil:
+		a.lost, a.told, err = a.tree().giveBack(env)
+		return err
+	}
+	if a.List != nil {
+		if err := a.tree().note(env, func(b *books) { b.List = nil }); err != nil {
+			return err
+		}
+	}
+	return a.tree().drop(env)
+}
+
+// Differences names what could not be given back.
+func (a *Keep) Differences(*Env) ([]string, error) { return a.lost, nil }
+
+// Told implements Teller.
+func (a *Keep) Told() []string { return a.told }
+
+// keptTree is a tree whose files are kept: where it lies now, and where it lay when the run began.
+type keptTree struct {
+	path, of, only string
+}
+
+// skips tells whether an entry is not part of the tree.
+func (t keptTree) skips(rel string) bool {
+	top, _, _ := strings.Cut(rel, "/")
+	if strings.HasPrefix(path.Base(rel), tempPrefix) {
+		return true
+	}
+	if t.only == "" {
+		return false
+	}
+	ok, _ := path.Match(t.only, top)
+	return !ok
+}
+
+// each visits the regular files and the directories of the tree, other mounts included: nothing where there
+// is no tree.
+func (t keptTree) each(env *Env, visit func(entry[host.DirReader]) error) error {
+	root, err := env.Host.OpenTree(t.path)
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	w := walker[host.DirReader]{ctx: env.Ctx, open: host.DirReader.OpenDir, visit: regular(visit), leave: t.skips}
+	return w.walk(root, "", 0)
+}
+
+// eachWrite is each, for changes.
+func (t keptTree) eachWrite(env *Env, visit func(entry[host.Dir]) error) error {
+	root, err := env.Host.OpenTreeWrite(t.path)
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	w := walker[host.Dir]{ctx: env.Ctx, open: host.Dir.OpenDirWrite, visit: regular(visit), leave: t.skips}
+	return w.walk(root, "", 0)
+}
+
+func regular[D host.DirReader](visit func(entry[D]) error) func(entry[D]) error {
+	return func(e entry[D]) error {
+		if !e.st.IsDir() && !e.st.IsRegular() {
+			return nil
+		}
+		return visit(e)
+	}
+}

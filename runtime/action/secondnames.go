@@ -1,0 +1,281 @@
+package action
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"syscall"
+
+	"zcp2kopano/runtime/host"
+)
+
+// books is what the store knows of a kept tree.
+type books struct {
+	List    *Blob  `json:"list,omitempty"`    // what it held when it was first kept
+	Due     *due   `json:"due,omitempty"`     // what it is to hold on the way back
+	Settled string `json:"settled,omitempty"` // by which action it was given back since it was last kept
+
+	Lost []string `json:"lost,omitempty"` // in that
+	Told []string `json:"told,omitempty"`
+}
+
+// due is what a tree is to hold again once the database is restored.
+type due struct {
+	List    Blob   `json:"list"`
+	Dirs    Blob   `json:"dirs"`
+	Numbers string `json:"numbers,omitempty"` // the table whose numbers the files' names begin with
+}
+
+// room is the directory of the store for a tree.
+func (t keptTree) room(env *Env) string {
+	return path.Join(env.Store.Dir, "trees", t.key())
+}
+
+func (t keptTree) key() string { return blobOf([]byte(t.of)).SHA256[:16] }
+
+const booksName = "books"
+
+func (t keptTree) books(env *Env) (b books, err error) {
+	dir, err := env.Host.OpenTree(t.room(env))
+	if absent(err) {
+		return b, nil
+	}
+	if err != nil {
+		return b, err
+	}
+	defer dir.Close()
+	f, err := dir.Open(booksName)
+	if absent(err) {
+		return b, nil
+	}
+	if err != nil {
+		return b, err
+	}
+	defer f.Close()
+	return b, json.NewDecoder(f).Decode(&b)
+}
+
+// note changes the books, durably.
+func (t keptTree) note(env *Env, change func(*books)) error {
+	b, err := t.books(env)
+	if err != nil {
+		return err
+	}
+	before, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	change(&b)
+	if now, err := json.Marshal(b); err != nil || bytes.Equal(now, before) {
+		return err
+	}
+	return t.write(env, b)
+}
+
+func (t keptTree) write(env *Env, b books) error {
+	text, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	if err := mkdirAll(env.Host, t.room(env)); err != nil {
+		return err
+	}
+	dir, err := env.Host.OpenTreeWrite(t.room(env))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := unlinkIfThere(dir, incoming); err != nil {
+		return err
+	}
+	if err := writeFile(dir, incoming, bytes.NewReader(text)); err != nil {
+		return err
+	}
+	if err := dir.Rename(incoming, dir, booksName); err != nil {
+		return err
+	}
+	return dir.SyncSelf()
+}
+
+// The directories of a tree's room: second names of what is in the tree, and what was deleted from it
+// between Keep and GiveBack.
+const (
+	namesDir   = "names"
+	deletedDir = "deleted"
+)
+
+// away is the directory of second names on a mount that is not the store's: a hard link cannot leave its
+// mount.
+func (t keptTree) away(point string) string { return path.Join(point, tempPrefix+"names-"+t.key()) }
+
+// rooms lists the directories where second names of the tree are, or may be.
+func (t keptTree) rooms(env *Env) ([]string, error) {
+	rooms := []string{path.Join(t.room(env), namesDir)}
+	mounts, err := env.Host.Mounts()
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range mounts {
+		at := t.away(m.Point)
+		there, err := exists(env.Host, at)
+		if err != nil && !errors.Is(err, fs.ErrPermission) {
+			return nil, err
+		}
+		if there {
+			rooms = append(rooms, at)
+		}
+	}
+	return rooms, nil
+}
+
+// named tells whether there are second names of what is in the tree.
+func (t keptTree) named(env *Env) (bool, error) {
+	rooms, err := t.rooms(env)
+	if err != nil {
+		return false, err
+	}
+	for _, room := range rooms {
+		if there, err := exists(env.Host, room); err != nil || there {
+			return there, err
+		}
+	}
+	return false, nil
+}
+
+// drop takes all second names away.
+func (t keptTree) drop(env *Env) error {
+	rooms, err := t.rooms(env)
+	if err != nil {
+		return err
+	}
+	for _, room := range append(rooms, path.Join(t.room(env), deletedDir)) {
+		if err := removePath(env.Host, room); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// secondNames gives second names to a tree's files.
+type secondNames struct {
+	env   *Env
+	tree  keptTree
+	real  string // the tree without symlinks
+	home  string // the mount of the store
+	rel   string // the directory of the tree that room is for
+	room  host.Dir
+	rooms map[string]bool
+}
+
+// give gives a file its second name, unless it has it; false where the file system has no hard links.
+func (s *secondNames) give(e entry[host.Dir]) (bool, error) {
+	if err := s.open(path.Dir(e.rel)); err != nil {
+		return false, err
+	}
+	st, err := s.room.Lstat(e.name)
+	switch {
+	case err == nil && st.Dev == e.st.Dev && st.Ino == e.st.Ino:
+		return true, nil
+	case err == nil:
+		if err := s.room.Unlink(e.name); err != nil {
+			return false, err
+		}
+	case !absent(err):
+		return false, err
+	}
+	err = e.dir.Link(e.name, s.room, e.name)
+	switch {
+	case absent(err): // deleted since it was seen
+		return true, nil
+	case errors.Is(err, syscall.EOPNOTSUPP), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.EMLINK):
+		return false, nil
+	}
+	return true, err
+}
+
+// open makes the directory for second names of what is in a directory of the tree, and keeps it open.
+func (s *secondNames) open(rel string) error {
+	if s.room != nil && s.rel == rel {
+		return nil
+	}
+	s.close()
+	top, err := s.roomOf(rel)
+	if err != nil {
+		return err
+	}
+	at := path.Join(top, rel)
+	if err := mkdirAll(s.env.Host, at); err != nil {
+		return err
+	}
+	if err := onlyRoot(s.env.Host, top); err != nil {
+		return err
+	}
+	if s.room, err = s.env.Host.OpenTreeWrite(at); err != nil {
+		return err
+	}
+	if s.rooms == nil {
+		s.rooms = map[string]bool{}
+	}
+	s.rel, s.rooms[top] = rel, true
+	return nil
+}
+
+// roomOf is the directory of second names on the mount of a directory of the tree.
+func (s *secondNames) roomOf(rel string) (string, error) {
+	mounts, err := s.env.Host.Mounts()
+	if err != nil {
+		return "", err
+	}
+	if s.real == "" {
+		if s.real, err = Resolve(s.env.Host, s.tree.path); err != nil {
+			return "", err
+		}
+		store, err := Resolve(s.env.Host, s.env.Store.Dir)
+		if err != nil {
+			return "", err
+		}
+		s.home = pointOf(mounts, store)
+	}
+	point := pointOf(mounts, path.Join(s.real, rel))
+	if point == s.home {
+		return path.Join(s.tree.room(s.env), namesDir), nil
+	}
+	return s.tree.away(point), nil
+}
+
+// pointOf is the directory of the mount that a path without symlinks is on.
+func pointOf(mounts []host.Mount, name string) string {
+	point := "/"
+	for _, m := range mounts {
+		if len(m.Point) >= len(point) && (name == m.Point || strings.HasPrefix(name, strings.TrimSuffix(m.Point, "/")+"/")) {
+			point = m.Point
+		}
+	}
+	return point
+}
+
+// onlyRoot refuses a directory that others may look or write into.
+func onlyRoot(v host.View, name string) error {
+	st, err := v.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if !st.IsDir() || st.UID != 0 || st.Perm() != 0o700 {
+		return fmt.Errorf("%s is %s %v of user %d, not a directory of root's alone; find out who put it there, and move it away", name, typeName(st.Mode), st.Perm(), st.UID)
+	}
+	return nil
+}
+
+func (s *secondNames) close() {
+	if s.room != nil {
+		s.room.Close()
+		s.room = nil
+	}
+}
+
+// sync makes the names durable.
+func (s *secondNames) sync() error { return syncFileSystems(s.env.Host, sortedKeys(s.rooms)...) }
