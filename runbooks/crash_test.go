@@ -20,11 +20,11 @@ import (
 	"testing"
 
 	"zcp2kopano/builtins"
-	"zcp2kopano/internal/chance"
 	"zcp2kopano/runbooks"
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/hosttest/chance"
 	"zcp2kopano/runtime/host/manifest"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"zcp2kopano/builtins"
-	"zcp2kopano/internal/chance"
 	"zcp2kopano/runbooks"
 	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host/hosttest/chance"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/state"

@@ -18,8 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
-	"zcp2kopano/internal/chance"
 	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host/hosttest/chance"
 	"zcp2kopano/runtime/host/manifest"
 )
 

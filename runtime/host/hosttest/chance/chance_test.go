@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"zcp2kopano/internal/chance"
+	"zcp2kopano/runtime/host/hosttest/chance"
 )
 
 func TestPick(t *testing.T) {

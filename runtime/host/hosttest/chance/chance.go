@@ -15,15 +15,22 @@ import (
 // Nothing tells whether nothing is left to chance and all is tried: make crash.
 func Nothing() bool { return os.Getenv("ZCP2KOPANO_CRASH") == "all" }
 
-// seed is one for all tests of a process.
+// usual is the seed where none is given: what a change breaks shows with the change, not in some later run.
+const usual = 1
+
+// seed is one for all tests of a process; "time" makes it another one each time.
 var seed = sync.OnceValues(func() (uint64, error) {
-	if s := os.Getenv("ZCP2KOPANO_SEED"); s != "" {
+	switch s := os.Getenv("ZCP2KOPANO_SEED"); s {
+	case "":
+		return usual, nil
+	case "time":
+		return uint64(time.Now().UnixNano()), nil
+	default:
 		return strconv.ParseUint(s, 10, 64)
 	}
-	return uint64(time.Now().UnixNano()), nil
 })
 
-// Rand is a source of chance whose seed is printed; ZCP2KOPANO_SEED gives it again.
+// Rand is a source of chance whose seed is printed; ZCP2KOPANO_SEED gives that one again, or another.
 func Rand(t testing.TB, stream uint64) *rand.Rand {
 	t.Helper()
 	n, err := seed()
