@@ -63,5 +63,5 @@ func (r *Root) mailComes() {
 	r.WriteFile("/tmp/session/x", "x", 0o600)
 	r.WriteFile("/var/lib/zarafa/attachments/7/7/999007", "an attachment", 0o640)
 	r.Chown("/var/lib/zarafa/attachments/7/7/999007", "zarafa", "zarafa")
-	r.SQL("INSERT INTO zarafa.singleinstances VALUES (999007, 999007, 14081); INSERT INTO zarafa.names (nameid, guid) VALUES (9907, 'a name of a property')")
+	r.SQL("INSERT INTO zarafa.singleinstances VALUES (999007, 999007, 14081); INSERT INTO zarafa.names (nameid, guid) VALUES (9907, 'sixteen bytes at')")
 }
