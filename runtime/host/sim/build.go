@@ -82,6 +82,7 @@ func (b *builder) build(o Options) error {
 func (b *builder) facts() {
 	f, h := b.f, b.h
 	h.facts, h.lock, h.audit = f.Facts, f.Lock, slices.Clone(f.Audit)
+	h.programsListed = f.programsListed
 	h.setManager(f.manager())
 	h.lists, h.database, h.directory, h.hasDirectory = f.Available, f.Database, f.Directory, f.hasDirectory
 	h.downloads, h.deadRepositories = f.Downloads, f.Dead

@@ -44,7 +44,8 @@ type Fixture struct {
 	Passwd string // lines added to the base's /etc/passwd
 	Group  string
 
-	hasDirectory bool
+	hasDirectory   bool
+	programsListed bool // the programs of the system are in the fixture, all of them
 }
 
 // FixtureService is a line of the section "services".
@@ -303,11 +304,17 @@ func (f *Fixture) setHost(key, value string) error {
 			return fmt.Errorf("base is %q; it must be %s or none", value, strings.Join(sortedKeys(bases), ", "))
 		}
 		return nil
+	case "programs":
+		f.programsListed = value == "listed"
+		if !f.programsListed {
+			return fmt.Errorf("programs is %q; it can only be listed", value)
+		}
+		return nil
 	case "audit":
 		f.Audit = append(f.Audit, value)
 		return nil
 	}
-	return fmt.Errorf("unknown key %q; known are %s, uid, time, manager, lock, audit, base, os-release.FIELD", key, strings.Join(sortedKeys(texts), ", "))
+	return fmt.Errorf("unknown key %q; known are %s, uid, time, manager, lock, audit, base, programs, os-release.FIELD", key, strings.Join(sortedKeys(texts), ", "))
 }
 
 // setLock reads "PID PATH COMMAND".

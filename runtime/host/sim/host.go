@@ -35,14 +35,15 @@ type Host struct {
 	unpredicted   []host.Unpredicted
 	unpredictSeen map[host.Unpredicted]bool
 
-	mu       sync.Mutex // guards all below
-	facts    host.Facts
-	manager  host.PackageManager
-	implied  bool // the host has what every system of its family has, said or not
-	packages map[string]*Package
-	owners   map[string][]string // path to names of packages
-	halfway  map[string]*Package // packages that are being unpacked (the new version) or removed (nil), by name
-	surplus  map[string]*Package // rpm: old versions that are to go, because the new one is there
+	mu             sync.Mutex // guards all below
+	facts          host.Facts
+	manager        host.PackageManager
+	implied        bool // the host has what every system of its family has, said or not
+	programsListed bool // a fixture lists the programs of the system; one that is not there is absent
+	packages       map[string]*Package
+	owners         map[string][]string // path to names of packages
+	halfway        map[string]*Package // packages that are being unpacked (the new version) or removed (nil), by name
+	surplus        map[string]*Package // rpm: old versions that are to go, because the new one is there
 
 	filesLoaded bool              // Files of packages of the machine below are known
 	asked       map[string]bool   // names that its package index was asked for

@@ -39,6 +39,8 @@ type Package struct {
 	onHost     bool              // it was installed when the simulation began: dpkg has its scripts
 	configured string            // the version that was configured last
 
+	effectsFrom string // where the knowledge of Effects comes from, if not From
+
 	complete       bool                 // rpm: Files are all that it has
 	unknownScripts bool                 // rpm: whether it has scriptlets is not known
 	pristine       map[string]host.Stat // rpm: configuration files as they were shipped, where only their state is known

@@ -393,7 +393,7 @@ func (h *Host) learnEffects(p *Package) {
 	if p.texts != nil {
 		return // which say it themselves
 	}
-	p.Effects = known.Effects
+	p.Effects, p.effectsFrom = known.Effects, known.From
 	p.From += "; what its scripts do: " + known.From
 	if len(p.Scripts) == 0 {
 		p.Scripts = known.Scripts

@@ -52,7 +52,7 @@ func (h *Host) scriptText(p *Package, script string) (text string, known bool, e
 		return p.texts[script], true, nil
 	}
 	if !p.onHost || !p.hasScript(script) {
-		return "", p.onHost && h.below != nil, nil
+		return "", p.onHost && !h.implied, nil
 	}
 	for _, name := range []string{p.Name, p.Name + ":" + p.Arch} {
 		data, err := h.readFile("/var/lib/dpkg/info/" + name + "." + script)
@@ -140,7 +140,7 @@ func (h *Host) unpredictAssumed(p *Package, c scriptCall) {
 	}
 	h.unpredict(host.Unpredicted{
 		What:  fmt.Sprintf("%s of %s is assumed to do: %s", c.script, p.Name, strings.Join(does, "; ")),
-		Why:   "the script itself is not at hand; the " + p.From + " says so of it",
+		Why:   "the script itself is not at hand; the " + cmp.Or(p.effectsFrom, p.From) + " says so of it",
 		Check: strings.Join(checks, "; "),
 	})
 }
@@ -212,9 +212,10 @@ func (m *machine) Run(c shell.Command) (shell.Result, error) {
 	return unknown("what this program does is not known to a simulation")
 }
 
-func isSystemDir(dir string) bool {
-	return slices.Contains([]string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"}, dir)
-}
+// systemDirs are where the system's own programs are.
+var systemDirs = []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+
+func isSystemDir(dir string) bool { return slices.Contains(systemDirs, dir) }
 
 // askingPrograms change nothing; what they would say is not known.
 var askingPrograms = strings.Fields(`awk base64 cmp date df diff du egrep env expr fgrep file find free gawk grep head hostname id ischroot locale
@@ -223,31 +224,56 @@ var askingPrograms = strings.Fields(`awk base64 cmp date df diff du egrep env ex
 
 // LookPath finds a program. A fixture need not list those of the system.
 func (m *machine) LookPath(name string) (file string, found, known bool) {
-	dirs := strings.Split(scriptPath, ":")
+	dirs, known := strings.Split(scriptPath, ":"), true
 	if strings.Contains(name, "/") {
 		dirs, name = []string{path.Dir(name)}, path.Base(name)
 	}
 	for _, dir := range dirs {
 		file := path.Join(dir, name)
-		if st, err := m.h.Stat(file); err == nil && st.IsRegular() && st.Mode&0o111 != 0 {
+		st, err := m.h.Stat(file)
+		if err == nil && st.IsRegular() && st.Mode&0o111 != 0 {
 			return file, true, true
 		}
-	}
-	if m.h.below != nil {
-		return "", false, true
+		known = known && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, host.ErrUnknown)
 	}
 	for _, dir := range dirs {
-		if is, known := m.implied(path.Join(dir, name)); is || !known {
-			return path.Join(dir, name), is, known
+		file := path.Join(dir, name)
+		is, sure := m.implied(file)
+		if is {
+			return file, true, true
+		}
+		known = known && sure
+	}
+	return "", false, known
+}
+
+// listsPrograms tells whether a program that is not found is known not to be there.
+func (m *machine) listsPrograms() bool { return m.h.below != nil || m.h.programsListed }
+
+// unlisted tells whether a package was unpacked of whose files nothing is known: it could have brought any program.
+func (m *machine) unlisted() bool {
+	for _, p := range m.h.packages {
+		if !p.onHost && p.texts == nil && len(p.Files) == 0 {
+			return true
 		}
 	}
-	return "", false, true
+	return false
+}
+
+// elsewhere tells whether a program is in another directory of the system than a script expects it in.
+func (m *machine) elsewhere(file string) bool {
+	return slices.ContainsFunc(systemDirs, func(dir string) bool {
+		_, err := m.h.Lstat(path.Join(dir, path.Base(file)))
+		return dir != path.Dir(file) && err == nil
+	})
 }
 
 // implied tells of a file that a fixture does not list whether the system that it describes has it.
 func (m *machine) implied(file string) (is, known bool) {
 	name := path.Base(file)
 	switch {
+	case m.listsPrograms() && isSystemDir(path.Dir(file)):
+		return false, !m.unlisted()
 	case m.h.below != nil:
 		return false, true
 	case strings.HasPrefix(file, "/usr/share/dbconfig-common/"):
@@ -259,9 +285,10 @@ func (m *machine) implied(file string) (is, known bool) {
 	case name == "systemctl":
 		return m.h.facts.Init == "systemd", true
 	case strings.HasPrefix(name, "systemd-"):
-		return m.h.facts.Init == "systemd" && m.h.implied, true
+		systemd := m.h.facts.Init == "systemd"
+		return systemd && m.h.implied, m.h.implied || !systemd
 	case scriptCommands[name] != nil || slices.Contains(askingPrograms, name):
-		return path.Dir(file) == "/usr/sbin" || path.Dir(file) == "/usr/bin" || path.Dir(file) == "/bin", true
+		return !m.elsewhere(file), true
 	}
 	return false, false
 }
@@ -412,7 +439,10 @@ func (e dirEntry) Info() (fs.FileInfo, error) { return nil, fs.ErrInvalid }
 // Source answers what a script reads in with ".": libraries whose commands are known, or a text.
 func (m *machine) Source(name string) (shell.Library, error) {
 	name = path.Clean(name)
-	if is, known := m.Test('f', name); known && !is {
+	if is, known := m.Test('f', name); !is {
+		if !known || m.unlisted() || m.h.below == nil && isBelowAny(name, []string{"/usr", "/lib"}) {
+			return shell.Library{Opaque: "whether the file is there is not known"}, nil
+		}
 		return shell.Library{Missing: true}, nil
 	}
 	if name == debconfModule || strings.HasPrefix(name, "/usr/share/dbconfig-common/") {

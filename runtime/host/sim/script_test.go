@@ -72,3 +72,74 @@ func TestPurgeDeletesWhatPostrmSays(t *testing.T) {
 		})
 	}
 }
+
+// TestProgramsThatAScriptCalls: a script fails by a program that is not there only where it is known not to be there, which
+// a machine and its snapshot tell alike; else it does what the program does, or what it does is not known.
+func TestProgramsThatAScriptCalls(t *testing.T) {
+	const groupadd = "groupadd --system late\n"
+	const ifUcf = "if [ -x /usr/bin/ucf ]; then groupadd --system late; fi\n"
+	nobodyKnows := "-- available --\nPackage: bringer\nVersion: 1\n\n"
+	cases := []struct {
+		name, script, more string
+		machine            bool // the fixture plays a machine, which has only the programs that it lists
+		made               bool
+		fails              bool
+		open               string
+	}{
+		{name: "a fixture need not list it", script: groupadd, made: true},
+		{name: "a fixture need not list it in its place", script: ifUcf, made: true},
+		{name: "a fixture lists it in another place", script: ifUcf, more: "-- /bin/ucf 0755 size=1 --\n"},
+		{name: "a fixture has it by its path", script: "/sbin/ldconfig\n" + groupadd, made: true},
+		{name: "a fixture has one of the site", script: groupadd, more: "-- /usr/local/sbin/groupadd 0755 size=1 --\n", open: groupadd},
+		{name: "a fixture need not list a library", script: ". /usr/share/site/lib.sh\n" + groupadd, made: true, open: "lib.sh"},
+		{name: "a fixture need not list an init script", script: "/etc/init.d/unlisted stop\n" + groupadd, made: true, open: "/etc/init.d/unlisted stop"},
+		{name: "not on the machine", script: groupadd, machine: true, fails: true},
+		{name: "in another place of the machine", script: groupadd, machine: true, more: "-- /bin/groupadd 0755 size=1 --\n", made: true},
+		{name: "a link on the machine", script: groupadd, machine: true, made: true,
+			more: "-- tree --\nl0777 root:root - - /usr/sbin/groupadd -> /opt/tools/groupadd\n-- /opt/tools/groupadd 0755 size=1 --\n"},
+		{name: "not on the machine, but asked for", script: "! command -v groupadd || " + groupadd, machine: true},
+		{name: "a package of unknown files may have brought it", script: groupadd, machine: true, more: nobodyKnows, open: groupadd},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			text := strings.Replace(kopanoServer, "Scripts: postinst prerm postrm", "Scripts: postrm", 1) + c.more +
+				"-- /var/lib/dpkg/info/kopano-server.postrm 0755 --\n#!/bin/sh\nset -e\n[ \"$1\" = purge ] || exit 0\n" + c.script
+			f, err := ReadFixture([]byte(text))
+			mustDo(t, err)
+			h, err := f.Host(Options{})
+			mustDo(t, err)
+			hosts := map[string]*Host{"fixture": h}
+			if c.machine {
+				o := SnapshotOptions{Packages: []string{"kopano-server"}, Read: []string{"/var/lib/dpkg/info/kopano-server.postrm"}}
+				hosts = map[string]*Host{}
+				hosts["snapshot"], _ = takeSnapshot(t, h, o)
+				hosts["machine"], err = FromView(h, Options{})
+				mustDo(t, err)
+				hosts["snapshot"].lists, hosts["machine"].lists = h.lists, h.lists
+			}
+			for on, h := range hosts {
+				var said []string // of its scripts, to be not simulated
+				if len(h.lists) > 0 {
+					mustDo(t, h.CommitPackages(context.Background(), host.Transaction{Install: []string{"bringer"}}, nil))
+				}
+				err := h.CommitPackages(context.Background(), host.Transaction{Remove: []string{"kopano-server"}, Purge: true}, nil)
+				if failed := strings.Contains(fmt.Sprint(err), "exit status 127"); failed != c.fails || err != nil && !failed {
+					t.Errorf("%s: %v", on, err)
+				}
+				group, err := h.readFile("/etc/group")
+				mustDo(t, err)
+				if made := strings.Contains(string(group), "late:"); made != c.made {
+					t.Errorf("%s: the group was made: %v", on, made)
+				}
+				for _, u := range h.Unpredicted() {
+					if strings.Contains(u.What, "of kopano-server") {
+						said = append(said, u.What)
+					}
+				}
+				if open := strings.TrimSpace(c.open); len(said) > 0 != (open != "") || len(said) > 0 && !strings.Contains(said[0], open) {
+					t.Errorf("%s: left open: %v", on, said)
+				}
+			}
+		})
+	}
+}

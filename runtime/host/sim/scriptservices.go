@@ -516,6 +516,9 @@ func (m *machine) stop(name string) (shell.Result, error) {
 // initScript is a script of System V init that is called directly.
 func (m *machine) initScript(name, action string) (shell.Result, error) {
 	if !m.h.isInitScript(name) {
+		if m.h.implied || m.unlisted() {
+			return unknown("whether this init script is there is not known")
+		}
 		return ended(127)
 	}
 	return m.actDirectly(m.h.scriptService(name), action)

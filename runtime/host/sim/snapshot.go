@@ -128,7 +128,7 @@ func (s *snapshot) host() error {
 	}
 	s.format = formatOf(manager.Name)
 	s.section("host")
-	fmt.Fprintf(s.out, "base: none\nhostname: %s\nmachine-id: %s\narch: %s\nkernel: %s\ninit: %s\nsecurity: %s\nuid: %d\n", f.Hostname, f.MachineID, f.Arch, f.Kernel, f.Init, f.Security, f.UID)
+	fmt.Fprintf(s.out, "base: none\nprograms: listed\nhostname: %s\nmachine-id: %s\narch: %s\nkernel: %s\ninit: %s\nsecurity: %s\nuid: %d\n", f.Hostname, f.MachineID, f.Arch, f.Kernel, f.Init, f.Security, f.UID)
 	fmt.Fprintf(s.out, "time: %s\nmanager: %s %s\n", s.view.Now().UTC().Format(time.RFC3339Nano), manager.Name, manager.Version)
 	for _, name := range sortedKeys(f.OSRelease) {
 		fmt.Fprintf(s.out, "os-release.%s: %s\n", name, f.OSRelease[name])
@@ -385,7 +385,36 @@ func (s *snapshot) tree() error {
 			return err
 		}
 	}
+	if err := s.programs(); err != nil {
+		return err
+	}
 	return s.lookedAt()
+}
+
+// programs captures the names of the system's programs, so that it is known which of them a maintainer
+// script finds, and which it does not.
+func (s *snapshot) programs() error {
+	for _, dir := range systemDirs {
+		if st, err := s.view.Lstat(dir); err != nil || !st.IsDir() {
+			if err := s.capture(dir, false, 0); err != nil { // a link to another of them, or nothing
+				return err
+			}
+			continue
+		}
+		entries, err := s.view.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if e.Type.IsDir() {
+				continue
+			}
+			if err := s.capture(path.Join(dir, e.Name), false, 1); err != nil { // and what a link leads to
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // lookedAt captures the names that a run looks at, after all that has its content captured.
