@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -305,11 +304,6 @@ func number(rel string) uint64 {
 	return n
 }
 
-// compareRel orders files as a walk meets them.
-func compareRel(a, b string) int {
-	return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/"))
-}
-
 // treeList reads a list of a tree from the store, beside a walk of the tree.
 type treeList struct {
 	file host.File // nil for an empty list
@@ -366,7 +360,7 @@ func readLine(in io.Reader) (treeLine, error) {
 // upTo hands over the files that are listed before one that a walk has come to, and returns the line of
 // that one, nil if it is not listed. An empty name stands for the end of the walk.
 func (l *treeList) upTo(rel string, before func(treeLine) error) (*treeLine, error) {
-	for l.next != nil && (rel == "" || compareRel(l.next.Rel, rel) < 0) {
+	for l.next != nil && (rel == "" || walkOrder(l.next.Rel, rel) < 0) {
 		line := *l.next
 		if err := l.advance(); err != nil {
 			return nil, err

@@ -55,7 +55,7 @@ func TestNobodyIsShownOthersMail(t *testing.T) {
 			for _, more := range tc.stages {
 				res := r.Zcp2kopano(append([]string{"rollback", "--yes"}, more...)...)
 				if len(more) > 0 && res.Code != 0 {
-					t.Fatalf("rollback %v: exit status %d\n%s", more, res.Code, res.Output)
+					t.Errorf("rollback %v: exit status %d\n%s", more, res.Code, res.Output)
 				}
 				said += strings.Join(strings.Fields(res.Output), " ")
 			}

@@ -138,3 +138,57 @@ func TestLoadThatFails(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A load sets back neither what tables number their rows by nor the counters that are named, and raises
+// nothing that stands higher.
+func TestLoadKeepsNumbers(t *testing.T) {
+	t.Parallel()
+	r, h := debian(t)
+	r.StartMariaDB()
+	conn := host.DatabaseConn{User: "zarafa", Password: host.NewSecret(e2e.Password), Database: "zarafa"}
+	made, err := h.DumpDatabase(t.Context(), host.DumpRequest{Conn: conn, Path: "/root/z.sql", Compression: "none"}, nil)
+	must(t, err)
+	setting := func(name string) string {
+		return strings.TrimSpace(r.SQL("SELECT HEX(value) FROM zarafa.settings WHERE name = '" + name + "'"))
+	}
+	next := func(table string) uint64 {
+		return host.NextNumber(strings.ReplaceAll(r.SQL("SHOW CREATE TABLE zarafa."+table), `\n`, "\n"))
+	}
+	counter := func(name, form, least string) host.Counter {
+		return host.Counter{Table: "settings", Key: "name", Name: name, Value: "value", Form: form, Least: least}
+	}
+	before := next("names")
+	load := host.LoadRequest{
+		Conn: conn, Path: "/root/z.sql", Compression: "none", SHA256: made.SHA256,
+		Next: map[string]uint64{"singleinstances": 5000, "names": 2, "newtable": 7},
+		Counters: []host.Counter{
+			counter("imapseq", "decimal", "393031"), // 901
+			counter("source_key_auto_increment", "little-endian", "0002000000000000"),
+			counter("server_guid", "decimal", "39"), // no number
+			counter("nothing", "decimal", "39"),
+		},
+	}
+	guid := setting("server_guid")
+	must(t, h.LoadDatabase(t.Context(), load, nil))
+	for name, want := range map[string]string{"imapseq": "393031", "source_key_auto_increment": "0002000000000000", "server_guid": guid} {
+		if got := setting(name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	if got := next("singleinstances"); got != 5000 {
+		t.Errorf("the next attachment is number %d", got)
+	}
+	if got := next("names"); got != before || before < 3 {
+		t.Errorf("the next name is number %d, was %d", got, before)
+	}
+	r.SQL("USE zarafa; INSERT INTO singleinstances (hierarchyid, tag) VALUES (999, 1)")
+	if got := strings.TrimSpace(r.SQL("SELECT instanceid FROM zarafa.singleinstances WHERE hierarchyid = 999")); got != "5000" {
+		t.Errorf("the attachment got number %s", got)
+	}
+	load.Counters = []host.Counter{counter("imapseq", "decimal", "39")}
+	load.Next = nil
+	must(t, h.LoadDatabase(t.Context(), load, nil))
+	if got := setting("imapseq"); len(got) != 4 || got == "39" {
+		t.Errorf("a counter was set back to %s", got)
+	}
+}
