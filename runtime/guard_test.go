@@ -31,6 +31,10 @@ func TestRollbackLeavesAServerAtItsWork(t *testing.T) {
 			t.Errorf("rollback %s: %+v", name, v)
 		}
 	}
+	next := lastError(t, s).Next
+	if len(next) != 2 || !strings.Contains(next[0], "do this again") || !strings.Contains(next[1], "rollback --restore-database --kill-upgrade") {
+		t.Errorf("what is named to do next: %q", next)
+	}
 	if h.killed != "" || !s.active("new") || s.active("old") {
 		t.Fatalf("killed %q; new runs: %v, old runs: %v", h.killed, s.active("new"), s.active("old"))
 	}
@@ -38,6 +42,18 @@ func TestRollbackLeavesAServerAtItsWork(t *testing.T) {
 	if v.Code != 0 || h.killed != "new" || h.loads != 1 || !s.active("old") {
 		t.Errorf("%+v; killed %q, loaded %d times", v, h.killed, h.loads)
 	}
+}
+
+// lastError is the last failure that was told.
+func lastError(t *testing.T, s *scene) *runtime.ErrorInfo {
+	t.Helper()
+	for _, e := range slices.Backward(s.events) {
+		if e.Kind == runtime.Failed {
+			return e.Error
+		}
+	}
+	t.Fatal("no failure was told")
+	return nil
 }
 
 func TestBusy(t *testing.T) {

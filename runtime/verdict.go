@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/ways"
 )
 
@@ -131,7 +132,7 @@ func (r *Run) closeRollback(differences []string, err error) Verdict {
 	switch {
 	case r.refused:
 		v.Code, v.Text = CodeFailed, "not rolled back, nothing was changed: "+r.secrets.mask(ErrorInfoOf(err).Message)
-		r.tellError(err, lines(r.standing(v).Ways()))
+		r.tellError(err, r.instead(err, v))
 	case errors.Is(err, errInterrupted), err != nil && errors.Is(r.ctx.Err(), context.Canceled):
 		v.Code = CodeInterrupted
 		v.Text = "rollback interrupted; " + r.brokenText() + ways.Join(r.standing(v).Ways())
@@ -149,6 +150,24 @@ func (r *Run) closeRollback(differences []string, err error) Verdict {
 		v.Text = "rolled back" + r.backTo() + ": everything that " + r.toucher() + " touched was compared and is as it was"
 	}
 	return r.finish()
+}
+
+// instead is what can be done in place of a rollback that was refused. While a guarded service is at its work
+// another rollback would be refused, too.
+func (r *Run) instead(err error, v *Verdict) []string {
+	s := r.standing(v)
+	var busy *action.Busy
+	if !errors.As(err, &busy) {
+		return lines(s.Ways())
+	}
+	list := []string{fmt.Sprintf("wait until %s is done: `%s` waits with you, and goes on", busy.Guard.Service, r.cfg.Caller.Command("resume"))}
+	if s.Phase == ways.Done || s.Resume() != nil {
+		list = []string{fmt.Sprintf("wait until %s is done, then do this again", busy.Guard.Service)}
+	}
+	if s.Database == ways.Restorable {
+		list = append(list, fmt.Sprintf("`%s` ends it, and loads the dump in its place", r.cfg.Caller.Command("rollback", "--restore-database", "--kill-upgrade")))
+	}
+	return list
 }
 
 func (r *Run) backTo() string {

@@ -30,6 +30,7 @@ type Service struct {
 
 	Before host.Service    `json:"before"`
 	Served []host.Question `json:"served,omitempty"` // of a service that is stopped: what it answered before
+	From   int64           `json:"from,omitempty"`   // the revision of the database before the start; 0 if it could not be asked for
 }
 
 // patience is how long a service may take to stop: as long as systemd's own default, and some more.
@@ -89,6 +90,7 @@ func (a *Service) Prepare(env *Env) (bool, error) {
 	}
 	a.Before = now
 	if a.want(now) != now {
+		a.recordRevision(env)
 		return true, a.recordServed(env, now)
 	}
 	if a.Works == nil || !or(a.Active, false) {
@@ -96,6 +98,19 @@ func (a *Service) Prepare(env *Env) (bool, error) {
 	}
 	works, err := a.worksNow(env)
 	return !works, err
+}
+
+// recordRevision asks for the revision that a start begins with: the progress counts from there.
+func (a *Service) recordRevision(env *Env) {
+	if a.Works == nil || a.Works.Upgrade == nil {
+		return
+	}
+	up := a.Works.Upgrade
+	conn, err := up.Database.conn(env)
+	if err != nil {
+		return
+	}
+	a.From, _ = env.Host.Revision(env.Ctx, host.RevisionQuery{Conn: conn, Query: up.Query, Service: a.Name, Target: up.Target})
 }
 
 // recordServed asks a service that will be stopped what it answers.

@@ -86,7 +86,7 @@ type waiting struct {
 // await returns when the service works. It fails as soon as the process ends that was to do the work:
 // what the init system starts in its place fails in the same way, again and again.
 func (a *Service) await(env *Env, works Works) error {
-	w := &waiting{env: env, service: a.Name, works: works, began: env.Host.Now()}
+	w := &waiting{env: env, service: a.Name, works: works, began: env.Host.Now(), from: a.From}
 	for {
 		err := w.look()
 		if err == nil {
@@ -198,7 +198,7 @@ func (w *waiting) askRevision() error {
 	if !w.known || revision != w.revision {
 		w.moved = now
 	}
-	if !w.known {
+	if w.from == 0 {
 		w.from = revision
 	}
 	w.revision, w.known = revision, true

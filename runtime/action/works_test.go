@@ -185,11 +185,14 @@ func TestStartWaitsForTheWork(t *testing.T) {
 	if h.looks["ask"] < 4 || h.looks["revision"] < 6 {
 		t.Errorf("looked %v", h.looks)
 	}
+	if last := ticks[len(ticks)-1]; a.From != 73 || last.Done != 118-73 || last.Total != 118-73 {
+		t.Errorf("from revision %d, the last progress is %+v", a.From, last)
+	}
 	var told strings.Builder
 	for _, p := range ticks {
 		told.WriteString(p.Text + "\n")
 	}
-	for _, text := range []string{"under its lock " + lockPath, "database at revision 73 of 118", "connection refused", "log: Duplicate column name"} {
+	for _, text := range []string{"under its lock " + lockPath, "database at revision 82 of 118", "connection refused", "log: Duplicate column name"} {
 		if !strings.Contains(told.String(), text) {
 			t.Errorf("%q is not told:\n%s", text, told.String())
 		}

@@ -101,6 +101,9 @@ func TestUpgradeIsLeftAlone(t *testing.T) {
 				}
 			}
 		}
+		if res := r.check(); res.Code != 2 || !strings.Contains(squeezed(res.Output), "kopano-server upgrades the database") || strings.Contains(squeezed(res.Output), "kopano-server restart") {
+			t.Errorf("check: exit status %d\n%s", res.Code, res.Output)
+		}
 		if r.revision() == target {
 			t.Fatal("the upgrade was too short for this test")
 		}

@@ -136,7 +136,12 @@ func (h *Host) LoadDatabase(ctx context.Context, req host.LoadRequest, progress 
 	if err := s.write("client.cnf", optionFile(conn)); err != nil {
 		return err
 	}
-	if err := h.emptyDatabase(ctx, conn); err != nil {
+	told := func() {
+		if progress != nil {
+			progress(0)
+		}
+	}
+	if err := h.emptyDatabase(ctx, conn, told); err != nil {
 		return databaseError(conn, err)
 	}
 	_, err = h.run(ctx, command{
@@ -255,7 +260,7 @@ const sessionsPatience = 10 * time.Second
 
 // emptyDatabase drops all that is in a database. The database itself stays, with its rights and its
 // default character set, which no dump of its content holds.
-func (h *Host) emptyDatabase(ctx context.Context, conn host.DatabaseConn) error {
+func (h *Host) emptyDatabase(ctx context.Context, conn host.DatabaseConn, told func()) error {
 	connector, err := h.mysqlConnector(conn)
 	if err != nil {
 		return err
@@ -267,7 +272,7 @@ func (h *Host) emptyDatabase(ctx context.Context, conn host.DatabaseConn) error 
 		return err
 	}
 	defer session.Close()
-	if err := h.refuseSessions(ctx, session, conn.Database); err != nil {
+	if err := h.refuseSessions(ctx, session, conn.Database, told); err != nil {
 		return err
 	}
 	if _, err := session.ExecContext(ctx, "SET SESSION foreign_key_checks = 0"); err != nil {
@@ -296,11 +301,20 @@ func (h *Host) emptyDatabase(ctx context.Context, conn host.DatabaseConn) error 
 	return nil
 }
 
-// refuseSessions refuses while others use the database. Those that have just ended get some time.
-func (h *Host) refuseSessions(ctx context.Context, session *sql.Conn, database string) error {
+// changes tells whether a session is at a statement that changes something. The database's server goes on
+// with one, an ALTER TABLE say, whose client was killed, and notices that at its end only.
+func changes(session []string) bool {
+	command, statement := session[3], strings.ToUpper(strings.TrimSpace(session[4]))
+	reads := strings.HasPrefix(statement, "SELECT") || strings.HasPrefix(statement, "SHOW")
+	return command == "Killed" || command == "Query" && statement != "" && !reads
+}
+
+// refuseSessions refuses while others use the database. Those that have just ended get some time, and those that are
+// at a change what that takes.
+func (h *Host) refuseSessions(ctx context.Context, session *sql.Conn, database string, told func()) error {
 	deadline := time.Now().Add(sessionsPatience)
 	for {
-		rows, err := session.QueryContext(ctx, "SELECT id, user, host FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()")
+		rows, err := session.QueryContext(ctx, "SELECT id, user, host, command, COALESCE(info, '') FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()")
 		if err != nil {
 			return err
 		}
@@ -308,6 +322,10 @@ func (h *Host) refuseSessions(ctx context.Context, session *sql.Conn, database s
 		rows.Close()
 		if err != nil || len(others.Rows) == 0 {
 			return err
+		}
+		if slices.ContainsFunc(others.Rows, changes) {
+			deadline = time.Now().Add(sessionsPatience)
+			told() // the wait has no end of its own
 		}
 		if time.Now().After(deadline) {
 			var who []string
