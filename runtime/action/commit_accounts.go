@@ -16,8 +16,18 @@ import (
 // accountFiles are changed by the packages' scripts, which make accounts and never remove them.
 var accountFiles = []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"}
 
+// unfinished are the names under which the tools write an account file, and the backup of one, before they rename
+// it: one that is killed leaves it behind.
+var unfinished = []string{"+", "-+"}
+
 func (a *Commit) recordAccounts(env *Env) error {
+	names := slices.Clone(accountFiles)
 	for _, name := range accountFiles {
+		for _, ending := range unfinished {
+			names = append(names, name+ending)
+		}
+	}
+	for _, name := range names {
 		p, err := env.Store.Save(name)
 		if errors.Is(err, host.ErrUnknown) { // a simulated host may lack what root alone can read
 			continue
