@@ -79,7 +79,6 @@ type waiting struct {
 	from      int64     // the revision at the begin
 	known     bool      // the revision was asked for
 	asked     error     // why it could not be
-	lastLine  string    // of the log
 	remaining string    // what is missing
 }
 

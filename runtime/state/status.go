@@ -58,7 +58,7 @@ func (r Run) Status() (Status, error) {
 	s.read(records)
 	s.Standing = runtime.Stand(records)
 	s.ID, s.Own = r.ID, runtime.OwnRunbook(s.Order.Label)
-	s.Barred, s.Around = r.barred(s.Order)
+	s.Around, s.Barred = r.barred(s.Order)
 	if damage != nil {
 		s.Damage = damage.Error()
 		if !damage.Torn {
@@ -69,23 +69,23 @@ func (r Run) Status() (Status, error) {
 	return s, nil
 }
 
-// barred tells why a resume cannot go by what was kept with the run, and the flag that leaves it aside. A
-// rollback needs none of it.
-func (r Run) barred(o Order) (why error, around string) {
+// barred tells why a resume cannot go by what was kept with the run, and around it the flag that leaves it
+// aside. A rollback needs none of it.
+func (r Run) barred(o Order) (around string, why error) {
 	keeper, err := r.Keeper()
 	if err == nil {
 		_, err = r.Secrets(o, keeper)
 	}
 	if err != nil {
-		return err, ""
+		return "", err
 	}
 	if modules, err := r.Modules(); err != nil || modules[o.Label] == "" {
-		return errors.Join(err, fmt.Errorf("the copy of its runbook is lost: %s is not in it", o.Label)), ways.Runbook
+		return ways.Runbook, errors.Join(err, fmt.Errorf("the copy of its runbook is lost: %s is not in it", o.Label))
 	}
 	if _, err := r.Plan(); err != nil && !o.Unheld {
-		return err, ways.NoPlan
+		return ways.NoPlan, err
 	}
-	return nil, ""
+	return "", nil
 }
 
 // never tells whether the journal was never begun: it is missing, or not even its header was written

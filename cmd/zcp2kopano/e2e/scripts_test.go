@@ -25,7 +25,6 @@ var scriptIgnored = []string{"/var/lib/dpkg", "/var/lib/apt", "/var/log/dpkg.log
 type conformance struct {
 	*Root
 	t *testing.T
-	n int
 }
 
 // step carries a transaction out both ways and compares what is left. It returns what the simulation says
