@@ -1,11 +1,16 @@
 package mysqldump_test
 
 import (
+	"context"
+	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 
 	"zcp2kopano/builtins/internal/rehearse"
 	"zcp2kopano/builtins/mysqldump"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim"
 )
 
 const fixture = `
@@ -81,6 +86,70 @@ print([(row.revision, row.n) for row in mysql.query(db, "SELECT MAX(databaserevi
 	}
 	if strings.Contains(string(r.Journal), "s3cret-of-zarafa") {
 		t.Error("the password stands in the journal")
+	}
+}
+
+// failing is a host on which looking at one thing fails.
+type failing struct {
+	*sim.Host
+	at  string // a path, or a part of a query
+	err error
+}
+
+func (f failing) ReadDir(name string) ([]host.DirEntry, error) {
+	if name == f.at {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: f.err}
+	}
+	return f.Host.ReadDir(name)
+}
+
+func (f failing) Stat(name string) (host.Stat, error) {
+	if name == f.at {
+		return host.Stat{}, &fs.PathError{Op: "stat", Path: name, Err: f.err}
+	}
+	return f.Host.Stat(name)
+}
+
+func (f failing) Query(ctx context.Context, db host.DatabaseConn, query string) (host.Rows, error) {
+	if !strings.HasPrefix(f.at, "/") && strings.Contains(query, f.at) {
+		return host.Rows{}, f.err
+	}
+	return f.Host.Query(ctx, db, query)
+}
+
+// TestSizeThatCannotBeRead fails where a source of the size is there but does not answer: passed over, the
+// size would be another one when the run is resumed. A source that is not there, or may not be used, is none.
+func TestSizeThatCannotBeRead(t *testing.T) {
+	const files = "-- tree --\nf0660 root:root 64M - /var/lib/mysql/ibdata1\nf0660 root:root 8M - /var/lib/mysql/zarafa/properties.ibd\n"
+	for _, tc := range []struct {
+		at     string
+		err    error
+		source string // where it succeeds
+	}{
+		{"nothing", nil, "its files below /var/lib/mysql"},
+		{"/var/lib/mysql", syscall.EIO, ""},
+		{"/var/lib/mysql", syscall.EPERM, ""},
+		{"/var/lib/mysql", syscall.EACCES, "the server's statistics"},
+		{"/var/lib/mysql", syscall.ENOENT, "the server's statistics"},
+		{"/var/lib/mysql/zarafa", syscall.EIO, ""},
+		{"/var/lib/mysql/ibdata1", syscall.ENOSPC, ""},
+		{"/var/lib/mysql/zarafa/properties.ibd", syscall.EIO, ""},
+		{"/var/lib/mysql/zarafa/properties.ibd", syscall.ENOENT, "its files below /var/lib/mysql"}, // dropped just now
+		{"TABLESPACES", syscall.ECONNRESET, ""},
+		{"TABLESPACES", syscall.ENOENT, ""}, // the socket is gone
+		{"TABLESPACES", host.ErrUnsupported, "its files below /var/lib/mysql"},
+		{"SHOW GLOBAL VARIABLES", syscall.ECONNRESET, ""},
+	} {
+		s := rehearse.New(t, strings.Replace(fixture, "-- tree --\n", files, 1), mysqldump.Builtins())
+		s.Around = func(h *sim.Host) host.Host { return failing{h, tc.at, tc.err} }
+		if tc.source == "" {
+			s.Fail(login+`mysql.facts(db)`, tc.err.Error())
+			s.Fail(login+`mysql_dump(db, "/var/backups/z.sql.zst")`, tc.err.Error())
+			continue
+		}
+		if got := s.Succeed(login + `print(mysql.facts(db).source)`); len(got) != 1 || got[0] != tc.source {
+			t.Errorf("%s, %v: %q", tc.at, tc.err, got)
+		}
 	}
 }
 

@@ -2,11 +2,14 @@ package mysqldump
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
@@ -40,9 +43,12 @@ func measure(c *runtime.Call, db host.DatabaseConn, tables []table) (size, error
 		return s, nil // other engines count exactly
 	}
 	s.doubt = "the server's statistics are guesses, and its tablespaces cannot be seen: user " + db.User + " lacks the right PROCESS, or the server is too old, and its files are not on this machine"
-	for _, look := range []func(*runtime.Call, host.DatabaseConn) (spaces, bool){askSpaces, lookAtFiles} {
-		found, ok := look(c, db)
-		if !ok {
+	for _, look := range []func(*runtime.Call, host.DatabaseConn) (spaces, error){askSpaces, lookAtFiles} {
+		found, err := look(c, db)
+		if err != nil {
+			return s, err
+		}
+		if len(found.bytes) == 0 {
 			continue
 		}
 		bytes, whole := found.hold(db.Database, tables)
@@ -103,11 +109,27 @@ func querySpaces(from, database string) string {
 		"NAME NOT LIKE '%/%' AND NAME NOT LIKE 'innodb\\_temporary' AND NAME NOT LIKE 'innodb\\_undo%' ORDER BY NAME"
 }
 
+// Whether a source is not there or may not be used, the same each time. Any other error can pass: a size
+// that it changed would be another one when the run is resumed.
+
+// refused tells it of a question to the server.
+func refused(err error) bool {
+	return errors.Is(err, host.ErrUnsupported) || errors.Is(err, host.ErrUnknown)
+}
+
+// shut tells it of a file. (EPERM comes from no look at one that may not be read.)
+func shut(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EACCES) || errors.Is(err, host.ErrUnknown)
+}
+
 // askSpaces asks the server. Old ones do not know the question, and a user without the right PROCESS
 // gets no answer: then it is not a source.
-func askSpaces(c *runtime.Call, db host.DatabaseConn) (spaces, bool) {
+func askSpaces(c *runtime.Call, db host.DatabaseConn) (spaces, error) {
 	for _, from := range spaceTables {
 		answer, err := c.View.Query(c.Context(), db, querySpaces(from, db.Database))
+		if err != nil && !refused(err) {
+			return spaces{}, err
+		}
 		if err != nil || len(answer.Rows) == 0 {
 			continue
 		}
@@ -115,42 +137,59 @@ func askSpaces(c *runtime.Call, db host.DatabaseConn) (spaces, bool) {
 		for _, row := range answer.Rows {
 			n, err := strconv.ParseInt(row[len(row)-1], 10, 64)
 			if err != nil || len(row) != 2 {
-				return spaces{}, false
+				return spaces{}, nil // some other kind of server
 			}
 			found.bytes[row[0]] += n
 		}
-		return found, true
+		return found, nil
 	}
-	return spaces{}, false
+	return spaces{}, nil
 }
 
-// lookAtFiles looks at the server's files. If they are elsewhere, or cannot be read, they are no source.
-func lookAtFiles(c *runtime.Call, db host.DatabaseConn) (spaces, bool) {
+// lookAtFiles looks at the server's files. If they are elsewhere, or may not be read, they are no source.
+func lookAtFiles(c *runtime.Call, db host.DatabaseConn) (spaces, error) {
 	if db.Socket == "" && !slices.Contains([]string{"", "localhost", "127.0.0.1", "::1"}, db.Host) {
-		return spaces{}, false
+		return spaces{}, nil
 	}
 	vars, err := askVariables(c, db)
 	if err != nil {
-		return spaces{}, false
+		return spaces{}, err
 	}
 	dir := path.Clean(cmp.Or(vars["datadir"], "/var/lib/mysql"))
 	found := spaces{"its files below " + dir, map[string]int64{}}
 	for _, below := range []string{"", fileName(db.Database)} {
-		entries, err := c.View.ReadDir(path.Join(dir, below))
-		if err != nil {
-			return spaces{}, false
+		err := found.addFiles(c.View, dir, below)
+		if shut(err) {
+			return spaces{}, nil
 		}
-		for _, e := range entries {
-			name, space := strings.CutSuffix(e.Name, ".ibd")
-			if !space && (below != "" || !strings.HasPrefix(e.Name, "ibdata")) {
-				continue
-			}
-			if st, err := c.View.Stat(path.Join(dir, below, e.Name)); err == nil {
-				found.bytes[path.Join(below, name)] = st.Size
-			}
+		if err != nil {
+			return spaces{}, err
 		}
 	}
-	return found, len(found.bytes) > 0
+	return found, nil
+}
+
+// addFiles adds the tablespaces in a directory of the server.
+func (s spaces) addFiles(view host.View, dir, below string) error {
+	entries, err := view.ReadDir(path.Join(dir, below))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name, space := strings.CutSuffix(e.Name, ".ibd")
+		if !space && (below != "" || !strings.HasPrefix(e.Name, "ibdata")) {
+			continue
+		}
+		st, err := view.Stat(path.Join(dir, below, e.Name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // dropped just now
+		}
+		if err != nil {
+			return err
+		}
+		s.bytes[path.Join(below, name)] = st.Size
+	}
+	return nil
 }
 
 // fileName is how the server writes a database's or table's name in the name of a file: letters, digits

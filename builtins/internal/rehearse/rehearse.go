@@ -12,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/state"
@@ -22,6 +23,7 @@ type Scene struct {
 	t        testing.TB
 	Host     *sim.Host
 	Builtins []*runtime.Builtin
+	Around   func(*sim.Host) host.Host // what snippets see of the host, if it is not as it is
 	runs     int
 }
 
@@ -73,10 +75,14 @@ runbook = define(
 		s.t.Fatalf("%v\n%s", err, module)
 	}
 	var r Result
+	var seen host.Host = s.Host
+	if s.Around != nil {
+		seen = s.Around(s.Host)
+	}
 	log := journal.Memory("test", s.Host.Now)
 	id := "r" + string(rune('0'+s.runs))
 	r.Verdict = runtime.Execute(context.Background(), runtime.Config{
-		Mode: "run", ID: id, Runbook: rb, Host: s.Host, HostLabel: "test", Dir: "/var/lib/zcp2kopano/runs/" + id,
+		Mode: "run", ID: id, Runbook: rb, Host: seen, HostLabel: "test", Dir: "/var/lib/zcp2kopano/runs/" + id,
 		Journal: log, Keeper: state.Memory(), Version: "test", Now: s.Host.Now, Stop: make(chan struct{}),
 		Emit: func(e runtime.Event) {
 			switch e.Kind {

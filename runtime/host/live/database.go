@@ -102,7 +102,10 @@ const (
 	errAccessDenied         = 1045
 	errUnknownDatabase      = 1049
 	errParse                = 1064
+	errUnknownTable         = 1109
+	errTableAccessDenied    = 1142
 	errNoSuchTable          = 1146
+	errSpecificAccessDenied = 1227
 	errUnixSocketAuth       = 1698
 )
 
@@ -126,6 +129,8 @@ func databaseError(conn host.DatabaseConn, err error) error {
 			return fmt.Errorf("%s: user %q may not use database %q: %w", where, conn.User, conn.Database, err)
 		case errUnknownDatabase:
 			return fmt.Errorf("%s has no database %q: %w", where, conn.Database, err)
+		case errUnknownTable, errNoSuchTable, errTableAccessDenied, errSpecificAccessDenied:
+			return refusal{fmt.Errorf("%s: %w", where, err)}
 		}
 		return fmt.Errorf("%s: %w", where, err)
 	}
@@ -135,6 +140,13 @@ func databaseError(conn host.DatabaseConn, err error) error {
 	}
 	return fmt.Errorf("%s: %w", where, err)
 }
+
+// refusal is an answer that the server gives each time: it does not know what was asked for, or not let
+// this user have it.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error      { return r.error }
+func (refusal) Is(target error) bool { return target == host.ErrUnsupported }
 
 func address(conn host.DatabaseConn) string {
 	if conn.Socket != "" {
