@@ -33,3 +33,23 @@ func TestAccountsLeaveNothingInRun(t *testing.T) {
 		}
 	}
 }
+
+// What a killed tool has left beside an account file goes; what somebody else had left there stays.
+func TestAccountsLeaveNoDraft(t *testing.T) {
+	h := newFake()
+	must(t, h.PutDir("/etc", 0o755, 0, 0))
+	env := newEnv(h)
+	overwrite(t, env, "/etc/group", "root:x:0:\n")
+	overwrite(t, env, "/etc/shadow+", "of long ago\n")
+	a := &Commit{}
+	must(t, a.recordAccounts(env))
+	overwrite(t, env, "/etc/group+", "root:x:0:\nkopano:x:119:\n")
+	for range 2 {
+		must(t, a.restoreAccounts(env))
+		for name, want := range map[string]bool{"/etc/group": true, "/etc/group+": false, "/etc/shadow+": true} {
+			if there, err := exists(h, name); err != nil || there != want {
+				t.Errorf("%s is there: %v, %v", name, there, err)
+			}
+		}
+	}
+}
