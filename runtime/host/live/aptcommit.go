@@ -41,7 +41,11 @@ func (h debsWriter) CommitPackages(ctx context.Context, tx host.Transaction, w *
 func (h *Host) carryOut(ctx context.Context, p plan, w *host.PackageWatch) error {
 	if len(p.remove)+len(p.install) > 0 {
 		args := append([]string{"-o", "Dpkg::Use-Pty=0"}, append(p.options, aptConffiles()...)...)
-		if _, err := h.apt(ctx, w, append(args, p.aptCommand()...)...); err != nil {
+		err := h.withAptNames(p, func(command []string) error {
+			_, err := h.apt(ctx, w, append(args, command...)...)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -133,8 +134,11 @@ func (v debs) Solve(tx host.Transaction) (host.Solution, error) {
 func (v *View) solve(ctx context.Context, p plan, first ...string) (host.Solution, error) {
 	var solution host.Solution
 	if len(p.remove)+len(p.install) > 0 {
-		args := slices.Concat(first, aptReads, p.options, []string{"-s"}, p.aptCommand())
-		got, err := v.apt(ctx, nil, args...)
+		var got answer
+		err := v.withAptNames(p, func(command []string) (err error) {
+			got, err = v.apt(ctx, nil, slices.Concat(first, aptReads, p.options, []string{"-s"}, command)...)
+			return err
+		})
 		if err != nil {
 			return solution, solveError(got, err)
 		}
@@ -155,7 +159,56 @@ func (v *View) solve(ctx context.Context, p plan, first ...string) (host.Solutio
 			files = append(files, spec)
 		}
 	}
-	return solution, v.sizeUp(&solution, packages, files, p.files, first)
+	local, err := v.readPackageFiles(files)
+	if err != nil {
+		return solution, err
+	}
+	if err := v.sizeUp(&solution, packages, local, p.files, first); err != nil {
+		return solution, err
+	}
+	return solution, refusePassedOver(solution, packages, local)
+}
+
+// withAptNames gives apt's command with names of package files that apt takes. It passes over one with a
+// colon in its path, as vendors write an epoch, without a word: such a file gets a symlink without one.
+func (v *View) withAptNames(p plan, use func(command []string) error) (err error) {
+	odd := func(item string) bool { return strings.HasPrefix(item, "/") && strings.Contains(item, ":") }
+	if !slices.ContainsFunc(p.install, odd) {
+		return use(p.aptCommand())
+	}
+	s, err := v.newScratch("/run", "/tmp")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.remove()) }()
+	p.install = slices.Clone(p.install)
+	for i, item := range p.install {
+		if !odd(item) {
+			continue
+		}
+		p.install[i] = fmt.Sprintf("%s/%d-%s", s.path, i, strings.ReplaceAll(baseName(item), ":", "%3a"))
+		if err := s.space.symlink(item, p.install[i]); err != nil {
+			return err
+		}
+	}
+	return use(p.aptCommand())
+}
+
+// refusePassedOver refuses a solution that leaves out a package file that is not installed: apt passes
+// over what it does not take for a file, and calls that success.
+func refusePassedOver(s host.Solution, packages map[string]host.Package, files map[string]map[string]string) error {
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		name, version := files[file]["Package"], files[file]["Version"]
+		names := []string{name, name + ":" + files[file]["Architecture"]}
+		comes := func(c host.Change) bool { return slices.Contains(names, c.Name) && c.Version == version }
+		there := func(name string) bool { return packages[name].Installed() && packages[name].Version == version }
+		if !slices.ContainsFunc(slices.Concat(s.Install, s.Upgrade), comes) && !slices.ContainsFunc(names, there) {
+			return &host.SolveError{
+				Summary: "apt passes over a package file", Lines: []string{fmt.Sprintf("%s, which holds %s %s; install it with another name, without special characters", file, name, version)},
+			}
+		}
+	}
+	return nil
 }
 
 func solveError(got answer, err error) error {
@@ -204,23 +257,18 @@ func parseSolution(out string) (host.Solution, error) {
 
 // sizeUp adds bytes to a solution: from the index records of what comes, or its package file, and from
 // the database for what goes. Files that dpkg installs itself are added as changes, too.
-func (v *View) sizeUp(s *host.Solution, packages map[string]host.Package, files, byDpkg, first []string) error {
+func (v *View) sizeUp(s *host.Solution, packages map[string]host.Package, files map[string]map[string]string, byDpkg, first []string) error {
+	for _, path := range byDpkg {
+		name, version := files[path]["Package"], files[path]["Version"]
+		if old := packages[name]; old.Installed() {
+			s.Upgrade = append(s.Upgrade, host.Change{Name: name, Version: version, Old: old.Version, Origin: path})
+		} else {
+			s.Install = append(s.Install, host.Change{Name: name, Version: version, Origin: path})
+		}
+	}
 	local := map[string]map[string]string{}
-	for _, path := range files {
-		control, err := v.packageFile(path)
-		if err != nil {
-			return err
-		}
-		name, version := control["Package"], control["Version"]
-		local[name+"="+version] = control
-		if contains(byDpkg, path) {
-			old := packages[name]
-			if old.Installed() {
-				s.Upgrade = append(s.Upgrade, host.Change{Name: name, Version: version, Old: old.Version, Origin: path})
-			} else {
-				s.Install = append(s.Install, host.Change{Name: name, Version: version, Origin: path})
-			}
-		}
+	for _, control := range files {
+		local[control["Package"]+"="+control["Version"]] = control
 	}
 	var specs []string
 	coming := append(s.Install[:len(s.Install):len(s.Install)], s.Upgrade...)
@@ -261,6 +309,19 @@ func contains(list []string, item string) bool {
 		}
 	}
 	return false
+}
+
+// readPackageFiles reads the control fields of .debs, by path.
+func (v *View) readPackageFiles(paths []string) (map[string]map[string]string, error) {
+	files := make(map[string]map[string]string, len(paths))
+	for _, path := range paths {
+		control, err := v.packageFile(path)
+		if err != nil {
+			return nil, err
+		}
+		files[path] = control
+	}
+	return files, nil
 }
 
 // packageFile reads the control fields of a .deb.

@@ -148,3 +148,30 @@ func TestWithoutFields(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestPassedOver refuses a solution without a package file that is not installed in that version.
+func TestPassedOver(t *testing.T) {
+	files := map[string]map[string]string{"/srv/a.deb": {"Package": "a", "Version": "1:2", "Architecture": "i386"}}
+	installed := func(name, version string) map[string]host.Package {
+		return map[string]host.Package{name: {Name: name, Version: version, Status: "installed"}}
+	}
+	for _, tc := range []struct {
+		comes   []host.Change
+		have    map[string]host.Package
+		refused bool
+	}{
+		{nil, nil, true},
+		{nil, installed("a", "1:1"), true},
+		{nil, installed("a", "1:2"), false},
+		{nil, installed("a:i386", "1:2"), false},
+		{nil, map[string]host.Package{"a": {Name: "a", Version: "1:2", Status: "config-files"}}, true},
+		{[]host.Change{{Name: "a", Version: "1:2"}}, nil, false},
+		{[]host.Change{{Name: "a:i386", Version: "1:2", Old: "1:1"}}, installed("a:i386", "1:1"), false},
+		{[]host.Change{{Name: "a", Version: "1:3"}}, nil, true},
+	} {
+		err := refusePassedOver(host.Solution{Upgrade: tc.comes}, tc.have, files)
+		if (err != nil) != tc.refused || err != nil && !strings.Contains(err.Error(), "/srv/a.deb, which holds a 1:2") {
+			t.Errorf("%+v: %v", tc, err)
+		}
+	}
+}

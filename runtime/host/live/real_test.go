@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zcp2kopano/cmd/zcp2kopano/e2e"
+	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/live"
 	"zcp2kopano/runtime/host/manifest"
@@ -426,6 +427,43 @@ func TestReinstallHalfUnpacked(t *testing.T) {
 	}
 }
 
+// TestFileWithColon installs package files with an epoch in their names, as vendors write it, and below a
+// directory with a colon. Apt passes over these without a word, and calls that success.
+func TestFileWithColon(t *testing.T) {
+	t.Parallel()
+	r, h := debian(t)
+	must(t, os.MkdirAll(r.Path("/srv/kopano:8.7"), 0o755))
+	var files []string
+	for _, p := range []fakepkg.Package{
+		{Name: "site-base", Version: "1:2.0"},
+		{Name: "site-mail", Version: "1:2.0-1", Depends: "site-base (>= 1:2.0)"},
+	} {
+		data, err := p.Deb()
+		must(t, err)
+		files = append(files, fmt.Sprintf("/srv/kopano:8.7/%s_%s_amd64.deb", p.Name, p.Version))
+		must(t, os.WriteFile(r.Path(files[len(files)-1]), data, 0o644))
+	}
+	tx := host.Transaction{Install: files, NoRecommends: true}
+	for _, coming := range []int{2, 0} { // the second time they are there
+		solution, err := h.Solve(tx)
+		must(t, err)
+		if len(solution.Install) != coming {
+			t.Errorf("solution %+v", solution)
+		}
+		must(t, h.CommitPackages(t.Context(), tx, nil))
+		for _, name := range []string{"site-base", "site-mail"} {
+			if got := status(t, h, name); got != "installed" {
+				t.Errorf("%s is %s", name, got)
+			}
+		}
+	}
+	for _, dir := range []string{"/run", "/tmp"} {
+		if left, _ := filepath.Glob(r.Path(dir + "/zcp2kopano-*")); len(left) > 0 {
+			t.Errorf("%q stay", left)
+		}
+	}
+}
+
 // TestSaveAfterKill packs a package anew where a killed run had begun to: its file is cut short behind the
 // control fields, and must not be taken for the package.
 func TestSaveAfterKill(t *testing.T) {
@@ -592,6 +630,13 @@ func TestDatabase(t *testing.T) {
 	r.SQL("DELIMITER //\nCREATE FUNCTION zarafa.writes() RETURNS INT DETERMINISTIC BEGIN DELETE FROM zarafa.versions; RETURN 1; END//\n")
 	if _, err := h.Query(ctx, conn, "SELECT writes()"); err == nil {
 		t.Error("a SELECT that writes is not stopped by the session")
+	}
+	for query, refused := range map[string]bool{
+		"SELECT 1 FROM information_schema.NO_SUCH_TABLE": true, "SELECT 1 FROM nowhere": true, "SELECT nothing": false,
+	} {
+		if _, err := h.Query(ctx, conn, query); err == nil || errors.Is(err, host.ErrUnsupported) != refused {
+			t.Errorf("%s: %v", query, err)
+		}
 	}
 	wrong := conn
 	wrong.Password = host.NewSecret("wr0ng")
