@@ -174,7 +174,8 @@ func TestDumpCutOff(t *testing.T) {
 		}
 	}
 	for _, d := range manifest.Compare(before, r.State(), nil) {
-		if !strings.HasPrefix(d.Path, "/var/backups/zcp2kopano") {
+		named := d.Aspect == "links" && strings.HasPrefix(d.Path, "/var/lib/zarafa/attachments/") // a second name each
+		if !named && !strings.HasPrefix(d.Path, "/var/backups/zcp2kopano") {
 			t.Errorf("changed before the dump was good: %+v", d)
 		}
 	}
