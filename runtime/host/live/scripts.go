@@ -190,14 +190,18 @@ func scriptCause(output string) string {
 	return ""
 }
 
-// lastWords are the last line that is not dpkg's own.
+// lastWords are the last line that is not dpkg's own. The line with which dpkg begins a package may stand behind
+// what its script said: the two come by different pipes.
 func lastWords(lines []string) string {
+	begins := 0
 	for _, line := range slices.Backward(lines) {
 		switch {
 		case strings.HasPrefix(line, "dpkg: "):
 		case strings.HasPrefix(line, "Setting up "), strings.HasPrefix(line, "Removing "), strings.HasPrefix(line, "Purging "),
 			strings.HasPrefix(line, "Preparing to unpack "), strings.HasPrefix(line, "Unpacking "), strings.HasPrefix(line, "(Reading database"):
-			return ""
+			if begins++; begins > 1 {
+				return ""
+			}
 		default:
 			return strings.TrimSpace(line)
 		}
