@@ -552,7 +552,7 @@ func (v *victim) tidy() {
 const dumpFile = "/var/backups/zcp2kopano/zarafa.sql.zst"
 
 // upgradeTime is when kopano-server upgraded the schema.
-var upgradeTime = regexp.MustCompile(`(,66),'[-0-9: ]+'\)`)
+var upgradeTime = regexp.MustCompile(`(,6[56]),'[-0-9: ]+'\)`)
 
 // databaseText is the database as SQL, without the times of the dump and of the upgrade.
 func (r *Root) databaseText() string {
