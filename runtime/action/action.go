@@ -43,26 +43,6 @@ type Action interface {
 	Irreversible() string
 }
 
-// Detailer is an action that can show, after Prepare and before Apply, what exactly will change.
-type Detailer interface {
-	Detail(env *Env) (Detail, error)
-}
-
-// Recorder is an action that keeps whole pre-images: what these paths are again once it is undone.
-type Recorder interface {
-	Preimages() []Preimage
-}
-
-// Newcomer is an action that can tell, once it was undone and compared, what came after the run where it
-// had worked, and was left there: that is no difference. Empty for nothing.
-type Newcomer interface {
-	Since() string
-}
-
-var _ Newcomer = (*Chown)(nil)
-
-var _ = []Recorder{(*Write)(nil), (*Symlink)(nil), (*Mkdir)(nil), (*Commit)(nil), (*Program)(nil)}
-
 // Detail is what an action will change, for the story of the run.
 type Detail struct {
 	Diff     string   `json:"diff,omitempty"`  // unified diff of a text file, secrets masked

@@ -233,6 +233,9 @@ func (a *Chown) Detail(*Env) (Detail, error) {
 	return d, nil
 }
 
+// Cost implements Coster.
+func (a *Chown) Cost() Span { return ownerPace.of(a.Changes) }
+
 func (a *Chown) Apply(env *Env) (Result, error) {
 	result := Result{Summary: fmt.Sprintf("changed %d of %d entries", a.Changes, a.Entries)}
 	inside, err := a.inside(env)

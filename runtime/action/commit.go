@@ -226,6 +226,21 @@ func origin(c host.Change) string {
 	return " (" + c.Origin + ")"
 }
 
+// Cost implements Coster.
+func (a *Commit) Cost() Span {
+	n := time.Duration(len(a.Solution.Remove) + len(a.Solution.Install) + len(a.Solution.Upgrade))
+	return Span{n * packagePace.least, n * packagePace.most}.Plus(downloadPace.of(a.Solution.Download))
+}
+
+// BrokenOff implements Breakable.
+func (a *Commit) BrokenOff() string { return packagesBroken }
+
+// packagesBroken is what it means when the work on packages is broken off.
+const packagesBroken = "packages may be half installed, and the package manager refuses other work until that is mended; a resume and a rollback begin with it, and by hand `dpkg --configure -a` and `apt-get -f install` do it"
+
+// LosesPackages implements PackageTransaction.
+func (a *Commit) LosesPackages() bool { return len(a.Missing) > 0 }
+
 func (a *Commit) Apply(env *Env) (Result, error) {
 	if err := env.Undisturbed(""); err != nil {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)

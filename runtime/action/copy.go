@@ -205,6 +205,9 @@ func (a *Copy) rel(name string) string {
 	return name[len(a.To)+1:]
 }
 
+// Cost implements Coster.
+func (a *Copy) Cost() Span { return copied(a.Size) }
+
 func (a *Copy) Apply(env *Env) (Result, error) {
 	result := Result{Summary: fmt.Sprintf("copied %d files (%d bytes)", a.Size.Files, a.Size.Bytes)}
 	c := newCopier(env, a.Size)

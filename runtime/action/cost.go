@@ -3,8 +3,6 @@ package action
 import (
 	"fmt"
 	"time"
-
-	"zcp2kopano/runtime/host"
 )
 
 // Span is how long something takes: between Least, on a fast machine with nothing else to do, and Most, on a
@@ -74,51 +72,4 @@ func (p pace) of(amount int64) Span {
 	return Span{seconds(p.fast), seconds(p.slow)}
 }
 
-// Cost is how long an action takes, after Prepare.
-func Cost(a Action) Span {
-	switch a := a.(type) {
-	case *Dump:
-		return dumpPace.of(a.most())
-	case *Restore:
-		raw, _ := host.LargestDump(a.Dump.most(), "none")
-		return dumpPace.of(a.Dump.most()).Plus(loadPace.of(max(raw, a.Made.RawBytes)))
-	case *Copy:
-		return copied(a.Size)
-	case *Move:
-		if a.Copy {
-			return copied(a.Size)
-		}
-	case *Chown:
-		return ownerPace.of(a.Changes)
-	case *Commit:
-		n := time.Duration(len(a.Solution.Remove) + len(a.Solution.Install) + len(a.Solution.Upgrade))
-		return Span{n * packagePace.least, n * packagePace.most}.Plus(downloadPace.of(a.Solution.Download))
-	case *Refresh:
-		return Span{time.Second, 2 * time.Minute}
-	case *Service:
-		switch {
-		case a.Active == nil || *a.Active == a.Before.Active:
-		case *a.Active:
-			return startSpan
-		default:
-			return stopSpan
-		}
-	case *Program:
-		return Span{0, a.Timeout}
-	}
-	return smallSpan
-}
-
 func copied(s size) Span { return copyPace.of(s.Bytes).Plus(createPace.of(s.Files)) }
-
-// Stops and Starts tell whether an action stops or starts a service that did otherwise.
-func Stops(a Action) bool {
-	s, ok := a.(*Service)
-	return ok && s.Active != nil && !*s.Active && s.Before.Active
-}
-
-// Starts is the opposite of Stops.
-func Starts(a Action) bool {
-	s, ok := a.(*Service)
-	return ok && s.Active != nil && *s.Active && !s.Before.Active
-}

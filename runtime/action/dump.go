@@ -138,6 +138,14 @@ func (a *Dump) Detail(*Env) (Detail, error) {
 
 func (a *Dump) most() int64 { return max(a.MostBytes, a.ExpectedBytes) }
 
+// Cost implements Coster.
+func (a *Dump) Cost() Span { return dumpPace.of(a.most()) }
+
+// BrokenOff implements Breakable.
+func (a *Dump) BrokenOff() string {
+	return "the unfinished dump is removed, and a resume makes it anew"
+}
+
 func (a *Dump) Apply(env *Env) (Result, error) {
 	if err := clearTemps(env, a.Path); err != nil {
 		return Result{}, err
@@ -248,4 +256,28 @@ func (a *Dump) Undo(env *Env) error {
 // Differences says whether the dump is still there.
 func (a *Dump) Differences(env *Env) ([]string, error) {
 	return env.Store.Compare(Preimage{Path: a.Path})
+}
+
+// DumpPath implements Dumper.
+func (a *Dump) DumpPath() string { return a.Path }
+
+// Dumped implements Dumper.
+func (a *Dump) Dumped(env *Env) (made host.DumpResult, complete bool, err error) {
+	if len(env.Marks) == 0 {
+		return made, false, nil
+	}
+	made, err = a.marked(env)
+	return made, err == nil, err
+}
+
+// Loading implements Dumper.
+func (a *Dump) Loading(env *Env, trees []Numbered) (Action, error) {
+	made, complete, err := a.Dumped(env)
+	if err != nil {
+		return nil, err
+	}
+	if !complete {
+		return nil, fmt.Errorf("the dump %s was not completed: there is nothing to restore the database from", a.Path)
+	}
+	return &Restore{Dump: *a, Made: made, Trees: trees}, nil
 }

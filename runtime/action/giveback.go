@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -255,9 +256,28 @@ func (a *GiveBack) Differences(*Env) ([]string, error) { return a.lost, nil }
 // Told implements Teller.
 func (a *GiveBack) Told() []string { return a.told }
 
-// Teller is an action that has something to tell once it is undone.
-type Teller interface {
-	Told() []string
+// RestsOnDatabase implements DatabaseRester.
+func (a *GiveBack) RestsOnDatabase() bool { return true }
+
+// NumberedTrees lists where files named by numbers of a database are, or were, by the actions of a run.
+func NumberedTrees(actions []Action) []Numbered {
+	var list []Numbered
+	for _, a := range actions {
+		g, ok := a.(*GiveBack)
+		if !ok || g.Numbers == "" {
+			continue
+		}
+		for _, a := range actions {
+			k, ok := a.(*Keep)
+			if !ok || k.Of != g.Path {
+				continue
+			}
+			if t := (Numbered{Path: k.Path, Only: k.Only, Table: g.Numbers}); !slices.Contains(list, t) {
+				list = append(list, t)
+			}
+		}
+	}
+	return list
 }
 
 // The states of a file in a list, against the list before it.

@@ -152,6 +152,14 @@ func (a *Keep) Differences(*Env) ([]string, error) { return a.lost, nil }
 // Told implements Teller.
 func (a *Keep) Told() []string { return a.told }
 
+// MovedData implements DataKeeper.
+func (a *Keep) MovedData() string {
+	if a.Path == a.Of {
+		return ""
+	}
+	return a.Path
+}
+
 // keptTree is a tree whose files are kept: where it lies now, and where it lay when the run began.
 type keptTree struct {
 	path, of, only string

@@ -136,6 +136,14 @@ func (a *Move) Detail(*Env) (Detail, error) {
 	return Detail{Files: a.Size.Files, Bytes: a.Size.Bytes, Lines: []string{how}}, nil
 }
 
+// Cost implements Coster.
+func (a *Move) Cost() Span {
+	if a.Copy {
+		return copied(a.Size)
+	}
+	return smallSpan
+}
+
 func (a *Move) Apply(env *Env) (Result, error) {
 	c := newCopier(env, a.Size)
 	copied := false

@@ -108,6 +108,20 @@ func (a *Program) Detail(*Env) (Detail, error) {
 	return Detail{Lines: lines}, nil
 }
 
+// Cost implements Coster.
+func (a *Program) Cost() Span { return Span{0, a.Timeout} }
+
+// BrokenOff implements Breakable.
+func (a *Program) BrokenOff() string {
+	if a.NoUndo == "" || a.Repeatable {
+		return ""
+	}
+	return "nobody knows how far the program came; see what it did"
+}
+
+// Left implements Leaver.
+func (a *Program) Left() bool { return a.NoUndo != "" }
+
 func (a *Program) Apply(env *Env) (Result, error) {
 	last, err := lastProgramMark(env)
 	if err != nil {

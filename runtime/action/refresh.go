@@ -2,6 +2,7 @@ package action
 
 import (
 	"strings"
+	"time"
 
 	"zcp2kopano/runtime/policy"
 )
@@ -35,6 +36,12 @@ func (a *Refresh) Apply(env *Env) (Result, error) {
 	return Result{Summary: "package lists are current"}, env.Host.RefreshPackages(env.Ctx, a.Only, watchPackages(env, 0))
 }
 
+// Cost implements Coster.
+func (a *Refresh) Cost() Span { return Span{time.Second, 2 * time.Minute} }
+
+// BrokenOff implements Breakable.
+func (a *Refresh) BrokenOff() string { return packagesBroken }
+
 // Repair ("pkg.repair") finishes what an interrupted package transaction left. Undo has nothing to
 // do: nobody wants a half-way package database back.
 type Repair struct{}
@@ -54,3 +61,6 @@ func (a *Repair) Prepare(env *Env) (bool, error) {
 func (a *Repair) Apply(env *Env) (Result, error) {
 	return Result{Summary: "the package database is whole"}, repair(env, nil, watchPackages(env, 0))
 }
+
+// BrokenOff implements Breakable.
+func (a *Repair) BrokenOff() string { return packagesBroken }

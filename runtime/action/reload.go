@@ -51,7 +51,7 @@ func (a *Reload) Apply(env *Env) (Result, error) {
 
 func (a *Reload) Undo(*Env) error { return nil }
 
-// Again makes the service read the configuration that was put back, if it runs.
+// Again implements Repeater: it makes the service read the configuration that was put back, if it runs.
 func (a *Reload) Again(env *Env) error {
 	runs, err := a.runs(env.Host)
 	if err != nil || !runs {

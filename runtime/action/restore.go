@@ -240,6 +240,17 @@ func (a *Restore) withNewer(begin string) string {
 	return fmt.Sprintf("%s%s %s that are newer than the dump", begin, a.Newer, a.Dump.What)
 }
 
+// Cost implements Coster.
+func (a *Restore) Cost() Span {
+	raw, _ := host.LargestDump(a.Dump.most(), "none")
+	return dumpPace.of(a.Dump.most()).Plus(loadPace.of(max(raw, a.Made.RawBytes)))
+}
+
+// BrokenOff implements Breakable.
+func (a *Restore) BrokenOff() string {
+	return "the database may be half loaded, and no server can work with it before `rollback --restore-database` has loaded it whole"
+}
+
 func (a *Restore) Apply(env *Env) (Result, error) {
 	if len(env.Marks) > 0 { // begun before: the dump has lain there since it was checked
 		if err := a.check(env); err != nil {
@@ -301,13 +312,4 @@ func LoadTime(raw int64) string {
 		return fmt.Sprintf("loading takes between %d and %d minutes, by the disk", from, to)
 	}
 	return fmt.Sprintf("loading takes between %d minutes and %d hours, by the disk", from, (to+59)/60)
-}
-
-// Dumped is what a dump action of an earlier run made; ok is false if it did not come to its end.
-func (a *Dump) Dumped(env *Env) (made host.DumpResult, ok bool, err error) {
-	if len(env.Marks) == 0 {
-		return made, false, nil
-	}
-	made, err = a.marked(env)
-	return made, err == nil, err
 }

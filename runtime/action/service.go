@@ -155,6 +155,37 @@ func (a *Service) want(now host.Service) host.Service {
 	return goal
 }
 
+// Cost implements Coster.
+func (a *Service) Cost() Span {
+	switch {
+	case a.Starts():
+		return startSpan
+	case a.Stops():
+		return stopSpan
+	}
+	return smallSpan
+}
+
+// BrokenOff implements Breakable.
+func (a *Service) BrokenOff() string {
+	return "what was asked of the service goes on by itself; a resume looks how it came out"
+}
+
+// ServiceName implements ServiceSetter.
+func (a *Service) ServiceName() string { return a.Name }
+
+// Stops implements ServiceSetter.
+func (a *Service) Stops() bool { return a.Active != nil && !*a.Active && a.Before.Active }
+
+// Starts implements ServiceSetter.
+func (a *Service) Starts() bool { return a.Active != nil && *a.Active && !a.Before.Active }
+
+// StartsAgain implements ServiceSetter.
+func (a *Service) StartsAgain() bool { return a.Active != nil && a.Before.Active }
+
+// ChangesDatabase implements DatabaseChanger.
+func (a *Service) ChangesDatabase() bool { return a.Irreversible() != "" }
+
 func (a *Service) Apply(env *Env) (Result, error) {
 	done := Result{Summary: a.Summary()}
 	err := a.bring(env, a.want)

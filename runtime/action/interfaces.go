@@ -1,0 +1,135 @@
+package action
+
+import "zcp2kopano/runtime/host"
+
+// Whoever runs actions knows none of their kinds: it asks an action for one of these, and takes an action that does
+// not answer for one that is like most.
+
+// Detailer is an action that can show, after Prepare and before Apply, what exactly will change.
+type Detailer interface {
+	Detail(env *Env) (Detail, error)
+}
+
+// Coster is an action that takes longer than one small change, and can say how long, after Prepare.
+type Coster interface {
+	Cost() Span
+}
+
+// Cost is how long an action takes, after Prepare.
+func Cost(a Action) Span {
+	if c, ok := a.(Coster); ok {
+		return c.Cost()
+	}
+	return smallSpan
+}
+
+// Breakable is an action that leaves the host in another way than most when it is broken off in the middle.
+type Breakable interface {
+	// BrokenOff says what that means; empty if it means what it means for most.
+	BrokenOff() string
+}
+
+// BrokenOff says what it means for the host that an action was broken off in the middle.
+func BrokenOff(a Action) string {
+	if b, ok := a.(Breakable); ok && b.BrokenOff() != "" {
+		return b.BrokenOff()
+	}
+	return "a part of it is done; a resume brings it to its end, and a rollback takes it back"
+}
+
+// Recorder is an action that keeps whole pre-images: what these paths are again once it is undone.
+type Recorder interface {
+	Preimages() []Preimage
+}
+
+// Comparer is an action that can tell, after Undo, how the host differs from what it was before the action: one
+// line each.
+type Comparer interface {
+	Differences(env *Env) ([]string, error)
+}
+
+// Teller is an action that has something to tell once it is undone.
+type Teller interface {
+	Told() []string
+}
+
+// Newcomer is an action that can tell, once it was undone and compared, what came after the run where it
+// had worked, and was left there: that is no difference. Empty for nothing.
+type Newcomer interface {
+	Since() string
+}
+
+// Leaver is an action whose Undo may leave everything as it is.
+type Leaver interface {
+	// Left tells whether it does.
+	Left() bool
+}
+
+// Repeater is an action that takes no undoing, and is done once more when all else is undone: it rests on what came
+// before it. Once is enough for those of the same Summary.
+type Repeater interface {
+	Again(env *Env) error
+}
+
+// ServiceSetter is an action that sets the state of one service.
+type ServiceSetter interface {
+	ServiceName() string
+	Stops() bool  // one that ran
+	Starts() bool // one that did not run
+	// StartsAgain tells whether the service runs again once the action is undone.
+	StartsAgain() bool
+}
+
+// Stops tells whether an action stops a service that ran.
+func Stops(a Action) bool {
+	s, ok := a.(ServiceSetter)
+	return ok && s.Stops()
+}
+
+// Starts tells whether an action starts a service that did not run.
+func Starts(a Action) bool {
+	s, ok := a.(ServiceSetter)
+	return ok && s.Starts()
+}
+
+// ServiceKeeper is an action that decides how services are to be left, or makes an end to what was decided.
+type ServiceKeeper interface {
+	// KeepServices changes what was decided before the action into what is decided after it. An action that is
+	// not done was caught half-way.
+	KeepServices(env *Env, done bool, kept KeptServices) error
+}
+
+// DatabaseChanger is an action that may change a database for good.
+type DatabaseChanger interface {
+	// ChangesDatabase tells, after Prepare, whether it does.
+	ChangesDatabase() bool
+}
+
+// Dumper is an action that makes a dump of a database.
+type Dumper interface {
+	DumpPath() string
+	// Dumped tells what was made, and whether it is complete, after Apply.
+	Dumped(env *Env) (made host.DumpResult, complete bool, err error)
+	// Loading is the action that puts the database back to what the dump holds. The trees are those whose files
+	// are named by the database's numbers.
+	Loading(env *Env, trees []Numbered) (Action, error)
+}
+
+// DataKeeper is an action about a directory that others keep data in.
+type DataKeeper interface {
+	// MovedData is the directory, if it was the run that had them keep their data there; else empty.
+	MovedData() string
+}
+
+// DatabaseRester is an action whose Undo rests on what a database holds: if it was undone before the database's dump
+// was loaded, it is undone once more after that.
+type DatabaseRester interface {
+	RestsOnDatabase() bool
+}
+
+// PackageTransaction is an action that has the scripts of packages run: what these change nobody knows before, and
+// what an action found behind them was not there before the run.
+type PackageTransaction interface {
+	// LosesPackages tells, after Prepare, whether packages go that nothing could be kept of.
+	LosesPackages() bool
+}
