@@ -397,6 +397,31 @@ func TestStockSurvey(t *testing.T) {
 			want: "warning: a drop-in of zarafa-server",
 		},
 		{
+			name: "a service of Kopano that is masked",
+			from: "-- tree --\n", to: "-- tree --\nl root:root - - /etc/systemd/system/kopano-dagent.service -> /dev/null\n",
+			code: runtime.CodeInhibited, want: "inhibitor: services of Kopano are masked", reason: "kopano-dagent: nothing can start them",
+		},
+		{
+			name: "a service of Kopano that its package will unmask",
+			from: "-- tree --\n", to: "-- tree --\nf0644 root:root 0 - /var/lib/systemd/deb-systemd-helper-masked/kopano-dagent.service\nl root:root - - /etc/systemd/system/kopano-dagent.service -> /dev/null\n",
+			absent: "inhibitor: services of Kopano are masked",
+		},
+		{
+			name: "a configuration of another release",
+			from: "-- tree --\n", to: "-- /etc/kopano/gateway.cfg --\nimap_enable = yes\nkept_from_8_0 = yes\n-- tree --\n",
+			code: runtime.CodeInhibited, want: "inhibitor: /etc/kopano/gateway.cfg is of another release", reason: "does not know imap_enable, kept_from_8_0",
+		},
+		{
+			name: "a configuration of another release, which is not built on", params: map[string]string{"config": "copy"},
+			from: "-- tree --\n", to: "-- /etc/kopano/gateway.cfg --\nkept_from_8_0 = yes\n-- tree --\n",
+			absent: "inhibitor: /etc/kopano/gateway.cfg is of another release",
+		},
+		{
+			name: "another user plugin in an earlier attempt",
+			from: "-- tree --\n", to: "-- /etc/kopano/server.cfg --\nuser_plugin = ldap\nserver_name = Zarafa\n-- tree --\n",
+			want: "warning: /etc/kopano/server.cfg decides what ZCP's does otherwise", reason: "it is left from an earlier attempt, and says user_plugin = ldap;",
+		},
+		{
 			name: "a configuration file of Kopano that is a symlink",
 			from: "-- tree --\n", to: "-- /srv/gateway.cfg --\n-- tree --\nl root:root - - /etc/kopano/gateway.cfg -> /srv/gateway.cfg\n",
 			code: runtime.CodeInhibited, want: "inhibitor: configuration files of Kopano are symlinks",
