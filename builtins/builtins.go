@@ -13,11 +13,11 @@ import (
 	"zcp2kopano/builtins/pkg"
 	"zcp2kopano/builtins/run"
 	"zcp2kopano/builtins/svc"
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/script"
 )
 
 // All lists every builtin, module by module in order of name.
-func All() []*runtime.Builtin {
+func All() []*script.Builtin {
 	return slices.Concat(
 		cfg.Builtins(),
 		chown.Builtins(),

@@ -7,7 +7,8 @@ import (
 
 	"zcp2kopano/builtins"
 	"zcp2kopano/builtins/internal/rehearse"
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/exit"
+	"zcp2kopano/runtime/script"
 )
 
 //go:embed testdata/examples.txtar
@@ -24,7 +25,7 @@ func TestExamples(t *testing.T) {
 		t.Run(b.Name, func(t *testing.T) {
 			n++
 			r := rehearse.New(t, exampleHost, builtins.All()).Run(b.Example)
-			if r.Verdict.Code != runtime.CodeDone && r.Verdict.Code != runtime.CodeInhibited {
+			if r.Verdict.Code != exit.Done && r.Verdict.Code != exit.Inhibited {
 				t.Errorf("%s\n%s", b.Example, r.Verdict.Text)
 			}
 			if called := b.Name + "("; !strings.Contains(b.Example, called) {
@@ -52,8 +53,8 @@ func TestDeclarations(t *testing.T) {
 		if b.Result == "" || b.Example == "" {
 			t.Errorf("%s: no Result or no Example", b.Name)
 		}
-		if (b.Value != nil) == (b.Plan != nil) || (b.Plan != nil) != (b.Effect == runtime.Change) {
-			t.Errorf("%s: Value and Plan do not fit the effect %s", b.Name, b.Effect)
+		if (b.Value != nil) == (b.Decide != nil) || (b.Decide != nil) != (b.Effect == script.Change) {
+			t.Errorf("%s: Value and Decide do not fit the effect %s", b.Name, b.Effect)
 		}
 		for _, p := range b.Params {
 			if p.Name == "" || p.Doc == "" || p.Type == "" {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"testing"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
+	"zcp2kopano/runtime/exit"
+	"zcp2kopano/runtime/story"
 )
 
 // TestCrashAndBeginStepAgain goes back to the beginning of the step in which the run was killed, and then
@@ -37,10 +39,10 @@ func TestCrashAndBeginStepAgain(t *testing.T) {
 }
 
 func (g *goal) begunAgain(w *world, step string) error {
-	v := w.process(g.kit, &trap{}, func(ctx context.Context, cfg runtime.Config) runtime.Verdict {
-		return runtime.Rollback(ctx, cfg, step)
+	v := w.process(g.kit, &trap{}, func(ctx context.Context, cfg engine.Config) story.Verdict {
+		return engine.Rollback(ctx, cfg, step)
 	})
-	if v.Code != runtime.CodeDone && v.Code != runtime.CodeRollbackIncomplete {
+	if v.Code != exit.Done && v.Code != exit.RollbackIncomplete {
 		return fmt.Errorf("rollback: code %d: %s", v.Code, v.Text)
 	}
 	return g.resumed(w)

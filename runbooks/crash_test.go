@@ -21,14 +21,18 @@ import (
 
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/engine"
+	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/hosttest/chance"
 	"zcp2kopano/runtime/host/manifest"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 	"zcp2kopano/testdata/hosts"
 )
 
@@ -74,7 +78,7 @@ var mainRoute = route{name: "stock", fixture: crashFixture}
 // kit is what all worlds share.
 type kit struct {
 	route
-	book    *runtime.Runbook
+	book    *runbook.Runbook
 	fixture *sim.Fixture // the route's, with its edits
 	opts    sim.Options
 	worlds  int
@@ -118,9 +122,9 @@ const worldsPerBook = 20
 func (k *kit) load(t testing.TB) {
 	t.Helper()
 	var err error
-	k.book, err = runtime.Load(context.Background(), runtime.LoadOptions{Name: "debian", Stock: runbooks.FS, Builtins: builtins.All()})
+	k.book, err = runbook.Load(context.Background(), script.LoadOptions{Name: "debian", Stock: runbooks.FS, Builtins: builtins.All()})
 	if err != nil {
-		t.Fatal(runtime.ErrorInfoOf(err))
+		t.Fatal(script.ErrorInfoOf(err))
 	}
 }
 
@@ -166,17 +170,17 @@ func (w *world) take(times bool) *manifest.Manifest {
 }
 
 // process does something on the world until it ends or the trap springs, and keeps the journal.
-func (w *world) process(k *kit, tr *trap, do func(context.Context, runtime.Config) runtime.Verdict) runtime.Verdict {
+func (w *world) process(k *kit, tr *trap, do func(context.Context, engine.Config) story.Verdict) story.Verdict {
 	w.t.Helper()
 	log, records := w.open()
 	w.rec = &recorder{log: log, trap: tr, lines: len(records) + 1, durable: len(records) + 1, now: w.host.Now}
 	w.trap = tr
-	v := do(context.Background(), runtime.Config{
+	v := do(context.Background(), engine.Config{
 		Mode: "run", ID: "r1", Runbook: k.book, Host: &crashHost{sim: w.host, trap: tr}, HostLabel: "test",
 		Dir: "/var/lib/zcp2kopano/runs/r1", Journal: w.rec, Keeper: w.keeper, Version: "test", Now: w.host.Now,
 		Stop: make(chan struct{}), Previous: records, Params: k.params, Secrets: k.secrets,
-		Emit: func(e runtime.Event) {
-			if e.Kind == runtime.StepBegin {
+		Emit: func(e story.Event) {
+			if e.Kind == story.StepBegin {
 				w.now = e.Step
 			}
 		},
@@ -208,13 +212,13 @@ func (w *world) open() (*journal.Log, []journal.Record) {
 	return w.log, w.records
 }
 
-func (w *world) run(k *kit, tr *trap) runtime.Verdict {
-	return w.process(k, tr, runtime.Execute)
+func (w *world) run(k *kit, tr *trap) story.Verdict {
+	return w.process(k, tr, engine.Execute)
 }
 
-func (w *world) rollback(k *kit, tr *trap) runtime.Verdict {
-	return w.process(k, tr, func(ctx context.Context, cfg runtime.Config) runtime.Verdict {
-		return runtime.Rollback(ctx, cfg, "")
+func (w *world) rollback(k *kit, tr *trap) story.Verdict {
+	return w.process(k, tr, func(ctx context.Context, cfg engine.Config) story.Verdict {
+		return engine.Rollback(ctx, cfg, "")
 	})
 }
 
@@ -250,7 +254,7 @@ func newGoal(t testing.TB, r route) *goal {
 	g.start = w.timed()
 	tr := &trap{}
 	v := w.run(g.kit, tr)
-	if v.Code != runtime.CodeDone {
+	if v.Code != exit.Done {
 		t.Fatalf("route %s: the run without a fault: %s", r.name, v.Text)
 	}
 	g.end, g.points = w.manifest(), tr.n
@@ -349,7 +353,7 @@ func (g *goal) trials(t testing.TB) trials {
 			all.list = append(all.list, trial{half, at.n, in})
 		}
 	}
-	if v := w.run(g.kit, tr); v.Code != runtime.CodeDone || tr.n != g.points {
+	if v := w.run(g.kit, tr); v.Code != exit.Done || tr.n != g.points {
 		t.Fatalf("route %s: %d points, then %d; %s", g.kit.name, g.points, tr.n, v.Text)
 	}
 	all.points, all.looks, all.tried = tr.n, tr.looks, len(all.list)
@@ -418,7 +422,7 @@ func same(got, want *manifest.Manifest, unknown ...host.Unpredicted) error {
 
 // resumed holds a world to the end of an uninterrupted run.
 func (g *goal) resumed(w *world) error {
-	if v := w.run(g.kit, &trap{}); v.Code != runtime.CodeDone {
+	if v := w.run(g.kit, &trap{}); v.Code != exit.Done {
 		return fmt.Errorf("resume: code %d: %s", v.Code, v.Text)
 	}
 	unknown := slices.DeleteFunc(w.host.Unpredicted(), func(u host.Unpredicted) bool { return !runlevels(u) })
@@ -430,23 +434,23 @@ func (g *goal) resumed(w *world) error {
 
 // rolledBack holds a world to the start of the run.
 func (g *goal) rolledBack(w *world) error {
-	want := runtime.CodeDone
+	want := exit.Done
 	if w.noReturn() {
-		want = runtime.CodeRollbackIncomplete
+		want = exit.RollbackIncomplete
 	}
 	var told []string
-	v := w.process(g.kit, &trap{}, func(ctx context.Context, cfg runtime.Config) runtime.Verdict {
-		cfg.Emit = func(e runtime.Event) { told = append(told, e.Text) }
-		return runtime.Rollback(ctx, cfg, "")
+	v := w.process(g.kit, &trap{}, func(ctx context.Context, cfg engine.Config) story.Verdict {
+		cfg.Emit = func(e story.Event) { told = append(told, e.Text) }
+		return engine.Rollback(ctx, cfg, "")
 	})
 	if v.Code != want {
 		return fmt.Errorf("rollback: code %d, want %d: %s\n%s", v.Code, want, v.Text, strings.Join(told, "\n"))
 	}
-	if want == runtime.CodeRollbackIncomplete && !slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, "database") }) {
+	if want == exit.RollbackIncomplete && !slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, "database") }) {
 		return fmt.Errorf("rollback does not say that the database needs the dump: %s", strings.Join(told, "\n"))
 	}
 	got := w.timed()
-	if want == runtime.CodeRollbackIncomplete {
+	if want == exit.RollbackIncomplete {
 		// The dump is the way back for the database: it must stay.
 		const dumps = "/var/backups/zcp2kopano"
 		if _, ok := got.Files[dumps+"/zarafa.sql.zst"]; !ok {
@@ -557,7 +561,7 @@ func (g *goal) meet(t testing.TB, what trial) (w *world, where string, err error
 	if tr.point == "" || what.errno == nil && !tr.dead {
 		return w, where, fmt.Errorf("%s: the trap did not spring", where)
 	}
-	if v.Code == runtime.CodeDone && !tr.dead {
+	if v.Code == exit.Done && !tr.dead {
 		if err := same(w.manifest(), g.end); err != nil {
 			return w, where, fmt.Errorf("%s: the run ended well, but:\n%w", where, err)
 		}
@@ -718,15 +722,15 @@ func crashAgain(t *testing.T, chance *rand.Rand, n int) {
 	report := newFailures(t)
 	for range n {
 		w := g.kit.world(t)
-		var story []string
-		crash := func(what string, process func(*kit, *trap) runtime.Verdict) {
+		var past []string
+		crash := func(what string, process func(*kit, *trap) story.Verdict) {
 			one := list[chance.IntN(len(list))]
-			if len(story) > 0 { // what is left to do is shorter
+			if len(past) > 0 { // what is left to do is shorter
 				one.at = chance.IntN(one.at) + 1
 			}
 			tr := &trap{fault: one.fault, at: one.at}
 			process(g.kit, tr)
-			story = append(story, fmt.Sprintf("%s: point %d (%s), %s", what, tr.at, tr.point, tr.name))
+			past = append(past, fmt.Sprintf("%s: point %d (%s), %s", what, tr.at, tr.point, tr.name))
 			if tr.point != "" {
 				sprung++
 			}
@@ -746,7 +750,7 @@ func crashAgain(t *testing.T, chance *rand.Rand, n int) {
 			then = g.rolledBack
 		}
 		if err := then(w); err != nil {
-			report.add(fmt.Errorf("%s: %w", strings.Join(story, "; "), err))
+			report.add(fmt.Errorf("%s: %w", strings.Join(past, "; "), err))
 		}
 	}
 	t.Logf("%d runs that met %d faults", n, sprung)

@@ -7,11 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
+	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 	"zcp2kopano/testdata/hosts"
 )
 
@@ -59,25 +61,25 @@ func TestDatabaseIsAskedAgain(t *testing.T) {
 	} {
 		m := &moody{Host: stockHost(t, hosts.Example, nil)}
 		var changes []string
-		v := runtime.Execute(context.Background(), runtime.Config{
+		v := engine.Execute(context.Background(), engine.Config{
 			Mode: "simulate", ID: "simulate", Runbook: loadStock(t, "debian"), Host: m, HostLabel: "an example",
 			Dir: "/var/lib/zcp2kopano/runs/simulate", Journal: journal.Memory("test", time.Now), Keeper: state.Memory(), Version: "test", Now: time.Now,
-			Emit: func(e runtime.Event) {
-				if e.Kind == runtime.StepBegin && e.Step == tc.from {
+			Emit: func(e story.Event) {
+				if e.Kind == story.StepBegin && e.Step == tc.from {
 					m.answer = tc.answer
 				}
-				if e.Kind == runtime.ChangeBegin {
+				if e.Kind == story.ChangeBegin {
 					changes = append(changes, e.Text)
 				}
 			},
 		})
 		if tc.want == "" {
-			if v.Code != runtime.CodeDone {
+			if v.Code != exit.Done {
 				t.Errorf("%s: code %d: %s", tc.from, v.Code, v.Text)
 			}
 			continue
 		}
-		if v.Code != runtime.CodeFailed || !strings.Contains(v.Text, "failed in step "+tc.from) || !strings.Contains(v.Text, tc.want) {
+		if v.Code != exit.Failed || !strings.Contains(v.Text, "failed in step "+tc.from) || !strings.Contains(v.Text, tc.want) {
 			t.Errorf("%s, %q: code %d: %s", tc.from, tc.want, v.Code, v.Text)
 		}
 		for _, change := range changes {

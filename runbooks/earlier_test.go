@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/exit"
 )
 
 // TestStockDefaults gives a host with init scripts what these read, as an earlier attempt may have left it.
@@ -63,9 +63,9 @@ func TestStockDefaults(t *testing.T) {
 				return text
 			}
 			played := playStock(t, stockHost(t, "debian8-zcp71-ldap.txtar", edit), map[string]string{"repo_url": "https://download.kopano.io/supported/core:/8.4"})
-			code := runtime.CodeDone
+			code := exit.Done
 			if tc.want != "" {
-				code = runtime.CodeInhibited
+				code = exit.Inhibited
 			}
 			if played.verdict.Code != code {
 				t.Errorf("code %d, want %d: %s; %q", played.verdict.Code, code, played.verdict.Text, played.serious)

@@ -6,7 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
+	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/journal"
 )
 
@@ -25,11 +26,11 @@ func BenchmarkJournalCost(b *testing.B) {
 		defer w.host.Close()
 		stdruntime.GC()
 		begin := time.Now()
-		v := runtime.Execute(b.Context(), runtime.Config{
+		v := engine.Execute(b.Context(), engine.Config{
 			Mode: "run", ID: "r1", Runbook: k.book, Host: w.host, HostLabel: "test", Dir: "/var/lib/zcp2kopano/runs/r1",
 			Journal: log, Keeper: w.keeper, Version: "test", Now: w.host.Now, Stop: make(chan struct{}),
 		})
-		if v.Code != runtime.CodeDone {
+		if v.Code != exit.Done {
 			b.Fatal(v.Text)
 		}
 		return time.Since(begin)

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/exit"
 )
 
 // TestRollbackOfLinkedConfig goes back on hosts whose configuration files are symlinks to where the site
@@ -30,7 +30,7 @@ func TestRollbackOfLinkedConfig(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			g := newGoal(t, r)
 			w := g.kit.world(t)
-			if v := w.run(g.kit, &trap{}); v.Code != runtime.CodeDone {
+			if v := w.run(g.kit, &trap{}); v.Code != exit.Done {
 				t.Fatal(v.Text)
 			}
 			if err := g.rolledBack(w); err != nil {
@@ -45,7 +45,7 @@ func TestRollbackOfLinkedConfig(t *testing.T) {
 func TestRollbackKeepsWhatLinksLeadTo(t *testing.T) {
 	g := newGoal(t, mainRoute)
 	w := g.kit.world(t)
-	if v := w.run(g.kit, &trap{}); v.Code != runtime.CodeDone {
+	if v := w.run(g.kit, &trap{}); v.Code != exit.Done {
 		t.Fatal(v.Text)
 	}
 	const path, real = "/etc/logrotate.d/kopano", "/srv/site.logrotate"

@@ -12,9 +12,13 @@ import (
 
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
+	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 	"zcp2kopano/testdata/hosts"
 )
 
@@ -49,9 +53,9 @@ func TestStockSpace(t *testing.T) {
 			played := playStock(t, stockHost(t, hosts.Example, withMounts(t, tc.mounts...)), nil)
 			full := slices.DeleteFunc(played.serious, func(s string) bool { return !strings.Contains(s, "not enough space") })
 			var want []string
-			code := runtime.CodeDone
+			code := exit.Done
 			if tc.want != "" {
-				want, code = []string{"inhibitor: not enough space on " + tc.want}, runtime.CodeInhibited
+				want, code = []string{"inhibitor: not enough space on " + tc.want}, exit.Inhibited
 			}
 			if !slices.Equal(full, want) || played.verdict.Code != code {
 				t.Errorf("code %d, findings %q, want code %d, %q: %s", played.verdict.Code, full, code, want, played.verdict.Text)
@@ -106,30 +110,30 @@ func TestDiskFullIsPredicted(t *testing.T) {
 					"-- tree --\nd0755 root:root - - /srv/dump\nd0755 root:root - - /srv/backup\nd0755 root:root - - /srv/copy\n", 1))
 			}
 			v, failed := spend(t, withDirs, tc.steps)
-			if tc.fails == "" && v.Code != runtime.CodeDone {
+			if tc.fails == "" && v.Code != exit.Done {
 				t.Errorf("it does not fit: %s", v.Text)
 			}
-			if tc.fails != "" && (v.Code == runtime.CodeDone || failed != tc.fails || !strings.Contains(v.Text, "no space left on device")) {
+			if tc.fails != "" && (v.Code == exit.Done || failed != tc.fails || !strings.Contains(v.Text, "no space left on device")) {
 				t.Errorf("%s failed with code %d: %s; want %s to fail for lack of space", failed, v.Code, v.Text, tc.fails)
 			}
 		})
 	}
 }
 
-func spend(t *testing.T, edit func(string) string, steps string) (v runtime.Verdict, failed string) {
+func spend(t *testing.T, edit func(string) string, steps string) (v story.Verdict, failed string) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "spender.star")
 	if err := os.WriteFile(name, fmt.Appendf(nil, spender, steps), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	book, err := runtime.Load(context.Background(), runtime.LoadOptions{Name: name, Stock: runbooks.FS, Builtins: builtins.All()})
+	book, err := runbook.Load(context.Background(), script.LoadOptions{Name: name, Stock: runbooks.FS, Builtins: builtins.All()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	v = runtime.Execute(context.Background(), runtime.Config{
+	v = engine.Execute(context.Background(), engine.Config{
 		Mode: "simulate", ID: "simulate", Runbook: book, Host: stockHost(t, hosts.Example, edit), HostLabel: "an example",
 		Dir: "/var/lib/zcp2kopano/runs/simulate", Journal: journal.Memory("test", time.Now), Keeper: state.Memory(),
-		Version: "test", Now: time.Now, Emit: func(runtime.Event) {},
+		Version: "test", Now: time.Now, Emit: func(story.Event) {},
 	})
 	_, rest, _ := strings.Cut(v.Text, "failed in step ")
 	failed, _, _ = strings.Cut(rest, ":")

@@ -19,16 +19,20 @@ import (
 
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
+	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 	"zcp2kopano/testdata/hosts"
 )
 
 // TestStockLoads loads every stock runbook, and with it every module that it uses.
 func TestStockLoads(t *testing.T) {
-	names := runtime.StockRunbooks(runbooks.FS)
+	names := script.StockRunbooks(runbooks.FS)
 	if len(names) == 0 {
 		t.Fatal("there is no stock runbook")
 	}
@@ -107,7 +111,7 @@ var stockHosts = []struct {
 	},
 	{
 		fixture: "inhibited.txtar",
-		code:    runtime.CodeInhibited,
+		code:    exit.Inhibited,
 		findings: []string{
 			"inhibitor: the package manager is locked",
 			"inhibitor: the package database is not in order",
@@ -140,7 +144,7 @@ func TestStockFindings(t *testing.T) {
 			if played.verdict.Code != tc.code {
 				t.Errorf("exit code %d, want %d: %s", played.verdict.Code, tc.code, played.verdict.Text)
 			}
-			if tc.code == runtime.CodeInhibited && played.verdict.Changes != 0 {
+			if tc.code == exit.Inhibited && played.verdict.Changes != 0 {
 				t.Errorf("%d changes in spite of inhibitors", played.verdict.Changes)
 			}
 			if !slices.Equal(played.serious, tc.findings) {
@@ -158,16 +162,16 @@ func TestStockFindings(t *testing.T) {
 // TestStockTwice migrates a host that is migrated already.
 func TestStockTwice(t *testing.T) {
 	for _, tc := range stockHosts {
-		if tc.code != runtime.CodeDone {
+		if tc.code != exit.Done {
 			continue
 		}
 		t.Run(tc.fixture, func(t *testing.T) {
 			h := stockHost(t, tc.fixture, nil)
-			if first := playStock(t, h, nil); first.verdict.Code != runtime.CodeDone || first.verdict.Changes == 0 {
+			if first := playStock(t, h, nil); first.verdict.Code != exit.Done || first.verdict.Changes == 0 {
 				t.Fatalf("the first run: %+v", first.verdict)
 			}
 			second := playStock(t, h, nil)
-			if second.verdict.Code != runtime.CodeDone || second.verdict.Changes != 0 {
+			if second.verdict.Code != exit.Done || second.verdict.Changes != 0 {
 				t.Errorf("the second run: code %d, %d changes", second.verdict.Code, second.verdict.Changes)
 			}
 			if !strings.Contains(second.verdict.Text, "nothing to do") {
@@ -186,11 +190,11 @@ func TestStockParameters(t *testing.T) {
 		{"config": "copy", "attachments": "keep", "components": "all", "purge": "no"},
 	} {
 		for _, tc := range stockHosts {
-			if tc.code != runtime.CodeDone {
+			if tc.code != exit.Done {
 				continue
 			}
 			played := playStock(t, stockHost(t, tc.fixture, nil), params)
-			if played.verdict.Code != runtime.CodeDone {
+			if played.verdict.Code != exit.Done {
 				t.Errorf("%s with %v: code %d: %s", tc.fixture, params, played.verdict.Code, played.verdict.Text)
 			}
 		}
@@ -229,27 +233,27 @@ func TestStockSurvey(t *testing.T) {
 	}{
 		{
 			name: "another version than the repository's", params: map[string]string{"target": "8.4.5"},
-			code: runtime.CodeInhibited, want: "inhibitor: another version than wanted",
+			code: exit.Inhibited, want: "inhibitor: another version than wanted",
 		},
 		{
 			name: "not root",
 			from: "-- host --\n", to: "-- host --\nuid: 1000\n",
-			code: runtime.CodeInhibited, want: "inhibitor: not root",
+			code: exit.Inhibited, want: "inhibitor: not root",
 		},
 		{
 			name: "a held package",
 			from: "Package: zarafa-server\n", to: "Package: zarafa-server\nStatus: hold ok installed\n",
-			code: runtime.CodeInhibited, want: "inhibitor: ZCP packages are on hold",
+			code: exit.Inhibited, want: "inhibitor: ZCP packages are on hold",
 		},
 		{
 			name: "a library that others need",
 			from: "-- packages --\n", to: "-- packages --\nPackage: korganizer\nVersion: 4.14\nMaintainer: Debian\nDepends: libical0\n\n",
-			code: runtime.CodeInhibited, want: "inhibitor: removing ZCP would take other packages along",
+			code: exit.Inhibited, want: "inhibitor: removing ZCP would take other packages along",
 		},
 		{
 			name: "a purge that deletes data",
 			from: "-- tree --\n", to: "-- /var/lib/dpkg/info/zarafa-server.postrm 0755 --\n#!/bin/sh\nrm -rf /var/lib/zarafa\n-- tree --\n",
-			code: runtime.CodeInhibited, want: "inhibitor: purging zarafa-server would delete data",
+			code: exit.Inhibited, want: "inhibitor: purging zarafa-server would delete data",
 		},
 		{
 			name: "Kopano beside ZCP",
@@ -259,7 +263,7 @@ func TestStockSurvey(t *testing.T) {
 		{
 			name: "a repository for another release",
 			add:  strings.Replace(kopano10, "Depends: kopano-common", "Depends: libicu63", 1),
-			code: runtime.CodeInhibited, want: "inhibitor: Kopano's packages cannot be installed", reason: "libicu63",
+			code: exit.Inhibited, want: "inhibitor: Kopano's packages cannot be installed", reason: "libicu63",
 		},
 		{
 			name: "a component without a successor",
@@ -269,42 +273,42 @@ func TestStockSurvey(t *testing.T) {
 		{
 			name: "a configuration file that is not UTF-8",
 			from: "-- tree --\n", to: "-- /etc/zarafa/ical.cfg base64 --\nIyBjYWbpCg==\n-- tree --\n",
-			code: runtime.CodeInhibited, want: "inhibitor: a configuration file cannot be read",
+			code: exit.Inhibited, want: "inhibitor: a configuration file cannot be read",
 		},
 		{
 			name: "a configuration file that is a directory",
 			from: "-- tree --\n", to: "-- tree --\nd0755 root:root - - /etc/zarafa/ical.cfg\n",
-			code: runtime.CodeInhibited, want: "inhibitor: a configuration file cannot be read",
+			code: exit.Inhibited, want: "inhibitor: a configuration file cannot be read",
 		},
 		{
 			name: "a wrong password of the database",
 			from: "login zarafa ", to: "login zarafa another-",
-			code: runtime.CodeInhibited, want: "inhibitor: the database does not answer",
+			code: exit.Inhibited, want: "inhibitor: the database does not answer",
 		},
 		{
 			name: "a schema that is too old",
 			from: "AS value FROM versions\nvalue\n64", to: "AS value FROM versions\nvalue\n62",
-			code: runtime.CodeInhibited, want: "inhibitor: the database schema is too old",
+			code: exit.Inhibited, want: "inhibitor: the database schema is too old",
 		},
 		{
 			name: "a schema that is newer than the target",
 			from: "AS value FROM versions\nvalue\n64", to: "AS value FROM versions\nvalue\n200",
-			code: runtime.CodeInhibited, want: "inhibitor: the database schema is newer than the target",
+			code: exit.Inhibited, want: "inhibitor: the database schema is newer than the target",
 		},
 		{
 			name: "duplicate names",
 			from: "HAVING COUNT(*) > 1) AS d\nvalue\n0", to: "HAVING COUNT(*) > 1) AS d\nvalue\n3",
-			code: runtime.CodeInhibited, want: "inhibitor: duplicate rows in table names (K-1216)",
+			code: exit.Inhibited, want: "inhibitor: duplicate rows in table names (K-1216)",
 		},
 		{
 			name: "attachments in two places",
 			from: "FROM lob\nvalue\n0", to: "FROM lob\nvalue\n5",
-			code: runtime.CodeInhibited, want: "inhibitor: attachments both in the database and in files",
+			code: exit.Inhibited, want: "inhibitor: attachments both in the database and in files",
 		},
 		{
 			name: "attachments of an earlier attempt",
 			from: "-- tree --\n", to: "-- tree --\nf0644 root:root 10 - /var/lib/kopano/attachments/1\n",
-			code: runtime.CodeInhibited, want: "inhibitor: /var/lib/kopano/attachments is not empty",
+			code: exit.Inhibited, want: "inhibitor: /var/lib/kopano/attachments is not empty",
 		},
 		{
 			name: "/tmp closed to the daemons",
@@ -399,7 +403,7 @@ func TestStockSurvey(t *testing.T) {
 		{
 			name: "a service of Kopano that is masked",
 			from: "-- tree --\n", to: "-- tree --\nl root:root - - /etc/systemd/system/kopano-dagent.service -> /dev/null\n",
-			code: runtime.CodeInhibited, want: "inhibitor: services of Kopano are masked", reason: "kopano-dagent: nothing can start them",
+			code: exit.Inhibited, want: "inhibitor: services of Kopano are masked", reason: "kopano-dagent: nothing can start them",
 		},
 		{
 			name: "a service of Kopano that its package will unmask",
@@ -409,7 +413,7 @@ func TestStockSurvey(t *testing.T) {
 		{
 			name: "a configuration of another release",
 			from: "-- tree --\n", to: "-- /etc/kopano/gateway.cfg --\nimap_enable = yes\nkept_from_8_0 = yes\n-- tree --\n",
-			code: runtime.CodeInhibited, want: "inhibitor: /etc/kopano/gateway.cfg is of another release", reason: "does not know imap_enable, kept_from_8_0",
+			code: exit.Inhibited, want: "inhibitor: /etc/kopano/gateway.cfg is of another release", reason: "does not know imap_enable, kept_from_8_0",
 		},
 		{
 			name: "a configuration of another release, which is not built on", params: map[string]string{"config": "copy"},
@@ -424,7 +428,7 @@ func TestStockSurvey(t *testing.T) {
 		{
 			name: "a configuration file of Kopano that is a symlink",
 			from: "-- tree --\n", to: "-- /srv/gateway.cfg --\n-- tree --\nl root:root - - /etc/kopano/gateway.cfg -> /srv/gateway.cfg\n",
-			code: runtime.CodeInhibited, want: "inhibitor: configuration files of Kopano are symlinks",
+			code: exit.Inhibited, want: "inhibitor: configuration files of Kopano are symlinks",
 		},
 		{
 			name: "a configuration file of Kopano that is a symlink, and is copied over", params: map[string]string{"config": "copy"},
@@ -438,12 +442,12 @@ func TestStockSurvey(t *testing.T) {
 		},
 		{
 			name: "a dump among what the kernel shows", params: map[string]string{"dump_dir": "/proc/dump"},
-			code: runtime.CodeInhibited, want: "inhibitor: dump_dir lies where no file can be kept",
+			code: exit.Inhibited, want: "inhibitor: dump_dir lies where no file can be kept",
 		},
 		{
 			name: "the distribution's own packages",
 			from: "-- tree --\n", to: "-- available --\nPackage: kopano-libs\nVersion: 8.7.0-7\nMaintainer: Debian\nRepository: *kopano.io/*\n-- tree --\n",
-			code: runtime.CodeInhibited, want: "inhibitor: these are the distribution's Kopano packages",
+			code: exit.Inhibited, want: "inhibitor: these are the distribution's Kopano packages",
 		},
 		{
 			name: "a distribution that has Kopano",
@@ -469,12 +473,12 @@ zarafa-gateway  active enabled pid=1255
 zarafa-search   active enabled pid=1260
 `, to: "zarafa-server active\n",
 			change: "init: systemd=>init: sysv",
-			code:   runtime.CodeInhibited, want: "inhibitor: Kopano 8.7.20 needs systemd",
+			code:   exit.Inhibited, want: "inhibitor: Kopano 8.7.20 needs systemd",
 		},
 		{
 			name: "a distribution that is too old",
 			from: "VERSION_ID=\"8\"", to: "VERSION_ID=\"7\"",
-			code: runtime.CodeInhibited, want: "inhibitor: Kopano 8.7.20 has no packages for Debian 7",
+			code: exit.Inhibited, want: "inhibitor: Kopano 8.7.20 has no packages for Debian 7",
 		},
 		{
 			name: "a key that kopano cannot read",
@@ -519,17 +523,17 @@ zarafa-search   active enabled pid=1260
 		{
 			name: "attachments in a directory of the system",
 			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /var/lib",
-			code: runtime.CodeInhibited, want: "inhibitor: attachment_path is /var/lib",
+			code: exit.Inhibited, want: "inhibitor: attachment_path is /var/lib",
 		},
 		{
 			name: "attachments among other things of the site",
 			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /srv", add: "-- /srv/www/index.html --\n<p>\n",
-			code: runtime.CodeInhibited, want: "inhibitor: attachment_path is /srv",
+			code: exit.Inhibited, want: "inhibitor: attachment_path is /srv",
 		},
 		{
 			name: "an attachment path without a word",
 			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path =",
-			code: runtime.CodeInhibited, want: "inhibitor: there are no attachments in /var/lib/zarafa",
+			code: exit.Inhibited, want: "inhibitor: there are no attachments in /var/lib/zarafa",
 		},
 		{
 			name: "attachments beside the index, as ZCP 7.0 had them",
@@ -539,7 +543,7 @@ zarafa-search   active enabled pid=1260
 		{
 			name: "attachments that are not mounted",
 			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /srv/attachments",
-			code: runtime.CodeInhibited, want: "inhibitor: there are no attachments in /srv/attachments", reason: "the database knows of 10000",
+			code: exit.Inhibited, want: "inhibitor: there are no attachments in /srv/attachments", reason: "the database knows of 10000",
 		},
 		{
 			name: "attachments that nobody ever had",
@@ -549,47 +553,47 @@ zarafa-search   active enabled pid=1260
 		{
 			name: "one of the attachment directories is a symlink",
 			from: "-- tree --\n", to: "-- tree --\nl root:root - - /var/lib/zarafa/attachments/3/x -> /srv/x\n",
-			code: runtime.CodeInhibited, want: "inhibitor: attachments behind symlinks", reason: "/var/lib/zarafa/attachments/3/x leads to /srv/x",
+			code: exit.Inhibited, want: "inhibitor: attachments behind symlinks", reason: "/var/lib/zarafa/attachments/3/x leads to /srv/x",
 		},
 		{
 			name: "an attachment that a backup keeps by a hard link",
 			from: "-- tree --\n", to: "-- tree --\nf0644 zarafa:zarafa 10 - /srv/backup/1\nhardlink /var/lib/zarafa/attachments/1/2/new -> /srv/backup/1\n",
-			code: runtime.CodeInhibited, want: "inhibitor: a file has another name outside /var/lib/zarafa/attachments",
+			code: exit.Inhibited, want: "inhibitor: a file has another name outside /var/lib/zarafa/attachments",
 		},
 		{
 			name: "a dump among what is removed", params: map[string]string{"dump_dir": "/var/lib/zarafa/backup"},
 			from: "-- tree --\n", to: "-- tree --\n",
-			code: runtime.CodeInhibited, want: "inhibitor: dump_dir lies inside /var/lib/zarafa",
+			code: exit.Inhibited, want: "inhibitor: dump_dir lies inside /var/lib/zarafa",
 		},
 		{
 			name: "a dump among what is removed, through a symlink", params: map[string]string{"dump_dir": "/srv/backup/today"},
 			from: "-- tree --\n", to: "-- tree --\nl root:root - - /srv/backup -> /etc/zarafa\n",
-			code: runtime.CodeInhibited, want: "inhibitor: dump_dir lies inside /etc/zarafa", reason: "/srv/backup/today (/etc/zarafa/today)",
+			code: exit.Inhibited, want: "inhibitor: dump_dir lies inside /etc/zarafa", reason: "/srv/backup/today (/etc/zarafa/today)",
 		},
 		{
 			name: "a dump among the attachments", params: map[string]string{"dump_dir": "/data/mail/dump", "attachments": "keep"},
 			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /data/mail", add: "-- /data/mail/1/2/12 --\nx\n",
-			code: runtime.CodeInhibited, want: "inhibitor: dump_dir lies inside /data/mail",
+			code: exit.Inhibited, want: "inhibitor: dump_dir lies inside /data/mail",
 		},
 		{
 			name: "packages among what is removed", params: map[string]string{"packages_dir": "/etc/zarafa/debs"},
 			from: "-- tree --\n", to: "-- tree --\nd0755 root:root - - /etc/zarafa/debs\n",
-			code: runtime.CodeInhibited, want: "inhibitor: packages_dir lies inside /etc/zarafa",
+			code: exit.Inhibited, want: "inhibitor: packages_dir lies inside /etc/zarafa",
 		},
 		{
 			name: "the state among what is removed",
 			from: "-- tree --\n", to: "-- tree --\nl root:root - - /var/lib/zcp2kopano -> /var/lib/kopano/state\n",
-			code: runtime.CodeInhibited, want: "inhibitor: the state of this program lies inside /var/lib/kopano",
+			code: exit.Inhibited, want: "inhibitor: the state of this program lies inside /var/lib/kopano",
 		},
 		{
 			name: "a dump where a file is", params: map[string]string{"dump_dir": "/srv/dump/today"},
 			from: "-- tree --\n", to: "-- /srv/dump --\nx\n-- tree --\n",
-			code: runtime.CodeInhibited, want: "inhibitor: dump_dir cannot be made", reason: "/srv/dump is a file",
+			code: exit.Inhibited, want: "inhibitor: dump_dir cannot be made", reason: "/srv/dump is a file",
 		},
 		{
 			name: "a dump in a directory of the system", params: map[string]string{"dump_dir": "/srv"},
 			from: "-- tree --\n", to: "-- tree --\n",
-			code: runtime.CodeInhibited, want: "inhibitor: dump_dir is /srv",
+			code: exit.Inhibited, want: "inhibitor: dump_dir is /srv",
 		},
 		{
 			name: "a dump that others can replace", params: map[string]string{"dump_dir": "/home/alice/dump"},
@@ -629,17 +633,17 @@ zarafa-search   active enabled pid=1260
 		{
 			name: "an include that is not there",
 			from: "server_name = Zarafa\n", to: "server_name = Zarafa\n!include other.cfg\n",
-			code: runtime.CodeInhibited, want: "inhibitor: a configuration file cannot be read",
+			code: exit.Inhibited, want: "inhibitor: a configuration file cannot be read",
 		},
 		{
 			name: "/etc/kopano is a symlink",
 			from: "-- tree --\n", to: "-- tree --\nd0755 root:root - - /srv/kopano\nl root:root - - /etc/kopano -> /srv/kopano\n",
-			code: runtime.CodeInhibited, want: "inhibitor: /etc/kopano is no directory",
+			code: exit.Inhibited, want: "inhibitor: /etc/kopano is no directory",
 		},
 		{
 			name: "a purge that deletes the database",
 			from: "-- tree --\n", to: "-- /var/lib/dpkg/info/zarafa-server.postrm 0755 --\n#!/bin/sh\n. /usr/share/dbconfig-common/dpkg/postrm\n-- tree --\n",
-			code: runtime.CodeInhibited, want: "inhibitor: purging zarafa-server would delete data",
+			code: exit.Inhibited, want: "inhibitor: purging zarafa-server would delete data",
 		},
 		{
 			name: "a switch of a Python daemon that stops it",
@@ -669,7 +673,7 @@ zarafa-search   active enabled pid=1260
 		{
 			name: "SQL procedures, no room for them, and a server that insists",
 			from: "var thread_stack 262144", to: "var thread_stack 196608", change: "server_name = Zarafa\n=>server_name = Zarafa\nenable_sql_procedures = yes\n",
-			code: runtime.CodeInhibited, want: "inhibitor: thread_stack is below 256K",
+			code: exit.Inhibited, want: "inhibitor: thread_stack is below 256K",
 		},
 		{
 			name: "a service that counts licences",
@@ -709,18 +713,18 @@ zarafa-search   active enabled pid=1260
 		{
 			name: "compressed attachments and a release that cannot read them", params: map[string]string{"target": "8.0.2"},
 			from: "-- tree --\n", to: "-- tree --\n",
-			code: runtime.CodeInhibited, want: "inhibitor: compressed attachments",
+			code: exit.Inhibited, want: "inhibitor: compressed attachments",
 		},
 		{
 			name: "storage that is not what it says",
 			from: "attachment_storage	= files", to: "attachment_storage = database",
-			code: runtime.CodeInhibited, want: "inhibitor: attachment_storage is wrong",
+			code: exit.Inhibited, want: "inhibitor: attachment_storage is wrong",
 		},
 		{
 			name: "attachments behind a symlink of the user zarafa",
 			from: "attachment_path		= /var/lib/zarafa/attachments", to: "attachment_path = /var/lib/zarafa/store",
 			change: "-- tree --\n=>-- tree --\nl zarafa:zarafa - - /var/lib/zarafa/store -> /var/lib/zarafa/attachments\n",
-			code:   runtime.CodeInhibited, want: "inhibitor: the symlink /var/lib/zarafa/store is not followed",
+			code:   exit.Inhibited, want: "inhibitor: the symlink /var/lib/zarafa/store is not followed",
 			reason: "leads to /var/lib/zarafa/attachments and belongs to zarafa", absent: "warning: there are no attachments in /var/lib/zarafa/store",
 		},
 		{
@@ -732,23 +736,23 @@ zarafa-search   active enabled pid=1260
 		{
 			name: "an index behind a symlink of the user zarafa",
 			from: "index_path = /var/lib/zarafa/search/", to: "index_path = /data/search/", change: "-- tree --\n=>-- tree --\nl zarafa:zarafa - - /data -> /var/lib/zarafa\n",
-			code: runtime.CodeInhibited, want: "inhibitor: the symlink /data is not followed",
+			code: exit.Inhibited, want: "inhibitor: the symlink /data is not followed",
 		},
 		{
 			name: "a configuration file that is a symlink of the user zarafa",
 			from: "-- tree --\n", to: "-- tree --\nl zarafa:zarafa - - /etc/zarafa/ical.cfg -> /srv/ical.cfg\n",
-			code: runtime.CodeInhibited, want: "inhibitor: the symlink /etc/zarafa/ical.cfg is not followed",
+			code: exit.Inhibited, want: "inhibitor: the symlink /etc/zarafa/ical.cfg is not followed",
 		},
 		{
 			name: "a key behind a symlink of the user zarafa",
 			from: "ssl_private_key_file = /etc/zarafa/gateway/privkey.pem", to: "ssl_private_key_file = /etc/ssl/zarafa/mail.key",
 			change: "-- tree --\n=>-- /srv/mail.key 0644 --\nkey\n-- tree --\nl zarafa:zarafa - - /etc/ssl/zarafa -> /srv\n",
-			code:   runtime.CodeInhibited, want: "inhibitor: the symlink /etc/ssl/zarafa is not followed", reason: "ssl_private_key_file = /etc/ssl/zarafa/mail.key",
+			code:   exit.Inhibited, want: "inhibitor: the symlink /etc/ssl/zarafa is not followed", reason: "ssl_private_key_file = /etc/ssl/zarafa/mail.key",
 		},
 		{
 			name: "a dump behind a symlink of somebody", params: map[string]string{"dump_dir": "/home/alice/dumps/today"},
 			from: "-- tree --\n", to: "-- tree --\nl alice:alice - - /home/alice/dumps -> /srv\n",
-			code: runtime.CodeInhibited, want: "inhibitor: the symlink /home/alice/dumps is not followed", reason: "parameter dump_dir",
+			code: exit.Inhibited, want: "inhibitor: the symlink /home/alice/dumps is not followed", reason: "parameter dump_dir",
 		},
 		{
 			name: "a home that is a symlink of its user",
@@ -768,22 +772,22 @@ zarafa-search   active enabled pid=1260
 		{
 			name: "SQL procedures that are on in another word",
 			from: "var thread_stack 262144", to: "var thread_stack 196608", change: "server_name = Zarafa\n=>server_name = Zarafa\nenable_sql_procedures = true\n",
-			code: runtime.CodeInhibited, want: "inhibitor: thread_stack is below 256K",
+			code: exit.Inhibited, want: "inhibitor: thread_stack is below 256K",
 		},
 		{
 			name: "a database of another program",
 			from: "table versions           InnoDB      60   16K    0  utf8_general_ci\n", to: "",
-			code: runtime.CodeInhibited, want: "inhibitor: database zarafa is not one of ZCP", reason: "it has no table versions, or user zarafa may not read it",
+			code: exit.Inhibited, want: "inhibitor: database zarafa is not one of ZCP", reason: "it has no table versions, or user zarafa may not read it",
 		},
 		{
 			name: "a table that cannot be read",
 			from: "? SELECT COUNT(*) AS value FROM lob\n", to: "? SELECT COUNT(*) AS value FROM hidden\n",
-			code: runtime.CodeInhibited, want: "inhibitor: the attachments could not be looked at", reason: "FROM lob",
+			code: exit.Inhibited, want: "inhibitor: the attachments could not be looked at", reason: "FROM lob",
 		},
 		{
 			name: "no program that dumps",
 			from: " /usr/bin/mysqldump 0755 3M\n", to: "",
-			code: runtime.CodeInhibited, want: "inhibitor: the database cannot be dumped",
+			code: exit.Inhibited, want: "inhibitor: the database cannot be dumped",
 		},
 		{
 			name: "the newer name of the program that dumps",
@@ -798,27 +802,27 @@ zarafa-search   active enabled pid=1260
 		{
 			name: "a port that is none",
 			from: "mysql_port		= 3306", to: "mysql_port = mysql",
-			code: runtime.CodeInhibited, want: "inhibitor: the database could not be looked at", reason: `mysql_port "mysql" is no port number`,
+			code: exit.Inhibited, want: "inhibitor: the database could not be looked at", reason: `mysql_port "mysql" is no port number`,
 		},
 		{
 			name: "a directory of packages that is not there", params: map[string]string{"packages_dir": "/srv/kopano"},
 			from: "-- tree --\n", to: "-- tree --\n",
-			code: runtime.CodeInhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano: it is not there",
+			code: exit.Inhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano: it is not there",
 		},
 		{
 			name: "a directory of packages that is a file", params: map[string]string{"packages_dir": "/srv/kopano"},
 			from: "-- tree --\n", to: "-- /srv/kopano --\nx\n-- tree --\n",
-			code: runtime.CodeInhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano: it is no directory",
+			code: exit.Inhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano: it is no directory",
 		},
 		{
 			name: "a directory without packages", params: map[string]string{"packages_dir": "/srv/kopano"},
 			from: "-- tree --\n", to: "-- /srv/kopano/README --\nx\n-- tree --\n",
-			code: runtime.CodeInhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano: it holds no package file",
+			code: exit.Inhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano: it holds no package file",
 		},
 		{
 			name: "a package that was not downloaded to its end", params: map[string]string{"packages_dir": "/srv/kopano"},
 			from: "-- tree --\n", to: "-- /srv/kopano/kopano-server.deb --\n<html>\n-- tree --\n",
-			code: runtime.CodeInhibited, want: "inhibitor: the repository does not offer Kopano", reason: "/srv/kopano/kopano-server.deb: no Debian package",
+			code: exit.Inhibited, want: "inhibitor: the repository does not offer Kopano", reason: "/srv/kopano/kopano-server.deb: no Debian package",
 		},
 		{
 			name: "a daemon that connects over TLS",
@@ -871,24 +875,24 @@ func TestStockMounts(t *testing.T) {
 	}{
 		{name: "/etc/kopano", mounts: []string{"/etc/kopano /dev/sdb1 ext4 10G 9G"}, left: "/etc/kopano/server.cfg"},
 		{name: "/etc/kopano, emptied", mounts: []string{"/etc/kopano /dev/sdb1 ext4 10G 9G"}, params: map[string]string{"config": "copy"}, left: "/etc/kopano/server.cfg"},
-		{name: "below /etc/kopano, emptied", mounts: []string{"/etc/kopano/ssl /dev/sdb1 ext4 10G 9G"}, params: map[string]string{"config": "copy"}, code: runtime.CodeInhibited, want: "inhibitor: /etc/kopano holds a mount"},
+		{name: "below /etc/kopano, emptied", mounts: []string{"/etc/kopano/ssl /dev/sdb1 ext4 10G 9G"}, params: map[string]string{"config": "copy"}, code: exit.Inhibited, want: "inhibitor: /etc/kopano holds a mount"},
 		{name: "below /etc/kopano", mounts: []string{"/etc/kopano/ssl /dev/sdb1 ext4 10G 9G"}, left: "/etc/kopano/server.cfg"},
 		{name: "/etc/zarafa", mounts: []string{"/etc/zarafa /dev/sdb1 ext4 10G 9G"}, left: "/etc/zarafa.bak/server.cfg"},
 		{name: "below /etc/zarafa", mounts: []string{"/etc/zarafa/gateway /dev/sdb1 ext4 10G 9G"}, left: "/etc/kopano/gateway/privkey.pem"},
 		{name: "/var/lib/kopano", mounts: []string{"/var/lib/kopano /dev/sdb1 ext4 10G 9G"}, info: "the attachments are copied to /var/lib/kopano/attachments", left: "/var/lib/kopano/attachments/5/0", kopano: true},
-		{name: "/var/lib/kopano, too small", mounts: []string{"/var/lib/kopano /dev/sdb1 ext4 10G 5G"}, code: runtime.CodeInhibited, want: "inhibitor: not enough space on /var/lib/kopano"},
+		{name: "/var/lib/kopano, too small", mounts: []string{"/var/lib/kopano /dev/sdb1 ext4 10G 5G"}, code: exit.Inhibited, want: "inhibitor: not enough space on /var/lib/kopano"},
 		{name: "/var/lib/kopano, too small for what stays", mounts: []string{"/var/lib/kopano /dev/sdb1 ext4 10G 5G"}, params: map[string]string{"attachments": "keep"}, left: "/var/lib/zarafa/attachments/5/0", kopano: true},
 		{name: "one directory of attachments", mounts: []string{"/var/lib/zarafa/attachments/5 /dev/sdb1 ext4 10G 9G"}, info: "the attachments stay in /var/lib/zarafa/attachments", left: "/var/lib/zarafa/attachments/5/0", kopano: true},
 		{name: "below the index", mounts: []string{"/var/lib/zarafa/search/4B6C9A2D7F3E41E0-server /dev/sdb1 ext4 10G 9G"}, left: "/var/lib/zarafa/search/4B6C9A2D7F3E41E0-server/postlist.glass", kopano: true},
 		{name: "attachments on NFS", mounts: []string{"/var/lib/zarafa/attachments nas:/mail nfs4 100G 90G"}, want: "warning: attachments on NFS"},
-		{name: "a read-only directory of attachments", mounts: []string{"/var/lib/zarafa/attachments/5 /dev/sdb1 ext4 10G 9G ro"}, code: runtime.CodeInhibited, want: "inhibitor: /var/lib/zarafa/attachments/5 is mounted read-only"},
-		{name: "/usr read-only", mounts: []string{"/usr /dev/sdb1 ext4 10G 9G ro"}, code: runtime.CodeInhibited, want: "inhibitor: /usr is mounted read-only"},
-		{name: "/usr/local read-only", mounts: []string{"/usr/local /dev/sdb1 ext4 10G 9G ro"}, code: runtime.CodeInhibited, want: "inhibitor: /usr/local is mounted read-only"},
-		{name: "/var/lib read-only", mounts: []string{"/var/lib /dev/sdb1 ext4 10G 9G ro"}, code: runtime.CodeInhibited, want: "inhibitor: /var/lib is mounted read-only"},
-		{name: "the packages' cache read-only", mounts: []string{"/var/cache/apt /dev/sdb1 ext4 10G 9G ro"}, code: runtime.CodeInhibited, want: "inhibitor: /var/cache/apt is mounted read-only"},
+		{name: "a read-only directory of attachments", mounts: []string{"/var/lib/zarafa/attachments/5 /dev/sdb1 ext4 10G 9G ro"}, code: exit.Inhibited, want: "inhibitor: /var/lib/zarafa/attachments/5 is mounted read-only"},
+		{name: "/usr read-only", mounts: []string{"/usr /dev/sdb1 ext4 10G 9G ro"}, code: exit.Inhibited, want: "inhibitor: /usr is mounted read-only"},
+		{name: "/usr/local read-only", mounts: []string{"/usr/local /dev/sdb1 ext4 10G 9G ro"}, code: exit.Inhibited, want: "inhibitor: /usr/local is mounted read-only"},
+		{name: "/var/lib read-only", mounts: []string{"/var/lib /dev/sdb1 ext4 10G 9G ro"}, code: exit.Inhibited, want: "inhibitor: /var/lib is mounted read-only"},
+		{name: "the packages' cache read-only", mounts: []string{"/var/cache/apt /dev/sdb1 ext4 10G 9G ro"}, code: exit.Inhibited, want: "inhibitor: /var/cache/apt is mounted read-only"},
 		{name: "something else read-only", mounts: []string{"/srv /dev/sdb1 ext4 10G 9G ro"}, left: "/etc/kopano/server.cfg"},
-		{name: "the dump read-only", mounts: []string{"/srv /dev/sdb1 ext4 10G 9G ro"}, params: map[string]string{"dump_dir": "/srv/dump"}, code: runtime.CodeInhibited, want: "inhibitor: /srv is mounted read-only"},
-		{name: "the dump without inodes", mounts: []string{"/srv /dev/sdb1 ext4 10G 9G inodes=100 free-inodes=1"}, params: map[string]string{"dump_dir": "/srv/dump"}, code: runtime.CodeInhibited, want: "inhibitor: not enough inodes on /srv"},
+		{name: "the dump read-only", mounts: []string{"/srv /dev/sdb1 ext4 10G 9G ro"}, params: map[string]string{"dump_dir": "/srv/dump"}, code: exit.Inhibited, want: "inhibitor: /srv is mounted read-only"},
+		{name: "the dump without inodes", mounts: []string{"/srv /dev/sdb1 ext4 10G 9G inodes=100 free-inodes=1"}, params: map[string]string{"dump_dir": "/srv/dump"}, code: exit.Inhibited, want: "inhibitor: not enough inodes on /srv"},
 		{name: "the dump in memory", mounts: []string{"/srv tmpfs tmpfs 10G 9G"}, params: map[string]string{"dump_dir": "/srv/dump"}, want: "warning: the dump would be lost at a restart"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -931,7 +935,7 @@ func TestStockConfigElsewhere(t *testing.T) {
 		return head + "-- tree --\nl root:root - - /etc/zarafa -> /srv/zarafa\n" + strings.ReplaceAll(tree, " /etc/zarafa", " /srv/zarafa")
 	}
 	h := stockHost(t, hosts.Example, edit)
-	if played := playStock(t, h, nil); played.verdict.Code != runtime.CodeDone {
+	if played := playStock(t, h, nil); played.verdict.Code != exit.Done {
 		t.Fatalf("%+v %q", played.verdict, played.serious)
 	}
 	for _, path := range []string{"/etc/zarafa.bak/server.cfg", "/etc/kopano/server.cfg", "/etc/kopano/gateway/privkey.pem"} {
@@ -950,7 +954,7 @@ func TestStockConfigLinked(t *testing.T) {
 	}
 	plain, linked := stockHost(t, hosts.Example, nil), stockHost(t, hosts.Example, edit)
 	for _, h := range []*sim.Host{plain, linked} {
-		if played := playStock(t, h, nil); played.verdict.Code != runtime.CodeDone {
+		if played := playStock(t, h, nil); played.verdict.Code != exit.Done {
 			t.Fatalf("%+v %q", played.verdict, played.serious)
 		}
 	}
@@ -994,7 +998,7 @@ func TestStockSurveyGoesOn(t *testing.T) {
 		"warning: /etc/crontab names zarafa",
 		"warning: /etc/zarafa/webapp/config.php names /var/run/zarafa",
 	}
-	if played.verdict.Code != runtime.CodeInhibited || !slices.Equal(played.serious, want) {
+	if played.verdict.Code != exit.Inhibited || !slices.Equal(played.serious, want) {
 		t.Errorf("%+v\n  %s\nwant\n  %s", played.verdict, strings.Join(played.serious, "\n  "), strings.Join(want, "\n  "))
 	}
 }
@@ -1012,7 +1016,7 @@ func TestStockPackageFiles(t *testing.T) {
 		})
 		putPackage(t, h, "/srv/kopano", "kopano-server", tc.arch, tc.depends)
 		played := playStock(t, h, map[string]string{"packages_dir": "/srv/kopano"})
-		found := tc.want == "" || played.verdict.Code == runtime.CodeInhibited && slices.Contains(played.serious, tc.want) &&
+		found := tc.want == "" || played.verdict.Code == exit.Inhibited && slices.Contains(played.serious, tc.want) &&
 			strings.Contains(strings.Join(played.reasons, "\n"), tc.reason)
 		if !found || tc.want == "" && slices.ContainsFunc(played.serious, func(s string) bool { return strings.HasPrefix(s, "inhibitor") }) {
 			t.Errorf("%+v: %+v\n%q\n%q", tc, played.verdict, played.serious, played.reasons)
@@ -1054,7 +1058,7 @@ func TestStockDirectoryGone(t *testing.T) {
 		return strings.Replace(text, "-- directory --\n", "-- /root/directory --\n", 1)
 	}
 	played := playStock(t, stockHost(t, "debian8-zcp71-ldap.txtar", edit), nil)
-	if played.verdict.Code != runtime.CodeInhibited || !slices.Contains(played.serious, "inhibitor: the users of plugin ldap could not be looked at") {
+	if played.verdict.Code != exit.Inhibited || !slices.Contains(played.serious, "inhibitor: the users of plugin ldap could not be looked at") {
 		t.Errorf("%+v, %q, %q", played.verdict, played.serious, played.reasons)
 	}
 }
@@ -1070,7 +1074,7 @@ func TestStockDump(t *testing.T) {
 		t.Errorf("ZCP is stopped before the dump: %q", played.changes)
 	}
 	played = playStock(t, stockHost(t, hosts.Example, nil), map[string]string{"dump": "stopped"})
-	if played.verdict.Code != runtime.CodeDone || slices.Contains(played.infos, told) {
+	if played.verdict.Code != exit.Done || slices.Contains(played.infos, told) {
 		t.Errorf("%q, %+v", played.infos, played.verdict)
 	}
 	if first, second := slices.Index(played.changes, "stop zarafa-server"), slices.IndexFunc(played.changes, isDump); first < 0 || first > second {
@@ -1087,7 +1091,7 @@ func TestStockIndexAmongOthers(t *testing.T) {
 		return strings.Replace(text, "index_path = /var/lib/zarafa/search/", "index_path = /var/lib/zarafa/", 1)
 	}
 	h := stockHost(t, hosts.Example, edit)
-	if played := playStock(t, h, map[string]string{"attachments": "keep"}); played.verdict.Code != runtime.CodeDone {
+	if played := playStock(t, h, map[string]string{"attachments": "keep"}); played.verdict.Code != exit.Done {
 		t.Fatalf("%+v", played.verdict)
 	}
 	f, err := h.Open("/etc/kopano/search.cfg")
@@ -1114,14 +1118,14 @@ func TestStockDirectoryUsers(t *testing.T) {
 	}
 	const want = "others use the Zarafa attributes of the directory"
 	played := playStock(t, stockHost(t, "debian8-zcp71-ldap.txtar", edit), nil)
-	if played.verdict.Code != runtime.CodeDone || !slices.Contains(played.infos, want) {
+	if played.verdict.Code != exit.Done || !slices.Contains(played.infos, want) {
 		t.Errorf("code %d, and no info %q; there are %q", played.verdict.Code, want, played.infos)
 	}
 }
 
 // played is what a simulation came to.
 type played struct {
-	verdict runtime.Verdict
+	verdict story.Verdict
 	serious []string // severity: title
 	reasons []string // of these
 	infos   []string // titles
@@ -1131,16 +1135,16 @@ type played struct {
 func playStock(t *testing.T, h *sim.Host, params map[string]string) played {
 	t.Helper()
 	var p played
-	p.verdict = runtime.Execute(context.Background(), runtime.Config{
+	p.verdict = engine.Execute(context.Background(), engine.Config{
 		Mode: "simulate", ID: "simulate", Runbook: loadStock(t, "debian"), Params: params,
 		Host: h, HostLabel: "an example", Dir: "/var/lib/zcp2kopano/runs/simulate",
 		Journal: journal.Memory("test", time.Now), Keeper: state.Memory(), Version: "test", Now: time.Now,
-		Emit: func(e runtime.Event) {
+		Emit: func(e story.Event) {
 			switch {
-			case e.Kind == runtime.ChangeBegin:
+			case e.Kind == story.ChangeBegin:
 				p.changes = append(p.changes, e.Text)
 			case e.Finding == nil:
-			case e.Finding.Severity == runtime.Info:
+			case e.Finding.Severity == runbook.Info:
 				p.infos = append(p.infos, e.Finding.Title)
 			default:
 				p.serious = append(p.serious, string(e.Finding.Severity)+": "+e.Finding.Title)
@@ -1151,9 +1155,9 @@ func playStock(t *testing.T, h *sim.Host, params map[string]string) played {
 	return p
 }
 
-func loadStock(t *testing.T, name string) *runtime.Runbook {
+func loadStock(t *testing.T, name string) *runbook.Runbook {
 	t.Helper()
-	book, err := runtime.Load(context.Background(), runtime.LoadOptions{Name: name, Stock: runbooks.FS, Builtins: builtins.All()})
+	book, err := runbook.Load(context.Background(), script.LoadOptions{Name: name, Stock: runbooks.FS, Builtins: builtins.All()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,37 +8,37 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/secrets"
+	"zcp2kopano/runtime/script"
 )
 
 // Builtins are the functions of the module cfg.
-func Builtins() []*runtime.Builtin {
-	return []*runtime.Builtin{read, get, problems, includes, defaultValue, reloadable, set, rename, drop, takeover}
+func Builtins() []*script.Builtin {
+	return []*script.Builtin{read, get, problems, includes, defaultValue, reloadable, set, rename, drop, takeover}
 }
 
 var (
-	pathParam   = runtime.Param{Name: "path", Type: runtime.Path, Doc: "absolute path of the configuration file"}
-	followParam = runtime.Param{Name: "follow_includes", Type: runtime.Bool, Doc: "read the files of !include lines as well, as the daemons do",
+	pathParam   = script.Param{Name: "path", Type: script.Path, Doc: "absolute path of the configuration file"}
+	followParam = script.Param{Name: "follow_includes", Type: script.Bool, Doc: "read the files of !include lines as well, as the daemons do",
 		Optional: true, Default: "True"}
 )
 
-var read = &runtime.Builtin{
+var read = &script.Builtin{
 	Name: "cfg.read",
 	Doc: "Reads the directives that a configuration file sets.\n\n" +
 		"Of a directive that is set twice the last value counts, as for the daemons. Passwords and other secrets come as " +
 		"secrets: they print as *** and can be given on. $VARIABLE values are not expanded. A file that is not UTF-8, holds " +
 		"NUL bytes, or cannot be read is an error; so is an !include that cannot be followed.",
-	Params: []runtime.Param{pathParam, followParam},
+	Params: []script.Param{pathParam, followParam},
 	Result: "dict of directive to value (string or secret), in the order of the file",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 settings = cfg.read("/etc/zarafa/server.cfg")
 print(settings.get("user_plugin", "db"))
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		settings, err := effective(c)
 		if err != nil {
 			return nil, err
@@ -53,23 +53,23 @@ print(settings.get("user_plugin", "db"))
 	},
 }
 
-var get = &runtime.Builtin{
+var get = &script.Builtin{
 	Name: "cfg.get",
 	Doc: "Reads one directive of a configuration file.\n\n" +
 		"Secrets and includes are as for cfg.read. For the value that a release uses where the file does not set the " +
 		"directive, see cfg.default.",
-	Params: []runtime.Param{
+	Params: []script.Param{
 		pathParam,
-		{Name: "name", Type: runtime.String, Doc: "the directive"},
-		{Name: "default", Type: runtime.Any, Doc: "result if the file does not set the directive", Optional: true},
+		{Name: "name", Type: script.String, Doc: "the directive"},
+		{Name: "default", Type: script.Any, Doc: "result if the file does not set the directive", Optional: true},
 		followParam,
 	},
 	Result: "string or secret; default if the file does not set the directive",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 attachments = cfg.get("/etc/zarafa/server.cfg", "attachment_path", default = "/var/lib/zarafa/attachments")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		settings, err := effective(c)
 		if err != nil {
 			return nil, err
@@ -87,7 +87,7 @@ attachments = cfg.get("/etc/zarafa/server.cfg", "attachment_path", default = "/v
 }
 
 // effective lists the settings that count, in order of first appearance.
-func effective(c *runtime.Call) ([]Setting, error) {
+func effective(c *script.Call) ([]Setting, error) {
 	var settings []Setting
 	if c.Bool("follow_includes", true) {
 		tree, err := LoadTree(c.View, c.String("path"), nil)
@@ -120,25 +120,25 @@ func effective(c *runtime.Call) ([]Setting, error) {
 
 func starlarkValue(s Setting) starlark.Value {
 	if secrets.Name(s.Name) {
-		return runtime.SecretValue{Secret: host.NewSecret(s.Value)}
+		return script.SecretValue{Secret: host.NewSecret(s.Value)}
 	}
 	return starlark.String(s.Value)
 }
 
-var problems = &runtime.Builtin{
+var problems = &script.Builtin{
 	Name: "cfg.problems",
 	Doc: "Lists what the daemons would refuse, ignore or misread in a configuration file and the files that it includes.\n\n" +
 		"That is: directives set twice, \"#\" that does not begin a comment because it is not in column 0, lines without \"=\", " +
 		"values that would be cut, a byte order mark, CR LF line ends, unknown \"!\" lines, includes that cannot be read; and " +
 		"whatever keeps the file from being read at all. Nothing is an error.",
-	Params: []runtime.Param{pathParam},
+	Params: []script.Param{pathParam},
 	Result: "list of structs: path, line (0 for the whole file), text, message (all in one line), fatal (the file, or one that it includes, cannot be read)",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 for problem in cfg.problems("/etc/zarafa/server.cfg"):
     print(problem.message)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		tree, err := LoadTree(c.View, c.String("path"), nil)
 		if err != nil {
 			text := strings.TrimLeft(strings.TrimPrefix(err.Error(), c.String("path")), ": ")
@@ -161,47 +161,47 @@ func problemList(list []Problem, fatal bool) []starlark.Value {
 }
 
 func problemRecord(p Problem, fatal bool) starlark.Value {
-	return runtime.NewRecord(map[string]any{"path": p.Path, "line": p.Line, "text": p.Text, "message": p.String(), "fatal": fatal})
+	return script.NewRecord(map[string]any{"path": p.Path, "line": p.Line, "text": p.Text, "message": p.String(), "fatal": fatal})
 }
 
-var includes = &runtime.Builtin{
+var includes = &script.Builtin{
 	Name:   "cfg.includes",
 	Doc:    "Lists the files that a configuration file names in !include and !propmap lines.",
-	Params: []runtime.Param{pathParam},
+	Params: []script.Param{pathParam},
 	Result: "list of structs: kind (\"include\" or \"propmap\"), path (absolute), line",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 for inc in cfg.includes("/etc/zarafa/server.cfg"):
     print(inc.kind, inc.path)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		f, err := Load(c.View, c.String("path"))
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
 		var values []starlark.Value
 		for _, inc := range f.Includes() {
-			values = append(values, runtime.NewRecord(map[string]any{"kind": inc.Kind, "path": inc.Path, "line": inc.Line}))
+			values = append(values, script.NewRecord(map[string]any{"kind": inc.Kind, "path": inc.Path, "line": inc.Line}))
 		}
 		return starlark.NewList(values), nil
 	},
 }
 
-var defaultValue = &runtime.Builtin{
+var defaultValue = &script.Builtin{
 	Name: "cfg.default",
 	Doc: "Tells the value that a release uses for a directive that its file does not set.\n\n" +
 		"Versions from 8 on are Kopano Core, earlier ones ZCP. The knowledge is that of the releases' own source.",
-	Params: []runtime.Param{
-		{Name: "file", Type: runtime.String, Doc: "name of the configuration file: \"server.cfg\", \"ldap.cfg\", ..."},
-		{Name: "name", Type: runtime.String, Doc: "the directive"},
-		{Name: "version", Type: runtime.String, Doc: "the release, like \"7.2.6\" or \"8.7.20\"; package versions will do"},
+	Params: []script.Param{
+		{Name: "file", Type: script.String, Doc: "name of the configuration file: \"server.cfg\", \"ldap.cfg\", ..."},
+		{Name: "name", Type: script.String, Doc: "the directive"},
+		{Name: "version", Type: script.String, Doc: "the release, like \"7.2.6\" or \"8.7.20\"; package versions will do"},
 	},
 	Result: "string; None if the release does not know the directive",
-	Effect: runtime.Pure,
+	Effect: script.Pure,
 	Example: `
 print(cfg.default("server.cfg", "attachment_path", "7.2.6"))
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		v, err := ParseVersion(c.String("version"))
 		if err != nil {
 			return nil, c.Errorf("%w", err)
@@ -225,22 +225,22 @@ print(cfg.default("server.cfg", "attachment_path", "7.2.6"))
 	},
 }
 
-var reloadable = &runtime.Builtin{
+var reloadable = &script.Builtin{
 	Name: "cfg.reloadable",
 	Doc: "Tells whether a release of Kopano takes a directive over when its daemon reads the configuration again, without a restart.\n\n" +
 		"The knowledge is that of the releases' own source.",
-	Params: []runtime.Param{
-		{Name: "file", Type: runtime.String, Doc: "name of the configuration file: \"server.cfg\", ..."},
-		{Name: "name", Type: runtime.String, Doc: "the directive"},
-		{Name: "version", Type: runtime.String, Doc: "the release, like \"8.7.20\"; package versions will do"},
+	Params: []script.Param{
+		{Name: "file", Type: script.String, Doc: "name of the configuration file: \"server.cfg\", ..."},
+		{Name: "name", Type: script.String, Doc: "the directive"},
+		{Name: "version", Type: script.String, Doc: "the release, like \"8.7.20\"; package versions will do"},
 	},
 	Result: "bool",
-	Effect: runtime.Pure,
+	Effect: script.Pure,
 	Example: `
 if cfg.reloadable("server.cfg", "user_safe_mode", "8.7.20"):
     print("a reload is enough")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		v, err := ParseVersion(c.String("version"))
 		if err != nil {
 			return nil, c.Errorf("%w", err)
@@ -250,37 +250,37 @@ if cfg.reloadable("server.cfg", "user_safe_mode", "8.7.20"):
 	},
 }
 
-var set = &runtime.Builtin{
+var set = &script.Builtin{
 	Name: "cfg.set",
 	Doc: "Sets directives in a configuration file, one line each, and leaves every other byte as it is.\n\n" +
 		"A directive that the file sets gets the value in the last line that has it, with its spacing; one that stands there as " +
 		"a comment (#name = value) becomes active; any other comes at the end. One that a later !include would overrule is set " +
 		"again at the end. Owner and mode of the file stay.",
-	Params: []runtime.Param{
+	Params: []script.Param{
 		pathParam,
-		{Name: "values", Type: runtime.Data, Doc: "dict of directive to value: a string, a secret, a number, True (yes), False (no), or None, which comments the directive out"},
-		{Name: "reason", Type: runtime.String, Doc: "written above directives that are commented out", Optional: true, Default: `"not wanted"`, Keyword: true},
+		{Name: "values", Type: script.Data, Doc: "dict of directive to value: a string, a secret, a number, True (yes), False (no), or None, which comments the directive out"},
+		{Name: "reason", Type: script.String, Doc: "written above directives that are commented out", Optional: true, Default: `"not wanted"`, Keyword: true},
 	},
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 cfg.set("/etc/zarafa/server.cfg", {"user_safe_mode": True, "threads": 8})
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+	Decide: func(c *script.Call) (script.Decision, error) {
 		dict, ok := c.Value("values").(*starlark.Dict)
 		if !ok {
-			return runtime.Plan{}, c.Errorf("argument values: got %s, want a dict of directive to value", c.Value("values").Type())
+			return script.Decision{}, c.Errorf("argument values: got %s, want a dict of directive to value", c.Value("values").Type())
 		}
 		tree, err := LoadTree(c.View, c.String("path"), nil)
 		if err != nil {
-			return runtime.Plan{}, c.Errorf("%w", err)
+			return script.Decision{}, c.Errorf("%w", err)
 		}
 		if len(tree.Problems) > 0 {
-			return runtime.Plan{}, c.Errorf("%s", tree.Problems[0])
+			return script.Decision{}, c.Errorf("%s", tree.Problems[0])
 		}
 		for _, item := range dict.Items() {
 			if err := setOne(tree, item[0], item[1], c.StringOr("reason", "not wanted")); err != nil {
-				return runtime.Plan{}, c.Errorf("%w", err)
+				return script.Decision{}, c.Errorf("%w", err)
 			}
 		}
 		return rewritten(tree.Top), nil
@@ -312,7 +312,7 @@ func text(v starlark.Value) (string, error) {
 	switch v := v.(type) {
 	case starlark.String:
 		return string(v), nil
-	case runtime.SecretValue:
+	case script.SecretValue:
 		return v.Secret.Reveal(), nil
 	case starlark.Bool:
 		if v {
@@ -325,58 +325,58 @@ func text(v starlark.Value) (string, error) {
 	return "", fmt.Errorf("got %s, want a string, secret, number or bool", v.Type())
 }
 
-func rewritten(f *File) runtime.Plan {
-	return runtime.Plan{
+func rewritten(f *File) script.Decision {
+	return script.Decision{
 		Actions: []action.Action{&action.Write{Path: f.Path, Content: f.Bytes()}},
 		Result:  starlark.None,
 	}
 }
 
-var rename = &runtime.Builtin{
+var rename = &script.Builtin{
 	Name: "cfg.rename",
 	Doc: "Gives a directive another name wherever a configuration file sets it; its value stays.\n\n" +
 		"Where the file sets the new name as well, the old lines are commented out instead. A file without the directive is " +
 		"left alone.",
-	Params: []runtime.Param{
+	Params: []script.Param{
 		pathParam,
-		{Name: "old", Type: runtime.String, Doc: "the name as it is"},
-		{Name: "new", Type: runtime.String, Doc: "the name to be"},
+		{Name: "old", Type: script.String, Doc: "the name as it is"},
+		{Name: "new", Type: script.String, Doc: "the name to be"},
 	},
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 cfg.rename("/etc/zarafa/server.cfg", "enable_hosted_zarafa", "enable_hosted_kopano")
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+	Decide: func(c *script.Call) (script.Decision, error) {
 		f, err := Load(c.View, c.String("path"))
 		if err != nil {
-			return runtime.Plan{}, c.Errorf("%w", err)
+			return script.Decision{}, c.Errorf("%w", err)
 		}
 		if _, err := f.Rename(c.String("old"), c.String("new")); err != nil {
-			return runtime.Plan{}, c.Errorf("%w", err)
+			return script.Decision{}, c.Errorf("%w", err)
 		}
 		return rewritten(f), nil
 	},
 }
 
-var drop = &runtime.Builtin{
+var drop = &script.Builtin{
 	Name: "cfg.drop",
 	Doc: "Comments directives out wherever a configuration file sets them, each below a line with the reason.\n\n" +
 		"Directives that the file does not set are left alone.",
-	Params: []runtime.Param{
+	Params: []script.Param{
 		pathParam,
-		{Name: "names", Type: runtime.Strings, Doc: "the directives"},
-		{Name: "reason", Type: runtime.String, Doc: "why, for the next admin"},
+		{Name: "names", Type: script.Strings, Doc: "the directives"},
+		{Name: "reason", Type: script.String, Doc: "why, for the next admin"},
 	},
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 cfg.drop("/etc/zarafa/server.cfg", ["license_socket"], "Kopano Core has no licensed daemon")
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+	Decide: func(c *script.Call) (script.Decision, error) {
 		f, err := Load(c.View, c.String("path"))
 		if err != nil {
-			return runtime.Plan{}, c.Errorf("%w", err)
+			return script.Decision{}, c.Errorf("%w", err)
 		}
 		for _, name := range c.Strings("names") {
 			f.Drop(name, c.String("reason"))
@@ -385,7 +385,7 @@ cfg.drop("/etc/zarafa/server.cfg", ["license_socket"], "Kopano Core has no licen
 	},
 }
 
-var takeover = &runtime.Builtin{
+var takeover = &script.Builtin{
 	Name: "cfg.takeover",
 	Doc: "Takes the configuration files of ZCP over to Kopano (manual 4.3.4 and 4.3.5).\n\n" +
 		"Approach \"merge\" starts from Kopano's own files, or empty ones where its packages bring none (8.5.0 and later), and " +
@@ -396,42 +396,42 @@ var takeover = &runtime.Builtin{
 		"that changed without a word, the old one is written down. ldap.cfg is always carried over as a whole.\n\n" +
 		"The new files get the mode, owner and group asked for. What else the old directory holds (certificates, templates, " +
 		"own scripts, symlinks) is listed in the result's others, for the runbook to copy. Taking over twice changes nothing.",
-	Params: []runtime.Param{
-		{Name: "source", Type: runtime.Path, Doc: "the directory of the old files: /etc/zarafa, or a backup of it", Optional: true, Default: `"/etc/zarafa"`},
-		{Name: "target", Type: runtime.Path, Doc: "the directory of the new files", Optional: true, Default: `"/etc/kopano"`},
-		{Name: "approach", Type: runtime.String, Doc: "merge (manual 4.3.4 a) or copy (4.3.4 b)", Optional: true, Default: `"merge"`, Choices: []string{"merge", "copy"}},
-		{Name: "from_version", Type: runtime.String, Doc: "the release of ZCP, like \"7.2.6\"; package versions will do", Keyword: true},
-		{Name: "to_version", Type: runtime.String, Doc: "the release of Kopano Core, like \"8.7.20\"; package versions will do", Keyword: true},
-		{Name: "overrides", Type: runtime.Data, Doc: "values that win over all else: a dict of file name to a dict of directive to value " +
+	Params: []script.Param{
+		{Name: "source", Type: script.Path, Doc: "the directory of the old files: /etc/zarafa, or a backup of it", Optional: true, Default: `"/etc/zarafa"`},
+		{Name: "target", Type: script.Path, Doc: "the directory of the new files", Optional: true, Default: `"/etc/kopano"`},
+		{Name: "approach", Type: script.String, Doc: "merge (manual 4.3.4 a) or copy (4.3.4 b)", Optional: true, Default: `"merge"`, Choices: []string{"merge", "copy"}},
+		{Name: "from_version", Type: script.String, Doc: "the release of ZCP, like \"7.2.6\"; package versions will do", Keyword: true},
+		{Name: "to_version", Type: script.String, Doc: "the release of Kopano Core, like \"8.7.20\"; package versions will do", Keyword: true},
+		{Name: "overrides", Type: script.Data, Doc: "values that win over all else: a dict of file name to a dict of directive to value " +
 			"(string, secret, number, bool), like {\"server.cfg\": {\"attachment_path\": \"/srv/attachments\"}}", Optional: true, Default: "{}", Keyword: true},
-		{Name: "ldap_schema", Type: runtime.String, Doc: "keep the Zarafa schema in the directory, or rename its attributes and classes in ldap.cfg for the kopano schema",
+		{Name: "ldap_schema", Type: script.String, Doc: "keep the Zarafa schema in the directory, or rename its attributes and classes in ldap.cfg for the kopano schema",
 			Optional: true, Default: `"keep"`, Choices: []string{"keep", "kopano"}, Keyword: true},
-		{Name: "original", Type: runtime.Path, Doc: "what the old files call their own directory, if source is a backup", Optional: true, Default: `"/etc/zarafa"`, Keyword: true},
-		{Name: "mode", Type: runtime.Mode, Doc: "mode of the new files (manual 4.3.7)", Optional: true, Default: `"0640"`, Keyword: true},
-		{Name: "owner", Type: runtime.String, Doc: "owner of the new files", Optional: true, Default: `"root"`, Keyword: true},
-		{Name: "group", Type: runtime.String, Doc: "group of the new files", Optional: true, Default: `"kopano"`, Keyword: true},
+		{Name: "original", Type: script.Path, Doc: "what the old files call their own directory, if source is a backup", Optional: true, Default: `"/etc/zarafa"`, Keyword: true},
+		{Name: "mode", Type: script.Mode, Doc: "mode of the new files (manual 4.3.7)", Optional: true, Default: `"0640"`, Keyword: true},
+		{Name: "owner", Type: script.String, Doc: "owner of the new files", Optional: true, Default: `"root"`, Keyword: true},
+		{Name: "group", Type: script.String, Doc: "group of the new files", Optional: true, Default: `"kopano"`, Keyword: true},
 	},
 	Result: "struct: files (list of structs: path, source), notes (list of structs: file, line, directive, old, new, reason, message), " +
 		"problems and skipped (lists of structs: path, line, text, message), others (list of structs: kind, source, target, link)",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 taken = cfg.takeover(from_version = "7.2.6", to_version = "8.7.20", overrides = {"server.cfg": {"user_safe_mode": True}})
 for note in taken.notes:
     print(note.message)
 `,
-	Plan: planTakeover,
+	Decide: planTakeover,
 }
 
-func planTakeover(c *runtime.Call) (runtime.Plan, error) {
+func planTakeover(c *script.Call) (script.Decision, error) {
 	t, err := takeoverOf(c)
 	if err != nil {
-		return runtime.Plan{}, c.Errorf("%w", err)
+		return script.Decision{}, c.Errorf("%w", err)
 	}
 	result, err := t.Run(c.View)
 	if err != nil {
-		return runtime.Plan{}, c.Errorf("%w", err)
+		return script.Decision{}, c.Errorf("%w", err)
 	}
-	plan := runtime.Plan{Result: resultValue(result)}
+	plan := script.Decision{Result: resultValue(result)}
 	fileMode, ok := c.Mode("mode")
 	if !ok {
 		fileMode = 0o640
@@ -443,7 +443,7 @@ func planTakeover(c *runtime.Call) (runtime.Plan, error) {
 		dir := path.Dir(f.Path)
 		_, err := c.View.Stat(dir)
 		if err != nil && !nothingThere(err) {
-			return runtime.Plan{}, c.Errorf("%w", explain(dir, err))
+			return script.Decision{}, c.Errorf("%w", explain(dir, err))
 		}
 		if err != nil && !made[dir] {
 			made[dir] = true
@@ -454,7 +454,7 @@ func planTakeover(c *runtime.Call) (runtime.Plan, error) {
 	return plan, nil
 }
 
-func takeoverOf(c *runtime.Call) (Takeover, error) {
+func takeoverOf(c *script.Call) (Takeover, error) {
 	t := Takeover{
 		Source: c.StringOr("source", "/etc/zarafa"), Original: c.StringOr("original", "/etc/zarafa"), Target: c.StringOr("target", "/etc/kopano"),
 		Approach: c.StringOr("approach", "merge"), LDAPSchema: c.StringOr("ldap_schema", "keep"),
@@ -507,17 +507,17 @@ func overrides(v starlark.Value) (map[string]map[string]string, error) {
 func resultValue(r *Result) *starlarkstruct.Struct {
 	var files, notes, others []starlark.Value
 	for _, f := range r.Files {
-		files = append(files, runtime.NewRecord(map[string]any{"path": f.Path, "source": f.Source}))
+		files = append(files, script.NewRecord(map[string]any{"path": f.Path, "source": f.Source}))
 	}
 	for _, n := range r.Notes {
-		notes = append(notes, runtime.NewRecord(map[string]any{
+		notes = append(notes, script.NewRecord(map[string]any{
 			"file": n.File, "line": n.Line, "directive": n.Directive, "old": n.Old, "new": n.New, "reason": n.Reason, "message": n.String(),
 		}))
 	}
 	for _, o := range r.Others {
-		others = append(others, runtime.NewRecord(map[string]any{"kind": o.Kind, "source": o.Source, "target": o.Target, "link": o.Link}))
+		others = append(others, script.NewRecord(map[string]any{"kind": o.Kind, "source": o.Source, "target": o.Target, "link": o.Link}))
 	}
-	return runtime.NewRecord(map[string]any{
+	return script.NewRecord(map[string]any{
 		"files": starlark.NewList(files), "notes": starlark.NewList(notes), "others": starlark.NewList(others),
 		"problems": starlark.NewList(problemList(r.Problems, false)), "skipped": starlark.NewList(problemList(r.Skipped, false)),
 	})

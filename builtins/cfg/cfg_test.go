@@ -12,10 +12,13 @@ import (
 	"time"
 
 	"zcp2kopano/builtins/cfg"
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 )
 
 const fixture = `
@@ -45,7 +48,7 @@ a = 1
 
 // play runs the body of a step on the fixture and returns the host, what the runbook printed, and
 // the verdict.
-func play(t *testing.T, body string) (h *sim.Host, printed string, v runtime.Verdict) {
+func play(t *testing.T, body string) (h *sim.Host, printed string, v story.Verdict) {
 	t.Helper()
 	f, err := sim.ReadFixture([]byte(fixture))
 	if err != nil {
@@ -54,25 +57,25 @@ func play(t *testing.T, body string) (h *sim.Host, printed string, v runtime.Ver
 	if h, err = f.Host(sim.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	script := "def step():\n    \"\"\"Play.\"\"\"\n"
+	source := "def step():\n    \"\"\"Play.\"\"\"\n"
 	for line := range strings.Lines(strings.TrimSpace(body) + "\n") {
-		script += "    " + line
+		source += "    " + line
 	}
-	script += "\nrunbook = define(steps = [step], allow = policy(write = [\"/etc/zarafa\", \"/etc/kopano\"]))\n"
+	source += "\nrunbook = define(steps = [step], allow = policy(write = [\"/etc/zarafa\", \"/etc/kopano\"]))\n"
 	file := filepath.Join(t.TempDir(), "site.star")
-	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	rb, err := runtime.Load(context.Background(), runtime.LoadOptions{Name: file, Stock: fstest.MapFS{}, Builtins: cfg.Builtins()})
+	rb, err := runbook.Load(context.Background(), script.LoadOptions{Name: file, Stock: fstest.MapFS{}, Builtins: cfg.Builtins()})
 	if err != nil {
-		t.Fatalf("%v\n%s", err, script)
+		t.Fatalf("%v\n%s", err, source)
 	}
 	var out strings.Builder
 	log := journal.Memory("test", time.Now)
-	v = runtime.Execute(context.Background(), runtime.Config{
+	v = engine.Execute(context.Background(), engine.Config{
 		Mode: "run", ID: "r1", Runbook: rb, Host: h, HostLabel: "test", Dir: "/var/lib/zcp2kopano/runs/r1",
 		Journal: log, Keeper: state.Memory(), Version: "test", Stop: make(chan struct{}),
-		Emit: func(e runtime.Event) {
+		Emit: func(e story.Event) {
 			if e.Text != "" {
 				out.WriteString(e.Text + "\n")
 			}
@@ -169,14 +172,14 @@ cfg.set("/etc/zarafa/local.cfg", {"mysql_password": cfg.get("/etc/zarafa/server.
 }
 
 func TestTakeoverBuiltin(t *testing.T) {
-	const script = `
+	const source = `
 taken = cfg.takeover(approach = "copy", from_version = "7.2.6", to_version = "8.7.20", overrides = {"server.cfg": {"user_safe_mode": True}})
 print([f.path for f in taken.files], [o.target for o in taken.others])
 for n in taken.notes:
     print(n.message)
 cfg.takeover(approach = "copy", from_version = "7.2.6", to_version = "8.7.20", overrides = {"server.cfg": {"user_safe_mode": True}})
 `
-	h, printed, v := play(t, script)
+	h, printed, v := play(t, source)
 	if v.Code != 0 || v.Changes != 3 { // the directory and two files; the second call changes nothing
 		t.Fatalf("%+v\n%s", v, printed)
 	}
@@ -198,7 +201,7 @@ cfg.takeover(approach = "copy", from_version = "7.2.6", to_version = "8.7.20", o
 }
 
 func TestBuiltinErrors(t *testing.T) {
-	for script, want := range map[string]string{
+	for source, want := range map[string]string{
 		`cfg.read("/etc/zarafa")`:                                                                        "is a directory",
 		`cfg.read("/etc/none.cfg")`:                                                                      "does not exist",
 		`cfg.set("/etc/zarafa/server.cfg", {"threads": [1]})`:                                            "got list, want a string",
@@ -214,12 +217,12 @@ func TestBuiltinErrors(t *testing.T) {
 		`cfg.takeover("/none", from_version = "7.2.6", to_version = "8.7.0")`:                            "/none does not exist",
 		`cfg.takeover(from_version = "7.2.6", to_version = "8.7.0", overrides = {"server.cfg":{"x":1}})`: "does not know x",
 	} {
-		_, printed, v := play(t, script)
+		_, printed, v := play(t, source)
 		if v.Code != 1 || !strings.Contains(v.Text+printed, want) {
-			t.Errorf("%s: %+v\n%s", script, v, printed)
+			t.Errorf("%s: %+v\n%s", source, v, printed)
 		}
 		if v.Changes != 0 {
-			t.Errorf("%s changed something", script)
+			t.Errorf("%s changed something", source)
 		}
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"strconv"
 	"syscall"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
 // Builtins lists the module's functions.
-func Builtins() []*runtime.Builtin {
-	return []*runtime.Builtin{
+func Builtins() []*script.Builtin {
+	return []*script.Builtin{
 		exists, stat, read, list, readlink, resolve, foreignLink,
 		find, glob, grep, usage,
 		mountOf, mounts, space, sameDevice,

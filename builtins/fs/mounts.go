@@ -6,24 +6,24 @@ import (
 
 	"go.starlark.net/starlark"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
-var mountOf = &runtime.Builtin{
+var mountOf = &script.Builtin{
 	Name: "fs.mount_of",
 	Doc: "Tells on which mount a path lies.\n\n" +
 		"Symlinks are followed. A path that does not exist yet lies where its nearest existing parent does.",
-	Params: []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "absolute path"}},
+	Params: []script.Param{{Name: "path", Type: script.Path, Doc: "absolute path"}},
 	Result: "record(point, source, type, read_only, own): point is the mount's directory; type is ext4, nfs4, ...; own is True if the path itself is the mount's directory",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 mount = fs.mount_of("/var/lib/zarafa/attachments")
 if mount.own:
     print("attachments have a file system of their own:", mount.source)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		real, err := action.Resolve(c.View, c.String("path"))
 		if err != nil {
 			return nil, c.Errorf("%w", err)
@@ -32,24 +32,24 @@ if mount.own:
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
-		return runtime.NewRecord(map[string]any{
+		return script.NewRecord(map[string]any{
 			"point": m.Point, "source": m.Source, "type": m.Type, "read_only": m.ReadOnly, "own": m.Point == real,
 		}), nil
 	},
 }
 
-var mounts = &runtime.Builtin{
+var mounts = &script.Builtin{
 	Name: "fs.mounts",
 	Doc: "Lists the mounts below a directory.\n\n" +
 		"Symlinks on the way to it are followed. A mount of the directory itself is not in the list: see fs.mount_of.",
-	Params: []runtime.Param{{Name: "below", Type: runtime.Path, Doc: "absolute path; it need not exist"}},
+	Params: []script.Param{{Name: "below", Type: script.Path, Doc: "absolute path; it need not exist"}},
 	Result: "list of record(point, source, type, read_only), in the order of the mount table",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 for mount in fs.mounts("/var/lib/zarafa"):
     print(mount.point, "has a file system of its own:", mount.source)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		real, err := action.Resolve(c.View, c.String("below"))
 		if err != nil {
 			return nil, c.Errorf("%w", err)
@@ -61,7 +61,7 @@ for mount in fs.mounts("/var/lib/zarafa"):
 		list := []starlark.Value{}
 		for _, m := range all {
 			if m.Point != real && within(m.Point, real) {
-				list = append(list, runtime.NewRecord(map[string]any{"point": m.Point, "source": m.Source, "type": m.Type, "read_only": m.ReadOnly}))
+				list = append(list, script.NewRecord(map[string]any{"point": m.Point, "source": m.Source, "type": m.Type, "read_only": m.ReadOnly}))
 			}
 		}
 		return starlark.NewList(list), nil
@@ -103,21 +103,21 @@ func existing(view host.View, name string) (string, host.Stat, error) {
 	}
 }
 
-var space = &runtime.Builtin{
+var space = &script.Builtin{
 	Name: "fs.space",
 	Doc: "Tells how much room the file system of a path has.\n\n" +
 		"For a path that does not exist yet, that of its nearest existing parent. Two paths with the same " +
 		"device share their room: add up what goes to each device.",
-	Params:   []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "absolute path"}},
+	Params:   []script.Param{{Name: "path", Type: script.Path, Doc: "absolute path"}},
 	Result:   "record(total, free, available, inodes, free_inodes, type, read_only, device): bytes; free is for root, available for others",
-	Effect:   runtime.Read,
+	Effect:   script.Read,
 	Volatile: true,
 	Example: `
 room = fs.space("/var/lib/zcp2kopano")
 if room.free < 100 * 1024 * 1024:
     warn("little room for the backup", reason = "%d bytes are free" % room.free, remedy = "free some space")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		at, _, err := existing(c.View, c.String("path"))
 		if err != nil {
 			return nil, c.Errorf("%w", err)
@@ -126,7 +126,7 @@ if room.free < 100 * 1024 * 1024:
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
-		return runtime.NewRecord(map[string]any{
+		return script.NewRecord(map[string]any{
 			"total": s.Total, "free": s.Free, "available": s.Available,
 			"inodes": s.Inodes, "free_inodes": s.FreeInodes,
 			"type": s.Type, "read_only": s.ReadOnly, "device": s.Device,
@@ -134,22 +134,22 @@ if room.free < 100 * 1024 * 1024:
 	},
 }
 
-var sameDevice = &runtime.Builtin{
+var sameDevice = &script.Builtin{
 	Name: "fs.same_device",
 	Doc: "Tells whether a file can go from one path to the other by a rename, without copying.\n\n" +
 		"That needs the same file system and the same mount. A path that does not exist yet counts as its " +
 		"nearest existing parent.",
-	Params: []runtime.Param{
-		{Name: "a", Type: runtime.Path, Doc: "absolute path"},
-		{Name: "b", Type: runtime.Path, Doc: "absolute path"},
+	Params: []script.Param{
+		{Name: "a", Type: script.Path, Doc: "absolute path"},
+		{Name: "b", Type: script.Path, Doc: "absolute path"},
 	},
 	Result: "bool",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 if not fs.same_device("/var/lib/zarafa", "/var/lib/kopano"):
     print("the attachments would be copied")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		var devices [2]uint64
 		var points [2]string
 		for i, name := range []string{"a", "b"} {

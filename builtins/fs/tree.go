@@ -10,35 +10,35 @@ import (
 
 	"go.starlark.net/starlark"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
 // findMax is the most paths that fs.find and fs.glob return unless told otherwise. Longer lists do
 // not belong in a runbook: chown, fs.move and fs.usage work on trees of any size.
 const findMax = 10_000
 
-var find = &runtime.Builtin{
+var find = &script.Builtin{
 	Name: "fs.find",
 	Doc: "Lists what lies below a directory.\n\n" +
 		"It follows no symlink below the directory and enters no other mount unless cross is True. A directory " +
 		"that does not exist has nothing below it.",
-	Params: []runtime.Param{
-		{Name: "root", Type: runtime.Path, Doc: "directory to search; it is not itself in the result"},
-		{Name: "name", Type: runtime.String, Doc: "glob that the last component must match: *, ?, [a-z]", Optional: true, Default: `"*"`},
-		{Name: "type", Type: runtime.String, Doc: "what to list", Optional: true, Default: `"any"`, Choices: types, Keyword: true},
-		{Name: "depth", Type: runtime.Int, Doc: "levels to descend: 1 is the directory itself; 0 is all", Optional: true, Default: "0", Keyword: true},
-		{Name: "first", Type: runtime.Int, Doc: "stop once so many are found; 0 is never", Optional: true, Default: "0", Keyword: true},
-		{Name: "max", Type: runtime.Int, Doc: "more than this is an error", Optional: true, Default: "10000", Keyword: true},
-		{Name: "cross", Type: runtime.Bool, Doc: "enter other mounts below the directory", Optional: true, Default: "False", Keyword: true},
+	Params: []script.Param{
+		{Name: "root", Type: script.Path, Doc: "directory to search; it is not itself in the result"},
+		{Name: "name", Type: script.String, Doc: "glob that the last component must match: *, ?, [a-z]", Optional: true, Default: `"*"`},
+		{Name: "type", Type: script.String, Doc: "what to list", Optional: true, Default: `"any"`, Choices: types, Keyword: true},
+		{Name: "depth", Type: script.Int, Doc: "levels to descend: 1 is the directory itself; 0 is all", Optional: true, Default: "0", Keyword: true},
+		{Name: "first", Type: script.Int, Doc: "stop once so many are found; 0 is never", Optional: true, Default: "0", Keyword: true},
+		{Name: "max", Type: script.Int, Doc: "more than this is an error", Optional: true, Default: "10000", Keyword: true},
+		{Name: "cross", Type: script.Bool, Doc: "enter other mounts below the directory", Optional: true, Default: "False", Keyword: true},
 	},
 	Result: "list of absolute paths, a directory before what it holds, in order of name",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 for path in fs.find("/etc/zarafa", name = "*.cfg", type = "file"):
     print(path)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		name, kind := c.StringOr("name", "*"), c.StringOr("type", "any")
 		if _, err := path.Match(name, ""); err != nil {
 			return nil, c.Errorf("name %q: %w", name, err)
@@ -62,30 +62,30 @@ for path in fs.find("/etc/zarafa", name = "*.cfg", type = "file"):
 		if err != nil && !absent(err) {
 			return nil, c.Errorf("%w", err)
 		}
-		return runtime.ToStarlark(found), nil
+		return script.ToStarlark(found), nil
 	},
 }
 
-var usage = &runtime.Builtin{
+var usage = &script.Builtin{
 	Name: "fs.usage",
 	Doc: "Counts what a directory tree holds, without reading any file.\n\n" +
 		"Symlinks are not followed, other mounts below are not entered, and a file with several names in the " +
 		"tree counts once. An absent tree holds nothing.",
-	Params: []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "directory or file"}},
+	Params: []script.Param{{Name: "path", Type: script.Path, Doc: "directory or file"}},
 	Result: "record(files, dirs, others, bytes, owners, linked): numbers; bytes is the sum of the files' sizes; the directory itself counts; " +
 		"linked is the path of a file that has another name outside the tree, \"\" if none has; owners is a dict of user name (a number where it has none) and how many of all these are the user's",
-	Effect:   runtime.Read,
+	Effect:   script.Read,
 	Volatile: true,
 	Example: `
 total = fs.usage("/var/lib/zarafa/attachments")
 print(total.files, "attachments,", total.bytes, "bytes")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		u, err := measure(c.Context(), c.View, c.String("path"))
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
-		return runtime.NewRecord(map[string]any{"files": u.files, "dirs": u.dirs, "others": u.others, "bytes": u.bytes, "owners": u.names(c.View), "linked": u.linked}), nil
+		return script.NewRecord(map[string]any{"files": u.files, "dirs": u.dirs, "others": u.others, "bytes": u.bytes, "owners": u.names(c.View), "linked": u.linked}), nil
 	},
 }
 
@@ -230,20 +230,20 @@ func (w *walker) descend(dir host.DirReader, at string, level int, dev uint64, v
 	return nil
 }
 
-var glob = &runtime.Builtin{
+var glob = &script.Builtin{
 	Name: "fs.glob",
 	Doc:  "Lists the paths that match a pattern.",
-	Params: []runtime.Param{
-		{Name: "pattern", Type: runtime.Path, Doc: "absolute path whose components may hold *, ? and [a-z]; none of them matches a /"},
-		{Name: "readable", Type: runtime.Bool, Doc: "leave out what cannot be read, such as homes on a server that refuses root", Optional: true, Default: "False", Keyword: true},
+	Params: []script.Param{
+		{Name: "pattern", Type: script.Path, Doc: "absolute path whose components may hold *, ? and [a-z]; none of them matches a /"},
+		{Name: "readable", Type: script.Bool, Doc: "leave out what cannot be read, such as homes on a server that refuses root", Optional: true, Default: "False", Keyword: true},
 	},
 	Result: "list of absolute paths, in order of name",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 for path in fs.glob("/usr/local/lib/python*/dist-packages/zarafa"):
     print(path, "is of an older installation")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		pattern := c.String("pattern")
 		if _, err := path.Match(pattern, ""); err != nil {
 			return nil, c.Errorf("pattern %q: %w", pattern, err)
@@ -268,7 +268,7 @@ for path in fs.glob("/usr/local/lib/python*/dist-packages/zarafa"):
 				return nil, c.Errorf("more than %d paths match %s", findMax, pattern)
 			}
 		}
-		return runtime.ToStarlark(found), nil
+		return script.ToStarlark(found), nil
 	},
 }
 

@@ -8,34 +8,35 @@ import (
 
 	"go.starlark.net/starlark"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/script"
 )
 
 // Builtins lists the module's functions.
-func Builtins() []*runtime.Builtin {
-	return []*runtime.Builtin{facts, matches, user, userByID, group, mounts, now}
+func Builtins() []*script.Builtin {
+	return []*script.Builtin{facts, matches, user, userByID, group, mounts, now}
 }
 
-var facts = &runtime.Builtin{
+var facts = &script.Builtin{
 	Name: "host.facts",
 	Doc:  "Describes the machine: distribution, release, architecture, kernel, init system.",
 	Result: "record(system, version, codename, name, arch, kernel, init, hostname, machine_id, security, uid): " +
 		"system, version, codename and name are ID, VERSION_ID, VERSION_CODENAME and PRETTY_NAME of os-release(5), " +
 		"\"\" where it lacks them; init is \"systemd\" or \"sysv\"; security is \"apparmor\", \"selinux\" or \"\"; " +
 		"uid is the number of the user that the program runs as",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 machine = host.facts()
 if machine.uid != 0:
     inhibit("not root", reason = "a migration changes the whole system", remedy = "run it with sudo")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		f, err := c.View.Facts()
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
-		return runtime.NewRecord(map[string]any{
+		return script.NewRecord(map[string]any{
 			"system": f.OSRelease["ID"], "version": f.OSRelease["VERSION_ID"],
 			"codename": f.OSRelease["VERSION_CODENAME"], "name": f.OSRelease["PRETTY_NAME"],
 			"arch": f.Arch, "kernel": f.Kernel, "init": f.Init, "hostname": f.Hostname,
@@ -44,19 +45,19 @@ if machine.uid != 0:
 	},
 }
 
-var matches = &runtime.Builtin{
+var matches = &script.Builtin{
 	Name: "host.matches",
 	Doc: "Tells whether the machine is of one of the systems named.\n\n" +
 		"A system is written as in define(): \"debian\", \"debian >= 8\", \"ubuntu == 14.04\". The name is ID of " +
 		"os-release(5); rhel and sles also fit what is like them (ID_LIKE).",
-	Params: []runtime.Param{{Name: "systems", Type: runtime.Any, Doc: "one system, or a list of them"}},
+	Params: []script.Param{{Name: "systems", Type: script.Any, Doc: "one system, or a list of them"}},
 	Result: "bool",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 if host.matches("debian < 8"):
     print("Kopano 8.5 and later need Debian 8")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		specs, err := systems(c)
 		if err != nil {
 			return nil, err
@@ -67,7 +68,7 @@ if host.matches("debian < 8"):
 		}
 		any := false
 		for _, spec := range specs {
-			ok, err := runtime.MatchSystem(f, spec)
+			ok, err := runbook.MatchSystem(f, spec)
 			if err != nil {
 				return nil, c.Errorf("%w", err)
 			}
@@ -78,7 +79,7 @@ if host.matches("debian < 8"):
 }
 
 // systems takes a string, or a list or tuple of them.
-func systems(c *runtime.Call) ([]string, error) {
+func systems(c *script.Call) ([]string, error) {
 	if s, ok := c.Value("systems").(starlark.String); ok {
 		return []string{string(s)}, nil
 	}
@@ -99,31 +100,31 @@ func systems(c *runtime.Call) ([]string, error) {
 	return specs, nil
 }
 
-var user = &runtime.Builtin{
+var user = &script.Builtin{
 	Name:   "host.user",
 	Doc:    "Looks a user up.",
-	Params: []runtime.Param{{Name: "name", Type: runtime.String, Doc: "login name"}},
+	Params: []script.Param{{Name: "name", Type: script.String, Doc: "login name"}},
 	Result: "record(name, uid, gid, home, shell), or None if there is no such user",
-	Effect: runtime.Read, Lasting: byName,
+	Effect: script.Read, Lasting: byName,
 	Example: `
 if not host.user("kopano"):
     print("the packages will create the user kopano")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		return account(c)(c.View.User(c.String("name")))
 	},
 }
 
-var userByID = &runtime.Builtin{
+var userByID = &script.Builtin{
 	Name:   "host.user_by_id",
 	Doc:    "Looks a user up by number.",
-	Params: []runtime.Param{{Name: "uid", Type: runtime.Int, Doc: "number of the user"}},
+	Params: []script.Param{{Name: "uid", Type: script.Int, Doc: "number of the user"}},
 	Result: "record(name, uid, gid, home, shell), or None if there is no such user",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 print("the superuser is called", host.user_by_id(0).name)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		uid := c.Int("uid", 0)
 		if uid < 0 || uid > math.MaxUint32 {
 			return nil, c.Errorf("uid %d is out of range", uid)
@@ -142,7 +143,7 @@ func byName(_, fields map[string]any) map[string]any {
 }
 
 // account is what a look-up of a user answers a runbook.
-func account(c *runtime.Call) func(host.User, error) (starlark.Value, error) {
+func account(c *script.Call) func(host.User, error) (starlark.Value, error) {
 	return func(u host.User, err error) (starlark.Value, error) {
 		if errors.Is(err, host.ErrNoAccount) {
 			return starlark.None, nil
@@ -150,24 +151,24 @@ func account(c *runtime.Call) func(host.User, error) (starlark.Value, error) {
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
-		return runtime.NewRecord(map[string]any{
+		return script.NewRecord(map[string]any{
 			"name": u.Name, "uid": u.UID, "gid": u.GID, "home": u.Home, "shell": u.Shell,
 		}), nil
 	}
 }
 
-var group = &runtime.Builtin{
+var group = &script.Builtin{
 	Name:   "host.group",
 	Doc:    "Looks a group up.",
-	Params: []runtime.Param{{Name: "name", Type: runtime.String, Doc: "group name"}},
+	Params: []script.Param{{Name: "name", Type: script.String, Doc: "group name"}},
 	Result: "record(name, gid, members), or None if there is no such group; members are the users that group(5) lists",
-	Effect: runtime.Read, Lasting: byName,
+	Effect: script.Read, Lasting: byName,
 	Example: `
 zarafa = host.group("zarafa")
 if zarafa:
     print("group zarafa is", zarafa.gid)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		g, err := c.View.Group(c.String("name"))
 		if errors.Is(err, host.ErrNoAccount) {
 			return starlark.None, nil
@@ -175,49 +176,49 @@ if zarafa:
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
-		return runtime.NewRecord(map[string]any{"name": g.Name, "gid": g.GID, "members": g.Members}), nil
+		return script.NewRecord(map[string]any{"name": g.Name, "gid": g.GID, "members": g.Members}), nil
 	},
 }
 
-var mounts = &runtime.Builtin{
+var mounts = &script.Builtin{
 	Name:   "host.mounts",
 	Doc:    "Lists what is mounted.",
 	Result: "list of record(point, source, type, read_only), in the order of the kernel's table",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 for mount in host.mounts():
     if mount.type.startswith("nfs"):
         print(mount.point, "is on", mount.source)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		all, err := c.View.Mounts()
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
 		list := make([]any, len(all))
 		for i, m := range all {
-			list[i] = runtime.NewRecord(map[string]any{
+			list[i] = script.NewRecord(map[string]any{
 				"point": m.Point, "source": m.Source, "type": m.Type, "read_only": m.ReadOnly,
 			})
 		}
-		return runtime.ToStarlark(list), nil
+		return script.ToStarlark(list), nil
 	},
 }
 
-var now = &runtime.Builtin{
+var now = &script.Builtin{
 	Name: "host.now",
 	Doc: "Returns the machine's time, in UTC.\n\n" +
 		"A resumed run gets the time that the first run got here.",
 	Result:   "record(unix, text, stamp): seconds since 1970; \"2015-08-30T22:10:05Z\"; \"20150830-221005\", which sorts and fits in file names",
-	Effect:   runtime.Read,
+	Effect:   script.Read,
 	Volatile: true,
 	Example: `
 dump = "/var/backups/zarafa-%s.sql.zst" % host.now().stamp
 print(dump)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		t := c.View.Now().UTC()
-		return runtime.NewRecord(map[string]any{
+		return script.NewRecord(map[string]any{
 			"unix": t.Unix(), "text": t.Format(time.RFC3339), "stamp": t.Format("20060102-150405"),
 		}), nil
 	},

@@ -8,31 +8,31 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
 // Builtins lists the module's functions.
-func Builtins() []*runtime.Builtin {
-	return []*runtime.Builtin{connection, search}
+func Builtins() []*script.Builtin {
+	return []*script.Builtin{connection, search}
 }
 
-var connection = &runtime.Builtin{
+var connection = &script.Builtin{
 	Name: "ldap.connection",
 	Doc:  "Describes how a directory is reached. Nothing is connected yet.",
-	Params: []runtime.Param{
-		{Name: "urls", Type: runtime.Strings, Doc: "ldap://, ldaps:// or ldapi:// URLs; the first that answers is taken"},
-		{Name: "bind_dn", Type: runtime.String, Doc: "who to log in as; empty is anonymous", Optional: true, Default: `""`},
-		{Name: "password", Type: runtime.SecretT, Doc: "its password", Optional: true},
-		{Name: "start_tls", Type: runtime.Bool, Doc: "encrypt an ldap:// session (RFC 4511, 4.14)", Optional: true, Default: "False", Keyword: true},
+	Params: []script.Param{
+		{Name: "urls", Type: script.Strings, Doc: "ldap://, ldaps:// or ldapi:// URLs; the first that answers is taken"},
+		{Name: "bind_dn", Type: script.String, Doc: "who to log in as; empty is anonymous", Optional: true, Default: `""`},
+		{Name: "password", Type: script.SecretT, Doc: "its password", Optional: true},
+		{Name: "start_tls", Type: script.Bool, Doc: "encrypt an ldap:// session (RFC 4511, 4.14)", Optional: true, Default: "False", Keyword: true},
 	},
 	Result: "record(urls, bind_dn, password, start_tls); password is a secret",
-	Effect: runtime.Pure,
+	Effect: script.Pure,
 	Example: `
 directory = ldap.connection(["ldap://localhost:389"], bind_dn = "cn=reader,dc=example,dc=org")
 print(directory.urls)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		urls := c.Strings("urls")
 		if len(urls) == 0 {
 			return nil, c.Errorf("argument urls: at least one is needed")
@@ -42,32 +42,32 @@ print(directory.urls)
 				return nil, c.Errorf("argument urls: %q is no ldap://, ldaps:// or ldapi:// URL", u)
 			}
 		}
-		return runtime.NewRecord(map[string]any{
+		return script.NewRecord(map[string]any{
 			"urls": urls, "bind_dn": c.String("bind_dn"), "password": c.Secret("password"), "start_tls": c.Bool("start_tls", false),
 		}), nil
 	},
 }
 
-var search = &runtime.Builtin{
+var search = &script.Builtin{
 	Name: "ldap.search",
 	Doc: "Reads the entries of a directory that match a filter.\n\n" +
 		"It is an error if the server ends the answer early: a part is never taken for the whole. The answer goes " +
 		"into the run's journal; ask only for the attributes that are needed.",
-	Params: []runtime.Param{
-		{Name: "conn", Type: runtime.Any, Doc: "what ldap.connection returned"},
-		{Name: "base", Type: runtime.String, Doc: "DN to search at"},
-		{Name: "filter", Type: runtime.String, Doc: "filter as in RFC 4515"},
-		{Name: "scope", Type: runtime.String, Doc: "the base alone, its children, or all below", Optional: true, Default: `"sub"`, Choices: []string{"base", "one", "sub"}},
-		{Name: "attributes", Type: runtime.Strings, Doc: "attributes to read; all if left out, none for [\"1.1\"]", Optional: true, Default: "[]"},
+	Params: []script.Param{
+		{Name: "conn", Type: script.Any, Doc: "what ldap.connection returned"},
+		{Name: "base", Type: script.String, Doc: "DN to search at"},
+		{Name: "filter", Type: script.String, Doc: "filter as in RFC 4515"},
+		{Name: "scope", Type: script.String, Doc: "the base alone, its children, or all below", Optional: true, Default: `"sub"`, Choices: []string{"base", "one", "sub"}},
+		{Name: "attributes", Type: script.Strings, Doc: "attributes to read; all if left out, none for [\"1.1\"]", Optional: true, Default: "[]"},
 	},
 	Result: "list of record(dn, attributes); attributes is a dict of lists of strings, names as the server writes them",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 directory = ldap.connection(["ldap://localhost:389"])
 users = ldap.search(directory, "dc=example,dc=org", "(objectClass=zarafa-user)", attributes = ["uid"])
 print(len(users), "users")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		conn, err := connOf(c)
 		if err != nil {
 			return nil, err
@@ -81,9 +81,9 @@ print(len(users), "users")
 		}
 		list := make([]any, len(entries))
 		for i, e := range entries {
-			list[i] = runtime.NewRecord(map[string]any{"dn": e.DN, "attributes": attributes(e)})
+			list[i] = script.NewRecord(map[string]any{"dn": e.DN, "attributes": attributes(e)})
 		}
-		return runtime.ToStarlark(list), nil
+		return script.ToStarlark(list), nil
 	},
 }
 
@@ -95,13 +95,13 @@ func attributes(e host.Entry) *starlark.Dict {
 	sort.Strings(names)
 	dict := starlark.NewDict(len(names))
 	for _, name := range names {
-		_ = dict.SetKey(starlark.String(name), runtime.ToStarlark(e.Attributes[name]))
+		_ = dict.SetKey(starlark.String(name), script.ToStarlark(e.Attributes[name]))
 	}
 	return dict
 }
 
 // connOf reads the record that ldap.connection made.
-func connOf(c *runtime.Call) (host.DirectoryConn, error) {
+func connOf(c *script.Call) (host.DirectoryConn, error) {
 	bad := c.Errorf("argument conn: got %s; pass what ldap.connection returns", c.Value("conn").Type())
 	rec, ok := c.Value("conn").(*starlarkstruct.Struct)
 	if !ok {
@@ -116,7 +116,7 @@ func connOf(c *runtime.Call) (host.DirectoryConn, error) {
 	}
 	urls, ok1 := attr("urls").(*starlark.List)
 	dn, ok2 := attr("bind_dn").(starlark.String)
-	password, ok3 := attr("password").(runtime.SecretValue)
+	password, ok3 := attr("password").(script.SecretValue)
 	tls, ok4 := attr("start_tls").(starlark.Bool)
 	if !ok1 || !ok2 || !ok3 || !ok4 {
 		return host.DirectoryConn{}, bad

@@ -6,47 +6,47 @@ import (
 
 	"go.starlark.net/starlark"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
-var dump = &runtime.Builtin{
+var dump = &script.Builtin{
 	Name: "mysql_dump",
 	Doc: "Dumps a database to a new file of mode 0600, and judges the dump.\n\n" +
 		"It is one consistent transaction. A dump without its closing line, without one of the database's tables, or much too " +
 		"small for them is an error, and leaves no file. The directory must exist; a file that exists is never replaced. The " +
 		"password goes by way of a file that only root can read, never by a command line.",
-	Params: []runtime.Param{
+	Params: []script.Param{
 		connParam,
-		{Name: "path", Type: runtime.Path, Doc: "file to write; name it .sql.zst, .sql.gz or .sql"},
-		{Name: "compression", Type: runtime.String, Doc: "how to compress it", Optional: true, Default: `"zstd"`, Choices: []string{"zstd", "gzip", "none"}},
-		{Name: "position", Type: runtime.String, Doc: "a query for one number that grows with what comes in, like the highest id of a table", Optional: true, Default: `""`, Keyword: true},
-		{Name: "newer", Type: runtime.String, Doc: "a query that counts what came after that number, which stands in for {}; a rollback that loads the dump tells how many that is", Optional: true, Default: `""`, Keyword: true},
-		{Name: "what", Type: runtime.String, Doc: "the word for what newer counts", Optional: true, Default: `"rows"`, Keyword: true},
-		{Name: "counters", Type: runtime.Any, Doc: "numbers that programs keep in rows of the database and give away by: a list of [table, column that names the row, name of the row, column with the number, " +
+		{Name: "path", Type: script.Path, Doc: "file to write; name it .sql.zst, .sql.gz or .sql"},
+		{Name: "compression", Type: script.String, Doc: "how to compress it", Optional: true, Default: `"zstd"`, Choices: []string{"zstd", "gzip", "none"}},
+		{Name: "position", Type: script.String, Doc: "a query for one number that grows with what comes in, like the highest id of a table", Optional: true, Default: `""`, Keyword: true},
+		{Name: "newer", Type: script.String, Doc: "a query that counts what came after that number, which stands in for {}; a rollback that loads the dump tells how many that is", Optional: true, Default: `""`, Keyword: true},
+		{Name: "what", Type: script.String, Doc: "the word for what newer counts", Optional: true, Default: `"rows"`, Keyword: true},
+		{Name: "counters", Type: script.Any, Doc: "numbers that programs keep in rows of the database and give away by: a list of [table, column that names the row, name of the row, column with the number, " +
 			"\"decimal\" or \"little-endian\"]; a restore does not set them back, so that nothing outside the database gets a number twice. The AUTO_INCREMENT of tables is seen to anyway", Optional: true, Default: "[]", Keyword: true},
-		{Name: "tables", Type: runtime.Strings, Doc: "tables that the database must still have, as seen earlier", Optional: true, Default: "[]", Keyword: true},
+		{Name: "tables", Type: script.Strings, Doc: "tables that the database must still have, as seen earlier", Optional: true, Default: "[]", Keyword: true},
 	},
 	Result: "record(path, bytes, raw_bytes, sha256, tables, tool): bytes of the file, and of the SQL before compression; sha256 of the " +
 		"file, \"\" in a simulation; tables is a list of names",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 db = mysql.connection({"mysql_user": "zarafa"})
 made = mysql_dump(db, "/var/backups/zarafa-%s.sql.zst" % host.now().stamp)
 print(made.path, made.bytes, "bytes,", len(made.tables), "tables")
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+	Decide: func(c *script.Call) (script.Decision, error) {
 		db, err := conn(c)
 		if err != nil {
-			return runtime.Plan{}, err
+			return script.Decision{}, err
 		}
 		tables, err := askTables(c, db)
 		if err != nil {
-			return runtime.Plan{}, c.Errorf("%s: %w", where(db), err)
+			return script.Decision{}, c.Errorf("%s: %w", where(db), err)
 		}
 		if len(tables) == 0 {
-			return runtime.Plan{}, c.Errorf("%s has no tables; is it the right one? See mysql_database in server.cfg", where(db))
+			return script.Decision{}, c.Errorf("%s has no tables; is it the right one? See mysql_database in server.cfg", where(db))
 		}
 		a := &action.Dump{
 			Host: db.Host, Port: db.Port, Socket: db.Socket, User: db.User, Password: db.Password, Database: db.Database,
@@ -54,10 +54,10 @@ print(made.path, made.bytes, "bytes,", len(made.tables), "tables")
 			Position: c.String("position"), Newer: c.String("newer"),
 		}
 		if (a.Position == "") != (a.Newer == "") || a.Newer != "" && !strings.Contains(a.Newer, "{}") {
-			return runtime.Plan{}, c.Errorf("arguments position and newer: give both, and newer with {} for the number that position answers")
+			return script.Decision{}, c.Errorf("arguments position and newer: give both, and newer with {} for the number that position answers")
 		}
 		if a.Counters, err = counters(c); err != nil {
-			return runtime.Plan{}, err
+			return script.Decision{}, err
 		}
 		if a.Newer != "" {
 			a.What = c.StringOr("what", "rows")
@@ -67,20 +67,20 @@ print(made.path, made.bytes, "bytes,", len(made.tables), "tables")
 		}
 		size, err := measure(c, db, tables)
 		if err != nil {
-			return runtime.Plan{}, c.Errorf("%s: %w", where(db), err)
+			return script.Decision{}, c.Errorf("%s: %w", where(db), err)
 		}
 		a.Size = action.DataSize{Expected: size.counted, Most: size.most, Doubt: size.doubt}
 		for _, name := range c.Strings("tables") {
 			if !slices.Contains(a.Tables, name) {
-				return runtime.Plan{}, c.Errorf("%s has no table %s any more; who changes it?", where(db), name)
+				return script.Decision{}, c.Errorf("%s has no table %s any more; who changes it?", where(db), name)
 			}
 		}
-		return runtime.Plan{Actions: []action.Action{a}}, nil
+		return script.Decision{Actions: []action.Action{a}}, nil
 	},
 }
 
 // counters reads the argument of that name.
-func counters(c *runtime.Call) ([]host.Counter, error) {
+func counters(c *script.Call) ([]host.Counter, error) {
 	if !c.Has("counters") {
 		return nil, nil
 	}

@@ -7,8 +7,8 @@ import (
 
 	"go.starlark.net/starlark"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
 // The questions that mysql.facts asks, word for word: a fixture answers them by their text.
@@ -22,20 +22,20 @@ const (
 		"WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_NAME"
 )
 
-var facts = &runtime.Builtin{
+var facts = &script.Builtin{
 	Name: "mysql.facts",
 	Doc: "Describes the database server and the tables of the database.\n\n" +
 		"Row counts of InnoDB tables are the server's estimates; bytes are its own account of data and indexes, of which large " +
 		"objects may be missing. What the database holds at most is the largest of that account, the sizes of its tablespaces " +
 		"(where the user has the right PROCESS), and its files (where they are on this host).",
-	Params: []runtime.Param{connParam},
+	Params: []script.Param{connParam},
 	Result: "record(version, variables, database, tables, rows, bytes, most, dump_bytes, source, doubt): variables is a dict of those server variables that decide " +
 		"whether a dump can be made and restored, and what Kopano demands: max_allowed_packet, thread_stack, sql_mode, " +
 		"character_set_server, innodb_file_per_table, innodb_buffer_pool_size, datadir, hostname, port, socket, read_only, " +
 		"version_comment, as far as the server has them; tables is a list of record(name, engine, rows, bytes, collation); rows and bytes are sums; " +
 		"most is the bytes that it holds at most, dump_bytes those of its largest compressed dump, source says by which account, and doubt " +
 		"why it may yet be more, \"\" if it cannot",
-	Effect:   runtime.Read,
+	Effect:   script.Read,
 	Volatile: true,
 	Example: `
 db = mysql.facts(mysql.connection({}))
@@ -44,7 +44,7 @@ for table in db.tables:
     if table.engine != "InnoDB":
         warn("table %s is not InnoDB" % table.name)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		db, err := conn(c)
 		if err != nil {
 			return nil, err
@@ -57,7 +57,7 @@ for table in db.tables:
 	},
 }
 
-func ask(c *runtime.Call, db host.DatabaseConn) (starlark.Value, error) {
+func ask(c *script.Call, db host.DatabaseConn) (starlark.Value, error) {
 	version, err := askVersion(c, db)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func ask(c *runtime.Call, db host.DatabaseConn) (starlark.Value, error) {
 	}
 	list, rows, bytes := make([]any, len(tables)), int64(0), int64(0)
 	for i, t := range tables {
-		list[i] = runtime.NewRecord(map[string]any{
+		list[i] = script.NewRecord(map[string]any{
 			"name": t.name, "engine": t.engine, "rows": t.rows, "bytes": t.bytes, "collation": t.collation,
 		})
 		rows, bytes = rows+t.rows, bytes+t.bytes
@@ -82,13 +82,13 @@ func ask(c *runtime.Call, db host.DatabaseConn) (starlark.Value, error) {
 		return nil, err
 	}
 	_, dump := host.LargestDump(size.most, "zstd")
-	return runtime.NewRecord(map[string]any{
+	return script.NewRecord(map[string]any{
 		"version": version, "variables": vars, "database": db.Database,
 		"tables": list, "rows": rows, "bytes": bytes, "most": size.most, "dump_bytes": dump, "source": size.source, "doubt": size.doubt,
 	}), nil
 }
 
-func askVersion(c *runtime.Call, db host.DatabaseConn) (string, error) {
+func askVersion(c *script.Call, db host.DatabaseConn) (string, error) {
 	answer, err := c.View.Query(c.Context(), db, QueryVersion)
 	if err != nil {
 		return "", err
@@ -99,7 +99,7 @@ func askVersion(c *runtime.Call, db host.DatabaseConn) (string, error) {
 	return answer.Rows[0][0], nil
 }
 
-func askVariables(c *runtime.Call, db host.DatabaseConn) (map[string]string, error) {
+func askVariables(c *script.Call, db host.DatabaseConn) (map[string]string, error) {
 	answer, err := c.View.Query(c.Context(), db, QueryVariables)
 	if err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ type table struct {
 	rows, bytes                     int64
 }
 
-func askTables(c *runtime.Call, db host.DatabaseConn) ([]table, error) {
+func askTables(c *script.Call, db host.DatabaseConn) ([]table, error) {
 	answer, err := c.View.Query(c.Context(), db, QueryTables)
 	if err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ func askTables(c *runtime.Call, db host.DatabaseConn) ([]table, error) {
 }
 
 // records makes a record of each row.
-func records(c *runtime.Call, rows host.Rows) (starlark.Value, error) {
+func records(c *script.Call, rows host.Rows) (starlark.Value, error) {
 	list := make([]any, len(rows.Rows))
 	for i, row := range rows.Rows {
 		if len(row) != len(rows.Columns) {
@@ -154,7 +154,7 @@ func records(c *runtime.Call, rows host.Rows) (starlark.Value, error) {
 		for j, name := range rows.Columns {
 			fields[strings.ToLower(name)] = row[j]
 		}
-		list[i] = runtime.NewRecord(fields)
+		list[i] = script.NewRecord(fields)
 	}
-	return runtime.ToStarlark(list), nil
+	return script.ToStarlark(list), nil
 }

@@ -9,13 +9,13 @@ import (
 	"go.starlark.net/starlark"
 
 	"zcp2kopano/builtins/internal/connection"
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
 // Builtins lists the functions.
-func Builtins() []*runtime.Builtin {
-	return []*runtime.Builtin{makeConnection, probe, programs, query, facts, dump}
+func Builtins() []*script.Builtin {
+	return []*script.Builtin{makeConnection, probe, programs, query, facts, dump}
 }
 
 // directives are the options of server.cfg that say how the database is reached, with the defaults
@@ -29,19 +29,19 @@ var directives = map[string]string{
 	"mysql_database": "zarafa",
 }
 
-var makeConnection = &runtime.Builtin{
+var makeConnection = &script.Builtin{
 	Name: "mysql.connection",
 	Doc: "Makes a connection from the options of a server.cfg.\n\n" +
 		"It takes mysql_host, mysql_port, mysql_socket, mysql_user, mysql_password and mysql_database; others are " +
 		"ignored, absent ones have ZCP's defaults. A socket wins over a host. Nothing is connected yet.",
-	Params: []runtime.Param{{Name: "options", Type: runtime.Dict, Doc: "names and values, strings or secrets"}},
+	Params: []script.Param{{Name: "options", Type: script.Dict, Doc: "names and values, strings or secrets"}},
 	Result: "record(host, port, socket, user, password, database); password is a secret",
-	Effect: runtime.Pure,
+	Effect: script.Pure,
 	Example: `
 db = mysql.connection({"mysql_user": "zarafa", "mysql_database": "zarafa"})
 print(db.host, db.port, db.user, db.password)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		given := c.Value("options").(*starlark.Dict)
 		options := map[string]host.Secret{}
 		for name, def := range directives {
@@ -63,7 +63,7 @@ print(db.host, db.port, db.user, db.password)
 		if err != nil {
 			return nil, c.Errorf("mysql_port %q is no port number", options["mysql_port"].Reveal())
 		}
-		return runtime.NewRecord(map[string]any{
+		return script.NewRecord(map[string]any{
 			"host": options["mysql_host"].Reveal(), "port": int64(port), "socket": options["mysql_socket"].Reveal(),
 			"user": options["mysql_user"].Reveal(), "password": options["mysql_password"],
 			"database": options["mysql_database"].Reveal(),
@@ -72,10 +72,10 @@ print(db.host, db.port, db.user, db.password)
 }
 
 // connParam declares the parameter that conn reads.
-var connParam = runtime.Param{Name: "conn", Type: runtime.Any, Doc: "what mysql.connection returned"}
+var connParam = script.Param{Name: "conn", Type: script.Any, Doc: "what mysql.connection returned"}
 
 // conn reads the record that mysql.connection made.
-func conn(c *runtime.Call) (host.DatabaseConn, error) {
+func conn(c *script.Call) (host.DatabaseConn, error) {
 	db, err := connection.Of(c.Value("conn"))
 	if err != nil {
 		err = c.Errorf("argument conn: %w", err)
@@ -92,17 +92,17 @@ func where(db host.DatabaseConn) string {
 	return fmt.Sprintf("database %s at %s as user %s", db.Database, at, db.User)
 }
 
-var query = &runtime.Builtin{
+var query = &script.Builtin{
 	Name: "mysql.query",
 	Doc: "Asks the database one question.\n\n" +
 		"The session is read-only. NULL is the empty string. The answer goes into the run's journal.",
-	Params: []runtime.Param{
+	Params: []script.Param{
 		connParam,
-		{Name: "sql", Type: runtime.String, Doc: "one SELECT or SHOW statement"},
-		{Name: "passing", Type: runtime.Bool, Doc: "the answer changes while the server works: a saved plan does not rest on it", Optional: true, Default: "False", Keyword: true},
+		{Name: "sql", Type: script.String, Doc: "one SELECT or SHOW statement"},
+		{Name: "passing", Type: script.Bool, Doc: "the answer changes while the server works: a saved plan does not rest on it", Optional: true, Default: "False", Keyword: true},
 	},
 	Result: "list of records, a row each, whose fields are the columns in lower case; all values are strings",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Lasting: func(args, fields map[string]any) map[string]any {
 		if args["passing"] == true {
 			return nil
@@ -114,7 +114,7 @@ db = mysql.connection({})
 for row in mysql.query(db, "SELECT MAX(databaserevision) AS revision FROM versions"):
     print("schema", row.revision)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		db, err := conn(c)
 		if err != nil {
 			return nil, err

@@ -5,23 +5,23 @@ import (
 
 	"go.starlark.net/starlark"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
-var probe = &runtime.Builtin{
+var probe = &script.Builtin{
 	Name: "mysql.probe",
 	Doc: "Tells whether the database can be reached and read, without failing if it cannot.\n\n" +
 		"A preflight uses it to report the reason beside its other findings.",
-	Params: []runtime.Param{connParam},
+	Params: []script.Param{connParam},
 	Result: "record(ok, problem): problem is \"\", or why the database does not answer",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 answer = mysql.probe(mysql.connection({}))
 if not answer.ok:
     inhibit("the database does not answer", answer.problem)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		db, err := conn(c)
 		if err != nil {
 			return nil, err
@@ -33,21 +33,21 @@ if not answer.ok:
 			}
 			problem = where(db) + ": " + err.Error()
 		}
-		return runtime.NewRecord(map[string]any{"ok": problem == "", "problem": problem}), nil
+		return script.NewRecord(map[string]any{"ok": problem == "", "problem": problem}), nil
 	},
 }
 
-var programs = &runtime.Builtin{
+var programs = &script.Builtin{
 	Name: "mysql.programs",
 	Doc: "Finds the programs that dump a database and load a dump again.\n\n" +
 		"mysql_dump runs the first; the second leads back from a dump.",
 	Result: "record(dump, restore): absolute paths, \"\" for one that is not installed",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 if not mysql.programs().dump:
     inhibit("the database cannot be dumped", "neither mysqldump nor mariadb-dump is installed", "install mysql-client or mariadb-client")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		found := map[string]any{}
 		for role, names := range map[string][]string{"dump": host.DumpPrograms, "restore": host.LoadPrograms} {
 			path, err := host.FindProgram(c.View, names...)
@@ -56,6 +56,6 @@ if not mysql.programs().dump:
 			}
 			found[role] = path
 		}
-		return runtime.NewRecord(found), nil
+		return script.NewRecord(found), nil
 	},
 }

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"syscall"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
 // size is how much data a database holds. InnoDB's statistics are guesses, which are renewed when rows
@@ -26,7 +26,7 @@ type size struct {
 }
 
 // measure asks every source for the size of a database.
-func measure(c *runtime.Call, db host.DatabaseConn, tables []table) (size, error) {
+func measure(c *script.Call, db host.DatabaseConn, tables []table) (size, error) {
 	s := size{source: "the server's statistics"}
 	var innodb, compressed []string
 	for _, t := range tables {
@@ -43,7 +43,7 @@ func measure(c *runtime.Call, db host.DatabaseConn, tables []table) (size, error
 		return s, nil // other engines count exactly
 	}
 	s.doubt = "the server's statistics are guesses, and its tablespaces cannot be seen: user " + db.User + " lacks the right PROCESS, or the server is too old, and its files are not on this machine"
-	for _, look := range []func(*runtime.Call, host.DatabaseConn) (spaces, error){askSpaces, lookAtFiles} {
+	for _, look := range []func(*script.Call, host.DatabaseConn) (spaces, error){askSpaces, lookAtFiles} {
 		found, err := look(c, db)
 		if err != nil {
 			return s, err
@@ -124,7 +124,7 @@ func shut(err error) bool {
 
 // askSpaces asks the server. Old ones do not know the question, and a user without the right PROCESS
 // gets no answer: then it is not a source.
-func askSpaces(c *runtime.Call, db host.DatabaseConn) (spaces, error) {
+func askSpaces(c *script.Call, db host.DatabaseConn) (spaces, error) {
 	for _, from := range spaceTables {
 		answer, err := c.View.Query(c.Context(), db, querySpaces(from, db.Database))
 		if err != nil && !refused(err) {
@@ -147,7 +147,7 @@ func askSpaces(c *runtime.Call, db host.DatabaseConn) (spaces, error) {
 }
 
 // lookAtFiles looks at the server's files. If they are elsewhere, or may not be read, they are no source.
-func lookAtFiles(c *runtime.Call, db host.DatabaseConn) (spaces, error) {
+func lookAtFiles(c *script.Call, db host.DatabaseConn) (spaces, error) {
 	if db.Socket == "" && !slices.Contains([]string{"", "localhost", "127.0.0.1", "::1"}, db.Host) {
 		return spaces{}, nil
 	}

@@ -11,8 +11,8 @@ import (
 
 	"pault.ag/go/debian/version"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
 // apt is what a version of apt can do. The versions are those of apt's changelog and NEWS.
@@ -50,7 +50,7 @@ const (
 )
 
 // prepareApt gathers what the files are made of: key, existing passwords; and renders them.
-func prepareApt(c *runtime.Call, v string, r repo) (setup, error) {
+func prepareApt(c *script.Call, v string, r repo) (setup, error) {
 	a, err := aptOf(v)
 	if err != nil {
 		return setup{}, err
@@ -74,7 +74,7 @@ func prepareApt(c *runtime.Call, v string, r repo) (setup, error) {
 }
 
 // fetchKey returns the repository's key without armour, nil if it has none.
-func fetchKey(c *runtime.Call, r repo) ([]byte, error) {
+func fetchKey(c *script.Call, r repo) ([]byte, error) {
 	var data []byte
 	var err error
 	switch {

@@ -9,28 +9,28 @@ import (
 	"go.starlark.net/starlark"
 	"pault.ag/go/debian/version"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
-var localRepository = &runtime.Builtin{
+var localRepository = &script.Builtin{
 	Name: "pkg.local_repository",
 	Doc: "Describes a directory of downloaded packages as a source of packages.\n\n" +
 		"If it has an index (Packages, as dpkg-scanpackages or apt-ftparchive write it), it is a repository for " +
 		"pkg.add_repository, trusted without a signature. Else, or if it is signed (a copy of somebody's repository), its .deb files are installed directly: give the result as " +
 		"source to pkg.install.",
-	Params: []runtime.Param{
-		{Name: "path", Type: runtime.Path, Doc: "the directory"},
-		{Name: "name", Type: runtime.String, Doc: "name of the repository's files: lower-case letters, digits and -", Optional: true, Default: `"local"`},
+	Params: []script.Param{
+		{Name: "path", Type: script.Path, Doc: "the directory"},
+		{Name: "name", Type: script.String, Doc: "name of the repository's files: lower-case letters, digits and -", Optional: true, Default: `"local"`},
 	},
 	Result: "record, as pkg.repository returns",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 repo = pkg.local_repository("/srv/kopano", name = "kopano")
 pkg.add_repository(repo)
 pkg.install(["kopano-server"], source = repo)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		dir := c.String("path")
 		entries, err := c.View.ReadDir(dir)
 		if err != nil {
@@ -72,7 +72,7 @@ type packageFile struct {
 type packageFiles map[string]packageFile
 
 // readFiles reads the control information of all packages in the directory.
-func readFiles(c *runtime.Call, r repo) (packageFiles, error) {
+func readFiles(c *script.Call, r repo) (packageFiles, error) {
 	facts, err := c.View.Facts()
 	if err != nil {
 		return nil, err
@@ -150,7 +150,7 @@ func (files packageFiles) closure(wanted []string) []string {
 }
 
 // askFiles answers pkg.probe for a plain directory.
-func askFiles(c *runtime.Call, r repo, packages []string) (host.RepositoryAnswer, error) {
+func askFiles(c *script.Call, r repo, packages []string) (host.RepositoryAnswer, error) {
 	files, err := readFiles(c, r)
 	if err != nil {
 		return host.RepositoryAnswer{}, c.Errorf("%w", err)

@@ -11,55 +11,55 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
 // Builtins lists the module's functions.
-func Builtins() []*runtime.Builtin {
-	return []*runtime.Builtin{
+func Builtins() []*script.Builtin {
+	return []*script.Builtin{
 		manager, installed, files, owner, solve, candidates, lock, audit,
 		remove, install, refresh,
 		repository, localRepository, probe, addRepository,
 	}
 }
 
-var manager = &runtime.Builtin{
+var manager = &script.Builtin{
 	Name:   "pkg.manager",
 	Doc:    "Names the package manager.",
 	Result: "record(name, version): name is \"apt\", \"yum\", \"dnf\" or \"zypper\"",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 print("packages are managed by", pkg.manager().name)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		m, err := c.View.PackageManager()
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
-		return runtime.NewRecord(map[string]any{"name": m.Name, "version": m.Version}), nil
+		return script.NewRecord(map[string]any{"name": m.Name, "version": m.Version}), nil
 	},
 }
 
-var installed = &runtime.Builtin{
+var installed = &script.Builtin{
 	Name: "pkg.installed",
 	Doc: "Lists packages of the package database.\n\n" +
 		"Without status, only fully installed ones. status = \"any\" adds those that left only their " +
 		"configuration files, and those that are half-way.",
-	Params: []runtime.Param{
-		{Name: "pattern", Type: runtime.String, Doc: "glob for the name: *, ?, [a-z]", Optional: true, Default: `"*"`},
-		{Name: "vendor", Type: runtime.String, Doc: "text that the maintainer (dpkg) or vendor (rpm) contains, whatever its case", Optional: true, Default: `""`},
-		{Name: "status", Type: runtime.String, Doc: "which ones", Optional: true, Default: `"installed"`, Choices: []string{"installed", "any"}, Keyword: true},
+	Params: []script.Param{
+		{Name: "pattern", Type: script.String, Doc: "glob for the name: *, ?, [a-z]", Optional: true, Default: `"*"`},
+		{Name: "vendor", Type: script.String, Doc: "text that the maintainer (dpkg) or vendor (rpm) contains, whatever its case", Optional: true, Default: `""`},
+		{Name: "status", Type: script.String, Doc: "which ones", Optional: true, Default: `"installed"`, Choices: []string{"installed", "any"}, Keyword: true},
 	},
 	Result: "list of record(name, version, arch, status, held, origin, source, conffiles), in order of name: status is " +
 		"\"installed\", \"config-files\" or the package manager's word; origin is the maintainer or vendor; source is the source " +
 		"package; conffiles is a list of paths",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 for package in pkg.installed(vendor = "zarafa"):
     print(package.name, package.version)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		pattern, vendor := c.StringOr("pattern", "*"), strings.ToLower(c.String("vendor"))
 		if _, err := path.Match(pattern, ""); err != nil {
 			return nil, c.Errorf("pattern %q: %w", pattern, err)
@@ -75,7 +75,7 @@ for package in pkg.installed(vendor = "zarafa"):
 				list = append(list, record(p))
 			}
 		}
-		return runtime.ToStarlark(list), nil
+		return script.ToStarlark(list), nil
 	},
 }
 
@@ -84,42 +84,42 @@ func record(p host.Package) *starlarkstruct.Struct {
 	for i, f := range p.Conffiles {
 		conffiles[i] = f.Path
 	}
-	return runtime.NewRecord(map[string]any{
+	return script.NewRecord(map[string]any{
 		"name": p.Name, "version": p.Version, "arch": p.Arch, "status": p.Status, "held": p.Held,
 		"origin": p.Origin, "source": p.Source, "conffiles": conffiles,
 	})
 }
 
-var files = &runtime.Builtin{
+var files = &script.Builtin{
 	Name:   "pkg.files",
 	Doc:    "Lists the paths that an installed package owns, directories included.",
-	Params: []runtime.Param{{Name: "name", Type: runtime.String, Doc: "package"}},
+	Params: []script.Param{{Name: "name", Type: script.String, Doc: "package"}},
 	Result: "list of absolute paths",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 for package in pkg.installed("zarafa-server"):
     print(len(pkg.files(package.name)), "paths")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		paths, err := c.View.PackageFiles(c.String("name"))
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
-		return runtime.ToStarlark(paths), nil
+		return script.ToStarlark(paths), nil
 	},
 }
 
-var owner = &runtime.Builtin{
+var owner = &script.Builtin{
 	Name:   "pkg.owner",
 	Doc:    "Lists the installed packages that own a path. A directory often has several owners.",
-	Params: []runtime.Param{{Name: "path", Type: runtime.Path, Doc: "absolute path"}},
+	Params: []script.Param{{Name: "path", Type: script.Path, Doc: "absolute path"}},
 	Result: "list of names, in order; empty if no package owns it",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 if not pkg.owner("/usr/local/lib/python2.7/dist-packages/zarafa"):
     print("no package owns it")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		all, err := c.View.Packages()
 		if err != nil {
 			return nil, c.Errorf("%w", err)
@@ -140,23 +140,23 @@ if not pkg.owner("/usr/local/lib/python2.7/dist-packages/zarafa"):
 				}
 			}
 		}
-		return runtime.ToStarlark(owners), nil
+		return script.ToStarlark(owners), nil
 	},
 }
 
-var candidates = &runtime.Builtin{
+var candidates = &script.Builtin{
 	Name:     "pkg.candidates",
 	Doc:      "Tells which versions the configured repositories offer.",
-	Params:   []runtime.Param{{Name: "names", Type: runtime.Strings, Doc: "packages"}},
+	Params:   []script.Param{{Name: "names", Type: script.Strings, Doc: "packages"}},
 	Result:   "dict of lists of record(version, origin), newest first; a name that nothing offers is absent",
-	Effect:   runtime.Read,
+	Effect:   script.Read,
 	Volatile: true,
 	Example: `
 offers = pkg.candidates(["kopano-server"])
 if "kopano-server" not in offers:
     print("no configured repository offers Kopano yet")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		found, err := c.View.Candidates(c.Strings("names"))
 		if err != nil {
 			return nil, c.Errorf("%w", err)
@@ -165,26 +165,26 @@ if "kopano-server" not in offers:
 		for name, versions := range found {
 			list := make([]any, len(versions))
 			for i, v := range versions {
-				list[i] = runtime.NewRecord(map[string]any{"version": v.Version, "origin": v.Origin})
+				list[i] = script.NewRecord(map[string]any{"version": v.Version, "origin": v.Origin})
 			}
 			dict[name] = list
 		}
-		return runtime.ToStarlark(dict), nil
+		return script.ToStarlark(dict), nil
 	},
 }
 
-var lock = &runtime.Builtin{
+var lock = &script.Builtin{
 	Name:     "pkg.lock",
 	Doc:      "Tells who holds the package manager's lock.",
 	Result:   "record(pid, command, path), or None if it is free",
-	Effect:   runtime.Read,
+	Effect:   script.Read,
 	Volatile: true,
 	Example: `
 holder = pkg.lock()
 if holder:
     inhibit("the package manager is busy", reason = "%s (pid %d) holds %s" % (holder.command, holder.pid, holder.path), remedy = "wait until it ends")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		holder, err := c.View.PackageLock()
 		if err != nil {
 			return nil, c.Errorf("%w", err)
@@ -192,30 +192,30 @@ if holder:
 		if holder == nil {
 			return starlark.None, nil
 		}
-		return runtime.NewRecord(map[string]any{"pid": holder.PID, "command": holder.Command, "path": holder.Path}), nil
+		return script.NewRecord(map[string]any{"pid": holder.PID, "command": holder.Command, "path": holder.Path}), nil
 	},
 }
 
-var audit = &runtime.Builtin{
+var audit = &script.Builtin{
 	Name:   "pkg.audit",
 	Doc:    "Lists what is broken or half-way in the package database.",
 	Result: "list of strings, a problem each; empty if all is well",
-	Effect: runtime.Read,
+	Effect: script.Read,
 	Example: `
 for problem in pkg.audit():
     inhibit("the package database is broken", reason = problem, remedy = "run dpkg --configure -a and apt-get -f install")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		problems, err := c.View.PackageAudit()
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
-		return runtime.ToStarlark(problems), nil
+		return script.ToStarlark(problems), nil
 	},
 }
 
 // names reads a parameter that takes a name, or a list of names or of records with a name.
-func names(c *runtime.Call, param string) ([]string, error) {
+func names(c *script.Call, param string) ([]string, error) {
 	switch v := c.Value(param).(type) {
 	case nil, starlark.NoneType:
 		return nil, nil
@@ -259,27 +259,27 @@ func nameOf(v starlark.Value) (string, error) {
 
 const namesDoc = "a name, or a list of names or of what pkg.installed returns"
 
-var solve = &runtime.Builtin{
+var solve = &script.Builtin{
 	Name: "pkg.solve",
 	Doc: "Asks the package manager what a transaction would do, without doing it.\n\n" +
 		"With source it tells what the installation would do once what is to be removed is gone; that removal is another question.",
-	Params: []runtime.Param{
-		{Name: "remove", Type: runtime.Any, Doc: namesDoc, Optional: true, Default: "[]"},
-		{Name: "install", Type: runtime.Any, Doc: namesDoc + "; NAME=VERSION is allowed", Optional: true, Default: "[]"},
-		{Name: "purge", Type: runtime.Bool, Doc: "remove configuration files too", Optional: true, Default: "False", Keyword: true},
-		{Name: "recommends", Type: runtime.Bool, Doc: "take recommended packages along", Optional: true, Default: "False", Keyword: true},
-		{Name: "source", Type: runtime.Any, Doc: repoDoc + ", as if it were configured: its packages come from there", Optional: true, Keyword: true},
+	Params: []script.Param{
+		{Name: "remove", Type: script.Any, Doc: namesDoc, Optional: true, Default: "[]"},
+		{Name: "install", Type: script.Any, Doc: namesDoc + "; NAME=VERSION is allowed", Optional: true, Default: "[]"},
+		{Name: "purge", Type: script.Bool, Doc: "remove configuration files too", Optional: true, Default: "False", Keyword: true},
+		{Name: "recommends", Type: script.Bool, Doc: "take recommended packages along", Optional: true, Default: "False", Keyword: true},
+		{Name: "source", Type: script.Any, Doc: repoDoc + ", as if it were configured: its packages come from there", Optional: true, Keyword: true},
 	},
 	Result: "record(possible, problem, install, upgrade, remove, download, disk): problem is \"\" or the package manager's words; " +
 		"install, upgrade and remove are lists of record(name, version, old, origin); download and disk are bytes, disk negative if space is freed",
-	Effect:   runtime.Read,
+	Effect:   script.Read,
 	Volatile: true,
 	Example: `
 plan = pkg.solve(remove = pkg.installed(vendor = "zarafa"))
 for package in plan.remove:
     print(package.name, "would go")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		gone, err := names(c, "remove")
 		if err != nil {
 			return nil, err
@@ -306,7 +306,7 @@ for package in plan.remove:
 }
 
 // solveFrom solves with the repositories that are configured, and the one that is given as source.
-func solveFrom(c *runtime.Call, tx host.Transaction) (host.Solution, error) {
+func solveFrom(c *script.Call, tx host.Transaction) (host.Solution, error) {
 	if !c.Has("source") {
 		return c.View.Solve(tx)
 	}
@@ -327,7 +327,7 @@ func solveFrom(c *runtime.Call, tx host.Transaction) (host.Solution, error) {
 }
 
 func solution(s host.Solution, problem string) starlark.Value {
-	return runtime.NewRecord(map[string]any{
+	return script.NewRecord(map[string]any{
 		"possible": problem == "", "problem": problem,
 		"install": changes(s.Install), "upgrade": changes(s.Upgrade), "remove": changes(s.Remove),
 		"download": s.Download, "disk": s.DiskDelta,
@@ -337,7 +337,7 @@ func solution(s host.Solution, problem string) starlark.Value {
 func changes(list []host.Change) []any {
 	records := make([]any, len(list))
 	for i, ch := range list {
-		records[i] = runtime.NewRecord(map[string]any{"name": ch.Name, "version": ch.Version, "old": ch.Old, "origin": ch.Origin})
+		records[i] = script.NewRecord(map[string]any{"name": ch.Name, "version": ch.Version, "old": ch.Old, "origin": ch.Origin})
 	}
 	return records
 }

@@ -9,9 +9,9 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
 // repo is a source of packages: a repository to configure, or a directory of package files to
@@ -37,31 +37,31 @@ const (
 
 const repoDoc = "what pkg.repository or pkg.local_repository returned"
 
-var repository = &runtime.Builtin{
+var repository = &script.Builtin{
 	Name: "pkg.repository",
 	Doc: "Describes a repository of packages. Nothing is written or asked yet.\n\n" +
 		"User name and password are kept out of the list of sources, which everyone can read. The key is the " +
 		"repository's public key: a URL (fetched with the same user and password), the path of a file, or the " +
 		"ASCII-armoured text. With neither key nor trusted, the package manager must already know the signer.",
-	Params: []runtime.Param{
-		{Name: "name", Type: runtime.String, Doc: "name of its files: lower-case letters, digits and -"},
-		{Name: "url", Type: runtime.String, Doc: "https://, http:// or file: URL, without user and password"},
-		{Name: "suite", Type: runtime.String, Doc: "suite; one that ends in / names a directory of a flat repository", Optional: true, Default: `"./"`},
-		{Name: "components", Type: runtime.Strings, Doc: "components; none for a flat repository", Optional: true, Default: "[]"},
-		{Name: "user", Type: runtime.String, Doc: "user name", Optional: true, Default: `""`, Keyword: true},
-		{Name: "password", Type: runtime.SecretT, Doc: "password", Optional: true, Keyword: true},
-		{Name: "key", Type: runtime.String, Doc: "public key of the signer: URL, path or text", Optional: true, Default: `""`, Keyword: true},
-		{Name: "trusted", Type: runtime.Bool, Doc: "take packages without a signature: for a directory on this machine", Optional: true, Default: "False", Keyword: true},
-		{Name: "priority", Type: runtime.Int, Doc: "prefer it: apt_preferences(5) priority for all it offers; 0 leaves it alone", Optional: true, Default: "0", Keyword: true},
+	Params: []script.Param{
+		{Name: "name", Type: script.String, Doc: "name of its files: lower-case letters, digits and -"},
+		{Name: "url", Type: script.String, Doc: "https://, http:// or file: URL, without user and password"},
+		{Name: "suite", Type: script.String, Doc: "suite; one that ends in / names a directory of a flat repository", Optional: true, Default: `"./"`},
+		{Name: "components", Type: script.Strings, Doc: "components; none for a flat repository", Optional: true, Default: "[]"},
+		{Name: "user", Type: script.String, Doc: "user name", Optional: true, Default: `""`, Keyword: true},
+		{Name: "password", Type: script.SecretT, Doc: "password", Optional: true, Keyword: true},
+		{Name: "key", Type: script.String, Doc: "public key of the signer: URL, path or text", Optional: true, Default: `""`, Keyword: true},
+		{Name: "trusted", Type: script.Bool, Doc: "take packages without a signature: for a directory on this machine", Optional: true, Default: "False", Keyword: true},
+		{Name: "priority", Type: script.Int, Doc: "prefer it: apt_preferences(5) priority for all it offers; 0 leaves it alone", Optional: true, Default: "0", Keyword: true},
 	},
 	Result: "record(kind, name, url, suite, components, user, password, key, trusted, priority)",
-	Effect: runtime.Pure,
+	Effect: script.Pure,
 	Example: `
 base = "https://download.kopano.io/supported/core:/final/Debian_8.0/"
 repo = pkg.repository("kopano", base, user = "serial", key = base + "Release.key")
 print(repo.url)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		r := repo{
 			kind: kindRepository, name: c.String("name"), url: c.String("url"), suite: c.StringOr("suite", "./"),
 			components: c.Strings("components"), user: c.String("user"), password: c.Secret("password"),
@@ -128,14 +128,14 @@ func withoutURL(err error) error {
 }
 
 func (r repo) value() *starlarkstruct.Struct {
-	return runtime.NewRecord(map[string]any{
+	return script.NewRecord(map[string]any{
 		"kind": r.kind, "name": r.name, "url": r.url, "suite": r.suite, "components": r.components,
 		"user": r.user, "password": r.password, "key": r.key, "trusted": r.trusted, "priority": r.priority,
 	})
 }
 
 // repoOf reads a parameter that takes a record of pkg.repository or pkg.local_repository.
-func repoOf(c *runtime.Call, param string) (repo, error) {
+func repoOf(c *script.Call, param string) (repo, error) {
 	rec, ok := c.Value(param).(*starlarkstruct.Struct)
 	if !ok {
 		return repo{}, c.Errorf("argument %s: got %s; pass %s", param, c.Value(param).Type(), repoDoc)
@@ -183,7 +183,7 @@ func (f *fields) number(name string) int64 {
 }
 
 func (f *fields) secret(name string) host.Secret {
-	return field[runtime.SecretValue](f, name).Secret
+	return field[script.SecretValue](f, name).Secret
 }
 
 func (f *fields) texts(name string) []string {
@@ -208,7 +208,7 @@ type setup struct {
 }
 
 // prepare renders a repository for the host's package manager.
-func prepare(c *runtime.Call, r repo) (setup, error) {
+func prepare(c *script.Call, r repo) (setup, error) {
 	m, err := c.View.PackageManager()
 	if err != nil {
 		return setup{}, c.Errorf("%w", err)
@@ -223,17 +223,17 @@ func prepare(c *runtime.Call, r repo) (setup, error) {
 	return s, nil
 }
 
-var probe = &runtime.Builtin{
+var probe = &script.Builtin{
 	Name: "pkg.probe",
 	Doc: "Checks a repository before it is configured: that it answers, is signed as it should be, and offers the packages named.\n\n" +
 		"Do this before anything is removed. The host's own lists and sources are left alone.",
-	Params: []runtime.Param{
-		{Name: "repo", Type: runtime.Any, Doc: repoDoc},
-		{Name: "packages", Type: runtime.Strings, Doc: "packages that it must offer"},
+	Params: []script.Param{
+		{Name: "repo", Type: script.Any, Doc: repoDoc},
+		{Name: "packages", Type: script.Strings, Doc: "packages that it must offer"},
 	},
 	Result: "record(offers, missing, known, problem): offers is a dict of names and newest versions; known is False where a simulated " +
 		"host cannot ask, and then offers is what it assumes; problem is \"\", or why the repository cannot be used, and then all are missing",
-	Effect:   runtime.Read,
+	Effect:   script.Read,
 	Volatile: true,
 	Example: `
 repo = pkg.repository("kopano", "https://download.kopano.io/supported/core:/final/Debian_8.0/")
@@ -241,7 +241,7 @@ answer = pkg.probe(repo, ["kopano-server", "kopano-utils"])
 if answer.problem or answer.missing:
     inhibit("the repository cannot be used", reason = answer.problem or "it lacks %s" % answer.missing, remedy = "see the parameters repo_user and repo_password")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		r, err := repoOf(c, "repo")
 		if err != nil {
 			return nil, err
@@ -254,13 +254,13 @@ if answer.problem or answer.missing:
 			}
 			problem, answer.Missing = err.Error(), c.Strings("packages")
 		}
-		return runtime.NewRecord(map[string]any{
+		return script.NewRecord(map[string]any{
 			"offers": answer.Offers, "missing": answer.Missing, "known": answer.Known, "problem": problem,
 		}), nil
 	},
 }
 
-func ask(c *runtime.Call, r repo, packages []string) (host.RepositoryAnswer, error) {
+func ask(c *script.Call, r repo, packages []string) (host.RepositoryAnswer, error) {
 	if r.kind == kindFiles {
 		return askFiles(c, r, packages)
 	}
@@ -275,22 +275,22 @@ func ask(c *runtime.Call, r repo, packages []string) (host.RepositoryAnswer, err
 	return answer, nil
 }
 
-var addRepository = &runtime.Builtin{
+var addRepository = &script.Builtin{
 	Name: "pkg.add_repository",
 	Doc: "Configures a repository and reads what it offers.\n\n" +
 		"With apt it writes /etc/apt/sources.list.d/NAME.list, the key to /etc/apt/keyrings/NAME.gpg (apt before 1.1: " +
 		"/etc/apt/trusted.gpg.d/NAME.gpg), user name and password to /etc/apt/auth.conf.d/NAME.conf (apt before 1.8: a line in " +
 		"/etc/apt/auth.conf), mode 0600, and the priority to /etc/apt/preferences.d/NAME.pref. The policy must allow these. " +
 		"For a directory of package files there is nothing to do: pkg.install takes it as source.",
-	Params: []runtime.Param{{Name: "repo", Type: runtime.Any, Doc: repoDoc}},
+	Params: []script.Param{{Name: "repo", Type: script.Any, Doc: repoDoc}},
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 repo = pkg.repository("kopano", "file:/srv/kopano/", trusted = True)
 pkg.add_repository(repo)
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) {
-		none := runtime.Plan{Result: starlark.None}
+	Decide: func(c *script.Call) (script.Decision, error) {
+		none := script.Decision{Result: starlark.None}
 		r, err := repoOf(c, "repo")
 		if err != nil || r.kind == kindFiles {
 			return none, err
@@ -311,6 +311,6 @@ pkg.add_repository(repo)
 			actions = append(actions, writeConfig(f))
 		}
 		actions = append(actions, refreshSource(s.source))
-		return runtime.Plan{Actions: actions, Result: starlark.None}, nil
+		return script.Decision{Actions: actions, Result: starlark.None}, nil
 	},
 }

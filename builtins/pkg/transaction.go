@@ -10,30 +10,30 @@ import (
 
 	"go.starlark.net/starlark"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
-var remove = &runtime.Builtin{
+var remove = &script.Builtin{
 	Name: "pkg.remove",
 	Doc: "Removes packages: exactly these.\n\n" +
 		"The package manager is asked first what it would do. If anything else would go, or come, nothing is done and the " +
 		"error lists it. Packages that are not there are no error. With purge = True their configuration files go too, edited " +
 		"ones included: back them up before.",
-	Params: []runtime.Param{
-		{Name: "names", Type: runtime.Any, Doc: namesDoc},
-		{Name: "purge", Type: runtime.Bool, Doc: "remove configuration files too (dpkg), also those of packages removed before", Optional: true, Default: "False", Keyword: true},
-		{Name: "expect", Type: runtime.Any, Doc: "packages that may go along", Optional: true, Default: "[]", Keyword: true},
+	Params: []script.Param{
+		{Name: "names", Type: script.Any, Doc: namesDoc},
+		{Name: "purge", Type: script.Bool, Doc: "remove configuration files too (dpkg), also those of packages removed before", Optional: true, Default: "False", Keyword: true},
+		{Name: "expect", Type: script.Any, Doc: "packages that may go along", Optional: true, Default: "[]", Keyword: true},
 		scriptPatienceParam,
 	},
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 pkg.remove(pkg.installed(vendor = "zarafa"), purge = True)
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) {
-		none := runtime.Plan{Result: starlark.None}
+	Decide: func(c *script.Call) (script.Decision, error) {
+		none := script.Decision{Result: starlark.None}
 		asked, err := names(c, "names")
 		if err != nil {
 			return none, err
@@ -105,28 +105,28 @@ func shorten(list []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(list[:few], ", "), len(list)-few)
 }
 
-var install = &runtime.Builtin{
+var install = &script.Builtin{
 	Name: "pkg.install",
 	Doc: "Installs packages and what they depend on.\n\n" +
 		"The package manager is asked first what it would do. If anything would be removed, nothing is done and the error " +
 		"lists it. Packages that are installed, in the version asked for, are left alone. Existing configuration files stay; " +
 		"services of the packages may start by themselves: see svc.hold_starts.",
-	Params: []runtime.Param{
-		{Name: "names", Type: runtime.Any, Doc: namesDoc + "; NAME=VERSION takes that version, an absolute path a package file"},
-		{Name: "recommends", Type: runtime.Bool, Doc: "take recommended packages along", Optional: true, Default: "False", Keyword: true},
-		{Name: "source", Type: runtime.Any, Doc: "what pkg.local_repository returned: take the package files from there", Optional: true, Keyword: true},
-		{Name: "expect", Type: runtime.Any, Doc: "packages that may be removed in exchange", Optional: true, Default: "[]", Keyword: true},
+	Params: []script.Param{
+		{Name: "names", Type: script.Any, Doc: namesDoc + "; NAME=VERSION takes that version, an absolute path a package file"},
+		{Name: "recommends", Type: script.Bool, Doc: "take recommended packages along", Optional: true, Default: "False", Keyword: true},
+		{Name: "source", Type: script.Any, Doc: "what pkg.local_repository returned: take the package files from there", Optional: true, Keyword: true},
+		{Name: "expect", Type: script.Any, Doc: "packages that may be removed in exchange", Optional: true, Default: "[]", Keyword: true},
 		scriptPatienceParam,
 	},
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 svc.hold_starts()
 pkg.install(["kopano-server-packages"])
 svc.release_starts()
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) {
-		none := runtime.Plan{Result: starlark.None}
+	Decide: func(c *script.Call) (script.Decision, error) {
+		none := script.Decision{Result: starlark.None}
 		asked, err := names(c, "names")
 		if err != nil {
 			return none, err
@@ -180,7 +180,7 @@ func lacking(view host.View, asked []string) ([]string, error) {
 }
 
 // fromSource replaces names by the package files of a source that is a plain directory.
-func fromSource(c *runtime.Call, wanted []string) ([]string, error) {
+func fromSource(c *script.Call, wanted []string) ([]string, error) {
 	if !c.Has("source") || len(wanted) == 0 {
 		return wanted, nil
 	}
@@ -195,51 +195,51 @@ func fromSource(c *runtime.Call, wanted []string) ([]string, error) {
 	return files.closure(wanted), nil
 }
 
-var refresh = &runtime.Builtin{
+var refresh = &script.Builtin{
 	Name: "pkg.refresh",
 	Doc: "Reads anew what the configured repositories offer.\n\n" +
 		"A repository that does not answer, or is not signed as it should be, is an error.",
-	Params: []runtime.Param{
-		{Name: "name", Type: runtime.String, Doc: "only the source that pkg.add_repository configured under this name; all if left out", Optional: true, Default: `""`},
+	Params: []script.Param{
+		{Name: "name", Type: script.String, Doc: "only the source that pkg.add_repository configured under this name; all if left out", Optional: true, Default: `""`},
 	},
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 pkg.refresh("kopano")
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+	Decide: func(c *script.Call) (script.Decision, error) {
 		name := c.String("name")
 		if name == "" {
-			return runtime.Plan{Actions: []action.Action{&action.Refresh{}}, Result: starlark.None}, nil
+			return script.Decision{Actions: []action.Action{&action.Refresh{}}, Result: starlark.None}, nil
 		}
 		if !validName.MatchString(name) {
-			return runtime.Plan{}, c.Errorf("name %q: use lower-case letters, digits and -", name)
+			return script.Decision{}, c.Errorf("name %q: use lower-case letters, digits and -", name)
 		}
-		return runtime.Plan{Actions: []action.Action{refreshSource(aptSources + "/" + name + ".list")}, Result: starlark.None}, nil
+		return script.Decision{Actions: []action.Action{refreshSource(aptSources + "/" + name + ".list")}, Result: starlark.None}, nil
 	},
 }
 
 // commit plans a transaction. The packages that may go along are asked for by name, because the
 // action refuses to remove any that is not.
-func commit(c *runtime.Call, tx host.Transaction, s host.Solution, expected []string) (runtime.Plan, error) {
+func commit(c *script.Call, tx host.Transaction, s host.Solution, expected []string) (script.Decision, error) {
 	patience, err := scriptPatience(c)
 	if err != nil {
-		return runtime.Plan{}, err
+		return script.Decision{}, err
 	}
 	for _, ch := range s.Remove {
 		if slices.Contains(expected, ch.Name) && !slices.Contains(tx.Remove, ch.Name) {
 			tx.Remove = append(tx.Remove, ch.Name)
 		}
 	}
-	return runtime.Plan{Actions: []action.Action{&action.Commit{Tx: tx, Patience: patience}}, Result: starlark.None}, nil
+	return script.Decision{Actions: []action.Action{&action.Commit{Tx: tx, Patience: patience}}, Result: starlark.None}, nil
 }
 
-var scriptPatienceParam = runtime.Param{
-	Name: "script_patience", Type: runtime.Int, Optional: true, Default: "1800", Keyword: true,
+var scriptPatienceParam = script.Param{
+	Name: "script_patience", Type: script.Int, Optional: true, Default: "1800", Keyword: true,
 	Doc: "seconds that one maintainer script may take, also when the transaction is undone; then it is ended, and fails; 0 waits for ever",
 }
 
-func scriptPatience(c *runtime.Call) (time.Duration, error) {
+func scriptPatience(c *script.Call) (time.Duration, error) {
 	seconds := c.Int("script_patience", 1800)
 	if seconds < 0 || seconds > 7*24*3600 {
 		return 0, c.Errorf("argument script_patience: %d is out of range; give 1 to 604800 seconds, or 0 to wait for ever", seconds)
@@ -262,7 +262,7 @@ func writeConfig(f host.ConfigFile) action.Action {
 
 // mkdirIfAbsent makes a directory that the package manager's packages may have left out; nil if it
 // is there, so that the policy need not allow it.
-func mkdirIfAbsent(c *runtime.Call, dir string) (action.Action, error) {
+func mkdirIfAbsent(c *script.Call, dir string) (action.Action, error) {
 	_, err := c.View.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		mode := fs.FileMode(0o755)

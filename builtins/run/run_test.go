@@ -6,7 +6,7 @@ import (
 
 	"zcp2kopano/builtins/internal/rehearse"
 	"zcp2kopano/builtins/run"
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/exit"
 )
 
 const fixture = `
@@ -31,7 +31,7 @@ said = run(["/usr/sbin/postmap", "/etc/postfix/virtual"], changes = ["/etc/postf
 print("%r" % said.output)
 run(["/usr/sbin/postfix", "set gid"], undo = ["/usr/sbin/postfix", "reload"])
 `)
-	if r.Verdict.Code != runtime.CodeDone || strings.Join(r.Changed, "; ") != `ran /usr/sbin/postmap /etc/postfix/virtual; ran /usr/sbin/postfix "set gid"` {
+	if r.Verdict.Code != exit.Done || strings.Join(r.Changed, "; ") != `ran /usr/sbin/postmap /etc/postfix/virtual; ran /usr/sbin/postfix "set gid"` {
 		t.Errorf("%q, %+v", r.Changed, r.Verdict)
 	}
 	if r.Verdict.NoReturn != "" {
@@ -54,7 +54,7 @@ run(["/usr/sbin/postfix", "set gid"], undo = ["/usr/sbin/postfix", "reload"])
 
 func TestRunWithoutReturn(t *testing.T) {
 	r := scene(t).Run(`run(["/usr/sbin/postfix", "flush"], no_undo = "mail that has gone out is gone")`)
-	if r.Verdict.Code != runtime.CodeDone || !strings.Contains(r.Verdict.NoReturn, "mail that has gone out is gone") {
+	if r.Verdict.Code != exit.Done || !strings.Contains(r.Verdict.NoReturn, "mail that has gone out is gone") {
 		t.Errorf("%+v", r.Verdict)
 	}
 }

@@ -6,19 +6,19 @@ import (
 
 	"go.starlark.net/starlark"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/script"
 )
 
-var nameParam = runtime.Param{Name: "name", Type: runtime.String, Doc: "service, without .service"}
+var nameParam = script.Param{Name: "name", Type: script.String, Doc: "service, without .service"}
 
 // plan makes a plan of actions on the service named by the call.
-func plan(c *runtime.Call, states ...action.Service) (runtime.Plan, error) {
+func plan(c *script.Call, states ...action.Service) (script.Decision, error) {
 	name, err := serviceName(c)
 	if err != nil {
-		return runtime.Plan{}, err
+		return script.Decision{}, err
 	}
-	p := runtime.Plan{Result: starlark.None}
+	p := script.Decision{Result: starlark.None}
 	for _, s := range states {
 		s.Name = name
 		p.Actions = append(p.Actions, &s)
@@ -27,7 +27,7 @@ func plan(c *runtime.Call, states ...action.Service) (runtime.Plan, error) {
 }
 
 // serviceName reads the parameter name.
-func serviceName(c *runtime.Call) (string, error) {
+func serviceName(c *script.Call) (string, error) {
 	name := c.String("name")
 	if name == "" || strings.HasPrefix(name, "-") || strings.ContainsAny(name, "/ \t\n*?[") {
 		return "", c.Errorf("%q is no name of a service; svc.list lists those that match a pattern", name)
@@ -39,7 +39,7 @@ func yes() *bool { return new(true) }
 func no() *bool  { return new(false) }
 
 // patience reads the parameter of that name.
-func patience(c *runtime.Call) (time.Duration, error) {
+func patience(c *script.Call) (time.Duration, error) {
 	seconds := c.Int("patience", defaultPatience)
 	if seconds < 1 || seconds > 24*3600 {
 		return 0, c.Errorf("argument patience: %d is out of range; give 1 to 86400 seconds", seconds)
@@ -50,35 +50,35 @@ func patience(c *runtime.Call) (time.Duration, error) {
 // defaultPatience is longer than systemd's own limit (90 s), after which it kills what stays.
 const defaultPatience = 300
 
-var patienceParam = runtime.Param{Name: "patience", Type: runtime.Int, Doc: "seconds to wait until its last process is gone", Optional: true, Default: "300", Keyword: true}
+var patienceParam = script.Param{Name: "patience", Type: script.Int, Doc: "seconds to wait until its last process is gone", Optional: true, Default: "300", Keyword: true}
 
-var stop = &runtime.Builtin{
+var stop = &script.Builtin{
 	Name: "svc.stop",
 	Doc: "Stops a service, and sees that it is stopped: inactive, and none of its processes left.\n\n" +
 		"A service that is not there is stopped already. Processes that stay are an error that names them; nothing is killed. " +
 		"A service that a guard of the runbook keeps from being disturbed is not stopped. Of the questions in answers those count " +
 		"that it answers now: a rollback that starts it again sees that it answers these again.",
-	Params: []runtime.Param{nameParam, patienceParam, answersParam, logParam},
+	Params: []script.Param{nameParam, patienceParam, answersParam, logParam},
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 for service in svc.list("zarafa-*"):
     svc.stop(service.name, patience = 600)
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+	Decide: func(c *script.Call) (script.Decision, error) {
 		wait, err := patience(c)
 		if err != nil {
-			return runtime.Plan{}, err
+			return script.Decision{}, err
 		}
 		work, err := worksOf(c)
 		if err != nil {
-			return runtime.Plan{}, err
+			return script.Decision{}, err
 		}
 		return plan(c, action.Service{Active: no(), Patience: wait, Works: work})
 	},
 }
 
-var start = &runtime.Builtin{
+var start = &script.Builtin{
 	Name: "svc.start",
 	Doc: "Starts a service and waits until it runs; with answers or upgrade, until it works.\n\n" +
 		"It works when the same process answers all questions for some seconds, and, with upgrade, the database is at the revision " +
@@ -89,14 +89,14 @@ var start = &runtime.Builtin{
 		"that begins with the third. The answer has to come from the service itself.\n\n" +
 		"no_return says why a start cannot be undone: the run then announces it as a point of no return. With lenient a start that " +
 		"fails is told and no error, for a service that must not keep others from starting; start it once more without, at the end.",
-	Params: []runtime.Param{
+	Params: []script.Param{
 		nameParam,
-		{Name: "no_return", Type: runtime.String, Doc: "what the start changes for good", Optional: true, Default: `""`, Keyword: true},
+		{Name: "no_return", Type: script.String, Doc: "what the start changes for good", Optional: true, Default: `""`, Keyword: true},
 		answersParam, upgradeParam, logParam, withinParam,
-		{Name: "lenient", Type: runtime.Bool, Doc: "a start that fails is no error", Optional: true, Default: "False", Keyword: true},
+		{Name: "lenient", Type: script.Bool, Doc: "a start that fails is no error", Optional: true, Default: "False", Keyword: true},
 	},
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 svc.start(
     "kopano-server",
@@ -105,101 +105,101 @@ svc.start(
     upgrade = svc.upgrade(mysql.connection({}), "SELECT MAX(databaserevision) AS revision FROM versions", target = 118),
 )
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+	Decide: func(c *script.Call) (script.Decision, error) {
 		work, err := workToDo(c)
 		if err != nil {
-			return runtime.Plan{}, err
+			return script.Decision{}, err
 		}
 		return plan(c, action.Service{Active: yes(), NoReturn: c.String("no_return"), Works: work, Lenient: c.Bool("lenient", false)})
 	},
 }
 
-var restart = &runtime.Builtin{
+var restart = &script.Builtin{
 	Name: "svc.restart",
 	Doc: "Stops a service, sees that it is stopped, and starts it. One that does not run is started.\n\n" +
 		"The stop is that of svc.stop, and the start that of svc.start. Where the service can read its configuration again without, svc.reload is better.",
-	Params: []runtime.Param{nameParam, patienceParam, answersParam, upgradeParam, logParam, withinParam},
+	Params: []script.Param{nameParam, patienceParam, answersParam, upgradeParam, logParam, withinParam},
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 svc.restart("kopano-dagent", answers = ["lmtp://127.0.0.1:2003"])
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+	Decide: func(c *script.Call) (script.Decision, error) {
 		wait, err := patience(c)
 		if err != nil {
-			return runtime.Plan{}, err
+			return script.Decision{}, err
 		}
 		work, err := workToDo(c)
 		if err != nil {
-			return runtime.Plan{}, err
+			return script.Decision{}, err
 		}
 		return plan(c, action.Service{Active: no(), Patience: wait, Works: work}, action.Service{Active: yes(), Works: work})
 	},
 }
 
-var reload = &runtime.Builtin{
+var reload = &script.Builtin{
 	Name: "svc.reload",
 	Doc: "Makes a running service read its configuration again, and sees that its process goes on.\n\n" +
 		"The way is that of its unit or init script, else SIGHUP to its main process. A daemon takes over only part of its options " +
 		"in this way, and one that does not know the signal ends by it. A rollback reloads the service once more when the configuration " +
 		"is back.",
-	Params: []runtime.Param{nameParam},
+	Params: []script.Param{nameParam},
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 svc.reload("zarafa-server")
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) {
+	Decide: func(c *script.Call) (script.Decision, error) {
 		name, err := serviceName(c)
-		return runtime.Plan{Result: starlark.None, Actions: []action.Action{&action.Reload{Name: name}}}, err
+		return script.Decision{Result: starlark.None, Actions: []action.Action{&action.Reload{Name: name}}}, err
 	},
 }
 
-var enable = &runtime.Builtin{
+var enable = &script.Builtin{
 	Name:   "svc.enable",
 	Doc:    "Has a service started when the machine boots.",
-	Params: []runtime.Param{nameParam},
+	Params: []script.Param{nameParam},
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 svc.enable("kopano-server")
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) { return plan(c, action.Service{Enabled: yes()}) },
+	Decide: func(c *script.Call) (script.Decision, error) { return plan(c, action.Service{Enabled: yes()}) },
 }
 
-var disable = &runtime.Builtin{
+var disable = &script.Builtin{
 	Name:   "svc.disable",
 	Doc:    "Has a service not started when the machine boots. One that runs goes on.",
-	Params: []runtime.Param{nameParam},
+	Params: []script.Param{nameParam},
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 svc.disable("kopano-ical")
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) { return plan(c, action.Service{Enabled: no()}) },
+	Decide: func(c *script.Call) (script.Decision, error) { return plan(c, action.Service{Enabled: no()}) },
 }
 
-var mask = &runtime.Builtin{
+var mask = &script.Builtin{
 	Name: "svc.mask",
 	Doc: "Keeps a service from being started by anything (systemd only).\n\n" +
 		"Do not leave one masked while packages install: their scripts fail on it. svc.hold_starts is for that.",
-	Params: []runtime.Param{nameParam},
+	Params: []script.Param{nameParam},
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 svc.mask("kopano-presence")
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) { return plan(c, action.Service{Masked: yes()}) },
+	Decide: func(c *script.Call) (script.Decision, error) { return plan(c, action.Service{Masked: yes()}) },
 }
 
-var unmask = &runtime.Builtin{
+var unmask = &script.Builtin{
 	Name:   "svc.unmask",
 	Doc:    "Takes svc.mask back.",
-	Params: []runtime.Param{nameParam},
+	Params: []script.Param{nameParam},
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 svc.unmask("kopano-presence")
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) { return plan(c, action.Service{Masked: no()}) },
+	Decide: func(c *script.Call) (script.Decision, error) { return plan(c, action.Service{Masked: no()}) },
 }

@@ -8,9 +8,9 @@ import (
 
 	"go.starlark.net/starlark"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
 const (
@@ -19,21 +19,21 @@ const (
 	policyText = action.PolicyText
 )
 
-var holdStarts = &runtime.Builtin{
+var holdStarts = &script.Builtin{
 	Name: "svc.hold_starts",
 	Doc: "Keeps packages from starting their services while they are installed.\n\n" +
 		"On Debian and Ubuntu it puts " + policyFile + " in place, and keeps one that is there as " + policyKept + "; the policy " +
 		"must allow both. Elsewhere packages start nothing, and there is nothing to do. svc.start works all the same. Take it " +
 		"back with svc.release_starts.",
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 svc.hold_starts()
 pkg.install(["kopano-server-packages"])
 svc.release_starts()
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) {
-		p := runtime.Plan{Result: starlark.None}
+	Decide: func(c *script.Call) (script.Decision, error) {
+		p := script.Decision{Result: starlark.None}
 		s, err := look(c.View)
 		if err != nil {
 			return p, c.Errorf("%w", err)
@@ -51,16 +51,16 @@ svc.release_starts()
 	},
 }
 
-var releaseStarts = &runtime.Builtin{
+var releaseStarts = &script.Builtin{
 	Name:   "svc.release_starts",
 	Doc:    "Takes svc.hold_starts back: what was at " + policyFile + " before is there again.",
 	Result: "None",
-	Effect: runtime.Change,
+	Effect: script.Change,
 	Example: `
 svc.release_starts()
 `,
-	Plan: func(c *runtime.Call) (runtime.Plan, error) {
-		p := runtime.Plan{Result: starlark.None}
+	Decide: func(c *script.Call) (script.Decision, error) {
+		p := script.Decision{Result: starlark.None}
 		s, err := look(c.View)
 		if err != nil {
 			return p, c.Errorf("%w", err)

@@ -6,13 +6,13 @@ import (
 
 	"go.starlark.net/starlark"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
 // Builtins lists the module's functions.
-func Builtins() []*runtime.Builtin {
-	return []*runtime.Builtin{
+func Builtins() []*script.Builtin {
+	return []*script.Builtin{
 		state, list, processes, ask, lock, logOf, upgrade,
 		stop, start, restart, reload, enable, disable, mask, unmask,
 		holdStarts, releaseStarts,
@@ -21,7 +21,7 @@ func Builtins() []*runtime.Builtin {
 
 // record is a service as runbooks see it.
 func record(s host.Service) starlark.Value {
-	return runtime.NewRecord(map[string]any{
+	return script.NewRecord(map[string]any{
 		"name": s.Name, "exists": s.Kind != "", "kind": s.Kind, "active": s.Active, "enabled": s.Enabled,
 		"masked": s.Masked, "failed": s.Failed, "pid": s.PID,
 	})
@@ -43,18 +43,18 @@ func find(view host.View, name string) (host.Service, error) {
 	return host.Service{Name: name}, nil
 }
 
-var state = &runtime.Builtin{
+var state = &script.Builtin{
 	Name:     "svc.state",
 	Doc:      "Tells the state of one service. An unknown one has exists False.",
-	Params:   []runtime.Param{{Name: "name", Type: runtime.String, Doc: "service, without .service"}},
+	Params:   []script.Param{{Name: "name", Type: script.String, Doc: "service, without .service"}},
 	Result:   recordDoc,
-	Effect:   runtime.Read,
+	Effect:   script.Read,
 	Volatile: true,
 	Example: `
 if svc.state("zarafa-server").active:
     print("zarafa-server runs")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		s, err := find(c.View, c.String("name"))
 		if err != nil {
 			return nil, c.Errorf("%w", err)
@@ -63,18 +63,18 @@ if svc.state("zarafa-server").active:
 	},
 }
 
-var list = &runtime.Builtin{
+var list = &script.Builtin{
 	Name:     "svc.list",
 	Doc:      "Lists the services whose name matches.",
-	Params:   []runtime.Param{{Name: "pattern", Type: runtime.String, Doc: "glob: *, ?, [a-z]", Optional: true, Default: `"*"`}},
+	Params:   []script.Param{{Name: "pattern", Type: script.String, Doc: "glob: *, ?, [a-z]", Optional: true, Default: `"*"`}},
 	Result:   "list of " + recordDoc + "; in order of name",
-	Effect:   runtime.Read,
+	Effect:   script.Read,
 	Volatile: true,
 	Example: `
 for service in svc.list("zarafa-*"):
     print(service.name, "runs" if service.active else "is stopped")
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		pattern := c.StringOr("pattern", "*")
 		if _, err := path.Match(pattern, ""); err != nil {
 			return nil, c.Errorf("pattern %q: %w", pattern, err)
@@ -87,25 +87,25 @@ for service in svc.list("zarafa-*"):
 		for i, s := range found {
 			records[i] = record(s)
 		}
-		return runtime.ToStarlark(records), nil
+		return script.ToStarlark(records), nil
 	},
 }
 
-var processes = &runtime.Builtin{
+var processes = &script.Builtin{
 	Name: "svc.processes",
 	Doc:  "Lists the running processes whose program's name matches.",
-	Params: []runtime.Param{
-		{Name: "pattern", Type: runtime.String, Doc: "glob for the base name of the executable", Optional: true, Default: `"*"`},
-		{Name: "user", Type: runtime.String, Doc: "only those of this user", Optional: true, Default: `""`, Keyword: true},
+	Params: []script.Param{
+		{Name: "pattern", Type: script.String, Doc: "glob for the base name of the executable", Optional: true, Default: `"*"`},
+		{Name: "user", Type: script.String, Doc: "only those of this user", Optional: true, Default: `""`, Keyword: true},
 	},
 	Result:   "list of record(pid, name, exe, user, uid), in order of pid",
-	Effect:   runtime.Read,
+	Effect:   script.Read,
 	Volatile: true,
 	Example: `
 for process in svc.processes("zarafa-*"):
     print(process.name, "runs as", process.user)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		pattern := c.StringOr("pattern", "*")
 		if _, err := path.Match(pattern, ""); err != nil {
 			return nil, c.Errorf("pattern %q: %w", pattern, err)
@@ -119,10 +119,10 @@ for process in svc.processes("zarafa-*"):
 			if ok, _ := path.Match(pattern, p.Name); !ok || c.Has("user") && c.String("user") != p.User {
 				continue
 			}
-			records = append(records, runtime.NewRecord(map[string]any{
+			records = append(records, script.NewRecord(map[string]any{
 				"pid": p.PID, "name": p.Name, "exe": p.Exe, "user": p.User, "uid": p.UID,
 			}))
 		}
-		return runtime.ToStarlark(records), nil
+		return script.ToStarlark(records), nil
 	},
 }

@@ -8,20 +8,20 @@ import (
 	"go.starlark.net/starlarkstruct"
 
 	"zcp2kopano/builtins/internal/connection"
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
 var (
-	answersParam = runtime.Param{Name: "answers", Type: runtime.Strings, Doc: "questions that the service answers when it works", Optional: true, Default: "[]", Keyword: true}
-	upgradeParam = runtime.Param{Name: "upgrade", Type: runtime.Any, Doc: "svc.upgrade(): the work on its database that the service does when it starts", Optional: true, Keyword: true}
-	logParam     = runtime.Param{Name: "log", Type: runtime.String, Doc: "path of the service's log; empty for the journal of systemd", Optional: true, Default: `""`, Keyword: true}
-	withinParam  = runtime.Param{Name: "within", Type: runtime.Int, Doc: "seconds in which the service has to work; 0 for no limit", Optional: true, Default: "0", Keyword: true}
+	answersParam = script.Param{Name: "answers", Type: script.Strings, Doc: "questions that the service answers when it works", Optional: true, Default: "[]", Keyword: true}
+	upgradeParam = script.Param{Name: "upgrade", Type: script.Any, Doc: "svc.upgrade(): the work on its database that the service does when it starts", Optional: true, Keyword: true}
+	logParam     = script.Param{Name: "log", Type: script.String, Doc: "path of the service's log; empty for the journal of systemd", Optional: true, Default: `""`, Keyword: true}
+	withinParam  = script.Param{Name: "within", Type: script.Int, Doc: "seconds in which the service has to work; 0 for no limit", Optional: true, Default: "0", Keyword: true}
 )
 
 // worksOf reads what it means that a service works; nil if nothing says so.
-func worksOf(c *runtime.Call) (*action.Works, error) {
+func worksOf(c *script.Call) (*action.Works, error) {
 	name, err := serviceName(c)
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func worksOf(c *runtime.Call) (*action.Works, error) {
 }
 
 // workToDo is what a start has to come to; nil if nothing says so.
-func workToDo(c *runtime.Call) (*action.Works, error) {
+func workToDo(c *script.Call) (*action.Works, error) {
 	work, err := worksOf(c)
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func workToDo(c *runtime.Call) (*action.Works, error) {
 	return work, nil
 }
 
-func questions(c *runtime.Call, service string) ([]host.Question, error) {
+func questions(c *script.Call, service string) ([]host.Question, error) {
 	var list []host.Question
 	for _, text := range c.Strings("answers") {
 		q, err := host.ParseQuestion(service, text)
@@ -69,26 +69,26 @@ func questions(c *runtime.Call, service string) ([]host.Question, error) {
 	return list, nil
 }
 
-var upgrade = &runtime.Builtin{
+var upgrade = &script.Builtin{
 	Name: "svc.upgrade",
 	Doc:  "Describes the work on its database that a service does when it starts, for svc.start.",
-	Params: []runtime.Param{
-		{Name: "conn", Type: runtime.Any, Doc: "what mysql.connection returned"},
-		{Name: "query", Type: runtime.String, Doc: "a SELECT that answers the revision: one number"},
-		{Name: "target", Type: runtime.Int, Doc: "the revision that the service brings the database to; 0 if it is not known: then the work has ended when the revision no longer moves", Optional: true, Default: "0", Keyword: true},
-		{Name: "locks", Type: runtime.Paths, Doc: "files that are there while the service is at it", Optional: true, Default: "[]", Keyword: true},
+	Params: []script.Param{
+		{Name: "conn", Type: script.Any, Doc: "what mysql.connection returned"},
+		{Name: "query", Type: script.String, Doc: "a SELECT that answers the revision: one number"},
+		{Name: "target", Type: script.Int, Doc: "the revision that the service brings the database to; 0 if it is not known: then the work has ended when the revision no longer moves", Optional: true, Default: "0", Keyword: true},
+		{Name: "locks", Type: script.Paths, Doc: "files that are there while the service is at it", Optional: true, Default: "[]", Keyword: true},
 	},
 	Result: "record(conn, query, target, locks)",
-	Effect: runtime.Pure,
+	Effect: script.Pure,
 	Example: `
 work = svc.upgrade(mysql.connection({}), "SELECT MAX(databaserevision) AS revision FROM versions", target = 118, locks = ["/tmp/kopano-upgrade-lock"])
 print("the database comes to revision", work.target)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		if _, err := connection.Of(c.Value("conn")); err != nil {
 			return nil, c.Errorf("argument conn: %w", err)
 		}
-		return runtime.NewRecord(map[string]any{
+		return script.NewRecord(map[string]any{
 			"conn": c.Value("conn"), "query": c.String("query"), "target": c.Int("target", 0), "locks": c.Strings("locks"),
 		}), nil
 	},
@@ -132,19 +132,19 @@ func upgradeOf(v starlark.Value) (*action.Upgrade, error) {
 	return up, nil
 }
 
-var ask = &runtime.Builtin{
+var ask = &script.Builtin{
 	Name: "svc.ask",
 	Doc: "Asks a service, and tells what it does not answer.\n\n" +
 		"The questions are those of svc.start. A service of which no process runs answers nothing.",
-	Params:   []runtime.Param{nameParam, {Name: "answers", Type: runtime.Strings, Doc: "the questions"}},
+	Params:   []script.Param{nameParam, {Name: "answers", Type: script.Strings, Doc: "the questions"}},
 	Result:   "list of strings, a problem each; empty if the service runs and answers all",
-	Effect:   runtime.Read,
+	Effect:   script.Read,
 	Volatile: true,
 	Example: `
 for problem in svc.ask("zarafa-server", ["http+unix:/var/run/zarafad/server.sock"]):
     warn("zarafa-server does not work", problem)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		name, err := serviceName(c)
 		if err != nil {
 			return nil, err
@@ -167,25 +167,25 @@ for problem in svc.ask("zarafa-server", ["http+unix:/var/run/zarafad/server.sock
 				problems = append(problems, err.Error())
 			}
 		}
-		return runtime.ToStarlark(problems), nil
+		return script.ToStarlark(problems), nil
 	},
 }
 
-var lock = &runtime.Builtin{
+var lock = &script.Builtin{
 	Name: "svc.lock",
 	Doc: "Looks for a lock of a service: a file by which it says that it must not be disturbed.\n\n" +
 		"One in a /tmp that systemd has given the service for itself is found, too.",
-	Params: []runtime.Param{nameParam, {Name: "locks", Type: runtime.Paths, Doc: "files, as the service sees them"}},
+	Params: []script.Param{nameParam, {Name: "locks", Type: script.Paths, Doc: "files, as the service sees them"}},
 	Result: "record(path, since, pid, stale), or None; pid is the process that holds it, 0 for one that is stale: left from a process that is gone. " +
 		"since is a time, as text",
-	Effect:   runtime.Read,
+	Effect:   script.Read,
 	Volatile: true,
 	Example: `
 lock = svc.lock("zarafa-server", ["/tmp/zarafa-upgrade-lock"])
 if lock and not lock.stale:
     inhibit("zarafa-server upgrades its database", "its process %d does so since %s" % (lock.pid, lock.since))
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		name, err := serviceName(c)
 		if err != nil {
 			return nil, err
@@ -197,32 +197,32 @@ if lock and not lock.stale:
 		if found == nil {
 			return starlark.None, nil
 		}
-		return runtime.NewRecord(map[string]any{
+		return script.NewRecord(map[string]any{
 			"path": found.Path, "since": found.Since.Format(time.DateTime), "pid": found.Holder.PID, "stale": found.Stale(),
 		}), nil
 	},
 }
 
-var logOf = &runtime.Builtin{
+var logOf = &script.Builtin{
 	Name: "svc.log",
 	Doc:  "Tells what a service said last, and how its last process ended.",
-	Params: []runtime.Param{
+	Params: []script.Param{
 		nameParam,
-		{Name: "file", Type: runtime.String, Doc: "path of its log; empty for the journal of systemd", Optional: true, Default: `""`},
+		{Name: "file", Type: script.String, Doc: "path of its log; empty for the journal of systemd", Optional: true, Default: `""`},
 	},
 	Result:   "record(where, lines, end): where is the path, or the command that shows the log; end is like \"exit status 255\", or empty",
-	Effect:   runtime.Read,
+	Effect:   script.Read,
 	Volatile: true,
 	Example: `
 said = svc.log("zarafa-server", "/var/log/zarafa/server.log")
 print(said.where, said.lines)
 `,
-	Value: func(c *runtime.Call) (starlark.Value, error) {
+	Value: func(c *script.Call) (starlark.Value, error) {
 		name, err := serviceName(c)
 		if err != nil {
 			return nil, err
 		}
 		trace := c.View.ServiceTrace(c.Context(), name, c.String("file"))
-		return runtime.NewRecord(map[string]any{"where": trace.Log, "lines": append([]string{}, trace.Lines...), "end": trace.End}), nil
+		return script.NewRecord(map[string]any{"where": trace.Log, "lines": append([]string{}, trace.Lines...), "end": trace.End}), nil
 	},
 }

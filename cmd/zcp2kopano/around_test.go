@@ -13,24 +13,24 @@ import (
 	"go.starlark.net/starlark"
 
 	"zcp2kopano/builtins"
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/confine/confinetest"
+	"zcp2kopano/runtime/script"
 )
 
 // hostileMain is the program with a builtin that goes around the host: it asks the kernel itself to
 // change files. KERNEL names what kernel the program meets.
 func hostileMain() {
-	allBuiltins = func() []*runtime.Builtin {
-		around := runtime.Builtin{
+	allBuiltins = func() []*script.Builtin {
+		around := script.Builtin{
 			Name: "around", Doc: "Changes files behind the host's back.",
-			Params: []runtime.Param{{Name: "dir", Type: runtime.Path, Doc: "directory with a file in it"}},
-			Result: "what succeeded", Effect: runtime.Read,
-			Value: func(c *runtime.Call) (starlark.Value, error) {
+			Params: []script.Param{{Name: "dir", Type: script.Path, Doc: "directory with a file in it"}},
+			Result: "what succeeded", Effect: script.Read,
+			Value: func(c *script.Call) (starlark.Value, error) {
 				return starlark.String(cmp.Or(strings.Join(confinetest.Writes(c.String("dir")), ", "), "nothing")), nil
 			},
 		}
 		early := around // can be called while modules load
-		early.Name, early.Effect = "around_early", runtime.Pure
+		early.Name, early.Effect = "around_early", script.Pure
 		return append(builtins.All(), &around, &early)
 	}
 	if os.Getenv(guardedKey) == "" { // else the parent did, and it holds here

@@ -5,7 +5,8 @@ import (
 
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/script"
 )
 
 // completeRunbook completes the names of stock runbooks, and files.
@@ -13,7 +14,7 @@ func completeRunbook(_ *cobra.Command, args []string, _ string) ([]string, cobra
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return runtime.StockRunbooks(runbooks.FS), cobra.ShellCompDirectiveDefault
+	return script.StockRunbooks(runbooks.FS), cobra.ShellCompDirectiveDefault
 }
 
 // completeRun completes the IDs of runs.
@@ -33,7 +34,7 @@ func (a *app) completeRun(_ *cobra.Command, args []string, _ string) ([]string, 
 func completeName(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var names []string
 	if len(args) == 0 {
-		for _, b := range append(runtime.CoreBuiltins(), builtins.All()...) {
+		for _, b := range append(runbook.CoreBuiltins(), builtins.All()...) {
 			names = append(names, b.Name)
 		}
 		names = append(names, "runbook")

@@ -9,9 +9,11 @@ import (
 
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/near"
-	"zcp2kopano/runtime/report"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/script"
+	"zcp2kopano/runtime/story"
 )
 
 func docCommand(a *app) *cobra.Command {
@@ -33,7 +35,7 @@ func docCommand(a *app) *cobra.Command {
 				return a.docRunbook(cmd, args)
 			}
 			if first(args) == "journal" {
-				_, err := fmt.Fprint(a.out, runtime.JournalDoc())
+				_, err := fmt.Fprint(a.out, engine.JournalDoc())
 				return err
 			}
 			return a.doc(first(args), markdown)
@@ -44,8 +46,8 @@ func docCommand(a *app) *cobra.Command {
 }
 
 // reference lists everything that a runbook can call.
-func reference() []*runtime.Builtin {
-	all := append(runtime.CoreBuiltins(), runtime.RunbookMethods()...)
+func reference() []*script.Builtin {
+	all := append(runbook.CoreBuiltins(), runbook.Methods()...)
 	return append(all, builtins.All()...)
 }
 
@@ -62,23 +64,23 @@ func (a *app) doc(name string, markdown bool) error {
 	case a.json:
 		return a.docJSON(found)
 	case markdown:
-		report.Markdown(a.out, found)
+		story.Markdown(a.out, found)
 	case name == "":
-		report.Index(a.out, found, a.console(a.out.file))
+		story.Index(a.out, found, a.console(a.out.file))
 	default:
 		for i, b := range found {
 			if i > 0 {
 				fmt.Fprintln(a.out)
 			}
-			report.Entry(a.out, b, a.console(a.out.file))
+			story.Entry(a.out, b, a.console(a.out.file))
 		}
 	}
 	return nil
 }
 
 // matching finds a name, or all of a module.
-func matching(all []*runtime.Builtin, name string) []*runtime.Builtin {
-	var found []*runtime.Builtin
+func matching(all []*script.Builtin, name string) []*script.Builtin {
+	var found []*script.Builtin
 	for _, b := range all {
 		if name == "" || b.Name == name || strings.HasPrefix(b.Name, name+".") {
 			found = append(found, b)
@@ -87,7 +89,7 @@ func matching(all []*runtime.Builtin, name string) []*runtime.Builtin {
 	return found
 }
 
-func (a *app) docJSON(found []*runtime.Builtin) error {
+func (a *app) docJSON(found []*script.Builtin) error {
 	enc := json.NewEncoder(a.out)
 	for _, b := range found {
 		err := enc.Encode(map[string]any{
@@ -105,7 +107,7 @@ func (a *app) docRunbook(cmd *cobra.Command, args []string) error {
 	if args[0] != "runbook" {
 		return fmt.Errorf("doc takes one name, or: doc runbook NAME")
 	}
-	book, err := runtime.Load(cmd.Context(), runtime.LoadOptions{Name: args[1], Stock: runbooks.FS, Builtins: builtins.All()})
+	book, err := runbook.Load(cmd.Context(), script.LoadOptions{Name: args[1], Stock: runbooks.FS, Builtins: builtins.All()})
 	if err != nil {
 		return err
 	}
@@ -114,11 +116,11 @@ func (a *app) docRunbook(cmd *cobra.Command, args []string) error {
 			"name": book.Name, "doc": book.Doc, "systems": book.Systems, "params": describeParams(book), "steps": describeSteps(book),
 		})
 	}
-	report.RunbookEntry(a.out, book, a.console(a.out.file))
+	story.RunbookEntry(a.out, book, a.console(a.out.file))
 	return nil
 }
 
-func describeSteps(book *runtime.Runbook) []map[string]string {
+func describeSteps(book *runbook.Runbook) []map[string]string {
 	var steps []map[string]string
 	for _, s := range book.All() {
 		steps = append(steps, map[string]string{"name": s.Name, "doc": s.Doc})
@@ -126,7 +128,7 @@ func describeSteps(book *runtime.Runbook) []map[string]string {
 	return steps
 }
 
-func describeParams(book *runtime.Runbook) []map[string]any {
+func describeParams(book *runbook.Runbook) []map[string]any {
 	var list []map[string]any
 	for _, p := range book.Params {
 		list = append(list, map[string]any{

@@ -12,7 +12,7 @@ import (
 	"github.com/bazelbuild/buildtools/build"
 	"github.com/spf13/cobra"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/exit"
 )
 
 func fmtCommand(a *app) *cobra.Command {
@@ -57,7 +57,7 @@ func (a *app) format(paths []string, check bool) error {
 		}
 	}
 	if check && changed > 0 {
-		return ended{runtime.CodeFailed}
+		return ended{exit.Failed}
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/exit"
 )
 
 // runsCode marks a command that executes a runbook in its own process. Such a command is carried out
@@ -95,18 +95,18 @@ func (a *app) whereItStands(cmd *cobra.Command, err error) error {
 
 // outcome tells how the child ended.
 func (a *app) outcome(err error, crash string) error {
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	var died *exec.ExitError
+	if err != nil && !errors.As(err, &died) {
 		return err
 	}
 	if words := lastWords(crash); words != "" {
 		return a.crashed(words, crash)
 	}
 	fmt.Fprint(a.err, crash)
-	if exit == nil {
-		return ended{runtime.CodeDone}
+	if died == nil {
+		return ended{exit.Done}
 	}
-	status := exit.Sys().(syscall.WaitStatus)
+	status := died.Sys().(syscall.WaitStatus)
 	if !status.Signaled() {
 		return ended{status.ExitStatus()}
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/bazelbuild/buildtools/warn"
 	"github.com/spf13/cobra"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/exit"
 )
 
 // lintRules are the rules of the linter that speak of Starlark as such, not of Bazel's files.
@@ -58,7 +58,7 @@ func (a *app) lint(paths []string) error {
 		}
 	}
 	if found > 0 {
-		return ended{runtime.CodeFailed}
+		return ended{exit.Failed}
 	}
 	return nil
 }

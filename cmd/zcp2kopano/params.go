@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim"
+	"zcp2kopano/runtime/runbook"
 )
 
 // maxSecret bounds a secret's file; it is a password or a key.
@@ -28,7 +28,7 @@ type params struct {
 
 // complete adds what a snapshot says of the run that it was taken for. Of secrets it has no more than that
 // they were given.
-func (p *params) complete(book *runtime.Runbook, plain map[string]string, secrets map[string]host.Secret) {
+func (p *params) complete(book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret) {
 	if p.meant == nil {
 		return
 	}
@@ -108,7 +108,7 @@ func readSecret(source string, stdin *os.File) (string, error) {
 }
 
 // askMissing asks on the terminal for required secrets that were not given.
-func (a *app) askMissing(book *runtime.Runbook, secrets map[string]host.Secret) error {
+func (a *app) askMissing(book *runbook.Runbook, secrets map[string]host.Secret) error {
 	if !a.interactive() {
 		return nil
 	}

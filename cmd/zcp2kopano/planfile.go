@@ -12,9 +12,12 @@ import (
 	"strconv"
 	"syscall"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
+	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/story"
 )
 
 // planFile is where a simulation keeps its plan.
@@ -29,7 +32,7 @@ func (p *planFile) open(h host.Host) error {
 	if p.path == "" {
 		return nil
 	}
-	if err := runtime.CanPlan(h); err != nil {
+	if err := engine.CanPlan(h); err != nil {
 		return fmt.Errorf("plan %s: %w", p.path, err)
 	}
 	f, err := newFile(p.path)
@@ -57,12 +60,12 @@ func newFile(name string) (*os.File, error) {
 }
 
 // keep writes the plan of a simulation that succeeded.
-func (p *planFile) keep(v runtime.Verdict, h host.Host, book *runtime.Runbook, plain map[string]string, secrets map[string]host.Secret, log *journal.Log) error {
+func (p *planFile) keep(v story.Verdict, h host.Host, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret, log *journal.Log) error {
 	if p.f == nil {
 		return nil
 	}
 	defer p.f.Close()
-	if v.Code != runtime.CodeDone {
+	if v.Code != exit.Done {
 		return nil
 	}
 	_, records, damage, err := journal.Read(bytes.NewReader(log.Bytes()))
@@ -72,8 +75,8 @@ func (p *planFile) keep(v runtime.Verdict, h host.Host, book *runtime.Runbook, p
 	if damage != nil {
 		return fmt.Errorf("plan %s: %w", p.path, damage)
 	}
-	cfg := runtime.Config{Host: h, Runbook: book, Params: plain, Secrets: secrets, Version: version}
-	plan, err := runtime.NewPlan(cfg, records, rand.Text())
+	cfg := engine.Config{Host: h, Runbook: book, Params: plain, Secrets: secrets, Version: version}
+	plan, err := engine.NewPlan(cfg, records, rand.Text())
 	if err != nil {
 		return fmt.Errorf("plan %s: %w", p.path, err)
 	}
@@ -123,7 +126,7 @@ func sudoer() string {
 
 // readPlan reads the plan that a run is held to; nil without one. A plan is carried out once: a run that
 // changed something has used it up, and one that was refused, or ended, before that has not.
-func (a *app) readPlan(path string) (*runtime.SavedPlan, error) {
+func (a *app) readPlan(path string) (*engine.SavedPlan, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -131,7 +134,7 @@ func (a *app) readPlan(path string) (*runtime.SavedPlan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", path, err)
 	}
-	plan := &runtime.SavedPlan{}
+	plan := &engine.SavedPlan{}
 	if err := json.Unmarshal(data, plan); err != nil {
 		return nil, fmt.Errorf("plan %s is not a plan, or the simulation that was to write it failed: %w", path, err)
 	}

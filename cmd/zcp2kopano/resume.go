@@ -10,7 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
 	"zcp2kopano/runtime/ways"
@@ -140,7 +140,7 @@ func (a *app) mend(ctx context.Context, s state.Status, name string, yes bool) e
 }
 
 // fitsRun refuses a runbook that does not take the parameters that the run was begun with.
-func (a *app) fitsRun(s state.Status, book *runtime.Runbook) error {
+func (a *app) fitsRun(s state.Status, book *runbook.Runbook) error {
 	keeper, err := s.Run.Keeper()
 	if err != nil {
 		return err
@@ -170,7 +170,7 @@ func (a *app) showMended(old, mended map[string]string) bool {
 }
 
 // mendedSteps says what a mended runbook means for a run that stands where it does.
-func mendedSteps(s state.Status, book *runtime.Runbook) []string {
+func mendedSteps(s state.Status, book *runbook.Runbook) []string {
 	var names, lines []string
 	for _, step := range book.All() {
 		names = append(names, step.Name)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
@@ -180,7 +180,7 @@ func (a *app) confirmKill(ctx context.Context, s state.Status) (bool, error) {
 		return false, err
 	}
 	defer machine.Close()
-	busy, err := runtime.Busy(ctx, machine.Host, records)
+	busy, err := engine.Busy(ctx, machine.Host, records)
 	if busy == nil || err != nil {
 		return false, err
 	}

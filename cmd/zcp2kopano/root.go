@@ -10,10 +10,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/near"
-	"zcp2kopano/runtime/report"
+	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 )
 
 // stdio is where a command reads and writes.
@@ -42,7 +43,7 @@ type ended struct{ code int }
 func (e ended) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
 func verdictError(code int) error {
-	if code == runtime.CodeDone {
+	if code == exit.Done {
 		return nil
 	}
 	return ended{code}
@@ -59,9 +60,9 @@ func execute(args []string, io stdio) int {
 	err := root.Execute()
 	code := a.exitCode(err)
 	if lost := a.out.failure(); lost != nil && !errors.Is(err, a.out.lost) {
-		report.Error(a.err, *runtime.ErrorInfoOf(lost), a.console(a.err))
-		if code == runtime.CodeDone {
-			return runtime.CodeFailed
+		story.Error(a.err, *script.ErrorInfoOf(lost), a.console(a.err))
+		if code == exit.Done {
+			return exit.Failed
 		}
 	}
 	return code
@@ -72,26 +73,26 @@ func (a *app) exitCode(err error) int {
 	var done ended
 	switch {
 	case err == nil:
-		return runtime.CodeDone
+		return exit.Done
 	case errors.As(err, &done):
 		return done.code
 	}
 	a.tellError(err)
 	var locked *state.LockedError
 	if errors.As(err, &locked) {
-		return runtime.CodeLocked
+		return exit.Locked
 	}
-	return runtime.CodeFailed
+	return exit.Failed
 }
 
 // tellError prints an error that no verdict has told.
 func (a *app) tellError(err error) {
-	info := runtime.ErrorInfoOf(err)
+	info := script.ErrorInfoOf(err)
 	if a.json {
-		report.JSONLines(a.out)(runtime.Event{Kind: runtime.Failed, Error: info})
+		story.JSONLines(a.out)(story.Event{Kind: story.Failed, Error: info})
 		return
 	}
-	report.Error(a.err, *info, a.console(a.err))
+	story.Error(a.err, *info, a.console(a.err))
 }
 
 func newRoot(a *app) *cobra.Command {

@@ -13,12 +13,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
+	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/live"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 	"zcp2kopano/runtime/ways"
 )
 
@@ -110,14 +113,14 @@ func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPa
 	if err != nil {
 		return err
 	}
-	if err := book.CheckUntil(until); err != nil {
+	if err := engine.CheckUntil(book, until); err != nil {
 		return err
 	}
 	plan, err := a.readPlan(planPath)
 	if err != nil {
 		return err
 	}
-	var forecast *runtime.Times
+	var forecast *story.Times
 	if !yes {
 		if forecast, err = a.rehearseLive(ctx, book, plain, secrets); err != nil {
 			return err
@@ -155,7 +158,7 @@ func (a *app) refuseUnfinished() error {
 }
 
 // rehearseLive simulates over this machine and asks. It returns how long the run takes.
-func (a *app) rehearseLive(ctx context.Context, book *runtime.Runbook, plain map[string]string, secrets map[string]host.Secret) (*runtime.Times, error) {
+func (a *app) rehearseLive(ctx context.Context, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret) (*story.Times, error) {
 	if !a.interactive() {
 		return nil, fmt.Errorf("there is no terminal to ask on; add --yes if you are sure, or look first: zcp2kopano simulate --live")
 	}
@@ -170,7 +173,7 @@ func (a *app) rehearseLive(ctx context.Context, book *runtime.Runbook, plain map
 		return nil, err
 	}
 	v := a.rehearse(ctx, "simulate", target, book, plain, secrets, "", journal.Memory(version, time.Now), tell)
-	if v.Code != runtime.CodeDone {
+	if v.Code != exit.Done {
 		return nil, verdictError(v.Code)
 	}
 	fmt.Fprintln(a.err)
@@ -204,7 +207,7 @@ func (a *app) work(ctx context.Context, lock *state.Lock, j job) error {
 	if err != nil {
 		return err
 	}
-	var v *runtime.Verdict
+	var v *story.Verdict
 	if j.foreground {
 		v, err = a.workHere(ctx, lock, j, tell)
 	} else {
@@ -223,7 +226,7 @@ func (a *app) work(ctx context.Context, lock *state.Lock, j job) error {
 	return verdictError(v.Code)
 }
 
-func (a *app) workHere(ctx context.Context, lock *state.Lock, j job, tell func(runtime.Event)) (*runtime.Verdict, error) {
+func (a *app) workHere(ctx context.Context, lock *state.Lock, j job, tell func(story.Event)) (*story.Verdict, error) {
 	if err := lock.Name(state.Holder{PID: os.Getpid(), Start: time.Now(), Command: "zcp2kopano " + j.mode, Run: j.run.ID}); err != nil {
 		return nil, err
 	}
@@ -240,7 +243,7 @@ func (a *app) workHere(ctx context.Context, lock *state.Lock, j job, tell func(r
 
 // workApart starts a worker and shows what it does. Signals are passed on to it, but for those that end
 // the login session: the run goes on without it.
-func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(runtime.Event)) (*runtime.Verdict, error) {
+func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(story.Event)) (*story.Verdict, error) {
 	signals := make(chan os.Signal, 4) // from before the worker is there: what comes meanwhile is passed on
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -268,8 +271,8 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 		}
 	}()
 	told := false // why it failed
-	v, err := session.Follow(ctx, j.run.Run, from, worker.Alive, func(e runtime.Event) {
-		told = told || e.Kind == runtime.Failed
+	v, err := session.Follow(ctx, j.run.Run, from, worker.Alive, func(e story.Event) {
+		told = told || e.Kind == story.Failed
 		tell(e)
 	})
 	if v != nil {
@@ -281,10 +284,10 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 	switch {
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintf(a.err, "\nthe session ends, and the run goes on: `%s` shows it\n", j.run.Caller.Command("status", "--follow"))
-		return nil, ended{runtime.CodeInterrupted}
+		return nil, ended{exit.Interrupted}
 	case err == nil && v == nil && worker.StoppedEarly():
 		fmt.Fprintf(a.err, "interrupted before the %s began; %s\n", j.mode, ways.Join(j.run.Ways()))
-		return nil, ended{runtime.CodeInterrupted}
+		return nil, ended{exit.Interrupted}
 	case err == nil && v == nil:
 		err = a.workerFailure(j.run.Run, worker.Failure())
 	}
@@ -306,13 +309,13 @@ func stopWords(s os.Signal, n int) string {
 
 // tellEnd tells what a worker could not write to its run's events file, and returns its verdict; nil
 // if it gave none.
-func tellEnd(end []runtime.Event, told bool, tell func(runtime.Event)) (v *runtime.Verdict) {
+func tellEnd(end []story.Event, told bool, tell func(story.Event)) (v *story.Verdict) {
 	for _, e := range end {
-		if e.Kind == runtime.Failed && told {
+		if e.Kind == story.Failed && told {
 			continue
 		}
 		tell(e)
-		if e.Kind == runtime.VerdictGiven {
+		if e.Kind == story.VerdictGiven {
 			v = e.Verdict
 		}
 	}

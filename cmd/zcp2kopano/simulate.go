@@ -12,10 +12,13 @@ import (
 
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 )
 
 func simulateCommand(a *app) *cobra.Command {
@@ -70,7 +73,7 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 			if err != nil {
 				return err
 			}
-			if err := book.CheckUntil(until); err != nil {
+			if err := engine.CheckUntil(book, until); err != nil {
 				return err
 			}
 			log := journal.Memory(version, time.Now)
@@ -100,7 +103,7 @@ func first(args []string) string {
 }
 
 // prepare loads the runbook, and reads and checks its parameters.
-func (a *app) prepare(ctx context.Context, name string, h host.Host, p *params) (*runtime.Runbook, map[string]string, map[string]host.Secret, error) {
+func (a *app) prepare(ctx context.Context, name string, h host.Host, p *params) (*runbook.Runbook, map[string]string, map[string]host.Secret, error) {
 	plain, secrets, err := p.read(a.in)
 	if err != nil {
 		return nil, nil, nil, err
@@ -123,23 +126,23 @@ func (a *app) prepare(ctx context.Context, name string, h host.Host, p *params) 
 var allBuiltins = builtins.All
 
 // load loads a runbook by name; without one, the stock runbook that fits the host.
-func load(ctx context.Context, name string, h host.Host) (*runtime.Runbook, error) {
-	opts := runtime.LoadOptions{Name: name, Stock: runbooks.FS, Builtins: allBuiltins()}
+func load(ctx context.Context, name string, h host.Host) (*runbook.Runbook, error) {
+	opts := script.LoadOptions{Name: name, Stock: runbooks.FS, Builtins: allBuiltins()}
 	if name != "" {
-		return runtime.Load(ctx, opts)
+		return runbook.Load(ctx, opts)
 	}
 	facts, err := h.Facts()
 	if err != nil {
 		return nil, fmt.Errorf("the host's facts: %w", err)
 	}
-	stock := runtime.StockRunbooks(runbooks.FS)
+	stock := script.StockRunbooks(runbooks.FS)
 	for _, opts.Name = range stock {
-		book, err := runtime.Load(ctx, opts)
+		book, err := runbook.Load(ctx, opts)
 		if err != nil {
 			return nil, err
 		}
 		for _, spec := range book.Systems {
-			if fits, err := runtime.MatchSystem(facts, spec); err != nil || fits {
+			if fits, err := runbook.MatchSystem(facts, spec); err != nil || fits {
 				return book, err
 			}
 		}
@@ -149,10 +152,10 @@ func load(ctx context.Context, name string, h host.Host) (*runtime.Runbook, erro
 }
 
 // rehearse carries a runbook out on a simulated host, with journal and secrets in memory.
-func (a *app) rehearse(ctx context.Context, mode string, t *target, book *runtime.Runbook, plain map[string]string, secrets map[string]host.Secret, until string, log *journal.Log, tell func(runtime.Event)) runtime.Verdict {
+func (a *app) rehearse(ctx context.Context, mode string, t *target, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret, until string, log *journal.Log, tell func(story.Event)) story.Verdict {
 	ctx, release := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer release()
-	return runtime.Execute(ctx, runtime.Config{
+	return engine.Execute(ctx, engine.Config{
 		Mode: mode, ID: mode, Runbook: book, Params: plain, Secrets: secrets,
 		Host: t.Host, HostLabel: t.label, Dir: t.dir(a.state, mode), Until: until,
 		Journal: log, Keeper: state.Memory(),

@@ -12,11 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host/live"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 )
 
 // What a snapshot captures unless it is told otherwise.
@@ -110,7 +110,7 @@ func (a *app) recordQuestions(ctx context.Context, r *recorder, runbook string, 
 	if err != nil {
 		return err
 	}
-	a.rehearse(ctx, "simulate", t, book, plain, secrets, "", journal.Memory(version, time.Now), func(runtime.Event) {})
+	a.rehearse(ctx, "simulate", t, book, plain, secrets, "", journal.Memory(version, time.Now), func(story.Event) {})
 	o.Conn, o.Queries, o.Directory, o.Searches = r.conn, r.queries, r.directory, r.searches
 	o.Offered = r.offered
 	o.Params, o.Secrets = plain, slices.Sorted(maps.Keys(secrets))

@@ -16,10 +16,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg"
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/story"
 	"zcp2kopano/testdata/hosts"
 )
 
@@ -93,7 +93,7 @@ func bothStories(t *testing.T, a *app, machine host.View, p *params, alone func(
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, got = story(t, a, over, p), story(t, a, fixture, alone(fixture))
+	want, got = told(t, a, over, p), told(t, a, fixture, alone(fixture))
 	if len(want) < 10 {
 		t.Fatalf("a story of %d lines", len(want))
 	}
@@ -119,18 +119,18 @@ func captured(t *testing.T, a *app, machine host.View, p *params) []byte {
 	return text.Bytes()
 }
 
-// story is what a simulation tells, without times and call sites. It shows no secret, so those of the
+// told is what a simulation tells, without times and call sites. It shows no secret, so those of the
 // machine and their placeholders make no difference.
-func story(t *testing.T, a *app, on *target, p *params) []string {
+func told(t *testing.T, a *app, on *target, p *params) []string {
 	t.Helper()
 	defer on.Close()
 	book, plain, secrets, err := a.prepare(context.Background(), "debian", on.Host, p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := []runtime.EventKind{runtime.StepBegin, runtime.FindingFound, runtime.NoReturn, runtime.ChangeBegin, runtime.ChangeEnd, runtime.Unchanged, runtime.UnpredictedIs, runtime.Granted, runtime.Failed}
+	kinds := []story.EventKind{story.StepBegin, story.FindingFound, story.NoReturn, story.ChangeBegin, story.ChangeEnd, story.Unchanged, story.UnpredictedIs, story.Granted, story.Failed}
 	var lines []string
-	a.rehearse(context.Background(), "simulate", on, book, plain, secrets, "", journal.Memory(version, time.Now), func(e runtime.Event) {
+	a.rehearse(context.Background(), "simulate", on, book, plain, secrets, "", journal.Memory(version, time.Now), func(e story.Event) {
 		if !slices.Contains(kinds, e.Kind) {
 			return
 		}

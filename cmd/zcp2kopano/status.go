@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"zcp2kopano/runtime/journal"
-	"zcp2kopano/runtime/report"
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 	"zcp2kopano/runtime/ways"
 )
 
@@ -78,7 +78,7 @@ func (a *app) showStatus(id string) error {
 }
 
 func (a *app) field(name, format string, args ...any) {
-	_ = report.Field(a.out, name, fmt.Sprintf(format, args...), a.console(a.out.file).Width) // a.out keeps the failure
+	_ = story.Field(a.out, name, fmt.Sprintf(format, args...), a.console(a.out.file).Width) // a.out keeps the failure
 }
 
 func (a *app) printStatus(s state.Status, holder *state.Holder) {

@@ -8,18 +8,17 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"zcp2kopano/runtime"
-	"zcp2kopano/runtime/report"
+	"zcp2kopano/runtime/story"
 )
 
 // console is what a stream can show.
-func (a *app) console(f *os.File) report.ConsoleOptions {
+func (a *app) console(f *os.File) story.ConsoleOptions {
 	terminal := term.IsTerminal(int(f.Fd()))
 	width, _, err := term.GetSize(int(f.Fd()))
 	if err != nil {
 		width = 0
 	}
-	return report.ConsoleOptions{
+	return story.ConsoleOptions{
 		Color:    terminal && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 		Progress: terminal && os.Getenv("TERM") != "dumb",
 		Verbose:  a.verbose,
@@ -40,10 +39,10 @@ func (t *teller) flags(cmd *cobra.Command) {
 
 // open opens the report's file, before anything else is done, and returns who listens to the run. What
 // the file holds stays until there is something to tell.
-func (t *teller) open(a *app) (func(runtime.Event), error) {
-	out := report.Console(a.out, a.console(a.out.file))
+func (t *teller) open(a *app) (func(story.Event), error) {
+	out := story.Console(a.out, a.console(a.out.file))
 	if a.json {
-		out = report.JSONLines(a.out)
+		out = story.JSONLines(a.out)
 	}
 	if t.file == "" {
 		return out, nil
@@ -53,7 +52,7 @@ func (t *teller) open(a *app) (func(runtime.Event), error) {
 		return nil, fmt.Errorf("report: %w", err)
 	}
 	t.html = &reportFile{f: f}
-	return report.Tee(report.HTML(t.html), out), nil
+	return story.Tee(story.HTML(t.html), out), nil
 }
 
 // close tells whether the report reached its file.

@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"zcp2kopano/builtins"
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 )
 
 // workerCommand is what run, resume and rollback start; see package session.
@@ -56,7 +56,7 @@ func workerCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-func (a *app) sessionWork(machine *target, j job, tell func(runtime.Event)) session.Work {
+func (a *app) sessionWork(machine *target, j job, tell func(story.Event)) session.Work {
 	return session.Work{
 		Run: j.run.Run, Mode: j.mode, To: j.to, Until: j.until, RestoreDatabase: j.restore, KillGuarded: j.kill, Caller: j.run.Caller, Host: machine.Host, HostLabel: machine.label,
 		Builtins: builtins.All(), Version: version, Emit: tell,

@@ -16,7 +16,7 @@
 // is left out where that is the record itself. It is what tells a torn tail (everything behind the
 // last sync) from damage to records that the run had relied on.
 //
-// The types of a run's records belong to package runtime, which documents them together with this
+// The types of a run's records belong to package engine, which documents them together with this
 // format: see "zcp2kopano doc journal".
 //
 // Beside it, in a file of the same name and ".end", is the number of its last durable record: it tells of

@@ -10,10 +10,13 @@ import (
 
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
+	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host/hosttest/chance"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/state"
 	"zcp2kopano/testdata/hosts"
 )
@@ -44,19 +47,19 @@ func realJournal(t testing.TB) []byte {
 	h, err := fixture.Host(opts)
 	must(err)
 	defer h.Close()
-	book, err := runtime.Load(t.Context(), runtime.LoadOptions{Name: "debian", Stock: runbooks.FS, Builtins: builtins.All()})
+	book, err := runbook.Load(t.Context(), script.LoadOptions{Name: "debian", Stock: runbooks.FS, Builtins: builtins.All()})
 	must(err)
 	log := journal.Memory("test", h.Now)
-	cfg := runtime.Config{
+	cfg := engine.Config{
 		Mode: "run", ID: "r1", Runbook: book, Host: h, HostLabel: "test", Dir: "/var/lib/zcp2kopano/runs/r1",
 		Journal: log, Keeper: state.Memory(), Version: "test", Now: h.Now, Stop: make(chan struct{}),
 	}
-	if v := runtime.Execute(t.Context(), cfg); v.Code != runtime.CodeDone {
+	if v := engine.Execute(t.Context(), cfg); v.Code != exit.Done {
 		t.Fatal(v.Text)
 	}
 	_, cfg.Previous, _, err = journal.Read(bytes.NewReader(log.Bytes()))
 	must(err)
-	if v := runtime.Rollback(t.Context(), cfg, ""); v.Code != runtime.CodeRollbackIncomplete { // the server was started
+	if v := engine.Rollback(t.Context(), cfg, ""); v.Code != exit.RollbackIncomplete { // the server was started
 		t.Fatal(v.Text)
 	}
 	return log.Bytes()

@@ -94,6 +94,17 @@ func (p *Policy) Grant(class Class, entry string) error {
 	return nil
 }
 
+// With is a policy that allows what either of the two does.
+func (p Policy) With(more Policy) Policy {
+	both := Policy{Allow: map[Class][]string{}}
+	for _, one := range []Policy{p, more} {
+		for class, entries := range one.Allow {
+			both.Allow[class] = append(both.Allow[class], entries...)
+		}
+	}
+	return both
+}
+
 // Check returns nil if every target is allowed, and else an error that names the first that is not,
 // what is allowed in its class, and the way out.
 func (p *Policy) Check(targets []Target) error {

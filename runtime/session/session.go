@@ -18,11 +18,13 @@ import (
 	"syscall"
 	"time"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/journal"
-	"zcp2kopano/runtime/report"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 	"zcp2kopano/runtime/ways"
 )
 
@@ -49,67 +51,67 @@ type Work struct {
 
 	Host      host.Host
 	HostLabel string
-	Builtins  []*runtime.Builtin
+	Builtins  []*script.Builtin
 	Version   string
-	Emit      func(runtime.Event) // hears events besides the run's events file; may be nil
+	Emit      func(story.Event) // hears events besides the run's events file; may be nil
 }
 
 // Do does the work in this process and returns its verdict. The caller holds the lock. An error is
 // told before anything is done: there is no verdict then.
-func (w Work) Do(ctx context.Context) (runtime.Verdict, error) {
+func (w Work) Do(ctx context.Context) (story.Verdict, error) {
 	order, err := w.Run.Order()
 	if err != nil {
-		return runtime.Verdict{}, err
+		return story.Verdict{}, err
 	}
 	book, err := w.book(ctx, order)
 	if err != nil {
-		return runtime.Verdict{}, err
+		return story.Verdict{}, err
 	}
 	keeper, err := w.keeper()
 	if err != nil {
-		return runtime.Verdict{}, err
+		return story.Verdict{}, err
 	}
 	secrets, err := w.secrets(order, keeper)
 	if err != nil {
-		return runtime.Verdict{}, err
+		return story.Verdict{}, err
 	}
 	plan, err := w.plan(order)
 	if err != nil {
-		return runtime.Verdict{}, err
+		return story.Verdict{}, err
 	}
-	events, err := openStory(w.Run)
+	events, err := openEvents(w.Run)
 	if err != nil {
-		return runtime.Verdict{}, err
+		return story.Verdict{}, err
 	}
 	defer events.Close()
 	log, previous, err := w.Run.Open(w.Version, time.Now)
 	if err != nil {
-		return runtime.Verdict{}, err
+		return story.Verdict{}, err
 	}
 	defer log.Close()
 	ctx, stop, release := onSignals(ctx, w.Heard)
 	defer release()
-	cfg := runtime.Config{
+	cfg := engine.Config{
 		Mode: w.Mode, ID: w.Run.ID, Runbook: book, Params: order.Params, Secrets: secrets,
 		Host: w.Host, HostLabel: w.HostLabel, Dir: w.Run.Path, Journal: log, Keeper: keeper,
 		Version: w.Version, Now: time.Now, Stop: stop, Previous: previous, Plan: plan,
 		RestoreDatabase: w.RestoreDatabase, KillGuarded: w.KillGuarded, Until: w.Until, Caller: w.Caller, Forecast: order.Forecast,
-		Emit: report.Tee(seldom(numbered(log, report.JSONLines(events))), w.Emit),
+		Emit: story.Tee(seldom(numbered(log, story.JSONLines(events))), w.Emit),
 	}
 	return w.execute(ctx, cfg), nil
 }
 
 // book loads the copy of the runbook. The way back needs none, and must not fail for its sake: another
 // version of the program may no longer load it.
-func (w Work) book(ctx context.Context, order state.Order) (*runtime.Runbook, error) {
+func (w Work) book(ctx context.Context, order state.Order) (*runbook.Runbook, error) {
 	if w.Mode == ModeRollback {
-		return &runtime.Runbook{Name: order.Label}, nil
+		return &runbook.Runbook{Name: order.Label}, nil
 	}
 	modules, err := w.Run.Modules()
 	if err != nil {
 		return nil, err
 	}
-	book, err := runtime.LoadCopy(ctx, order.Label, modules, runtime.LoadOptions{Builtins: w.Builtins})
+	book, err := runbook.LoadCopy(ctx, order.Label, modules, script.LoadOptions{Builtins: w.Builtins})
 	if err != nil && order.Program != w.Version {
 		err = fmt.Errorf("%w (the run was begun by version %s of the program, this is %s: use that version to go on, or mend the runbook and `%s`; a rollback needs neither)",
 			err, order.Program, w.Version, w.Caller.Command("resume", "--runbook", "FILE"))
@@ -136,18 +138,18 @@ func (w Work) secrets(order state.Order, keeper *state.Keeper) (map[string]host.
 }
 
 // plan is what the run is held to, nil for nothing.
-func (w Work) plan(order state.Order) (*runtime.SavedPlan, error) {
+func (w Work) plan(order state.Order) (*engine.SavedPlan, error) {
 	if order.Unheld || w.Mode == ModeRollback {
 		return nil, nil
 	}
 	return w.Run.Plan()
 }
 
-func (w Work) execute(ctx context.Context, cfg runtime.Config) runtime.Verdict {
+func (w Work) execute(ctx context.Context, cfg engine.Config) story.Verdict {
 	if w.Mode == ModeRollback {
-		return runtime.Rollback(ctx, cfg, w.To)
+		return engine.Rollback(ctx, cfg, w.To)
 	}
-	return runtime.Execute(ctx, cfg)
+	return engine.Execute(ctx, cfg)
 }
 
 // onSignals closes stop at the first SIGINT or SIGTERM, and ends ctx at a SIGINT that comes after
@@ -191,8 +193,8 @@ func heed(signals <-chan os.Signal, done <-chan struct{}, heard func(os.Signal, 
 }
 
 // numbered says with each event how far the journal was then.
-func numbered(log *journal.Log, tell func(runtime.Event)) func(runtime.Event) {
-	return func(e runtime.Event) {
+func numbered(log *journal.Log, tell func(story.Event)) func(story.Event) {
+	return func(e story.Event) {
 		e.Journal = log.Durable()
 		tell(e)
 	}
@@ -202,13 +204,13 @@ func numbered(log *journal.Log, tell func(runtime.Event)) func(runtime.Event) {
 const progressPause = 900 * time.Millisecond // a tick each second is not to be left out for being early
 
 // seldom thins out progress, which would fill the file of a long run.
-func seldom(tell func(runtime.Event)) func(runtime.Event) {
+func seldom(tell func(story.Event)) func(story.Event) {
 	var mu sync.Mutex
 	var last time.Time
-	return func(e runtime.Event) {
+	return func(e story.Event) {
 		mu.Lock()
 		defer mu.Unlock()
-		if e.Kind == runtime.ProgressMade {
+		if e.Kind == story.ProgressMade {
 			if e.Time.Sub(last) < progressPause {
 				return
 			}
@@ -223,7 +225,7 @@ const lookPause = 100 * time.Millisecond
 
 // Follow passes events from the run's file on, beginning at byte from, until the verdict, until ctx
 // ends, or until nobody is alive to write more. It returns the verdict, nil if none came.
-func Follow(ctx context.Context, r state.Run, from int64, alive func() bool, emit func(runtime.Event)) (*runtime.Verdict, error) {
+func Follow(ctx context.Context, r state.Run, from int64, alive func() bool, emit func(story.Event)) (*story.Verdict, error) {
 	f, err := waitOpen(ctx, r.Events(), alive)
 	if f == nil || err != nil {
 		return nil, err
@@ -242,10 +244,10 @@ func Follow(ctx context.Context, r state.Run, from int64, alive func() bool, emi
 			if err != nil {
 				break
 			}
-			var e runtime.Event
+			var e story.Event
 			if json.Unmarshal(line, &e) == nil {
 				emit(e)
-				if e.Kind == runtime.VerdictGiven {
+				if e.Kind == story.VerdictGiven {
 					return e.Verdict, nil
 				}
 			}
@@ -306,9 +308,9 @@ func LastBegin(r state.Run) (int64, error) {
 			return begin, nil
 		}
 		var e struct {
-			Kind runtime.EventKind `json:"kind"`
+			Kind story.EventKind `json:"kind"`
 		}
-		if json.Unmarshal(line, &e) == nil && e.Kind == runtime.RunBegin {
+		if json.Unmarshal(line, &e) == nil && e.Kind == story.RunBegin {
 			begin = at
 		}
 		at += int64(len(line))

@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 )
 
-func appendEvents(t *testing.T, r state.Run, events ...runtime.Event) {
+func appendEvents(t *testing.T, r state.Run, events ...story.Event) {
 	t.Helper()
 	f, err := os.OpenFile(r.Events(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -43,14 +43,14 @@ func TestFollowUntilTheVerdict(t *testing.T) {
 	go func() {
 		time.Sleep(2 * lookPause) // the file is not there at first
 		for _, text := range []string{"a", "b", "c"} {
-			appendEvents(t, r, runtime.Event{Kind: runtime.Output, Text: text})
+			appendEvents(t, r, story.Event{Kind: story.Output, Text: text})
 			time.Sleep(lookPause / 2)
 		}
-		appendEvents(t, r, runtime.Event{Kind: runtime.VerdictGiven, Verdict: &runtime.Verdict{Code: 2}},
-			runtime.Event{Kind: runtime.Output, Text: "of a later attempt"})
+		appendEvents(t, r, story.Event{Kind: story.VerdictGiven, Verdict: &story.Verdict{Code: 2}},
+			story.Event{Kind: story.Output, Text: "of a later attempt"})
 	}()
 	got := ""
-	v, err := Follow(t.Context(), r, 0, func() bool { return true }, func(e runtime.Event) { got += e.Text })
+	v, err := Follow(t.Context(), r, 0, func() bool { return true }, func(e story.Event) { got += e.Text })
 	if err != nil || v == nil || v.Code != 2 || got != "abc" {
 		t.Errorf("got %q, %v, %v", got, v, err)
 	}
@@ -62,9 +62,9 @@ func TestFollowTheDead(t *testing.T) {
 	if v, err := Follow(t.Context(), r, 0, dead, nil); v != nil || err != nil {
 		t.Errorf("without events: %v, %v", v, err)
 	}
-	appendEvents(t, r, runtime.Event{Kind: runtime.Output, Text: "last words"})
+	appendEvents(t, r, story.Event{Kind: story.Output, Text: "last words"})
 	got := ""
-	v, err := Follow(t.Context(), r, 0, dead, func(e runtime.Event) { got += e.Text })
+	v, err := Follow(t.Context(), r, 0, dead, func(e story.Event) { got += e.Text })
 	if v != nil || err != nil || got != "last words" {
 		t.Errorf("got %q, %v, %v", got, v, err)
 	}
@@ -84,9 +84,9 @@ func TestLastBegin(t *testing.T) {
 	if at, err := LastBegin(r); at != 0 || err != nil {
 		t.Errorf("without events: %d, %v", at, err)
 	}
-	appendEvents(t, r, runtime.Event{Kind: runtime.RunBegin}, runtime.Event{Kind: runtime.Output, Text: "old"})
+	appendEvents(t, r, story.Event{Kind: story.RunBegin}, story.Event{Kind: story.Output, Text: "old"})
 	want := End(r)
-	appendEvents(t, r, runtime.Event{Kind: runtime.RunBegin}, runtime.Event{Kind: runtime.Output, Text: "new"})
+	appendEvents(t, r, story.Event{Kind: story.RunBegin}, story.Event{Kind: story.Output, Text: "new"})
 	if at, err := LastBegin(r); at != want || err != nil {
 		t.Errorf("begins at %d, want %d (%v)", at, want, err)
 	}
@@ -125,12 +125,12 @@ func TestOnlyInterruptBreaksOff(t *testing.T) {
 
 func TestProgressIsThinnedOut(t *testing.T) {
 	n := 0
-	tell := seldom(func(runtime.Event) { n++ })
+	tell := seldom(func(story.Event) { n++ })
 	begin := time.Date(2015, 8, 30, 22, 10, 0, 0, time.UTC)
 	for i := range 1000 { // within two seconds
-		tell(runtime.Event{Kind: runtime.ProgressMade, Time: begin.Add(time.Duration(i) * 2 * time.Millisecond), Progress: &action.Progress{}})
+		tell(story.Event{Kind: story.ProgressMade, Time: begin.Add(time.Duration(i) * 2 * time.Millisecond), Progress: &action.Progress{}})
 	}
-	tell(runtime.Event{Kind: runtime.ChangeEnd})
+	tell(story.Event{Kind: story.ChangeEnd})
 	if n != 4 { // at 0, 0.9 and 1.8 s, and the end
 		t.Errorf("%d events, want 4", n)
 	}

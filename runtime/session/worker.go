@@ -14,9 +14,8 @@ import (
 	"syscall"
 	"time"
 
-	"zcp2kopano/runtime"
-	"zcp2kopano/runtime/report"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 )
 
 // Worker is a started worker process.
@@ -123,7 +122,7 @@ func (w *Worker) Stop(s os.Signal) { _ = w.cmd.Process.Signal(s) }
 
 // TellEnd returns what passes on, apart from the disk, why and how the work ended: to the process that
 // started this one and has passed on a lock, as long as it is there.
-func TellEnd() func(runtime.Event) {
+func TellEnd() func(story.Event) {
 	var passed syscall.Stat_t
 	if syscall.Fstat(endFD, &passed) != nil || passed.Mode&syscall.S_IFMT != syscall.S_IFIFO {
 		return nil
@@ -136,10 +135,10 @@ func TellEnd() func(runtime.Event) {
 }
 
 // endTo writes what tells of the end. Who does not read it does not hold the run up for longer than patience.
-func endTo(pipe *os.File, patience time.Duration) func(runtime.Event) {
-	write := report.JSONLines(pipe)
-	return func(e runtime.Event) {
-		if e.Kind == runtime.Failed || e.Kind == runtime.VerdictGiven {
+func endTo(pipe *os.File, patience time.Duration) func(story.Event) {
+	write := story.JSONLines(pipe)
+	return func(e story.Event) {
+		if e.Kind == story.Failed || e.Kind == story.VerdictGiven {
 			_ = pipe.SetWriteDeadline(time.Now().Add(patience))
 			write(e)
 		}
@@ -148,13 +147,13 @@ func endTo(pipe *os.File, patience time.Duration) func(runtime.Event) {
 
 // End is what the worker has said of its end with TellEnd: where the disk is full, its events file does
 // not have it.
-func (w *Worker) End() []runtime.Event {
+func (w *Worker) End() []story.Event {
 	<-w.ended
 	defer w.end.Close()
 	_ = w.end.SetReadDeadline(time.Now().Add(time.Second)) // nobody should have it open any more
-	var events []runtime.Event
+	var events []story.Event
 	for line := range bytes.Lines(<-w.told) {
-		var e runtime.Event
+		var e story.Event
 		if json.Unmarshal(line, &e) == nil {
 			events = append(events, e)
 		}

@@ -29,8 +29,8 @@ import (
 	"syscall"
 	"time"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/story"
 )
 
 // DefaultPath is where the state is kept.
@@ -56,7 +56,7 @@ type Order struct {
 	Secrets  map[string]string `json:"secrets,omitempty"`  // parameter to reference in the Keeper
 	Copy     string            `json:"copy,omitempty"`     // directory of a mended runbook; empty for firstCopy
 	Unheld   bool              `json:"unheld,omitempty"`   // the run is not held to its plan any more
-	Forecast *runtime.Times    `json:"forecast,omitempty"` // how long the rehearsal says that it takes
+	Forecast *story.Times      `json:"forecast,omitempty"` // how long the rehearsal says that it takes
 }
 
 // firstCopy is the directory of the modules that the run began with.

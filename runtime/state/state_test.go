@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/story"
 	"zcp2kopano/runtime/ways"
 )
 
@@ -235,7 +235,7 @@ type record struct {
 
 // changed are the records of a run that was about to write a file in its first step.
 var changed = []record{
-	{"run", runtime.RunInfo{Steps: []string{"a", "b"}}},
+	{"run", story.RunInfo{Steps: []string{"a", "b"}}},
 	{"step", map[string]string{"name": "a"}},
 	{"call", map[string]any{"builtin": "fs.write", "args": nil, "actions": []any{aWrite}}},
 	{"intent", map[string]any{"call": 3, "index": 0, "kind": "fs.write", "step": "a", "data": map[string]string{"path": "/x"}}},
@@ -262,10 +262,10 @@ func journaled(t *testing.T, d Dir, at time.Time, records ...record) Run {
 
 func TestPhases(t *testing.T) {
 	verdict := func(code int, left ...string) record {
-		return record{"verdict", runtime.Verdict{Code: code, Left: left}}
+		return record{"verdict", story.Verdict{Code: code, Left: left}}
 	}
 	named := func(typ, name string) record { return record{typ, map[string]string{"name": name}} }
-	run, resume := changed[0], record{"resume", runtime.RunInfo{}}
+	run, resume := changed[0], record{"resume", story.RunInfo{}}
 	began := func(more ...record) []record { return append(slices.Clone(changed), more...) }
 	two := func(more ...record) []record {
 		return began(append([]record{named("step-done", "a"), named("step", "b"), named("step-done", "b")}, more...)...)
@@ -325,7 +325,7 @@ func TestPhases(t *testing.T) {
 // Behind damage may stand anything: such a run blocks others, and says what to do.
 func TestDamagedRunIsUnknown(t *testing.T) {
 	d := Dir{filepath.Join(t.TempDir(), "state")}
-	run := journaled(t, d, begun, append(slices.Clone(changed), record{"verdict", runtime.Verdict{}})...)
+	run := journaled(t, d, begun, append(slices.Clone(changed), record{"verdict", story.Verdict{}})...)
 	data, err := os.ReadFile(run.Journal())
 	if err != nil {
 		t.Fatal(err)
@@ -376,7 +376,7 @@ func blocked(t *testing.T, d Dir, want ...string) {
 
 // Without an ID, a rollback is for the newest run that has left something.
 func TestRunToUndo(t *testing.T) {
-	verdict := func(code int) record { return record{"verdict", runtime.Verdict{Code: code}} }
+	verdict := func(code int) record { return record{"verdict", story.Verdict{Code: code}} }
 	kinds := map[string][]record{
 		"untouched": {changed[0], verdict(2)},
 		"nothing":   {changed[0], verdict(0)},
@@ -431,7 +431,7 @@ func TestRunToUndo(t *testing.T) {
 // One run that cannot be read keeps nobody from another that is named.
 func TestUnreadableRun(t *testing.T) {
 	d := Dir{filepath.Join(t.TempDir(), "state")}
-	good := journaled(t, d, begun, append(slices.Clone(changed), record{"verdict", runtime.Verdict{Code: 1}})...)
+	good := journaled(t, d, begun, append(slices.Clone(changed), record{"verdict", story.Verdict{Code: 1}})...)
 	bad := begin(t, d, begun.Add(time.Hour))
 	if err := os.Remove(filepath.Join(bad.Path, "order.json")); err != nil {
 		t.Fatal(err)
@@ -471,7 +471,7 @@ func TestOpenGoesOnAfterAnyTornTail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := log.Append("run", runtime.RunInfo{}); err != nil {
+	if _, err := log.Append("run", story.RunInfo{}); err != nil {
 		t.Fatal(err)
 	}
 	log.Close()
@@ -493,7 +493,7 @@ func TestOpenGoesOnAfterAnyTornTail(t *testing.T) {
 		if len(records) != 0 {
 			t.Errorf("cut to %d bytes: %d records", n, len(records))
 		}
-		if _, err := log.Append("run", runtime.RunInfo{}); err != nil {
+		if _, err := log.Append("run", story.RunInfo{}); err != nil {
 			t.Errorf("cut to %d bytes: %v", n, err)
 		}
 		log.Close()
@@ -511,7 +511,7 @@ func TestOpenGoesOnAfterAnyTornTail(t *testing.T) {
 // began: nobody may begin another one over it.
 func TestEmptiedJournalIsDamage(t *testing.T) {
 	d := Dir{filepath.Join(t.TempDir(), "state")}
-	run := journaled(t, d, begun, append(slices.Clone(changed), record{"verdict", runtime.Verdict{}})...)
+	run := journaled(t, d, begun, append(slices.Clone(changed), record{"verdict", story.Verdict{}})...)
 	if err := os.WriteFile(run.Events(), []byte("{}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -531,7 +531,7 @@ func TestEmptiedJournalIsDamage(t *testing.T) {
 // A journal that was cut off behind a whole record reads well. What is beside it tells: the file with the
 // number of its last durable record, and without that what was told and kept since.
 func TestCutJournalIsDamage(t *testing.T) {
-	records := append(slices.Clone(changed), record{"verdict", runtime.Verdict{}})
+	records := append(slices.Clone(changed), record{"verdict", story.Verdict{}})
 	for n := range len(records) {
 		for what, spoil := range map[string]func(Run){
 			"": func(Run) {},

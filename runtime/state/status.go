@@ -12,8 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/story"
 	"zcp2kopano/runtime/ways"
 )
 
@@ -21,13 +22,13 @@ import (
 type Status struct {
 	Run Run `json:"-"`
 	ways.Standing
-	Order   Order            `json:"order"`
-	Step    string           `json:"step,omitempty"` // the last that began
-	Steps   []string         `json:"steps,omitempty"`
-	Ended   []string         `json:"ended,omitempty"` // steps that ended
-	Verdict *runtime.Verdict `json:"verdict,omitempty"`
-	Last    time.Time        `json:"last,omitzero"`    // of the last record
-	Damage  string           `json:"damage,omitempty"` // of the journal
+	Order   Order          `json:"order"`
+	Step    string         `json:"step,omitempty"` // the last that began
+	Steps   []string       `json:"steps,omitempty"`
+	Ended   []string       `json:"ended,omitempty"` // steps that ended
+	Verdict *story.Verdict `json:"verdict,omitempty"`
+	Last    time.Time      `json:"last,omitzero"`    // of the last record
+	Damage  string         `json:"damage,omitempty"` // of the journal
 }
 
 // Status reads the run's journal. It names commands as they are where no other run is: Dir.Status
@@ -56,8 +57,8 @@ func (r Run) Status() (Status, error) {
 		return s, fmt.Errorf("run %s: %w", r.ID, err)
 	}
 	s.read(records)
-	s.Standing = runtime.Stand(records)
-	s.ID, s.Own = r.ID, runtime.OwnRunbook(s.Order.Label)
+	s.Standing = engine.Stand(records)
+	s.ID, s.Own = r.ID, engine.OwnRunbook(s.Order.Label)
 	s.Around, s.Barred = r.barred(s.Order)
 	if damage != nil {
 		s.Damage = damage.Error()
@@ -114,7 +115,7 @@ func (s *Status) read(records []journal.Record) {
 		switch rec.Type {
 		case "run", "resume", "rollback":
 			s.Verdict = nil
-			var info runtime.RunInfo
+			var info story.RunInfo
 			if json.Unmarshal(rec.Data, &info) == nil && len(info.Steps) > 0 {
 				s.Steps = info.Steps
 			}
@@ -123,7 +124,7 @@ func (s *Status) read(records []journal.Record) {
 				s.step(rec.Type, named.Name)
 			}
 		case "verdict":
-			s.Verdict = &runtime.Verdict{}
+			s.Verdict = &story.Verdict{}
 			if json.Unmarshal(rec.Data, s.Verdict) != nil {
 				s.Verdict = nil
 			}
@@ -154,7 +155,7 @@ func (r Run) Accept(program string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(runtime.Accept(log, program), log.Close())
+	return errors.Join(engine.Accept(log, program), log.Close())
 }
 
 // SetAside takes a run whose journal cannot be gone by out of the way, whole, and returns where it is

@@ -9,8 +9,8 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/script"
 )
 
 // Text is a string, a number or a secret as a secret.
@@ -20,7 +20,7 @@ func Text(v starlark.Value) (host.Secret, error) {
 		return host.NewSecret(string(v)), nil
 	case starlark.Int:
 		return host.NewSecret(v.String()), nil
-	case runtime.SecretValue:
+	case script.SecretValue:
 		return v.Secret, nil
 	}
 	return host.Secret{}, fmt.Errorf("got %s, want a string", v.Type())

@@ -11,33 +11,37 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
+	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 )
 
 // Scene is a simulated host and the builtins that snippets may call.
 type Scene struct {
 	t        testing.TB
 	Host     *sim.Host
-	Builtins []*runtime.Builtin
+	Builtins []*script.Builtin
 	Around   func(*sim.Host) host.Host // what snippets see of the host, if it is not as it is
 	runs     int
 }
 
 // Result is what a snippet did.
 type Result struct {
-	Verdict  runtime.Verdict
+	Verdict  story.Verdict
 	Printed  []string          // by print(), a line each
-	Findings []runtime.Finding // in order
+	Findings []runbook.Finding // in order
 	Changed  []string          // results of the actions that were applied
 	Journal  []byte
 }
 
 // New makes a scene on the host of a fixture (see testdata/hosts/README.md).
-func New(t testing.TB, fixture string, builtins []*runtime.Builtin) *Scene {
+func New(t testing.TB, fixture string, builtins []*script.Builtin) *Scene {
 	t.Helper()
 	f, err := sim.ReadFixture([]byte(fixture))
 	if err != nil {
@@ -70,7 +74,7 @@ runbook = define(
 	if err := os.WriteFile(file, []byte(module), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-	rb, err := runtime.Load(context.Background(), runtime.LoadOptions{Name: file, Stock: fstest.MapFS{}, Builtins: s.Builtins})
+	rb, err := runbook.Load(context.Background(), script.LoadOptions{Name: file, Stock: fstest.MapFS{}, Builtins: s.Builtins})
 	if err != nil {
 		s.t.Fatalf("%v\n%s", err, module)
 	}
@@ -81,16 +85,16 @@ runbook = define(
 	}
 	log := journal.Memory("test", s.Host.Now)
 	id := "r" + string(rune('0'+s.runs))
-	r.Verdict = runtime.Execute(context.Background(), runtime.Config{
+	r.Verdict = engine.Execute(context.Background(), engine.Config{
 		Mode: "run", ID: id, Runbook: rb, Host: seen, HostLabel: "test", Dir: "/var/lib/zcp2kopano/runs/" + id,
 		Journal: log, Keeper: state.Memory(), Version: "test", Now: s.Host.Now, Stop: make(chan struct{}),
-		Emit: func(e runtime.Event) {
+		Emit: func(e story.Event) {
 			switch e.Kind {
-			case runtime.Output:
+			case story.Output:
 				r.Printed = append(r.Printed, e.Text)
-			case runtime.FindingFound:
+			case story.FindingFound:
 				r.Findings = append(r.Findings, *e.Finding)
-			case runtime.ChangeEnd:
+			case story.ChangeEnd:
 				r.Changed = append(r.Changed, e.Text)
 			}
 		},
@@ -114,7 +118,7 @@ func indent(snippet string) string {
 func (s *Scene) Succeed(snippet string) []string {
 	s.t.Helper()
 	r := s.Run(snippet)
-	if r.Verdict.Code != runtime.CodeDone {
+	if r.Verdict.Code != exit.Done {
 		s.t.Fatalf("%s\n%s", snippet, r.Verdict.Text)
 	}
 	return r.Printed
@@ -125,7 +129,7 @@ func (s *Scene) Succeed(snippet string) []string {
 func (s *Scene) Fail(snippet string, texts ...string) {
 	s.t.Helper()
 	r := s.Run(snippet)
-	if r.Verdict.Code != runtime.CodeFailed {
+	if r.Verdict.Code != exit.Failed {
 		s.t.Errorf("%s\nended with code %d, must fail: %s", snippet, r.Verdict.Code, r.Verdict.Text)
 	}
 	for _, text := range texts {

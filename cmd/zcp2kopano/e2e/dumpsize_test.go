@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/story"
 )
 
 // dumper dumps a database as a given user, and says how large the database was thought to be.
@@ -97,16 +97,16 @@ func (r *Root) guessDump(user string, hide bool) (g guess) {
 		r.t.Fatalf("simulate: exit status %d\n%s", res.Code, res.Output)
 	}
 	for line := range strings.Lines(res.Output) {
-		var e runtime.Event
+		var e story.Event
 		if json.Unmarshal([]byte(line), &e) != nil {
 			continue
 		}
 		switch {
-		case e.Kind == runtime.Output:
+		case e.Kind == story.Output:
 			g.printed += e.Text + "\n"
-		case e.Kind == runtime.UnpredictedIs && strings.HasPrefix(e.Unpredicted.What, "content and size of the dump"):
+		case e.Kind == story.UnpredictedIs && strings.HasPrefix(e.Unpredicted.What, "content and size of the dump"):
 			g.why = e.Unpredicted.Why
-		case e.Kind == runtime.ChangeBegin && e.Action == "db.dump":
+		case e.Kind == story.ChangeBegin && e.Action == "db.dump":
 			g.bytes = append(g.bytes, e.Detail.Bytes)
 		}
 	}

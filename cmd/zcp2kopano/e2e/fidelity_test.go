@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host/manifest"
 )
 
@@ -75,7 +75,7 @@ func TestSimulationAgrees(t *testing.T) {
 			r.WriteFile("/etc/zarafa.bak/old", "old\n", 0o600)
 			r.Must("mkdir", "-p", "/var/lib/kopano/attachments")
 		}},
-		{name: "another package needs a library", code: runtime.CodeInhibited, prepare: func(r *Root) { r.Install("orage") }},
+		{name: "another package needs a library", code: exit.Inhibited, prepare: func(r *Root) { r.Install("orage") }},
 		{name: "a library that another package needs stays", runbook: keepsLibrary, prepare: func(r *Root) { r.Install("orage") }},
 	}
 	for _, c := range cases {

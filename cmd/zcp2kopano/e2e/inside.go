@@ -18,14 +18,17 @@ import (
 
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/live"
 	"zcp2kopano/runtime/host/manifest"
 	"zcp2kopano/runtime/host/secrets"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/state"
+	"zcp2kopano/runtime/story"
 )
 
 // Ignored is what the end-to-end tests leave out of manifests: what is volatile anywhere, and what
@@ -59,7 +62,7 @@ type Simulation struct {
 
 // Simulated is how a simulation ended.
 type Simulated struct {
-	Verdict     runtime.Verdict
+	Verdict     story.Verdict
 	Errors      []string
 	Start, End  *manifest.Manifest
 	Unpredicted []host.Unpredicted
@@ -247,7 +250,7 @@ func (s Simulation) host(view host.View) (*sim.Host, error) {
 func simulate(h *sim.Host, q question) (Simulated, error) {
 	var answer Simulated
 	ctx := context.Background()
-	book, err := runtime.Load(ctx, runtime.LoadOptions{Name: cmp.Or(q.Simulate.Runbook, "debian"), Stock: runbooks.FS, Builtins: builtins.All()})
+	book, err := runbook.Load(ctx, script.LoadOptions{Name: cmp.Or(q.Simulate.Runbook, "debian"), Stock: runbooks.FS, Builtins: builtins.All()})
 	if err != nil {
 		return answer, err
 	}
@@ -263,16 +266,16 @@ func simulate(h *sim.Host, q question) (Simulated, error) {
 	if q.Simulate.Runbook == "" {
 		secrets["repo_password"] = q.Simulate.password()
 	}
-	answer.Verdict = runtime.Execute(ctx, runtime.Config{
+	answer.Verdict = engine.Execute(ctx, engine.Config{
 		Mode: "simulate", ID: "simulate", Runbook: book, Params: params,
 		Secrets: secrets,
 		Host:    h, HostLabel: "simulated root", Dir: "/var/lib/zcp2kopano/runs/simulate",
 		Journal: journal.Memory("test", time.Now), Keeper: state.Memory(), Version: "test", Now: time.Now,
-		Emit: func(e runtime.Event) {
+		Emit: func(e story.Event) {
 			if e.Error != nil {
 				answer.Errors = append(answer.Errors, e.Error.Message)
 			}
-			if e.Finding != nil && e.Finding.Severity == runtime.Inhibitor {
+			if e.Finding != nil && e.Finding.Severity == runbook.Inhibitor {
 				answer.Errors = append(answer.Errors, e.Finding.Title+": "+e.Finding.Reason)
 			}
 		},

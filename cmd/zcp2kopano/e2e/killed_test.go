@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host/hosttest/chance"
 	"zcp2kopano/runtime/host/manifest"
 )
@@ -289,7 +289,7 @@ func (v *victim) strike(cmd *exec.Cmd, w wound) {
 		v.t.Fatal(err)
 	}
 	v.t.Logf("%-8s killed at %-40v hit %-5v exit status %d", cmd.Args[1], w, hit, cmd.ProcessState.ExitCode())
-	if code := cmd.ProcessState.ExitCode(); !due && code != 0 && !(v.isBeyond() && code == runtime.CodeRollbackIncomplete) {
+	if code := cmd.ProcessState.ExitCode(); !due && code != 0 && !(v.isBeyond() && code == exit.RollbackIncomplete) {
 		v.t.Fatalf("%v failed before it was killed:\n%s", cmd.Args[1:], v.output)
 	}
 	if hit {
@@ -387,7 +387,7 @@ func (v *victim) suffer(wounds []wound, back bool) {
 		next, begin = v.backwards, place{backwards, "rollback", 1}
 	}
 	for _, w := range wounds {
-		if v.trail.arrived(back, runtime.CodeDone) || v.trail.arrived(true, runtime.CodeRollbackIncomplete) {
+		if v.trail.arrived(back, exit.Done) || v.trail.arrived(true, exit.RollbackIncomplete) {
 			return
 		}
 		cmd := next()
@@ -404,7 +404,7 @@ func (v *victim) suffer(wounds []wound, back bool) {
 // arrives brings the run to its end, which must be that of an uninterrupted run.
 func (v *victim) arrives() {
 	v.t.Helper()
-	if !v.trail.arrived(false, runtime.CodeDone) {
+	if !v.trail.arrived(false, exit.Done) {
 		if code := v.finish(v.onwards()); code != 0 {
 			v.t.Fatalf("resume: exit status %d\n%s", code, v.output)
 		}
@@ -464,9 +464,9 @@ func (r *Root) bootOrder() string {
 // kopano-server, but for the database, what needs it, and its dump.
 func (v *victim) isBack() {
 	v.t.Helper()
-	code := runtime.CodeDone
+	code := exit.Done
 	if v.isBeyond() {
-		code = runtime.CodeRollbackIncomplete
+		code = exit.RollbackIncomplete
 	}
 	if !v.trail.arrived(true, code) {
 		v.finish(v.backwards())

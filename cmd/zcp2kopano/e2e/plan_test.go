@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/exit"
 )
 
 // TestPlannedRun simulates the stock runbook over a machine, keeps the plan, and holds the run to it, to
@@ -37,7 +37,7 @@ func plannedRun(t *testing.T, r *Root, repository, schema string) {
 	// the machine gives the accounts of the packages other numbers than the simulation did
 	r.with("/etc/login.defs", func(text string) string { return text + "\nSYS_UID_MAX 555\nSYS_GID_MAX 555\n" })
 	mend := r.with("/etc/zarafa/gateway.cfg", func(text string) string { return text + "imap_enable = yes\n" })
-	if res := run(); res.Code != runtime.CodeDiffers || !strings.Contains(res.Output, "differs from its plan") || !strings.Contains(res.Output, " was ") {
+	if res := run(); res.Code != exit.Differs || !strings.Contains(res.Output, "differs from its plan") || !strings.Contains(res.Output, " was ") {
 		t.Errorf("an edited file: exit status %d\n%s", res.Code, res.Output)
 	}
 	mend()
@@ -49,10 +49,10 @@ func plannedRun(t *testing.T, r *Root, repository, schema string) {
 	if uid := strings.TrimSpace(r.Must("id", "-u", "kopano")); len(uid) != 3 || uid > "555" {
 		t.Errorf("the user kopano has the number %s", uid)
 	}
-	if res := r.Finish(r.program("rollback", "--yes")); res.Code != runtime.CodeRollbackIncomplete {
+	if res := r.Finish(r.program("rollback", "--yes")); res.Code != exit.RollbackIncomplete {
 		t.Errorf("rollback: exit status %d\n%s", res.Code, res.Output)
 	}
-	if res := run(); res.Code != runtime.CodeFailed || !strings.Contains(res.Output, "unfinished") {
+	if res := run(); res.Code != exit.Failed || !strings.Contains(res.Output, "unfinished") {
 		t.Errorf("the plan again: exit status %d\n%s", res.Code, res.Output)
 	}
 }

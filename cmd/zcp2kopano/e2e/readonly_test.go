@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"zcp2kopano/builtins"
-	"zcp2kopano/runtime"
 	"zcp2kopano/runtime/host/manifest"
+	"zcp2kopano/runtime/script"
 )
 
 // hostile tries to write by every builtin that changes a host, as far as a policy can be made to allow
@@ -72,7 +72,7 @@ runbook = define(
 // TestHostileIsComplete wants the hostile runbook to call every builtin that changes a host.
 func TestHostileIsComplete(t *testing.T) {
 	for _, b := range builtins.All() {
-		if b.Effect == runtime.Change && !strings.Contains(hostile, b.Name+"(") {
+		if b.Effect == script.Change && !strings.Contains(hostile, b.Name+"(") {
 			t.Errorf("the hostile runbook does not call %s", b.Name)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"zcp2kopano/runtime"
+	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host/manifest"
 )
 
@@ -33,71 +33,71 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"wrong database password", func(*testing.T) func() {
 			return r.with(serverCfg, func(text string) string { return strings.ReplaceAll(text, Password, "wrong") })
-		}, local, runtime.CodeInhibited, []string{"the database does not answer", "mysql_password"}},
+		}, local, exit.Inhibited, []string{"the database does not answer", "mysql_password"}},
 		{"locked package manager", func(t *testing.T) func() { return r.holdLock("/var/lib/dpkg/lock-frontend") },
-			local, runtime.CodeInhibited, []string{"the package manager is locked", "/var/lib/dpkg/lock-frontend"}},
+			local, exit.Inhibited, []string{"the package manager is locked", "/var/lib/dpkg/lock-frontend"}},
 		{"broken package database", func(t *testing.T) func() {
 			return r.with("/var/lib/dpkg/status", func(text string) string {
 				return strings.Replace(text, "Package: libical3\nStatus: install ok installed", "Package: libical3\nStatus: install ok unpacked", 1)
 			})
-		}, local, runtime.CodeInhibited, []string{"not in order", "libical3"}},
-		{"unsigned repository", nothing, Migration{Repository: "unsigned"}, runtime.CodeInhibited, []string{"signed"}},
-		{"no repository", nothing, Migration{Repository: "none"}, runtime.CodeInhibited, []string{"/srv/repos/none"}},
+		}, local, exit.Inhibited, []string{"not in order", "libical3"}},
+		{"unsigned repository", nothing, Migration{Repository: "unsigned"}, exit.Inhibited, []string{"signed"}},
+		{"no repository", nothing, Migration{Repository: "none"}, exit.Inhibited, []string{"/srv/repos/none"}},
 		{"another package needs a library", func(*testing.T) func() {
 			r.Install("orage")
 			return func() { r.Must("apt-get", "purge", "-y", "orage", "libical0") }
-		}, local, runtime.CodeInhibited, []string{"would take other packages along", "orage"}},
+		}, local, exit.Inhibited, []string{"would take other packages along", "orage"}},
 		{"a package that the site does not want", func(t *testing.T) func() {
 			const pref = "/etc/apt/preferences.d/site.pref"
 			r.WriteFile(pref, "Package: kopano-common\nPin: release *\nPin-Priority: -1\n", 0o644)
 			return func() { r.Must("rm", pref) }
-		}, local, runtime.CodeInhibited, []string{"Kopano's packages cannot be installed", "kopano-common"}},
+		}, local, exit.Inhibited, []string{"Kopano's packages cannot be installed", "kopano-common"}},
 		{"full disk", func(t *testing.T) func() { return r.fill(t, "/var/cache/ballast", 4<<20) },
-			local, runtime.CodeInhibited, []string{"not enough space"}},
+			local, exit.Inhibited, []string{"not enough space"}},
 		{"no room for the dump", func(t *testing.T) func() { return r.bigDatabase() },
-			Migration{Repository: "kopano84", Params: []string{"dump_dir=/mnt/small"}}, runtime.CodeInhibited, []string{"not enough space on /mnt/small"}},
+			Migration{Repository: "kopano84", Params: []string{"dump_dir=/mnt/small"}}, exit.Inhibited, []string{"not enough space on /mnt/small"}},
 		{"configuration is a directory", func(t *testing.T) func() {
 			r.Must("mv", serverCfg, serverCfg+".away")
 			r.Must("mkdir", serverCfg)
 			return func() { r.Must("rmdir", serverCfg); r.Must("mv", serverCfg+".away", serverCfg) }
-		}, local, runtime.CodeInhibited, []string{serverCfg, "directory"}},
+		}, local, exit.Inhibited, []string{serverCfg, "directory"}},
 		{"configuration is not UTF-8", func(*testing.T) func() {
 			return r.with(serverCfg, func(text string) string { return text + "# K\xf6ln\n" })
-		}, local, runtime.CodeInhibited, []string{"a configuration file cannot be read", "not UTF-8", "iconv"}},
+		}, local, exit.Inhibited, []string{"a configuration file cannot be read", "not UTF-8", "iconv"}},
 		{"configuration cannot be followed", func(t *testing.T) func() {
 			r.Must("mv", serverCfg, serverCfg+".away")
 			r.Must("ln", "-s", "server.cfg", serverCfg)
 			return func() { r.Must("mv", serverCfg+".away", serverCfg) }
-		}, local, runtime.CodeInhibited, []string{"no configuration", serverCfg}},
+		}, local, exit.Inhibited, []string{"no configuration", serverCfg}},
 		{"an include is missing", func(*testing.T) func() {
 			return r.with(serverCfg, func(text string) string { return text + "!include site.cfg\n" })
-		}, local, runtime.CodeInhibited, []string{"a configuration file cannot be read", "/etc/zarafa/site.cfg does not exist"}},
+		}, local, exit.Inhibited, []string{"a configuration file cannot be read", "/etc/zarafa/site.cfg does not exist"}},
 		{"a symlink in Kopano's place", func(t *testing.T) func() {
 			r.Must("ln", "-s", "/srv", "/var/lib/kopano")
 			return func() { r.Must("rm", "/var/lib/kopano") }
-		}, local, runtime.CodeInhibited, []string{"/var/lib/kopano is no directory", "symlink"}},
+		}, local, exit.Inhibited, []string{"/var/lib/kopano is no directory", "symlink"}},
 		{"configuration is missing", func(t *testing.T) func() {
 			r.Must("mv", serverCfg, serverCfg+".away")
 			return func() { r.Must("mv", serverCfg+".away", serverCfg) }
-		}, local, runtime.CodeInhibited, []string{serverCfg + " is missing"}},
+		}, local, exit.Inhibited, []string{serverCfg + " is missing"}},
 		{"attachments of an earlier attempt", func(t *testing.T) func() {
 			r.WriteFile("/var/lib/kopano/attachments/5/0/5", "stray\n", 0o644)
 			return func() { r.Must("rm", "-r", "/var/lib/kopano") }
-		}, local, runtime.CodeInhibited, []string{"/var/lib/kopano/attachments is not empty"}},
-		{"unknown parameter", nothing, Migration{Repository: "kopano84", Params: []string{"confg=copy"}}, runtime.CodeFailed, []string{"confg", "config"}},
-		{"wrong choice", nothing, Migration{Repository: "kopano84", Params: []string{"config=mrge"}}, runtime.CodeFailed, []string{"mrge", "merge"}},
+		}, local, exit.Inhibited, []string{"/var/lib/kopano/attachments is not empty"}},
+		{"unknown parameter", nothing, Migration{Repository: "kopano84", Params: []string{"confg=copy"}}, exit.Failed, []string{"confg", "config"}},
+		{"wrong choice", nothing, Migration{Repository: "kopano84", Params: []string{"config=mrge"}}, exit.Failed, []string{"mrge", "merge"}},
 		{"attachments in the database too", func(t *testing.T) func() {
 			r.SQL("INSERT INTO zarafa.lob VALUES (1, 0, 14081, 'x')")
 			return func() { r.SQL("DELETE FROM zarafa.lob") }
-		}, local, runtime.CodeInhibited, []string{"attachments both in the database and in files"}},
+		}, local, exit.Inhibited, []string{"attachments both in the database and in files"}},
 		{"old schema", func(t *testing.T) func() {
 			r.SQL("UPDATE zarafa.versions SET databaserevision = databaserevision - 2")
 			return func() { r.SQL("UPDATE zarafa.versions SET databaserevision = databaserevision + 2") }
-		}, Migration{Repository: "kopano87"}, runtime.CodeInhibited, []string{"the database schema is too old"}},
+		}, Migration{Repository: "kopano87"}, exit.Inhibited, []string{"the database schema is too old"}},
 		{"duplicate names", func(t *testing.T) func() {
 			r.SQL("INSERT INTO zarafa.names (nameid, namestring, guid) SELECT nameid, namestring, guid FROM zarafa.names")
 			return func() { r.SQL("DELETE FROM zarafa.names WHERE id > 12") }
-		}, Migration{Repository: "kopano87"}, runtime.CodeInhibited, []string{"K-1216"}},
+		}, Migration{Repository: "kopano87"}, exit.Inhibited, []string{"K-1216"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestRefusals(t *testing.T) {
 	t.Run("not root", func(t *testing.T) {
 		r.InstallProgram()
 		res := r.Run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", Program, "run", "--yes")
-		if res.Code != runtime.CodeFailed || !strings.Contains(res.Output, "sudo zcp2kopano run") {
+		if res.Code != exit.Failed || !strings.Contains(res.Output, "sudo zcp2kopano run") {
 			t.Errorf("exit status %d\n%s", res.Code, res.Output)
 		}
 	})
@@ -165,7 +165,7 @@ func TestDumpCutOff(t *testing.T) {
 	r.Must("pkill", "-KILL", "-x", "mariadbd")
 	cmd.Wait()
 	res := Result{cmd.ProcessState.ExitCode(), said.String()}
-	if res.Code != runtime.CodeFailed || !strings.Contains(unwrap(res.Output), "failed in step dump_database") {
+	if res.Code != exit.Failed || !strings.Contains(unwrap(res.Output), "failed in step dump_database") {
 		t.Errorf("exit status %d\n%s", res.Code, res.Output)
 	}
 	for _, want := range []string{"Lost connection", "zcp2kopano resume", "zcp2kopano rollback"} {
@@ -180,7 +180,7 @@ func TestDumpCutOff(t *testing.T) {
 		}
 	}
 	r.serveMariaDB()
-	if back := r.Zcp2kopano("rollback", "--yes"); back.Code != runtime.CodeDone {
+	if back := r.Zcp2kopano("rollback", "--yes"); back.Code != exit.Done {
 		t.Errorf("rollback: exit status %d\n%s", back.Code, back.Output)
 	}
 	if diffs := manifest.Compare(before, r.State(), nil); len(diffs) != 0 {

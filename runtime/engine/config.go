@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"time"
+
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/story"
+	"zcp2kopano/runtime/ways"
+)
+
+// Config is what Execute needs to carry a runbook out.
+type Config struct {
+	Mode    string // "simulate", "run" or "check": for the report only, but check stops after the check step
+	ID      string // of the run: "20150830-2210-4f2a"
+	Runbook *runbook.Runbook
+	Params  map[string]string      // given by the admin, as text
+	Secrets map[string]host.Secret // given by the admin, for secret parameters
+
+	Host      host.Host
+	HostLabel string // "this machine", "fixture debian8-zcp72.txtar"
+	Dir       string // run directory on the host: its backup/ holds the Store
+	Journal   journal.Writer
+	Keeper    action.Secrets
+	Version   string // of the program
+	Now       func() time.Time
+
+	// Forecast is the estimate of a rehearsal, which a real run refines as it goes; may be nil.
+	Forecast *story.Times
+	// Ticks is when to tell that a wait goes on; nil for each second.
+	Ticks <-chan time.Time
+
+	// Emit receives every event, one at a time; it must not block for long.
+	Emit func(story.Event)
+	// Stop is closed when the admin asks to stop: the action in hand is finished, then the run ends.
+	Stop <-chan struct{}
+	// Until is the step before which the run stops, UntilNoReturn or UntilEnd; empty for where an earlier
+	// attempt was to stop and did not come to.
+	Until string
+	// Plan, if given, is the plan that the run must follow: it ends with CodeDiffers before the first
+	// call that departs from it.
+	Plan *SavedPlan
+	// Caller is how the admin calls the program for this run: what verdicts tell to do next.
+	Caller ways.Caller
+	// RestoreDatabase lets a rollback load the run's dump where the run has changed the database for good.
+	RestoreDatabase bool
+	// KillGuarded lets a rollback that loads the dump end a service at what it must not be disturbed in: the dump
+	// replaces what that breaks, and the admin has said so.
+	KillGuarded bool
+	// Previous holds the records of the run to be resumed; empty for a new one.
+	Previous []journal.Record
+}

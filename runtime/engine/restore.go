@@ -1,0 +1,264 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/story"
+)
+
+// restoring is the way back for a database that an action of the run has changed for good: by the dump
+// that the run made before.
+type restoring struct {
+	cause *pastAction // the last action that changed it
+	dump  *pastAction
+	done  bool
+}
+
+// restoring looks for an action that changed a database for good, and for the dump. It is nil if no
+// such action was begun.
+func (h *history) restoring() (*restoring, error) {
+	var way *restoring
+	var dump *pastAction
+	for _, p := range h.intents {
+		a, err := p.action()
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := a.(*action.Dump); ok && !p.state().undone {
+			dump = p
+		}
+		if changesDatabase(a) {
+			way = &restoring{cause: p, dump: dump}
+		}
+	}
+	if way != nil && h.restore != nil && h.restore.seq > way.cause.call.seq {
+		way.done = h.restore.state(0).done != nil
+	}
+	return way, nil
+}
+
+// changesDatabase tells whether an action changes a database for good.
+func changesDatabase(a action.Action) bool {
+	s, ok := a.(*action.Service)
+	return ok && s.Irreversible() != ""
+}
+
+// learn tells the run's actions what has become of the database, and where data was put.
+func (r *Run) learn(past *history) error {
+	way, err := past.restoring()
+	if err != nil {
+		return err
+	}
+	r.upgraded, r.restored = way != nil && !way.done, nil
+	if way != nil && way.done {
+		r.restored = action.RestoredBy(past.restore.state(0).done)
+	}
+	r.data = nil
+	trees, err := past.trees()
+	for _, t := range trees {
+		if t.Path != t.Of {
+			r.data = append(r.data, t.Path)
+		}
+	}
+	return err
+}
+
+// trees lists what the run has kept of directories.
+func (h *history) trees() ([]*action.Keep, error) {
+	var trees []*action.Keep
+	for _, p := range h.intents {
+		a, err := p.action()
+		if err != nil {
+			return nil, err
+		}
+		if k, ok := a.(*action.Keep); ok {
+			trees = append(trees, k)
+		}
+	}
+	return trees, nil
+}
+
+// numbered lists where files named by numbers of the database are, or were.
+func (h *history) numbered() ([]action.Numbered, error) {
+	var list []action.Numbered
+	trees, err := h.trees()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range h.intents {
+		a, err := p.action()
+		if err != nil {
+			return nil, err
+		}
+		g, ok := a.(*action.GiveBack)
+		if !ok || g.Numbers == "" {
+			continue
+		}
+		for _, k := range trees {
+			t := action.Numbered{Path: k.Path, Only: k.Only, Table: g.Numbers}
+			if k.Of == g.Path && !slices.Contains(list, t) {
+				list = append(list, t)
+			}
+		}
+	}
+	return list, nil
+}
+
+// giveBack undoes once more what was undone before the database was restored, and rests on that.
+func (r *Run) giveBack(past *history) error {
+	for _, p := range slices.Backward(past.intents) {
+		if !p.state().undone || past.restored > 0 && p.state().endSeq > past.restored {
+			continue
+		}
+		a, env, err := r.recall(p)
+		if err != nil {
+			return err
+		}
+		if _, ok := a.(*action.GiveBack); !ok {
+			continue
+		}
+		if err := r.undoAndTell(p, a, env); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *pastAction) action() (action.Action, error) {
+	return action.Decode(p.state().intent.Kind, p.state().intent.Data)
+}
+
+// restoreBegun tells whether the loading has begun and must be brought to its end.
+func (h *history) restoreBegun(way *restoring) bool {
+	return way != nil && !way.done && h.restore != nil && h.restore.seq > way.cause.call.seq && h.restore.state(0).intent != nil
+}
+
+// advise tells, before a rollback goes beyond the point of no return without the database, what that
+// means and what there is to do.
+func (r *Run) advise(way *restoring) (string, error) {
+	text := "the database was changed for good, and is left as it is: what is put back will not work with it"
+	if way.dump == nil {
+		return text + "; the run has made no dump", nil
+	}
+	a, env, err := r.recall(way.dump)
+	if err != nil {
+		return "", err
+	}
+	dump := a.(*action.Dump)
+	made, ok, err := dump.Dumped(env)
+	if err != nil || !ok {
+		return text, err
+	}
+	return fmt.Sprintf("%s. It needs the dump %s: `%s` loads it, now or later; %s",
+		text, dump.Path, r.cfg.Caller.Command("rollback", "--restore-database"), action.LoadTime(made.RawBytes)), nil
+}
+
+// restoreDatabase loads the dump, or goes on with that. What changed the database is undone: its service
+// is stopped.
+func (r *Run) restoreDatabase(past *history, way *restoring) error {
+	if way.done {
+		return nil
+	}
+	a, seq, marks, err := r.restoreAction(past, way)
+	if err != nil {
+		return err
+	}
+	env := r.env(seq, 0, marks)
+	detail, err := a.Detail(env)
+	if err != nil {
+		return err
+	}
+	r.emit(story.Event{Kind: story.ChangeBegin, Action: a.Kind(), Text: a.Summary(), Detail: &detail})
+	result, err := r.applyAndTell(a, env)
+	if err != nil {
+		return err
+	}
+	r.emit(story.Event{Kind: story.ChangeEnd, Action: a.Kind(), Text: result.Summary})
+	r.verdict.Changes++
+	if _, err := r.cfg.Journal.Append("done", actionRecord{Call: seq, Kind: a.Kind(), Result: &result}); err != nil {
+		return err
+	}
+	way.done, r.upgraded, r.restored = true, false, action.RestoredBy(&result)
+	past.restored = 0 // all that is undone so far was undone before
+	return nil
+}
+
+// restoreAction is the loading that was begun, or a new one, journaled.
+func (r *Run) restoreAction(past *history, way *restoring) (a *action.Restore, seq uint64, marks []json.RawMessage, err error) {
+	if past.restoreBegun(way) {
+		state := past.restore.state(0)
+		decoded, err := action.Decode(state.intent.Kind, state.intent.Data)
+		if err != nil {
+			return nil, 0, nil, err
+		}
+		return decoded.(*action.Restore), past.restore.seq, state.marks, nil
+	}
+	made, env, err := r.recall(way.dump)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	dump := made.(*action.Dump)
+	a = &action.Restore{Dump: *dump}
+	if a.Trees, err = past.numbered(); err != nil {
+		return nil, 0, nil, err
+	}
+	var ok bool
+	if a.Made, ok, err = dump.Dumped(env); err != nil {
+		return nil, 0, nil, err
+	} else if !ok {
+		return nil, 0, nil, fmt.Errorf("the dump %s was not completed: there is nothing to restore the database from", dump.Path)
+	}
+	if seq, err = r.cfg.Journal.Append("restore", callRecord{Builtin: "rollback"}); err != nil {
+		return nil, 0, nil, err
+	}
+	err = r.wait("check the dump "+dump.Path, func() error {
+		_, err := a.Prepare(r.env(seq, 0, nil))
+		return err
+	})
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	data, err := encodeAction(a)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	_, err = r.cfg.Journal.Append("intent", actionRecord{Call: seq, Kind: a.Kind(), Data: data})
+	return a, seq, nil, err
+}
+
+// retryServices starts services once more that an earlier rollback could not start again: the database
+// may be back by now, by this rollback or by hand.
+func (r *Run) retryServices(failed []*pastAction) error {
+	for _, p := range failed {
+		a, env, err := r.recall(p)
+		if err != nil {
+			return err
+		}
+		if err := r.undoAndTell(p, a, env); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notStarted lists, from the last to the first, the actions that were undone but for a service that
+// did not start again.
+func (h *history) notStarted() ([]*pastAction, error) {
+	var failed []*pastAction
+	for _, p := range slices.Backward(h.intents) {
+		if !p.state().undone || len(p.state().differences) == 0 {
+			continue
+		}
+		a, err := p.action()
+		if err != nil {
+			return nil, err
+		}
+		if startsAgain(a) {
+			failed = append(failed, p)
+		}
+	}
+	return failed, nil
+}

@@ -1,0 +1,535 @@
+// Package engine runs a runbook: it carries out what the script asks for as journaled actions, resumes
+// and rolls back.
+//
+// A runbook calls builtins. A builtin of effect Read looks at the host and its result is journaled;
+// one of effect Change decides a list of actions, and the engine carries them out one by one:
+// policy, Prepare (undo information), journal (durable), Apply, journal. A run that was cut short
+// is resumed by running the unfinished step again and answering its calls from the journal until
+// the journal ends; steps that ended are not run again. Nothing here knows whether the host is
+// real.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/policy"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/script"
+	"zcp2kopano/runtime/story"
+	"zcp2kopano/runtime/ways"
+)
+
+// Run is one execution of a runbook on a host.
+type Run struct {
+	cfg     Config
+	memory  *memory // of what was journaled
+	ctx     context.Context
+	rb      *runbook.Runbook
+	policy  policy.Policy
+	params  map[string]starlark.Value
+	results map[string]starlark.Value // of steps that ended
+	store   *action.Store
+	secrets *masker
+	replay  *replay
+	guards  []action.Guard // of the runbook, or of the run that is undone
+
+	started     time.Time
+	spent       time.Duration // by earlier processes of the run, or of its rollback
+	back        bool          // it is a rollback
+	step        *runbook.Step
+	readOnly    bool // check and verify change nothing
+	inhibited   bool
+	verdict     story.Verdict
+	unpredicted int
+	kept        []string // what a rollback leaves on purpose
+	beyond      bool     // rollback of a run that passed its point of no return
+	until       string   // the step before which it stops, or UntilNoReturn
+	planned     int      // calls compared with the plan so far
+	inHand      int      // the call in hand, as the plan counts them
+
+	estimate  estimate
+	ended     map[string]time.Duration // steps that ended, for the forecast
+	telling   sync.Mutex               // Config.Emit is called by one at a time
+	waitsLock sync.Mutex
+	waits     *waiting // the innermost wait in hand
+	broken    string   // what was broken off, and what that means
+
+	past      *history         // rollback: the run's
+	restoring *restoring       // rollback: the database is to be restored
+	part      string           // rollback: the step that it goes back to, empty for all of the run
+	refused   bool             // nothing was begun, and the journal is not to say otherwise
+	upgraded  bool             // a database is changed for good, and not restored
+	restored  *action.Restored // what a database holds that was restored; nil if none was
+	data      []string         // directories that the run made others keep data in
+
+	doneBefore   bool // the run that is to be resumed ended in success
+	undoneBefore bool // the run that is to be rolled back was rolled back
+}
+
+var (
+	errInhibited   = errors.New("the preflight found inhibitors")
+	errInterrupted = errors.New("interrupted")
+	errDiverged    = errors.New("the runbook now asks for something else than what the journal holds")
+)
+
+// Execute carries a runbook out on a host, journals it, and returns the verdict, which it has also
+// emitted as the last event. With Config.Previous it resumes. ctx ends the action in hand hard.
+func Execute(ctx context.Context, cfg Config) story.Verdict {
+	r := newRun(ctx, cfg)
+	err := r.execute()
+	return r.close(err)
+}
+
+func newRun(ctx context.Context, cfg Config) *Run {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Emit == nil {
+		cfg.Emit = func(story.Event) {}
+	}
+	var m *memory
+	if cfg.Journal != nil {
+		m = &memory{Writer: cfg.Journal}
+		cfg.Journal = m
+	}
+	return &Run{
+		cfg: cfg, memory: m, ctx: ctx, rb: cfg.Runbook,
+		policy:  cfg.Runbook.Policy.With(policy.Policy{}),
+		guards:  cfg.Runbook.Guards,
+		results: map[string]starlark.Value{},
+		store:   &action.Store{Host: cfg.Host, Dir: cfg.Dir + "/backup"},
+		secrets: newMasker(cfg.Keeper),
+		replay:  &replay{},
+		started: cfg.Now(),
+	}
+}
+
+func (r *Run) execute() error {
+	var err error
+	if r.params, err = r.rb.CheckParams(r.cfg.Params, r.cfg.Secrets); err != nil {
+		return err
+	}
+	for _, v := range r.params {
+		if s, ok := v.(script.SecretValue); ok {
+			if _, err := r.secrets.Put(s.Secret); err != nil {
+				return err
+			}
+		}
+	}
+	past, err := readHistory(r.cfg.Previous)
+	if err != nil {
+		return r.refuse(err)
+	}
+	if err := r.refuseResume(past); err != nil {
+		return r.refuse(err)
+	}
+	if r.doneBefore = past.succeeded(); r.doneBefore {
+		return nil
+	}
+	if err := r.stopAt(past); err != nil {
+		return r.refuse(err)
+	}
+	if err := r.learn(past); err != nil {
+		return r.refuse(err)
+	}
+	if err := r.begin(past); err != nil {
+		return err
+	}
+	if err := r.fits(); err != nil {
+		return err
+	}
+	if r.cfg.Plan != nil {
+		if err := r.cfg.Plan.Check(r.cfg); err != nil {
+			return err
+		}
+	}
+	if err := r.keepServices(past, false); err != nil {
+		return err
+	}
+	if err := r.settle(past); err != nil {
+		return err
+	}
+	if err := r.steps(past); err != nil {
+		return err
+	}
+	return r.planCarriedOut()
+}
+
+// refuseResume refuses to go on with a run that is, or was, on its way back. One that ended in success
+// is told so, and one that was cut short before its first change can begin.
+func (r *Run) refuseResume(past *history) error {
+	s := r.named(past.standing())
+	if past.succeeded() || s.Phase == ways.Untouched {
+		return nil
+	}
+	return s.Resume()
+}
+
+// settle undoes what the unfinished step did if the runbook, mended since, does not go on with that
+// step: it was taken out or renamed, or another step now stands before it. Otherwise its half would
+// stay on the host, with nobody to bring it to its end.
+func (r *Run) settle(past *history) error {
+	if past.open == nil {
+		return nil
+	}
+	name := past.open.name
+	if next := r.nextStep(past); next != nil && next.Name == name {
+		return nil
+	}
+	r.emit(story.Event{Kind: story.Output, Text: fmt.Sprintf("the runbook does not go on with the unfinished step %s: what it had done is undone", name)})
+	if err := r.undoStep(name, past.actionsOf(name)); err != nil {
+		return err
+	}
+	r.planned -= r.held(past.calls[name], name)
+	past.open = nil
+	_, err := r.cfg.Journal.Append("step-undone", stepRecord{Name: name})
+	return err
+}
+
+// nextStep is the step that the runbook goes on with; nil if none is left.
+func (r *Run) nextStep(past *history) *runbook.Step {
+	finished := false
+	for _, step := range r.rb.All() {
+		done, ok := past.steps[step.Name]
+		switch {
+		case ok:
+			finished = done.Finished != ""
+		case !finished || step == r.rb.Verify:
+			return step
+		}
+	}
+	return nil
+}
+
+// begin announces the run, and journals it if it is new.
+func (r *Run) begin(past *history) error {
+	info, err := r.info()
+	if err != nil {
+		return err
+	}
+	r.emit(story.Event{Kind: story.RunBegin, Run: info})
+	if past.begun {
+		for _, g := range past.grants {
+			if err := r.policy.Grant(policy.Path, g.Path); err != nil {
+				return err
+			}
+		}
+		for _, f := range past.findings {
+			r.count(f)
+		}
+		r.verdict.NoReturn, r.verdict.Changes = past.noReturn, past.changes()
+		if !past.rollback {
+			r.spent = past.spent.before()
+		}
+		for name := range past.calls {
+			r.planned += r.held(past.calls[name], name)
+		}
+		_, err = r.cfg.Journal.Append("resume", info)
+		return err
+	}
+	_, err = r.cfg.Journal.Append("run", info)
+	return err
+}
+
+func (r *Run) info() (*story.RunInfo, error) {
+	facts, err := r.cfg.Host.Facts()
+	if err != nil {
+		return nil, fmt.Errorf("the host's facts: %w", err)
+	}
+	params := map[string]string{}
+	for _, p := range r.rb.Params {
+		switch v := r.params[p.Name].(type) {
+		case nil, starlark.NoneType:
+		case starlark.String:
+			params[p.Name] = string(v)
+		case script.SecretValue:
+			if !v.Secret.Empty() {
+				params[p.Name] = v.String()
+			}
+		default:
+			params[p.Name] = v.String()
+		}
+	}
+	return &story.RunInfo{
+		ID: r.cfg.ID, Mode: r.cfg.Mode, Runbook: r.rb.Name, Doc: r.rb.Summary(),
+		Host:   fmt.Sprintf("%s (%s)", facts.Hostname, r.cfg.HostLabel),
+		System: facts.OSRelease["PRETTY_NAME"], Steps: runbook.StepNames(r.rb.All()), Params: params,
+		Dir: r.cfg.Dir, Version: r.cfg.Version, MachineID: facts.MachineID, Guards: r.guards, Until: r.until,
+	}, nil
+}
+
+// fits refuses a host that the runbook is not for.
+func (r *Run) fits() error {
+	facts, err := r.cfg.Host.Facts()
+	if err != nil {
+		return err
+	}
+	if len(r.rb.Systems) == 0 {
+		return nil
+	}
+	for _, spec := range r.rb.Systems {
+		ok, err := runbook.MatchSystem(facts, spec)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.rb.Name, err)
+		}
+		if ok {
+			return nil
+		}
+	}
+	f := runbook.Finding{
+		Severity: runbook.Inhibitor, Title: "the runbook is not for this system",
+		Reason: fmt.Sprintf("it is for %v; this host is %s", r.rb.Systems, facts.OSRelease["PRETTY_NAME"]),
+		Remedy: "choose another runbook, or fork this one and test it in a simulation",
+	}
+	r.count(f)
+	r.emit(story.Event{Kind: story.FindingFound, Finding: &f})
+	return errInhibited
+}
+
+// steps runs check, the steps, and verify.
+func (r *Run) steps(past *history) error {
+	all := r.rb.All()
+	finished := ""
+	for i, step := range all {
+		if r.cfg.Mode == "check" && step != r.rb.Check && finished == "" {
+			break
+		}
+		if finished != "" && step != r.rb.Verify {
+			r.emit(story.Event{Kind: story.StepSkipped, Step: step.Name, Text: finished})
+			continue
+		}
+		if done, ok := past.steps[step.Name]; ok {
+			v, err := r.unseal(done.Result, done.Blob)
+			if err != nil {
+				return fmt.Errorf("journal: result of step %s: %w", step.Name, err)
+			}
+			r.results[step.Name] = v
+			finished = done.Finished
+			r.emit(story.Event{Kind: story.StepSkipped, Step: step.Name, Text: "done before"})
+			continue
+		}
+		if step.Name == r.until {
+			return &untilError{"step " + step.Name}
+		}
+		reason, err := r.runStep(step, i+1, len(all), past)
+		if err != nil {
+			return err
+		}
+		if reason != "" {
+			finished = reason
+		}
+	}
+	return nil
+}
+
+// runStep runs one step; finished is set if it ended the run in success.
+func (r *Run) runStep(step *runbook.Step, index, count int, past *history) (finished string, err error) {
+	r.step, r.readOnly = step, step == r.rb.Check || step == r.rb.Verify
+	start := r.cfg.Now()
+	r.emit(story.Event{Kind: story.StepBegin, Doc: step.Summary(), Index: index, Count: count})
+	r.estimate.step(step.Name)
+	r.replay = &replay{}
+	if past.open != nil && past.open.name == step.Name {
+		r.replay = past.open
+	} else if _, err := r.cfg.Journal.AppendLazy("step", stepRecord{Name: step.Name}); err != nil {
+		return "", err
+	}
+	value, err := r.callAgain(step)
+	var finish *runbook.Finished
+	if errors.As(err, &finish) {
+		finished, value, err = finish.Reason, starlark.None, nil
+		r.emit(story.Event{Kind: story.Output, Text: finish.Reason})
+	}
+	if err != nil {
+		return "", err
+	}
+	if r.inhibited {
+		return "", errInhibited
+	}
+	r.results[step.Name] = value
+	encoded, err := script.Encode(value, r.secrets)
+	if err != nil {
+		return "", fmt.Errorf("step %s: its result: %w", step.Name, err)
+	}
+	result, blob, err := r.seal(mustJSON(encoded))
+	if err != nil {
+		return "", err
+	}
+	if _, err := r.cfg.Journal.Append("step-done", stepRecord{Name: step.Name, Result: result, Blob: blob, Finished: finished}); err != nil {
+		return "", err
+	}
+	r.emit(story.Event{Kind: story.StepEnd, Elapsed: r.cfg.Now().Sub(start)})
+	r.tellLeft(step.Name, r.cfg.Now().Sub(start))
+	return finished, nil
+}
+
+// callAgain evaluates the step's function, from its begin if it cannot go on where it was.
+func (r *Run) callAgain(step *runbook.Step) (starlark.Value, error) {
+	err := errDiverged
+	var value starlark.Value
+	if !r.replay.undoing {
+		value, err = r.call(step)
+	}
+	if !errors.Is(err, errDiverged) {
+		return value, err
+	}
+	if err := r.restart(step); err != nil {
+		return nil, err
+	}
+	return r.call(step)
+}
+
+// call evaluates the step's function.
+func (r *Run) call(step *runbook.Step) (starlark.Value, error) {
+	value := func(name string) (starlark.Value, bool) {
+		if v, ok := r.params[name]; ok {
+			return v, true
+		}
+		v, ok := r.results[name]
+		return v, ok
+	}
+	return r.rb.Call(r.ctx, r, step, value, func(pos, text string) {
+		r.emit(story.Event{Kind: story.Output, Text: text, Pos: pos})
+	})
+}
+
+// restart undoes what the unfinished step did before and lets it begin anew: its runbook was mended,
+// or the host answers otherwise than it did.
+func (r *Run) restart(step *runbook.Step) error {
+	r.emit(story.Event{Kind: story.Output, Text: fmt.Sprintf("step %s asks for something else than before: what it had done is undone, and it begins again", step.Name)})
+	if err := r.undoStep(step.Name, r.replay.intents()); err != nil {
+		return err
+	}
+	r.planned -= r.held(len(r.replay.calls), step.Name)
+	r.replay = &replay{}
+	_, err := r.cfg.Journal.Append("restart", stepRecord{Name: step.Name})
+	return err
+}
+
+// held is how many of a step's calls the plan counts.
+func (r *Run) held(calls int, step string) int {
+	if r.rb.Verifies(step) {
+		return 0
+	}
+	return calls
+}
+
+// undoStep undoes what the unfinished step had done, and says so beforehand: once that has begun, the
+// step's calls can no longer be answered from the journal.
+func (r *Run) undoStep(name string, actions []*pastAction) error {
+	if _, err := r.cfg.Journal.Append("step-undo", stepRecord{Name: name}); err != nil {
+		return err
+	}
+	if err := r.undo(actions); err != nil {
+		return err
+	}
+	return r.reloadAgain(actions)
+}
+
+func (r *Run) stopping() bool {
+	select {
+	case <-r.cfg.Stop:
+		return true
+	case <-r.ctx.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// Context ends when the run is to stop hard.
+func (r *Run) Context() context.Context { return r.ctx }
+
+// Checking tells whether the step in hand is the runbook's check.
+func (r *Run) Checking() bool { return r.step != nil && r.step == r.rb.Check }
+
+// Explain adds to an error of the runbook's what it takes to show where it happened.
+func (r *Run) Explain(err error) error { return r.rb.Explain(err) }
+
+// Ends tells whether an error is no failure of what was looked at, but ends the run.
+func (r *Run) Ends(err error) bool {
+	if r.ctx.Err() != nil || strings.Contains(err.Error(), "Starlark computation cancelled") {
+		return true
+	}
+	for _, end := range []error{errInterrupted, errDiverged, errDiffers, errInhibited, context.Canceled} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	var finish *runbook.Finished
+	return errors.As(err, &finish)
+}
+
+// Find records a finding.
+func (r *Run) Find(f runbook.Finding) error {
+	f.Step = r.step.Name
+	f.Title, f.Reason, f.Remedy = r.secrets.mask(f.Title), r.secrets.mask(f.Reason), r.secrets.mask(f.Remedy)
+	r.count(f)
+	r.emit(story.Event{Kind: story.FindingFound, Finding: &f})
+	_, err := r.cfg.Journal.AppendLazy("finding", f)
+	return err
+}
+
+func (r *Run) count(f runbook.Finding) {
+	switch f.Severity {
+	case runbook.Info:
+		r.verdict.Infos++
+	case runbook.Warning:
+		r.verdict.Warnings++
+	case runbook.Inhibitor:
+		r.verdict.Inhibitors++
+		r.inhibited = true
+	}
+}
+
+// Grant adds a path to what the run may change.
+func (r *Run) Grant(path, why, pos string) error {
+	if slices.Contains(r.policy.Allow[policy.Path], path) {
+		return nil
+	}
+	if err := r.policy.Grant(policy.Path, path); err != nil {
+		return err
+	}
+	r.emit(story.Event{Kind: story.Granted, Text: fmt.Sprintf("%s: %s", path, why), Pos: pos})
+	_, err := r.cfg.Journal.AppendLazy("grant", grantRecord{Path: path, Why: why})
+	return err
+}
+
+// tellUnpredicted emits what the host could not know since the last time.
+func (r *Run) tellUnpredicted() {
+	all := r.cfg.Host.Unpredicted()
+	for ; r.unpredicted < len(all); r.unpredicted++ {
+		u := all[r.unpredicted]
+		r.emit(story.Event{Kind: story.UnpredictedIs, Unpredicted: &u})
+	}
+}
+
+// emit stamps and masks an event.
+func (r *Run) emit(e story.Event) {
+	e.Time = r.cfg.Now()
+	if e.Step == "" && r.step != nil {
+		e.Step = r.step.Name
+	}
+	e.Text = r.secrets.mask(e.Text)
+	if e.Detail != nil {
+		detail := *e.Detail
+		detail.Diff = r.secrets.maskKnown(detail.Diff)
+		detail.Lines = slices.Clone(detail.Lines)
+		for i, line := range detail.Lines {
+			detail.Lines[i] = r.secrets.mask(line)
+		}
+		e.Detail = &detail
+	}
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	r.cfg.Emit(e)
+}

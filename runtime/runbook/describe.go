@@ -1,0 +1,315 @@
+package runbook
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+
+	"go.starlark.net/starlark"
+
+	"zcp2kopano/runtime/near"
+	"zcp2kopano/runtime/policy"
+	"zcp2kopano/runtime/script"
+)
+
+// CoreBuiltins are the language's own names: what describes a runbook, and what it tells the admin.
+func CoreBuiltins() []*script.Builtin {
+	return []*script.Builtin{
+		{
+			Name: "define", Effect: script.Describe, Value: define,
+			Doc: `A runbook: the module ends with runbook = define(...).
+
+Steps run in order. A step is a function with a docstring; each of its parameters is named after a
+parameter of the runbook, whose value it gets, or after an earlier step, whose result it gets.
+check runs first and changes nothing: what it finds decides whether the rest may run. verify runs
+last and changes nothing either.`,
+			Params: []script.Param{
+				{Name: "steps", Type: script.Any, Doc: "list of functions, in order", Keyword: true},
+				{Name: "check", Type: script.Function, Doc: "the preflight step", Optional: true, Keyword: true},
+				{Name: "verify", Type: script.Function, Doc: "the closing step", Optional: true, Keyword: true},
+				{Name: "systems", Type: script.Strings, Doc: "systems that the runbook is for, like \"debian >= 8\"", Optional: true, Keyword: true},
+				{Name: "params", Type: script.Any, Doc: "list of param()", Optional: true, Default: "[]", Keyword: true},
+				{Name: "allow", Type: script.Any, Doc: "policy(): what the runbook may touch", Optional: true, Keyword: true},
+				{Name: "guards", Type: script.Any, Doc: "list of guard(): services that are not to be disturbed at their work", Optional: true, Default: "[]", Keyword: true},
+				{Name: "doc", Type: script.String, Doc: "what the runbook does; the module's docstring if left out", Optional: true, Keyword: true},
+			},
+			Result: "runbook",
+			Example: `def look():
+    """Look at the host."""
+    info("kernel", host.facts().kernel)
+
+runbook = define(check = look, steps = [])`,
+		},
+		{
+			Name: "param", Effect: script.Describe, Value: makeParam,
+			Doc: "A parameter of a runbook. Without a default it must be given, unless it is a secret.",
+			Params: []script.Param{
+				{Name: "name", Type: script.String, Doc: "its name"},
+				{Name: "doc", Type: script.String, Doc: "what it means", Optional: true, Keyword: true},
+				{Name: "type", Type: script.String, Doc: "type of the value", Choices: []string{"string", "int", "bool", "path"}, Optional: true, Default: "\"string\"", Keyword: true},
+				{Name: "default", Type: script.Any, Doc: "value if it is not given", Optional: true, Keyword: true},
+				{Name: "choices", Type: script.Strings, Doc: "the values that it may have", Optional: true, Keyword: true},
+				{Name: "secret", Type: script.Bool, Doc: "it is a secret: never shown, never on a command line", Optional: true, Default: "False", Keyword: true},
+				{Name: "required", Type: script.Bool, Doc: "it must be given; True where there is no default and it is no secret", Optional: true, Keyword: true},
+			},
+			Result:  "param",
+			Example: `approach = param("config", choices = ["merge", "copy"], default = "merge", doc = "manual 4.3.4, approach a or b")`,
+		},
+		{
+			Name: "policy", Effect: script.Describe, Value: makePolicy,
+			Doc: "What a runbook may change. Everything else is refused before it is tried.",
+			Params: []script.Param{
+				{Name: "write", Type: script.Strings, Doc: "paths, or globs of paths, with all below them", Optional: true, Default: "[]", Keyword: true},
+				{Name: "packages", Type: script.Strings, Doc: "globs of package names", Optional: true, Default: "[]", Keyword: true},
+				{Name: "services", Type: script.Strings, Doc: "globs of service names", Optional: true, Default: "[]", Keyword: true},
+				{Name: "databases", Type: script.Strings, Doc: "globs of database names", Optional: true, Default: "[]", Keyword: true},
+				{Name: "ldap", Type: script.Strings, Doc: "DNs, with all below them", Optional: true, Default: "[]", Keyword: true},
+				{Name: "programs", Type: script.Strings, Doc: "absolute paths of programs that run() may run; no patterns, no shells", Optional: true, Default: "[]", Keyword: true},
+			},
+			Result:  "policy",
+			Example: `mine = policy(write = ["/etc/kopano", "/etc/postfix/main.cf"], services = ["kopano-*", "postfix"])`,
+		},
+		guardBuiltin,
+		{
+			Name: "grant", Effect: script.Pure, Value: grant,
+			Doc: "Allow this run to change one more path, found on the host (an attachment_path, say). The story of the run tells it. Whole system directories are refused.",
+			Params: []script.Param{
+				{Name: "path", Type: script.Path, Doc: "the path; all below it is allowed as well"},
+				{Name: "why", Type: script.String, Doc: "where it was found"},
+			},
+			Result:  "None",
+			Example: `grant("/srv/mail/attachments", "attachment_path in /etc/zarafa/server.cfg")`,
+		},
+		finding("info", Info, "Tell the admin something that needs no action."),
+		finding("warn", Warning, "Warn the admin: the run goes on."),
+		finding("inhibit", Inhibitor, "Refuse to go on: the run ends before the next change, or at the end of the step, with exit code 2. Other findings of the step are still collected."),
+		lookBuiltin,
+		expectBuiltin,
+		{
+			Name: "finish", Effect: script.Pure, Value: finish,
+			Doc:     "End the run here, in success: the steps that are left have nothing to do. verify still runs.",
+			Params:  []script.Param{{Name: "reason", Type: script.String, Doc: "what the admin reads"}},
+			Result:  "does not return",
+			Example: `finish("the host runs Kopano already")`,
+		},
+	}
+}
+
+func finding(name string, severity Severity, doc string) *script.Builtin {
+	return &script.Builtin{
+		Name: name, Effect: script.Pure, Doc: doc,
+		Params: []script.Param{
+			{Name: "title", Type: script.String, Doc: "what was found, in a few words"},
+			{Name: "reason", Type: script.String, Doc: "why it matters, with the paths and values seen", Optional: true},
+			{Name: "remedy", Type: script.String, Doc: "what the admin can do", Optional: true},
+		},
+		Result:  "None",
+		Example: fmt.Sprintf("%s(\"disk is small\", \"/var has 2 GB left\", remedy = \"free some space on /var\")", name),
+		Value: func(c *script.Call) (starlark.Value, error) {
+			run := running(c)
+			if run == nil {
+				return nil, c.Errorf("a finding can only be made inside a step")
+			}
+			return starlark.None, run.Find(Finding{
+				Severity: severity,
+				Title:    c.String("title"),
+				Reason:   c.String("reason"),
+				Remedy:   c.String("remedy"),
+				Pos:      c.Pos(),
+			})
+		},
+	}
+}
+
+func define(c *script.Call) (starlark.Value, error) {
+	rb := &Runbook{Doc: script.Dedent(c.String("doc")), Systems: c.Strings("systems")}
+	var err error
+	if rb.Steps, err = stepsOf(c.Value("steps")); err != nil {
+		return nil, c.Errorf("steps: %w", err)
+	}
+	if rb.Check, err = stepArg(c, "check"); err != nil {
+		return nil, err
+	}
+	if rb.Verify, err = stepArg(c, "verify"); err != nil {
+		return nil, err
+	}
+	if c.Has("params") {
+		if err := rb.addParams(c.Value("params")); err != nil {
+			return nil, c.Errorf("params: %w", err)
+		}
+	}
+	if c.Has("allow") && c.Value("allow") != starlark.None {
+		allow, ok := c.Value("allow").(*policyValue)
+		if !ok {
+			return nil, c.Errorf("allow: got %s, want policy(...)", c.Value("allow").Type())
+		}
+		rb.Policy = allow.Policy
+	}
+	if rb.Guards, err = guardsOf(c.Value("guards")); err != nil {
+		return nil, c.Errorf("guards: %w", err)
+	}
+	if err := rb.checkSteps(); err != nil {
+		return nil, c.Errorf("%w", err)
+	}
+	return rb, nil
+}
+
+func stepArg(c *script.Call, name string) (*Step, error) {
+	if !c.Has(name) {
+		return nil, nil
+	}
+	fn, ok := c.Value(name).(*starlark.Function)
+	if !ok {
+		return nil, c.Errorf("%s: got %s, want a function defined with def", name, c.Value(name).Type())
+	}
+	step, err := newStep(fn)
+	if err != nil {
+		return nil, c.Errorf("%s: %w", name, err)
+	}
+	return step, nil
+}
+
+func (rb *Runbook) addParams(v starlark.Value) error {
+	var added []*ParamSpec
+	if p, ok := v.(paramValue); ok {
+		added = append(added, p.spec)
+	} else if seq, ok := v.(starlark.Sequence); ok {
+		iter := seq.Iterate()
+		defer iter.Done()
+		var e starlark.Value
+		for iter.Next(&e) {
+			p, ok := e.(paramValue)
+			if !ok {
+				return fmt.Errorf("got a list with %s, want param(...)", e.Type())
+			}
+			added = append(added, p.spec)
+		}
+	} else {
+		return fmt.Errorf("got %s, want param(...) or a list of them", v.Type())
+	}
+	params := append([]*ParamSpec{}, rb.Params...)
+	for _, p := range added {
+		if i := slices.Index(paramNames(params), p.Name); i >= 0 {
+			params[i] = p
+			continue
+		}
+		params = append(params, p)
+	}
+	rb.Params = params
+	return nil
+}
+
+func (rb *Runbook) setDefaults(c *script.Call) error {
+	dict, ok := c.Value("defaults").(*starlark.Dict)
+	if !ok {
+		return fmt.Errorf("got %s, want a dict", c.Value("defaults").Type())
+	}
+	params := append([]*ParamSpec{}, rb.Params...)
+	for _, item := range dict.Items() {
+		name, ok := starlark.AsString(item[0])
+		if !ok {
+			return fmt.Errorf("parameter name %s is not a string", item[0])
+		}
+		i := slices.Index(paramNames(params), name)
+		if i < 0 {
+			return fmt.Errorf("no parameter %s%s", name, near.HintOrList(name, paramNames(params)))
+		}
+		spec := *params[i]
+		spec.Default, spec.Required = item[1], false
+		if err := spec.checkDefault(); err != nil {
+			return err
+		}
+		params[i] = &spec
+	}
+	rb.Params = params
+	return nil
+}
+
+var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+func makeParam(c *script.Call) (starlark.Value, error) {
+	spec := &ParamSpec{
+		Name:    c.String("name"),
+		Doc:     c.String("doc"),
+		Type:    script.Type(c.StringOr("type", "string")),
+		Default: c.Value("default"),
+		Choices: c.Strings("choices"),
+		Secret:  c.Bool("secret", false),
+	}
+	if !identifier.MatchString(spec.Name) {
+		return nil, c.Errorf("name %q: want lower case letters, digits and underscores", spec.Name)
+	}
+	if spec.Secret && spec.Default != nil {
+		return nil, c.Errorf("%s: a secret has no default: it would stand in the runbook for all to read", spec.Name)
+	}
+	spec.Required = c.Bool("required", spec.Default == nil && !spec.Secret)
+	if err := spec.checkDefault(); err != nil {
+		return nil, c.Errorf("%w", err)
+	}
+	return paramValue{spec}, nil
+}
+
+func (p *ParamSpec) checkDefault() error {
+	if p.Default == nil || p.Default == starlark.None {
+		return nil
+	}
+	check := script.Param{Type: p.Type, Choices: p.Choices}
+	if s, ok := p.Default.(starlark.String); ok && p.Type == script.Path && s == "" {
+		return nil
+	}
+	if err := check.Check(p.Default); err != nil {
+		return fmt.Errorf("default of %s: %w", p.Name, err)
+	}
+	return nil
+}
+
+// policyValue is a policy as a Starlark value.
+type policyValue struct{ policy.Policy }
+
+func (*policyValue) String() string        { return "policy(...)" }
+func (*policyValue) Type() string          { return "policy" }
+func (*policyValue) Freeze()               {}
+func (*policyValue) Truth() starlark.Bool  { return true }
+func (*policyValue) Hash() (uint32, error) { return 0, fmt.Errorf("unhashable type: policy") }
+
+func makePolicy(c *script.Call) (starlark.Value, error) {
+	p := &policyValue{}
+	classes := []struct {
+		arg   string
+		class policy.Class
+	}{
+		{"write", policy.Path}, {"packages", policy.Package}, {"services", policy.Service},
+		{"databases", policy.Database}, {"ldap", policy.LDAP}, {"programs", policy.Program},
+	}
+	for _, k := range classes {
+		for _, entry := range c.Strings(k.arg) {
+			if err := p.Grant(k.class, entry); err != nil {
+				return nil, c.Errorf("%s: %w", k.arg, err)
+			}
+		}
+	}
+	return p, nil
+}
+
+func grant(c *script.Call) (starlark.Value, error) {
+	run := running(c)
+	if run == nil {
+		return nil, c.Errorf("it can only be called inside a step")
+	}
+	if err := run.Grant(c.String("path"), c.String("why"), c.Pos()); err != nil {
+		return nil, c.Errorf("%w", err)
+	}
+	return starlark.None, nil
+}
+
+func finish(c *script.Call) (starlark.Value, error) {
+	if running(c) == nil {
+		return nil, c.Errorf("it can only be called inside a step")
+	}
+	return nil, &Finished{c.String("reason")}
+}
+
+// Finished is the error by which finish() ends a run in success.
+type Finished struct{ Reason string }
+
+func (e *Finished) Error() string { return "finished: " + e.Reason }

@@ -1,0 +1,147 @@
+package runbook
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/near"
+	"zcp2kopano/runtime/script"
+)
+
+// ParamSpec is a parameter of a runbook.
+type ParamSpec struct {
+	Name     string
+	Type     script.Type // String, Int, Bool, Path or SecretT
+	Doc      string
+	Default  starlark.Value // nil if there is none
+	Choices  []string
+	Required bool
+	Secret   bool
+}
+
+// paramValue is a ParamSpec as a Starlark value.
+type paramValue struct{ spec *ParamSpec }
+
+func (p paramValue) String() string      { return fmt.Sprintf("param(%q)", p.spec.Name) }
+func (paramValue) Type() string          { return "param" }
+func (paramValue) Freeze()               {}
+func (paramValue) Truth() starlark.Bool  { return true }
+func (paramValue) Hash() (uint32, error) { return 0, fmt.Errorf("unhashable type: param") }
+
+func paramNames(params []*ParamSpec) []string {
+	names := make([]string, len(params))
+	for i, p := range params {
+		names[i] = p.Name
+	}
+	return names
+}
+
+// DefaultText is the default as the admin would type it.
+func (p *ParamSpec) DefaultText() string {
+	if s, ok := p.Default.(starlark.String); ok {
+		return string(s)
+	}
+	if p.Default == nil || p.Default == starlark.None {
+		return ""
+	}
+	return strings.ToLower(p.Default.String())
+}
+
+// parse turns what the admin typed into the parameter's value.
+func (p *ParamSpec) parse(text string) (starlark.Value, error) {
+	switch p.Type {
+	case script.Int:
+		i, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("parameter %s: %q is not a whole number", p.Name, text)
+		}
+		return starlark.MakeInt64(i), nil
+	case script.Bool:
+		switch strings.ToLower(text) {
+		case "yes", "true", "1", "on":
+			return starlark.True, nil
+		case "no", "false", "0", "off":
+			return starlark.False, nil
+		}
+		return nil, fmt.Errorf("parameter %s: %q is neither yes nor no", p.Name, text)
+	case script.Path:
+		if text == "" {
+			return p.parseEmptyPath()
+		}
+		if short := strings.TrimRight(text, "/"); short != "" {
+			text = short // the completion of shells ends directories with a slash
+		}
+		if err := script.CheckPath(text); err != nil {
+			return nil, fmt.Errorf("parameter %s: %w", p.Name, err)
+		}
+	}
+	if len(p.Choices) > 0 {
+		check := script.Param{Type: script.String, Choices: p.Choices}
+		if err := check.Check(starlark.String(text)); err != nil {
+			return nil, fmt.Errorf("parameter %s: %w", p.Name, err)
+		}
+	}
+	return starlark.String(text), nil
+}
+
+// parseEmptyPath takes no path where none is the default, too.
+func (p *ParamSpec) parseEmptyPath() (starlark.Value, error) {
+	switch usual, _ := p.Default.(starlark.String); {
+	case p.Required:
+		return nil, fmt.Errorf("parameter %s: it is empty; give a path", p.Name)
+	case usual != "":
+		return nil, fmt.Errorf("parameter %s: it is empty; give a path, or leave it out for %s", p.Name, string(usual))
+	}
+	return starlark.String(""), nil
+}
+
+// CheckParams resolves the parameters of a run: what was given, or the defaults. An unknown or
+// missing one, or one of the wrong type, is an error that names the near miss.
+func (rb *Runbook) CheckParams(given map[string]string, secrets map[string]host.Secret) (map[string]starlark.Value, error) {
+	byName := map[string]*ParamSpec{}
+	for _, p := range rb.Params {
+		byName[p.Name] = p
+	}
+	for _, name := range slices.Concat(slices.Sorted(maps.Keys(given)), slices.Sorted(maps.Keys(secrets))) {
+		if byName[name] == nil {
+			return nil, fmt.Errorf("the runbook has no parameter %s%s", name, near.HintOrList(name, paramNames(rb.Params)))
+		}
+	}
+	values := map[string]starlark.Value{}
+	for _, p := range rb.Params {
+		v, err := p.resolve(given, secrets)
+		if err != nil {
+			return nil, err
+		}
+		values[p.Name] = v
+	}
+	return values, nil
+}
+
+func (p *ParamSpec) resolve(given map[string]string, secrets map[string]host.Secret) (starlark.Value, error) {
+	text, isText := given[p.Name]
+	secret, isSecret := secrets[p.Name]
+	switch {
+	case p.Secret && isText:
+		return nil, fmt.Errorf("parameter %s is a secret, and a command line can be read by every user: give it with --secret %s=FILE", p.Name, p.Name)
+	case isSecret && !p.Secret:
+		return nil, fmt.Errorf("parameter %s is not a secret: give it with --param %s=VALUE", p.Name, p.Name)
+	case isSecret:
+		return script.SecretValue{Secret: secret}, nil
+	case isText:
+		return p.parse(text)
+	case p.Required && p.Secret:
+		return nil, fmt.Errorf("parameter %s is missing (%s): give it with --secret %s=FILE", p.Name, p.Doc, p.Name)
+	case p.Required:
+		return nil, fmt.Errorf("parameter %s is missing (%s): give it with --param %s=VALUE", p.Name, p.Doc, p.Name)
+	case p.Secret:
+		return script.SecretValue{}, nil
+	}
+	return p.Default, nil
+}

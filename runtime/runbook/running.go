@@ -1,0 +1,29 @@
+package runbook
+
+import (
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/script"
+)
+
+// Running is the run that a step belongs to, as the builtins here need it.
+type Running interface {
+	script.Runner
+	// Find records a finding of the step in hand.
+	Find(f Finding) error
+	// Grant adds a path to what the run may change.
+	Grant(path, why, pos string) error
+	// Expect notes how long something takes that only the runbook knows of.
+	Expect(what string, s action.Span)
+	// Checking tells whether the step in hand is the runbook's check.
+	Checking() bool
+	// Ends tells whether an error is no failure of what was looked at, but ends the run.
+	Ends(err error) bool
+	// Explain adds to an error what it takes to show where it happened.
+	Explain(err error) error
+}
+
+// running is the run that a call belongs to; nil while modules load.
+func running(c *script.Call) Running {
+	run, _ := c.Runner().(Running)
+	return run
+}

@@ -1,0 +1,61 @@
+package script
+
+import (
+	"context"
+	"maps"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
+)
+
+// Program is a module that was evaluated, with all that it loads.
+type Program struct {
+	Label    string // "@stock//debian.star"
+	Globals  starlark.StringDict
+	Builtins []*Builtin // that it could call
+
+	sources map[string]string
+	names   []string
+	budget  *budget
+}
+
+// Modules are the sources of every module that it consists of, by label.
+func (p *Program) Modules() map[string]string { return maps.Clone(p.sources) }
+
+// Doc is the module's docstring.
+func (p *Program) Doc() string {
+	file, err := dialect.Parse("", p.sources[p.Label], 0)
+	if err != nil || len(file.Stmts) == 0 {
+		return ""
+	}
+	expr, ok := file.Stmts[0].(*syntax.ExprStmt)
+	if !ok {
+		return ""
+	}
+	lit, ok := expr.X.(*syntax.Literal)
+	if !ok || lit.Token != syntax.STRING {
+		return ""
+	}
+	return Dedent(lit.Value.(string))
+}
+
+// Explain adds to an error of the program's what it takes to show where it happened.
+func (p *Program) Explain(err error) error {
+	return &Error{Err: err, Sources: p.sources, names: p.names}
+}
+
+// Call calls a function of the program within its limits: what it asks of the host, run carries out, and what
+// it prints goes to print.
+func (p *Program) Call(ctx context.Context, run Runner, fn *starlark.Function, kwargs []starlark.Tuple, print func(pos, text string)) (starlark.Value, error) {
+	thread := &starlark.Thread{Name: fn.Name(), Print: func(t *starlark.Thread, msg string) {
+		print(t.CallFrame(1).Pos.String(), msg)
+	}}
+	thread.SetLocal(runnerKey, run)
+	settle := p.budget.arm(ctx, thread)
+	defer settle()
+	value, err := starlark.Call(thread, fn, nil, kwargs)
+	if err != nil {
+		return nil, p.Explain(err)
+	}
+	return value, nil
+}
