@@ -8,12 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/afero"
 	"github.com/spf13/cobra"
 
 	"zcp2kopano/runbooks"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/live"
 	"zcp2kopano/runtime/host/sim"
+	"zcp2kopano/runtime/host/sim/simfs"
 	"zcp2kopano/testdata/hosts"
 )
 
@@ -21,6 +23,7 @@ import (
 type target struct {
 	fixture *sim.Fixture // nil for this machine
 	host.Host
+	files   afero.Fs // of a simulated host
 	label   string
 	scratch string // of a check: where this machine keeps what is read, until the end
 	release func() error
@@ -112,7 +115,7 @@ func openFixture(name, packages string) (*target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", label, err)
 	}
-	return &target{Host: h, label: "fixture " + label, fixture: fixture}, nil
+	return &target{Host: h, files: simfs.Afero(h.FS), label: "fixture " + label, fixture: fixture}, nil
 }
 
 func readFixture(name string) (data []byte, label string, err error) {

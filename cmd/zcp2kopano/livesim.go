@@ -12,6 +12,7 @@ import (
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/live"
 	"zcp2kopano/runtime/host/sim"
+	"zcp2kopano/runtime/host/sim/simfs"
 )
 
 // openSimulatedLive simulates this machine, which is only read.
@@ -69,5 +70,5 @@ func simulateView(view host.View, packages string) (*target, error) {
 	if err != nil {
 		return nil, withRoot(fmt.Errorf("simulating this machine: %w", err))
 	}
-	return &target{Host: h, label: "this machine, simulated"}, nil
+	return &target{Host: h, files: simfs.Afero(h.FS), label: "this machine, simulated"}, nil
 }

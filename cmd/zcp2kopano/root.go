@@ -143,7 +143,7 @@ Exit codes:
 	markRunsCode(simulate, check, run, resume, doc, snapshot)
 	root.AddCommand(
 		simulate, check, run, statusCommand(a), resume,
-		rollbackCommand(a), workerCommand(a), snapshot, doc, forkCommand(a),
+		rollbackCommand(a), workerCommand(a), writeFilesCommand(a), snapshot, doc, forkCommand(a),
 		fmtCommand(a), lintCommand(a), versionCommand(a),
 	)
 	return root

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/signal"
 	"strings"
@@ -26,6 +27,7 @@ func simulateCommand(a *app) *cobra.Command {
 	var p params
 	var h hostFlags
 	var plan planFile
+	var files filesDir
 	var until string
 	cmd := &cobra.Command{
 		Use:   "simulate [RUNBOOK]",
@@ -35,10 +37,16 @@ trees by count and size. What a simulation cannot know is listed as "not simulat
 
 RUNBOOK is a stock runbook (debian) or the path of your own (site/site.star). Without it, the stock
 runbook that fits the host is taken. The host is a shipped example server, unless --host names a
-fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then only read.`,
+fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then only read.
+
+With --files the files that the run would leave are written into a new directory, to be looked at or
+compared: /etc/kopano, or what --files-of names. Passwords and keys in them are masked, and files in
+which they could not be found are left out, unless --with-secrets leaves them in. Symlinks are not
+followed; they, owners and modes are told in manifest.mtree, in the format of mtree(5).`,
 		Example: `  zcp2kopano simulate
   zcp2kopano simulate --live --report /root/plan.html
   zcp2kopano simulate --live --plan /root/evening.plan
+  zcp2kopano simulate --live --files /root/evening --files-of /etc/kopano --files-of /etc/apt
   zcp2kopano simulate --live --packages /root/kopano-8.7.20
   zcp2kopano simulate site/site.star --host mail.txtar --param config=copy`,
 		Args:              maxArgs(1),
@@ -47,7 +55,7 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 			if until != "" && plan.path != "" {
 				return fmt.Errorf("a plan is of a whole run: leave out --until or --plan")
 			}
-			if err := p.setPackages(h.packages); err != nil {
+			if err := errors.Join(p.setPackages(h.packages), files.check(cmd)); err != nil {
 				return err
 			}
 			if h.live || h.name == "live" {
@@ -67,6 +75,10 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 			if err != nil {
 				return err
 			}
+			if err := files.open(target.real); err != nil {
+				return err
+			}
+			defer files.close()
 			target.lock()
 			p.meant = target.fixture
 			book, plain, secrets, err := a.prepare(cmd.Context(), first(args), target.Host, &p)
@@ -81,6 +93,9 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 			if err := plan.keep(v, target.Host, book, plain, secrets, log); err != nil {
 				return err
 			}
+			if err := files.keep(a, v, target, secrets); err != nil {
+				return err
+			}
 			if err := t.close(); err != nil {
 				return err
 			}
@@ -90,6 +105,7 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 	t.flags(cmd)
 	p.flags(cmd)
 	h.flags(cmd)
+	files.flags(cmd)
 	untilFlag(cmd, &until)
 	cmd.Flags().StringVar(&plan.path, "plan", "", "keep the plan in this new `FILE`, to hold a run to it (run --plan)")
 	return cmd

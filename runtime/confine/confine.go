@@ -2,7 +2,7 @@
 //
 // A simulation of the real machine only reads it: no code path of it writes. This is the second
 // lock, for what no code path should do. Descriptors that are open for writing before stay so: the
-// report and the terminal.
+// report, the terminal, and the pipe to a process that writes what it is sent into a new directory.
 //
 // Kernels of 2015 have no Landlock, and seccomp filters only for one thread at a time; both are made
 // up for. What is left there: a socket can be bound to a new name, and a program of another

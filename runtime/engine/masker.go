@@ -46,13 +46,11 @@ func (m *masker) Get(ref string) (host.Secret, error) {
 	return s, err
 }
 
-// shortest is the length below which a secret's text is not searched for: it would match all over.
-// Such a password is still masked where a line of configuration names it.
-const shortest = 4
-
+// remember adds a secret. One that is too short to be searched for is still masked where a line of
+// configuration names it.
 func (m *masker) remember(s host.Secret) {
 	text := s.Reveal()
-	if len(text) < shortest {
+	if len(text) < secrets.Shortest {
 		return
 	}
 	m.mu.Lock()

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -646,7 +645,7 @@ func (s *snapshot) text(name string, st host.Stat) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // gone by now
 		return nil
-	case errors.Is(err, host.ErrUnknown), err == nil && opaque(name, content):
+	case errors.Is(err, host.ErrUnknown), err == nil && secrets.Opaque(name, content):
 		s.fileSection(name, st, nil, fmt.Sprintf(" size=%d", st.Size))
 		return s.xattrs(name, st)
 	case err != nil:
@@ -694,37 +693,13 @@ func (s *snapshot) files() error {
 // hide replaces the secrets of a file.
 func (s *snapshot) hide(name string, content []byte) []byte {
 	if s.maps == nil {
-		s.maps = passwordMaps(s.view)
+		main, _ := readBelow(s.view, "/etc/postfix/main.cf") // without it there are none
+		s.maps = secrets.PasswordMaps(string(main))
 	}
 	if slices.Contains(s.maps, name) {
-		name = "/etc/postfix/sasl_passwd"
+		name = secrets.PasswordMap
 	}
 	return []byte(secrets.Hide(name, string(content)))
-}
-
-var passwordMap = regexp.MustCompile(`(?m)^\w+_password_maps[ \t]*=((?:.*\n[ \t])*.*)`)
-
-// passwordMaps are the files in which Postfix finds its passwords for other servers, whatever they are
-// called.
-func passwordMaps(view host.View) []string {
-	maps := []string{}
-	main, err := readBelow(view, "/etc/postfix/main.cf")
-	if err != nil {
-		return maps
-	}
-	for _, m := range passwordMap.FindAllSubmatch(main, -1) {
-		for _, word := range strings.FieldsFunc(string(m[1]), func(r rune) bool { return strings.ContainsRune(" \t\n,", r) }) {
-			_, file, _ := strings.Cut(word, ":")
-			maps = append(maps, file)
-		}
-	}
-	return maps
-}
-
-// opaque tells whether a file is no text. Maps of Postfix and key stores may hold secrets that nobody
-// finds; the keyrings of apt hold public keys.
-func opaque(name string, content []byte) bool {
-	return bytes.Contains(content, []byte{0}) && !(strings.HasPrefix(name, "/etc/apt/") && path.Ext(name) == ".gpg")
 }
 
 func (s *snapshot) fileSection(name string, st host.Stat, content []byte, option string) {
