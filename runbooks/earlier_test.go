@@ -54,15 +54,9 @@ func TestStockDefaults(t *testing.T) {
 				if tc.kopano != "" {
 					edits = append(edits, "-- tree --\n", "-- /etc/default/kopano --\n"+tc.kopano+"-- tree --\n")
 				}
-				for from := range slices.Chunk(edits, 2) {
-					if !strings.Contains(text, from[0]) {
-						t.Fatalf("the example host does not hold %q", from[0])
-					}
-					text = strings.Replace(text, from[0], from[1], 1)
-				}
-				return text
+				return edited(t, text, edits)
 			}
-			played := playStock(t, stockHost(t, "debian8-zcp71-ldap.txtar", edit), map[string]string{"repo_url": "https://download.kopano.io/supported/core:/8.4"})
+			played := playStock(t, stockHost(t, "debian8-zcp71-ldap.txtar", edit), kopano84())
 			code := exit.Done
 			if tc.want != "" {
 				code = exit.Inhibited

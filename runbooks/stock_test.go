@@ -481,16 +481,6 @@ zarafa-search   active enabled pid=1260
 			code: exit.Inhibited, want: "inhibitor: Kopano 8.7.20 has no packages for Debian 7",
 		},
 		{
-			name: "a key that kopano cannot read",
-			from: "ssl_private_key_file = /etc/zarafa/gateway/privkey.pem", to: "ssl_private_key_file = /etc/ssl/private/mail.key", add: "-- /etc/ssl/private/mail.key 0600 --\nkey\n",
-			want: "warning: the key /etc/ssl/private/mail.key may be closed to kopano",
-		},
-		{
-			name: "a key that kopano can read",
-			from: "ssl_private_key_file = /etc/zarafa/gateway/privkey.pem", to: "ssl_private_key_file = /etc/ssl/mail.key", add: "-- /etc/ssl/mail.key 0644 --\nkey\n",
-			absent: "warning: the key /etc/ssl/mail.key may be closed to kopano",
-		},
-		{
 			name: "AppArmor, and attachments elsewhere", params: map[string]string{"attachments": "keep"},
 			from: "init: systemd\n", to: "init: systemd\nsecurity: apparmor\n",
 			want: "warning: AppArmor is active",
