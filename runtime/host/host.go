@@ -20,20 +20,34 @@ type View interface {
 	ServiceReader
 	DatabaseReader
 	DirectoryReader
+	SystemReader
+	AccountReader
+	Downloader
+	Clock
+}
 
-	// Facts describes the system itself.
+// SystemReader describes the system itself.
+type SystemReader interface {
 	Facts() (Facts, error)
 	// Mounts lists the mount table, in the order of the kernel's.
 	Mounts() ([]Mount, error)
-	// User and Group look an account up by name; UserID and GroupID by number. An unknown one is
-	// ErrNoAccount.
+}
+
+// AccountReader looks accounts up. An unknown one is ErrNoAccount.
+type AccountReader interface {
 	User(name string) (User, error)
 	Group(name string) (Group, error)
 	UserID(uid uint32) (User, error)
 	GroupID(gid uint32) (Group, error)
-	// Download fetches a small file (at most 1 MiB: a repository key) by http, https or file URL.
+}
+
+// Downloader fetches a small file (at most 1 MiB: a repository key) by http, https or file URL.
+type Downloader interface {
 	Download(ctx context.Context, url, user string, password Secret) ([]byte, error)
-	// Now is the host's clock; Sleep waits on it (a simulated clock jumps).
+}
+
+// Clock is the host's clock; Sleep waits on it (a simulated clock jumps).
+type Clock interface {
 	Now() time.Time
 	Sleep(ctx context.Context, d time.Duration) error
 }

@@ -13,9 +13,12 @@ import (
 // Accounts are read from /etc/passwd and /etc/group. One that is in neither may come from LDAP, NIS or
 // the like: getent(1) asks the C library, whose modules a static binary cannot load.
 
+// accountReader reads accounts.
+type accountReader struct{ m *machine }
+
 // User looks an account up by name.
-func (v *View) User(name string) (host.User, error) {
-	users, err := v.users()
+func (a accountReader) User(name string) (host.User, error) {
+	users, err := a.users()
 	if err != nil {
 		return host.User{}, err
 	}
@@ -24,12 +27,12 @@ func (v *View) User(name string) (host.User, error) {
 			return u, nil
 		}
 	}
-	return v.getUser(name)
+	return a.getUser(name)
 }
 
 // UserID looks an account up by number.
-func (v *View) UserID(uid uint32) (host.User, error) {
-	users, err := v.users()
+func (a accountReader) UserID(uid uint32) (host.User, error) {
+	users, err := a.users()
 	if err != nil {
 		return host.User{}, err
 	}
@@ -38,12 +41,12 @@ func (v *View) UserID(uid uint32) (host.User, error) {
 			return u, nil
 		}
 	}
-	return v.getUser(strconv.FormatUint(uint64(uid), 10))
+	return a.getUser(strconv.FormatUint(uint64(uid), 10))
 }
 
 // Group looks a group up by name.
-func (v *View) Group(name string) (host.Group, error) {
-	groups, err := v.groups()
+func (a accountReader) Group(name string) (host.Group, error) {
+	groups, err := a.groups()
 	if err != nil {
 		return host.Group{}, err
 	}
@@ -52,12 +55,12 @@ func (v *View) Group(name string) (host.Group, error) {
 			return g, nil
 		}
 	}
-	return v.getGroup(name)
+	return a.getGroup(name)
 }
 
 // GroupID looks a group up by number.
-func (v *View) GroupID(gid uint32) (host.Group, error) {
-	groups, err := v.groups()
+func (a accountReader) GroupID(gid uint32) (host.Group, error) {
+	groups, err := a.groups()
 	if err != nil {
 		return host.Group{}, err
 	}
@@ -66,27 +69,27 @@ func (v *View) GroupID(gid uint32) (host.Group, error) {
 			return g, nil
 		}
 	}
-	return v.getGroup(strconv.FormatUint(uint64(gid), 10))
+	return a.getGroup(strconv.FormatUint(uint64(gid), 10))
 }
 
-func (v *View) users() ([]host.User, error) {
-	data, err := v.readFile("/etc/passwd")
+func (a accountReader) users() ([]host.User, error) {
+	data, err := a.m.files.readFile("/etc/passwd")
 	if err != nil {
 		return nil, err
 	}
 	return accounts.ParsePasswd(string(data)), nil
 }
 
-func (v *View) groups() ([]host.Group, error) {
-	data, err := v.readFile("/etc/group")
+func (a accountReader) groups() ([]host.Group, error) {
+	data, err := a.m.files.readFile("/etc/group")
 	if err != nil {
 		return nil, err
 	}
 	return accounts.ParseGroup(string(data)), nil
 }
 
-func (v *View) getUser(key string) (host.User, error) {
-	line, err := v.getent("passwd", key)
+func (a accountReader) getUser(key string) (host.User, error) {
+	line, err := a.getent("passwd", key)
 	if err != nil {
 		return host.User{}, fmt.Errorf("user %s: %w", key, err)
 	}
@@ -98,8 +101,8 @@ func (v *View) getUser(key string) (host.User, error) {
 	return host.User{}, fmt.Errorf("user %s: %w", key, host.ErrNoAccount)
 }
 
-func (v *View) getGroup(key string) (host.Group, error) {
-	line, err := v.getent("group", key)
+func (a accountReader) getGroup(key string) (host.Group, error) {
+	line, err := a.getent("group", key)
 	if err != nil {
 		return host.Group{}, fmt.Errorf("group %s: %w", key, err)
 	}
@@ -113,11 +116,11 @@ func (v *View) getGroup(key string) (host.Group, error) {
 
 // getent exits with 2 for an unknown key. A host without it, or one in a directory that an ordinary
 // user cannot chroot to, has only its files.
-func (v *View) getent(database, key string) (string, error) {
-	if key == "" || strings.HasPrefix(key, "-") || v.chrooted() && v.space.euid != 0 {
+func (a accountReader) getent(database, key string) (string, error) {
+	if key == "" || strings.HasPrefix(key, "-") || a.m.files.chrooted() && a.m.files.euid != 0 {
 		return "", host.ErrNoAccount
 	}
-	out, err := v.ask("getent", database, key)
+	out, err := a.m.ask("getent", database, key)
 	var failed *host.CommandError
 	if errors.Is(err, host.ErrUnsupported) || errors.As(err, &failed) && failed.Status == "exit status 2" {
 		return "", host.ErrNoAccount

@@ -32,7 +32,7 @@ var keepConffiles = []string{"--force-confdef", "--force-confold"}
 
 // PackageManager tells apt's version.
 func (v debs) PackageManager() (host.PackageManager, error) {
-	out, err := v.ask("apt-get", "--version")
+	out, err := v.m.ask("apt-get", "--version")
 	if err != nil {
 		return host.PackageManager{}, err
 	}
@@ -45,7 +45,7 @@ func (v debs) PackageManager() (host.PackageManager, error) {
 }
 
 // aptKnows tells whether apt is at least of that version.
-func (v *View) aptKnows(major, minor int) (bool, error) {
+func (v debs) aptKnows(major, minor int) (bool, error) {
 	manager, err := v.PackageManager()
 	if err != nil {
 		return false, err
@@ -67,7 +67,7 @@ func (v debs) Candidates(names []string) (map[string][]host.Candidate, error) {
 	if err := checkPackageNames(names); err != nil || len(names) == 0 {
 		return map[string][]host.Candidate{}, err
 	}
-	out, err := v.ask("apt-cache", append(append(aptReads[:4:4], "madison"), names...)...)
+	out, err := v.m.ask("apt-cache", append(append(aptReads[:4:4], "madison"), names...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -113,12 +113,12 @@ func parseMadison(out string) map[string][]host.Candidate {
 }
 
 // aptShow reads the index records of NAME=VERSION specs, by spec.
-func (v *View) aptShow(specs []string, first ...string) (map[string]map[string]string, error) {
+func (v debs) aptShow(specs []string, first ...string) (map[string]map[string]string, error) {
 	records := map[string]map[string]string{}
 	if len(specs) == 0 {
 		return records, nil
 	}
-	out, err := v.ask("apt-cache", slices.Concat(first, aptReads, []string{"show"}, specs)...)
+	out, err := v.m.ask("apt-cache", slices.Concat(first, aptReads, []string{"show"}, specs)...)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func parseControl(text string) []map[string]string {
 }
 
 // unmetDependencies are those that apt-get check complains of.
-func (v *View) unmetDependencies() ([]string, error) {
+func (v debs) unmetDependencies() ([]string, error) {
 	got, err := v.apt(context.Background(), nil, append(aptReads[:4:4], "-o", "Debug::NoLocking=true", "check")...)
 	if err == nil {
 		return nil, nil
@@ -175,23 +175,23 @@ func (v *View) unmetDependencies() ([]string, error) {
 }
 
 // apt runs apt-get without a deadline of its own.
-func (v *View) apt(ctx context.Context, w *host.PackageWatch, args ...string) (answer, error) {
-	return v.managePackages(ctx, w, nil, command{Args: args, Env: aptEnv}, "apt-get")
+func (v debs) apt(ctx context.Context, w *host.PackageWatch, args ...string) (answer, error) {
+	return v.m.managePackages(ctx, w, nil, command{Args: args, Env: aptEnv}, "apt-get")
 }
 
 // managePackages runs a package manager, and tells of it.
-func (v *View) managePackages(ctx context.Context, w *host.PackageWatch, notes *scriptNotes, c command, names ...string) (got answer, err error) {
+func (m *machine) managePackages(ctx context.Context, w *host.PackageWatch, notes *scriptNotes, c command, names ...string) (got answer, err error) {
 	if c.Path == "" {
-		if c.Path, err = v.program(names...); err != nil {
+		if c.Path, err = m.program(names...); err != nil {
 			return answer{}, err
 		}
 	}
 	if w == nil {
 		w = &host.PackageWatch{}
 	}
-	c.Scripts = &scriptWatch{view: v, watch: w, notes: notes, doing: path.Base(c.Path)}
+	c.Scripts = &scriptWatch{m: m, watch: w, notes: notes, doing: path.Base(c.Path)}
 	c.Line = c.Scripts.line
-	got, err = v.run(ctx, c)
+	got, err = m.run(ctx, c)
 	return got, c.Scripts.explain(err)
 }
 

@@ -16,12 +16,12 @@ import (
 // It solves when nobody else is at work any more, because that one may change the packages.
 func (h debsWriter) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
 	var solution host.Solution
-	err := h.withPackageLock(ctx, w, func() error {
-		p, err := h.plan(tx)
+	err := h.turn.take(ctx, w, func() error {
+		p, err := h.debs.plan(tx)
 		if err != nil || p.empty() {
 			return err
 		}
-		if solution, err = h.solve(ctx, p); err != nil {
+		if solution, err = h.debs.solve(ctx, p); err != nil {
 			return err
 		}
 		if err := tx.RefuseExtra(solution.Remove); err != nil {
@@ -38,11 +38,11 @@ func (h debsWriter) CommitPackages(ctx context.Context, tx host.Transaction, w *
 	return h.verifyTransaction(tx, solution)
 }
 
-func (h *Host) carryOut(ctx context.Context, p plan, w *host.PackageWatch) error {
+func (h debsWriter) carryOut(ctx context.Context, p plan, w *host.PackageWatch) error {
 	if len(p.remove)+len(p.install) > 0 {
 		args := append([]string{"-o", "Dpkg::Use-Pty=0"}, append(p.options, aptConffiles()...)...)
-		err := h.withAptNames(p, func(command []string) error {
-			_, err := h.apt(ctx, w, append(args, command...)...)
+		err := h.debs.withAptNames(p, func(command []string) error {
+			_, err := h.debs.apt(ctx, w, append(args, command...)...)
 			return err
 		})
 		if err != nil {
@@ -56,11 +56,11 @@ func (h *Host) carryOut(ctx context.Context, p plan, w *host.PackageWatch) error
 }
 
 // purgeLeft purges what is removed but for its conffiles, by this transaction or before.
-func (h *Host) purgeLeft(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
+func (h debsWriter) purgeLeft(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
 	if !tx.Purge || len(tx.Remove) == 0 {
 		return nil
 	}
-	packages, err := h.packagesByName()
+	packages, err := h.debs.packagesByName()
 	if err != nil {
 		return err
 	}
@@ -73,18 +73,18 @@ func (h *Host) purgeLeft(ctx context.Context, tx host.Transaction, w *host.Packa
 	if len(left) == 0 {
 		return nil
 	}
-	return h.withPackageLock(ctx, w, func() error {
+	return h.turn.take(ctx, w, func() error {
 		return h.dpkg(ctx, w, append([]string{"--purge"}, left...)...)
 	})
 }
 
-func (h *Host) dpkg(ctx context.Context, w *host.PackageWatch, args ...string) error {
-	_, err := h.managePackages(ctx, w, nil, command{Args: args, Env: aptEnv}, "dpkg")
+func (h debsWriter) dpkg(ctx context.Context, w *host.PackageWatch, args ...string) error {
+	_, err := h.m.managePackages(ctx, w, nil, command{Args: args, Env: aptEnv}, "dpkg")
 	return err
 }
 
-func (h *Host) verifyTransaction(tx host.Transaction, s host.Solution) error {
-	packages, err := h.packagesByName()
+func (h debsWriter) verifyTransaction(tx host.Transaction, s host.Solution) error {
+	packages, err := h.debs.packagesByName()
 	if err != nil {
 		return err
 	}
@@ -111,14 +111,14 @@ func (h *Host) verifyTransaction(tx host.Transaction, s host.Solution) error {
 // lists of the others alone.
 func (h debsWriter) RefreshPackages(ctx context.Context, only []string, w *host.PackageWatch) error {
 	if len(only) == 0 {
-		return h.withPackageLock(ctx, w, func() error { return h.update(ctx, w) })
+		return h.turn.take(ctx, w, func() error { return h.debs.update(ctx, w) })
 	}
 	for _, path := range only {
-		if !h.exists(path) {
+		if !h.m.files.exists(path) {
 			return fmt.Errorf("refresh the package lists of %s: no such file", path)
 		}
-		err := h.withPackageLock(ctx, w, func() error {
-			return h.update(ctx, w,
+		err := h.turn.take(ctx, w, func() error {
+			return h.debs.update(ctx, w,
 				"-o", "Dir::Etc::sourcelist="+path,
 				"-o", "Dir::Etc::sourceparts=-",
 				"-o", "APT::Get::List-Cleanup=0")
@@ -130,7 +130,7 @@ func (h debsWriter) RefreshPackages(ctx context.Context, only []string, w *host.
 	return nil
 }
 
-func (v *View) update(ctx context.Context, w *host.PackageWatch, options ...string) error {
+func (v debs) update(ctx context.Context, w *host.PackageWatch, options ...string) error {
 	// Error-Mode is known to apt 2.1 and later; before, failures are warnings and the exit code is 0.
 	args := append([]string{"-q", "-o", "APT::Update::Error-Mode=any"}, options...)
 	got, err := v.apt(ctx, w, append(args, "update")...)
@@ -186,13 +186,13 @@ func (h debsWriter) RepairPackages(ctx context.Context, stay []string, w *host.P
 	var broken []string
 	var failed error
 	for _, repair := range repairs {
-		failed = h.withPackageLock(ctx, w, func() error { return repair(ctx, w) })
+		failed = h.turn.take(ctx, w, func() error { return repair(ctx, w) })
 		var held *packagelock.HeldError
 		if errors.As(failed, &held) || failed != nil && ctx.Err() != nil {
 			return failed // who has the lock can still change what looks whole now
 		}
 		var err error
-		if broken, err = h.PackageAudit(); err != nil || len(broken) == 0 {
+		if broken, err = h.debs.PackageAudit(); err != nil || len(broken) == 0 {
 			return err
 		}
 	}
@@ -203,8 +203,8 @@ func (h debsWriter) RepairPackages(ctx context.Context, stay []string, w *host.P
 }
 
 // wantAgain has dpkg want those of packages to be installed whose removal was begun.
-func (h *Host) wantAgain(ctx context.Context, names []string) error {
-	begun, err := h.removalsBegun()
+func (h debsWriter) wantAgain(ctx context.Context, names []string) error {
+	begun, err := h.debs.removalsBegun()
 	if err != nil {
 		return err
 	}
@@ -217,22 +217,22 @@ func (h *Host) wantAgain(ctx context.Context, names []string) error {
 	if selections.Len() == 0 {
 		return nil
 	}
-	path, err := h.program("dpkg")
+	path, err := h.m.program("dpkg")
 	if err != nil {
 		return err
 	}
-	_, err = h.run(ctx, command{Path: path, Args: []string{"--set-selections"}, Env: aptEnv, Stdin: strings.NewReader(selections.String())})
+	_, err = h.m.run(ctx, command{Path: path, Args: []string{"--set-selections"}, Env: aptEnv, Stdin: strings.NewReader(selections.String())})
 	return err
 }
 
-func (h *Host) endConfigurations(ctx context.Context, w *host.PackageWatch) error {
+func (h debsWriter) endConfigurations(ctx context.Context, w *host.PackageWatch) error {
 	return h.dpkg(ctx, w, append(keepConffiles[:2:2], "--configure", "-a")...)
 }
 
 // endRemovals removes, or purges, the packages that dpkg was at removing: it configures none that are to
 // go, and apt would end their removal only where it may remove anything.
-func (h *Host) endRemovals(ctx context.Context, w *host.PackageWatch) error {
-	begun, err := h.removalsBegun()
+func (h debsWriter) endRemovals(ctx context.Context, w *host.PackageWatch) error {
+	begun, err := h.debs.removalsBegun()
 	if err != nil {
 		return err
 	}
@@ -248,8 +248,8 @@ func (h *Host) endRemovals(ctx context.Context, w *host.PackageWatch) error {
 	return nil
 }
 
-func (v *View) removalsBegun() (map[string][]string, error) {
-	out, err := v.ask("dpkg-query", "-W", "-f=${binary:Package} ${Status}\n")
+func (v debs) removalsBegun() (map[string][]string, error) {
+	out, err := v.m.ask("dpkg-query", "-W", "-f=${binary:Package} ${Status}\n")
 	return removalsBegun(out), err
 }
 
@@ -270,9 +270,9 @@ func removalsBegun(out string) map[string][]string {
 	return begun
 }
 
-func (h *Host) fixDependencies(ctx context.Context, w *host.PackageWatch) error {
+func (h debsWriter) fixDependencies(ctx context.Context, w *host.PackageWatch) error {
 	args := append([]string{"-y", "-q", "-o", "Dpkg::Use-Pty=0", "--no-remove"}, aptConffiles()...)
-	_, err := h.apt(ctx, w, append(args, "-f", "install")...)
+	_, err := h.debs.apt(ctx, w, append(args, "-f", "install")...)
 	return err
 }
 

@@ -43,7 +43,7 @@ Acquire::https::Timeout "30";
 
 // ProbeRepository reads the lists of a repository that is not configured yet, in a scratch directory.
 func (v debs) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (host.RepositoryAnswer, error) {
-	s, err := v.newScratch("/var/tmp", "/tmp")
+	s, err := v.m.files.newScratch("/var/tmp", "/tmp")
 	if err != nil {
 		return host.RepositoryAnswer{}, err
 	}
@@ -69,11 +69,11 @@ func (v debs) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (
 
 // updateProbed fetches the lists of the probed repository.
 func (v debs) updateProbed(ctx context.Context, s *scratch, probe host.RepositoryProbe) error {
-	path, err := v.program("apt-get")
+	path, err := v.m.program("apt-get")
 	if err != nil {
 		return err
 	}
-	got, err := v.run(ctx, command{
+	got, err := v.m.run(ctx, command{
 		Path:    path,
 		Args:    []string{"-q", "-c", s.path + "/apt.conf", "update"},
 		Env:     aptEnv,
@@ -88,7 +88,7 @@ func (v debs) updateProbed(ctx context.Context, s *scratch, probe host.Repositor
 
 // stageProbe writes the repository's files below the scratch directory, where they also name each
 // other, beside the keys that the host trusts already.
-func (v *View) stageProbe(s *scratch, probe host.RepositoryProbe) error {
+func (v debs) stageProbe(s *scratch, probe host.RepositoryProbe) error {
 	for _, dir := range []string{"etc/apt/sources.list.d/", "etc/apt/trusted.gpg.d/", "etc/apt/auth.conf.d/", "lists/partial/", "cache/archives/partial/"} {
 		if err := s.mkdirs(dir); err != nil {
 			return err
@@ -118,13 +118,13 @@ func (v *View) stageProbe(s *scratch, probe host.RepositoryProbe) error {
 
 // copyTrustedKeys leaves out a key that this process may not read: apt could not read it either, and does
 // without.
-func (v *View) copyTrustedKeys(s *scratch) error {
-	names, err := v.filesIn("/etc/apt/trusted.gpg.d")
+func (v debs) copyTrustedKeys(s *scratch) error {
+	names, err := v.m.files.filesIn("/etc/apt/trusted.gpg.d")
 	if err != nil {
 		return err
 	}
 	for _, name := range append(names, "/etc/apt/trusted.gpg") {
-		if err := v.copyInto(s, name); err != nil && !errors.Is(err, fs.ErrPermission) {
+		if err := v.m.files.copyInto(s, name); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
 	}
@@ -141,8 +141,8 @@ func repositorySecrets(probe host.RepositoryProbe) []string {
 }
 
 // readLists reads the Packages files that apt fetched: the newest version of each package.
-func (v *View) readLists(dir string) (map[string]string, error) {
-	entries, err := v.ReadDir(dir)
+func (v debs) readLists(dir string) (map[string]string, error) {
+	entries, err := v.m.files.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func (v *View) readLists(dir string) (map[string]string, error) {
 		if !strings.HasSuffix(e.Name, "_Packages") && e.Name != "Packages" {
 			continue
 		}
-		data, err := v.readFile(dir + "/" + e.Name)
+		data, err := v.m.files.readFile(dir + "/" + e.Name)
 		if err != nil {
 			return nil, err
 		}

@@ -27,13 +27,13 @@ func TestProbeTakesWhatAptReads(t *testing.T) {
 	}
 	write(t, dir, "/etc/apt/trusted.gpg", "old")
 
-	s, err := h.newScratch("/var/tmp")
+	s, err := h.parts.m.files.newScratch("/var/tmp")
 	must(t, err)
 	defer s.remove()
-	must(t, h.stageProbe(s, host.RepositoryProbe{Files: []host.ConfigFile{
+	must(t, h.parts.packages.debs.stageProbe(s, host.RepositoryProbe{Files: []host.ConfigFile{
 		{Path: "/etc/apt/trusted.gpg.d/plain", Content: host.NewSecret("renewed")},
 	}}))
-	must(t, h.addOwnSources(s))
+	must(t, h.parts.packages.debs.addOwnSources(s))
 	var got []string
 	for _, name := range []string{
 		"trusted.gpg", "trusted.gpg.d/plain", "trusted.gpg.d/link", "sources.list.d/plain", "sources.list.d/link", "preferences.d/plain", "preferences.d/link",

@@ -41,25 +41,25 @@ func (v debs) solveProbed(ctx context.Context, s *scratch, tx host.Transaction) 
 }
 
 // addOwnSources leaves alone what the probed repository brings itself.
-func (v *View) addOwnSources(s *scratch) error {
+func (v debs) addOwnSources(s *scratch) error {
 	names := []string{"/etc/apt/sources.list", "/etc/apt/preferences"}
 	for _, dir := range []string{"/etc/apt/sources.list.d", "/etc/apt/preferences.d"} {
-		more, err := v.filesIn(dir)
+		more, err := v.m.files.filesIn(dir)
 		if err != nil {
 			return err
 		}
 		names = append(names, more...)
 	}
 	for _, name := range names {
-		if err := v.copyInto(s, name); err != nil {
+		if err := v.m.files.copyInto(s, name); err != nil {
 			return err
 		}
 	}
 	return v.linkOwnLists(s)
 }
 
-func (v *View) linkOwnLists(s *scratch) error {
-	names, err := v.filesIn(aptLists)
+func (v debs) linkOwnLists(s *scratch) error {
+	names, err := v.m.files.filesIn(aptLists)
 	if err != nil {
 		return err
 	}
@@ -76,8 +76,8 @@ func (v *View) linkOwnLists(s *scratch) error {
 }
 
 // addStatusWithout copies the package database, but for some packages.
-func (v *View) addStatusWithout(s *scratch, gone []string) error {
-	data, err := v.readFile("/var/lib/dpkg/status")
+func (v debs) addStatusWithout(s *scratch, gone []string) error {
+	data, err := v.m.files.readFile("/var/lib/dpkg/status")
 	if err != nil {
 		return err
 	}
@@ -92,8 +92,8 @@ func (v *View) addStatusWithout(s *scratch, gone []string) error {
 }
 
 // filesIn lists the paths of what is no directory in a directory; a missing one holds nothing.
-func (v *View) filesIn(dir string) ([]string, error) {
-	entries, err := v.ReadDir(dir)
+func (s *space) filesIn(dir string) ([]string, error) {
+	entries, err := s.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -108,7 +108,7 @@ func (v *View) filesIn(dir string) ([]string, error) {
 
 // copyInto copies a file of the host to its path below the scratch directory, unless there is one already.
 // It passes over what leads to no regular file, as apt does.
-func (v *View) copyInto(s *scratch, name string) error {
+func (v *space) copyInto(s *scratch, name string) error {
 	if st, err := v.Stat(name); err != nil || !st.IsRegular() {
 		return nil
 	}

@@ -26,7 +26,7 @@ func (p plan) empty() bool { return len(p.remove)+len(p.left)+len(p.install)+len
 
 // plan leaves out of a transaction what is done already: apt-get fails on names that it no longer
 // knows, and does not purge what is removed but for its conffiles.
-func (v *View) plan(tx host.Transaction) (plan, error) {
+func (v debs) plan(tx host.Transaction) (plan, error) {
 	var p plan
 	if err := checkPackageNames(tx.Remove); err != nil {
 		return p, err
@@ -75,17 +75,7 @@ func halfUnpacked(packages map[string]host.Package) bool {
 	return false
 }
 
-func (v *View) packagesByName() (map[string]host.Package, error) {
-	packages, err := v.Packages()
-	if err != nil {
-		return nil, err
-	}
-	byName := make(map[string]host.Package, len(packages))
-	for _, p := range packages {
-		byName[p.Name] = p
-	}
-	return byName, nil
-}
+func (v debs) packagesByName() (map[string]host.Package, error) { return packagesByName(v.Packages()) }
 
 func aptOptions(tx host.Transaction, p plan, modern bool) ([]string, error) {
 	// What apt believes to be no longer needed is not ours to remove.
@@ -131,7 +121,7 @@ func (v debs) Solve(tx host.Transaction) (host.Solution, error) {
 }
 
 // solve takes options for apt that stand before all others.
-func (v *View) solve(ctx context.Context, p plan, first ...string) (host.Solution, error) {
+func (v debs) solve(ctx context.Context, p plan, first ...string) (host.Solution, error) {
 	var solution host.Solution
 	if len(p.remove)+len(p.install) > 0 {
 		var got answer
@@ -171,12 +161,12 @@ func (v *View) solve(ctx context.Context, p plan, first ...string) (host.Solutio
 
 // withAptNames gives apt's command with names of package files that apt takes. It passes over one with a
 // colon in its path, as vendors write an epoch, without a word: such a file gets a symlink without one.
-func (v *View) withAptNames(p plan, use func(command []string) error) (err error) {
+func (v debs) withAptNames(p plan, use func(command []string) error) (err error) {
 	odd := func(item string) bool { return strings.HasPrefix(item, "/") && strings.Contains(item, ":") }
 	if !slices.ContainsFunc(p.install, odd) {
 		return use(p.aptCommand())
 	}
-	s, err := v.newScratch("/run", "/tmp")
+	s, err := v.m.files.newScratch("/run", "/tmp")
 	if err != nil {
 		return err
 	}
@@ -257,7 +247,7 @@ func parseSolution(out string) (host.Solution, error) {
 
 // sizeUp adds bytes to a solution: from the index records of what comes, or its package file, and from
 // the database for what goes. Files that dpkg installs itself are added as changes, too.
-func (v *View) sizeUp(s *host.Solution, packages map[string]host.Package, files map[string]map[string]string, byDpkg, first []string) error {
+func (v debs) sizeUp(s *host.Solution, packages map[string]host.Package, files map[string]map[string]string, byDpkg, first []string) error {
 	for _, path := range byDpkg {
 		name, version := files[path]["Package"], files[path]["Version"]
 		if old := packages[name]; old.Installed() {
@@ -312,7 +302,7 @@ func contains(list []string, item string) bool {
 }
 
 // readPackageFiles reads the control fields of .debs, by path.
-func (v *View) readPackageFiles(paths []string) (map[string]map[string]string, error) {
+func (v debs) readPackageFiles(paths []string) (map[string]map[string]string, error) {
 	files := make(map[string]map[string]string, len(paths))
 	for _, path := range paths {
 		control, err := v.packageFile(path)
@@ -325,8 +315,8 @@ func (v *View) readPackageFiles(paths []string) (map[string]map[string]string, e
 }
 
 // packageFile reads the control fields of a .deb.
-func (v *View) packageFile(path string) (map[string]string, error) {
-	out, err := v.ask("dpkg-deb", "-f", path)
+func (v debs) packageFile(path string) (map[string]string, error) {
+	out, err := v.m.ask("dpkg-deb", "-f", path)
 	if err != nil {
 		return nil, fmt.Errorf("package file %s: %w", path, err)
 	}

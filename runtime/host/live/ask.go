@@ -19,10 +19,10 @@ const answerTime = 10 * time.Second
 
 // Ask puts a question to a service, and sees that it is the service that answers: another program may
 // hold the port, a forgotten daemon of the same protocol above all.
-func (v *View) Ask(ctx context.Context, q host.Question) (string, error) {
+func (s services) Ask(ctx context.Context, q host.Question) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, fmt.Errorf("no answer within %v", answerTime))
 	defer cancel()
-	line, err := v.converse(ctx, q)
+	line, err := s.converse(ctx, q)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}
@@ -32,12 +32,12 @@ func (v *View) Ask(ctx context.Context, q host.Question) (string, error) {
 	if err := q.Judge(line); err != nil {
 		return line, err
 	}
-	return line, v.isOwn(q)
+	return line, s.isOwn(q)
 }
 
 // converse connects, says what is to be said, and reads the first line.
-func (v *View) converse(ctx context.Context, q host.Question) (string, error) {
-	conn, err := v.dial(ctx, q)
+func (s services) converse(ctx context.Context, q host.Question) (string, error) {
+	conn, err := s.dial(ctx, q)
 	if err != nil {
 		return "", err
 	}
@@ -69,9 +69,9 @@ func (v *View) converse(ctx context.Context, q host.Question) (string, error) {
 	return strings.TrimRight(line, "\r\n"), err
 }
 
-func (v *View) dial(ctx context.Context, q host.Question) (net.Conn, error) {
+func (s services) dial(ctx context.Context, q host.Question) (net.Conn, error) {
 	if q.Network == "unix" {
-		return v.dialSocket(ctx, q.Address)
+		return s.m.files.dialSocket(ctx, q.Address)
 	}
 	var dialer net.Dialer
 	return dialer.DialContext(ctx, q.Network, q.Address)
@@ -79,19 +79,19 @@ func (v *View) dial(ctx context.Context, q host.Question) (net.Conn, error) {
 
 // isOwn refuses an answer of a listener that a process of another program holds, and none of the service.
 // Where it cannot be seen who holds it, the answer counts.
-func (v *View) isOwn(q host.Question) error {
-	listeners, err := v.listeners(q)
+func (s services) isOwn(q host.Question) error {
+	listeners, err := s.listeners(q)
 	if err != nil || len(listeners) == 0 {
 		return nil
 	}
-	own, err := v.ServiceProcesses(q.Service)
+	own, err := s.ServiceProcesses(q.Service)
 	if err != nil {
 		return err
 	}
 	if holder := holderOf(own, listeners); holder != nil {
 		return nil
 	}
-	all, err := v.Processes()
+	all, err := s.processes.Processes()
 	if err != nil {
 		return err
 	}

@@ -227,7 +227,7 @@ func TestStalePidFile(t *testing.T) {
 	h, dir := open(t)
 	write(t, dir, "var/run/zarafa-gateway.pid", strconv.Itoa(os.Getpid())+"\n")
 	running := []host.Process{{PID: os.Getpid(), Name: "sshd", Started: time.Now().Add(-time.Minute)}}
-	s := sysv{h.View}
+	s := sysv{m: h.parts.m}
 	if pid := s.pid("zarafa-gateway", running); pid != os.Getpid() {
 		t.Errorf("the process that wrote the file is %d", pid)
 	}
@@ -269,7 +269,7 @@ func TestStartOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	p, ok := h.process(os.Getpid())
+	p, ok := h.parts.services.processes.process(os.Getpid())
 	if age := time.Since(p.Started); !ok || age < 0 || age > time.Hour {
 		t.Errorf("this process is %v old", age)
 	}

@@ -55,23 +55,23 @@ type answer struct {
 }
 
 // program finds the absolute path of a program by name, the first that is there.
-func (v *View) program(names ...string) (string, error) {
-	return host.FindProgram(v, names...)
+func (m *machine) program(names ...string) (string, error) {
+	return host.FindProgram(m.files, names...)
 }
 
 // ask runs a program that only answers a question.
-func (v *View) ask(name string, args ...string) (string, error) {
-	path, err := v.program(name)
+func (m *machine) ask(name string, args ...string) (string, error) {
+	path, err := m.program(name)
 	if err != nil {
 		return "", err
 	}
-	got, err := v.run(context.Background(), command{Path: path, Args: args, Timeout: queryTimeout})
+	got, err := m.run(context.Background(), command{Path: path, Args: args, Timeout: queryTimeout})
 	return got.Stdout, err
 }
 
 // run carries a command out. When ctx ends, the command and all that it started are told to end, then
 // killed.
-func (v *View) run(ctx context.Context, c command) (answer, error) {
+func (m *machine) run(ctx context.Context, c command) (answer, error) {
 	if c.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("timed out after %v", c.Timeout))
@@ -87,8 +87,8 @@ func (v *View) run(ctx context.Context, c command) (answer, error) {
 		cmd.Dir = c.Dir
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if v.chrooted() {
-		cmd.SysProcAttr.Chroot = v.space.path
+	if m.files.chrooted() {
+		cmd.SysProcAttr.Chroot = m.files.path
 	}
 	if c.Stdin != nil {
 		cmd.Stdin = c.Stdin
@@ -101,7 +101,7 @@ func (v *View) run(ctx context.Context, c command) (answer, error) {
 	}
 
 	if err := cmd.Start(); err != nil {
-		return answer{}, v.startError(c, err)
+		return answer{}, m.startError(c, err)
 	}
 	if c.Scripts != nil {
 		defer c.Scripts.follow(cmd.Process.Pid)()
@@ -118,9 +118,9 @@ func (v *View) run(ctx context.Context, c command) (answer, error) {
 }
 
 // startError explains the usual reason why a command cannot be started at all.
-func (v *View) startError(c command, err error) error {
-	if v.chrooted() && errors.Is(err, syscall.EPERM) {
-		return fmt.Errorf("%s: commands of the host in %s need root: %w", c.Path, v.space.path, err)
+func (m *machine) startError(c command, err error) error {
+	if m.files.chrooted() && errors.Is(err, syscall.EPERM) {
+		return fmt.Errorf("%s: commands of the host in %s need root: %w", c.Path, m.files.path, err)
 	}
 	return fmt.Errorf("%s: %w", c.Path, err)
 }

@@ -13,23 +13,23 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-func machine(t *testing.T) *View {
+func thisMachine(t *testing.T) *machine {
 	t.Helper()
 	v, err := OpenView("/")
 	must(t, err)
 	t.Cleanup(func() { v.Close() })
-	return v
+	return v.parts.m
 }
 
-func shell(v *View, ctx context.Context, script string, c command) (answer, error) {
+func shell(m *machine, ctx context.Context, script string, c command) (answer, error) {
 	c.Path, c.Args = "/bin/sh", []string{"-c", script}
-	return v.run(ctx, c)
+	return m.run(ctx, c)
 }
 
 func TestCommandEnvironment(t *testing.T) {
 	t.Setenv("PASSWORD_OF_THE_CALLER", "x")
-	v := machine(t)
-	got, err := shell(v, t.Context(), "env; cat; readlink /proc/self/fd/0", command{Env: []string{"A=b"}})
+	m := thisMachine(t)
+	got, err := shell(m, t.Context(), "env; cat; readlink /proc/self/fd/0", command{Env: []string{"A=b"}})
 	must(t, err)
 	for _, want := range []string{"LC_ALL=C", "A=b", "/dev/null"} {
 		if !strings.Contains(got.Stdout, want) {
@@ -42,9 +42,9 @@ func TestCommandEnvironment(t *testing.T) {
 }
 
 func TestCommandFailure(t *testing.T) {
-	v := machine(t)
+	m := thisMachine(t)
 	var lines []string
-	got, err := shell(v, t.Context(), "echo one; echo with s3cret >&2; exit 7",
+	got, err := shell(m, t.Context(), "echo one; echo with s3cret >&2; exit 7",
 		command{Secrets: []string{"s3cret"}, Line: func(s string) { lines = append(lines, s) }})
 	var failed *host.CommandError
 	if !errors.As(err, &failed) || failed.Status != "exit status 7" || got.Code != 7 {
@@ -56,19 +56,19 @@ func TestCommandFailure(t *testing.T) {
 	if text := strings.Join(lines, "|"); !strings.Contains(text, "with ***") || !strings.Contains(text, "one") {
 		t.Errorf("lines %q", text)
 	}
-	if _, err := shell(v, t.Context(), "exit 3", command{Accept: []int{3}}); err != nil {
+	if _, err := shell(m, t.Context(), "exit 3", command{Accept: []int{3}}); err != nil {
 		t.Errorf("an accepted exit code: %v", err)
 	}
-	if _, err := v.program("no-such-program-here"); !errors.Is(err, host.ErrUnsupported) {
+	if _, err := m.program("no-such-program-here"); !errors.Is(err, host.ErrUnsupported) {
 		t.Errorf("missing program: %v", err)
 	}
 }
 
 func TestCancelEndsTheWholeGroup(t *testing.T) {
-	v := machine(t)
+	m := thisMachine(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var child int
-	_, err := shell(v, ctx, "sleep infinity & echo $!; wait", command{Line: func(s string) {
+	_, err := shell(m, ctx, "sleep infinity & echo $!; wait", command{Line: func(s string) {
 		for _, c := range s {
 			child = child*10 + int(c-'0')
 		}
@@ -91,14 +91,14 @@ func gone(pid int) bool {
 }
 
 func TestTimeout(t *testing.T) {
-	_, err := shell(machine(t), t.Context(), "sleep infinity", command{Timeout: 50 * time.Millisecond})
+	_, err := shell(thisMachine(t), t.Context(), "sleep infinity", command{Timeout: 50 * time.Millisecond})
 	if err == nil || !strings.Contains(err.Error(), "timed out after 50ms") {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestDaemonHoldingTheOutput(t *testing.T) {
-	got, err := shell(machine(t), t.Context(), "sleep infinity & echo $!", command{}) // if it waits for the daemon, it never ends
+	got, err := shell(thisMachine(t), t.Context(), "sleep infinity & echo $!", command{}) // if it waits for the daemon, it never ends
 	must(t, err)
 	pid := 0
 	for _, c := range strings.TrimSpace(got.Stdout) {

@@ -26,9 +26,19 @@ var mysqlSockets = []string{"/var/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql
 
 const dialTimeout = 15 * time.Second
 
+// database reaches MySQL servers.
+type (
+	database       struct{ m *machine }
+	databaseWriter struct {
+		m        *machine
+		database database
+		write    filesWriter
+	}
+)
+
 // Query asks in a session that is set read-only where the server can (MySQL 5.6.5, MariaDB 10.0), and
 // refuses anything but a SELECT or SHOW by itself, because older ones cannot.
-func (v *View) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {
+func (v database) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {
 	if err := checkQuery(query); err != nil {
 		return host.Rows{}, err
 	}
@@ -44,7 +54,7 @@ func (v *View) Query(ctx context.Context, conn host.DatabaseConn, query string) 
 }
 
 // Revision asks.
-func (v *View) Revision(ctx context.Context, q host.RevisionQuery) (int64, error) {
+func (v database) Revision(ctx context.Context, q host.RevisionQuery) (int64, error) {
 	rows, err := v.Query(ctx, q.Conn, q.Query)
 	if err != nil {
 		return 0, err
@@ -156,7 +166,7 @@ func address(conn host.DatabaseConn) string {
 }
 
 // locate completes a connection: an empty host or "localhost" is the socket, if there is one.
-func (v *View) locate(conn host.DatabaseConn) host.DatabaseConn {
+func (v database) locate(conn host.DatabaseConn) host.DatabaseConn {
 	if conn.Socket != "" {
 		return conn
 	}
@@ -168,7 +178,7 @@ func (v *View) locate(conn host.DatabaseConn) host.DatabaseConn {
 	}
 	conn.Host = "localhost"
 	for _, path := range mysqlSockets {
-		if st, err := v.Stat(path); err == nil && st.Mode&os.ModeSocket != 0 {
+		if st, err := v.m.files.Stat(path); err == nil && st.Mode&os.ModeSocket != 0 {
 			conn.Socket = path
 			break
 		}
@@ -176,7 +186,7 @@ func (v *View) locate(conn host.DatabaseConn) host.DatabaseConn {
 	return conn
 }
 
-func (v *View) mysqlConnector(conn host.DatabaseConn) (driver.Connector, error) {
+func (v database) mysqlConnector(conn host.DatabaseConn) (driver.Connector, error) {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Passwd, cfg.DBName = conn.User, conn.Password.Reveal(), conn.Database
 	cfg.Net, cfg.Addr = "tcp", net.JoinHostPort(conn.Host, strconv.Itoa(conn.Port))
@@ -187,7 +197,7 @@ func (v *View) mysqlConnector(conn host.DatabaseConn) (driver.Connector, error) 
 	}
 	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if network == "unix" {
-			return v.dialSocket(ctx, addr)
+			return v.m.files.dialSocket(ctx, addr)
 		}
 		var dialer net.Dialer
 		return dialer.DialContext(ctx, network, addr)
@@ -197,8 +207,8 @@ func (v *View) mysqlConnector(conn host.DatabaseConn) (driver.Connector, error) 
 
 // dialSocket connects to a Unix socket of the host. It is named by its directory's descriptor, which
 // also keeps the name within the 108 bytes that unix(7) allows.
-func (v *View) dialSocket(ctx context.Context, path string) (net.Conn, error) {
-	p, err := v.space.resolve(path, lastTarget)
+func (s *space) dialSocket(ctx context.Context, path string) (net.Conn, error) {
+	p, err := s.resolve(path, lastTarget)
 	if err != nil {
 		return nil, pathError("connect", path, err)
 	}
@@ -208,7 +218,7 @@ func (v *View) dialSocket(ctx context.Context, path string) (net.Conn, error) {
 	}
 	name := procPath(p.dir, p.name)
 	if _, err := os.Lstat(procPath(p.dir, "")); errors.Is(err, unix.ENOENT) {
-		name = v.space.path + path // without /proc, the plain path must do
+		name = s.path + path // without /proc, the plain path must do
 	}
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", name)

@@ -27,9 +27,12 @@ var ldapScopes = map[string]int{
 	"sub":  ldap.ScopeWholeSubtree,
 }
 
+// directory reaches LDAP servers.
+type directory struct{ files *space }
+
 // SearchDirectory asks the first server of the list that answers. Every page must end with success: a
 // size limit, a lost connection or a page without its continuation is an error, never a short result.
-func (v *View) SearchDirectory(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch) ([]host.Entry, error) {
+func (v directory) SearchDirectory(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch) ([]host.Entry, error) {
 	scope, known := ldapScopes[req.Scope]
 	if !known {
 		return nil, fmt.Errorf("LDAP search: scope %q is none of base, one, sub", req.Scope)
@@ -146,7 +149,7 @@ func entriesOf(found []*ldap.Entry) []host.Entry {
 	return entries
 }
 
-func (v *View) dialDirectory(ctx context.Context, conn host.DirectoryConn) (*ldap.Conn, string, error) {
+func (v directory) dialDirectory(ctx context.Context, conn host.DirectoryConn) (*ldap.Conn, string, error) {
 	if len(conn.URLs) == 0 {
 		return nil, "", errors.New("LDAP: no server is named")
 	}
@@ -161,11 +164,11 @@ func (v *View) dialDirectory(ctx context.Context, conn host.DirectoryConn) (*lda
 	return nil, "", errors.Join(failures...)
 }
 
-func (v *View) dialServer(ctx context.Context, address string, startTLS bool) (*ldap.Conn, error) {
+func (v directory) dialServer(ctx context.Context, address string, startTLS bool) (*ldap.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if rest, local := strings.CutPrefix(address, "ldapi://"); local {
-		raw, err := v.dialSocket(ctx, ldapiPath(rest))
+		raw, err := v.files.dialSocket(ctx, ldapiPath(rest))
 		if err != nil {
 			return nil, err
 		}
@@ -228,7 +231,7 @@ func ldapiPath(host string) string {
 // ldapTLS trusts the system's authorities and those of the host's ldap.conf(5), whose TLS_REQCERT may
 // also say that certificates are not checked. These are the rules by which the mail server's own
 // connection lives.
-func (v *View) ldapTLS(server string) *tls.Config {
+func (v directory) ldapTLS(server string) *tls.Config {
 	config := &tls.Config{ServerName: server}
 	settings := v.ldapConf()
 	switch strings.ToLower(settings["TLS_REQCERT"]) {
@@ -236,7 +239,7 @@ func (v *View) ldapTLS(server string) *tls.Config {
 		config.InsecureSkipVerify = true
 	}
 	if path := settings["TLS_CACERT"]; path != "" {
-		if data, err := v.readFile(path); err == nil {
+		if data, err := v.files.readFile(path); err == nil {
 			config.RootCAs, _ = x509.SystemCertPool()
 			if config.RootCAs == nil {
 				config.RootCAs = x509.NewCertPool()
@@ -247,10 +250,10 @@ func (v *View) ldapTLS(server string) *tls.Config {
 	return config
 }
 
-func (v *View) ldapConf() map[string]string {
+func (v directory) ldapConf() map[string]string {
 	settings := map[string]string{}
 	for _, path := range []string{"/etc/ldap/ldap.conf", "/etc/openldap/ldap.conf"} {
-		data, err := v.readFile(path)
+		data, err := v.files.readFile(path)
 		if err != nil {
 			continue
 		}

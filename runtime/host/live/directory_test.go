@@ -55,7 +55,7 @@ directory %s/db
 	must(t, cmd.Start())
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	for { // if it never answers, the test never ends
-		if conn, err := h.dialSocket(t.Context(), "/ldapi"); err == nil {
+		if conn, err := h.parts.m.files.dialSocket(t.Context(), "/ldapi"); err == nil {
 			conn.Close()
 			break
 		}

@@ -11,15 +11,18 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
+// downloads fetches small files.
+type downloads struct{ files *space }
+
 const downloadLimit = 1 << 20
 
 // Download fetches a small file. User and password go into a header, never into the URL, and are not
 // sent on to another host by a redirect.
-func (v *View) Download(ctx context.Context, address, user string, password host.Secret) ([]byte, error) {
+func (v downloads) Download(ctx context.Context, address, user string, password host.Secret) ([]byte, error) {
 	return v.downloadUpTo(ctx, downloadLimit, address, user, password)
 }
 
-func (v *View) downloadUpTo(ctx context.Context, limit int64, address, user string, password host.Secret) ([]byte, error) {
+func (v downloads) downloadUpTo(ctx context.Context, limit int64, address, user string, password host.Secret) ([]byte, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, fmt.Errorf("download: %w", err)
@@ -27,7 +30,7 @@ func (v *View) downloadUpTo(ctx context.Context, limit int64, address, user stri
 	var body io.ReadCloser
 	switch u.Scheme {
 	case "file":
-		body, err = v.Open(u.Path)
+		body, err = v.files.Open(u.Path)
 	case "http", "https":
 		body, err = fetch(ctx, u, user, password)
 	default:

@@ -9,6 +9,17 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
+// debs are a system of dpkg's packages, with apt over it.
+type (
+	debs       struct{ m *machine }
+	debsWriter struct {
+		m     *machine
+		debs  debs
+		write filesWriter
+		turn  turn
+	}
+)
+
 // The fields asked of dpkg-query(1), in the order in which parsePackages reads them. All are known
 // to dpkg 1.16.2 (Debian 7) and later.
 var packageFields = []string{
@@ -25,12 +36,12 @@ const (
 
 // Packages reads dpkg's database. A package of a foreign architecture is named NAME:ARCH.
 func (v debs) Packages() ([]host.Package, error) {
-	native, err := v.ask("dpkg", "--print-architecture")
+	native, err := v.m.ask("dpkg", "--print-architecture")
 	if err != nil {
 		return nil, err
 	}
 	format := "${" + strings.Join(packageFields, "}"+fieldSeparator+"${") + "}" + recordSeparator
-	out, err := v.ask("dpkg-query", "-W", "-f="+format)
+	out, err := v.m.ask("dpkg-query", "-W", "-f="+format)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +140,7 @@ func (v debs) PackageFiles(name string) ([]string, error) {
 	if err := checkPackageNames([]string{name}); err != nil {
 		return nil, err
 	}
-	out, err := v.ask("dpkg-query", "-L", name)
+	out, err := v.m.ask("dpkg-query", "-L", name)
 	if err != nil {
 		return nil, fmt.Errorf("files of package %s: %w", name, err)
 	}
@@ -192,8 +203,8 @@ func (v debs) PackageAudit() ([]string, error) {
 
 // dpkgInterrupted looks for dpkg's own journal: files whose names are numbers, merged into the
 // database when dpkg ends.
-func (v *View) dpkgInterrupted() bool {
-	entries, _ := v.ReadDir("/var/lib/dpkg/updates")
+func (v debs) dpkgInterrupted() bool {
+	entries, _ := v.m.files.ReadDir("/var/lib/dpkg/updates")
 	for _, e := range entries {
 		if _, err := strconv.Atoi(e.Name); err == nil {
 			return true

@@ -23,8 +23,8 @@ const (
 
 // autoMarks are the packages that apt counts as installed automatically, by NAME:ARCH. Without the file
 // there are none.
-func (v *View) autoMarks() (map[string]bool, error) {
-	data, err := v.readFile(extendedStates)
+func (v debs) autoMarks() (map[string]bool, error) {
+	data, err := v.m.files.readFile(extendedStates)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -41,8 +41,8 @@ func (v *View) autoMarks() (map[string]bool, error) {
 }
 
 // MarkPackages tells dpkg of holds, and apt of what came as a dependency. Only what differs is set.
-func (h *Host) MarkPackages(ctx context.Context, marks []host.PackageMark) error {
-	packages, err := h.packagesByName()
+func (h debsWriter) MarkPackages(ctx context.Context, marks []host.PackageMark) error {
+	packages, err := h.debs.packagesByName()
 	if err != nil {
 		return err
 	}
@@ -84,28 +84,28 @@ func choose(yes bool, a, b string) string {
 	return b
 }
 
-func (h *Host) aptMark(ctx context.Context, verb string, names []string) error {
+func (h debsWriter) aptMark(ctx context.Context, verb string, names []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	tool, err := h.program("apt-mark")
+	tool, err := h.m.program("apt-mark")
 	if err != nil {
 		return err
 	}
-	return h.withPackageLock(ctx, nil, func() error {
-		_, err := h.run(ctx, command{Path: tool, Args: append([]string{verb}, names...), Env: aptEnv})
+	return h.turn.take(ctx, nil, func() error {
+		_, err := h.m.run(ctx, command{Path: tool, Args: append([]string{verb}, names...), Env: aptEnv})
 		return err
 	})
 }
 
 // setSelections gives dpkg selections. With none it only merges what waits in its updates directory.
-func (h *Host) setSelections(ctx context.Context, selections string) error {
-	tool, err := h.program("dpkg")
+func (h debsWriter) setSelections(ctx context.Context, selections string) error {
+	tool, err := h.m.program("dpkg")
 	if err != nil {
 		return err
 	}
-	return h.withPackageLock(ctx, nil, func() error {
-		_, err := h.run(ctx, command{Path: tool, Args: []string{"--set-selections"}, Env: aptEnv, Stdin: strings.NewReader(selections)})
+	return h.turn.take(ctx, nil, func() error {
+		_, err := h.m.run(ctx, command{Path: tool, Args: []string{"--set-selections"}, Env: aptEnv, Stdin: strings.NewReader(selections)})
 		return err
 	})
 }
@@ -118,8 +118,8 @@ type remains struct {
 }
 
 // SaveRemains keeps the record of the status file, and the files that dpkg keeps of the package.
-func (h *Host) SaveRemains(ctx context.Context, names []string, dir string) (map[string]string, error) {
-	packages, err := h.packagesByName()
+func (h debsWriter) SaveRemains(ctx context.Context, names []string, dir string) (map[string]string, error) {
+	packages, err := h.debs.packagesByName()
 	if err != nil {
 		return nil, err
 	}
@@ -135,16 +135,16 @@ func (h *Host) SaveRemains(ctx context.Context, names []string, dir string) (map
 		}
 		files[name] = target
 	}
-	return files, h.SyncDir(dir)
+	return files, h.write.SyncDir(dir)
 }
 
-func (h *Host) saveRemains(p host.Package, target string) error {
+func (h debsWriter) saveRemains(p host.Package, target string) error {
 	kept := remains{Package: p.Name, Info: map[string][]byte{}}
 	var err error
-	if kept.Stanza, err = h.ask("dpkg-query", "-s", p.Name); err != nil {
+	if kept.Stanza, err = h.m.ask("dpkg-query", "-s", p.Name); err != nil {
 		return err
 	}
-	entries, err := h.ReadDir(dpkgInfo)
+	entries, err := h.m.files.ReadDir(dpkgInfo)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (h *Host) saveRemains(p host.Package, target string) error {
 		if !isInfoOf(p, e.Name) {
 			continue
 		}
-		if kept.Info[e.Name], err = h.readFile(dpkgInfo + "/" + e.Name); err != nil {
+		if kept.Info[e.Name], err = h.m.files.readFile(dpkgInfo + "/" + e.Name); err != nil {
 			return err
 		}
 	}
@@ -160,7 +160,7 @@ func (h *Host) saveRemains(p host.Package, target string) error {
 	if err != nil {
 		return err
 	}
-	return h.replaceFile(target, data, 0o600)
+	return h.write.replaceFile(target, data, 0o600)
 }
 
 // isInfoOf tells whether a file of dpkgInfo is of a package: NAME.KIND, or NAME:ARCH.KIND where several
@@ -176,7 +176,7 @@ func isInfoOf(p host.Package, file string) bool {
 }
 
 // replaceFile makes a file appear whole and durable.
-func (h *Host) replaceFile(target string, data []byte, mode fs.FileMode) error {
+func (h filesWriter) replaceFile(target string, data []byte, mode fs.FileMode) error {
 	draft := target + ".zcp2kopano-new"
 	if err := h.Unlink(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -205,8 +205,8 @@ func (h *Host) replaceFile(target string, data []byte, mode fs.FileMode) error {
 // RestoreRemains puts the package's files back, and its record into dpkg's own journal, as dpkg does when
 // it removes a package; then it has dpkg merge that. No script of the package runs: there is nothing
 // for it to do.
-func (h *Host) RestoreRemains(ctx context.Context, file string) error {
-	data, err := h.readFile(file)
+func (h debsWriter) RestoreRemains(ctx context.Context, file string) error {
+	data, err := h.m.files.readFile(file)
 	if err != nil {
 		return err
 	}
@@ -214,25 +214,25 @@ func (h *Host) RestoreRemains(ctx context.Context, file string) error {
 	if err := json.Unmarshal(data, &kept); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	packages, err := h.packagesByName()
+	packages, err := h.debs.packagesByName()
 	if err != nil {
 		return err
 	}
 	if p, known := packages[kept.Package]; known && p.Status != "config-files" {
 		return fmt.Errorf("package %s is %s: its former remains cannot be put in its place", kept.Package, p.Status)
 	}
-	if h.dpkgInterrupted() {
+	if h.debs.dpkgInterrupted() {
 		if err := h.setSelections(ctx, ""); err != nil {
 			return err
 		}
 	}
-	if err := h.withPackageLock(ctx, nil, func() error { return h.noteRemains(kept) }); err != nil {
+	if err := h.turn.take(ctx, nil, func() error { return h.noteRemains(kept) }); err != nil {
 		return fmt.Errorf("remains of package %s: %w", kept.Package, err)
 	}
 	if err := h.setSelections(ctx, ""); err != nil {
 		return err
 	}
-	if packages, err = h.packagesByName(); err != nil {
+	if packages, err = h.debs.packagesByName(); err != nil {
 		return err
 	}
 	if got := packages[kept.Package].Status; got != "config-files" {
@@ -242,7 +242,7 @@ func (h *Host) RestoreRemains(ctx context.Context, file string) error {
 }
 
 // noteRemains works under dpkg's lock.
-func (h *Host) noteRemains(kept remains) error {
+func (h debsWriter) noteRemains(kept remains) error {
 	unlock, err := h.lockDpkg()
 	if err != nil {
 		return err
@@ -254,18 +254,18 @@ func (h *Host) noteRemains(kept remains) error {
 		case ".preinst", ".postinst", ".prerm", ".postrm", ".config":
 			mode = 0o755
 		}
-		if err := h.replaceFile(dpkgInfo+"/"+name, content, mode); err != nil {
+		if err := h.write.replaceFile(dpkgInfo+"/"+name, content, mode); err != nil {
 			return err
 		}
-		if err := h.Chmod(dpkgInfo+"/"+name, mode); err != nil {
+		if err := h.write.Chmod(dpkgInfo+"/"+name, mode); err != nil {
 			return err
 		}
 	}
-	return h.replaceFile(dpkgUpdates+"/0000", []byte(kept.Stanza), 0o644)
+	return h.write.replaceFile(dpkgUpdates+"/0000", []byte(kept.Stanza), 0o644)
 }
 
 // lockDpkg takes the locks that dpkg takes, as fcntl(2) locks of this process, or says who has them.
-func (h *Host) lockDpkg() (unlock func(), err error) {
+func (h debsWriter) lockDpkg() (unlock func(), err error) {
 	var open []io.Closer
 	unlock = func() {
 		for _, f := range open {
@@ -273,7 +273,7 @@ func (h *Host) lockDpkg() (unlock func(), err error) {
 		}
 	}
 	for _, name := range packageLocks[:2] {
-		f, err := h.OpenWrite(name)
+		f, err := h.write.OpenWrite(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a dpkg that does not know it
 		}

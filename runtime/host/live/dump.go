@@ -20,17 +20,17 @@ import (
 
 // DumpDatabase runs mysqldump and compresses what it writes in this process: both ends are watched,
 // and no shell pipe hides which one failed. The file of a dump that fails is removed.
-func (h *Host) DumpDatabase(ctx context.Context, req host.DumpRequest, progress func(written int64)) (host.DumpResult, error) {
-	conn := h.locate(req.Conn)
+func (h databaseWriter) DumpDatabase(ctx context.Context, req host.DumpRequest, progress func(written int64)) (host.DumpResult, error) {
+	conn := h.database.locate(req.Conn)
 	charset, err := h.dumpCharset(ctx, conn)
 	if err != nil {
 		return host.DumpResult{}, err
 	}
-	tool, err := h.program(host.DumpPrograms...)
+	tool, err := h.m.program(host.DumpPrograms...)
 	if err != nil {
 		return host.DumpResult{}, err
 	}
-	s, err := h.newScratch("/run", "/tmp")
+	s, err := h.m.files.newScratch("/run", "/tmp")
 	if err != nil {
 		return host.DumpResult{}, err
 	}
@@ -38,7 +38,7 @@ func (h *Host) DumpDatabase(ctx context.Context, req host.DumpRequest, progress 
 	if err := s.write("client.cnf", optionFile(conn)); err != nil {
 		return host.DumpResult{}, err
 	}
-	f, err := h.Create(req.Path, 0o600)
+	f, err := h.write.Create(req.Path, 0o600)
 	if err != nil {
 		return host.DumpResult{}, err
 	}
@@ -51,10 +51,10 @@ func (h *Host) DumpDatabase(ctx context.Context, req host.DumpRequest, progress 
 		err = cerr
 	}
 	if err == nil {
-		err = h.SyncDir(parent(req.Path))
+		err = h.write.SyncDir(parent(req.Path))
 	}
 	if err != nil {
-		h.Unlink(req.Path)
+		h.write.Unlink(req.Path)
 		return host.DumpResult{}, fmt.Errorf("dump of database %q to %s: %w", conn.Database, req.Path, err)
 	}
 	result.Tool = h.toolVersion(tool)
@@ -63,8 +63,8 @@ func (h *Host) DumpDatabase(ctx context.Context, req host.DumpRequest, progress 
 
 // dumpCharset is the widest Unicode that the server knows: text columns pass through it unchanged. It is
 // also the first contact with the server, whose refusals are told better here than by mysqldump.
-func (h *Host) dumpCharset(ctx context.Context, conn host.DatabaseConn) (string, error) {
-	rows, err := h.Query(ctx, conn, "SHOW CHARACTER SET LIKE 'utf8mb4'")
+func (h databaseWriter) dumpCharset(ctx context.Context, conn host.DatabaseConn) (string, error) {
+	rows, err := h.database.Query(ctx, conn, "SHOW CHARACTER SET LIKE 'utf8mb4'")
 	if err != nil {
 		return "", err
 	}
@@ -109,8 +109,8 @@ func dumpArgs(optionFile, charset, database string) []string {
 	}
 }
 
-func (h *Host) toolVersion(tool string) string {
-	got, err := h.run(context.Background(), command{Path: tool, Args: []string{"--version"}, Timeout: queryTimeout})
+func (h databaseWriter) toolVersion(tool string) string {
+	got, err := h.m.run(context.Background(), command{Path: tool, Args: []string{"--version"}, Timeout: queryTimeout})
 	if err != nil {
 		return tool
 	}
@@ -119,7 +119,7 @@ func (h *Host) toolVersion(tool string) string {
 }
 
 // dumpTo runs the tool and writes its compressed output to f, durably.
-func (h *Host) dumpTo(ctx context.Context, f host.File, compression string, progress func(int64), c command) (host.DumpResult, error) {
+func (h databaseWriter) dumpTo(ctx context.Context, f host.File, compression string, progress func(int64), c command) (host.DumpResult, error) {
 	file := &hashedFile{file: f, hash: sha256.New()}
 	packer, err := compressor(compression, file)
 	if err != nil {
@@ -127,7 +127,7 @@ func (h *Host) dumpTo(ctx context.Context, f host.File, compression string, prog
 	}
 	scan := &dumpScanner{out: packer, progress: progress}
 	c.Stdout = scan
-	_, err = h.run(ctx, c)
+	_, err = h.m.run(ctx, c)
 	cerr := packer.Close()
 	switch {
 	case scan.failed != nil: // the tool's complaint about the broken pipe is only the echo

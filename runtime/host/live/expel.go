@@ -20,8 +20,8 @@ func (h debsWriter) ExpelPackages(ctx context.Context, list []host.Change, keep 
 	if err := checkPackageNames(namesOf(list)); err != nil {
 		return err
 	}
-	e := &expulsion{Host: h.Host, ctx: ctx, watch: w, list: list, keep: keep, notes: &scriptNotes{h.Host, keep}}
-	if err := e.withPackageLock(ctx, w, func() error { return nil }); err != nil || len(list) == 0 {
+	e := &expulsion{deb: h, ctx: ctx, watch: w, list: list, keep: keep, notes: &scriptNotes{h.write, keep}}
+	if err := e.deb.turn.take(ctx, w, func() error { return nil }); err != nil || len(list) == 0 {
 		return err
 	}
 	if err := e.heedNotes(); err != nil {
@@ -59,7 +59,7 @@ func (h debsWriter) ExpelPackages(ctx context.Context, list []host.Change, keep 
 
 // expulsion is one ExpelPackages.
 type expulsion struct {
-	*Host
+	deb   debsWriter
 	ctx   context.Context
 	watch *host.PackageWatch
 	list  []host.Change
@@ -85,7 +85,7 @@ func packageNames(list []host.Package) []string {
 
 // left are the packages of the list that dpkg still knows.
 func (e *expulsion) left() ([]host.Package, error) {
-	packages, err := e.packagesByName()
+	packages, err := e.deb.debs.packagesByName()
 	if err != nil {
 		return nil, err
 	}
@@ -99,8 +99,8 @@ func (e *expulsion) left() ([]host.Package, error) {
 }
 
 func (e *expulsion) dpkg(args ...string) error {
-	return e.withPackageLock(e.ctx, e.watch, func() error {
-		_, err := e.managePackages(e.ctx, e.watch, e.notes, command{Args: args, Env: aptEnv}, "dpkg")
+	return e.deb.turn.take(e.ctx, e.watch, func() error {
+		_, err := e.deb.m.managePackages(e.ctx, e.watch, e.notes, command{Args: args, Env: aptEnv}, "dpkg")
 		return err
 	})
 }
@@ -156,7 +156,7 @@ func blamed(status string) []string {
 func (e *expulsion) scriptFile(name, script string) string {
 	base := "/var/lib/dpkg/info/" + name
 	for _, file := range []string{base + "." + script, base + ":" + e.arch(name) + "." + script} {
-		if e.exists(file) {
+		if e.deb.m.files.exists(file) {
 			return file
 		}
 	}
@@ -165,7 +165,7 @@ func (e *expulsion) scriptFile(name, script string) string {
 
 // arch is the architecture that dpkg has in the file names of a package which may be there for several.
 func (e *expulsion) arch(name string) string {
-	packages, err := e.packagesByName()
+	packages, err := e.deb.debs.packagesByName()
 	if err != nil {
 		return ""
 	}
@@ -179,30 +179,30 @@ func (e *expulsion) setAside(name, script string) (bool, error) {
 		return false, nil
 	}
 	kept := e.keep + "/" + name + "." + script
-	if err := e.Unlink(kept); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := e.deb.write.Unlink(kept); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	if err := e.copyFile(file, kept); err != nil {
+	if err := e.deb.write.copyFile(file, kept); err != nil {
 		return false, fmt.Errorf("keep %s: %w", file, err)
 	}
-	if err := e.SyncDir(e.keep); err != nil {
+	if err := e.deb.write.SyncDir(e.keep); err != nil {
 		return false, err
 	}
 	e.watch.Line(fmt.Sprintf("%s goes without its %s script, which failed or hung; it is kept as %s", name, script, kept))
-	return true, e.Unlink(file)
+	return true, e.deb.write.Unlink(file)
 }
 
 // forget takes a script from dpkg.
 func (e *expulsion) forget(name, script string) error {
 	if file := e.scriptFile(name, script); file != "" {
-		return e.Unlink(file)
+		return e.deb.write.Unlink(file)
 	}
 	return nil
 }
 
 // unpackAgain unpacks what was being unpacked. It is no failure that this fails.
 func (e *expulsion) unpackAgain() error {
-	packages, err := e.packagesByName()
+	packages, err := e.deb.debs.packagesByName()
 	if err != nil {
 		return err
 	}
@@ -228,10 +228,10 @@ func (e *expulsion) unpackAgain() error {
 
 // fileOf is the package file of what came: as it was given, or as apt has fetched it.
 func (e *expulsion) fileOf(c host.Change) string {
-	if strings.HasPrefix(c.Origin, "/") && e.exists(c.Origin) {
+	if strings.HasPrefix(c.Origin, "/") && e.deb.m.files.exists(c.Origin) {
 		return c.Origin
 	}
-	entries, _ := e.ReadDir("/var/cache/apt/archives")
+	entries, _ := e.deb.m.files.ReadDir("/var/cache/apt/archives")
 	for _, entry := range entries {
 		prefix := fmt.Sprintf("%s_%s_", c.Name, strings.ReplaceAll(c.Version, ":", "%3a"))
 		if strings.HasPrefix(entry.Name, prefix) && strings.HasSuffix(entry.Name, ".deb") {

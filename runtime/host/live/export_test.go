@@ -8,5 +8,5 @@ import (
 
 // SetLockPatience shortens the wait for the package manager's lock.
 func SetLockPatience(h *Host, d time.Duration) {
-	h.lockPatience = packagelock.Patience{Wait: d, Poll: d / 10}
+	*h.lockPatience = packagelock.Patience{Wait: d, Poll: d / 10}
 }

@@ -11,33 +11,33 @@ import (
 )
 
 // Facts reads what the system says of itself.
-func (v *View) Facts() (host.Facts, error) {
+func (m *machine) Facts() (host.Facts, error) {
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
 		return host.Facts{}, err
 	}
 	return host.Facts{
-		Hostname:  v.hostname(),
-		MachineID: v.machineID(),
-		OSRelease: v.osRelease(),
-		Arch:      v.arch(unix.ByteSliceToString(uts.Machine[:])),
+		Hostname:  m.hostname(),
+		MachineID: m.machineID(),
+		OSRelease: m.osRelease(),
+		Arch:      m.arch(unix.ByteSliceToString(uts.Machine[:])),
 		Kernel:    unix.ByteSliceToString(uts.Release[:]),
-		Init:      v.initName(),
-		Security:  v.securityModule(),
-		UID:       v.space.euid,
+		Init:      m.initName(),
+		Security:  m.securityModule(),
+		UID:       m.files.euid,
 	}, nil
 }
 
 // line reads the first line of a small file; empty if there is none.
-func (v *View) line(path string) string {
-	data, _ := v.readFile(path)
+func (s *space) line(path string) string {
+	data, _ := s.readFile(path)
 	first, _, _ := strings.Cut(string(data), "\n")
 	return strings.TrimSpace(first)
 }
 
-func (v *View) hostname() string {
-	if v.chrooted() {
-		if name := v.line("/etc/hostname"); name != "" {
+func (m *machine) hostname() string {
+	if m.files.chrooted() {
+		if name := m.files.line("/etc/hostname"); name != "" {
 			return name
 		}
 	}
@@ -46,24 +46,24 @@ func (v *View) hostname() string {
 }
 
 // machineID is that of machine-id(5); before systemd, D-Bus kept one.
-func (v *View) machineID() string {
-	if id := v.line("/etc/machine-id"); id != "" {
+func (m *machine) machineID() string {
+	if id := m.files.line("/etc/machine-id"); id != "" {
 		return id
 	}
-	return v.line("/var/lib/dbus/machine-id")
+	return m.files.line("/var/lib/dbus/machine-id")
 }
 
 // osRelease reads os-release(5), or makes the same of the files that were there before it.
-func (v *View) osRelease() map[string]string {
+func (m *machine) osRelease() map[string]string {
 	for _, path := range []string{"/etc/os-release", "/usr/lib/os-release"} {
-		if data, err := v.readFile(path); err == nil {
+		if data, err := m.files.readFile(path); err == nil {
 			return parseOSRelease(string(data))
 		}
 	}
-	if data, err := v.readFile("/etc/SuSE-release"); err == nil {
+	if data, err := m.files.readFile("/etc/SuSE-release"); err == nil {
 		return parseSUSERelease(string(data))
 	}
-	if line := v.line("/etc/redhat-release"); line != "" {
+	if line := m.files.line("/etc/redhat-release"); line != "" {
 		return parseRedHatRelease(line)
 	}
 	return nil
@@ -139,11 +139,11 @@ func unquote(value string) string {
 var debianArchs = map[string]string{"x86_64": "amd64", "aarch64": "arm64", "i686": "i386", "i586": "i386", "armv7l": "armhf"}
 
 // arch is spelt as the package manager does: dpkg has its own names, rpm takes those of the kernel.
-func (v *View) arch(machine string) string {
-	if v.usesRPM() || !v.exists("/var/lib/dpkg/status") {
+func (m *machine) arch(machine string) string {
+	if m.usesRPM() || !m.files.exists("/var/lib/dpkg/status") {
 		return machine
 	}
-	if out, err := v.ask("dpkg", "--print-architecture"); err == nil {
+	if out, err := m.ask("dpkg", "--print-architecture"); err == nil {
 		return strings.TrimSpace(out)
 	}
 	if arch, known := debianArchs[machine]; known {
@@ -153,8 +153,8 @@ func (v *View) arch(machine string) string {
 }
 
 // initName follows sd_booted(3): the directory exists exactly where systemd runs as init.
-func (v *View) initName() string {
-	if st, err := v.Lstat("/run/systemd/system"); err == nil && st.IsDir() {
+func (m *machine) initName() string {
+	if st, err := m.files.Lstat("/run/systemd/system"); err == nil && st.IsDir() {
 		return "systemd"
 	}
 	return "sysv"
@@ -162,16 +162,16 @@ func (v *View) initName() string {
 
 // securityModule names the mandatory access control in force. Kernels before 4.11 do not list their
 // modules, so each is asked in its own place.
-func (v *View) securityModule() string {
-	for name := range strings.SplitSeq(v.line("/sys/kernel/security/lsm"), ",") {
+func (m *machine) securityModule() string {
+	for name := range strings.SplitSeq(m.files.line("/sys/kernel/security/lsm"), ",") {
 		if name == "selinux" || name == "apparmor" {
 			return name
 		}
 	}
-	if enforce, err := strconv.Atoi(v.line("/sys/fs/selinux/enforce")); err == nil && enforce >= 0 {
+	if enforce, err := strconv.Atoi(m.files.line("/sys/fs/selinux/enforce")); err == nil && enforce >= 0 {
 		return "selinux"
 	}
-	if v.line("/sys/module/apparmor/parameters/enabled") == "Y" {
+	if m.files.line("/sys/module/apparmor/parameters/enabled") == "Y" {
 		return "apparmor"
 	}
 	return ""

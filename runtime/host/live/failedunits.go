@@ -34,8 +34,8 @@ func parseLost(out string) map[string]bool {
 
 // withoutLost does something to packages, and lets systemd forget the failures of services that went with
 // them. Whose state cannot be asked or reset is left: it is no reason for a transaction to have failed.
-func (h *Host) withoutLost(do func() error) error {
-	s, ok := h.init().(systemd)
+func (v services) withoutLost(do func() error) error {
+	s, ok := v.init().(systemd)
 	if !ok {
 		return do()
 	}

@@ -18,8 +18,8 @@ func (s *space) at(op, path string, end last, work func(p place) error) error {
 	return pathError(op, path, work(p))
 }
 
-func (v *View) Lstat(path string) (host.Stat, error) { return v.space.stat("lstat", path, lastItself) }
-func (v *View) Stat(path string) (host.Stat, error)  { return v.space.stat("stat", path, lastTarget) }
+func (s *space) Lstat(path string) (host.Stat, error) { return s.stat("lstat", path, lastItself) }
+func (s *space) Stat(path string) (host.Stat, error)  { return s.stat("stat", path, lastTarget) }
 
 func (s *space) stat(op, path string, end last) (st host.Stat, err error) {
 	err = s.at(op, path, end, func(p place) (err error) {
@@ -29,16 +29,16 @@ func (s *space) stat(op, path string, end last) (st host.Stat, err error) {
 	return st, err
 }
 
-func (v *View) Readlink(path string) (target string, err error) {
-	err = v.space.at("readlink", path, lastItself, func(p place) (err error) {
+func (s *space) Readlink(path string) (target string, err error) {
+	err = s.at("readlink", path, lastItself, func(p place) (err error) {
 		target, err = readlinkAt(p.dir, p.name)
 		return err
 	})
 	return target, err
 }
 
-func (v *View) ReadDir(path string) (entries []host.DirEntry, err error) {
-	err = v.space.at("readdir", path, lastTarget, func(p place) error {
+func (s *space) ReadDir(path string) (entries []host.DirEntry, err error) {
+	err = s.at("readdir", path, lastTarget, func(p place) error {
 		fd, err := openDirAt(p.dir, p.name)
 		if err != nil {
 			return err
@@ -50,8 +50,8 @@ func (v *View) ReadDir(path string) (entries []host.DirEntry, err error) {
 	return entries, err
 }
 
-func (v *View) Open(path string) (host.File, error) {
-	return v.space.open(path, lastTarget, unix.O_RDONLY)
+func (s *space) Open(path string) (host.File, error) {
+	return s.open(path, lastTarget, unix.O_RDONLY)
 }
 
 func (s *space) open(path string, end last, flags int) (host.File, error) {
@@ -66,8 +66,8 @@ func (s *space) open(path string, end last, flags int) (host.File, error) {
 	return opened, nil
 }
 
-func (v *View) OpenTree(path string) (host.DirReader, error) {
-	t, err := v.space.openTree(path)
+func (s *space) OpenTree(path string) (host.DirReader, error) {
+	t, err := s.openTree(path)
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +83,8 @@ func (s *space) openTree(path string) (treeReader, error) {
 	return t, err
 }
 
-func (v *View) Statfs(path string) (result host.Statfs, err error) {
-	err = v.space.at("statfs", path, lastTarget, func(p place) error {
+func (s *space) Statfs(path string) (result host.Statfs, err error) {
+	err = s.at("statfs", path, lastTarget, func(p place) error {
 		fd, err := openAt(p.dir, p.name, unix.O_PATH|unix.O_NOFOLLOW)
 		if err != nil {
 			return err
@@ -126,16 +126,16 @@ func statfsOf(fd int) (host.Statfs, error) {
 	}, nil
 }
 
-func (v *View) Getxattr(path, name string) (value []byte, err error) {
-	err = v.space.at("getxattr", path, lastItself, func(p place) (err error) {
+func (s *space) Getxattr(path, name string) (value []byte, err error) {
+	err = s.at("getxattr", path, lastItself, func(p place) (err error) {
 		value, err = getxattrAt(p.dir, p.name, name)
 		return err
 	})
 	return value, err
 }
 
-func (v *View) Listxattr(path string) (names []string, err error) {
-	err = v.space.at("listxattr", path, lastItself, func(p place) (err error) {
+func (s *space) Listxattr(path string) (names []string, err error) {
+	err = s.at("listxattr", path, lastItself, func(p place) (err error) {
 		names, err = listxattrAt(p.dir, p.name)
 		return err
 	})
@@ -143,8 +143,8 @@ func (v *View) Listxattr(path string) (names []string, err error) {
 }
 
 // readFile reads a small file whole.
-func (v *View) readFile(path string) ([]byte, error) {
-	f, err := v.Open(path)
+func (s *space) readFile(path string) ([]byte, error) {
+	f, err := s.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (v *View) readFile(path string) ([]byte, error) {
 }
 
 // exists tells whether a path leads to something.
-func (v *View) exists(path string) bool {
-	_, err := v.Stat(path)
+func (s *space) exists(path string) bool {
+	_, err := s.Stat(path)
 	return err == nil
 }

@@ -342,7 +342,7 @@ func TestTree(t *testing.T) {
 	must(t, os.Rename(filepath.Join(dir, "srv/store"), filepath.Join(dir, "srv/old")))
 	must(t, os.Symlink("/etc", filepath.Join(dir, "srv/store")))
 	must(t, tree.Unlink("moved"))
-	if h.exists("/srv/old/moved") || !h.exists("/srv/old/again") {
+	if h.parts.m.files.exists("/srv/old/moved") || !h.parts.m.files.exists("/srv/old/again") {
 		t.Error("unlink did not work on the opened directory")
 	}
 }
@@ -376,7 +376,7 @@ func TestReadingLeavesNoTrace(t *testing.T) {
 	for _, path := range []string{"/d/f", "/d"} {
 		must(t, h.Chtimes(path, past, time.Time{}))
 	}
-	data, err := h.readFile("/d/f")
+	data, err := h.parts.m.files.readFile("/d/f")
 	must(t, err)
 	if string(data) != "x" {
 		t.Errorf("read %q", data)

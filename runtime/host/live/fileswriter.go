@@ -9,7 +9,10 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-func (h *Host) Create(path string, mode fs.FileMode) (host.File, error) {
+// filesWriter changes the machine's files.
+type filesWriter struct{ space *space }
+
+func (h filesWriter) Create(path string, mode fs.FileMode) (host.File, error) {
 	return h.space.create(path, mode)
 }
 
@@ -25,33 +28,33 @@ func (s *space) create(path string, mode fs.FileMode) (host.File, error) {
 	return created, nil
 }
 
-func (h *Host) OpenWrite(path string) (host.File, error) {
+func (h filesWriter) OpenWrite(path string) (host.File, error) {
 	return h.space.open(path, lastItself, unix.O_RDWR)
 }
 
-func (h *Host) Mkdir(path string, mode fs.FileMode) error { return h.space.mkdir(path, mode) }
+func (h filesWriter) Mkdir(path string, mode fs.FileMode) error { return h.space.mkdir(path, mode) }
 
 func (s *space) mkdir(path string, mode fs.FileMode) error {
 	return s.at("mkdir", path, lastName, func(p place) error { return mkdirAt(p.dir, p.name, mode) })
 }
 
-func (h *Host) Unlink(path string) error { return h.space.unlink(path) }
+func (h filesWriter) Unlink(path string) error { return h.space.unlink(path) }
 
 func (s *space) unlink(path string) error {
 	return s.at("unlink", path, lastName, func(p place) error { return unlinkAt(p.dir, p.name, 0) })
 }
 
-func (h *Host) Rmdir(path string) error { return h.space.rmdir(path) }
+func (h filesWriter) Rmdir(path string) error { return h.space.rmdir(path) }
 
 func (s *space) rmdir(path string) error {
 	return s.at("rmdir", path, lastName, func(p place) error { return unlinkAt(p.dir, p.name, unix.AT_REMOVEDIR) })
 }
 
-func (h *Host) Rename(oldpath, newpath string) error {
+func (h filesWriter) Rename(oldpath, newpath string) error {
 	return h.space.pair("rename", oldpath, lastName, newpath, renameAt)
 }
 
-func (h *Host) Link(oldpath, newpath string) error {
+func (h filesWriter) Link(oldpath, newpath string) error {
 	return h.space.pair("link", oldpath, lastItself, newpath, linkAt)
 }
 
@@ -74,7 +77,7 @@ func (s *space) pair(op, oldpath string, end last, newpath string, do func(int, 
 	return linkError(op, oldpath, newpath, do(from.dir, from.name, to.dir, to.name))
 }
 
-func (h *Host) Symlink(target, path string) error { return h.space.symlink(target, path) }
+func (h filesWriter) Symlink(target, path string) error { return h.space.symlink(target, path) }
 
 func (s *space) symlink(target, path string) error {
 	p, err := s.resolve(path, lastName)
@@ -85,32 +88,32 @@ func (s *space) symlink(target, path string) error {
 	return linkError("symlink", target, path, symlinkAt(target, p.dir, p.name))
 }
 
-func (h *Host) Mknod(path string, mode fs.FileMode, rdev uint64) error {
+func (h filesWriter) Mknod(path string, mode fs.FileMode, rdev uint64) error {
 	return h.space.at("mknod", path, lastName, func(p place) error { return mknodAt(p.dir, p.name, mode, rdev) })
 }
 
-func (h *Host) Chmod(path string, mode fs.FileMode) error {
+func (h filesWriter) Chmod(path string, mode fs.FileMode) error {
 	return h.space.at("chmod", path, lastItself, func(p place) error { return chmodAt(p.dir, p.name, mode) })
 }
 
-func (h *Host) Lchown(path string, uid, gid int) error {
+func (h filesWriter) Lchown(path string, uid, gid int) error {
 	return h.space.at("lchown", path, lastItself, func(p place) error { return lchownAt(p.dir, p.name, uid, gid) })
 }
 
 // Chtimes sets access and modification time; a zero time leaves one as it is.
-func (h *Host) Chtimes(path string, atime, mtime time.Time) error {
+func (h filesWriter) Chtimes(path string, atime, mtime time.Time) error {
 	return h.space.at("chtimes", path, lastItself, func(p place) error { return chtimesAt(p.dir, p.name, atime, mtime) })
 }
 
-func (h *Host) Setxattr(path, name string, value []byte) error {
+func (h filesWriter) Setxattr(path, name string, value []byte) error {
 	return h.space.at("setxattr", path, lastItself, func(p place) error { return setxattrAt(p.dir, p.name, name, value) })
 }
 
-func (h *Host) Removexattr(path, name string) error {
+func (h filesWriter) Removexattr(path, name string) error {
 	return h.space.at("removexattr", path, lastItself, func(p place) error { return removexattrAt(p.dir, p.name, name) })
 }
 
-func (h *Host) SyncDir(path string) error { return h.space.syncDir(path) }
+func (h filesWriter) SyncDir(path string) error { return h.space.syncDir(path) }
 
 func (s *space) syncDir(path string) error {
 	return s.at("sync", path, lastTarget, func(p place) error {
@@ -123,7 +126,7 @@ func (s *space) syncDir(path string) error {
 	})
 }
 
-func (h *Host) OpenTreeWrite(path string) (host.Dir, error) {
+func (h filesWriter) OpenTreeWrite(path string) (host.Dir, error) {
 	t, err := h.space.openTree(path)
 	if err != nil {
 		return nil, err

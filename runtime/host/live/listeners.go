@@ -10,10 +10,10 @@ import (
 )
 
 // listeners are the inodes of the sockets that listen where a question goes, as /proc/PID/fd names them.
-func (v *View) listeners(q host.Question) (map[string]bool, error) {
+func (s services) listeners(q host.Question) (map[string]bool, error) {
 	if q.Network == "unix" {
 		table, err := os.ReadFile("/proc/net/unix")
-		return unixListeners(string(table), q.Address, v.realPath(q.Address)), err
+		return unixListeners(string(table), q.Address, s.m.files.realPath(q.Address)), err
 	}
 	_, port, err := net.SplitHostPort(q.Address)
 	if err != nil {
@@ -32,10 +32,10 @@ func (v *View) listeners(q host.Question) (map[string]bool, error) {
 }
 
 // realPath is where a path leads; the path itself if that cannot be told.
-func (v *View) realPath(name string) string {
+func (s *space) realPath(name string) string {
 	dir, base := name[:strings.LastIndexByte(name, '/')+1], name[strings.LastIndexByte(name, '/')+1:]
 	if dir == "/var/run/" || strings.HasPrefix(dir, "/var/run/") {
-		if target, err := v.Readlink("/var/run"); err == nil && strings.Trim(target, "/.") == "run" {
+		if target, err := s.Readlink("/var/run"); err == nil && strings.Trim(target, "/.") == "run" {
 			return "/run/" + strings.TrimPrefix(dir, "/var/run/") + base
 		}
 	}

@@ -10,18 +10,19 @@
 // outside the root is touched. Only system calls of Linux 3.2 and later are used, with a second way
 // where a kernel of 2013 lacks one.
 //
+// A machine is composed of parts: files, accounts, packages (Debian's, rpm's), services (systemd, SysV
+// init), database, directory, programs. Each part names what it works with in its fields, and has the
+// methods of its interface itself; this file puts them together.
+//
 // Files of this package: resolve.go, at.go, file.go, tree.go, files.go and fileswriter.go (files),
-// facts.go, mounts.go, accounts.go (what the system is), command.go (how any program is run), packages*.go
-// (packages of any kind), dpkg*.go and apt*.go (Debian's), rpm*.go, yum*.go and zypper*.go (rpm's), services.go, systemd.go, sysv.go, processes.go (what runs), database.go and
-// dump.go (MySQL), directory.go (LDAP), download.go.
+// machine.go, facts.go, mounts.go, accounts.go (what the system is), command.go (how any program is run),
+// packages*.go (packages of any kind), dpkg*.go and apt*.go (Debian's), rpm*.go, yum*.go and zypper*.go
+// (rpm's), services.go, systemd.go, sysv.go, processes.go (what runs), database.go and dump.go (MySQL),
+// directory.go (LDAP), download.go.
 package live
 
 import (
-	"context"
-	"fmt"
-	"os"
-	"path/filepath"
-	"time"
+	"errors"
 
 	"golang.org/x/sys/unix"
 
@@ -29,16 +30,33 @@ import (
 	"zcp2kopano/runtime/host/packagelock"
 )
 
-// View reads a machine. It has no method that changes one, so it can stand below a simulation.
+// View reads a machine. It has no method that changes one, so it can stand below a simulation. Each of
+// its interfaces is a part of the machine.
 type View struct {
-	space *space
-	owned *ownedFiles
+	host.FileReader
+	host.PackageReader
+	host.ServiceReader
+	host.DatabaseReader
+	host.DirectoryReader
+	host.SystemReader
+	host.AccountReader
+	host.Downloader
+	host.Clock
+
+	parts parts
 }
 
-// Host is a machine that can be changed.
+// Host is a machine that can be changed. Each of its interfaces is a part of the machine.
 type Host struct {
-	*View
-	lockPatience packagelock.Patience
+	host.View
+	host.FileWriter
+	host.PackageWriter
+	host.ServiceWriter
+	host.DatabaseWriter
+	host.ProgramRunner
+
+	parts        parts
+	lockPatience *packagelock.Patience
 }
 
 var (
@@ -46,51 +64,76 @@ var (
 	_ host.Host = (*Host)(nil)
 )
 
+// parts are those of which writing parts are made.
+type parts struct {
+	m        *machine
+	packages packages
+	services services
+	database database
+}
+
 // Open gives the machine whose file system starts at root.
 func Open(root string) (*Host, error) {
 	view, err := OpenView(root)
 	if err != nil {
 		return nil, err
 	}
-	return &Host{View: view, lockPatience: packagelock.Usual}, nil
+	p, write, patience := view.parts, filesWriter{view.parts.m.files}, packagelock.Usual
+	return &Host{
+		View:           view,
+		FileWriter:     write,
+		PackageWriter:  newPackagesWriter(p.packages, write, p.services, &patience),
+		ServiceWriter:  servicesWriter{m: p.m, services: p.services, write: write},
+		DatabaseWriter: databaseWriter{m: p.m, database: p.database, write: write},
+		ProgramRunner:  programs{m: p.m},
+		parts:          p,
+		lockPatience:   &patience,
+	}, nil
 }
 
 // OpenView gives the reading half of the machine whose file system starts at root.
 func OpenView(root string) (*View, error) {
-	path, err := filepath.Abs(root)
-	if err == nil {
-		path, err = filepath.EvalSymlinks(path)
-	}
+	files, err := openSpace(root)
 	if err != nil {
-		return nil, fmt.Errorf("root of the host: %w", err)
+		return nil, err
 	}
-	fd, err := openAt(unix.AT_FDCWD, path, unix.O_PATH|unix.O_DIRECTORY)
-	if err != nil {
-		return nil, fmt.Errorf("root of the host: %w", pathError("open", path, err))
+	m := &machine{files}
+	accounts := accountReader{m}
+	p := parts{
+		m:        m,
+		packages: newPackages(m),
+		services: services{m: m, processes: processes{m: m, accounts: accounts}},
+		database: database{m},
 	}
-	return &View{space: &space{root: fd, path: path, euid: uint32(os.Geteuid())}, owned: new(ownedFiles)}, nil
+	return &View{
+		FileReader:      files,
+		PackageReader:   p.packages,
+		ServiceReader:   p.services,
+		DatabaseReader:  p.database,
+		DirectoryReader: directory{files},
+		SystemReader:    m,
+		AccountReader:   accounts,
+		Downloader:      downloads{files},
+		Clock:           clock{},
+		parts:           p,
+	}, nil
 }
 
 // Close gives the root descriptor back.
-func (v *View) Close() error { return unix.Close(v.space.root) }
+func (v *View) Close() error { return unix.Close(v.parts.m.files.root) }
+
+// Close gives the root descriptor back.
+func (h *Host) Close() error { return unix.Close(h.parts.m.files.root) }
 
 // Unpredicted is empty: a machine carries out what it is told.
 func (h *Host) Unpredicted() []host.Unpredicted { return nil }
 
-// Now is the machine's clock.
-func (v *View) Now() time.Time { return time.Now() }
-
-// Sleep waits for d, or until ctx ends.
-func (v *View) Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// RemoveLeftovers removes the private directories of processes that were killed: there may be a
+// password in one. Those of a process that lives stay.
+func (h *Host) RemoveLeftovers() error {
+	var errs []error
+	for _, parent := range scratchParents {
+		errs = append(errs, h.parts.m.files.removeLeftovers(parent))
 	}
+	return errors.Join(errs...)
 }
-
-// chrooted tells whether the host is a directory of this machine.
-func (v *View) chrooted() bool { return v.space.path != "/" }

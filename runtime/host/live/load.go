@@ -22,7 +22,7 @@ import (
 )
 
 // CheckDump reads a dump's file and what is compressed in it, to the end of both.
-func (h *Host) CheckDump(ctx context.Context, path, compression string, progress func(read int64)) (host.DumpResult, error) {
+func (h databaseWriter) CheckDump(ctx context.Context, path, compression string, progress func(read int64)) (host.DumpResult, error) {
 	d, err := h.openDump(ctx, path, compression, progress)
 	if err != nil {
 		return host.DumpResult{}, err
@@ -45,8 +45,8 @@ type dumpReader struct {
 	closer func()
 }
 
-func (h *Host) openDump(ctx context.Context, path, compression string, progress func(int64)) (*dumpReader, error) {
-	f, err := h.Open(path)
+func (h databaseWriter) openDump(ctx context.Context, path, compression string, progress func(int64)) (*dumpReader, error) {
+	f, err := h.m.files.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -113,9 +113,9 @@ func (d *dumpReader) close() {
 
 // LoadDatabase has the mysql client read a dump that is decompressed in this process. The password goes
 // by way of an option file that only root can read.
-func (h *Host) LoadDatabase(ctx context.Context, req host.LoadRequest, progress func(read int64)) error {
-	conn := h.locate(req.Conn)
-	tool, err := h.program(host.LoadPrograms...)
+func (h databaseWriter) LoadDatabase(ctx context.Context, req host.LoadRequest, progress func(read int64)) error {
+	conn := h.database.locate(req.Conn)
+	tool, err := h.m.program(host.LoadPrograms...)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (h *Host) LoadDatabase(ctx context.Context, req host.LoadRequest, progress 
 		return err
 	}
 	defer d.close()
-	s, err := h.newScratch("/run", "/tmp")
+	s, err := h.m.files.newScratch("/run", "/tmp")
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (h *Host) LoadDatabase(ctx context.Context, req host.LoadRequest, progress 
 	if err := h.emptyDatabase(ctx, conn, told); err != nil {
 		return databaseError(conn, err)
 	}
-	_, err = h.run(ctx, command{
+	_, err = h.m.run(ctx, command{
 		Path: tool, Args: loadArgs(s.path+"/client.cnf", charset, conn.Database),
 		Secrets: []string{conn.Password.Reveal()}, Stdin: d,
 	})
@@ -174,7 +174,7 @@ func loadArgs(optionFile, charset, database string) []string {
 
 // loaded judges a load by what went in and by what is there: the client's exit status says nothing of
 // a dump that ended early.
-func (h *Host) loaded(ctx context.Context, conn host.DatabaseConn, d *dumpReader, want string) error {
+func (h databaseWriter) loaded(ctx context.Context, conn host.DatabaseConn, d *dumpReader, want string) error {
 	read, err := d.result()
 	switch {
 	case err != nil:
@@ -184,7 +184,7 @@ func (h *Host) loaded(ctx context.Context, conn host.DatabaseConn, d *dumpReader
 	case !read.Closed:
 		return errors.New("the dump ends early")
 	}
-	there, err := h.Query(ctx, conn, "SHOW TABLES")
+	there, err := h.database.Query(ctx, conn, "SHOW TABLES")
 	if err != nil {
 		return err
 	}
@@ -201,8 +201,8 @@ func (h *Host) loaded(ctx context.Context, conn host.DatabaseConn, d *dumpReader
 }
 
 // raiseNumbers makes tables number their next rows, and counters stand, no lower than asked for.
-func (h *Host) raiseNumbers(ctx context.Context, conn host.DatabaseConn, req host.LoadRequest) error {
-	connector, err := h.mysqlConnector(conn)
+func (h databaseWriter) raiseNumbers(ctx context.Context, conn host.DatabaseConn, req host.LoadRequest) error {
+	connector, err := h.database.mysqlConnector(conn)
 	if err != nil {
 		return err
 	}
@@ -260,8 +260,8 @@ const sessionsPatience = 10 * time.Second
 
 // emptyDatabase drops all that is in a database. The database itself stays, with its rights and its
 // default character set, which no dump of its content holds.
-func (h *Host) emptyDatabase(ctx context.Context, conn host.DatabaseConn, told func()) error {
-	connector, err := h.mysqlConnector(conn)
+func (h databaseWriter) emptyDatabase(ctx context.Context, conn host.DatabaseConn, told func()) error {
+	connector, err := h.database.mysqlConnector(conn)
 	if err != nil {
 		return err
 	}
@@ -311,7 +311,7 @@ func changes(session []string) bool {
 
 // refuseSessions refuses while others use the database. Those that have just ended get some time, and those that are
 // at a change what that takes.
-func (h *Host) refuseSessions(ctx context.Context, session *sql.Conn, database string, told func()) error {
+func (h databaseWriter) refuseSessions(ctx context.Context, session *sql.Conn, database string, told func()) error {
 	deadline := time.Now().Add(sessionsPatience)
 	for {
 		rows, err := session.QueryContext(ctx, "SELECT id, user, host, command, COALESCE(info, '') FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()")
@@ -334,7 +334,7 @@ func (h *Host) refuseSessions(ctx context.Context, session *sql.Conn, database s
 			}
 			return fmt.Errorf("database %q is in use by %s: stop what uses it, zarafa-server or kopano-server above all, then try again; nothing in it was changed", database, strings.Join(who, ", "))
 		}
-		if err := h.Sleep(ctx, 200*time.Millisecond); err != nil {
+		if err := sleep(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
 	}

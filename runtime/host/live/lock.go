@@ -17,8 +17,8 @@ import (
 //
 // It is held if a process of the service has it open, or was there when it was made. A server makes it with
 // O_EXCL: the lock of an earlier one, which was killed, stays, and the next one cannot make its own.
-func (v *View) ServiceLock(service string, paths []string) (*host.ServiceLock, error) {
-	processes, err := v.ServiceProcesses(service)
+func (s services) ServiceLock(service string, paths []string) (*host.ServiceLock, error) {
+	processes, err := s.ServiceProcesses(service)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (v *View) ServiceLock(service string, paths []string) (*host.ServiceLock, e
 			}
 			found = lock
 		}
-		if st, err := v.Lstat(path); err == nil && found == nil {
+		if st, err := s.m.files.Lstat(path); err == nil && found == nil {
 			found = &host.ServiceLock{Path: path, Since: st.Mtime}
 		}
 	}

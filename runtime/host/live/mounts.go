@@ -14,12 +14,12 @@ import (
 
 // Mounts reads the mount table as the kernel shows it to this process. For a host in a directory, it
 // lists the mounts inside, and the one that the directory lies on as "/".
-func (v *View) Mounts() ([]host.Mount, error) {
+func (m *machine) Mounts() ([]host.Mount, error) {
 	mounts, err := mountTable()
-	if err != nil || !v.chrooted() {
+	if err != nil || !m.files.chrooted() {
 		return mounts, err
 	}
-	return mountsBelow(mounts, v.space.path), nil
+	return mountsBelow(mounts, m.files.path), nil
 }
 
 func mountTable() ([]host.Mount, error) {

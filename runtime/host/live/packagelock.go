@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagelock"
 )
 
 // packageLocks are the files that dpkg and apt lock by fcntl(2), each for a part of the work.
@@ -27,7 +28,7 @@ var packageLocks = []string{
 // PackageLock asks the kernel who holds one of the locks, without taking it.
 func (v debs) PackageLock() (*host.LockHolder, error) {
 	for _, path := range packageLocks {
-		holder, err := v.lockHolder(path)
+		holder, err := v.m.files.lockHolder(path)
 		if err != nil || holder != nil {
 			return holder, err
 		}
@@ -35,8 +36,8 @@ func (v debs) PackageLock() (*host.LockHolder, error) {
 	return nil, nil
 }
 
-func (v *View) lockHolder(path string) (*host.LockHolder, error) {
-	f, err := v.space.open(path, lastTarget, unix.O_RDONLY)
+func (s *space) lockHolder(path string) (*host.LockHolder, error) {
+	f, err := s.open(path, lastTarget, unix.O_RDONLY)
 	if isErrno(err, unix.ENOENT) {
 		return nil, nil
 	}
@@ -75,25 +76,37 @@ func commandLine(pid int) string {
 	return string(bytes.ReplaceAll(bytes.TrimRight(data, "\x00"), []byte{0}, []byte{' '}))
 }
 
-// withPackageLock does work that takes the lock itself, when nobody else has it.
-func (h *Host) withPackageLock(ctx context.Context, w *host.PackageWatch, work func() error) error {
-	return h.lockPatience.With(ctx, &lockWatch{Host: h, watch: w}, w, work)
+// turn is the turn at the package manager's lock.
+type turn struct {
+	m        *machine
+	lock     packageLock
+	patience *packagelock.Patience
+}
+
+// packageLock is what tells who holds it.
+type packageLock interface {
+	PackageLock() (*host.LockHolder, error)
+}
+
+// take does work that takes the lock itself, when nobody else has it.
+func (t turn) take(ctx context.Context, w *host.PackageWatch, work func() error) error {
+	return t.patience.With(ctx, &lockWatch{turn: t, watch: w}, w, work)
 }
 
 // lockWatch looks at the lock of the package manager, and at the script that who holds it may hang in.
 type lockWatch struct {
-	*Host
+	turn   turn
 	watch  *host.PackageWatch
 	script runningScript
 	since  time.Time
 }
 
 func (l *lockWatch) PackageLock() (*host.LockHolder, error) {
-	holder, err := l.Host.PackageLock()
+	holder, err := l.turn.lock.PackageLock()
 	if holder == nil || err != nil {
 		return holder, err
 	}
-	script, runs := l.scriptBelow(holder.PID)
+	script, runs := l.turn.m.scriptBelow(holder.PID)
 	if script != l.script {
 		l.script, l.since = script, time.Now()
 	}
@@ -103,6 +116,12 @@ func (l *lockWatch) PackageLock() (*host.LockHolder, error) {
 	}
 	return holder, nil
 }
+
+// Now is the time on the machine's clock.
+func (l *lockWatch) Now() time.Time { return clock{}.Now() }
+
+// Sleep waits on it.
+func (l *lockWatch) Sleep(ctx context.Context, d time.Duration) error { return sleep(ctx, d) }
 
 // endDoomed ends a script that goes with its package, once it has had some time to end by itself.
 func (l *lockWatch) endDoomed() {

@@ -5,40 +5,65 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagelock"
 )
 
-// debs and rpms are the two kinds of package system; each has a reading and a writing half. Which one
-// a host has is looked up at every call, for the price of reading a small file.
-type (
-	debs       struct{ *View }
-	debsWriter struct{ *Host }
-)
+// packages are those of whichever of the two package systems the machine has. Which one that is is
+// looked up at every call, for the price of reading a small file.
+type packages struct {
+	m    *machine
+	debs debs
+	rpms rpms
+}
+
+// packagesWriter changes them.
+type packagesWriter struct {
+	packages packages
+	debs     debsWriter
+	rpms     rpmsWriter
+	services services
+}
 
 var (
 	_ host.PackageReader = debs{}
 	_ host.PackageWriter = debsWriter{}
 	_ host.PackageReader = rpms{}
 	_ host.PackageWriter = rpmsWriter{}
+	_ rpmFront           = yum{}
+	_ rpmFront           = zypper{}
 )
 
-func (v *View) packageReader() host.PackageReader {
-	if v.usesRPM() {
-		return rpms{v}
-	}
-	return debs{v}
+func newPackages(m *machine) packages {
+	return packages{m: m, debs: debs{m}, rpms: rpms{m: m, downloads: downloads{m.files}, owned: new(ownedFiles)}}
 }
 
-func (h *Host) packageWriter() host.PackageWriter {
-	if h.usesRPM() {
-		return rpmsWriter{h}
+func newPackagesWriter(p packages, write filesWriter, s services, patience *packagelock.Patience) packagesWriter {
+	return packagesWriter{
+		packages: p,
+		debs:     debsWriter{m: p.m, debs: p.debs, write: write, turn: turn{p.m, p.debs, patience}},
+		rpms:     rpmsWriter{m: p.m, rpms: p.rpms, write: write, turn: turn{p.m, p.rpms, patience}},
+		services: s,
 	}
-	return debsWriter{h}
+}
+
+func (p packages) reader() host.PackageReader {
+	if p.m.usesRPM() {
+		return p.rpms
+	}
+	return p.debs
+}
+
+func (p packagesWriter) writer() host.PackageWriter {
+	if p.packages.m.usesRPM() {
+		return p.rpms
+	}
+	return p.debs
 }
 
 // usesRPM goes by what the system says it is, because each of dpkg and rpm can be installed as a mere
 // tool on systems of the other; one that does not say is known by its database.
-func (v *View) usesRPM() bool {
-	facts := v.osRelease()
+func (m *machine) usesRPM() bool {
+	facts := m.osRelease()
 	for word := range strings.FieldsSeq(facts["ID"] + " " + facts["ID_LIKE"]) {
 		switch word {
 		case "debian", "ubuntu":
@@ -47,68 +72,73 @@ func (v *View) usesRPM() bool {
 			return true
 		}
 	}
-	return !v.exists("/var/lib/dpkg/status") && (v.exists("/var/lib/rpm") || v.exists("/usr/lib/sysimage/rpm"))
+	f := m.files
+	return !f.exists("/var/lib/dpkg/status") && (f.exists("/var/lib/rpm") || f.exists("/usr/lib/sysimage/rpm"))
 }
 
-// PackageManager names the manager and its version.
-func (v *View) PackageManager() (host.PackageManager, error) {
-	return v.packageReader().PackageManager()
+func (p packages) PackageManager() (host.PackageManager, error) { return p.reader().PackageManager() }
+func (p packages) Packages() ([]host.Package, error)            { return p.reader().Packages() }
+
+func (p packages) PackageFiles(name string) ([]string, error) { return p.reader().PackageFiles(name) }
+
+func (p packages) Candidates(names []string) (map[string][]host.Candidate, error) {
+	return p.reader().Candidates(names)
 }
 
-// Packages reads the package database.
-func (v *View) Packages() ([]host.Package, error) { return v.packageReader().Packages() }
+func (p packages) Solve(tx host.Transaction) (host.Solution, error) { return p.reader().Solve(tx) }
+func (p packages) PackageLock() (*host.LockHolder, error)           { return p.reader().PackageLock() }
+func (p packages) PackageAudit() ([]string, error)                  { return p.reader().PackageAudit() }
 
-// PackageFiles lists what an installed package owns.
-func (v *View) PackageFiles(name string) ([]string, error) {
-	return v.packageReader().PackageFiles(name)
+func (p packages) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (host.RepositoryAnswer, error) {
+	return p.reader().ProbeRepository(ctx, probe)
 }
 
-// Candidates tells what the configured repositories offer, as far as their lists are at hand.
-func (v *View) Candidates(names []string) (map[string][]host.Candidate, error) {
-	return v.packageReader().Candidates(names)
-}
-
-// Solve asks the manager what a transaction would do.
-func (v *View) Solve(tx host.Transaction) (host.Solution, error) {
-	return v.packageReader().Solve(tx)
-}
-
-// PackageLock tells who holds one of the manager's locks.
-func (v *View) PackageLock() (*host.LockHolder, error) { return v.packageReader().PackageLock() }
-
-// PackageAudit tells what is broken or half-way.
-func (v *View) PackageAudit() ([]string, error) { return v.packageReader().PackageAudit() }
-
-// ProbeRepository tries a repository that is not configured yet.
-func (v *View) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (host.RepositoryAnswer, error) {
-	return v.packageReader().ProbeRepository(ctx, probe)
-}
-
-// CommitPackages carries a transaction out.
-func (h *Host) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
-	commit := func() error { return h.packageWriter().CommitPackages(ctx, tx, w) }
+// CommitPackages lets systemd forget the services of packages that are removed.
+func (p packagesWriter) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
+	commit := func() error { return p.writer().CommitPackages(ctx, tx, w) }
 	if len(tx.Remove) == 0 {
 		return commit()
 	}
-	return h.withoutLost(commit)
+	return p.services.withoutLost(commit)
 }
 
-// RefreshPackages rereads the repositories' lists.
-func (h *Host) RefreshPackages(ctx context.Context, only []string, w *host.PackageWatch) error {
-	return h.packageWriter().RefreshPackages(ctx, only, w)
+// ExpelPackages lets systemd forget the services of packages that are removed.
+func (p packagesWriter) ExpelPackages(ctx context.Context, list []host.Change, keep string, w *host.PackageWatch) error {
+	return p.services.withoutLost(func() error { return p.writer().ExpelPackages(ctx, list, keep, w) })
 }
 
-// RepairPackages ends what an interrupted transaction left.
-func (h *Host) RepairPackages(ctx context.Context, stay []string, w *host.PackageWatch) error {
-	return h.packageWriter().RepairPackages(ctx, stay, w)
+func (p packagesWriter) RefreshPackages(ctx context.Context, only []string, w *host.PackageWatch) error {
+	return p.writer().RefreshPackages(ctx, only, w)
 }
 
-// ExpelPackages purges packages whatever state they are in.
-func (h *Host) ExpelPackages(ctx context.Context, list []host.Change, keep string, w *host.PackageWatch) error {
-	return h.withoutLost(func() error { return h.packageWriter().ExpelPackages(ctx, list, keep, w) })
+func (p packagesWriter) RepairPackages(ctx context.Context, stay []string, w *host.PackageWatch) error {
+	return p.writer().RepairPackages(ctx, stay, w)
 }
 
-// SavePackages keeps installed packages as package files.
-func (h *Host) SavePackages(ctx context.Context, names []string, dir string, w *host.PackageWatch) (files, missing map[string]string, err error) {
-	return h.packageWriter().SavePackages(ctx, names, dir, w)
+func (p packagesWriter) SavePackages(ctx context.Context, names []string, dir string, w *host.PackageWatch) (files, missing map[string]string, err error) {
+	return p.writer().SavePackages(ctx, names, dir, w)
+}
+
+func (p packagesWriter) SaveRemains(ctx context.Context, names []string, dir string) (map[string]string, error) {
+	return p.writer().SaveRemains(ctx, names, dir)
+}
+
+func (p packagesWriter) RestoreRemains(ctx context.Context, file string) error {
+	return p.writer().RestoreRemains(ctx, file)
+}
+
+func (p packagesWriter) MarkPackages(ctx context.Context, marks []host.PackageMark) error {
+	return p.writer().MarkPackages(ctx, marks)
+}
+
+// packagesByName is a package database by name.
+func packagesByName(list []host.Package, err error) (map[string]host.Package, error) {
+	if err != nil {
+		return nil, err
+	}
+	byName := make(map[string]host.Package, len(list))
+	for _, p := range list {
+		byName[p.Name] = p
+	}
+	return byName, nil
 }

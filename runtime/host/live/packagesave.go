@@ -20,15 +20,15 @@ func (h debsWriter) SavePackages(ctx context.Context, names []string, dir string
 	if err := checkPackageNames(names); err != nil {
 		return nil, nil, err
 	}
-	packages, err := h.packagesByName()
+	packages, err := h.debs.packagesByName()
 	if err != nil {
 		return nil, nil, err
 	}
-	candidates, err := h.Candidates(names)
+	candidates, err := h.debs.Candidates(names)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := h.removeLeftovers(dir); err != nil {
+	if err := h.m.files.removeLeftovers(dir); err != nil {
 		return nil, nil, err
 	}
 	files, missing = map[string]string{}, map[string]string{}
@@ -50,7 +50,7 @@ func (h debsWriter) SavePackages(ctx context.Context, names []string, dir string
 			missing[name] = err.Error()
 		}
 	}
-	return files, missing, h.SyncDir(dir)
+	return files, missing, h.write.SyncDir(dir)
 }
 
 func offered(candidates []host.Candidate, version string) bool {
@@ -68,30 +68,30 @@ func archiveName(p host.Package) string {
 	return fmt.Sprintf("%s_%s_%s.deb", name, strings.ReplaceAll(p.Version, ":", "%3a"), p.Arch)
 }
 
-func (h *Host) savePackage(ctx context.Context, p host.Package, offered bool, dir string) (string, error) {
+func (h debsWriter) savePackage(ctx context.Context, p host.Package, offered bool, dir string) (string, error) {
 	target := dir + "/" + archiveName(p)
-	if h.isPackageFile(target, p) {
+	if h.debs.isPackageFile(target, p) {
 		return target, nil // kept before
 	}
 	// dpkg-deb reads the control fields of a file that is cut short, too. Only a whole one gets its name.
 	part := target + partSuffix
 	for _, path := range []string{target, part} {
-		if err := h.space.unlink(path); err != nil && !isErrno(err, unix.ENOENT) {
+		if err := h.m.files.unlink(path); err != nil && !isErrno(err, unix.ENOENT) {
 			return "", err // what lies there is not the package
 		}
 	}
 	if err := h.fetchPackage(ctx, p, offered, part); err != nil {
 		return "", err
 	}
-	return target, h.Rename(part, target)
+	return target, h.write.Rename(part, target)
 }
 
 // partSuffix ends the name of a package file that is not all there yet.
 const partSuffix = ".part"
 
-func (h *Host) fetchPackage(ctx context.Context, p host.Package, offered bool, part string) error {
-	if cached := "/var/cache/apt/archives/" + archiveName(p); h.isPackageFile(cached, p) {
-		return h.copyFile(cached, part)
+func (h debsWriter) fetchPackage(ctx context.Context, p host.Package, offered bool, part string) error {
+	if cached := "/var/cache/apt/archives/" + archiveName(p); h.debs.isPackageFile(cached, p) {
+		return h.write.copyFile(cached, part)
 	}
 	if offered {
 		if err := h.download(ctx, p, part); err == nil || ctx.Err() != nil {
@@ -104,8 +104,8 @@ func (h *Host) fetchPackage(ctx context.Context, p host.Package, offered bool, p
 	return nil
 }
 
-func (v *View) isPackageFile(path string, p host.Package) bool {
-	if st, err := v.Lstat(path); err != nil || !st.IsRegular() {
+func (v debs) isPackageFile(path string, p host.Package) bool {
+	if st, err := v.m.files.Lstat(path); err != nil || !st.IsRegular() {
 		return false
 	}
 	control, err := v.packageFile(path)
@@ -113,8 +113,8 @@ func (v *View) isPackageFile(path string, p host.Package) bool {
 	return err == nil && control["Package"] == name && control["Version"] == p.Version && control["Architecture"] == p.Arch
 }
 
-func (h *Host) copyFile(from, to string) error {
-	in, err := h.Open(from)
+func (h filesWriter) copyFile(from, to string) error {
+	in, err := h.space.Open(from)
 	if err != nil {
 		return err
 	}
@@ -138,17 +138,17 @@ func (h *Host) copyFile(from, to string) error {
 
 // download fetches the package in its installed version into a directory of its own, because apt
 // chooses the name.
-func (h *Host) download(ctx context.Context, p host.Package, target string) error {
-	s, err := h.newScratch(parent(target))
+func (h debsWriter) download(ctx context.Context, p host.Package, target string) error {
+	s, err := h.m.files.newScratch(parent(target))
 	if err != nil {
 		return err
 	}
 	defer s.remove()
-	path, err := h.program("apt-get")
+	path, err := h.m.program("apt-get")
 	if err != nil {
 		return err
 	}
-	_, err = h.run(ctx, command{
+	_, err = h.m.run(ctx, command{
 		Path: path, Env: aptEnv, Dir: s.path,
 		Args: []string{"-q", "-o", "APT::Sandbox::User=root", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20",
 			"download", p.Name + "=" + p.Version},
@@ -156,13 +156,13 @@ func (h *Host) download(ctx context.Context, p host.Package, target string) erro
 	if err != nil {
 		return err
 	}
-	entries, err := h.ReadDir(s.path)
+	entries, err := h.m.files.ReadDir(s.path)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if fetched := s.path + "/" + e.Name; h.isPackageFile(fetched, p) {
-			return h.copyFile(fetched, target)
+		if fetched := s.path + "/" + e.Name; h.debs.isPackageFile(fetched, p) {
+			return h.write.copyFile(fetched, target)
 		}
 	}
 	return errors.New("apt-get download fetched another package")
@@ -172,8 +172,8 @@ func (h *Host) download(ctx context.Context, p host.Package, target string) erro
 func parent(path string) string { return path[:strings.LastIndexByte(path, '/')] }
 
 // repack builds a package from what dpkg's database and the file system hold of it.
-func (h *Host) repack(ctx context.Context, p host.Package, target string) error {
-	s, err := h.newScratch(parent(target))
+func (h debsWriter) repack(ctx context.Context, p host.Package, target string) error {
+	s, err := h.m.files.newScratch(parent(target))
 	if err != nil {
 		return err
 	}
@@ -185,28 +185,28 @@ func (h *Host) repack(ctx context.Context, p host.Package, target string) error 
 	if err := h.stageControl(p, s, staged); err != nil {
 		return err
 	}
-	if err := h.Chmod(s.path, 0o755); err != nil { // becomes the package's "/"
+	if err := h.write.Chmod(s.path, 0o755); err != nil { // becomes the package's "/"
 		return err
 	}
-	path, err := h.program("dpkg-deb")
+	path, err := h.m.program("dpkg-deb")
 	if err != nil {
 		return err
 	}
 	// gzip -1 packs programs ten times as fast as gzip -9, and by a tenth worse; the services are down.
-	_, err = h.run(ctx, command{Path: path, Env: []string{"TMPDIR=" + parent(target)}, Args: []string{"-Zgzip", "-z1", "-b", s.path, target}})
+	_, err = h.m.run(ctx, command{Path: path, Env: []string{"TMPDIR=" + parent(target)}, Args: []string{"-Zgzip", "-z1", "-b", s.path, target}})
 	if err == nil {
-		err = h.Chmod(target, 0o600)
+		err = h.write.Chmod(target, 0o600)
 	}
 	if err == nil {
-		err = h.syncFile(target)
+		err = h.write.syncFile(target)
 	}
 	if err != nil {
-		h.Unlink(target)
+		h.write.Unlink(target)
 	}
 	return err
 }
 
-func (h *Host) syncFile(path string) error {
+func (h filesWriter) syncFile(path string) error {
 	f, err := h.OpenWrite(path)
 	if err != nil {
 		return err
@@ -217,8 +217,8 @@ func (h *Host) syncFile(path string) error {
 
 // stageFiles copies a package's files below a directory and tells which were there. Files that the
 // admin (or dpkg, by a path-exclude) removed are left out.
-func (h *Host) stageFiles(p host.Package, stage string) (map[string]bool, error) {
-	paths, err := h.PackageFiles(p.Name)
+func (h debsWriter) stageFiles(p host.Package, stage string) (map[string]bool, error) {
+	paths, err := h.debs.PackageFiles(p.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -242,10 +242,10 @@ func (h *Host) stageFiles(p host.Package, stage string) (map[string]bool, error)
 // stageFile copies one entry with its owner, mode and time. One that the package has files below is a
 // directory of the package, also where a symlink to a directory stands in for it on disk (a merged
 // /usr, data moved to another disk).
-func (h *Host) stageFile(from, to string, holdsFiles bool) error {
-	look := h.Lstat
+func (h debsWriter) stageFile(from, to string, holdsFiles bool) error {
+	look := h.m.files.Lstat
 	if holdsFiles {
-		look = h.Stat
+		look = h.m.files.Stat
 	}
 	st, err := look(from)
 	if err != nil {
@@ -253,35 +253,35 @@ func (h *Host) stageFile(from, to string, holdsFiles bool) error {
 	}
 	switch {
 	case st.IsDir():
-		err = h.Mkdir(to, 0o700)
+		err = h.write.Mkdir(to, 0o700)
 	case st.IsRegular():
-		err = h.copyFile(from, to)
+		err = h.write.copyFile(from, to)
 	case st.IsSymlink():
 		return h.stageSymlink(from, to, st)
 	default:
-		err = h.Mknod(to, st.Mode, st.Rdev)
+		err = h.write.Mknod(to, st.Mode, st.Rdev)
 	}
 	if err != nil {
 		return err
 	}
-	if err := h.Lchown(to, int(st.UID), int(st.GID)); err != nil {
+	if err := h.write.Lchown(to, int(st.UID), int(st.GID)); err != nil {
 		return err
 	}
-	if err := h.Chmod(to, st.Perm()); err != nil {
+	if err := h.write.Chmod(to, st.Perm()); err != nil {
 		return err
 	}
-	return h.Chtimes(to, st.Mtime, st.Mtime)
+	return h.write.Chtimes(to, st.Mtime, st.Mtime)
 }
 
-func (h *Host) stageSymlink(from, to string, st host.Stat) error {
-	target, err := h.Readlink(from)
+func (h debsWriter) stageSymlink(from, to string, st host.Stat) error {
+	target, err := h.m.files.Readlink(from)
 	if err != nil {
 		return err
 	}
-	if err := h.Symlink(target, to); err != nil {
+	if err := h.write.Symlink(target, to); err != nil {
 		return err
 	}
-	return h.Lchown(to, int(st.UID), int(st.GID))
+	return h.write.Lchown(to, int(st.UID), int(st.GID))
 }
 
 // statusFields are those that dpkg adds to a package's own control fields in its database.
@@ -289,21 +289,21 @@ var statusFields = []string{"Status", "Conffiles", "Config-Version", "Triggers-P
 
 // stageControl writes DEBIAN/: the control fields as the database has them, and the scripts and lists
 // that dpkg keeps of the package.
-func (h *Host) stageControl(p host.Package, s *scratch, staged map[string]bool) error {
-	if err := h.space.mkdir(s.path+"/DEBIAN", 0o755); err != nil {
+func (h debsWriter) stageControl(p host.Package, s *scratch, staged map[string]bool) error {
+	if err := h.m.files.mkdir(s.path+"/DEBIAN", 0o755); err != nil {
 		return err
 	}
-	status, err := h.ask("dpkg-query", "-s", p.Name)
+	status, err := h.m.ask("dpkg-query", "-s", p.Name)
 	if err != nil {
 		return err
 	}
 	if err := s.write("DEBIAN/control", []byte(withoutFields(status, statusFields))); err != nil {
 		return err
 	}
-	if err := h.Chmod(s.path+"/DEBIAN/control", 0o644); err != nil {
+	if err := h.write.Chmod(s.path+"/DEBIAN/control", 0o644); err != nil {
 		return err
 	}
-	paths, err := h.ask("dpkg-query", "--control-path", p.Name)
+	paths, err := h.m.ask("dpkg-query", "--control-path", p.Name)
 	if err != nil {
 		return err
 	}
@@ -316,26 +316,26 @@ func (h *Host) stageControl(p host.Package, s *scratch, staged map[string]bool) 
 }
 
 // stageControlFile copies /var/lib/dpkg/info/NAME.KIND. A conffile that is gone may not be declared.
-func (h *Host) stageControlFile(path string, s *scratch, staged map[string]bool) error {
+func (h debsWriter) stageControlFile(path string, s *scratch, staged map[string]bool) error {
 	kind := path[strings.LastIndexByte(path, '.')+1:]
 	if kind == "list" || kind == "control" {
 		return nil
 	}
-	data, err := h.readFile(path)
+	data, err := h.m.files.readFile(path)
 	if err != nil {
 		return err
 	}
 	if kind == "conffiles" {
 		data = keepLines(data, func(line string) bool { return staged[line] })
 	}
-	st, err := h.Stat(path)
+	st, err := h.m.files.Stat(path)
 	if err != nil {
 		return err
 	}
 	if err := s.write("DEBIAN/"+kind, data); err != nil {
 		return err
 	}
-	return h.Chmod(s.path+"/DEBIAN/"+kind, st.Perm())
+	return h.write.Chmod(s.path+"/DEBIAN/"+kind, st.Perm())
 }
 
 func keepLines(data []byte, keep func(string) bool) []byte {

@@ -13,10 +13,16 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
+// processes are those that run on the machine.
+type processes struct {
+	m        *machine
+	accounts accountReader
+}
+
 // Processes lists the programs that run on this machine; for a host in a directory, those that have it
 // as their root. Kernel threads are left out. A script is listed by its own name, not by that of the
 // interpreter.
-func (v *View) Processes() ([]host.Process, error) {
+func (v processes) Processes() ([]host.Process, error) {
 	pids, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
@@ -34,7 +40,7 @@ func (v *View) Processes() ([]host.Process, error) {
 		}
 		name, known := names[p.UID]
 		if !known {
-			u, _ := v.UserID(p.UID)
+			u, _ := v.accounts.UserID(p.UID)
 			name, names[p.UID] = u.Name, u.Name
 		}
 		p.User = name
@@ -45,10 +51,10 @@ func (v *View) Processes() ([]host.Process, error) {
 }
 
 // process looks at one process. It may end, or be closed to us, at any moment.
-func (v *View) process(pid int) (host.Process, bool) {
+func (p processes) process(pid int) (host.Process, bool) {
 	dir := "/proc/" + strconv.Itoa(pid)
 	exe, err := os.Readlink(dir + "/exe")
-	if err != nil || v.chrooted() && !v.livesHere(dir) {
+	if err != nil || p.m.files.chrooted() && !p.m.files.livesHere(dir) {
 		return host.Process{}, false
 	}
 	var st unix.Stat_t
@@ -56,8 +62,8 @@ func (v *View) process(pid int) (host.Process, bool) {
 		return host.Process{}, false
 	}
 	exe = strings.TrimSuffix(exe, " (deleted)") // replaced or removed since it started
-	if v.chrooted() {
-		exe = "/" + strings.TrimPrefix(strings.TrimPrefix(exe, v.space.path), "/")
+	if p.m.files.chrooted() {
+		exe = "/" + strings.TrimPrefix(strings.TrimPrefix(exe, p.m.files.path), "/")
 	}
 	cmdline, _ := os.ReadFile(dir + "/cmdline")
 	stat, _ := os.ReadFile(dir + "/stat")
@@ -65,9 +71,9 @@ func (v *View) process(pid int) (host.Process, bool) {
 	return host.Process{PID: pid, Name: programName(exe, cmdline), Exe: exe, UID: st.Uid, Started: started}, true
 }
 
-func (v *View) livesHere(dir string) bool {
+func (s *space) livesHere(dir string) bool {
 	var theirs, ours unix.Stat_t
-	return unix.Stat(dir+"/root", &theirs) == nil && fstat(v.space.root, &ours) == nil &&
+	return unix.Stat(dir+"/root", &theirs) == nil && fstat(s.root, &ours) == nil &&
 		theirs.Dev == ours.Dev && theirs.Ino == ours.Ino
 }
 

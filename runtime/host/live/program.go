@@ -6,13 +6,16 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
+// programs runs them.
+type programs struct{ m *machine }
+
 // RunProgram runs a program that a runbook names.
-func (h *Host) RunProgram(ctx context.Context, req host.ProgramRequest) ([]string, error) {
-	if err := host.CheckProgram(h, req.Path); err != nil {
+func (h programs) RunProgram(ctx context.Context, req host.ProgramRequest) ([]string, error) {
+	if err := host.CheckProgram(h.m.files, req.Path); err != nil {
 		return nil, err
 	}
 	var lines []string
-	_, err := h.run(ctx, command{
+	_, err := h.m.run(ctx, command{
 		Path: req.Path, Args: req.Args, Timeout: req.Timeout, Heard: true,
 		Line: func(line string) {
 			lines = append(lines, line)

@@ -22,8 +22,17 @@ import (
 // .dbenv.lock beside its Berkeley DB, as after any query. A process that may not write gets by without
 // them.
 type (
-	rpms       struct{ *View }
-	rpmsWriter struct{ *Host }
+	rpms struct {
+		m         *machine
+		downloads downloads
+		owned     *ownedFiles
+	}
+	rpmsWriter struct {
+		m     *machine
+		rpms  rpms
+		write filesWriter
+		turn  turn
+	}
 )
 
 // rpmEnv is the environment of rpm and of the fronts over it.
@@ -62,10 +71,10 @@ var rpmDirs = []string{"/usr/lib/sysimage/rpm", "/var/lib/rpm"}
 var databaseFiles = []string{"Packages", "Packages.db", "rpmdb.sqlite"}
 
 // rpmDir is the directory of the database.
-func (v *View) rpmDir() string {
+func (v rpms) rpmDir() string {
 	for _, dir := range rpmDirs {
 		for _, name := range databaseFiles {
-			if v.exists(dir + "/" + name) {
+			if v.m.files.exists(dir + "/" + name) {
 				return dir
 			}
 		}
@@ -74,12 +83,12 @@ func (v *View) rpmDir() string {
 }
 
 // rpm runs rpm for an answer. With a broken database some versions say so and exit with 0.
-func (v *View) rpm(ctx context.Context, args ...string) (answer, error) {
-	path, err := v.program("rpm")
+func (v rpms) rpm(ctx context.Context, args ...string) (answer, error) {
+	path, err := v.m.program("rpm")
 	if err != nil {
 		return answer{}, err
 	}
-	got, err := v.run(ctx, command{Path: path, Args: args, Env: rpmEnv, Timeout: queryTimeout})
+	got, err := v.m.run(ctx, command{Path: path, Args: args, Env: rpmEnv, Timeout: queryTimeout})
 	if err == nil && containsAny(got.Stderr, brokenDatabase) {
 		err = &host.CommandError{Path: path, Status: "the database cannot be read", Output: strings.TrimSpace(got.Stderr)}
 	}
@@ -97,7 +106,7 @@ func (v rpms) records() ([]rpmRecord, error) {
 	if err != nil {
 		return nil, err
 	}
-	machine := v.machine()
+	machine := v.m.rpmArch()
 	var records []rpmRecord
 	for text := range strings.SplitSeq(got.Stdout, recordSeparator) {
 		if strings.TrimSpace(text) == "" {
@@ -146,8 +155,8 @@ func isX86(arch string) bool {
 	return false
 }
 
-func (v *View) machine() string {
-	facts, err := v.Facts()
+func (m *machine) rpmArch() string {
+	facts, err := m.Facts()
 	if err != nil {
 		return ""
 	}
@@ -245,6 +254,8 @@ func (v rpms) Packages() ([]host.Package, error) {
 	return packages, nil
 }
 
+func (v rpms) packagesByName() (map[string]host.Package, error) { return packagesByName(v.Packages()) }
+
 // ownedFiles remembers which paths each package owns, for as long as the database does not change:
 // rpm takes longer for the files of one package than for those of ten.
 type ownedFiles struct {
@@ -285,9 +296,9 @@ func (v rpms) PackageFiles(name string) ([]string, error) {
 }
 
 // databaseState changes whenever rpm writes to its database.
-func (v *View) databaseState() (string, error) {
+func (v rpms) databaseState() (string, error) {
 	dir := v.rpmDir()
-	entries, err := v.ReadDir(dir)
+	entries, err := v.m.files.ReadDir(dir)
 	if err != nil {
 		return "", fmt.Errorf("rpm's database: %w", err)
 	}
@@ -296,7 +307,7 @@ func (v *View) databaseState() (string, error) {
 		if strings.HasPrefix(e.Name, "__db.") || strings.HasSuffix(e.Name, "-shm") || strings.HasSuffix(e.Name, "lock") {
 			continue
 		}
-		st, err := v.Lstat(dir + "/" + e.Name)
+		st, err := v.m.files.Lstat(dir + "/" + e.Name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -309,7 +320,7 @@ func (v *View) databaseState() (string, error) {
 }
 
 // rpmFile reads the header of a package file, which must be whole: its digests are checked.
-func (v *View) rpmFile(path string) (rpmRecord, error) {
+func (v rpms) rpmFile(path string) (rpmRecord, error) {
 	if got, err := v.rpm(context.Background(), "-K", "--nosignature", "--", path); err != nil {
 		return rpmRecord{}, fmt.Errorf("package file %s: %w", path, err)
 	} else if !strings.Contains(got.Stdout, "OK") || strings.Contains(got.Stdout, "NOT OK") {
@@ -323,6 +334,6 @@ func (v *View) rpmFile(path string) (rpmRecord, error) {
 	if err != nil {
 		return r, fmt.Errorf("package file %s: %w", path, err)
 	}
-	r.Name = rpmName(r.Name, r.Arch, v.machine())
+	r.Name = rpmName(r.Name, r.Arch, v.m.rpmArch())
 	return r, nil
 }

@@ -61,11 +61,11 @@ func duplicates(records []rpmRecord) []duplicate {
 
 // unmetRequirements asks rpm to verify dependencies alone.
 func (v rpms) unmetRequirements() ([]string, error) {
-	path, err := v.program("rpm")
+	path, err := v.m.program("rpm")
 	if err != nil {
 		return nil, err
 	}
-	got, err := v.run(context.Background(), command{
+	got, err := v.m.run(context.Background(), command{
 		Path: path, Env: rpmEnv, Timeout: queryTimeout, Accept: []int{1},
 		Args: []string{"-Va", "--nofiles", "--noscripts", "--nodigest", "--nosignature"},
 	})
@@ -92,8 +92,8 @@ const yumStateDir = "/var/lib/yum"
 
 // unfinished are yum's own records of transactions that did not come to their end (it removes them when
 // they do).
-func (v *View) unfinished() []string {
-	entries, _ := v.ReadDir(yumStateDir)
+func (v rpms) unfinished() []string {
+	entries, _ := v.m.files.ReadDir(yumStateDir)
 	var found []string
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name, "transaction-all.") {
@@ -110,12 +110,12 @@ func (v *View) unfinished() []string {
 // A package whose installation was cut short is not in the database, and one whose removal was cut short
 // still is: to repeat the transaction ends both.
 func (h rpmsWriter) RepairPackages(ctx context.Context, _ []string, w *host.PackageWatch) error {
-	err := h.withPackageLock(ctx, w, func() error { return h.repairDatabase(ctx) })
+	err := h.turn.take(ctx, w, func() error { return h.repairDatabase(ctx) })
 	if err != nil {
 		return err
 	}
-	failed := h.withPackageLock(ctx, w, func() error { return h.removeDuplicates(ctx, w) })
-	broken, err := h.PackageAudit()
+	failed := h.turn.take(ctx, w, func() error { return h.removeDuplicates(ctx, w) })
+	broken, err := h.rpms.PackageAudit()
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (h rpmsWriter) repairDatabase(ctx context.Context) error {
 	if err := h.removeStaleRegions(); err != nil {
 		return err
 	}
-	_, err := rpms{h.View}.records()
+	_, err := h.rpms.records()
 	var failed *host.CommandError
 	if !errors.As(err, &failed) || ctx.Err() != nil {
 		return err
@@ -140,15 +140,15 @@ func (h rpmsWriter) repairDatabase(ctx context.Context) error {
 	if _, err := h.rpmWrite(ctx, nil, "--rebuilddb"); err != nil {
 		return fmt.Errorf("rpm's database cannot be read, nor rebuilt: %w", err)
 	}
-	_, err = rpms{h.View}.records()
+	_, err = h.rpms.records()
 	return err
 }
 
 // removeStaleRegions removes the shared memory of Berkeley DB (__db.*), which rpm makes anew. Locks in it
 // outlive the process that held them.
-func (h *Host) removeStaleRegions() error {
-	dir := h.rpmDir()
-	entries, err := h.ReadDir(dir)
+func (h rpmsWriter) removeStaleRegions() error {
+	dir := h.rpms.rpmDir()
+	entries, err := h.m.files.ReadDir(dir)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (h *Host) removeStaleRegions() error {
 	if len(stale) == 0 {
 		return nil
 	}
-	user, err := h.mapper(stale)
+	user, err := h.m.files.mapper(stale)
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (h *Host) removeStaleRegions() error {
 		return fmt.Errorf("rpm's database is in use by %s (process %d); let it end, then go on", commandLine(user), user)
 	}
 	for _, path := range stale {
-		if err := h.Unlink(path); err != nil {
+		if err := h.write.Unlink(path); err != nil {
 			return err
 		}
 	}
@@ -178,10 +178,10 @@ func (h *Host) removeStaleRegions() error {
 
 // mapper finds a process that has one of the files in its memory. Files are told by inode, because a
 // process in a root of its own sees other paths.
-func (v *View) mapper(paths []string) (pid int, err error) {
+func (s *space) mapper(paths []string) (pid int, err error) {
 	inodes := map[string]bool{}
 	for _, path := range paths {
-		st, err := v.Lstat(path)
+		st, err := s.Lstat(path)
 		if err != nil {
 			return 0, err
 		}
@@ -206,7 +206,7 @@ func (v *View) mapper(paths []string) (pid int, err error) {
 
 // removeDuplicates removes older versions. Files that the newer one has, too, stay: rpm sees to that.
 func (h rpmsWriter) removeDuplicates(ctx context.Context, w *host.PackageWatch) error {
-	records, err := rpms{h.View}.records()
+	records, err := h.rpms.records()
 	if err != nil {
 		return err
 	}
@@ -223,21 +223,21 @@ func (h rpmsWriter) removeDuplicates(ctx context.Context, w *host.PackageWatch) 
 }
 
 // rpmWrite runs rpm for a change, without a deadline.
-func (h *Host) rpmWrite(ctx context.Context, w *host.PackageWatch, args ...string) (answer, error) {
-	return h.managePackages(ctx, w, nil, command{Args: args, Env: rpmEnv}, "rpm")
+func (h rpmsWriter) rpmWrite(ctx context.Context, w *host.PackageWatch, args ...string) (answer, error) {
+	return h.m.managePackages(ctx, w, nil, command{Args: args, Env: rpmEnv}, "rpm")
 }
 
 // forgetUnfinished removes yum's records of interrupted transactions when they are all that is wrong, as
 // yum-complete-transaction --cleanup-only does: to take such a transaction up again, perhaps years later,
 // would install and remove what nobody asked for.
 func (h rpmsWriter) forgetUnfinished(broken []string) []string {
-	records := h.unfinished()
+	records := h.rpms.unfinished()
 	if len(records) == 0 || len(broken) > len(records) {
 		return broken
 	}
 	for _, path := range records {
 		for _, name := range []string{path, strings.Replace(path, "transaction-all.", "transaction-done.", 1)} {
-			if err := h.Unlink(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			if err := h.write.Unlink(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return append(broken, err.Error())
 			}
 		}

@@ -170,7 +170,7 @@ func sameVersion(have, want string) bool {
 // CommitPackages solves the transaction once more, refuses one that would remove more than it lists,
 // carries it out and looks at the result.
 func (h rpmsWriter) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
-	r := rpms{h.View}
+	r := h.rpms
 	p, err := r.plan(tx)
 	if err != nil || p.empty() {
 		return err
@@ -180,7 +180,7 @@ func (h rpmsWriter) CommitPackages(ctx context.Context, tx host.Transaction, w *
 		return err
 	}
 	var solution host.Solution
-	err = h.withPackageLock(ctx, w, func() error {
+	err = h.turn.take(ctx, w, func() error {
 		p, solution, err = r.settle(front, p)
 		return err
 	})
@@ -190,7 +190,7 @@ func (h rpmsWriter) CommitPackages(ctx context.Context, tx host.Transaction, w *
 	if err := tx.RefuseExtra(solution.Remove); err != nil {
 		return err
 	}
-	if err := h.withPackageLock(ctx, w, func() error { return front.commit(ctx, p, w) }); err != nil {
+	if err := h.turn.take(ctx, w, func() error { return front.commit(ctx, p, w) }); err != nil {
 		return err
 	}
 	return r.verify(tx, solution)
@@ -224,15 +224,15 @@ func (v rpms) verify(tx host.Transaction, s host.Solution) error {
 
 // RefreshPackages rereads the lists of the repositories that the files configure, or of all.
 func (h rpmsWriter) RefreshPackages(ctx context.Context, only []string, w *host.PackageWatch) error {
-	front, err := rpms{h.View}.front()
+	front, err := h.rpms.front()
 	if err != nil {
 		return err
 	}
 	if len(only) == 0 {
-		return h.withPackageLock(ctx, w, func() error { return front.refresh(ctx, nil, w) })
+		return h.turn.take(ctx, w, func() error { return front.refresh(ctx, nil, w) })
 	}
 	for _, file := range only {
-		sections, err := h.repoFile(file)
+		sections, err := h.rpms.repoFile(file)
 		if err != nil {
 			return err
 		}
@@ -243,7 +243,7 @@ func (h rpmsWriter) RefreshPackages(ctx context.Context, only []string, w *host.
 		for _, s := range sections {
 			ids = append(ids, s.ID)
 		}
-		if err := h.withPackageLock(ctx, w, func() error { return front.refresh(ctx, ids, w) }); err != nil {
+		if err := h.turn.take(ctx, w, func() error { return front.refresh(ctx, ids, w) }); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
 	}
@@ -251,8 +251,8 @@ func (h rpmsWriter) RefreshPackages(ctx context.Context, only []string, w *host.
 }
 
 // repoFile reads the enabled repositories of a .repo file.
-func (v *View) repoFile(file string) ([]rpmmd.Section, error) {
-	data, err := v.readFile(file)
+func (v rpms) repoFile(file string) ([]rpmmd.Section, error) {
+	data, err := v.m.files.readFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("refresh the package lists of %s: %w", file, err)
 	}
@@ -271,10 +271,10 @@ func (v *View) repoFile(file string) ([]rpmmd.Section, error) {
 // trustKeys has rpm know the keys that repositories name as theirs: yum and dnf would import them when
 // they meet the first package, zypper would ask somebody.
 func (h rpmsWriter) trustKeys(ctx context.Context, sections []rpmmd.Section) error {
-	s, err := h.newScratch("/run", "/tmp")
+	s, err := h.m.files.newScratch("/run", "/tmp")
 	if err != nil {
 		return err
 	}
 	defer s.remove()
-	return h.importKeys(ctx, s, sections)
+	return h.rpms.importKeys(ctx, s, sections)
 }

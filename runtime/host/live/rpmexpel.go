@@ -15,8 +15,8 @@ func (h rpmsWriter) ExpelPackages(ctx context.Context, list []host.Change, keep 
 	if err := checkPackageNames(namesOf(list)); err != nil {
 		return err
 	}
-	notes := &scriptNotes{h.Host, keep}
-	if err := h.withPackageLock(ctx, w, func() error { return nil }); err != nil || len(list) == 0 {
+	notes := &scriptNotes{h.write, keep}
+	if err := h.turn.take(ctx, w, func() error { return nil }); err != nil || len(list) == 0 {
 		return err
 	}
 	left, err := h.stillThere(list)
@@ -24,9 +24,9 @@ func (h rpmsWriter) ExpelPackages(ctx context.Context, list []host.Change, keep 
 		return err
 	}
 	erase := func(options ...string) error {
-		return h.withPackageLock(ctx, w, func() error {
+		return h.turn.take(ctx, w, func() error {
 			args := append(append([]string{"-e", "--nodeps", "--allmatches"}, options...), left...)
-			_, err := h.managePackages(ctx, w, notes, command{Args: args, Env: rpmEnv}, "rpm")
+			_, err := h.m.managePackages(ctx, w, notes, command{Args: args, Env: rpmEnv}, "rpm")
 			return err
 		})
 	}
@@ -50,7 +50,7 @@ func (h rpmsWriter) ExpelPackages(ctx context.Context, list []host.Change, keep 
 }
 
 func (h rpmsWriter) stillThere(list []host.Change) ([]string, error) {
-	packages, err := h.packagesByName()
+	packages, err := h.rpms.packagesByName()
 	if err != nil {
 		return nil, err
 	}
@@ -69,10 +69,10 @@ func (h rpmsWriter) keepScriptlets(ctx context.Context, name, file string) error
 	if err != nil {
 		return err
 	}
-	if err := h.Unlink(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := h.write.Unlink(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := h.Create(file, 0o600)
+	f, err := h.write.Create(file, 0o600)
 	if err != nil {
 		return err
 	}

@@ -33,31 +33,31 @@ type rpmFront interface {
 // front chooses the program: zypper on SUSE, and where there is no other; else yum, which newer systems
 // have as another name of dnf; else dnf.
 func (v rpms) front() (rpmFront, error) {
-	_, noZypper := v.program("zypper")
-	program, noYum := v.program("yum", "dnf")
+	_, noZypper := v.m.program("zypper")
+	program, noYum := v.m.program("yum", "dnf")
 	switch {
-	case noZypper == nil && (noYum != nil || v.isSUSE()):
-		return zypper{v}, nil
+	case noZypper == nil && (noYum != nil || v.m.isSUSE()):
+		return zypper{v.m, v}, nil
 	case noYum == nil:
-		return yum{v, program}, nil
+		return yum{v.m, v, program}, nil
 	}
 	return nil, fmt.Errorf("a system of rpm packages without yum, dnf and zypper: %w", host.ErrUnsupported)
 }
 
-func (v *View) isSUSE() bool {
-	facts := v.osRelease()
+func (m *machine) isSUSE() bool {
+	facts := m.osRelease()
 	return containsAny(facts["ID"]+" "+facts["ID_LIKE"], []string{"suse", "sles", "sle_"})
 }
 
 // frontVersion asks rpm, which is silent and quick, or the program itself.
-func (v *View) frontVersion(program string) (string, error) {
+func (v rpms) frontVersion(program string) (string, error) {
 	name := path.Base(program)
 	if got, err := v.rpm(context.Background(), "-q", "--qf", "%{VERSION}\n", name); err == nil {
 		if version, _, _ := strings.Cut(got.Stdout, "\n"); version != "" {
 			return version, nil
 		}
 	}
-	out, err := v.ask(name, "--version")
+	out, err := v.m.ask(name, "--version")
 	if err != nil {
 		return "", err
 	}
@@ -70,17 +70,17 @@ func (v *View) frontVersion(program string) (string, error) {
 }
 
 // heldPackages are globs of names that yum's or dnf's versionlock, or a lock of zypper keeps as they are.
-func (v *View) heldPackages() []string {
+func (v rpms) heldPackages() []string {
 	var held []string
 	for _, file := range []string{"/etc/yum/pluginconf.d/versionlock.list", "/etc/dnf/plugins/versionlock.list"} {
-		data, _ := v.readFile(file)
+		data, _ := v.m.files.readFile(file)
 		for line := range strings.Lines(string(data)) {
 			if name := lockedName(strings.TrimSpace(line)); name != "" {
 				held = append(held, name)
 			}
 		}
 	}
-	data, _ := v.readFile("/etc/zypp/locks")
+	data, _ := v.m.files.readFile("/etc/zypp/locks")
 	for line := range strings.Lines(string(data)) {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "solvable_name:"); ok {
 			held = append(held, strings.TrimSpace(name))

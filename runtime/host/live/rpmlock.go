@@ -12,7 +12,7 @@ import (
 // PackageLock looks at rpm's lock, which is one of fcntl(2), and at the front's, which is the number of a
 // process in a file.
 func (v rpms) PackageLock() (*host.LockHolder, error) {
-	holder, err := v.lockHolder(v.rpmDir() + "/.rpm.lock")
+	holder, err := v.m.files.lockHolder(v.rpmDir() + "/.rpm.lock")
 	if err != nil || holder != nil {
 		return holder, err
 	}
@@ -21,7 +21,7 @@ func (v rpms) PackageLock() (*host.LockHolder, error) {
 		return nil, err
 	}
 	for _, path := range front.pidFiles() {
-		holder, err := v.pidHolder(path)
+		holder, err := v.m.files.pidHolder(path)
 		if err != nil || holder != nil {
 			return holder, err
 		}
@@ -31,8 +31,8 @@ func (v rpms) PackageLock() (*host.LockHolder, error) {
 
 // pidHolder reads a file with the number of a process. The file of one that is gone is no lock: the
 // fronts themselves take it over.
-func (v *View) pidHolder(path string) (*host.LockHolder, error) {
-	data, err := v.readFile(path)
+func (s *space) pidHolder(path string) (*host.LockHolder, error) {
+	data, err := s.readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -18,7 +18,7 @@ func (v rpms) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (
 	if err != nil {
 		return host.RepositoryAnswer{}, err
 	}
-	s, err := v.newScratch("/var/tmp", "/tmp")
+	s, err := v.m.files.newScratch("/var/tmp", "/tmp")
 	if err != nil {
 		return host.RepositoryAnswer{}, err
 	}
@@ -67,7 +67,7 @@ func (s *scratch) stageRepositories(probe host.RepositoryProbe, below string) ([
 
 // keyDatabase makes a database of rpm below the scratch directory that has the keys that the host trusts
 // and those that repositories name as theirs.
-func (v *View) keyDatabase(ctx context.Context, s *scratch, dir string, sections []rpmmd.Section, db string) error {
+func (v rpms) keyDatabase(ctx context.Context, s *scratch, dir string, sections []rpmmd.Section, db string) error {
 	if err := s.mkdirs(dir); err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (v *View) keyDatabase(ctx context.Context, s *scratch, dir string, sections
 }
 
 // importKeys imports the keys of repositories into the database of rpm that the options name.
-func (v *View) importKeys(ctx context.Context, s *scratch, sections []rpmmd.Section, options ...string) error {
+func (v rpms) importKeys(ctx context.Context, s *scratch, sections []rpmmd.Section, options ...string) error {
 	done := map[string]bool{}
 	for _, section := range sections {
 		for address := range strings.FieldsSeq(strings.ReplaceAll(section.Values["gpgkey"], ",", " ")) {
@@ -89,7 +89,7 @@ func (v *View) importKeys(ctx context.Context, s *scratch, sections []rpmmd.Sect
 				continue
 			}
 			done[address] = true
-			key, err := v.Download(ctx, address, section.Values["username"], host.NewSecret(section.Values["password"]))
+			key, err := v.downloads.Download(ctx, address, section.Values["username"], host.NewSecret(section.Values["password"]))
 			if err != nil {
 				return fmt.Errorf("key of repository %s: %w", section.ID, err)
 			}
@@ -106,7 +106,7 @@ func (v *View) importKeys(ctx context.Context, s *scratch, sections []rpmmd.Sect
 }
 
 // copyKeys imports the keys that the host trusts into another database.
-func (v *View) copyKeys(ctx context.Context, s *scratch, db string) error {
+func (v rpms) copyKeys(ctx context.Context, s *scratch, db string) error {
 	got, err := v.rpm(ctx, "-qa", "--qf", "%{DESCRIPTION}"+recordSeparator, "gpg-pubkey")
 	if err != nil {
 		return err
@@ -132,7 +132,7 @@ const sampleLimit = 64 << 20
 // verifySamples sees that of each repository the smallest of the packages asked for is signed by a known
 // key. The package manager would find out when it installs it, which may be long after something else
 // was removed.
-func (v *View) verifySamples(ctx context.Context, s *scratch, sections []rpmmd.Section, lists []repositoryList, names []string, db string) error {
+func (v rpms) verifySamples(ctx context.Context, s *scratch, sections []rpmmd.Section, lists []repositoryList, names []string, db string) error {
 	if len(sections) == 0 || len(names) == 0 {
 		return nil
 	}
@@ -163,13 +163,13 @@ func smallest(offers []offer, repository string) (sample offer, found bool) {
 
 // verifySample fetches a package and checks its signature. Of a repository whose address only the package
 // manager can tell (a list of mirrors, variables) no package is fetched.
-func (v *View) verifySample(ctx context.Context, s *scratch, section rpmmd.Section, sample offer, db string) error {
+func (v rpms) verifySample(ctx context.Context, s *scratch, section rpmmd.Section, sample offer, db string) error {
 	address, _, _ := strings.Cut(section.Values["baseurl"], " ")
 	address = strings.Replace(address, "dir:", "file:", 1)
 	if address == "" || strings.ContainsAny(address, "$?") || sample.Download > sampleLimit {
 		return nil
 	}
-	data, err := v.downloadUpTo(ctx, sampleLimit, strings.TrimSuffix(address, "/")+"/"+sample.Location,
+	data, err := v.downloads.downloadUpTo(ctx, sampleLimit, strings.TrimSuffix(address, "/")+"/"+sample.Location,
 		section.Values["username"], host.NewSecret(section.Values["password"]))
 	if err != nil {
 		return err

@@ -22,10 +22,10 @@ type repositoryList struct {
 }
 
 // repositories reads what is configured and enabled.
-func (v *View) repositories(dirs []string) ([]rpmmd.Section, error) {
+func (v rpms) repositories(dirs []string) ([]rpmmd.Section, error) {
 	var all []rpmmd.Section
 	for _, dir := range dirs {
-		entries, err := v.ReadDir(dir)
+		entries, err := v.m.files.ReadDir(dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -36,7 +36,7 @@ func (v *View) repositories(dirs []string) ([]rpmmd.Section, error) {
 			if !strings.HasSuffix(e.Name, ".repo") {
 				continue
 			}
-			data, err := v.readFile(dir + "/" + e.Name)
+			data, err := v.m.files.readFile(dir + "/" + e.Name)
 			if err != nil {
 				return nil, err
 			}
@@ -63,12 +63,12 @@ type offer struct {
 var errNoList = errors.New("its list is not at hand")
 
 // offers reads the lists of repositories. With names, only packages of these names.
-func (v *View) offers(lists []repositoryList, names []string) (found []offer, unread []string, err error) {
+func (v rpms) offers(lists []repositoryList, names []string) (found []offer, unread []string, err error) {
 	wanted := map[string]bool{}
 	for _, name := range names {
 		wanted[name] = true
 	}
-	machine := v.machine()
+	machine := v.m.rpmArch()
 	for _, list := range lists {
 		primary, err := v.primaryList(list.Dir)
 		if errors.Is(err, errNoList) {
@@ -99,9 +99,9 @@ func (v *View) offers(lists []repositoryList, names []string) (found []offer, un
 
 // primaryList opens the list that repomd.xml names "primary". The file itself lies beside repomd.xml or,
 // with yum 3, one directory up.
-func (v *View) primaryList(dir string) (io.ReadCloser, error) {
+func (v rpms) primaryList(dir string) (io.ReadCloser, error) {
 	for _, file := range []string{dir + "/repodata/repomd.xml", dir + "/repomd.xml"} {
-		data, err := v.readFile(file)
+		data, err := v.m.files.readFile(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -115,7 +115,7 @@ func (v *View) primaryList(dir string) (io.ReadCloser, error) {
 		if primary == "" {
 			continue
 		}
-		f, err := v.Open(path.Dir(file) + "/" + path.Base(primary))
+		f, err := v.m.files.Open(path.Dir(file) + "/" + path.Base(primary))
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, errNoList
 		}
@@ -199,7 +199,7 @@ func (v rpms) Candidates(names []string) (map[string][]host.Candidate, error) {
 }
 
 // answerOffers answers a probe from the lists that it fetched.
-func (v *View) answerOffers(lists []repositoryList, names []string) (host.RepositoryAnswer, error) {
+func (v rpms) answerOffers(lists []repositoryList, names []string) (host.RepositoryAnswer, error) {
 	all, unread, err := v.offers(lists, names)
 	if err != nil {
 		return host.RepositoryAnswer{}, err

@@ -19,11 +19,11 @@ func (h rpmsWriter) SavePackages(ctx context.Context, names []string, dir string
 	if err := checkPackageNames(names); err != nil {
 		return nil, nil, err
 	}
-	front, err := rpms{h.View}.front()
+	front, err := h.rpms.front()
 	if err != nil {
 		return nil, nil, err
 	}
-	packages, err := h.packagesByName()
+	packages, err := h.rpms.packagesByName()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -46,7 +46,7 @@ func (h rpmsWriter) SavePackages(ctx context.Context, names []string, dir string
 			missing[name] = err.Error()
 		}
 	}
-	return files, missing, h.SyncDir(dir)
+	return files, missing, h.write.SyncDir(dir)
 }
 
 // rpmFileName is the usual name of a package file.
@@ -60,21 +60,21 @@ func rpmFileName(p host.Package) string {
 
 func (h rpmsWriter) savePackage(ctx context.Context, front rpmFront, p host.Package, dir string) (string, error) {
 	target := dir + "/" + rpmFileName(p)
-	if h.isRPMOf(target, p) {
+	if h.rpms.isRPMOf(target, p) {
 		return target, nil // kept before
 	}
-	if err := h.space.unlink(target); err != nil && !isErrno(err, unix.ENOENT) {
+	if err := h.m.files.unlink(target); err != nil && !isErrno(err, unix.ENOENT) {
 		return "", err // what lies there is cut short or not the package
 	}
 	if err := h.takeCached(front, p, target); err == nil || !errors.Is(err, errNotCached) {
 		return target, err
 	}
-	s, err := h.newScratch(dir)
+	s, err := h.m.files.newScratch(dir)
 	if err != nil {
 		return "", err
 	}
 	defer s.remove()
-	failed := h.withPackageLock(ctx, nil, func() error { return front.download(ctx, p, s.path) })
+	failed := h.turn.take(ctx, nil, func() error { return front.download(ctx, p, s.path) })
 	if ctx.Err() != nil {
 		return "", failed
 	}
@@ -91,7 +91,7 @@ var errNotCached = errors.New("no package file of this version")
 
 // takeCached copies a package from the front's cache.
 func (h rpmsWriter) takeCached(front rpmFront, p host.Package, target string) error {
-	for _, dir := range append([]string{front.cache()}, h.below(front.cache(), 5)...) {
+	for _, dir := range append([]string{front.cache()}, h.m.files.below(front.cache(), 5)...) {
 		if err := h.takeFrom(dir, p, target); !errors.Is(err, errNotCached) {
 			return err
 		}
@@ -101,7 +101,7 @@ func (h rpmsWriter) takeCached(front rpmFront, p host.Package, target string) er
 
 // takeFrom copies a package from a directory, where it may have a name of the repository's choice.
 func (h rpmsWriter) takeFrom(dir string, p host.Package, target string) error {
-	entries, err := h.ReadDir(dir)
+	entries, err := h.m.files.ReadDir(dir)
 	if err != nil {
 		return errNotCached
 	}
@@ -109,16 +109,16 @@ func (h rpmsWriter) takeFrom(dir string, p host.Package, target string) error {
 		if !strings.HasSuffix(e.Name, ".rpm") || !strings.HasPrefix(e.Name, baseRPMName(p)+"-") {
 			continue
 		}
-		if file := dir + "/" + e.Name; h.isRPMOf(file, p) {
-			return h.copyFile(file, target)
+		if file := dir + "/" + e.Name; h.rpms.isRPMOf(file, p) {
+			return h.write.copyFile(file, target)
 		}
 	}
 	return errNotCached
 }
 
 // isRPMOf tells whether a file is a whole package of this name, version and architecture.
-func (v *View) isRPMOf(path string, p host.Package) bool {
-	if st, err := v.Lstat(path); err != nil || !st.IsRegular() {
+func (v rpms) isRPMOf(path string, p host.Package) bool {
+	if st, err := v.m.files.Lstat(path); err != nil || !st.IsRegular() {
 		return false
 	}
 	header, err := v.rpmFile(path)
@@ -127,7 +127,7 @@ func (v *View) isRPMOf(path string, p host.Package) bool {
 
 // rebuild has rpmrebuild pack the installed files, configuration as it is now.
 func (h rpmsWriter) rebuild(ctx context.Context, p host.Package, s *scratch, target string) error {
-	path, err := h.program("rpmrebuild")
+	path, err := h.m.program("rpmrebuild")
 	if err != nil {
 		return errors.New("it is neither in the cache nor offered by a repository, and rpmrebuild, which could pack it anew, is not installed")
 	}
@@ -135,12 +135,12 @@ func (h rpmsWriter) rebuild(ctx context.Context, p host.Package, s *scratch, tar
 	if !found {
 		version = p.Version
 	}
-	_, err = h.run(ctx, command{Path: path, Env: rpmEnv, Dir: s.path, Args: []string{
+	_, err = h.m.run(ctx, command{Path: path, Env: rpmEnv, Dir: s.path, Args: []string{
 		"--batch", "--notest-install", "--keep-perm", "--directory=" + s.path, baseRPMName(p) + "-" + version + "." + p.Arch}})
 	if err != nil {
 		return fmt.Errorf("it is neither in the cache nor offered by a repository, and cannot be packed anew: %w", err)
 	}
-	for _, dir := range append([]string{s.path}, h.below(s.path, 2)...) {
+	for _, dir := range append([]string{s.path}, h.m.files.below(s.path, 2)...) {
 		if err := h.takeFrom(dir, p, target); !errors.Is(err, errNotCached) {
 			return err
 		}

@@ -28,18 +28,8 @@ const scratchPrefix = "zcp2kopano-"
 // scratchParents are where a scratch may be.
 var scratchParents = []string{"/run", "/tmp", "/var/tmp"}
 
-// RemoveLeftovers removes the private directories of processes that were killed: there may be a
-// password in one. Those of a process that lives stay.
-func (h *Host) RemoveLeftovers() error {
-	var errs []error
-	for _, parent := range scratchParents {
-		errs = append(errs, h.removeLeftovers(parent))
-	}
-	return errors.Join(errs...)
-}
-
-func (h *Host) removeLeftovers(parent string) error {
-	entries, err := h.ReadDir(parent)
+func (s *space) removeLeftovers(parent string) error {
+	entries, err := s.ReadDir(parent)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -49,17 +39,17 @@ func (h *Host) removeLeftovers(parent string) error {
 	var errs []error
 	for _, e := range entries {
 		path := parent + "/" + e.Name
-		if left, err := h.isLeftover(path); err != nil || !left {
+		if left, err := s.isLeftover(path); err != nil || !left {
 			errs = append(errs, err)
 			continue
 		}
-		errs = append(errs, (&scratch{h.space, path}).remove())
+		errs = append(errs, (&scratch{s, path}).remove())
 	}
 	return errors.Join(errs...)
 }
 
 // isLeftover looks at owner and mode too: anybody may give a directory below /tmp any name.
-func (h *Host) isLeftover(path string) (bool, error) {
+func (s *space) isLeftover(path string) (bool, error) {
 	rest, ours := strings.CutPrefix(baseName(path), scratchPrefix)
 	number, _, _ := strings.Cut(rest, "-")
 	pid, err := strconv.Atoi(number)
@@ -69,19 +59,19 @@ func (h *Host) isLeftover(path string) (bool, error) {
 	if pid != os.Getpid() && !errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
 		return false, nil
 	}
-	st, err := h.Lstat(path)
+	st, err := s.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return err == nil && st.IsDir() && st.UID == h.space.euid && st.Perm() == 0o700, err
+	return err == nil && st.IsDir() && st.UID == s.euid && st.Perm() == 0o700, err
 }
 
-func (v *View) newScratch(parents ...string) (*scratch, error) {
+func (s *space) newScratch(parents ...string) (*scratch, error) {
 	var err error
 	for _, parent := range parents {
 		path := fmt.Sprintf("%s/%s%d-%s", parent, scratchPrefix, os.Getpid(), rand.Text())
-		if err = v.space.mkdir(path, 0o700); err == nil {
-			return &scratch{v.space, path}, nil
+		if err = s.mkdir(path, 0o700); err == nil {
+			return &scratch{s, path}, nil
 		}
 	}
 	return nil, fmt.Errorf("private directory for temporary files: %w", err)

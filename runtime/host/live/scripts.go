@@ -20,7 +20,7 @@ import (
 // A scriptWatch looks each second at what a package manager is at, tells it, and ends a maintainer script
 // that takes longer than the patience: that one, not the manager, which then sees that it failed.
 type scriptWatch struct {
-	view  *View
+	m     *machine
 	watch *host.PackageWatch
 	doing string // what the manager was started for
 	notes *scriptNotes
@@ -78,7 +78,7 @@ func (s *scriptWatch) line(text string) {
 }
 
 func (s *scriptWatch) look(root int, began time.Time) {
-	script, runs := s.view.scriptBelow(root)
+	script, runs := s.m.scriptBelow(root)
 	s.turnTo(script)
 	s.mu.Lock()
 	work := host.PackageWork{Doing: s.doing, For: time.Since(began), Line: s.last}
@@ -120,7 +120,7 @@ func (s *scriptWatch) end(script runningScript, work host.PackageWork) {
 		s.notes.add(script.name)
 		signalTree(script.pid, syscall.SIGTERM)
 		time.AfterFunc(killDelay, func() {
-			if now, runs := s.view.scriptAt(script.pid); runs && now == script {
+			if now, runs := s.m.scriptAt(script.pid); runs && now == script {
 				signalTree(script.pid, syscall.SIGKILL)
 			}
 		})
@@ -217,10 +217,10 @@ var scriptPath = regexp.MustCompile(`^(?:/var/lib/dpkg/(info/([^/]+)\.|tmp\.ci/)
 const scriptlet = "a scriptlet"
 
 // scriptBelow finds the first maintainer script among what a process started.
-func (v *View) scriptBelow(root int) (runningScript, bool) {
+func (m *machine) scriptBelow(root int) (runningScript, bool) {
 	children := processTree()
 	for queue := children[root]; len(queue) > 0; queue = queue[1:] {
-		if script, is := v.scriptAt(queue[0]); is {
+		if script, is := m.scriptAt(queue[0]); is {
 			return script, true
 		}
 		queue = append(queue, children[queue[0]]...)
@@ -229,7 +229,7 @@ func (v *View) scriptBelow(root int) (runningScript, bool) {
 }
 
 // scriptAt tells which maintainer script a process runs.
-func (v *View) scriptAt(pid int) (runningScript, bool) {
+func (v *machine) scriptAt(pid int) (runningScript, bool) {
 	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // of one that is gone: nothing
 	for i, arg := range bytes.Split(data, []byte{0}) {
 		m := scriptPath.FindSubmatch(arg)
@@ -249,8 +249,8 @@ func (v *View) scriptAt(pid int) (runningScript, bool) {
 }
 
 // beingUnpacked is the package whose control files dpkg has laid out.
-func (v *View) beingUnpacked() string {
-	data, err := v.readFile("/var/lib/dpkg/tmp.ci/control")
+func (m *machine) beingUnpacked() string {
+	data, err := m.files.readFile("/var/lib/dpkg/tmp.ci/control")
 	if err != nil {
 		return "the new package"
 	}
@@ -296,8 +296,8 @@ const noteAfter = 10 * time.Second
 // scriptNotes keeps, in a directory, which scripts take long, from before it is known whether they end: who
 // is killed meanwhile must not wait for them again. A nil one keeps none.
 type scriptNotes struct {
-	host *Host
-	dir  string
+	write filesWriter
+	dir   string
 }
 
 const noteSuffix = ".hung"
@@ -306,21 +306,21 @@ func (n *scriptNotes) add(script string) {
 	if n == nil || n.has(script) {
 		return
 	}
-	f, err := n.host.Create(n.dir+"/"+script+noteSuffix, 0o600)
+	f, err := n.write.Create(n.dir+"/"+script+noteSuffix, 0o600)
 	if err != nil {
 		return // the next one waits for its patience
 	}
 	f.Sync()
 	f.Close()
-	n.host.SyncDir(n.dir)
+	n.write.SyncDir(n.dir)
 }
 
 func (n *scriptNotes) drop(script string) {
 	if n != nil && n.has(script) {
-		n.host.Unlink(n.dir + "/" + script + noteSuffix)
+		n.write.Unlink(n.dir + "/" + script + noteSuffix)
 	}
 }
 
 func (n *scriptNotes) has(script string) bool {
-	return n != nil && n.host.exists(n.dir+"/"+script+noteSuffix)
+	return n != nil && n.write.space.exists(n.dir+"/"+script+noteSuffix)
 }

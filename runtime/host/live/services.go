@@ -18,6 +18,19 @@ import (
 // pollInterval is how often a service that starts or stops is looked at.
 const pollInterval = 200 * time.Millisecond
 
+// services are those of the machine's init system.
+type (
+	services struct {
+		m         *machine
+		processes processes
+	}
+	servicesWriter struct {
+		m        *machine
+		services services
+		write    filesWriter
+	}
+)
+
 // initSystem is what the two kinds of init have in common.
 type initSystem interface {
 	// list lists at least the services that match a pattern.
@@ -43,15 +56,23 @@ type initSystem interface {
 	trace(ctx context.Context, name string) host.Trace
 }
 
-func (v *View) init() initSystem {
-	if v.initName() == "systemd" {
-		return systemd{v}
+var (
+	_ initSystem = systemd{}
+	_ initSystem = sysv{}
+)
+
+func (s services) init() initSystem {
+	if s.m.initName() == "systemd" {
+		return systemd{s.m}
 	}
-	return sysv{v}
+	return sysv{s.m, s.processes.Processes}
 }
 
+// Processes lists the programs that run.
+func (s services) Processes() ([]host.Process, error) { return s.processes.Processes() }
+
 // Services lists services by the init system's own account.
-func (v *View) Services(pattern string) ([]host.Service, error) {
+func (v services) Services(pattern string) ([]host.Service, error) {
 	if _, err := path.Match(pattern, ""); err != nil {
 		return nil, fmt.Errorf("pattern of services %q: %w", pattern, err)
 	}
@@ -71,17 +92,17 @@ func (v *View) Services(pattern string) ([]host.Service, error) {
 
 // StartService starts a service and sees that it stays: daemons that fail on their configuration do so
 // after their starter has reported success.
-func (h *Host) StartService(ctx context.Context, name string) error {
+func (h servicesWriter) StartService(ctx context.Context, name string) error {
 	if err := host.CheckServiceName(name); err != nil {
 		return err
 	}
-	if err := h.init().start(ctx, name); err != nil {
+	if err := h.services.init().start(ctx, name); err != nil {
 		return fmt.Errorf("start of service %s: %w", name, err)
 	}
-	if err := h.Sleep(ctx, pollInterval); err != nil {
+	if err := sleep(ctx, pollInterval); err != nil {
 		return err
 	}
-	running, err := h.init().running(name)
+	running, err := h.services.init().running(name)
 	if err == nil && !running {
 		err = fmt.Errorf("service %s ended right after its start; its log tells why", name)
 	}
@@ -89,20 +110,20 @@ func (h *Host) StartService(ctx context.Context, name string) error {
 }
 
 // StopService stops a service and waits until nothing of it runs.
-func (h *Host) StopService(ctx context.Context, name string, patience time.Duration) error {
+func (h servicesWriter) StopService(ctx context.Context, name string, patience time.Duration) error {
 	if err := host.CheckServiceName(name); err != nil {
 		return err
 	}
-	if err := h.init().stop(ctx, name); err != nil {
+	if err := h.services.init().stop(ctx, name); err != nil {
 		return fmt.Errorf("stop of service %s: %w", name, err)
 	}
 	deadline := time.Now().Add(patience)
 	for {
-		active, err := h.init().active(name)
+		active, err := h.services.init().active(name)
 		if err != nil {
 			return err
 		}
-		left, err := h.ServiceProcesses(name)
+		left, err := h.services.ServiceProcesses(name)
 		if err != nil {
 			return err
 		}
@@ -112,7 +133,7 @@ func (h *Host) StopService(ctx context.Context, name string, patience time.Durat
 		if time.Now().After(deadline) {
 			return host.StillRunning(name, patience, left)
 		}
-		if err := h.Sleep(ctx, pollInterval); err != nil {
+		if err := sleep(ctx, pollInterval); err != nil {
 			return err
 		}
 	}
@@ -121,12 +142,12 @@ func (h *Host) StopService(ctx context.Context, name string, patience time.Durat
 // ServiceProcesses are the processes whose program bears the name of the service, and, with systemd, those
 // that the service left in its control group: systemd calls a service stopped, with KillMode=process,
 // while its children go on.
-func (v *View) ServiceProcesses(service string) ([]host.Process, error) {
-	all, err := v.Processes()
+func (s services) ServiceProcesses(service string) ([]host.Process, error) {
+	all, err := s.processes.Processes()
 	if err != nil {
 		return nil, err
 	}
-	main, err := v.init().mainPID(service, all)
+	main, err := s.init().mainPID(service, all)
 	if err != nil {
 		return nil, err
 	}
@@ -144,28 +165,28 @@ func (v *View) ServiceProcesses(service string) ([]host.Process, error) {
 
 // ReloadService has the service's own way taken, or else sends SIGHUP to its main process, which is what
 // the ways of daemons come to as a rule. A daemon that does not know the signal ends by it: that is seen.
-func (h *Host) ReloadService(ctx context.Context, name string) error {
+func (h servicesWriter) ReloadService(ctx context.Context, name string) error {
 	if err := host.CheckServiceName(name); err != nil {
 		return err
 	}
-	before, err := h.ServiceProcesses(name)
+	before, err := h.services.ServiceProcesses(name)
 	if err != nil {
 		return err
 	}
 	if len(before) == 0 {
 		return fmt.Errorf("reload of service %s: it does not run", name)
 	}
-	known, err := h.init().reloadOne(ctx, name)
+	known, err := h.services.init().reloadOne(ctx, name)
 	if err == nil && !known {
 		err = unix.Kill(before[0].PID, unix.SIGHUP)
 	}
 	if err != nil {
 		return fmt.Errorf("reload of service %s: %w", name, err)
 	}
-	if err := h.Sleep(ctx, pollInterval); err != nil {
+	if err := sleep(ctx, pollInterval); err != nil {
 		return err
 	}
-	after, err := h.ServiceProcesses(name)
+	after, err := h.services.ServiceProcesses(name)
 	if err == nil && (len(after) == 0 || after[0].PID != before[0].PID) {
 		err = fmt.Errorf("reload of service %s: its process %d ended by it; its log tells why", name, before[0].PID)
 	}
@@ -173,14 +194,14 @@ func (h *Host) ReloadService(ctx context.Context, name string) error {
 }
 
 // KillService first tells the init system that the service is not to run, so that it is not started again.
-func (h *Host) KillService(ctx context.Context, name string, locks []string) error {
+func (h servicesWriter) KillService(ctx context.Context, name string, locks []string) error {
 	if err := host.CheckServiceName(name); err != nil {
 		return err
 	}
-	if err := h.init().forget(ctx, name); err != nil {
+	if err := h.services.init().forget(ctx, name); err != nil {
 		return fmt.Errorf("stop of service %s: %w", name, err)
 	}
-	left, err := h.ServiceProcesses(name)
+	left, err := h.services.ServiceProcesses(name)
 	if err != nil {
 		return err
 	}
@@ -190,7 +211,7 @@ func (h *Host) KillService(ctx context.Context, name string, locks []string) err
 		}
 	}
 	for _, lock := range locks {
-		if err := h.Unlink(lock); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := h.write.Unlink(lock); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -201,7 +222,7 @@ func (h *Host) KillService(ctx context.Context, name string, locks []string) err
 const killPatience = 2 * time.Minute
 
 // change checks the name, does one change, and names the service in its error.
-func (h *Host) changeService(what, name string, do func(string) error) error {
+func (h servicesWriter) changeService(what, name string, do func(string) error) error {
 	if err := host.CheckServiceName(name); err != nil {
 		return err
 	}
@@ -211,18 +232,20 @@ func (h *Host) changeService(what, name string, do func(string) error) error {
 	return nil
 }
 
-func (h *Host) EnableService(name string) error {
-	return h.changeService("enable", name, h.init().enable)
+func (h servicesWriter) EnableService(name string) error {
+	return h.changeService("enable", name, h.services.init().enable)
 }
 
-func (h *Host) DisableService(name string) error {
-	return h.changeService("disable", name, h.init().disable)
+func (h servicesWriter) DisableService(name string) error {
+	return h.changeService("disable", name, h.services.init().disable)
 }
 
-func (h *Host) MaskService(name string) error { return h.changeService("mask", name, h.init().mask) }
-
-func (h *Host) UnmaskService(name string) error {
-	return h.changeService("unmask", name, h.init().unmask)
+func (h servicesWriter) MaskService(name string) error {
+	return h.changeService("mask", name, h.services.init().mask)
 }
 
-func (h *Host) ReloadServices() error { return h.init().reload() }
+func (h servicesWriter) UnmaskService(name string) error {
+	return h.changeService("unmask", name, h.services.init().unmask)
+}
+
+func (h servicesWriter) ReloadServices() error { return h.services.init().reload() }

@@ -104,7 +104,7 @@ func TestInitScriptsAreUnits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := (systemd{h.View}).scripts(); got != "hwclock.service\nzarafa-gateway.service\n" {
+	if got := (systemd{h.parts.m}).scripts(); got != "hwclock.service\nzarafa-gateway.service\n" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -138,7 +138,7 @@ func TestKnowsStatus(t *testing.T) {
 	h, dir := open(t)
 	write(t, dir, "etc/init.d/with", "case \"$1\" in\n  start) x;;\n  reload|status)\n   y;;\nesac\n")
 	write(t, dir, "etc/init.d/without", "case \"$1\" in\n start) x;;\n *) echo \"Usage: status\";;\nesac\n")
-	if s := (sysv{h.View}); !s.knows("with", "status") || s.knows("without", "status") {
+	if s := (sysv{m: h.parts.m}); !s.knows("with", "status") || s.knows("without", "status") {
 		t.Error("status actions are not told apart")
 	}
 }

@@ -12,16 +12,16 @@ import (
 )
 
 // systemd asks and tells systemd by systemctl(1).
-type systemd struct{ view *View }
+type systemd struct{ m *machine }
 
 // systemctl runs one command. Its answers come in English and without a pager or colours because
 // there is no terminal.
 func (s systemd) systemctl(ctx context.Context, timeout time.Duration, args ...string) (string, error) {
-	path, err := s.view.program("systemctl")
+	path, err := s.m.program("systemctl")
 	if err != nil {
 		return "", err
 	}
-	got, err := s.view.run(ctx, command{Path: path, Args: append([]string{"--no-pager"}, args...), Timeout: timeout})
+	got, err := s.m.run(ctx, command{Path: path, Args: append([]string{"--no-pager"}, args...), Timeout: timeout})
 	return got.Stdout, err
 }
 
@@ -53,7 +53,7 @@ func (s systemd) list(pattern string) ([]host.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseUnits(out, s.view.startLinks()), nil
+	return parseUnits(out, s.m.files.startLinks()), nil
 }
 
 // names joins the units with a file, those that are loaded without one, and the init scripts: systemd
@@ -76,10 +76,10 @@ func (s systemd) names(pattern string) ([]string, error) {
 
 // scripts lists the init scripts as units. systemd drops the ending .sh.
 func (s systemd) scripts() string {
-	entries, _ := s.view.ReadDir(initDir)
+	entries, _ := s.m.files.ReadDir(initDir)
 	var list strings.Builder
 	for _, e := range entries {
-		if sysv(s).isScript(e.Name) {
+		if isInitScript(s.m.files, e.Name) {
 			list.WriteString(strings.TrimSuffix(e.Name, ".sh") + ".service\n")
 		}
 	}
@@ -244,11 +244,11 @@ func (s systemd) trace(ctx context.Context, name string) host.Trace {
 	if err == nil {
 		t.End = endOf(properties(out))
 	}
-	program, err := s.view.program("journalctl")
+	program, err := s.m.program("journalctl")
 	if err != nil {
 		return t
 	}
-	got, err := s.view.run(ctx, command{
+	got, err := s.m.run(ctx, command{
 		Path: program, Args: []string{"--no-pager", "-q", "-o", "cat", "-n", strconv.Itoa(host.TraceLines), "-u", name + ".service"},
 		Timeout: traceTime,
 	})
@@ -282,17 +282,18 @@ func (s systemd) reload() error             { return s.tell("daemon-reload") }
 // session (session-N.scope), as a rule. Signals that come then are not from somebody who means the
 // process.
 func (v *View) SessionEnds() bool {
-	if v.initName() != "systemd" {
+	m := v.parts.m
+	if m.initName() != "systemd" {
 		return false
 	}
-	groups, err := v.readFile("/proc/self/cgroup")
+	groups, err := m.files.readFile("/proc/self/cgroup")
 	unit := unitOf(string(groups))
 	if err != nil || unit == "" {
 		return false
 	}
 	// systemd kills all that it finds in the unit, also the one that asks for us: then it is asked again.
 	for range 5 {
-		out, err := systemd{v}.query("show", "-p", "ActiveState", "--", unit)
+		out, err := systemd{m}.query("show", "-p", "ActiveState", "--", unit)
 		if err == nil {
 			return properties(out)["ActiveState"] == "deactivating"
 		}

@@ -14,7 +14,10 @@ import (
 
 // sysv runs init scripts as Debian Policy 9.3 and the LSB describe them. They are run directly: invoke-rc.d would
 // ask policy-rc.d, which is there to keep packages from starting services, not us.
-type sysv struct{ view *View }
+type sysv struct {
+	m         *machine
+	processes func() ([]host.Process, error)
+}
 
 const initDir = "/etc/init.d/"
 
@@ -23,21 +26,21 @@ var initDirs = []string{initDir, "/etc/rc.d/init.d/"}
 
 // list tells of every init script. Enabled is one that a start link of runlevels 2 to 5 names.
 func (s sysv) list(string) ([]host.Service, error) {
-	entries, err := s.view.ReadDir("/etc/init.d")
+	entries, err := s.m.files.ReadDir("/etc/init.d")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	links := s.view.startLinks()
-	processes, err := s.view.Processes()
+	links := s.m.files.startLinks()
+	processes, err := s.processes()
 	if err != nil {
 		return nil, err
 	}
 	var services []host.Service
 	for _, e := range entries {
-		if !s.isScript(e.Name) {
+		if !isInitScript(s.m.files, e.Name) {
 			continue
 		}
 		service := host.Service{Name: e.Name, Kind: "sysv", Enabled: links[e.Name]}
@@ -48,8 +51,8 @@ func (s sysv) list(string) ([]host.Service, error) {
 	return services, nil
 }
 
-// isScript leaves out what lies beside the scripts: README, skeleton, the runlevel scripts themselves.
-func (s sysv) isScript(name string) bool {
+// isInitScript leaves out what lies beside the scripts: README, skeleton, the runlevel scripts themselves.
+func isInitScript(files *space, name string) bool {
 	switch name {
 	case "README", "skeleton", "skeleton.compat", "rc", "rcS", "halt", "reboot", "single", "killall", "functions", "boot", "halt.local", "before.local", "after.local":
 		return false
@@ -60,17 +63,17 @@ func (s sysv) isScript(name string) bool {
 	if strings.HasPrefix(name, "boot.") { // SUSE's own steps at boot
 		return false
 	}
-	st, err := s.view.Stat(initDir + name)
+	st, err := files.Stat(initDir + name)
 	return err == nil && st.IsRegular() && st.Perm()&0o111 != 0
 }
 
 // startLinks are the services that a link of runlevels 2 to 5 starts. Debian has the directories of
 // links in /etc, Red Hat in /etc/rc.d, and SUSE in /etc/init.d, by the name of /etc/rc.d, too.
-func (v *View) startLinks() map[string]bool {
+func (s *space) startLinks() map[string]bool {
 	links := map[string]bool{}
 	for _, dir := range []string{"/etc", "/etc/rc.d"} {
 		for _, level := range []string{"2", "3", "4", "5"} {
-			entries, _ := v.ReadDir(dir + "/rc" + level + ".d")
+			entries, _ := s.ReadDir(dir + "/rc" + level + ".d")
 			for _, e := range entries {
 				if len(e.Name) > 3 && e.Name[0] == 'S' {
 					links[e.Name[3:]] = true
@@ -101,11 +104,11 @@ func (s sysv) pid(name string, processes []host.Process) int {
 // written is the process that a pid file names, if it can be the one that wrote it: a file that was left
 // behind names a number that any program may bear by now, but that one was started later.
 func (s sysv) written(path string, processes []host.Process) int {
-	pid, err := strconv.Atoi(s.view.line(path))
+	pid, err := strconv.Atoi(s.m.files.line(path))
 	if err != nil {
 		return 0
 	}
-	st, err := s.view.Stat(path)
+	st, err := s.m.files.Stat(path)
 	if err != nil {
 		return 0
 	}
@@ -122,7 +125,7 @@ func (s sysv) mainPID(name string, running []host.Process) (int, error) {
 }
 
 func (s sysv) reloadOne(ctx context.Context, name string) (bool, error) {
-	if !s.isScript(name) || !s.knows(name, "reload") {
+	if !isInitScript(s.m.files, name) || !s.knows(name, "reload") {
 		return false, nil
 	}
 	return true, s.script(ctx, name, "reload")
@@ -137,17 +140,17 @@ func (s sysv) trace(context.Context, string) host.Trace { return host.Trace{} }
 // active asks the script for its status (LSB: 0 running, 3 and others not) only if no process was found:
 // some services have programs of another name and no pid file.
 func (s sysv) active(name string) (bool, error) {
-	processes, err := s.view.Processes()
+	processes, err := s.processes()
 	if err != nil {
 		return false, err
 	}
 	if s.pid(name, processes) != 0 {
 		return true, nil
 	}
-	if !s.isScript(name) || !s.knows(name, "status") {
+	if !isInitScript(s.m.files, name) || !s.knows(name, "status") {
 		return false, nil
 	}
-	got, err := s.view.run(context.Background(), command{
+	got, err := s.m.run(context.Background(), command{
 		Path: initDir + name, Args: []string{"status"}, Env: []string{"HOME=/"}, Timeout: queryTimeout,
 		Accept: []int{1, 2, 3, 4, 5, 150},
 	})
@@ -159,7 +162,7 @@ func (s sysv) running(name string) (bool, error) { return s.active(name) }
 // knows tells whether a script has an action, by its text: one without it often prints its usage and exits
 // with 0.
 func (s sysv) knows(name, action string) bool {
-	data, err := s.view.readFile(initDir + name)
+	data, err := s.m.files.readFile(initDir + name)
 	if err != nil {
 		return false
 	}
@@ -178,10 +181,10 @@ func (s sysv) knows(name, action string) bool {
 }
 
 func (s sysv) script(ctx context.Context, name, action string) error {
-	if !s.isScript(name) {
+	if !isInitScript(s.m.files, name) {
 		return fmt.Errorf("%s%s: %w", initDir, name, os.ErrNotExist)
 	}
-	_, err := s.view.run(ctx, command{Path: initDir + name, Args: []string{action}, Env: []string{"HOME=/"}})
+	_, err := s.m.run(ctx, command{Path: initDir + name, Args: []string{action}, Env: []string{"HOME=/"}})
 	return err
 }
 
@@ -190,7 +193,7 @@ func (s sysv) start(ctx context.Context, name string) error { return s.script(ct
 // stop of a service without a script has nobody to ask: whether something runs is seen afterwards.
 func (s sysv) stop(ctx context.Context, name string) error {
 	active, err := s.active(name)
-	if err != nil || !active || !s.isScript(name) {
+	if err != nil || !active || !isInitScript(s.m.files, name) {
 		return err
 	}
 	return s.script(ctx, name, "stop")
@@ -213,15 +216,15 @@ func (s sysv) disable(name string) error {
 
 // usesChkconfig tells Red Hat's and SUSE's way to make the links from Debian's.
 func (s sysv) usesChkconfig() bool {
-	_, err := s.view.program("update-rc.d")
-	_, noChkconfig := s.view.program("chkconfig")
+	_, err := s.m.program("update-rc.d")
+	_, noChkconfig := s.m.program("chkconfig")
 	return err != nil && noChkconfig == nil
 }
 
 // tell runs a program with each list of arguments, one after the other.
 func (s sysv) tell(program string, calls ...[]string) error {
 	for _, args := range calls {
-		if _, err := s.view.ask(program, args...); err != nil {
+		if _, err := s.m.ask(program, args...); err != nil {
 			return err
 		}
 	}

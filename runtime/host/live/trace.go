@@ -17,12 +17,12 @@ const (
 )
 
 // ServiceTrace reads the end of a service's log.
-func (v *View) ServiceTrace(ctx context.Context, name, file string) host.Trace {
-	t := v.init().trace(ctx, name)
+func (s services) ServiceTrace(ctx context.Context, name, file string) host.Trace {
+	t := s.init().trace(ctx, name)
 	if file == "" {
 		return t
 	}
-	if end, err := v.endOfFile(file); err == nil {
+	if end, err := s.m.files.endOfFile(file); err == nil {
 		t.Log, t.Lines = file, lastLines(end)
 	} else if t.Log == "" {
 		t.Log = file
@@ -31,15 +31,15 @@ func (v *View) ServiceTrace(ctx context.Context, name, file string) host.Trace {
 }
 
 // endOfFile reads the last bytes of a file that may belong to anybody: a FIFO in its place is not waited for.
-func (v *View) endOfFile(name string) (string, error) {
-	st, err := v.Stat(name)
+func (s *space) endOfFile(name string) (string, error) {
+	st, err := s.Stat(name)
 	if err != nil {
 		return "", err
 	}
 	if !st.IsRegular() {
 		return "", unix.EINVAL
 	}
-	f, err := v.Open(name)
+	f, err := s.Open(name)
 	if err != nil {
 		return "", err
 	}

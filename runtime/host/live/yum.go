@@ -16,7 +16,8 @@ import (
 
 // yum is yum 3 or dnf 4, whose command line and words are much the same.
 type yum struct {
-	rpms
+	m       *machine
+	rpms    rpms
 	program string
 }
 
@@ -29,7 +30,7 @@ var yumOptions = []string{
 }
 
 func (y yum) manager() (host.PackageManager, error) {
-	version, err := y.frontVersion(y.program)
+	version, err := y.rpms.frontVersion(y.program)
 	if err != nil {
 		return host.PackageManager{}, err
 	}
@@ -42,7 +43,7 @@ func (y yum) manager() (host.PackageManager, error) {
 
 // isDNF follows the name: dnf is itself a link to dnf-3, and yum one to either where dnf has replaced it.
 func (y yum) isDNF() bool {
-	target, err := y.Readlink(y.program)
+	target, err := y.m.files.Readlink(y.program)
 	return strings.HasPrefix(path.Base(y.program), "dnf") || err == nil && strings.HasPrefix(path.Base(target), "dnf")
 }
 
@@ -63,7 +64,7 @@ func (y yum) cache() string {
 }
 
 func (y yum) lists() ([]repositoryList, error) {
-	sections, err := y.repositories(y.repoDirs())
+	sections, err := y.rpms.repositories(y.repoDirs())
 	if err != nil {
 		return nil, err
 	}
@@ -77,13 +78,13 @@ func (y yum) listsBelow(cache string, sections []rpmmd.Section) []repositoryList
 	for _, s := range sections {
 		var newest host.Stat
 		dir := ""
-		for _, candidate := range y.below(cache, 3) {
+		for _, candidate := range y.m.files.below(cache, 3) {
 			name := path.Base(candidate)
 			if name != s.ID && !hashedName(name, s.ID) {
 				continue
 			}
 			for _, index := range []string{candidate + "/repodata/repomd.xml", candidate + "/repomd.xml"} {
-				if st, err := y.Stat(index); err == nil && (dir == "" || st.Mtime.After(newest.Mtime)) {
+				if st, err := y.m.files.Stat(index); err == nil && (dir == "" || st.Mtime.After(newest.Mtime)) {
 					newest, dir = st, candidate
 				}
 			}
@@ -102,22 +103,22 @@ func hashedName(name, id string) bool {
 }
 
 // below lists the directories down to a depth.
-func (v *View) below(dir string, depth int) []string {
+func (s *space) below(dir string, depth int) []string {
 	if depth == 0 {
 		return nil
 	}
-	entries, _ := v.ReadDir(dir)
+	entries, _ := s.ReadDir(dir)
 	var dirs []string
 	for _, e := range entries {
 		if e.Type.IsDir() {
-			dirs = append(append(dirs, dir+"/"+e.Name), v.below(dir+"/"+e.Name, depth-1)...)
+			dirs = append(append(dirs, dir+"/"+e.Name), s.below(dir+"/"+e.Name, depth-1)...)
 		}
 	}
 	return dirs
 }
 
 func (y yum) run(ctx context.Context, w *host.PackageWatch, args ...string) (answer, error) {
-	return y.managePackages(ctx, w, nil, command{Path: y.program, Args: args, Env: rpmEnv})
+	return y.m.managePackages(ctx, w, nil, command{Path: y.program, Args: args, Env: rpmEnv})
 }
 
 // words are the options and the command of a plan. What asks for more than one command goes into a file
@@ -173,7 +174,7 @@ func (y yum) words(p rpmPlan, s *scratch) ([]string, error) {
 }
 
 func (y yum) solve(p rpmPlan) (host.Solution, error) {
-	s, err := y.newScratch("/run", "/tmp")
+	s, err := y.m.files.newScratch("/run", "/tmp")
 	if err != nil {
 		return host.Solution{}, err
 	}
@@ -188,7 +189,7 @@ func (y yum) solve(p rpmPlan) (host.Solution, error) {
 	if err != nil && (!errors.As(err, &failed) || got.Code <= 0 || packagelock.Lost(err)) {
 		return host.Solution{}, err
 	}
-	solution, sizes, problem := parseYumTable(got.Stdout+"\n"+got.Stderr, y.machine())
+	solution, sizes, problem := parseYumTable(got.Stdout+"\n"+got.Stderr, y.m.rpmArch())
 	if problem != nil {
 		if err != nil && !errors.As(problem, new(*host.SolveError)) {
 			return solution, fmt.Errorf("%w (%w)", err, problem)
@@ -392,7 +393,7 @@ func (y yum) sizeUp(s *host.Solution, p rpmPlan, sizes map[string]int64) error {
 		if err != nil {
 			return err
 		}
-		offers, _, err := y.offers(lists, names)
+		offers, _, err := y.rpms.offers(lists, names)
 		if err != nil {
 			return err
 		}
@@ -422,7 +423,7 @@ func (y yum) sizeUp(s *host.Solution, p rpmPlan, sizes map[string]int64) error {
 }
 
 func (y yum) commit(ctx context.Context, p rpmPlan, w *host.PackageWatch) error {
-	s, err := y.newScratch("/run", "/tmp")
+	s, err := y.m.files.newScratch("/run", "/tmp")
 	if err != nil {
 		return err
 	}
@@ -437,7 +438,7 @@ func (y yum) commit(ctx context.Context, p rpmPlan, w *host.PackageWatch) error 
 
 // refresh fetches lists as XML, which is what is read here; yum 3 prefers SQLite if it may choose.
 func (y yum) refresh(ctx context.Context, ids []string, w *host.PackageWatch) error {
-	sections, err := y.repositories(y.repoDirs())
+	sections, err := y.rpms.repositories(y.repoDirs())
 	if err != nil {
 		return err
 	}
@@ -507,7 +508,7 @@ func (v rpms) askYum(front rpmFront, names, unread []string) ([]offer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseYumList(got.Stdout, y.machine()), nil
+	return parseYumList(got.Stdout, y.m.rpmArch()), nil
 }
 
 // parseYumList reads lines of NAME.ARCH, version and repository. A long field ends its line.
@@ -547,7 +548,7 @@ func (y yum) probe(ctx context.Context, s *scratch, probe host.RepositoryProbe) 
 	if !y.isDNF() {
 		args = append(args, "fast")
 	}
-	got, err := y.View.run(ctx, command{Path: y.program, Args: args, Env: rpmEnv, Secrets: repositorySecrets(probe)})
+	got, err := y.m.run(ctx, command{Path: y.program, Args: args, Env: rpmEnv, Secrets: repositorySecrets(probe)})
 	if err := refreshError(got, err); err != nil {
 		return nil, err
 	}
@@ -565,7 +566,7 @@ func (y yum) probeConfig(dir string) string {
 		"retries=1", "timeout=30", "mddownloadpolicy=xml", "mdpolicy=group:primary",
 	}
 	for _, file := range []string{"/etc/yum.conf", "/etc/dnf/dnf.conf"} {
-		data, err := y.readFile(file)
+		data, err := y.m.files.readFile(file)
 		if err != nil {
 			continue
 		}
@@ -581,7 +582,7 @@ func (y yum) probeConfig(dir string) string {
 // verifyPackages looks at signatures in a database of its own.
 func (y yum) verifyPackages(ctx context.Context, s *scratch, sections []rpmmd.Section, lists []repositoryList, names []string) error {
 	db := "--dbpath=" + s.path + "/rpmdb"
-	if err := y.keyDatabase(ctx, s, "rpmdb/", sections, db); err != nil {
+	if err := y.rpms.keyDatabase(ctx, s, "rpmdb/", sections, db); err != nil {
 		return err
 	}
 	var demanding []rpmmd.Section
@@ -590,7 +591,7 @@ func (y yum) verifyPackages(ctx context.Context, s *scratch, sections []rpmmd.Se
 			demanding = append(demanding, section)
 		}
 	}
-	return y.verifySamples(ctx, s, demanding, lists, names, db)
+	return y.rpms.verifySamples(ctx, s, demanding, lists, names, db)
 }
 
 // checksPackages tells whether signatures of packages are demanded, by the repository's configuration or
@@ -598,7 +599,7 @@ func (y yum) verifyPackages(ctx context.Context, s *scratch, sections []rpmmd.Se
 func (y yum) checksPackages(section rpmmd.Section) bool {
 	demanded := false
 	for _, file := range []string{"/etc/yum.conf", "/etc/dnf/dnf.conf"} {
-		data, _ := y.readFile(file)
+		data, _ := y.m.files.readFile(file)
 		for _, main := range rpmmd.ParseSections(string(data)) {
 			demanded = rpmmd.On(main.Values["gpgcheck"], demanded)
 		}
@@ -611,8 +612,8 @@ func (y yum) download(ctx context.Context, p host.Package, dir string) error {
 	name, _, _ := strings.Cut(p.Version, ":")
 	version := strings.TrimPrefix(p.Version, name+":")
 	word := baseRPMName(p) + "-" + version + "." + p.Arch
-	if downloader, err := y.View.program("yumdownloader"); err == nil && !y.isDNF() {
-		_, err = y.View.run(ctx, command{Path: downloader, Args: []string{"--setopt=timeout=20", "--destdir", dir, word}, Env: rpmEnv})
+	if downloader, err := y.m.program("yumdownloader"); err == nil && !y.isDNF() {
+		_, err = y.m.run(ctx, command{Path: downloader, Args: []string{"--setopt=timeout=20", "--destdir", dir, word}, Env: rpmEnv})
 		return err
 	}
 	_, err := y.run(ctx, nil, append(yumOptions[:len(yumOptions):len(yumOptions)], "-y", "--setopt=timeout=20", "--downloadonly", "--downloaddir="+dir, "reinstall", word)...)

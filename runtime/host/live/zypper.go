@@ -14,7 +14,10 @@ import (
 )
 
 // zypper is SUSE's front over rpm.
-type zypper struct{ rpms }
+type zypper struct {
+	m    *machine
+	rpms rpms
+}
 
 // zypperOptions come before the command.
 var zypperOptions = []string{"--non-interactive", "--no-refresh"}
@@ -25,7 +28,7 @@ var zypperOptions = []string{"--non-interactive", "--no-refresh"}
 var zypperInfos = []int{100, 101, 102, 103, 106, 107}
 
 func (z zypper) manager() (host.PackageManager, error) {
-	version, err := z.frontVersion("zypper")
+	version, err := z.rpms.frontVersion("zypper")
 	return host.PackageManager{Name: "zypper", Version: version}, err
 }
 
@@ -36,7 +39,7 @@ func (z zypper) repoDirs() []string { return []string{"/etc/zypp/repos.d"} }
 func (z zypper) cache() string { return "/var/cache/zypp/packages" }
 
 func (z zypper) lists() ([]repositoryList, error) {
-	sections, err := z.repositories(z.repoDirs())
+	sections, err := z.rpms.repositories(z.repoDirs())
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +51,7 @@ func (z zypper) rawLists(cache string, sections []rpmmd.Section) []repositoryLis
 	var lists []repositoryList
 	for _, s := range sections {
 		dir := cache + "/" + strings.ReplaceAll(s.ID, "/", "_")
-		if z.exists(dir + "/repodata/repomd.xml") {
+		if z.m.files.exists(dir + "/repodata/repomd.xml") {
 			lists = append(lists, repositoryList{s.ID, dir})
 		}
 	}
@@ -59,7 +62,7 @@ func (z zypper) run(ctx context.Context, c command) (answer, error) { return z.w
 
 func (z zypper) watched(ctx context.Context, w *host.PackageWatch, c command) (answer, error) {
 	c.Env = rpmEnv
-	return z.managePackages(ctx, w, nil, c, "zypper")
+	return z.m.managePackages(ctx, w, nil, c, "zypper")
 }
 
 // words are the command of a plan. An exclamation mark before a name asks for its removal.
@@ -120,7 +123,7 @@ func (z zypper) solve(p rpmPlan) (host.Solution, error) {
 	if err != nil && (!errors.As(err, &failed) || got.Code <= 0 || packagelock.Lost(err)) {
 		return host.Solution{}, err
 	}
-	s, problem := parseZypperSolution(got.Stdout, z.machine(), p.installed)
+	s, problem := parseZypperSolution(got.Stdout, z.m.rpmArch(), p.installed)
 	if problem != nil {
 		if err != nil && !errors.As(problem, new(*host.SolveError)) {
 			return s, fmt.Errorf("%w (%w)", err, problem)
@@ -267,7 +270,7 @@ func (z zypper) probe(ctx context.Context, s *scratch, probe host.RepositoryProb
 		return nil, err
 	}
 	db := "--dbpath=" + s.path + root + "/var/lib/rpm"
-	if err := z.keyDatabase(ctx, s, root[1:]+"/var/lib/rpm/", sections, db); err != nil {
+	if err := z.rpms.keyDatabase(ctx, s, root[1:]+"/var/lib/rpm/", sections, db); err != nil {
 		return nil, err
 	}
 	got, err := z.run(ctx, command{Args: []string{"--root", s.path + root, "--non-interactive", "refresh"}, Secrets: repositorySecrets(probe)})
@@ -284,7 +287,7 @@ func (z zypper) probe(ctx context.Context, s *scratch, probe host.RepositoryProb
 			demanding = append(demanding, section)
 		}
 	}
-	return lists, z.verifySamples(ctx, s, demanding, lists, probe.Packages, db)
+	return lists, z.rpms.verifySamples(ctx, s, demanding, lists, probe.Packages, db)
 }
 
 // checksPackages tells whether zypper looks at signatures of packages: where that is demanded, and where
