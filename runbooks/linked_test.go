@@ -49,7 +49,7 @@ func TestRollbackKeepsWhatLinksLeadTo(t *testing.T) {
 		t.Fatal(v.Text)
 	}
 	const path, real = "/etc/logrotate.d/kopano", "/srv/site.logrotate"
-	for _, err := range []error{w.host.Unlink(path), w.host.Symlink(real, path), w.host.PutFile(real, []byte("mine\n"), 0o644, 0, 0, w.host.Now())} {
+	for _, err := range []error{w.host.Unlink(path), w.host.Symlink(real, path), w.host.Files().PutFile(real, []byte("mine\n"), 0o644, 0, 0, w.host.Now())} {
 		if err != nil {
 			t.Fatal(err)
 		}

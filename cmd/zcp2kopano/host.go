@@ -115,7 +115,7 @@ func openFixture(name, packages string) (*target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", label, err)
 	}
-	return &target{Host: h, files: simfs.Afero(h.FS), label: "fixture " + label, fixture: fixture}, nil
+	return &target{Host: h, files: simfs.Afero(h.Files()), label: "fixture " + label, fixture: fixture}, nil
 }
 
 func readFixture(name string) (data []byte, label string, err error) {

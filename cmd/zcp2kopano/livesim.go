@@ -70,5 +70,5 @@ func simulateView(view host.View, packages string) (*target, error) {
 	if err != nil {
 		return nil, withRoot(fmt.Errorf("simulating this machine: %w", err))
 	}
-	return &target{Host: h, files: simfs.Afero(h.FS), label: "this machine, simulated"}, nil
+	return &target{Host: h, files: simfs.Afero(h.Files()), label: "this machine, simulated"}, nil
 }

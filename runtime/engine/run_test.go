@@ -436,7 +436,7 @@ func TestWhatLooksLikeASecretIsNotTold(t *testing.T) {
 		"-----BEGIN PRIVATE KEY-----\ngeheim4\n-----END PRIVATE KEY-----\n"
 	s := newScene(t)
 	s.mkdir("/srv/a")
-	if err := s.host.PutFile("/srv/a/found", []byte(text), 0o600, 0, 0, s.host.Now()); err != nil {
+	if err := s.host.Files().PutFile("/srv/a/found", []byte(text), 0o600, 0, 0, s.host.Now()); err != nil {
 		t.Fatal(err)
 	}
 	v := s.run(`

@@ -52,19 +52,12 @@ func (f *Fixture) format() Format { return formatOf(f.manager().Name) }
 
 // nullDevice makes the one device that symlinks of a configuration lead to: a masked unit's.
 func (b *builder) nullDevice() error {
-	if !b.h.exists("/dev") {
+	if !b.h.files.exists("/dev") {
 		return nil
 	}
 	const major, minor = 1, 3
 	null := host.Stat{Mode: fs.ModeDevice | fs.ModeCharDevice | 0o666, Rdev: major<<8 | minor, Mtime: b.f.Time}
-	return b.h.putNullDevice(null)
-}
-
-func (h *Host) putNullDevice(st host.Stat) error {
-	if err := h.PutNode(maskUnit, st.Mode, st.Rdev, st.UID, st.GID); err != nil {
-		return err
-	}
-	return h.PutTimes(maskUnit, st.Mtime)
+	return b.h.files.putNullDevice(null)
 }
 
 // base makes the implied system.
@@ -72,7 +65,7 @@ func (b *builder) base() error {
 	if b.f.NoBase {
 		return nil
 	}
-	b.h.implied = true
+	b.h.system.implied = true
 	family := b.f.base()
 	for _, d := range family.dirs {
 		perm := fs.FileMode(0o755)
@@ -82,12 +75,12 @@ func (b *builder) base() error {
 		case "/root":
 			perm = 0o700
 		}
-		if err := b.h.PutDir(d, perm, 0, 0); err != nil {
+		if err := b.h.files.PutDir(d, perm, 0, 0); err != nil {
 			return err
 		}
 	}
 	for _, link := range sortedKeys(family.links) {
-		if err := b.h.PutSymlink(link, family.links[link], 0, 0); err != nil {
+		if err := b.h.files.PutSymlink(link, family.links[link], 0, 0); err != nil {
 			return err
 		}
 	}
@@ -104,7 +97,7 @@ func (b *builder) shadow() error {
 		gid = g.GID
 	}
 	for _, name := range []string{"/etc/shadow", "/etc/gshadow"} {
-		if err := b.h.PutSized(name, 800, b.f.base().shadow, 0, gid, b.f.Time); err != nil {
+		if err := b.h.files.PutSized(name, 800, b.f.base().shadow, 0, gid, b.f.Time); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

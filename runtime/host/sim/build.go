@@ -45,7 +45,7 @@ func (f *Fixture) Host(o Options) (*Host, error) {
 		},
 		Mounts: mounts[:1], User: o.User, Fault: o.Fault, After: o.After,
 	})
-	h := newHost(files, c, o.Catalog)
+	h := newHost(files, c, nil, o.Catalog)
 	b := &builder{f: f, h: h, mounts: mounts}
 	if err := b.build(o); err != nil {
 		return nil, err
@@ -81,21 +81,21 @@ func (b *builder) build(o Options) error {
 
 func (b *builder) facts() {
 	f, h := b.f, b.h
-	h.facts, h.lock, h.audit = f.Facts, f.Lock, slices.Clone(f.Audit)
-	h.programsListed = f.programsListed
+	h.system.facts, h.db.lock, h.db.audit = f.Facts, f.Lock, slices.Clone(f.Audit)
+	h.system.programsListed = f.programsListed
 	h.setManager(f.manager())
-	h.lists, h.database, h.directory, h.hasDirectory = f.Available, f.Database, f.Directory, f.hasDirectory
-	h.downloads, h.deadRepositories = f.Downloads, f.Dead
-	for _, p := range h.lists {
+	h.repositories.lists, h.database.data, h.directory.entries, h.directory.known = f.Available, f.Database, f.Directory, f.hasDirectory
+	h.downloads.known, h.repositories.dead = f.Downloads, f.Dead
+	for _, p := range h.repositories.lists {
 		if len(p.Files) == 0 {
-			h.completePayload(p)
+			h.repositories.completePayload(p)
 		}
 	}
 }
 
 func (b *builder) addMounts() error {
 	for _, m := range b.mounts[1:] {
-		if err := b.h.AddMount(m); err != nil {
+		if err := b.h.files.AddMount(m); err != nil {
 			return err
 		}
 	}
@@ -123,7 +123,7 @@ func (b *builder) accounts() error {
 		if text == "" {
 			continue
 		}
-		if err := b.h.PutFile(name, []byte(text), 0o644, 0, 0, b.f.Time); err != nil {
+		if err := b.h.files.PutFile(name, []byte(text), 0o644, 0, 0, b.f.Time); err != nil {
 			return err
 		}
 	}
@@ -206,30 +206,30 @@ func (b *builder) put(e *Entry) error {
 	h := b.h
 	switch {
 	case e.Xattr != "":
-		return h.PutXattr(e.Path, e.Xattr, e.Content)
+		return h.files.PutXattr(e.Path, e.Xattr, e.Content)
 	case e.Link != "":
-		return h.PutLink(e.Link, e.Path)
+		return h.files.PutLink(e.Link, e.Path)
 	case e.Spread != nil:
 		return b.spread(e, uid, gid, mtime)
 	case e.Mode.IsDir():
 		if !e.Mtime.IsZero() {
 			b.times = append(b.times, *e)
 		}
-		return h.PutDir(e.Path, e.Mode, uid, gid)
+		return h.files.PutDir(e.Path, e.Mode, uid, gid)
 	case e.Mode&fs.ModeSymlink != 0:
-		if err := h.PutSymlink(e.Path, e.Target, uid, gid); err != nil {
+		if err := h.files.PutSymlink(e.Path, e.Target, uid, gid); err != nil {
 			return err
 		}
-		return h.PutTimes(e.Path, mtime)
+		return h.files.PutTimes(e.Path, mtime)
 	case !e.Mode.IsRegular():
-		if err := h.PutNode(e.Path, e.Mode, e.Rdev, uid, gid); err != nil {
+		if err := h.files.PutNode(e.Path, e.Mode, e.Rdev, uid, gid); err != nil {
 			return err
 		}
-		return h.PutTimes(e.Path, mtime)
+		return h.files.PutTimes(e.Path, mtime)
 	case e.Content != nil || e.Size == 0:
-		return h.PutFile(e.Path, e.Content, e.Mode, uid, gid, mtime)
+		return h.files.PutFile(e.Path, e.Content, e.Mode, uid, gid, mtime)
 	}
-	return h.PutSized(e.Path, e.Size, e.Mode, uid, gid, mtime)
+	return h.files.PutSized(e.Path, e.Size, e.Mode, uid, gid, mtime)
 }
 
 func (b *builder) spread(e *Entry, uid, gid uint32, mtime time.Time) error {
@@ -239,11 +239,11 @@ func (b *builder) spread(e *Entry, uid, gid uint32, mtime time.Time) error {
 		name := path.Join(e.Path, e.Spread.name(n))
 		for dir := path.Dir(name); len(dir) > len(e.Path) && !dirs[dir]; dir = path.Dir(dir) {
 			dirs[dir] = true
-			if err := b.h.PutDir(dir, perm, uid, gid); err != nil {
+			if err := b.h.files.PutDir(dir, perm, uid, gid); err != nil {
 				return err
 			}
 		}
-		if err := b.h.PutSized(name, e.Spread.size(n), e.Mode, uid, gid, mtime); err != nil {
+		if err := b.h.files.PutSized(name, e.Spread.size(n), e.Mode, uid, gid, mtime); err != nil {
 			return err
 		}
 	}
@@ -256,7 +256,7 @@ func (b *builder) packages() error {
 	for _, p := range b.f.Packages {
 		p := p.clone()
 		p.onHost, p.configured = true, p.Version
-		b.h.learnEffects(p)
+		b.h.repositories.learnEffects(p)
 		if err := b.ownedFiles(p); err != nil {
 			return err
 		}
@@ -265,7 +265,7 @@ func (b *builder) packages() error {
 			if f, _ := p.file(c.Path); c.MD5 != "" || f.Ghost {
 				continue
 			}
-			sum, _, err := b.h.digest(c.Path, b.h.format().digestKind())
+			sum, _, err := b.h.files.digest(c.Path, b.h.system.format().digestKind())
 			if err != nil {
 				return fmt.Errorf("package %s: %w", p.Name, err)
 			}
@@ -274,8 +274,8 @@ func (b *builder) packages() error {
 			}
 			c.MD5 = cmp.Or(sum, editedMD5)
 		}
-		b.h.notePristine(p)
-		b.h.record(p)
+		b.h.rpms.notePristine(p)
+		b.h.db.record(p)
 	}
 	return nil
 }
@@ -285,7 +285,7 @@ func (b *builder) ownedFiles(p *Package) error {
 		return nil
 	}
 	for _, f := range p.Files {
-		if _, err := b.h.Lstat(f.Path); err == nil || f.Path == "/" {
+		if _, err := b.h.files.Lstat(f.Path); err == nil || f.Path == "/" {
 			continue
 		}
 		e := Entry{Path: f.Path, Mode: f.Mode, User: f.User, Group: f.Group, Size: f.Size, Target: f.Target, Content: f.Content}
@@ -324,7 +324,7 @@ func (b *builder) packageFiles(o Options) error {
 			return err
 		}
 		name := path.Join(o.PackagesPath, e.Name())
-		if err := b.h.PutFile(name, data, 0o644, 0, 0, info.ModTime()); err != nil {
+		if err := b.h.files.PutFile(name, data, 0o644, 0, 0, info.ModTime()); err != nil {
 			return err
 		}
 	}
@@ -333,12 +333,12 @@ func (b *builder) packageFiles(o Options) error {
 
 func (b *builder) services() error {
 	h := b.h
-	h.processes = slices.Clone(b.f.Processes)
-	for i := range h.processes {
-		if u, ok := b.table.User(h.processes[i].User); ok {
-			h.processes[i].UID = u.UID
+	h.services.processes = slices.Clone(b.f.Processes)
+	for i := range h.services.processes {
+		if u, ok := b.table.User(h.services.processes[i].User); ok {
+			h.services.processes[i].UID = u.UID
 		}
-		h.lastPID = max(h.lastPID, h.processes[i].PID)
+		h.services.lastPID = max(h.services.lastPID, h.services.processes[i].PID)
 	}
 	for _, fs := range b.f.Services {
 		if err := b.service(fs); err != nil {
@@ -354,12 +354,12 @@ func (b *builder) service(fs FixtureService) error {
 		active: fs.Active, failed: fs.Failed, stubborn: fs.Stubborn, exe: fs.Exe, user: fs.User,
 		mute: fs.Mute || fs.Upgrades, dies: fs.Dies, upgrades: fs.Upgrades, found: fs.Active,
 	}
-	h.services[fs.Name] = s
+	h.services.known[fs.Name] = s
 	if fs.Coming {
 		return nil
 	}
-	if _, err := h.service(fs.Name); err != nil && b.f.NoBase {
-		delete(h.services, fs.Name) // a generated unit, which has no file
+	if _, err := h.services.service(fs.Name); err != nil && b.f.NoBase {
+		delete(h.services.known, fs.Name) // a generated unit, which has no file
 		return nil
 	} else if err != nil {
 		return fmt.Errorf("neither a unit file nor an init script of that name is in the fixture")
@@ -373,9 +373,9 @@ func (b *builder) service(fs FixtureService) error {
 		}
 	}
 	if fs.Masked {
-		return h.PutSymlink("/etc/systemd/system/"+fs.Name+".service", maskUnit, 0, 0)
+		return h.files.PutSymlink("/etc/systemd/system/"+fs.Name+".service", maskUnit, 0, 0)
 	}
-	if is, err := h.service(fs.Name); err != nil || fs.Enabled && !is.Enabled {
+	if is, err := h.services.service(fs.Name); err != nil || fs.Enabled && !is.Enabled {
 		return cmp.Or(err, errors.New("it is said to be enabled; its unit has no WantedBy, or its init script has links that do not start it"))
 	}
 	return nil
@@ -385,11 +385,11 @@ func (b *builder) service(fs FixtureService) error {
 // made from its unit.
 func (b *builder) process(fs FixtureService, s *service) {
 	h := b.h
-	if fs.PID > 0 && slices.ContainsFunc(h.processes, func(p host.Process) bool { return p.PID == fs.PID }) {
+	if fs.PID > 0 && slices.ContainsFunc(h.services.processes, func(p host.Process) bool { return p.PID == fs.PID }) {
 		s.pids = []int{fs.PID}
 		return
 	}
-	exe, user := h.program(fs.Name, s)
+	exe, user := h.services.program(fs.Name, s)
 	if exe == "" {
 		if fs.PID > 0 {
 			s.pids = []int{fs.PID} // of a program that is not known
@@ -398,23 +398,23 @@ func (b *builder) process(fs FixtureService, s *service) {
 	}
 	p := host.Process{PID: fs.PID, Name: path.Base(exe), Exe: exe, User: user}
 	if p.PID == 0 {
-		h.lastPID++
-		p.PID = h.lastPID
+		h.services.lastPID++
+		p.PID = h.services.lastPID
 	}
-	h.lastPID = max(h.lastPID, p.PID)
+	h.services.lastPID = max(h.services.lastPID, p.PID)
 	if u, ok := b.table.User(user); ok {
 		p.UID = u.UID
 	}
-	h.processes = append(h.processes, p)
+	h.services.processes = append(h.services.processes, p)
 	s.pids = []int{p.PID}
 }
 
 // enabled makes the links of an enabled service, unless the fixture has some.
 func (b *builder) enabled(name string) error {
 	h := b.h
-	unit := h.unitFile(name)
+	unit := h.services.unitFile(name)
 	if unit == "" {
-		if len(h.rcLinks(name)) > 0 {
+		if len(h.services.rcLinks(name)) > 0 {
 			return nil
 		}
 		for i, level := range runlevels {
@@ -422,27 +422,27 @@ func (b *builder) enabled(name string) error {
 			if i >= 4 {
 				prefix = "K20"
 			}
-			if err := h.PutSymlink("/etc/rc"+level+".d/"+prefix+name, "../init.d/"+name, 0, 0); err != nil {
+			if err := h.files.PutSymlink("/etc/rc"+level+".d/"+prefix+name, "../init.d/"+name, 0, 0); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	if len(h.wantLinks(name)) > 0 {
+	if len(h.services.wantLinks(name)) > 0 {
 		return nil
 	}
-	for _, link := range h.installSection(name, unit).links {
-		if err := h.PutSymlink(link, unit, 0, 0); err != nil {
+	for _, link := range h.services.installSection(name, unit).links {
+		if err := h.files.PutSymlink(link, unit, 0, 0); err != nil {
 			return err
 		}
 	}
-	h.unpredicted, h.unpredictSeen = nil, map[host.Unpredicted]bool{}
+	h.gaps.forget()
 	return nil
 }
 
 func (b *builder) dirTimes() error {
 	for _, e := range b.times {
-		if err := b.h.PutTimes(e.Path, e.Mtime); err != nil {
+		if err := b.h.files.PutTimes(e.Path, e.Mtime); err != nil {
 			return err
 		}
 	}
@@ -452,7 +452,7 @@ func (b *builder) dirTimes() error {
 // budgets says what is free with all files in place.
 func (b *builder) budgets() error {
 	for _, m := range b.mounts {
-		if err := b.h.SetBudget(m.Point, m.Budget); err != nil {
+		if err := b.h.files.SetBudget(m.Point, m.Budget); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"zcp2kopano/runtime/host"
 )
@@ -26,6 +27,21 @@ type database struct {
 	changed   map[string]host.Rows // what services that were started in the simulation made of it
 	known     bool                 // the fixture says something of a database
 	dumps     map[string]host.DumpResult
+}
+
+// databaseServer answers from recorded queries, or passes them to the machine below.
+type databaseServer struct {
+	mu       *sync.Mutex
+	files    *files
+	gaps     *gaps
+	services *services // which may bring the database to another revision
+	below    host.View
+
+	data *database
+}
+
+func newDatabaseServer(below host.View) *databaseServer {
+	return &databaseServer{below: below, data: newDatabase()}
 }
 
 // dbTable is a row of information_schema.TABLES.
@@ -92,22 +108,22 @@ func lastByte(s string) byte {
 }
 
 // Query answers by what a simulated service has made of the database, with a recorded answer, or passes it to the machine below.
-func (h *Host) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {
-	h.mu.Lock()
-	changed, ok := h.database.changed[normalQuery(query)]
-	h.mu.Unlock()
+func (sq *databaseServer) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {
+	sq.mu.Lock()
+	changed, ok := sq.data.changed[normalQuery(query)]
+	sq.mu.Unlock()
 	if ok {
 		return changed, nil
 	}
-	if h.below != nil {
-		return h.below.Query(ctx, conn, query)
+	if sq.below != nil {
+		return sq.below.Query(ctx, conn, query)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err := h.database.login(conn); err != nil {
+	sq.mu.Lock()
+	defer sq.mu.Unlock()
+	if err := sq.data.login(conn); err != nil {
 		return host.Rows{}, err
 	}
-	if rows, ok := h.database.answer(query); ok {
+	if rows, ok := sq.data.answer(query); ok {
 		return rows, nil
 	}
 	return host.Rows{}, fmt.Errorf("the database query %q: %w; add it with its answer to the section \"database\" of the fixture", query, host.ErrUnknown)
@@ -310,34 +326,34 @@ func namesTables(column string, all []string) bool {
 
 // DumpDatabase makes a file of the largest size that the dump can have, so that a disk that is full in a
 // simulation may be just enough in truth, and not the other way round.
-func (h *Host) DumpDatabase(ctx context.Context, req host.DumpRequest, progress func(written int64)) (host.DumpResult, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+func (sq *databaseServer) DumpDatabase(ctx context.Context, req host.DumpRequest, progress func(written int64)) (host.DumpResult, error) {
+	sq.mu.Lock()
+	defer sq.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return host.DumpResult{}, err
 	}
-	tables, err := h.dumpTables(ctx, req.Conn)
+	tables, err := sq.dumpTables(ctx, req.Conn)
 	if err != nil {
 		return host.DumpResult{}, err
 	}
-	if _, err := host.FindProgram(h, host.DumpPrograms...); err != nil {
+	if _, err := host.FindProgram(sq.files, host.DumpPrograms...); err != nil {
 		return host.DumpResult{}, err
 	}
 	res := host.DumpResult{Tables: tables, Closed: true, Tool: "not run: simulated"}
 	res.RawBytes, res.Bytes = host.LargestDump(req.MostBytes, req.Compression)
-	if err := h.CreateSized(req.Path, res.Bytes, 0o600); err != nil {
+	if err := sq.files.CreateSized(req.Path, res.Bytes, 0o600); err != nil {
 		return host.DumpResult{}, err
 	}
 	if progress != nil {
 		progress(res.RawBytes)
 	}
 	final := cmp.Or(req.Final, req.Path)
-	h.database.dumps[final] = res
+	sq.data.dumps[final] = res
 	why := "a simulation dumps nothing; the size is an upper guess from the size of the data"
 	if req.Doubt != "" {
 		why = "a simulation dumps nothing; the size is a guess from the size of the data, and the dump may be larger: " + req.Doubt
 	}
-	h.unpredict(host.Unpredicted{
+	sq.gaps.add(host.Unpredicted{
 		What:  fmt.Sprintf("content and size of the dump %s", final),
 		Why:   why,
 		Check: "the run checks the closing line, the tables and the size of the dump before anything else is changed",
@@ -346,9 +362,9 @@ func (h *Host) DumpDatabase(ctx context.Context, req host.DumpRequest, progress 
 	return res, nil
 }
 
-func (h *Host) dumpTables(ctx context.Context, conn host.DatabaseConn) ([]string, error) {
-	if h.below != nil {
-		rows, err := h.below.Query(ctx, conn, "SHOW TABLES")
+func (sq *databaseServer) dumpTables(ctx context.Context, conn host.DatabaseConn) ([]string, error) {
+	if sq.below != nil {
+		rows, err := sq.below.Query(ctx, conn, "SHOW TABLES")
 		if err != nil {
 			return nil, err
 		}
@@ -358,27 +374,27 @@ func (h *Host) dumpTables(ctx context.Context, conn host.DatabaseConn) ([]string
 		}
 		return names, nil
 	}
-	if err := h.database.login(conn); err != nil {
+	if err := sq.data.login(conn); err != nil {
 		return nil, err
 	}
-	if !h.database.known {
+	if !sq.data.known {
 		return nil, fmt.Errorf("database %s: %w; describe it in the section \"database\" of the fixture", conn.Database, host.ErrUnknown)
 	}
-	return h.database.tableNames(), nil
+	return sq.data.tableNames(), nil
 }
 
 // CheckDump knows the dumps that the simulation made.
-func (h *Host) CheckDump(ctx context.Context, path, compression string, progress func(read int64)) (host.DumpResult, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+func (sq *databaseServer) CheckDump(ctx context.Context, path, compression string, progress func(read int64)) (host.DumpResult, error) {
+	sq.mu.Lock()
+	defer sq.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return host.DumpResult{}, err
 	}
-	st, err := h.Lstat(path)
+	st, err := sq.files.Lstat(path)
 	if err != nil {
 		return host.DumpResult{}, err
 	}
-	made, ok := h.database.dumps[path]
+	made, ok := sq.data.dumps[path]
 	if !ok || made.Bytes != st.Size {
 		return host.DumpResult{}, fmt.Errorf("the content of %s: %w", path, host.ErrUnknown)
 	}
@@ -386,24 +402,24 @@ func (h *Host) CheckDump(ctx context.Context, path, compression string, progress
 }
 
 // LoadDatabase puts the database on the list of what the simulation does not know.
-func (h *Host) LoadDatabase(ctx context.Context, req host.LoadRequest, progress func(read int64)) error {
-	made, err := h.CheckDump(ctx, req.Path, req.Compression, progress)
+func (sq *databaseServer) LoadDatabase(ctx context.Context, req host.LoadRequest, progress func(read int64)) error {
+	made, err := sq.CheckDump(ctx, req.Path, req.Compression, progress)
 	if err != nil {
 		return err
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err := h.database.login(req.Conn); err != nil {
+	sq.mu.Lock()
+	defer sq.mu.Unlock()
+	if err := sq.data.login(req.Conn); err != nil {
 		return err
 	}
-	if _, err := host.FindProgram(h, host.LoadPrograms...); err != nil {
+	if _, err := host.FindProgram(sq.files, host.LoadPrograms...); err != nil {
 		return err
 	}
 	if progress != nil {
 		progress(made.RawBytes)
 	}
-	clear(h.database.changed)
-	h.unpredict(host.Unpredicted{
+	clear(sq.data.changed)
+	sq.gaps.add(host.Unpredicted{
 		What:  fmt.Sprintf("content of the database %s", req.Conn.Database),
 		Why:   "a simulation loads no dump",
 		Check: "the rollback checks the dump before the database is emptied, and its tables afterwards",

@@ -75,56 +75,49 @@ func (p *Package) declaresDir(name string) bool {
 
 // carryOutDeclared does what a package declares of users and directories, where the machine has the
 // program that would do it.
-func (h *Host) carryOutDeclared(p *Package) error {
+func (sc *scripts) carryOutDeclared(p *Package) error {
 	for _, d := range p.declared {
-		if !h.hasProgram(d.program) {
+		if !sc.files.hasProgram(d.program) {
 			continue
 		}
-		done, err := h.declare(d)
+		done, err := sc.carryOut(d)
 		if err != nil {
 			return fmt.Errorf("%s of %s: %w", d.file, p.Name, err)
 		}
 		if !done {
-			h.unpredictDeclaration(p, d)
+			sc.unpredictDeclaration(p, d)
 		}
 	}
 	return nil
 }
 
-func (h *Host) unpredictDeclaration(p *Package, d declaration) {
-	h.unpredict(host.Unpredicted{
+func (sc *scripts) unpredictDeclaration(p *Package, d declaration) {
+	sc.gaps.add(host.Unpredicted{
 		What: fmt.Sprintf("%q in %s of %s", strings.Join(d.words, " "), d.file, p.Name),
 		Why:  "of such files, a simulation carries out users, groups and directories with plain names",
 	})
 }
 
-func (h *Host) hasProgram(name string) bool {
-	return slices.ContainsFunc([]string{"/usr/bin/", "/bin/"}, func(dir string) bool {
-		st, err := h.Stat(dir + name)
-		return err == nil && st.IsRegular()
-	})
-}
-
-// declare tells whether it knows a kind of line.
-func (h *Host) declare(d declaration) (done bool, err error) {
+// carryOut tells whether it knows a kind of line.
+func (sc *scripts) carryOut(d declaration) (done bool, err error) {
 	name := d.word(1, "")
 	if name == "" || strings.Contains(strings.Join(d.words, " "), "%") {
 		return false, nil
 	}
 	switch {
 	case d.program == "systemd-tmpfiles":
-		return h.declareDir(d, name)
+		return sc.declareDir(d, name)
 	case d.words[0] == "u":
-		return h.declareUser(d, name)
+		return sc.declareUser(d, name)
 	case d.words[0] == "g":
-		return h.declareGroup(name, d.word(2, ""))
+		return sc.declareGroup(name, d.word(2, ""))
 	}
 	return false, nil
 }
 
 // declareDir makes a directory, or gives the one that is there the owner and mode. What is made at
 // boot only ("!") is not made now.
-func (h *Host) declareDir(d declaration, name string) (done bool, err error) {
+func (sc *scripts) declareDir(d declaration, name string) (done bool, err error) {
 	kind, modifiers := d.words[0][:1], d.words[0][1:]
 	if strings.Contains(modifiers, "!") {
 		return true, nil
@@ -134,12 +127,12 @@ func (h *Host) declareDir(d declaration, name string) (done bool, err error) {
 	}
 	mode := strings.TrimLeft(d.word(2, "0755"), "~:")
 	owner := d.word(3, "root") + ":" + d.word(4, "root")
-	err = h.effectDir(nil, Effect{Args: []string{path.Clean(name), mode, owner}})
+	err = sc.effectDir(nil, Effect{Args: []string{path.Clean(name), mode, owner}})
 	return true, err
 }
 
-func (h *Host) declareGroup(name, want string) (done bool, err error) {
-	t, err := h.accounts()
+func (sc *scripts) declareGroup(name, want string) (done bool, err error) {
+	t, err := sc.accounts.table()
 	if err != nil {
 		return false, err
 	}
@@ -154,12 +147,12 @@ func (h *Host) declareGroup(name, want string) (done bool, err error) {
 	if err != nil || !known {
 		return false, err
 	}
-	return true, h.appendGroup(name, gid)
+	return true, sc.accounts.appendGroup(name, gid)
 }
 
 // declareUser makes a user with a group of the same name and number.
-func (h *Host) declareUser(d declaration, name string) (done bool, err error) {
-	t, err := h.accounts()
+func (sc *scripts) declareUser(d declaration, name string) (done bool, err error) {
+	t, err := sc.accounts.table()
 	if err != nil {
 		return false, err
 	}
@@ -183,12 +176,12 @@ func (h *Host) declareUser(d declaration, name string) (done bool, err error) {
 	gid := uid
 	if haveGroup {
 		gid = group.GID
-	} else if err := h.appendGroup(name, gid); err != nil {
+	} else if err := sc.accounts.appendGroup(name, gid); err != nil {
 		return false, err
 	}
-	return true, h.appendUser(newUser{
+	return true, sc.accounts.appendUser(newUser{
 		name: name, uid: uid, gid: gid, gecos: d.word(3, ""), home: d.word(4, "/"), shell: d.word(5, "/usr/sbin/nologin"),
-		shadow: fmt.Sprintf("!*:%d::::::", h.today()),
+		shadow: fmt.Sprintf("!*:%d::::::", sc.accounts.today()),
 	})
 }
 
@@ -209,20 +202,4 @@ func wanted(text string, canHave, isFree func(id uint32) bool) (id uint32, known
 		return 0, true, errors.New("no system account number is free between 100 and 999")
 	}
 	return id, true, nil
-}
-
-// newUser is an account to be added to the files.
-type newUser struct {
-	name, gecos, home, shell string
-	uid, gid                 uint32
-	shadow                   string // its fields behind the name
-}
-
-// appendUser adds an account. It is there once passwd names it, so that file comes last.
-func (h *Host) appendUser(u newUser) error {
-	line := fmt.Sprintf("%s:x:%d:%d:%s:%s:%s\n", u.name, u.uid, u.gid, u.gecos, u.home, u.shell)
-	if err := h.appendAccount("/etc/shadow", u.name+":"+u.shadow+"\n"); err != nil {
-		return err
-	}
-	return h.appendAccount("/etc/passwd", line)
 }

@@ -60,7 +60,7 @@ func TestDeclaredLikeSystemd(t *testing.T) {
 	for _, file := range []string{"/etc/passwd", "/etc/group"} {
 		real, err := os.ReadFile(root + file)
 		mustDo(t, err)
-		simulated, err := h.readFile(file)
+		simulated, err := h.files.readFile(file)
 		mustDo(t, err)
 		if string(real) != string(simulated) {
 			t.Errorf("%s is\n%sand simulated\n%s", file, real, simulated)
@@ -103,8 +103,8 @@ func installDeclared(t *testing.T, d deb, more string) *Host {
 	mustDo(t, err)
 	p, err := ReadPackageFile(r, st.Size(), "package file")
 	mustDo(t, err)
-	mustDo(t, h.PutSized("/x.deb", 1, 0o644, 0, 0, h.Now()))
-	h.packageFiles["/x.deb"] = p
+	mustDo(t, h.files.PutSized("/x.deb", 1, 0o644, 0, 0, h.Now()))
+	h.repositories.packageFiles["/x.deb"] = p
 	mustDo(t, h.CommitPackages(context.Background(), host.Transaction{Install: []string{"/x.deb"}}, nil))
 	return h
 }

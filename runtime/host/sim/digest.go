@@ -6,11 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
-	"errors"
-	"io/fs"
 	"strings"
-
-	"zcp2kopano/runtime/host"
 )
 
 func md5Of(content []byte) string {
@@ -40,18 +36,4 @@ func digestOf(content []byte, like string) string {
 		return hex.EncodeToString(sum[:])
 	}
 	return ""
-}
-
-// digest is the digest of a file, of the same kind as another one; empty where its content is not known.
-func (h *Host) digest(name, like string) (sum string, exists bool, err error) {
-	content, err := h.readFile(name)
-	switch {
-	case err == nil:
-		return digestOf(content, like), true, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return "", false, nil
-	case errors.Is(err, host.ErrUnknown):
-		return "", true, nil
-	}
-	return "", false, err
 }

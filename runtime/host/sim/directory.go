@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
@@ -15,14 +16,23 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
+// directoryServer answers from the entries of the fixture, or passes searches to the machine below.
+type directoryServer struct {
+	mu    *sync.Mutex
+	below host.View
+
+	entries []host.Entry
+	known   bool
+}
+
 // SearchDirectory searches the entries of the fixture, or of the machine below.
-func (h *Host) SearchDirectory(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch) ([]host.Entry, error) {
-	if h.below != nil {
-		return h.below.SearchDirectory(ctx, conn, req)
+func (dir *directoryServer) SearchDirectory(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch) ([]host.Entry, error) {
+	if dir.below != nil {
+		return dir.below.SearchDirectory(ctx, conn, req)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.hasDirectory {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	if !dir.known {
 		return nil, fmt.Errorf("directory %s: %w; describe it in the section \"directory\" of the fixture", strings.Join(conn.URLs, " "), host.ErrUnknown)
 	}
 	base, err := ldap.ParseDN(req.Base)
@@ -35,7 +45,7 @@ func (h *Host) SearchDirectory(ctx context.Context, conn host.DirectoryConn, req
 	}
 	var found []host.Entry
 	baseSeen := len(base.RDNs) == 0
-	for _, e := range h.directory {
+	for _, e := range dir.entries {
 		dn, err := ldap.ParseDN(e.DN)
 		if err != nil {
 			return nil, fmt.Errorf("entry %q: %w", e.DN, err)

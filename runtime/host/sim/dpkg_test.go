@@ -131,8 +131,8 @@ func (w *twin) install(d deb) {
 	mustDo(w.t, err)
 	p, err := ReadPackageFile(r, st.Size(), "test")
 	mustDo(w.t, err)
-	mustDo(w.t, w.sim.PutSized("/var/lib/dpkg/x.deb", 1, 0o644, 0, 0, w.sim.Now()))
-	w.sim.packageFiles["/var/lib/dpkg/x.deb"] = p
+	mustDo(w.t, w.sim.files.PutSized("/var/lib/dpkg/x.deb", 1, 0o644, 0, 0, w.sim.Now()))
+	w.sim.repositories.packageFiles["/var/lib/dpkg/x.deb"] = p
 	mustDo(w.t, w.sim.CommitPackages(context.Background(), host.Transaction{Install: []string{"/var/lib/dpkg/x.deb"}}, nil))
 }
 
@@ -151,13 +151,13 @@ func (w *twin) write(name, content string) {
 	mustDo(w.t, os.MkdirAll(filepath.Dir(filepath.Join(w.root, name)), 0o755))
 	mustDo(w.t, os.WriteFile(filepath.Join(w.root, name), []byte(content), 0o640))
 	mustDo(w.t, os.Chmod(filepath.Join(w.root, name), 0o640))
-	mustDo(w.t, w.sim.PutFile(name, []byte(content), 0o640, 0, 0, w.sim.Now()))
+	mustDo(w.t, w.sim.files.PutFile(name, []byte(content), 0o640, 0, 0, w.sim.Now()))
 }
 
 func (w *twin) delete(name string) {
 	w.t.Helper()
 	mustDo(w.t, os.RemoveAll(filepath.Join(w.root, name)))
-	mustDo(w.t, w.sim.removeAll(name))
+	mustDo(w.t, w.sim.files.removeAll(name))
 }
 
 func (w *twin) symlink(target, name string) {
@@ -170,7 +170,7 @@ func (w *twin) fifo(name string) {
 	w.t.Helper()
 	mustDo(w.t, os.MkdirAll(filepath.Dir(filepath.Join(w.root, name)), 0o755))
 	mustDo(w.t, syscall.Mkfifo(filepath.Join(w.root, name), 0o600))
-	mustDo(w.t, w.sim.mkdirAll(path.Dir(name)))
+	mustDo(w.t, w.sim.files.mkdirAll(path.Dir(name)))
 	mustDo(w.t, w.sim.Mknod(name, fs.ModeNamedPipe|0o600, 0))
 }
 
@@ -257,7 +257,7 @@ func (w *twin) simTree() map[string]string {
 			case !st.IsRegular():
 				tree[name] = st.Mode.String()
 			default:
-				data, err := w.sim.readFile(name)
+				data, err := w.sim.files.readFile(name)
 				mustDo(w.t, err)
 				tree[name] = st.Mode.String() + " " + string(data)
 			}

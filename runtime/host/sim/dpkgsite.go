@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"io/fs"
 	"path"
 	"regexp"
@@ -12,6 +13,12 @@ import (
 
 	"zcp2kopano/runtime/host"
 )
+
+// dpkgSite is what the admin of a host has told dpkg, apt and debconf.
+type dpkgSite struct {
+	files *files
+	gaps  *gaps
+}
 
 // What a site can tell dpkg and apt about files that are not a package's own.
 const (
@@ -29,8 +36,8 @@ type override struct {
 }
 
 // readOverrides reads lines "USER GROUP MODE PATH".
-func (h *Host) readOverrides() map[string]override {
-	text, err := h.readFile(statOverrides)
+func (site *dpkgSite) readOverrides() map[string]override {
+	text, err := site.files.readFile(statOverrides)
 	if err != nil {
 		return nil
 	}
@@ -62,10 +69,10 @@ type pathFilter struct {
 var filterLine = regexp.MustCompile(`^path-(exclude|include)(?:\s*=\s*|\s+)(.*)$`)
 
 // readFilters reads the settings in the order that dpkg does.
-func (h *Host) readFilters() []pathFilter {
+func (site *dpkgSite) readFilters() []pathFilter {
 	var filters []pathFilter
-	for _, file := range slices.Concat(h.aptFiles(dpkgDirs[1:]), h.aptFiles(dpkgDirs[:1])) {
-		text, err := h.readFile(file)
+	for _, file := range slices.Concat(site.aptFiles(dpkgDirs[1:]), site.aptFiles(dpkgDirs[:1])) {
+		text, err := site.files.readFile(file)
 		if err != nil {
 			continue
 		}
@@ -81,7 +88,7 @@ func (h *Host) readFilters() []pathFilter {
 			}
 			re, err := regexp.Compile(expr)
 			if err != nil {
-				h.unpredict(host.Unpredicted{What: "files that dpkg is told to leave out (" + file + ")", Why: "the pattern " + glob + " is not known to a simulation"})
+				site.gaps.add(host.Unpredicted{What: "files that dpkg is told to leave out (" + file + ")", Why: "the pattern " + glob + " is not known to a simulation"})
 				continue
 			}
 			filters = append(filters, pathFilter{pattern: re, prefix: prefixOf(glob), include: m[1] == "include"})
@@ -124,27 +131,27 @@ func permOf(mode uint32) fs.FileMode {
 }
 
 // unpredictSite tells what of a transaction's packages and of apt's settings a simulation leaves out.
-func (h *Host) unpredictSite(pl *plan) {
-	if h.format() != Deb {
+func (ds *debs) unpredictSite(pl *plan) {
+	if ds.system.format() != Deb {
 		return
 	}
 	var touched []*Package
 	for _, name := range slices.Concat(pl.remove, pl.purge) {
-		touched = append(touched, h.packages[name])
+		touched = append(touched, ds.db.byName[name])
 	}
-	h.unpredictDiversions(slices.Concat(touched, pl.install))
+	ds.site.unpredictDiversions(slices.Concat(touched, pl.install))
 	for _, s := range aptSettings {
-		for _, file := range h.aptFiles(s.dirs) {
-			if text, err := h.readFile(file); err == nil && s.pattern.Match(withoutComments(text)) {
-				h.unpredict(host.Unpredicted{What: s.what + " (" + file + ")", Why: s.why})
+		for _, file := range ds.site.aptFiles(s.dirs) {
+			if text, err := ds.files.readFile(file); err == nil && s.pattern.Match(withoutComments(text)) {
+				ds.gaps.add(host.Unpredicted{What: s.what + " (" + file + ")", Why: s.why})
 			}
 		}
 	}
 }
 
 // unpredictDiversions looks for paths of packages that dpkg-divert(1) has under another name.
-func (h *Host) unpredictDiversions(packages []*Package) {
-	text, err := h.readFile(diversions)
+func (site *dpkgSite) unpredictDiversions(packages []*Package) {
+	text, err := site.files.readFile(diversions)
 	if err != nil {
 		return
 	}
@@ -152,8 +159,8 @@ func (h *Host) unpredictDiversions(packages []*Package) {
 	for i := 0; i+2 < len(lines); i += 3 {
 		for _, p := range packages {
 			if _, has := p.file(lines[i]); has && p.Name != lines[i+2] {
-				h.unpredict(host.Unpredicted{What: "the diversion of " + lines[i] + " of " + p.Name, Why: "dpkg has it at " + lines[i+1] + "; the simulation does not", Path: lines[i]})
-				h.unpredict(host.Unpredicted{What: "the diverted file " + lines[i+1], Why: "dpkg has " + lines[i] + " of " + p.Name + " there", Path: lines[i+1]})
+				site.gaps.add(host.Unpredicted{What: "the diversion of " + lines[i] + " of " + p.Name, Why: "dpkg has it at " + lines[i+1] + "; the simulation does not", Path: lines[i]})
+				site.gaps.add(host.Unpredicted{What: "the diverted file " + lines[i+1], Why: "dpkg has " + lines[i] + " of " + p.Name + " there", Path: lines[i+1]})
 			}
 		}
 	}
@@ -177,14 +184,14 @@ var aptSettings = []struct {
 }
 
 // aptFiles are files, and those in directories, in order of name, that have no ending but .conf or .cfg.
-func (h *Host) aptFiles(places []string) []string {
+func (site *dpkgSite) aptFiles(places []string) []string {
 	var files []string
 	for _, place := range places {
-		st, err := h.Stat(place)
+		st, err := site.files.Stat(place)
 		switch {
 		case err != nil:
 		case st.IsDir():
-			for _, e := range h.entries(place) {
+			for _, e := range site.files.entries(place) {
 				if slices.Contains([]string{"", ".conf", ".cfg"}, path.Ext(e.Name)) {
 					files = append(files, path.Join(place, e.Name))
 				}
@@ -198,10 +205,10 @@ func (h *Host) aptFiles(places []string) []string {
 
 // withRecommends tells whether apt's settings have it install recommended packages. The last one wins;
 // apt.conf itself is read after the files of its directory.
-func (h *Host) withRecommends() bool {
+func (site *dpkgSite) withRecommends() bool {
 	on := true
-	for _, file := range slices.Concat(h.aptFiles(aptDirs[1:]), h.aptFiles(aptDirs[:1])) {
-		text, err := h.readFile(file)
+	for _, file := range slices.Concat(site.aptFiles(aptDirs[1:]), site.aptFiles(aptDirs[:1])) {
+		text, err := site.files.readFile(file)
 		if err != nil {
 			continue
 		}
@@ -213,3 +220,44 @@ func (h *Host) withRecommends() bool {
 }
 
 func withoutComments(text []byte) []byte { return comment.ReplaceAll(text, nil) }
+
+// editOverrides takes the line of a path away, and adds another.
+func (site *dpkgSite) editOverrides(name, line string) error {
+	text, err := site.files.readFile(statOverrides)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var out strings.Builder
+	for l := range strings.Lines(string(text)) {
+		if !strings.HasSuffix(strings.TrimSpace(l), " "+name) {
+			out.WriteString(l)
+		}
+	}
+	out.WriteString(line)
+	if err := site.files.mkdirAll(path.Dir(statOverrides)); err != nil {
+		return err
+	}
+	if err := site.files.Unlink(statOverrides); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return site.files.writeFile(statOverrides, []byte(out.String()), 0o644)
+}
+
+// debconfAnswer is what debconf's database has for a question.
+func (site *dpkgSite) debconfAnswer(question string) (value string, known bool) {
+	text, err := site.files.readFile("/var/cache/debconf/config.dat")
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, host.ErrUnknown) || err != nil {
+		return "", false
+	}
+	for stanza := range strings.SplitSeq(string(text), "\n\n") {
+		fields := map[string]string{}
+		for line := range strings.Lines(stanza) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+			fields[name] = strings.TrimSpace(value)
+		}
+		if fields["Name"] == question {
+			return fields["Value"], true
+		}
+	}
+	return "", true
+}

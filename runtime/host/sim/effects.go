@@ -26,24 +26,26 @@ var effectVerbs = map[string]struct {
 	args    int
 	options []string
 	check   string // what shows later whether an assumed effect is so
-	do      func(h *Host, p *Package, e Effect) error
+	do      func(sc *scripts, p *Package, e Effect) error
 }{
 	"system-group": {1, nil, checkAccount, effectCommand("groupadd", "--system")},
 	"system-user":  {1, []string{"group", "home", "shell", "gecos"}, checkAccount, effectCommand("useradd", "--system")},
 	"adduser":      {1, []string{"group", "home", "shell", "gecos"}, checkAccount, effectCommand("adduser", "--system", "--no-create-home")},
 	"addgroup":     {1, nil, checkAccount, effectCommand("addgroup", "--system")},
-	"dir":          {3, []string{"with"}, checkOwner, (*Host).effectDir},
-	"chown":        {2, nil, checkOwner, (*Host).effectChown},
-	"chown-tree":   {2, nil, checkOwner, (*Host).effectChownTree},
-	"chmod":        {2, nil, checkOwner, (*Host).effectChmod},
-	"copy":         {2, nil, checkFile, (*Host).effectCopy},
-	"delete":       {1, nil, checkFile, (*Host).effectDelete},
-	"enable":       {1, nil, checkService, func(h *Host, _ *Package, e Effect) error { return h.enableByPackage(e.Args[0]) }},
-	"disable":      {1, nil, checkService, func(h *Host, _ *Package, e Effect) error { return h.disableByPackage(e.Args[0]) }},
-	"mask":         {1, nil, checkService, func(h *Host, _ *Package, e Effect) error { return unitHelper{h}.mask(e.Args[0] + ".service") }},
-	"start":        {1, nil, checkService, (*Host).effectStart},
-	"stop":         {1, nil, checkService, (*Host).effectStop},
-	"nothing-else": {0, nil, "", func(*Host, *Package, Effect) error { return nil }},
+	"dir":          {3, []string{"with"}, checkOwner, (*scripts).effectDir},
+	"chown":        {2, nil, checkOwner, (*scripts).effectChown},
+	"chown-tree":   {2, nil, checkOwner, (*scripts).effectChownTree},
+	"chmod":        {2, nil, checkOwner, (*scripts).effectChmod},
+	"copy":         {2, nil, checkFile, (*scripts).effectCopy},
+	"delete":       {1, nil, checkFile, (*scripts).effectDelete},
+	"enable":       {1, nil, checkService, func(sc *scripts, _ *Package, e Effect) error { return sc.enableByPackage(e.Args[0]) }},
+	"disable":      {1, nil, checkService, func(sc *scripts, _ *Package, e Effect) error { return sc.disableByPackage(e.Args[0]) }},
+	"mask": {1, nil, checkService, func(sc *scripts, _ *Package, e Effect) error {
+		return unitHelper{sc.services}.mask(e.Args[0] + ".service")
+	}},
+	"start":        {1, nil, checkService, (*scripts).effectStart},
+	"stop":         {1, nil, checkService, (*scripts).effectStop},
+	"nothing-else": {0, nil, "", func(*scripts, *Package, Effect) error { return nil }},
 }
 
 // What shows on the real host whether an assumed effect is so.
@@ -104,7 +106,7 @@ func (e Effect) String() string {
 }
 
 // effects carries out what is known of a script, and tells whether that is all it does.
-func (h *Host) effects(p *Package, when string) (complete bool, err error) {
+func (sc *scripts) effects(p *Package, when string) (complete bool, err error) {
 	for _, e := range p.Effects {
 		if e.Verb == "nothing-else" {
 			complete = complete || e.When == when
@@ -113,7 +115,7 @@ func (h *Host) effects(p *Package, when string) (complete bool, err error) {
 		if e.When != when || e.Verb == "dir" && p.declaresDir(e.Args[0]) {
 			continue
 		}
-		if err := effectVerbs[e.Verb].do(h, p, e); err != nil {
+		if err := effectVerbs[e.Verb].do(sc, p, e); err != nil {
 			return complete, fmt.Errorf("%s of %s: %s: %w", when, p.Name, e.Verb, err)
 		}
 	}
@@ -121,9 +123,9 @@ func (h *Host) effects(p *Package, when string) (complete bool, err error) {
 }
 
 // effectCommand makes an account as a program would that a script calls, unless it is there.
-func effectCommand(program string, args ...string) func(*Host, *Package, Effect) error {
-	return func(h *Host, p *Package, e Effect) error {
-		m, name := &machine{h: h, p: p}, e.Args[0]
+func effectCommand(program string, args ...string) func(*scripts, *Package, Effect) error {
+	return func(sc *scripts, p *Package, e Effect) error {
+		m, name := &machine{scripts: sc, p: p}, e.Args[0]
 		if isGroup := program == "groupadd" || program == "addgroup"; isGroup && m.hasGroup(name) || !isGroup && m.hasUser(name) {
 			return nil
 		}
@@ -149,164 +151,146 @@ func effectCommand(program string, args ...string) func(*Host, *Package, Effect)
 
 // effectDir makes a directory, or gives the one that is there the owner and mode; with a program of systemd
 // that is named, where the host has it.
-func (h *Host) effectDir(_ *Package, e Effect) error {
-	if program := e.Opts["with"]; program != "" && !h.hasProgram(program) && h.facts.Init != "systemd" {
+func (sc *scripts) effectDir(_ *Package, e Effect) error {
+	if program := e.Opts["with"]; program != "" && !sc.files.hasProgram(program) && sc.system.facts.Init != "systemd" {
 		return nil
 	}
 	mode, err := parsePerm(e.Args[1])
 	if err != nil {
 		return err
 	}
-	if err := h.mkdirAll(path.Dir(e.Args[0])); err != nil {
+	if err := sc.files.mkdirAll(path.Dir(e.Args[0])); err != nil {
 		return err
 	}
-	if err := h.Mkdir(e.Args[0], mode); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := sc.files.Mkdir(e.Args[0], mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := h.chownByName(e.Args[0], e.Args[2]); err != nil {
+	if err := sc.accounts.chownByName(e.Args[0], e.Args[2]); err != nil {
 		return err
 	}
-	return h.Chmod(e.Args[0], mode)
+	return sc.files.Chmod(e.Args[0], mode)
 }
 
 // effectChown is chown: of what a symlink leads to.
-func (h *Host) effectChown(_ *Package, e Effect) error {
-	name, _ := h.conffilePath(e.Args[0])
-	return h.chownIfThere(name, e.Args[1])
-}
-
-func (h *Host) chownIfThere(name, owner string) error {
-	if _, err := h.Lstat(name); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return h.chownByName(name, owner)
+func (sc *scripts) effectChown(_ *Package, e Effect) error {
+	name, _ := sc.files.conffilePath(e.Args[0])
+	return sc.accounts.chownIfThere(name, e.Args[1])
 }
 
 // effectChownTree is chown -Rh: the tree below too, symlinks themselves.
-func (h *Host) effectChownTree(_ *Package, e Effect) error {
-	return h.chownTree(e.Args[0], e.Args[1])
+func (sc *scripts) effectChownTree(_ *Package, e Effect) error {
+	return sc.accounts.chownTree(e.Args[0], e.Args[1])
 }
 
-func (h *Host) chownTree(name, owner string) error {
-	if err := h.chownIfThere(name, owner); err != nil {
-		return err
-	}
-	if st, err := h.Lstat(name); err != nil || !st.IsDir() {
-		return nil
-	}
-	entries, err := h.ReadDir(name)
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		if err := h.chownTree(path.Join(name, entry.Name), owner); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (h *Host) effectChmod(_ *Package, e Effect) error {
+func (sc *scripts) effectChmod(_ *Package, e Effect) error {
 	mode, err := parsePerm(e.Args[1])
 	if err != nil {
 		return err
 	}
-	if err := h.Chmod(e.Args[0], mode); !errors.Is(err, fs.ErrNotExist) {
+	if err := sc.files.Chmod(e.Args[0], mode); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
 // effectCopy copies a file of the package to where its script puts it, if nothing is there.
-func (h *Host) effectCopy(p *Package, e Effect) error {
+func (sc *scripts) effectCopy(p *Package, e Effect) error {
 	from, to := e.Args[0], e.Args[1]
-	if _, err := h.Lstat(to); err == nil {
+	if _, err := sc.files.Lstat(to); err == nil {
 		return nil
 	}
 	f, ok := p.file(from)
 	if !ok {
 		return fmt.Errorf("%s is not a file of the package", from)
 	}
-	if err := h.mkdirAll(path.Dir(to)); err != nil {
+	if err := sc.files.mkdirAll(path.Dir(to)); err != nil {
 		return err
 	}
 	f.Path = to
-	return h.writePackageFile(p, f, to)
+	return sc.unpacker.writePackageFile(p, f, to)
 }
 
-func (h *Host) effectDelete(_ *Package, e Effect) error {
-	return h.removeAll(e.Args[0])
+func (sc *scripts) effectDelete(_ *Package, e Effect) error {
+	return sc.files.removeAll(e.Args[0])
 }
 
-func (h *Host) effectStart(p *Package, e Effect) error {
+func (sc *scripts) effectStart(p *Package, e Effect) error {
 	name := e.Args[0]
-	switch allowed, why := h.policyAllows(name, "start"); {
+	switch allowed, why := sc.services.policyAllows(name, "start"); {
 	case !allowed && why == "":
 		return nil
 	case !allowed:
-		h.unpredict(host.Unpredicted{What: "start of " + name + " by the installation of " + p.Name, Why: why})
+		sc.gaps.add(host.Unpredicted{What: "start of " + name + " by the installation of " + p.Name, Why: why})
 		return nil
 	}
-	if s, err := h.service(name); err == nil && s.Masked {
+	if s, err := sc.services.service(name); err == nil && s.Masked {
 		return nil
 	}
-	return h.startService(name)
+	return sc.services.startService(name)
 }
 
 // effectStop leaves a service that does not stop at work. The scripts that debhelper and systemd's macros
 // write for units go on without it; that for an init script gives up if the init script says that it failed.
-func (h *Host) effectStop(p *Package, e Effect) error {
+func (sc *scripts) effectStop(p *Package, e Effect) error {
 	name := e.Args[0]
-	if allowed, _ := h.policyAllows(name, "stop"); !allowed {
+	if allowed, _ := sc.services.policyAllows(name, "stop"); !allowed {
 		return nil
 	}
-	if s := h.services[name]; s != nil && s.active && s.stubborn {
-		h.unpredict(host.Unpredicted{
+	if s := sc.services.known[name]; s != nil && s.active && s.stubborn {
+		sc.gaps.add(host.Unpredicted{
 			What: fmt.Sprintf("whether %s of %s fails because %s does not stop", e.When, p.Name, name),
 			Why:  "maintainer scripts differ in this; the simulation goes on",
 		})
 		return nil
 	}
-	h.stopService(name)
+	sc.services.stopService(name)
 	return nil
 }
 
-// policyAllows answers as invoke-rc.d(8) would with the host's /usr/sbin/policy-rc.d: a script that
-// is nothing but an exit of 101 forbids. Of any other script the answer is not known, and the
-// action is not carried out; why then says so.
-func (h *Host) policyAllows(service, action string) (allowed bool, why string) {
-	const policy = "/usr/sbin/policy-rc.d"
-	text, err := h.readFile(policy)
-	if errors.Is(err, fs.ErrNotExist) {
-		return true, ""
-	}
-	if err != nil {
-		return false, policy + " cannot be read: " + err.Error()
-	}
-	var commands []string
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSpace(line)
-		if line != "" && !strings.HasPrefix(line, "#") {
-			commands = append(commands, line)
+// enableByPackage is what a package's postinst does with update-rc.d and deb-systemd-helper, or with chkconfig
+// and systemctl.
+func (sc *scripts) enableByPackage(name string) error {
+	if sc.services.isInitScript(name) && len(sc.services.rcLinks(name)) == 0 {
+		if err := sc.services.sysvLinks(name, true); err != nil {
+			return err
 		}
 	}
-	if len(commands) == 1 {
-		switch commands[0] {
-		case "exit 101":
-			return false, ""
-		case "exit 0":
-			return true, ""
+	if sc.system.format() == RPM {
+		unit := sc.services.unitFile(name)
+		if unit == "" || path.Dir(unit) == unitsEtc {
+			return nil
 		}
+		return sc.services.enableUnit(name, unit)
 	}
-	return false, fmt.Sprintf("%s is a program of its own; whether it lets %s %s is not known", policy, service, action)
-}
-
-// chownByName sets "user:group", names or numbers.
-func (h *Host) chownByName(name, owner string) error {
-	user, group, _ := strings.Cut(owner, ":")
-	uid, gid, err := h.ownerIDs(user, group)
-	if err != nil {
+	d, unit := unitHelper{sc.services}, name+".service"
+	if !sc.files.exists(d.find(unit)) {
+		return nil
+	}
+	if err := d.unmask(unit); err != nil {
 		return err
 	}
-	return h.Lchown(name, int(uid), int(gid))
+	if was, _ := d.wasEnabled(unit); was {
+		return d.enable(unit)
+	}
+	return d.updateState(unit)
+}
+
+// disableByPackage is what a package's postrm does at purge.
+func (sc *scripts) disableByPackage(name string) error {
+	if err := sc.services.unlinkWants(name); err != nil {
+		return err
+	}
+	if sc.system.format() != RPM {
+		d, unit := unitHelper{sc.services}, name+".service"
+		if err := d.disable(unit, true); err != nil {
+			return err
+		}
+		if err := d.unmask(unit); err != nil {
+			return err
+		}
+	}
+	if _, err := sc.files.Lstat("/etc/init.d/" + name); err == nil {
+		return nil
+	}
+	return sc.services.removeRCLinks(name)
 }

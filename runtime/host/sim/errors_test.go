@@ -100,9 +100,9 @@ func TestServiceWords(t *testing.T) {
 		}
 		h, err := f.Host(Options{})
 		mustDo(t, err)
-		s, err := h.service("a")
+		s, err := h.services.service("a")
 		mustDo(t, err)
-		if s.Active != has["active"] || s.Masked != has["masked"] || s.Failed != has["failed"] || s.Enabled != (has["enabled"] && !has["masked"]) || has["enabled"] != (len(h.wantLinks("a")) > 0) {
+		if s.Active != has["active"] || s.Masked != has["masked"] || s.Failed != has["failed"] || s.Enabled != (has["enabled"] && !has["masked"]) || has["enabled"] != (len(h.services.wantLinks("a")) > 0) {
 			t.Errorf("%s: %+v", line, s)
 		}
 		if has["pid=301"] && s.PID != 301 || has["pid=77"] && s.PID != 77 || has["active"] != (s.PID > 0) {
@@ -116,7 +116,7 @@ func TestServiceWords(t *testing.T) {
 		if err := h.StopService(context.Background(), "a", 0); (err != nil) != (has["stubborn"] && has["active"]) {
 			t.Errorf("%s: stop: %v", line, err)
 		}
-		if s, _ := h.service("a"); s.Failed != has["failed"] {
+		if s, _ := h.services.service("a"); s.Failed != has["failed"] {
 			t.Errorf("%s: after the stop it has failed: %v", line, s.Failed)
 		}
 	}

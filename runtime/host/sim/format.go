@@ -29,7 +29,7 @@ func formatOf(manager string) Format {
 }
 
 // format is that of the host's packages.
-func (h *Host) format() Format { return formatOf(h.manager.Name) }
+func (sy *system) format() Format { return formatOf(sy.manager.Name) }
 
 // keepFormat leaves the packages of other formats out.
 func keepFormat(list []*Package, f Format) []*Package {

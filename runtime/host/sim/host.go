@@ -2,156 +2,123 @@
 // a run over it shows what the run would do.
 //
 // It starts from a fixture (a text archive, see testdata/hosts/README.md), or from a real machine
-// that it only reads. Files are simfs; packages follow the rules of dpkg or rpm; services, accounts,
+// that it only reads. It is made of parts, each of which answers for one side of a host and names the
+// others that it needs: files are simfs; packages follow the rules of dpkg or rpm; services, accounts,
 // processes, the clock, the database and the directory answer from that start and from what was
 // changed since. What a simulation cannot know is an error around host.ErrUnknown, or an entry of
 // Unpredicted; it is never guessed in silence.
 package sim
 
 import (
-	"context"
-	"fmt"
-	"slices"
 	"sync"
-	"time"
 
 	"zcp2kopano/runtime/host"
-	"zcp2kopano/runtime/host/accounts"
 	"zcp2kopano/runtime/host/sim/simfs"
 )
 
-// Host is a simulated machine.
+// Host is a simulated machine. Each of its interfaces is one of its parts.
 type Host struct {
-	*simfs.FS
+	host.SystemReader
+	host.Clock
+	host.AccountReader
+	host.Downloader
+	host.FileReader
+	host.FileWriter
+	host.PackageReader
+	host.PackageWriter
+	host.ServiceReader
+	host.ServiceWriter
+	host.DatabaseReader
+	host.DatabaseWriter
+	host.DirectoryReader
+	host.ProgramRunner
 
-	below host.View // the real machine under a simulation of it; nil for a fixture
-	clock *clock
+	files     *files
+	clock     *clock
+	gaps      *gaps // what the simulation does not know
+	system    *system
+	accounts  *accountFiles
+	services  *services
+	database  *databaseServer
+	directory *directoryServer
+	programs  *programs
+	downloads *downloads
 
-	accountsMu   sync.Mutex
-	accountCache *accountTable
-	formerTable  *accounts.Table
-
-	unpredictedMu sync.Mutex
-	unpredicted   []host.Unpredicted
-	unpredictSeen map[host.Unpredicted]bool
-
-	mu             sync.Mutex // guards all below
-	facts          host.Facts
-	manager        host.PackageManager
-	implied        bool // the host has what every system of its family has, said or not
-	programsListed bool // a fixture lists the programs of the system; one that is not there is absent
-	packages       map[string]*Package
-	owners         map[string][]string // path to names of packages
-	halfway        map[string]*Package // packages that are being unpacked (the new version) or removed (nil), by name
-	surplus        map[string]*Package // rpm: old versions that are to go, because the new one is there
-
-	filesLoaded bool              // Files of packages of the machine below are known
-	asked       map[string]bool   // names that its package index was asked for
-	sources     map[string]string // package to where its knowledge comes from
-	lock        *host.LockHolder
-	audit       []string
-
-	lists            []*Package // of the fixture
-	catalog          []*Package
-	indexed          []*Package // of repositories on this host, as read last
-	refreshed        []repository
-	offers           []*Package // cache; nil when it has to be made anew
-	packageFiles     map[string]*Package
-	deadRepositories map[string]string // URL to what the package manager would say
-	downloads        map[string][]byte
-
-	services  map[string]*service
-	processes []host.Process
-	lastPID   int
-
-	database     *database
-	directory    []host.Entry
-	hasDirectory bool
+	packages     *packages     // the package manager as a whole
+	db           *packageDB    // what is installed
+	repositories *repositories // what can be had
+	scripts      *scripts      // what maintainer scripts do
+	unpacker     *unpacker
+	site         *dpkgSite
+	debs         *debs
+	rpms         *rpms
 }
 
 var _ host.Host = (*Host)(nil)
 
-// clock is the simulated time: it advances when somebody sleeps, and by a microsecond with every
-// look, so that what happens later is later.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(time.Microsecond)
-	return c.now
-}
-
-func (c *clock) jump(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(max(d, 0))
-}
-
-func newHost(fs *simfs.FS, c *clock, catalog []*Package) *Host {
-	return &Host{
-		FS: fs, clock: c, catalog: catalog,
-		unpredictSeen: map[host.Unpredicted]bool{},
-		packages:      map[string]*Package{}, owners: map[string][]string{}, halfway: map[string]*Package{}, surplus: map[string]*Package{}, sources: map[string]string{},
-		packageFiles: map[string]*Package{}, deadRepositories: map[string]string{}, downloads: map[string][]byte{},
-		asked: map[string]bool{}, services: map[string]*service{}, lastPID: 1000,
-		database: newDatabase(),
+// newHost puts the parts of a machine together; below is the real one under it, or nil.
+func newHost(fs *simfs.FS, c *clock, below host.View, catalog []*Package) *Host {
+	h := &Host{
+		files: &files{fs}, clock: c, gaps: newGaps(), system: &system{}, accounts: &accountFiles{below: below},
+		services: newServices(below), database: newDatabaseServer(below), directory: &directoryServer{below: below},
+		programs: &programs{}, downloads: &downloads{},
+		packages: &packages{below: below}, db: newPackageDB(), repositories: newRepositories(below, catalog),
+		scripts: &scripts{below: below}, unpacker: &unpacker{}, site: &dpkgSite{}, debs: &debs{}, rpms: &rpms{},
 	}
+	h.connect()
+	return h
+}
+
+// connect names to each part the others that it needs, and to the machine its parts. A machine does one thing
+// at a time: what is more than files has one lock.
+func (h *Host) connect() {
+	h.SystemReader, h.Clock, h.AccountReader, h.Downloader = h.system, h.clock, h.accounts, h.downloads
+	h.FileReader, h.FileWriter = h.files, h.files
+	h.PackageReader, h.PackageWriter = h.packages, h.packages
+	h.ServiceReader, h.ServiceWriter = h.services, h.services
+	h.DatabaseReader, h.DatabaseWriter = h.database, h.database
+	h.DirectoryReader, h.ProgramRunner = h.directory, h.programs
+
+	mu := &sync.Mutex{}
+	h.system.mu, h.system.files = mu, h.files
+	h.accounts.files, h.accounts.gaps, h.accounts.clock = h.files, h.gaps, h.clock
+	h.programs.mu, h.programs.files, h.programs.gaps = mu, h.files, h.gaps
+	h.downloads.files, h.downloads.gaps, h.downloads.system = h.files, h.gaps, h.system
+	h.directory.mu = mu
+
+	sv := h.services
+	sv.mu, sv.files, sv.gaps, sv.clock, sv.system, sv.accounts, sv.db = mu, h.files, h.gaps, h.clock, h.system, h.accounts, h.db
+	sq := h.database
+	sq.mu, sq.files, sq.gaps, sq.services = mu, h.files, h.gaps, h.services
+
+	h.db.mu = mu
+	h.repositories.files, h.repositories.gaps, h.repositories.system = h.files, h.gaps, h.system
+	h.unpacker.files, h.unpacker.gaps, h.unpacker.accounts = h.files, h.gaps, h.accounts
+	h.site.files, h.site.gaps = h.files, h.gaps
+	sc := h.scripts
+	sc.files, sc.gaps, sc.clock, sc.system, sc.accounts, sc.services = h.files, h.gaps, h.clock, h.system, h.accounts, h.services
+	sc.db, sc.unpacker, sc.site = h.db, h.unpacker, h.site
+	ds := h.debs
+	ds.files, ds.gaps, ds.db, ds.scripts, ds.unpacker, ds.site = h.files, h.gaps, h.db, h.scripts, h.unpacker, h.site
+	ds.repositories, ds.system = h.repositories, h.system
+	rs := h.rpms
+	rs.files, rs.gaps, rs.db, rs.scripts, rs.unpacker, rs.accounts, rs.system = h.files, h.gaps, h.db, h.scripts, h.unpacker, h.accounts, h.system
+	pk := h.packages
+	pk.mu, pk.files, pk.gaps, pk.clock, pk.system, pk.db = mu, h.files, h.gaps, h.clock, h.system, h.db
+	pk.repositories, pk.site, pk.debs, pk.rpms = h.repositories, h.site, h.debs, h.rpms
 }
 
 // setManager says which package manager the host has. Packages of another format are not for it.
 func (h *Host) setManager(m host.PackageManager) {
-	h.manager = m
-	h.catalog = keepFormat(h.catalog, h.format())
+	h.system.manager = m
+	h.repositories.catalog = keepFormat(h.repositories.catalog, h.system.format())
 }
 
-// Facts describes the simulated system.
-func (h *Host) Facts() (host.Facts, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	f := h.facts
-	f.OSRelease = map[string]string{}
-	for k, v := range h.facts.OSRelease {
-		f.OSRelease[k] = v
-	}
-	return f, nil
-}
-
-// Mounts lists the simulated mount table.
-func (h *Host) Mounts() ([]host.Mount, error) { return h.FS.Mounts(), nil }
-
-// Now is the simulated clock.
-func (h *Host) Now() time.Time { return h.clock.Now() }
-
-// Sleep lets the simulated clock jump.
-func (h *Host) Sleep(ctx context.Context, d time.Duration) error {
-	h.clock.jump(d)
-	return ctx.Err()
-}
-
-// unpredict records what the simulation does not know, once.
-func (h *Host) unpredict(u host.Unpredicted) {
-	h.unpredictedMu.Lock()
-	defer h.unpredictedMu.Unlock()
-	if h.unpredictSeen[u] {
-		return
-	}
-	h.unpredictSeen[u] = true
-	h.unpredicted = append(h.unpredicted, u)
-}
+// Files is the simulated file system itself.
+func (h *Host) Files() *simfs.FS { return h.files.FS }
 
 // Unpredicted lists what the simulation does not know, in order of occurrence.
-func (h *Host) Unpredicted() []host.Unpredicted {
-	h.unpredictedMu.Lock()
-	defer h.unpredictedMu.Unlock()
-	return slices.Clone(h.unpredicted)
-}
+func (h *Host) Unpredicted() []host.Unpredicted { return h.gaps.all() }
 
 // Close gives back the descriptors of the machine below.
-func (h *Host) Close() error { return h.FS.Close() }
-
-// String names the host in messages.
-func (h *Host) String() string { return fmt.Sprintf("simulated host %s", h.facts.Hostname) }
+func (h *Host) Close() error { return h.files.Close() }

@@ -82,7 +82,7 @@ func TestMigrationOfTheShippedHost(t *testing.T) {
 	if _, err := h.Lstat("/etc/zarafa/userscripts/site-hook.sh"); err != nil {
 		t.Errorf("a file of the site: %v", err)
 	}
-	if links := h.wantLinks("zarafa-server"); len(links) > 0 {
+	if links := h.services.wantLinks("zarafa-server"); len(links) > 0 {
 		t.Errorf("still enabled by %v", links)
 	}
 	if left := slices.DeleteFunc(mustProcesses(t, h), func(p host.Process) bool { return p.PID < 1200 }); len(left) > 0 {
@@ -91,9 +91,9 @@ func TestMigrationOfTheShippedHost(t *testing.T) {
 	if c, _ := h.Candidates([]string{"kopano-server"}); len(c) != 0 {
 		t.Errorf("kopano-server is offered before its repository is configured: %v", c)
 	}
-	mustDo(t, h.writeFile("/etc/apt/sources.list.d/kopano.list", []byte("deb https://serial:x@download.kopano.io/supported/core:/final/Debian_8.0 ./\n"), 0o644))
+	mustDo(t, h.files.writeFile("/etc/apt/sources.list.d/kopano.list", []byte("deb https://serial:x@download.kopano.io/supported/core:/final/Debian_8.0 ./\n"), 0o644))
 	mustDo(t, h.RefreshPackages(ctx, nil, nil))
-	mustDo(t, h.writeFile("/usr/sbin/policy-rc.d", []byte("#!/bin/sh\n# held\nexit 101\n"), 0o755))
+	mustDo(t, h.files.writeFile("/usr/sbin/policy-rc.d", []byte("#!/bin/sh\n# held\nexit 101\n"), 0o755))
 	sol, err := h.Solve(host.Transaction{Install: []string{"kopano-server-packages"}})
 	mustDo(t, err)
 	if len(sol.Remove) > 0 || !slices.Contains(names(sol.Install), "kopano-server") || sol.Download == 0 {
@@ -118,7 +118,7 @@ func TestMigrationOfTheShippedHost(t *testing.T) {
 			t.Errorf("service %+v; it must be enabled, and kept from starting", s)
 		}
 	}
-	if src := h.Sources()["kopano-server"]; src != "catalogue" {
+	if src := h.db.sources["kopano-server"]; src != "catalogue" {
 		t.Errorf("source %q", src)
 	}
 	mustDo(t, h.Unlink("/usr/sbin/policy-rc.d"))
@@ -144,13 +144,13 @@ func TestSaveAndReinstall(t *testing.T) {
 	h := readHost(t, "debian8-zcp72", Options{Catalog: catalogues(t)})
 	before := simManifest(t, h)
 	zcp := zcpPackages(t, h)
-	mustDo(t, h.mkdirAll("/var/backups/debs"))
+	mustDo(t, h.files.mkdirAll("/var/backups/debs"))
 	files, missing, err := h.SavePackages(ctx, zcp, "/var/backups/debs", nil)
 	mustDo(t, err)
 	if len(missing) > 0 || len(files) != len(zcp) {
 		t.Fatalf("saved %v, not saved %v", files, missing)
 	}
-	mustDo(t, h.writeFile("/usr/sbin/policy-rc.d", []byte("#!/bin/sh\nexit 101\n"), 0o755))
+	mustDo(t, h.files.writeFile("/usr/sbin/policy-rc.d", []byte("#!/bin/sh\nexit 101\n"), 0o755))
 	mustDo(t, h.CommitPackages(ctx, host.Transaction{Remove: zcp}, nil))
 	var install []string
 	for _, f := range files {
@@ -158,7 +158,7 @@ func TestSaveAndReinstall(t *testing.T) {
 	}
 	mustDo(t, h.CommitPackages(ctx, host.Transaction{Install: install, Downgrade: true}, nil))
 	mustDo(t, h.Unlink("/usr/sbin/policy-rc.d"))
-	mustDo(t, h.removeAll("/var/backups/debs"))
+	mustDo(t, h.files.removeAll("/var/backups/debs"))
 	after := simManifest(t, h)
 	for name := range before {
 		if before[name] != after[name] && !strings.Contains(name, "gshadow") {
@@ -204,7 +204,7 @@ func describe(t *testing.T, h *Host, name string) string {
 		text += " -> " + target
 	case st.IsRegular():
 		text += " " + formatSize(st.Size)
-		if content, err := h.readFile(name); err == nil {
+		if content, err := h.files.readFile(name); err == nil {
 			text += " " + md5Of(content)
 		}
 	}
@@ -478,7 +478,7 @@ Also=a.service
 	if exists(t, h, etc+"multi-user.target.wants") || !exists(t, h, etc+"own.target.wants") {
 		t.Error("directories of links are not as systemd leaves them")
 	}
-	mustDo(t, h.PutSymlink(etc+"second.service", "/lib/systemd/system/b.service", 0, 0))
+	mustDo(t, h.files.PutSymlink(etc+"second.service", "/lib/systemd/system/b.service", 0, 0))
 	if err := h.EnableService("a"); err == nil {
 		t.Error("an alias that belongs to another unit was taken")
 	}
@@ -565,14 +565,14 @@ func TestAccountNumbers(t *testing.T) {
 	h := hostOf(t, "-- passwd --\na:x:100:100::/:/x\nb:x:998:998::/:/x\nc:x:999:50::/:/x\n-- group --\ng:x:101:\nh:x:999:\n")
 	does := func(script string) {
 		t.Helper()
-		mustDo(t, h.followScript(&Package{Package: host.Package{Name: "p"}}, call("postinst", "configure"), script))
+		mustDo(t, h.scripts.followScript(&Package{Package: host.Package{Name: "p"}}, call("postinst", "configure"), script))
 	}
 	does("adduser --system --group --home /var/lib/low --no-create-home low")
 	if u, _ := h.User("low"); u.UID != 101 || u.GID != 102 {
 		t.Errorf("adduser gave %+v, want the first free numbers", u)
 	}
 	old := hostOf(t, "-- passwd --\na:x:100:100::/:/x\n-- group --\ng:x:101:\n-- packages --\nPackage: adduser\nVersion: 3.118\nStatus: installed\n")
-	mustDo(t, old.followScript(&Package{}, call("postinst", "configure"), "adduser --system --group low"))
+	mustDo(t, old.scripts.followScript(&Package{}, call("postinst", "configure"), "adduser --system --group low"))
 	if u, _ := old.User("low"); u.UID != 102 || u.GID != 102 || u.Home != "/home/low" {
 		t.Errorf("adduser 3.118 gave %+v, want the first number that is free for both", u)
 	}
@@ -583,10 +583,10 @@ func TestAccountNumbers(t *testing.T) {
 		t.Errorf("useradd gave %+v, groupadd %+v", u, g)
 	}
 	does("useradd -r high || true")
-	if text, _ := h.readFile("/etc/passwd"); strings.Count(string(text), "high:x:") != 1 {
+	if text, _ := h.files.readFile("/etc/passwd"); strings.Count(string(text), "high:x:") != 1 {
 		t.Error("an account was added twice")
 	}
-	if old, err := h.readFile("/etc/passwd-"); err != nil || strings.Contains(string(old), "high") {
+	if old, err := h.files.readFile("/etc/passwd-"); err != nil || strings.Contains(string(old), "high") {
 		t.Errorf("the backup of passwd: %q, %v", old, err)
 	}
 	does("groupadd -r taken; if useradd -r taken; then exit 1; else [ $? = 9 ]; fi")
@@ -642,7 +642,7 @@ a masked
 		t.Errorf("start of nothing: %v", err)
 	}
 	mustDo(t, h.DisableService("b"))
-	if links := h.rcLinks("b"); slices.ContainsFunc(links, func(l string) bool { return strings.Contains(l, "/S") }) {
+	if links := h.services.rcLinks("b"); slices.ContainsFunc(links, func(l string) bool { return strings.Contains(l, "/S") }) {
 		t.Errorf("links of a disabled service: %v", links)
 	}
 }
@@ -710,7 +710,7 @@ func TestRemovalOfStubbornService(t *testing.T) {
 				t.Fatalf("%s: processes %+v", init, p)
 			}
 			mustDo(t, h.CommitPackages(context.Background(), host.Transaction{Remove: []string{"a"}}, nil))
-			if _, err := h.Lstat("/usr/sbin/a"); err == nil || h.packages["a"] != nil {
+			if _, err := h.Lstat("/usr/sbin/a"); err == nil || h.db.byName["a"] != nil {
 				t.Errorf("%s%s: the package is not removed", init, flag)
 			}
 			said := slices.ContainsFunc(h.Unpredicted(), func(u host.Unpredicted) bool { return strings.Contains(u.What, "a does not stop") })

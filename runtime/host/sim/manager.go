@@ -16,13 +16,13 @@ var managerPrograms = map[string]struct{ path, status string }{
 }
 
 // managerError is what a package manager that fails says.
-func (h *Host) managerError(format string, args ...any) error {
-	program, ok := managerPrograms[h.manager.Name]
+func (sy *system) managerError(format string, args ...any) error {
+	program, ok := managerPrograms[sy.manager.Name]
 	if !ok {
 		program = managerPrograms["apt"]
 	}
 	text := fmt.Sprintf(format, args...)
-	if h.format() == Deb {
+	if sy.format() == Deb {
 		text = "E: " + text
 	}
 	return &host.CommandError{Path: program.path, Status: program.status, Output: text}
@@ -35,9 +35,9 @@ var managerPaths = map[string][]string{
 	"suse":   {"/var/lib/rpm", "/usr/lib/sysimage/rpm", "/var/lib/zypp", "/var/cache/zypp", "/var/log/zypp", "/var/log/zypper.log", "/etc/ld.so.cache", "/var/cache/ldconfig"},
 }
 
-func (h *Host) unpredictPackageFiles() {
-	for _, p := range managerPaths[baseOf(h.manager.Name)] {
-		h.unpredict(host.Unpredicted{What: "files of the package manager: " + p, Why: "the simulation keeps the package database in memory", Path: p})
+func (pk *packages) unpredictPackageFiles() {
+	for _, p := range managerPaths[baseOf(pk.system.manager.Name)] {
+		pk.gaps.add(host.Unpredicted{What: "files of the package manager: " + p, Why: "the simulation keeps the package database in memory", Path: p})
 	}
 }
 

@@ -3,30 +3,38 @@ package sim
 import (
 	"context"
 	"strings"
+	"sync"
 
 	"zcp2kopano/runtime/host"
 )
 
+// programs runs no programs.
+type programs struct {
+	mu    *sync.Mutex
+	files *files
+	gaps  *gaps
+}
+
 // RunProgram looks whether the program could be run, and puts what it does on the list of what the
 // simulation does not know.
-func (h *Host) RunProgram(ctx context.Context, req host.ProgramRequest) ([]string, error) {
+func (pr *programs) RunProgram(ctx context.Context, req host.ProgramRequest) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := host.CheckProgram(h, req.Path); err != nil {
+	if err := host.CheckProgram(pr.files, req.Path); err != nil {
 		return nil, err
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
 	gap := host.Unpredicted{
 		What:  "what " + strings.Join(append([]string{req.Path}, req.Args...), " ") + " does",
 		Why:   "a simulation runs no program of the runbook's",
 		Check: "the run checks its exit status, and keeps what it says",
 	}
-	h.unpredict(gap)
+	pr.gaps.add(gap)
 	for _, path := range req.Changes {
 		gap.What, gap.Path = path+", which "+req.Path+" is said to change", path
-		h.unpredict(gap)
+		pr.gaps.add(gap)
 	}
 	return nil, nil
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -16,6 +17,28 @@ import (
 
 	"zcp2kopano/runtime/host"
 )
+
+// repositories are where packages come from: those that are configured, and what the fixture and the
+// catalogue say of them.
+type repositories struct {
+	files  *files
+	gaps   *gaps
+	system *system
+	below  host.View
+
+	lists        []*Package // of the fixture
+	catalog      []*Package
+	indexed      []*Package // of repositories on this host, as read last
+	refreshed    []repository
+	offers       []*Package // cache; nil when it has to be made anew
+	packageFiles map[string]*Package
+	dead         map[string]string // URL to what the package manager would say
+	asked        map[string]bool   // names that the package index of the machine below was asked for
+}
+
+func newRepositories(below host.View, catalog []*Package) *repositories {
+	return &repositories{below: below, catalog: catalog, packageFiles: map[string]*Package{}, dead: map[string]string{}, asked: map[string]bool{}}
+}
 
 // repository is a line of the package manager's sources.
 type repository struct {
@@ -35,46 +58,36 @@ func (r repository) dir() string {
 }
 
 // sourceFiles lists where the host's repositories are configured.
-func (h *Host) sourceFiles() []string {
-	if h.format() == RPM {
-		return h.withSuffix(h.repoDir(), ".repo")
+func (rs *repositories) sourceFiles() []string {
+	if rs.system.format() == RPM {
+		return rs.files.withSuffix(rs.repoDir(), ".repo")
 	}
-	return append([]string{"/etc/apt/sources.list"}, h.withSuffix("/etc/apt/sources.list.d", ".list", ".sources")...)
-}
-
-func (h *Host) withSuffix(dir string, suffixes ...string) []string {
-	var files []string
-	for _, e := range h.entries(dir) {
-		if slices.Contains(suffixes, path.Ext(e.Name)) {
-			files = append(files, path.Join(dir, e.Name))
-		}
-	}
-	return files
+	return append([]string{"/etc/apt/sources.list"}, rs.files.withSuffix("/etc/apt/sources.list.d", ".list", ".sources")...)
 }
 
 // repositories reads the sources of the package manager: .repo files, or both formats of
 // sources.list(5).
-func (h *Host) repositories() ([]repository, error) {
+func (rs *repositories) configured() ([]repository, error) {
 	var list []repository
-	for _, file := range h.sourceFiles() {
-		text, err := h.readFile(file)
+	for _, file := range rs.sourceFiles() {
+		text, err := rs.files.readFile(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, h.parseSources(file, string(text))...)
+		list = append(list, rs.parseSources(file, string(text))...)
 	}
 	return list, nil
 }
 
-func (h *Host) parseSources(file, text string) []repository {
+func (rs *repositories) parseSources(file, text string) []repository {
 	switch path.Ext(file) {
 	case ".sources":
 		return parseDeb822Sources(file, text)
 	case ".repo":
-		return h.parseRepoFile(file, text)
+		return rs.parseRepoFile(file, text)
 	}
 	var list []repository
 	for line := range strings.Lines(text) {
@@ -152,14 +165,14 @@ func globMatch(glob, name string) bool {
 // offered lists the packages that can be installed: those that the lists read last name, and those
 // of the fixture that are on offer always. A package that one source knows hides what less exact
 // ones say of the same version.
-func (h *Host) offered() []*Package {
-	if h.offers == nil {
-		h.offers = h.collectOffers()
+func (rs *repositories) offered() []*Package {
+	if rs.offers == nil {
+		rs.offers = rs.collectOffers()
 	}
-	return h.offers
+	return rs.offers
 }
 
-func (h *Host) collectOffers() []*Package {
+func (rs *repositories) collectOffers() []*Package {
 	var all []*Package
 	seen := map[string]bool{}
 	take := func(p *Package) {
@@ -168,13 +181,13 @@ func (h *Host) collectOffers() []*Package {
 			all = append(all, p)
 		}
 	}
-	for _, p := range h.indexed {
+	for _, p := range rs.indexed {
 		take(p)
 	}
-	for _, list := range [][]*Package{h.lists, h.catalog} {
+	for _, list := range [][]*Package{rs.lists, rs.catalog} {
 		for _, p := range list {
-			always := p.Repository == "" && !h.isCatalog(p)
-			if always || slices.ContainsFunc(h.refreshed, func(r repository) bool { return r.offers(p) }) {
+			always := p.Repository == "" && !rs.isCatalog(p)
+			if always || slices.ContainsFunc(rs.refreshed, func(r repository) bool { return r.offers(p) }) {
 				take(p)
 			}
 		}
@@ -182,17 +195,17 @@ func (h *Host) collectOffers() []*Package {
 	return all
 }
 
-func (h *Host) isCatalog(p *Package) bool { return slices.Contains(h.catalog, p) }
+func (rs *repositories) isCatalog(p *Package) bool { return slices.Contains(rs.catalog, p) }
 
 // RefreshPackages reads the configured repositories: those on this host in full, of the others what
 // the fixture and the catalogue say. None is contacted.
-func (h *Host) RefreshPackages(ctx context.Context, only []string, w *host.PackageWatch) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err := h.awaitLock(ctx, w); err != nil {
+func (pk *packages) RefreshPackages(ctx context.Context, only []string, w *host.PackageWatch) error {
+	pk.mu.Lock()
+	defer pk.mu.Unlock()
+	if err := pk.awaitLock(ctx, w); err != nil {
 		return err
 	}
-	repositories, err := h.repositories()
+	repositories, err := pk.repositories.configured()
 	if err != nil {
 		return err
 	}
@@ -204,31 +217,31 @@ func (h *Host) RefreshPackages(ctx context.Context, only []string, w *host.Packa
 		if len(only) > 0 && !slices.Contains(only, r.file) {
 			continue
 		}
-		if err := h.refresh(r); err != nil {
+		if err := pk.repositories.refresh(r); err != nil {
 			errs = append(errs, err)
 		}
 	}
-	h.offers = nil
-	h.unpredictPackageFiles()
+	pk.repositories.offers = nil
+	pk.unpredictPackageFiles()
 	return errors.Join(errs...)
 }
 
-func (h *Host) refresh(r repository) error {
-	if why, ok := h.deadRepositories[r.url]; ok {
-		return h.managerError("Failed to fetch %s: %s", r.url, why)
+func (rs *repositories) refresh(r repository) error {
+	if why, ok := rs.dead[r.url]; ok {
+		return rs.system.managerError("Failed to fetch %s: %s", r.url, why)
 	}
 	if dir := r.dir(); dir != "" {
-		list, err := h.readRepository(dir)
+		list, err := rs.readRepository(dir)
 		if err != nil {
 			return fmt.Errorf("repository %s (configured in %s): %w", r.url, r.file, err)
 		}
-		h.indexed = append(list, h.indexed...)
+		rs.indexed = append(list, rs.indexed...)
 		return nil
 	}
-	if !slices.ContainsFunc(h.refreshed, func(have repository) bool { return have.url == r.url && have.path == r.path }) {
-		h.refreshed = append(h.refreshed, r)
+	if !slices.ContainsFunc(rs.refreshed, func(have repository) bool { return have.url == r.url && have.path == r.path }) {
+		rs.refreshed = append(rs.refreshed, r)
 	}
-	h.unpredict(host.Unpredicted{
+	rs.gaps.add(host.Unpredicted{
 		What:  "what the repository " + r.url + " offers",
 		Why:   "a simulation contacts no repository; the fixture and the built-in catalogue stand in for it",
 		Check: "the run asks the repository before anything is removed",
@@ -238,16 +251,16 @@ func (h *Host) refresh(r repository) error {
 
 // readRepository reads the index of a repository and the package files that it names; of a flat one of
 // Debian without an index, all package files in the directory.
-func (h *Host) readRepository(dir string) ([]*Package, error) {
-	if h.format() == RPM {
-		return h.readRPMRepository(dir)
+func (rs *repositories) readRepository(dir string) ([]*Package, error) {
+	if rs.system.format() == RPM {
+		return rs.readRPMRepository(dir)
 	}
-	index, err := h.readIndex(dir)
+	index, err := rs.readIndex(dir)
 	if err != nil {
 		return nil, err
 	}
 	if index == nil {
-		return h.readPackageDir(dir)
+		return rs.readPackageDir(dir)
 	}
 	stanzas, err := parseStanzas(string(index), 1)
 	if err != nil {
@@ -256,7 +269,7 @@ func (h *Host) readRepository(dir string) ([]*Package, error) {
 	var list []*Package
 	for i := range stanzas {
 		file := stanzas[i].get("Filename")
-		if p, err := h.packageFile(path.Join(dir, file)); file != "" && err == nil {
+		if p, err := rs.packageFile(path.Join(dir, file)); file != "" && err == nil {
 			list = append(list, p)
 			continue
 		}
@@ -265,7 +278,7 @@ func (h *Host) readRepository(dir string) ([]*Package, error) {
 			return nil, fmt.Errorf("%s/Packages: %w", dir, err)
 		}
 		p.From = "package index " + dir + "/Packages"
-		h.completePayload(p)
+		rs.completePayload(p)
 		list = append(list, p)
 	}
 	return list, nil
@@ -273,8 +286,8 @@ func (h *Host) readRepository(dir string) ([]*Package, error) {
 
 // completePayload takes the files of a package of which only the index entry is known from the
 // fixture or the catalogue.
-func (h *Host) completePayload(p *Package) {
-	for _, list := range [][]*Package{h.lists, h.catalog} {
+func (rs *repositories) completePayload(p *Package) {
+	for _, list := range [][]*Package{rs.lists, rs.catalog} {
 		for _, known := range list {
 			if known.Name == p.Name && known != p && len(known.Files) > 0 {
 				p.Files, p.Effects, p.Scripts, p.Conffiles, p.RunAs = known.Files, known.Effects, known.Scripts, known.Conffiles, known.RunAs
@@ -285,12 +298,12 @@ func (h *Host) completePayload(p *Package) {
 	}
 }
 
-func (h *Host) readIndex(dir string) ([]byte, error) {
-	index, err := h.readFile(path.Join(dir, "Packages"))
+func (rs *repositories) readIndex(dir string) ([]byte, error) {
+	index, err := rs.files.readFile(path.Join(dir, "Packages"))
 	if err == nil {
 		return index, nil
 	}
-	packed, err2 := h.readFile(path.Join(dir, "Packages.gz"))
+	packed, err2 := rs.files.readFile(path.Join(dir, "Packages.gz"))
 	switch {
 	case err2 == nil:
 		z, err := gzip.NewReader(bytes.NewReader(packed))
@@ -306,42 +319,42 @@ func (h *Host) readIndex(dir string) ([]byte, error) {
 	return nil, err2
 }
 
-func (h *Host) readPackageDir(dir string) ([]*Package, error) {
-	entries, err := h.ReadDir(dir)
+func (rs *repositories) readPackageDir(dir string) ([]*Package, error) {
+	entries, err := rs.files.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var list []*Package
 	for _, e := range entries {
-		if path.Ext(e.Name) != "."+string(h.format()) {
+		if path.Ext(e.Name) != "."+string(rs.system.format()) {
 			continue
 		}
-		p, err := h.packageFile(path.Join(dir, e.Name))
+		p, err := rs.packageFile(path.Join(dir, e.Name))
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, p)
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("neither an index nor a package file (.%s) is there", h.format())
+		return nil, fmt.Errorf("neither an index nor a package file (.%s) is there", rs.system.format())
 	}
 	return list, nil
 }
 
 // ProbeRepository answers for a repository on this host from its files. For any other the answer is
 // what the fixture and the catalogue assume, and is marked so.
-func (h *Host) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (host.RepositoryAnswer, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+func (pk *packages) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (host.RepositoryAnswer, error) {
+	pk.mu.Lock()
+	defer pk.mu.Unlock()
 	answer := host.RepositoryAnswer{Offers: map[string]string{}, Known: true}
 	var offered, indexed []*Package
 	var remote []repository
 	for _, file := range probe.Files {
-		for _, r := range h.parseSources(file.Path, file.Content.Reveal()) {
+		for _, r := range pk.repositories.parseSources(file.Path, file.Content.Reveal()) {
 			if err := ctx.Err(); err != nil {
 				return answer, err
 			}
-			list, known, err := h.probe(r)
+			list, known, err := pk.repositories.probe(r)
 			if err != nil {
 				return answer, err
 			}
@@ -371,49 +384,49 @@ func (h *Host) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) 
 		return answer, nil
 	}
 	var err error
-	answer.Solution, err = h.solveWith(remote, indexed, *probe.Tx)
+	answer.Solution, err = pk.solveWith(remote, indexed, *probe.Tx)
 	return answer, err
 }
 
 // solveWith solves an installation as if the lists of these repositories, and of these packages, had been
 // read as well, and what the transaction removes were gone.
-func (h *Host) solveWith(remote []repository, indexed []*Package, tx host.Transaction) (host.Solution, error) {
+func (pk *packages) solveWith(remote []repository, indexed []*Package, tx host.Transaction) (host.Solution, error) {
 	defer func(refreshed []repository, packages map[string]*Package) {
 		// What the machine's own index was asked meanwhile, it is not asked again.
-		h.refreshed, h.indexed, h.offers, h.packages = refreshed, h.indexed[len(indexed):], nil, packages
-	}(h.refreshed, h.packages)
-	h.refreshed, h.indexed, h.offers = slices.Concat(h.refreshed, remote), slices.Concat(indexed, h.indexed), nil
-	h.packages = maps.Clone(h.packages)
+		pk.repositories.refreshed, pk.repositories.indexed, pk.repositories.offers, pk.db.byName = refreshed, pk.repositories.indexed[len(indexed):], nil, packages
+	}(pk.repositories.refreshed, pk.db.byName)
+	pk.repositories.refreshed, pk.repositories.indexed, pk.repositories.offers = slices.Concat(pk.repositories.refreshed, remote), slices.Concat(indexed, pk.repositories.indexed), nil
+	pk.db.byName = maps.Clone(pk.db.byName)
 	for _, name := range tx.Remove {
-		delete(h.packages, name)
+		delete(pk.db.byName, name)
 	}
 	tx.Remove = nil
-	pl, err := h.solve(tx)
+	pl, err := pk.solve(tx)
 	if err != nil {
 		return host.Solution{}, err
 	}
-	return h.solution(pl, tx), nil
+	return pk.solution(pl, tx), nil
 }
 
-func (h *Host) probe(r repository) (list []*Package, known bool, err error) {
-	if why, ok := h.deadRepositories[r.url]; ok {
+func (rs *repositories) probe(r repository) (list []*Package, known bool, err error) {
+	if why, ok := rs.dead[r.url]; ok {
 		return nil, true, fmt.Errorf("repository %s does not answer: %s", r.url, why)
 	}
 	if dir := r.dir(); dir != "" {
-		list, err := h.readRepository(dir)
+		list, err := rs.readRepository(dir)
 		if err != nil {
 			return nil, true, fmt.Errorf("repository %s: %w", r.url, err)
 		}
 		return list, true, nil
 	}
-	for _, offers := range [][]*Package{h.lists, h.catalog} {
+	for _, offers := range [][]*Package{rs.lists, rs.catalog} {
 		for _, p := range offers {
 			if r.offers(p) {
 				list = append(list, p)
 			}
 		}
 	}
-	h.unpredict(host.Unpredicted{
+	rs.gaps.add(host.Unpredicted{
 		What:  "whether the repository " + r.url + " answers, and what it offers",
 		Why:   "a simulation contacts no repository; the fixture and the built-in catalogue stand in for it",
 		Check: "the run asks the repository before anything is removed",
@@ -421,51 +434,106 @@ func (h *Host) probe(r repository) (list []*Package, known bool, err error) {
 	return list, false, nil
 }
 
-// Download reads file URLs from this host, and others from the fixture. A file that the fixture does
-// not have is not known.
-func (h *Host) Download(ctx context.Context, address, _ string, _ host.Secret) ([]byte, error) {
-	const limit = 1 << 20
-	u, err := url.Parse(address)
+// candidates lists what is on offer of a name, newest first.
+func (rs *repositories) candidates(name string) []*Package {
+	var list []*Package
+	rs.askIndex(name)
+	for _, p := range rs.offered() {
+		if p.Name == name {
+			list = append(list, p)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *Package) int { return rs.system.format().compareVersions(b.Version, a.Version) })
+	return list
+}
+
+// packageFile is the package in a file of the simulated host.
+func (rs *repositories) packageFile(file string) (*Package, error) {
+	if p := rs.packageFiles[file]; p != nil {
+		if _, err := rs.files.Stat(file); err != nil {
+			return nil, err
+		}
+		return p, nil
+	}
+	f, err := rs.files.Open(file)
 	if err != nil {
-		return nil, errors.New("download: the address cannot be parsed")
+		return nil, err
 	}
-	if u.Scheme == "file" {
-		content, err := h.readFile(path.Clean(u.Path))
-		if err == nil && len(content) > limit {
-			return nil, fmt.Errorf("download %s: larger than 1 MiB", address)
-		}
-		return content, err
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
 	}
-	u.User = nil
-	if content, ok := h.downloads[u.String()]; ok {
-		return slices.Clone(content), nil
+	p, err := ReadPackageFile(f, st.Size, "package file "+file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	h.unpredict(host.Unpredicted{
-		What:  "content of " + u.String(),
-		Why:   "a simulation downloads nothing; an empty file of the kind stands in for it",
-		Check: "the run downloads it before anything is removed",
-	})
-	switch path.Ext(u.Path) {
-	case ".key", ".asc", ".gpg":
-		for _, dir := range h.keyDirs() {
-			h.unpredict(host.Unpredicted{What: "content of keys in " + dir, Why: "keys are not downloaded", Path: dir + "/*", Aspect: "content"})
-		}
-		return []byte(standInKey), nil
-	}
-	return nil, nil
+	rs.learnEffects(p)
+	rs.packageFiles[file] = p
+	return p, nil
 }
 
-// keyDirs are where the keys of repositories are kept.
-func (h *Host) keyDirs() []string {
-	if h.format() == RPM {
-		return []string{"/etc/pki/rpm-gpg"}
+// learnEffects takes what maintainer scripts do from the fixture or the catalogue, for a package that
+// is known from elsewhere.
+func (rs *repositories) learnEffects(p *Package) {
+	if len(p.Effects) > 0 {
+		return
 	}
-	return []string{"/etc/apt/keyrings", "/etc/apt/trusted.gpg.d"}
+	known := rs.knownEffects(p)
+	if known == nil {
+		return
+	}
+	p.RunAs = cmp.Or(p.RunAs, known.RunAs)
+	if p.texts != nil {
+		return // which say it themselves
+	}
+	p.Effects, p.effectsFrom = known.Effects, known.From
+	p.From += "; what its scripts do: " + known.From
+	if len(p.Scripts) == 0 {
+		p.Scripts = known.Scripts
+	}
 }
 
-// standInKey has the form of a public key (RFC 4880), and is none.
-const standInKey = `-----BEGIN PGP PUBLIC KEY BLOCK-----
+// knownEffects is a package of that name whose effects are known: one of the same maintainer, if there is one.
+func (rs *repositories) knownEffects(p *Package) *Package {
+	var first *Package
+	for _, known := range slices.Concat(rs.lists, rs.catalog) {
+		if known.Name != p.Name || len(known.Effects) == 0 {
+			continue
+		}
+		if p.Origin != "" && known.Origin == p.Origin {
+			return known
+		}
+		if first == nil {
+			first = known
+		}
+	}
+	return first
+}
 
-mQAAbm90IGRvd25sb2FkZWQgaW4gYSBzaW11bGF0aW9u
------END PGP PUBLIC KEY BLOCK-----
-`
+// askIndex takes what the index of the machine below offers of some names into the packages on offer.
+func (rs *repositories) askIndex(names ...string) {
+	if rs.below == nil {
+		return
+	}
+	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return rs.asked[n] })
+	if len(names) == 0 {
+		return
+	}
+	for _, n := range names {
+		rs.asked[n] = true
+	}
+	found, err := rs.below.Candidates(names)
+	if err != nil {
+		return
+	}
+	for name, list := range found {
+		for _, c := range list {
+			p := &Package{Format: rs.system.format(), Package: host.Package{Name: name, Version: c.Version, Depends: c.Depends, Source: name, Origin: c.Origin}}
+			p.From = "package index of the machine"
+			rs.completePayload(p)
+			rs.indexed = append(rs.indexed, p)
+		}
+	}
+	rs.offers = nil
+}

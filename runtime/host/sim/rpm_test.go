@@ -222,8 +222,8 @@ func (w *rpmTwin) simulate(files, remove []string) error {
 	tx := host.Transaction{Remove: remove, Downgrade: true}
 	for i, file := range files {
 		name := fmt.Sprintf("/var/lib/rpm/%d.rpm", i)
-		mustDo(w.t, w.sim.PutSized(name, 1, 0o644, 0, 0, w.sim.Now()))
-		w.sim.packageFiles[name] = readRPMFile(w.t, file)
+		mustDo(w.t, w.sim.files.PutSized(name, 1, 0o644, 0, 0, w.sim.Now()))
+		w.sim.repositories.packageFiles[name] = readRPMFile(w.t, file)
 		tx.Install = append(tx.Install, name)
 	}
 	if s, err := w.sim.Solve(tx); err == nil {
@@ -241,13 +241,13 @@ func (w *rpmTwin) write(name, content string) {
 	mustDo(w.t, os.MkdirAll(filepath.Dir(file), 0o755))
 	mustDo(w.t, os.WriteFile(file, []byte(content), 0o640))
 	mustDo(w.t, os.Chmod(file, 0o640))
-	mustDo(w.t, w.sim.PutFile(name, []byte(content), 0o640, 0, 0, w.sim.Now()))
+	mustDo(w.t, w.sim.files.PutFile(name, []byte(content), 0o640, 0, 0, w.sim.Now()))
 }
 
 func (w *rpmTwin) delete(name string) {
 	w.t.Helper()
 	mustDo(w.t, os.RemoveAll(filepath.Join(w.root, name)))
-	mustDo(w.t, w.sim.removeAll(name))
+	mustDo(w.t, w.sim.files.removeAll(name))
 }
 
 func (w *rpmTwin) symlink(target, name string) {
@@ -368,7 +368,7 @@ func (w *rpmTwin) simTree() map[string]string {
 				content, err = w.sim.Readlink(name)
 			case st.IsRegular():
 				var data []byte
-				data, err = w.sim.readFile(name)
+				data, err = w.sim.files.readFile(name)
 				content = string(data)
 			}
 			mustDo(w.t, err)
@@ -765,11 +765,11 @@ func TestRPMSequences(t *testing.T) {
 // randomStep does one thing on both sides, and says what.
 func (w *rpmTwin) randomStep(r *rapid.T, versions []rpmSpec, other rpmSpec) string {
 	w.t.Helper()
-	installed := func(name string) bool { return w.sim.installed(name) != nil }
+	installed := func(name string) bool { return w.sim.db.installed(name) != nil }
 	switch step := rapid.SampledFrom([]string{"install", "install", "erase", "other", "edit", "edit", "delete", "link", "own"}).Draw(r, "step"); step {
 	case "install":
 		s := rapid.SampledFrom(versions).Draw(r, "version")
-		if p := w.sim.installed("server"); p != nil && p.Version == s.version+"-1" {
+		if p := w.sim.db.installed("server"); p != nil && p.Version == s.version+"-1" {
 			return "nothing"
 		}
 		w.install(s)

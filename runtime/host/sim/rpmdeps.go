@@ -126,8 +126,8 @@ var basicRPM = &Package{Format: RPM, Files: []PackageFile{
 var basicLibraries = []string{"ld-linux*", "libc.so.*", "libcrypt.so.*", "libdl.so.*", "libgcc_s.so.*", "libm.so.*", "libpthread.so.*", "libresolv.so.*", "librt.so.*", "libstdc++.so.*", "libutil.so.*", "rtld(*"}
 
 // basic tells whether a dependency is met by what the implied system has.
-func (h *Host) basic(want dependency.Possibility) bool {
-	if !h.implied || h.format() != RPM {
+func (rs *rpms) basic(want dependency.Possibility) bool {
+	if !rs.system.implied || rs.system.format() != RPM {
 		return false
 	}
 	return basicRPM.providesRPM(want) || slices.ContainsFunc(basicLibraries, func(glob string) bool { return globMatch(glob, want.Name) })

@@ -25,24 +25,24 @@ const (
 
 // rpmTransaction is what rpm works out before it changes anything.
 type rpmTransaction struct {
-	h      *Host
+	rpms   *rpms
 	coming []*Package
 	going  map[*Package]bool // removed, or replaced by another version
 	taken  map[string]bool   // paths of those that come
 }
 
-func (h *Host) newRPMTransaction(pl *plan) *rpmTransaction {
-	t := &rpmTransaction{h: h, coming: pl.install, going: map[*Package]bool{}, taken: map[string]bool{}}
+func (rs *rpms) newTransaction(pl *plan) *rpmTransaction {
+	t := &rpmTransaction{rpms: rs, coming: pl.install, going: map[*Package]bool{}, taken: map[string]bool{}}
 	for _, p := range pl.install {
 		for _, f := range p.Files {
 			t.taken[f.Path] = true
 		}
-		if old := h.packages[p.Name]; old != nil {
+		if old := rs.db.byName[p.Name]; old != nil {
 			t.going[old] = true
 		}
 	}
 	for _, name := range pl.remove {
-		t.going[h.packages[name]] = true
+		t.going[rs.db.byName[name]] = true
 	}
 	return t
 }
@@ -52,8 +52,8 @@ func (t *rpmTransaction) check() error {
 	var lines []string
 	for i, p := range t.coming {
 		for _, f := range p.Files {
-			for _, owner := range t.h.owners[f.Path] {
-				other := t.h.packages[owner]
+			for _, owner := range t.rpms.db.owners[f.Path] {
+				other := t.rpms.db.byName[owner]
 				if of, ok := other.file(f.Path); ok && !t.going[other] && differ(f, of) {
 					lines = append(lines, fmt.Sprintf("file %s from install of %s-%s conflicts with file from package %s-%s", f.Path, p.Name, p.Version, other.Name, other.Version))
 				}
@@ -69,7 +69,7 @@ func (t *rpmTransaction) check() error {
 		return nil
 	}
 	slices.Sort(lines)
-	return t.h.managerError("Transaction check error:\n%s", strings.Join(slices.Compact(lines), "\n"))
+	return t.rpms.system.managerError("Transaction check error:\n%s", strings.Join(slices.Compact(lines), "\n"))
 }
 
 // differ tells whether two packages bring a path in ways that rpm calls a conflict (rpmfilesCompare).
@@ -134,8 +134,8 @@ func (t *rpmTransaction) fate(p *Package, f PackageFile) (fate, error) {
 		return skip, nil
 	}
 	decided, what := false, create
-	for _, owner := range t.h.owners[f.Path] {
-		other := t.h.packages[owner]
+	for _, owner := range t.rpms.db.owners[f.Path] {
+		other := t.rpms.db.byName[owner]
 		of, ok := other.file(f.Path)
 		if !ok || p.conffile(f.Path) == nil && other.conffile(f.Path) == nil {
 			continue
@@ -149,7 +149,7 @@ func (t *rpmTransaction) fate(p *Package, f PackageFile) (fate, error) {
 	if decided {
 		return what, nil
 	}
-	changed, err := t.h.changedConfig(p, f)
+	changed, err := t.rpms.changedConfig(p, f)
 	switch {
 	case err != nil || !changed:
 		return create, err
@@ -162,8 +162,8 @@ func (t *rpmTransaction) fate(p *Package, f PackageFile) (fate, error) {
 // decide chooses between the file on the host and the new one of a configuration file that a package
 // has already (rpmfilesDecideFate).
 func (t *rpmTransaction) decide(old *Package, of PackageFile, p *Package, f PackageFile) (fate, error) {
-	h := t.h
-	st, err := h.Lstat(f.Path)
+	rs := t.rpms
+	st, err := rs.files.Lstat(f.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if f.MissingOK {
 			return skip, nil
@@ -181,8 +181,8 @@ func (t *rpmTransaction) decide(old *Package, of PackageFile, p *Package, f Pack
 	}
 	same := false
 	if st.Mode.Type() == of.Mode.Type() {
-		if same, err = h.isAs(p, f, st); err == nil && !same {
-			same, err = h.isAs(old, of, st)
+		if same, err = rs.isAs(p, f, st); err == nil && !same {
+			same, err = rs.isAs(old, of, st)
 		}
 	}
 	switch {
@@ -232,11 +232,11 @@ func shippedType(p *Package, f PackageFile, st host.Stat) fs.FileMode {
 
 // changedConfig tells whether a package's configuration file is on the host and is not as the package
 // has it (rpmfilesConfigConflict).
-func (h *Host) changedConfig(p *Package, f PackageFile) (bool, error) {
+func (rs *rpms) changedConfig(p *Package, f PackageFile) (bool, error) {
 	if p.conffile(f.Path) == nil {
 		return false, nil
 	}
-	st, err := h.Lstat(f.Path)
+	st, err := rs.files.Lstat(f.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -252,22 +252,22 @@ func (h *Host) changedConfig(p *Package, f PackageFile) (bool, error) {
 	if f.Ghost {
 		return true, nil // the package has no content to compare with
 	}
-	same, err := h.isAs(p, f, st)
+	same, err := rs.isAs(p, f, st)
 	return !same, err
 }
 
 // isAs tells whether what is on the host is what a package has at that path: a symlink to the same
 // target, or a file with the same content.
-func (h *Host) isAs(p *Package, f PackageFile, st host.Stat) (bool, error) {
+func (rs *rpms) isAs(p *Package, f PackageFile, st host.Stat) (bool, error) {
 	if st.Mode.Type() != f.Mode.Type() {
 		return false, nil
 	}
 	if st.IsSymlink() {
-		target, err := h.Readlink(f.Path)
+		target, err := rs.files.Readlink(f.Path)
 		return target == f.Target, err
 	}
 	want := p.shipped(f)
-	have, _, err := h.digest(f.Path, want)
+	have, _, err := rs.files.digest(f.Path, want)
 	if err != nil {
 		return false, err
 	}
@@ -277,7 +277,7 @@ func (h *Host) isAs(p *Package, f PackageFile, st host.Stat) (bool, error) {
 	if was, ok := p.pristine[f.Path]; ok {
 		return sameContent(was, st), nil
 	}
-	h.unpredict(host.Unpredicted{
+	rs.gaps.add(host.Unpredicted{
 		What: "whether " + f.Path + " was edited, and so what the package manager does with it",
 		Why:  "its content, or what package " + p.Name + " shipped, is not known; it is taken for edited",
 		Path: f.Path + "*",
@@ -287,9 +287,9 @@ func (h *Host) isAs(p *Package, f PackageFile, st host.Stat) (bool, error) {
 
 // notePristine remembers how the configuration files are that a fixture calls as they were shipped, and
 // of which it has no content: what is not touched from then on is not edited.
-func (h *Host) notePristine(p *Package) {
+func (rs *rpms) notePristine(p *Package) {
 	for _, c := range p.Conffiles {
-		st, err := h.Lstat(c.Path)
+		st, err := rs.files.Lstat(c.Path)
 		if f, _ := p.file(c.Path); p.Format != RPM || c.MD5 != "" || err != nil || f.Ghost {
 			continue
 		}
@@ -313,7 +313,7 @@ func (t *rpmTransaction) oldFates(p *Package) ([]fate, error) {
 			all[i] = skip
 			continue
 		}
-		changed, err := t.h.changedConfig(p, f)
+		changed, err := t.rpms.changedConfig(p, f)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Path, err)
 		}
@@ -326,26 +326,7 @@ func (t *rpmTransaction) oldFates(p *Package) ([]fate, error) {
 }
 
 func (t *rpmTransaction) staysWithOther(name string) bool {
-	return slices.ContainsFunc(t.h.owners[name], func(owner string) bool { return !t.going[t.h.packages[owner]] })
-}
-
-// eraseFile removes a path of a package, whatever is there; a directory only when it is empty.
-func (h *Host) eraseFile(name string) error {
-	st, err := h.Lstat(name)
-	if err != nil {
-		if isLeft(err) {
-			return nil
-		}
-		return err
-	}
-	remove := h.Unlink
-	if st.IsDir() {
-		remove = h.Rmdir
-	}
-	if err := remove(name); err != nil && !isLeft(err) {
-		return err
-	}
-	return nil
+	return slices.ContainsFunc(t.rpms.db.owners[name], func(owner string) bool { return !t.going[t.rpms.db.byName[owner]] })
 }
 
 // beside is the name for the other version of a configuration file.

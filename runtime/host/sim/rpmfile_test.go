@@ -182,7 +182,7 @@ func TestPackagesDirOfRPMs(t *testing.T) {
 	if services, err := h.Services("kopano-*"); err != nil || len(services) != 1 || services[0].Name != "kopano-server" {
 		t.Errorf("services %v %v", services, err)
 	}
-	if from := h.Sources()["kopano-common"]; from != "package file /root/rpms/kopano-common.rpm; what its scripts do: fixture" {
+	if from := h.db.sources["kopano-common"]; from != "package file /root/rpms/kopano-common.rpm; what its scripts do: fixture" {
 		t.Errorf("known from %q", from)
 	}
 	// What the fixture says of its scripts is all that "pre" does; it says so of "post" of the server too.

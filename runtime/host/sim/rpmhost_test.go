@@ -83,7 +83,7 @@ func installKopano(t *testing.T, h *Host) {
 	if _, err := h.Solve(host.Transaction{Install: []string{"kopano-server-packages"}}); err == nil {
 		t.Error("a repository that is not configured offers packages")
 	}
-	mustDo(t, h.writeFile("/etc/yum.repos.d/kopano.repo", []byte(kopanoRepo), 0o600))
+	mustDo(t, h.files.writeFile("/etc/yum.repos.d/kopano.repo", []byte(kopanoRepo), 0o600))
 	mustDo(t, h.RefreshPackages(ctx, nil, nil))
 	mustDo(t, h.CommitPackages(ctx, host.Transaction{Install: []string{"kopano-server-packages"}}, nil))
 	services, err := h.Services("kopano-server")
@@ -107,7 +107,7 @@ func installKopano(t *testing.T, h *Host) {
 // TestRPMConflictsWithZCP: yum removes nothing for the sake of what it installs.
 func TestRPMConflictsWithZCP(t *testing.T) {
 	h := readHost(t, "rhel7-zcp72", Options{})
-	mustDo(t, h.writeFile("/etc/yum.repos.d/kopano.repo", []byte(kopanoRepo), 0o600))
+	mustDo(t, h.files.writeFile("/etc/yum.repos.d/kopano.repo", []byte(kopanoRepo), 0o600))
 	mustDo(t, h.RefreshPackages(t.Context(), nil, nil))
 	var solve *host.SolveError
 	if _, err := h.Solve(host.Transaction{Install: []string{"kopano-server"}}); !errors.As(err, &solve) || !strings.Contains(err.Error(), "conflicts with zarafa-") {
@@ -307,7 +307,7 @@ mine
 -- /var/lib/p/data --
 mine
 `)
-	below.packages["p"].conffile("/etc/p/link").MD5 = "" // as rpm has it
+	below.db.byName["p"].conffile("/etc/p/link").MD5 = "" // as rpm has it
 	live, err := FromView(below, Options{})
 	mustDo(t, err)
 	t.Cleanup(func() { live.Close() })

@@ -16,8 +16,8 @@ import (
 )
 
 // repoDir is where yum, dnf or zypper have their repositories.
-func (h *Host) repoDir() string {
-	if h.manager.Name == "zypper" {
+func (rs *repositories) repoDir() string {
+	if rs.system.manager.Name == "zypper" {
 		return "/etc/zypp/repos.d"
 	}
 	return "/etc/yum.repos.d"
@@ -25,7 +25,7 @@ func (h *Host) repoDir() string {
 
 // parseRepoFile reads a .repo file of yum or zypper. Of several addresses of a repository the first one
 // counts.
-func (h *Host) parseRepoFile(file, text string) []repository {
+func (rs *repositories) parseRepoFile(file, text string) []repository {
 	var list []repository
 	for _, section := range rpmmd.ParseSections(text) {
 		address := section.Values["baseurl"]
@@ -33,29 +33,29 @@ func (h *Host) parseRepoFile(file, text string) []repository {
 			address = section.Values["mirrorlist"] + section.Values["metalink"]
 		}
 		if words := strings.FieldsFunc(address, func(r rune) bool { return r == ' ' || r == ',' }); len(words) > 0 && section.Enabled() {
-			list = append(list, newRepository(file, h.expandVariables(words[0]), "./"))
+			list = append(list, newRepository(file, rs.expandVariables(words[0]), "./"))
 		}
 	}
 	return list
 }
 
 // expandVariables puts in what yum and zypper know of the host.
-func (h *Host) expandVariables(address string) string {
-	version := h.facts.OSRelease["VERSION_ID"]
-	return strings.NewReplacer("$releasever", version, "${releasever}", version, "$basearch", h.facts.Arch, "${basearch}", h.facts.Arch).Replace(address)
+func (rs *repositories) expandVariables(address string) string {
+	version := rs.system.facts.OSRelease["VERSION_ID"]
+	return strings.NewReplacer("$releasever", version, "${releasever}", version, "$basearch", rs.system.facts.Arch, "${basearch}", rs.system.facts.Arch).Replace(address)
 }
 
 // readRPMRepository reads the index of a repository on this host, and the rpms that it names. Zypper
 // also takes a plain directory of rpms.
-func (h *Host) readRPMRepository(dir string) ([]*Package, error) {
-	primary, err := h.primaryIndex(dir)
-	if errors.Is(err, fs.ErrNotExist) && h.manager.Name == "zypper" {
-		return h.readPackageDir(dir)
+func (rs *repositories) readRPMRepository(dir string) ([]*Package, error) {
+	primary, err := rs.primaryIndex(dir)
+	if errors.Is(err, fs.ErrNotExist) && rs.system.manager.Name == "zypper" {
+		return rs.readPackageDir(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot retrieve repository metadata: %w", err)
 	}
-	f, err := h.Open(primary)
+	f, err := rs.files.Open(primary)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (h *Host) readRPMRepository(dir string) ([]*Package, error) {
 		return nil, fmt.Errorf("%s: %w", primary, err)
 	}
 	defer data.Close()
-	list, err := h.readPrimary(data, dir)
+	list, err := rs.readPrimary(data, dir)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", primary, err)
 	}
@@ -73,8 +73,8 @@ func (h *Host) readRPMRepository(dir string) ([]*Package, error) {
 }
 
 // primaryIndex is the path of the list of packages that repomd.xml names.
-func (h *Host) primaryIndex(dir string) (string, error) {
-	text, err := h.readFile(path.Join(dir, "repodata/repomd.xml"))
+func (rs *repositories) primaryIndex(dir string) (string, error) {
+	text, err := rs.files.readFile(path.Join(dir, "repodata/repomd.xml"))
 	if err != nil {
 		return "", err
 	}
@@ -88,14 +88,14 @@ func (h *Host) primaryIndex(dir string) (string, error) {
 	return path.Join(dir, primary), nil
 }
 
-func (h *Host) readPrimary(r io.Reader, dir string) ([]*Package, error) {
+func (rs *repositories) readPrimary(r io.Reader, dir string) ([]*Package, error) {
 	var list []*Package
 	err := rpmmd.ReadPrimary(r, func(x rpmmd.Package) {
-		p, err := h.packageFile(path.Join(dir, x.Location.Href))
+		p, err := rs.packageFile(path.Join(dir, x.Location.Href))
 		if err != nil {
 			p = packageOfIndex(x)
 			p.From = "package index " + dir
-			h.completePayload(p)
+			rs.completePayload(p)
 		}
 		list = append(list, p)
 	})

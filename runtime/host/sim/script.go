@@ -13,6 +13,20 @@ import (
 	"zcp2kopano/runtime/host/sim/shell"
 )
 
+// scripts carries out what maintainer scripts do.
+type scripts struct {
+	files    *files
+	gaps     *gaps
+	clock    *clock
+	system   *system
+	accounts *accountFiles
+	services *services
+	db       *packageDB
+	unpacker *unpacker
+	site     *dpkgSite
+	below    host.View
+}
+
 // scriptCall is a maintainer script as dpkg calls it.
 type scriptCall struct {
 	script string   // preinst, postinst, prerm or postrm
@@ -32,30 +46,30 @@ func (c scriptCall) withoutEffect() scriptCall {
 
 // runScript carries out what a maintainer script does. The script itself is followed where the package
 // has it; where only a catalogue knows of it, what that says is assumed; the rest is reported.
-func (h *Host) runScript(p *Package, c scriptCall) error {
-	text, known, err := h.scriptText(p, c.script)
+func (sc *scripts) runScript(p *Package, c scriptCall) error {
+	text, known, err := sc.scriptText(p, c.script)
 	switch {
 	case err != nil:
 		return err
 	case known && text != "":
-		return h.followScript(p, c, text)
+		return sc.followScript(p, c, text)
 	case known || c.effect == "":
 		return nil
 	}
-	return h.assumeScript(p, c)
+	return sc.assumeScript(p, c)
 }
 
 // scriptText is a maintainer script of a package: from its file, or from dpkg's database of the host that
 // it is installed on. It is empty if the package has none.
-func (h *Host) scriptText(p *Package, script string) (text string, known bool, err error) {
+func (sc *scripts) scriptText(p *Package, script string) (text string, known bool, err error) {
 	if p.texts != nil {
 		return p.texts[script], true, nil
 	}
 	if !p.onHost || !p.hasScript(script) {
-		return "", p.onHost && !h.implied, nil
+		return "", p.onHost && !sc.system.implied, nil
 	}
 	for _, name := range []string{p.Name, p.Name + ":" + p.Arch} {
-		data, err := h.readFile("/var/lib/dpkg/info/" + name + "." + script)
+		data, err := sc.files.readFile("/var/lib/dpkg/info/" + name + "." + script)
 		switch {
 		case err == nil:
 			return string(data), true, nil
@@ -71,8 +85,8 @@ func (h *Host) scriptText(p *Package, script string) (text string, known bool, e
 var scriptNames = map[string]string{"preinst": "pre-installation", "postinst": "post-installation", "prerm": "pre-removal", "postrm": "post-removal"}
 
 // followScript has a script followed. One that surely fails ends the transaction, as with dpkg.
-func (h *Host) followScript(p *Package, c scriptCall, text string) error {
-	m := &machine{h: h, p: p, call: c}
+func (sc *scripts) followScript(p *Package, c scriptCall, text string) error {
+	m := &machine{scripts: sc, p: p, call: c}
 	end, complete, err := shell.Follow(m, shell.Script{
 		Text: text, Name: "/var/lib/dpkg/info/" + p.Name + "." + c.script, Args: c.args,
 		Env: map[string]string{
@@ -88,7 +102,7 @@ func (h *Host) followScript(p *Package, c scriptCall, text string) error {
 		return nil
 	}
 	if !complete {
-		h.unpredict(host.Unpredicted{
+		sc.gaps.add(host.Unpredicted{
 			What: fmt.Sprintf("whether %s of %s fails", c.script, p.Name),
 			Why:  fmt.Sprintf("it would end with status %d, if what of it is not simulated changes nothing in that", end.Code),
 		})
@@ -103,19 +117,19 @@ func (h *Host) followScript(p *Package, c scriptCall, text string) error {
 }
 
 // assumeScript carries out what a catalogue says of a script that nobody has.
-func (h *Host) assumeScript(p *Package, c scriptCall) error {
+func (sc *scripts) assumeScript(p *Package, c scriptCall) error {
 	if c.effect == "postinst" {
-		if err := h.carryOutDeclared(p); err != nil {
+		if err := sc.carryOutDeclared(p); err != nil {
 			return err
 		}
 	}
-	complete, err := h.effects(p, c.effect)
+	complete, err := sc.effects(p, c.effect)
 	if err != nil {
 		return err
 	}
-	h.unpredictAssumed(p, c)
+	sc.unpredictAssumed(p, c)
 	if !complete && p.hasScript(c.script) {
-		h.unpredict(host.Unpredicted{
+		sc.gaps.add(host.Unpredicted{
 			What: fmt.Sprintf("maintainer script %s of %s %s", c.script, p.Name, p.Version),
 			Why:  "a maintainer script is a program; a simulation carries out only what is known of it (" + p.From + ")",
 		})
@@ -124,7 +138,7 @@ func (h *Host) assumeScript(p *Package, c scriptCall) error {
 }
 
 // unpredictAssumed tells what of a script is taken from a catalogue, and what will show whether it is so.
-func (h *Host) unpredictAssumed(p *Package, c scriptCall) {
+func (sc *scripts) unpredictAssumed(p *Package, c scriptCall) {
 	var does, checks []string
 	for _, e := range p.Effects {
 		if e.When != c.effect || e.Verb == "nothing-else" {
@@ -138,7 +152,7 @@ func (h *Host) unpredictAssumed(p *Package, c scriptCall) {
 	if len(does) == 0 {
 		return
 	}
-	h.unpredict(host.Unpredicted{
+	sc.gaps.add(host.Unpredicted{
 		What:  fmt.Sprintf("%s of %s is assumed to do: %s", c.script, p.Name, strings.Join(does, "; ")),
 		Why:   "the script itself is not at hand; the " + cmp.Or(p.effectsFrom, p.From) + " says so of it",
 		Check: strings.Join(checks, "; "),
@@ -150,7 +164,7 @@ const scriptPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 // machine is the simulated host as a maintainer script meets it.
 type machine struct {
-	h    *Host
+	*scripts
 	p    *Package
 	call scriptCall
 }
@@ -230,7 +244,7 @@ func (m *machine) LookPath(name string) (file string, found, known bool) {
 	}
 	for _, dir := range dirs {
 		file := path.Join(dir, name)
-		st, err := m.h.Stat(file)
+		st, err := m.files.Stat(file)
 		if err == nil && st.IsRegular() && st.Mode&0o111 != 0 {
 			return file, true, true
 		}
@@ -248,11 +262,11 @@ func (m *machine) LookPath(name string) (file string, found, known bool) {
 }
 
 // listsPrograms tells whether a program that is not found is known not to be there.
-func (m *machine) listsPrograms() bool { return m.h.below != nil || m.h.programsListed }
+func (m *machine) listsPrograms() bool { return m.below != nil || m.system.programsListed }
 
 // unlisted tells whether a package was unpacked of whose files nothing is known: it could have brought any program.
 func (m *machine) unlisted() bool {
-	for _, p := range m.h.packages {
+	for _, p := range m.db.byName {
 		if !p.onHost && p.texts == nil && len(p.Files) == 0 {
 			return true
 		}
@@ -263,7 +277,7 @@ func (m *machine) unlisted() bool {
 // elsewhere tells whether a program is in another directory of the system than a script expects it in.
 func (m *machine) elsewhere(file string) bool {
 	return slices.ContainsFunc(systemDirs, func(dir string) bool {
-		_, err := m.h.Lstat(path.Join(dir, path.Base(file)))
+		_, err := m.files.Lstat(path.Join(dir, path.Base(file)))
 		return dir != path.Dir(file) && err == nil
 	})
 }
@@ -274,19 +288,19 @@ func (m *machine) implied(file string) (is, known bool) {
 	switch {
 	case m.listsPrograms() && isSystemDir(path.Dir(file)):
 		return false, !m.unlisted()
-	case m.h.below != nil:
+	case m.below != nil:
 		return false, true
 	case strings.HasPrefix(file, "/usr/share/dbconfig-common/"):
-		return m.h.installed("dbconfig-common") != nil, true
+		return m.db.installed("dbconfig-common") != nil, true
 	case file == debconfModule:
 		return true, true
 	case !isSystemDir(path.Dir(file)):
 		return false, true
 	case name == "systemctl":
-		return m.h.facts.Init == "systemd", true
+		return m.system.facts.Init == "systemd", true
 	case strings.HasPrefix(name, "systemd-"):
-		systemd := m.h.facts.Init == "systemd"
-		return systemd && m.h.implied, m.h.implied || !systemd
+		systemd := m.system.facts.Init == "systemd"
+		return systemd && m.system.implied, m.system.implied || !systemd
 	case scriptCommands[name] != nil || slices.Contains(askingPrograms, name):
 		return !m.elsewhere(file), true
 	}
@@ -303,14 +317,14 @@ func isHidden(name string) bool {
 // Test answers as test(1) does for root.
 func (m *machine) Test(op byte, name string) (is, known bool) {
 	if path.Clean(name) == "/run/systemd/system" {
-		return strings.IndexByte("derwx", op) >= 0 && m.h.facts.Init == "systemd", true
+		return strings.IndexByte("derwx", op) >= 0 && m.system.facts.Init == "systemd", true
 	}
 	if isHidden(name) {
 		return false, false
 	}
-	look := m.h.Stat
+	look := m.files.Stat
 	if op == 'h' || op == 'L' {
-		look = m.h.Lstat
+		look = m.files.Lstat
 	}
 	st, err := look(name)
 	if errors.Is(err, fs.ErrNotExist) && strings.IndexByte("efrx", op) >= 0 {
@@ -352,8 +366,8 @@ func (m *machine) Test(op byte, name string) (is, known bool) {
 
 // Same compares two files by their time or identity.
 func (m *machine) Same(op, a, b string) (is, known bool) {
-	x, err1 := m.h.Stat(a)
-	y, err2 := m.h.Stat(b)
+	x, err1 := m.files.Stat(a)
+	y, err2 := m.files.Stat(b)
 	switch {
 	case isHidden(a) || isHidden(b):
 		return false, false
@@ -372,7 +386,7 @@ func (m *machine) ReadFile(name string) (shell.Text, error) {
 	if isHidden(name) {
 		return shell.Text{Unknown: true}, nil
 	}
-	st, err := m.h.Stat(name)
+	st, err := m.files.Stat(name)
 	if err != nil {
 		return shell.Text{}, err
 	}
@@ -382,7 +396,7 @@ func (m *machine) ReadFile(name string) (shell.Text, error) {
 	if st.Size > scriptFileLimit || !st.IsRegular() {
 		return shell.Text{Unknown: true}, nil
 	}
-	data, err := m.h.readFile(name)
+	data, err := m.files.readFile(name)
 	if errors.Is(err, host.ErrUnknown) {
 		return shell.Text{Unknown: true}, nil
 	}
@@ -397,7 +411,7 @@ func (m *machine) WriteFile(name string, content shell.Text, extend bool, umask 
 		m.leave("what is written to "+name, "the output of a command is not known", shell.Path{Name: name, Aspect: "content"})
 	}
 	var former []byte
-	st, err := m.h.Stat(name)
+	st, err := m.files.Stat(name)
 	if err == nil && st.IsDir() {
 		return &fs.PathError{Op: "open", Path: name, Err: errIsDir}
 	}
@@ -405,19 +419,19 @@ func (m *machine) WriteFile(name string, content shell.Text, extend bool, umask 
 		if content.S == "" {
 			return nil
 		}
-		if former, err = m.h.readFile(name); err != nil {
+		if former, err = m.files.readFile(name); err != nil {
 			m.leave("what is written to "+name, "its former content is not known", shell.Path{Name: name, Aspect: "content"})
 			return nil
 		}
 	}
-	return m.h.rewriteFile(name, append(former, content.S...), 0o666&^umask)
+	return m.files.rewriteFile(name, append(former, content.S...), 0o666&^umask)
 }
 
 func (m *machine) ReadDir(name string) ([]fs.DirEntry, error) {
 	if isHidden(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	entries, err := m.h.ReadDir(name)
+	entries, err := m.files.ReadDir(name)
 	if err != nil {
 		return nil, err
 	}
@@ -440,7 +454,7 @@ func (e dirEntry) Info() (fs.FileInfo, error) { return nil, fs.ErrInvalid }
 func (m *machine) Source(name string) (shell.Library, error) {
 	name = path.Clean(name)
 	if is, known := m.Test('f', name); !is {
-		if !known || m.unlisted() || m.h.below == nil && isBelowAny(name, []string{"/usr", "/lib"}) {
+		if !known || m.unlisted() || m.below == nil && isBelowAny(name, []string{"/usr", "/lib"}) {
 			return shell.Library{Opaque: "whether the file is there is not known"}, nil
 		}
 		return shell.Library{Missing: true}, nil
@@ -467,10 +481,10 @@ func (m *machine) Missed(missed shell.Missed) {
 // leave reports something once, and the paths that it leaves open.
 func (m *machine) leave(what, why string, leaves ...shell.Path) {
 	if len(leaves) == 0 {
-		m.h.unpredict(host.Unpredicted{What: what, Why: why})
+		m.gaps.add(host.Unpredicted{What: what, Why: why})
 	}
 	for _, l := range leaves {
-		m.h.unpredict(host.Unpredicted{What: what, Why: why, Path: l.Name, Aspect: l.Aspect})
+		m.gaps.add(host.Unpredicted{What: what, Why: why, Path: l.Name, Aspect: l.Aspect})
 	}
 }
 

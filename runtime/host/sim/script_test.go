@@ -115,18 +115,18 @@ func TestProgramsThatAScriptCalls(t *testing.T) {
 				hosts["snapshot"], _ = takeSnapshot(t, h, o)
 				hosts["machine"], err = FromView(h, Options{})
 				mustDo(t, err)
-				hosts["snapshot"].lists, hosts["machine"].lists = h.lists, h.lists
+				hosts["snapshot"].repositories.lists, hosts["machine"].repositories.lists = h.repositories.lists, h.repositories.lists
 			}
 			for on, h := range hosts {
 				var said []string // of its scripts, to be not simulated
-				if len(h.lists) > 0 {
+				if len(h.repositories.lists) > 0 {
 					mustDo(t, h.CommitPackages(context.Background(), host.Transaction{Install: []string{"bringer"}}, nil))
 				}
 				err := h.CommitPackages(context.Background(), host.Transaction{Remove: []string{"kopano-server"}, Purge: true}, nil)
 				if failed := strings.Contains(fmt.Sprint(err), "exit status 127"); failed != c.fails || err != nil && !failed {
 					t.Errorf("%s: %v", on, err)
 				}
-				group, err := h.readFile("/etc/group")
+				group, err := h.files.readFile("/etc/group")
 				mustDo(t, err)
 				if made := strings.Contains(string(group), "late:"); made != c.made {
 					t.Errorf("%s: the group was made: %v", on, made)

@@ -1,9 +1,7 @@
 package sim
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strconv"
@@ -13,161 +11,8 @@ import (
 	"zcp2kopano/runtime/host/sim/shell"
 )
 
-// editAccounts changes the lines of an account file, and keeps the former state in FILE-, as the shadow
-// tools do: some always, some if there is something to change. A file that is not there stays away; the
-// content of one that is not known stays open.
-func (h *Host) editAccounts(file string, always bool, edit func(lines []string) []string) error {
-	st, err := h.Stat(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if file == "/etc/shadow" {
-		for _, open := range []string{file, file + "-"} {
-			h.unpredict(host.Unpredicted{What: "content of " + open, Why: "it has the day on which an account was changed", Path: open, Aspect: "content"})
-		}
-	}
-	text, err := h.readFile(file)
-	if errors.Is(err, host.ErrUnknown) || errors.Is(err, fs.ErrPermission) {
-		for _, open := range []string{file, file + "-"} {
-			h.unpredict(host.Unpredicted{What: "content of " + open, Why: "its former content is not known", Path: open, Aspect: "content"})
-		}
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	lines := strings.SplitAfter(string(text), "\n")
-	if last := len(lines) - 1; lines[last] == "" {
-		lines = lines[:last]
-	} else {
-		lines[last] += "\n"
-	}
-	fresh := strings.Join(edit(slices.Clone(lines)), "")
-	if fresh == string(text) && !always {
-		return nil
-	}
-	if err := h.replaceFile(file+"-", text, st); err != nil {
-		return err
-	}
-	if err := h.Chtimes(file+"-", st.Mtime, st.Mtime); err != nil {
-		return err
-	}
-	return h.replaceFile(file, []byte(fresh), st)
-}
-
-// hasLine tells which line is that of a name; -1 if none is.
-func hasLine(lines []string, name string) int {
-	return slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, name+":") })
-}
-
-// appendAccount adds a line for a name that has none: behind the others, but before those of NIS.
-func (h *Host) appendAccount(file, line string) error {
-	name, _, _ := strings.Cut(line, ":")
-	return h.editAccounts(file, false, func(lines []string) []string {
-		if hasLine(lines, name) >= 0 {
-			return lines
-		}
-		end := slices.IndexFunc(lines, func(l string) bool { return l[0] == '+' || l[0] == '-' })
-		if end < 0 {
-			end = len(lines)
-		}
-		return slices.Insert(lines, end, line)
-	})
-}
-
-// setAccountField changes one field of a name's line.
-func (h *Host) setAccountField(file, name string, field int, always bool, change func(string) string) error {
-	return h.editAccounts(file, always, func(lines []string) []string {
-		if i := hasLine(lines, name); i >= 0 {
-			fields := strings.Split(strings.TrimSuffix(lines[i], "\n"), ":")
-			if field < len(fields) {
-				fields[field] = change(fields[field])
-			}
-			lines[i] = strings.Join(fields, ":") + "\n"
-		}
-		return lines
-	})
-}
-
-func (h *Host) removeAccount(file, name string) error {
-	return h.editAccounts(file, false, func(lines []string) []string {
-		return slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, name+":") })
-	})
-}
-
-// setMember adds a user to the members of a group, or takes it away.
-func (h *Host) setMember(group, user string, in, always bool) error {
-	change := func(text string) string {
-		members := strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
-		members = slices.DeleteFunc(members, func(m string) bool { return m == user && !in })
-		if in && !slices.Contains(members, user) {
-			members = append(members, user)
-		}
-		return strings.Join(members, ",")
-	}
-	if err := h.setAccountField("/etc/group", group, 3, always, change); err != nil {
-		return err
-	}
-	return h.setAccountField("/etc/gshadow", group, 3, always, change)
-}
-
-// settings reads a file of "NAME VALUE" or "NAME=VALUE".
-func (h *Host) settings(file string) map[string]string {
-	text, err := h.readFile(file)
-	if err != nil {
-		return nil
-	}
-	all := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		line, _, _ = strings.Cut(strings.TrimSpace(line), "#")
-		if name, value, ok := strings.Cut(line, "="); ok {
-			all[strings.ToLower(strings.TrimSpace(name))] = strings.Trim(strings.TrimSpace(value), `"'`)
-			continue
-		}
-		if words := strings.Fields(line); len(words) == 2 {
-			all[strings.ToLower(words[0])] = words[1]
-		}
-	}
-	return all
-}
-
-func settingNumber(all map[string]string, name string, otherwise uint32) uint32 {
-	if n, err := strconv.ParseUint(all[name], 0, 32); err == nil {
-		return uint32(n)
-	}
-	return otherwise
-}
-
-// free finds a number between two, from the first on.
-func free(first, last uint32, isFree func(uint32) bool) (uint32, bool) {
-	step := uint32(1)
-	if first > last {
-		step = ^uint32(0) // downwards
-	}
-	for id := first; ; id += step {
-		if isFree(id) {
-			return id, true
-		}
-		if id == last {
-			return 0, false
-		}
-	}
-}
-
-func (h *Host) freeUID(id uint32) bool {
-	_, err := h.UserID(id)
-	return errors.Is(err, host.ErrNoAccount)
-}
-func (h *Host) freeGID(id uint32) bool {
-	_, err := h.GroupID(id)
-	return errors.Is(err, host.ErrNoAccount)
-}
-
-func (m *machine) hasUser(name string) bool  { _, err := m.h.User(name); return err == nil }
-func (m *machine) hasGroup(name string) bool { _, err := m.h.Group(name); return err == nil }
+func (m *machine) hasUser(name string) bool  { _, err := m.accounts.User(name); return err == nil }
+func (m *machine) hasGroup(name string) bool { _, err := m.accounts.Group(name); return err == nil }
 
 // getent answers for single accounts by name or number.
 func (m *machine) getent(c shell.Command) (shell.Result, error) {
@@ -185,7 +30,7 @@ func (m *machine) getent(c shell.Command) (shell.Result, error) {
 	if !known {
 		return ended(2)
 	}
-	text, err := m.h.readFile("/etc/" + c.Args[1])
+	text, err := m.files.readFile("/etc/" + c.Args[1])
 	if err != nil {
 		return shell.Result{Out: shell.Text{Unknown: true}}, nil
 	}
@@ -204,10 +49,10 @@ func (m *machine) accountName(database, key string) (name string, known bool) {
 	case err != nil:
 		return key, m.hasGroup(key)
 	case database == "passwd":
-		u, err := m.h.UserID(uint32(n))
+		u, err := m.accounts.UserID(uint32(n))
 		return u.Name, err == nil
 	}
-	g, err := m.h.GroupID(uint32(n))
+	g, err := m.accounts.GroupID(uint32(n))
 	return g.Name, err == nil
 }
 
@@ -220,7 +65,7 @@ func (m *machine) id(c shell.Command) (shell.Result, error) {
 	if len(f.rest) == 1 {
 		name = f.rest[0]
 	}
-	u, err := m.h.User(name)
+	u, err := m.accounts.User(name)
 	switch {
 	case err != nil && name == "root":
 		u = host.User{Name: "root"}
@@ -253,54 +98,21 @@ func (m *machine) groupadd(c shell.Command) (shell.Result, error) {
 	if !ok {
 		return ended(4)
 	}
-	return byErrno(m.h.appendGroup(name, gid))
+	return byErrno(m.accounts.appendGroup(name, gid))
 }
 
 func (m *machine) newGID(want string, system bool) (gid uint32, ok bool) {
 	if want != "" {
 		n, err := strconv.ParseUint(want, 10, 32)
-		return uint32(n), err == nil && m.h.freeGID(uint32(n))
+		return uint32(n), err == nil && m.accounts.freeGID(uint32(n))
 	}
-	return m.h.loginNumber("gid", system, m.h.freeGID, func(t *idRange) {
-		if table, err := m.h.accounts(); err == nil {
+	return m.accounts.loginNumber("gid", system, m.accounts.freeGID, func(t *idRange) {
+		if table, err := m.accounts.table(); err == nil {
 			for _, g := range table.Groups() {
 				t.note(g.GID)
 			}
 		}
 	})
-}
-
-// idRange finds the lowest and the highest number in use.
-type idRange struct{ low, high, bottom, top uint32 }
-
-func (r *idRange) note(id uint32) {
-	if id >= r.low && id <= r.high {
-		r.bottom, r.top = min(r.bottom, id), max(r.top, id)
-	}
-}
-
-// loginNumber is a free number as login.defs(5) has the shadow tools look for one.
-func (h *Host) loginNumber(kind string, system bool, isFree func(uint32) bool, used func(*idRange)) (uint32, bool) {
-	defs := h.settings("/etc/login.defs")
-	least := settingNumber(defs, kind+"_min", 1000)
-	r := &idRange{low: least, high: settingNumber(defs, kind+"_max", 60000)}
-	if system {
-		r.low, r.high = settingNumber(defs, "sys_"+kind+"_min", 101), settingNumber(defs, "sys_"+kind+"_max", least-1)
-	}
-	if r.high < r.low || r.low == 0 {
-		return 0, false
-	}
-	r.bottom, r.top = r.high+1, r.low-1
-	used(r)
-	switch {
-	case system && r.bottom > r.low && isFree(r.bottom-1):
-		return r.bottom - 1, true
-	case system:
-		return free(r.high, r.low, isFree)
-	case r.top < r.high && isFree(r.top+1):
-		return r.top + 1, true
-	}
-	return free(r.low, r.high, isFree)
 }
 
 func (m *machine) useradd(c shell.Command) (shell.Result, error) {
@@ -337,15 +149,15 @@ func (m *machine) useradd(c shell.Command) (shell.Result, error) {
 	}
 	u.shadow = m.newShadow(f.on["r"])
 	if own {
-		if err := m.h.appendGroup(name, gid); err != nil {
+		if err := m.accounts.appendGroup(name, gid); err != nil {
 			return byErrno(err)
 		}
 	}
-	if err := m.h.appendUser(u); err != nil {
+	if err := m.accounts.appendUser(u); err != nil {
 		return byErrno(err)
 	}
 	for _, g := range splitList(f.value["G"]) {
-		if err := m.h.setMember(m.groupName(g), name, true, false); err != nil {
+		if err := m.accounts.setMember(m.groupName(g), name, true, false); err != nil {
 			return byErrno(err)
 		}
 	}
@@ -358,7 +170,7 @@ func (m *machine) useradd(c shell.Command) (shell.Result, error) {
 // subordinate tells of the numbers that a user of no system gets below his own.
 func (m *machine) subordinate(name string) (shell.Result, error) {
 	for _, file := range []string{"/etc/subuid", "/etc/subgid"} {
-		if m.h.exists(file) {
+		if m.files.exists(file) {
 			m.leave("numbers of "+name+" in "+file, "how they are given is not simulated", shell.Path{Name: file, Aspect: "content"})
 		}
 	}
@@ -375,7 +187,7 @@ func (m *machine) groupName(key string) string {
 }
 
 func (m *machine) defaultShell() string {
-	if shell := m.h.settings("/etc/default/useradd")["shell"]; shell != "" || m.h.below != nil {
+	if shell := m.files.settings("/etc/default/useradd")["shell"]; shell != "" || m.below != nil {
 		return shell
 	}
 	return "/bin/sh"
@@ -384,19 +196,19 @@ func (m *machine) defaultShell() string {
 // newShadow is the line of a new account's password, behind its name.
 func (m *machine) newShadow(system bool) string {
 	if system {
-		return fmt.Sprintf("!:%d::::::", m.h.today())
+		return fmt.Sprintf("!:%d::::::", m.accounts.today())
 	}
-	defs := m.h.settings("/etc/login.defs")
-	return fmt.Sprintf("!:%d:%d:%d:%d:::", m.h.today(), settingNumber(defs, "pass_min_days", 0), settingNumber(defs, "pass_max_days", 99999), settingNumber(defs, "pass_warn_age", 7))
+	defs := m.files.settings("/etc/login.defs")
+	return fmt.Sprintf("!:%d:%d:%d:%d:::", m.accounts.today(), settingNumber(defs, "pass_min_days", 0), settingNumber(defs, "pass_max_days", 99999), settingNumber(defs, "pass_warn_age", 7))
 }
 
 func (m *machine) newUID(want string, system bool) (uid uint32, ok bool) {
 	if want != "" {
 		n, err := strconv.ParseUint(want, 10, 32)
-		return uint32(n), err == nil && m.h.freeUID(uint32(n))
+		return uint32(n), err == nil && m.accounts.freeUID(uint32(n))
 	}
-	return m.h.loginNumber("uid", system, m.h.freeUID, func(t *idRange) {
-		if table, err := m.h.accounts(); err == nil {
+	return m.accounts.loginNumber("uid", system, m.accounts.freeUID, func(t *idRange) {
+		if table, err := m.accounts.table(); err == nil {
 			for _, u := range table.Users() {
 				t.note(u.UID)
 			}
@@ -408,16 +220,16 @@ func (m *machine) newUID(want string, system bool) (uid uint32, ok bool) {
 func (m *machine) groupForUseradd(f flags, u newUser) (gid uint32, own bool, status int) {
 	switch {
 	case f.given("g"):
-		_, gid, err := m.h.ownerIDs("", f.value["g"])
+		_, gid, err := m.accounts.ownerIDs("", f.value["g"])
 		if err != nil {
 			return 0, false, 6
 		}
 		return gid, false, 0
 	case f.on["N"]:
-		return settingNumber(m.h.settings("/etc/default/useradd"), "group", 100), false, 0
+		return settingNumber(m.files.settings("/etc/default/useradd"), "group", 100), false, 0
 	case m.hasGroup(u.name):
 		return 0, false, 9
-	case m.h.freeGID(u.uid):
+	case m.accounts.freeGID(u.uid):
 		return u.uid, true, 0
 	}
 	gid, ok := m.newGID("", f.on["r"])
@@ -440,12 +252,12 @@ func (m *machine) usermod(c shell.Command) (shell.Result, error) {
 		if !m.hasGroup(g) {
 			return ended(6)
 		}
-		if err := m.h.setMember(m.groupName(g), name, true, false); err != nil {
+		if err := m.accounts.setMember(m.groupName(g), name, true, false); err != nil {
 			return byErrno(err)
 		}
 	}
 	if f.given("g") {
-		_, gid, err := m.h.ownerIDs("", f.value["g"])
+		_, gid, err := m.accounts.ownerIDs("", f.value["g"])
 		if err != nil {
 			return ended(6)
 		}
@@ -453,7 +265,7 @@ func (m *machine) usermod(c shell.Command) (shell.Result, error) {
 	}
 	for option, field := range map[string]int{"c": 4, "d": 5, "s": 6, "g": 3} {
 		if value, given := f.value[option]; given {
-			if err := m.h.setAccountField("/etc/passwd", name, field, false, func(string) string { return value }); err != nil {
+			if err := m.accounts.setAccountField("/etc/passwd", name, field, false, func(string) string { return value }); err != nil {
 				return byErrno(err)
 			}
 		}
@@ -468,7 +280,7 @@ func (m *machine) usermod(c shell.Command) (shell.Result, error) {
 }
 
 func (m *machine) lock(name string) error {
-	return m.h.setAccountField("/etc/shadow", name, 1, true, func(p string) string { return "!" + strings.TrimPrefix(p, "!") })
+	return m.accounts.setAccountField("/etc/shadow", name, 1, true, func(p string) string { return "!" + strings.TrimPrefix(p, "!") })
 }
 
 func (m *machine) passwd(c shell.Command) (shell.Result, error) {
@@ -490,7 +302,7 @@ func (m *machine) chsh(c shell.Command) (shell.Result, error) {
 	if !m.hasUser(f.rest[0]) {
 		return failed()
 	}
-	return byErrno(m.h.setAccountField("/etc/passwd", f.rest[0], 6, true, func(string) string { return f.value["s"] }))
+	return byErrno(m.accounts.setAccountField("/etc/passwd", f.rest[0], 6, true, func(string) string { return f.value["s"] }))
 }
 
 func (m *machine) chfn(c shell.Command) (shell.Result, error) {
@@ -501,28 +313,7 @@ func (m *machine) chfn(c shell.Command) (shell.Result, error) {
 	if !m.hasUser(f.rest[0]) {
 		return failed()
 	}
-	return byErrno(m.h.setGecos(f.rest[0], f.value))
-}
-
-// setGecos is chfn(1): fields that are not named keep what they had.
-func (h *Host) setGecos(name string, fields map[string]string) error {
-	return h.setAccountField("/etc/passwd", name, 4, true, func(was string) string {
-		parts := strings.SplitN(was, ",", 5)
-		for len(parts) < 4 {
-			parts = append(parts, "")
-		}
-		for i, option := range []string{"f", "r", "w", "h", "o"} {
-			value, given := fields[option]
-			if !given {
-				continue
-			}
-			if i == len(parts) {
-				parts = append(parts, "")
-			}
-			parts[i] = value
-		}
-		return strings.Join(parts, ",")
-	})
+	return byErrno(m.accounts.setGecos(f.rest[0], f.value))
 }
 
 func (m *machine) gpasswd(c shell.Command) (shell.Result, error) {
@@ -534,7 +325,7 @@ func (m *machine) gpasswd(c shell.Command) (shell.Result, error) {
 	if !m.hasGroup(f.rest[0]) || !m.hasUser(user) {
 		return failed()
 	}
-	return byErrno(m.h.setMember(f.rest[0], user, f.given("a"), true))
+	return byErrno(m.accounts.setMember(f.rest[0], user, f.given("a"), true))
 }
 
 // adduserOf is the adduser of a release, for a fixture that does not list it.
@@ -545,8 +336,8 @@ var adduserOf = map[string]string{
 
 // adduserVersion tells whether the adduser of this host is at least of a version.
 func (m *machine) adduserVersion(least string) bool {
-	version, ok := adduserOf[m.h.facts.OSRelease["ID"]+" "+m.h.facts.OSRelease["VERSION_ID"]]
-	if p := m.h.installed("adduser"); p != nil {
+	version, ok := adduserOf[m.system.facts.OSRelease["ID"]+" "+m.system.facts.OSRelease["VERSION_ID"]]
+	if p := m.db.installed("adduser"); p != nil {
 		version = p.Version
 	} else if !ok {
 		version = "3.134"
@@ -569,7 +360,7 @@ func (m *machine) adduser(c shell.Command) (shell.Result, error) {
 	if !f.on["system"] {
 		return notUnderstood()
 	}
-	conf := m.h.settings("/etc/adduser.conf")
+	conf := m.files.settings("/etc/adduser.conf")
 	if conf["uid_pool"] != "" || conf["gid_pool"] != "" {
 		return unknown("/etc/adduser.conf takes numbers from a pool")
 	}
@@ -584,7 +375,7 @@ func (m *machine) adduserToGroup(user, group string) (shell.Result, error) {
 	if !m.hasUser(user) || !m.hasGroup(group) {
 		return failed()
 	}
-	return byErrno(m.h.setMember(group, user, true, false))
+	return byErrno(m.accounts.setMember(group, user, true, false))
 }
 
 // ranges are those from which adduser takes numbers, lowest first.
@@ -602,27 +393,27 @@ func adduserRanges(f flags, conf map[string]string) ranges {
 
 func (m *machine) addSystemGroup(f flags, r ranges) (shell.Result, error) {
 	name := f.rest[0]
-	if g, err := m.h.Group(name); err == nil {
+	if g, err := m.accounts.Group(name); err == nil {
 		if g.GID >= r.firstGID && g.GID <= r.lastGID && (!f.given("gid") || f.value["gid"] == fmt.Sprint(g.GID)) {
 			return done()
 		}
 		return failed()
 	}
-	gid, ok := free(r.firstGID, r.lastGID, m.h.freeGID)
+	gid, ok := free(r.firstGID, r.lastGID, m.accounts.freeGID)
 	if f.given("gid") {
 		gid, ok = m.newGID(f.value["gid"], true)
 	}
 	if !ok {
 		return failed()
 	}
-	return byErrno(m.h.appendGroup(name, gid))
+	return byErrno(m.accounts.appendGroup(name, gid))
 }
 
 // addSystemUser is adduser --system. From 3.122 on a home that nobody names is /nonexistent, and useradd is told
 // that it makes a system account; before, user and group got one number that was free for both.
 func (m *machine) addSystemUser(f flags, r ranges) (shell.Result, error) {
 	name := f.rest[0]
-	if u, err := m.h.User(name); err == nil {
+	if u, err := m.accounts.User(name); err == nil {
 		if u.UID >= r.firstUID && u.UID <= r.lastUID && (!f.given("uid") || f.value["uid"] == fmt.Sprint(u.UID)) {
 			return done()
 		}
@@ -655,11 +446,11 @@ func (m *machine) addSystemUser(f flags, r ranges) (shell.Result, error) {
 	}
 	u.gid = gid
 	if own {
-		if err := m.h.appendGroup(name, gid); err != nil {
+		if err := m.accounts.appendGroup(name, gid); err != nil {
 			return byErrno(err)
 		}
 	}
-	if err := m.h.appendUser(u); err != nil {
+	if err := m.accounts.appendUser(u); err != nil {
 		return byErrno(err)
 	}
 	if gecos, given := f.value["gecos"]; given {
@@ -667,13 +458,13 @@ func (m *machine) addSystemUser(f flags, r ranges) (shell.Result, error) {
 			return byErrno(err)
 		}
 	}
-	if f.on["no-create-home"] || strings.HasPrefix(path.Clean(u.home)+"/", "/nonexistent/") || m.h.exists(u.home) {
+	if f.on["no-create-home"] || strings.HasPrefix(path.Clean(u.home)+"/", "/nonexistent/") || m.files.exists(u.home) {
 		return done()
 	}
-	if err := m.h.makeDir(u.home, true, 0o755, 0o755, false); err != nil {
+	if err := m.files.makeDir(u.home, true, 0o755, 0o755, false); err != nil {
 		return byErrno(err)
 	}
-	return byErrno(m.h.setOwner(u.home, int(u.uid), int(u.gid), 0o755))
+	return byErrno(m.files.setOwner(u.home, int(u.uid), int(u.gid), 0o755))
 }
 
 // adduserGecos has chfn called as adduser does.
@@ -683,14 +474,14 @@ func (m *machine) adduserGecos(name, gecos string) error {
 	if len(parts) > 1 {
 		first["r"] = parts[1]
 	}
-	if err := m.h.setGecos(name, first); err != nil {
+	if err := m.accounts.setGecos(name, first); err != nil {
 		return err
 	}
 	for i, option := range []string{"w", "h", "o"} {
 		if i+2 >= len(parts) {
 			break
 		}
-		if err := m.h.setGecos(name, map[string]string{option: parts[i+2]}); err != nil {
+		if err := m.accounts.setGecos(name, map[string]string{option: parts[i+2]}); err != nil {
 			return err
 		}
 	}
@@ -699,16 +490,16 @@ func (m *machine) adduserGecos(name, gecos string) error {
 
 // adduserNumbers picks the numbers of a system user and his group, and tells whether the group is made.
 func (m *machine) adduserNumbers(f flags, r ranges, modern bool, u *newUser) (gid uint32, own, ok bool) {
-	existing, err := m.h.Group(u.name)
+	existing, err := m.accounts.Group(u.name)
 	hasOwn := err == nil
 	if f.given("uid") {
 		if u.uid, ok = m.newUID(f.value["uid"], true); !ok {
 			return 0, false, false
 		}
 	} else {
-		isFree := m.h.freeUID
+		isFree := m.accounts.freeUID
 		if f.on["group"] && !modern && !hasOwn {
-			isFree = func(id uint32) bool { return m.h.freeUID(id) && m.h.freeGID(id) }
+			isFree = func(id uint32) bool { return m.accounts.freeUID(id) && m.accounts.freeGID(id) }
 		}
 		if u.uid, ok = free(r.firstUID, r.lastUID, isFree); !ok {
 			return 0, false, false
@@ -718,15 +509,15 @@ func (m *machine) adduserNumbers(f flags, r ranges, modern bool, u *newUser) (gi
 	case f.on["group"] && hasOwn:
 		return existing.GID, false, true
 	case f.on["group"] && modern && !f.given("uid"):
-		gid, ok := free(r.firstGID, r.lastGID, m.h.freeGID)
+		gid, ok := free(r.firstGID, r.lastGID, m.accounts.freeGID)
 		return gid, true, ok
 	case f.on["group"]:
-		return u.uid, true, m.h.freeGID(u.uid)
+		return u.uid, true, m.accounts.freeGID(u.uid)
 	case f.given("ingroup"), f.given("gid"):
-		_, gid, err := m.h.ownerIDs("", f.value["ingroup"]+f.value["gid"])
+		_, gid, err := m.accounts.ownerIDs("", f.value["ingroup"]+f.value["gid"])
 		return gid, false, err == nil
 	}
-	if g, err := m.h.Group("nogroup"); err == nil {
+	if g, err := m.accounts.Group("nogroup"); err == nil {
 		return g.GID, false, true
 	}
 	return 65534, false, true
@@ -739,21 +530,21 @@ func (m *machine) deluser(c shell.Command) (shell.Result, error) {
 		return notUnderstood()
 	}
 	for _, setting := range []string{"remove_home", "remove_all_files", "backup"} {
-		if v := m.h.settings("/etc/deluser.conf")[setting]; v != "" && v != "0" {
+		if v := m.files.settings("/etc/deluser.conf")[setting]; v != "" && v != "0" {
 			return unknown("/etc/deluser.conf has it remove more than the account")
 		}
 	}
 	name := f.rest[0]
-	conf := m.h.settings("/etc/adduser.conf")
+	conf := m.files.settings("/etc/adduser.conf")
 	r := adduserRanges(flags{}, conf)
 	if len(f.rest) == 2 {
 		if !m.hasUser(name) || !m.hasGroup(f.rest[1]) {
 			return failed()
 		}
-		return byErrno(m.h.setMember(f.rest[1], name, false, true))
+		return byErrno(m.accounts.setMember(f.rest[1], name, false, true))
 	}
 	if path.Base(c.Args[0]) == "delgroup" || f.on["group"] {
-		g, err := m.h.Group(name)
+		g, err := m.accounts.Group(name)
 		switch {
 		case err != nil:
 			return ended(map[bool]int{true: 0, false: 3}[f.on["system"]])
@@ -764,7 +555,7 @@ func (m *machine) deluser(c shell.Command) (shell.Result, error) {
 		}
 		return m.deleteGroup(name, 1)
 	}
-	u, err := m.h.User(name)
+	u, err := m.accounts.User(name)
 	switch {
 	case err != nil:
 		return ended(map[bool]int{true: 0, false: 2}[f.on["system"]])
@@ -787,28 +578,28 @@ func (m *machine) userdel(c shell.Command) (shell.Result, error) {
 
 // deleteUser takes an account away, and with it a group of its own that is nobody else's.
 func (m *machine) deleteUser(name string) (shell.Result, error) {
-	u, err := m.h.User(name)
+	u, err := m.accounts.User(name)
 	if err != nil {
 		return byErrno(err)
 	}
 	for _, file := range []string{"/etc/passwd", "/etc/shadow"} {
-		if err := m.h.removeAccount(file, name); err != nil {
+		if err := m.accounts.removeAccount(file, name); err != nil {
 			return byErrno(err)
 		}
 	}
-	table, err := m.h.accounts()
+	table, err := m.accounts.table()
 	if err != nil {
 		return byErrno(err)
 	}
 	for _, g := range table.Groups() {
 		if slices.Contains(g.Members, name) {
-			if err := m.h.setMember(g.Name, name, false, false); err != nil {
+			if err := m.accounts.setMember(g.Name, name, false, false); err != nil {
 				return byErrno(err)
 			}
 		}
 	}
 	g, own := table.Group(name)
-	own = own && g.GID == u.GID && m.h.settings("/etc/login.defs")["usergroups_enab"] != "no" &&
+	own = own && g.GID == u.GID && m.files.settings("/etc/login.defs")["usergroups_enab"] != "no" &&
 		!slices.ContainsFunc(g.Members, func(member string) bool { return member != name }) &&
 		!slices.ContainsFunc(table.Users(), func(other host.User) bool { return other.GID == g.GID && other.Name != name })
 	if own {
@@ -830,7 +621,7 @@ func (m *machine) groupdel(c shell.Command) (shell.Result, error) {
 
 // deleteGroup takes a group away, unless it is the first one of a user.
 func (m *machine) deleteGroup(name string, refused int) (shell.Result, error) {
-	table, err := m.h.accounts()
+	table, err := m.accounts.table()
 	if err != nil {
 		return byErrno(err)
 	}
@@ -838,8 +629,8 @@ func (m *machine) deleteGroup(name string, refused int) (shell.Result, error) {
 	if slices.ContainsFunc(table.Users(), func(u host.User) bool { return u.GID == g.GID }) {
 		return ended(refused)
 	}
-	if err := m.h.removeAccount("/etc/group", name); err != nil {
+	if err := m.accounts.removeAccount("/etc/group", name); err != nil {
 		return byErrno(err)
 	}
-	return byErrno(m.h.removeAccount("/etc/gshadow", name))
+	return byErrno(m.accounts.removeAccount("/etc/gshadow", name))
 }

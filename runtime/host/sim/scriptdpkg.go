@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim/shell"
 )
 
@@ -58,7 +57,7 @@ func (m *machine) statoverride(c shell.Command) (shell.Result, error) {
 	if !ok {
 		return notUnderstood()
 	}
-	overrides := m.h.readOverrides()
+	overrides := m.site.readOverrides()
 	switch {
 	case f.on["list"]:
 		return m.listOverrides(overrides, f.rest)
@@ -68,7 +67,7 @@ func (m *machine) statoverride(c shell.Command) (shell.Result, error) {
 		if _, has := overrides[f.rest[0]]; !has {
 			return ended(map[bool]int{true: 0, false: 2}[f.on["force"] || f.on["force-all"]])
 		}
-		return byErrno(m.h.editOverrides(f.rest[0], ""))
+		return byErrno(m.site.editOverrides(f.rest[0], ""))
 	}
 	return notUnderstood()
 }
@@ -108,45 +107,23 @@ func (m *machine) addOverride(overrides map[string]override, f flags) (shell.Res
 	if err != nil || !path.IsAbs(name) {
 		return ended(2)
 	}
-	uid, gid, err := m.h.ownerIDs(strings.TrimPrefix(user, "#"), strings.TrimPrefix(group, "#"))
+	uid, gid, err := m.accounts.ownerIDs(strings.TrimPrefix(user, "#"), strings.TrimPrefix(group, "#"))
 	if err != nil {
 		return ended(2)
 	}
-	if err := m.h.editOverrides(name, fmt.Sprintf("%s %s %o %s\n", user, group, mode, name)); err != nil {
+	if err := m.site.editOverrides(name, fmt.Sprintf("%s %s %o %s\n", user, group, mode, name)); err != nil {
 		return byErrno(err)
 	}
 	if !f.on["update"] {
 		return done()
 	}
-	if _, err := m.h.Lstat(name); err != nil {
+	if _, err := m.files.Lstat(name); err != nil {
 		return done() // with a warning
 	}
-	if err := m.h.Lchown(name, int(uid), int(gid)); err != nil {
+	if err := m.files.Lchown(name, int(uid), int(gid)); err != nil {
 		return byErrno(err)
 	}
-	return byErrno(m.h.Chmod(name, permOf(uint32(mode))))
-}
-
-// editOverrides takes the line of a path away, and adds another.
-func (h *Host) editOverrides(name, line string) error {
-	text, err := h.readFile(statOverrides)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	var out strings.Builder
-	for l := range strings.Lines(string(text)) {
-		if !strings.HasSuffix(strings.TrimSpace(l), " "+name) {
-			out.WriteString(l)
-		}
-	}
-	out.WriteString(line)
-	if err := h.mkdirAll(path.Dir(statOverrides)); err != nil {
-		return err
-	}
-	if err := h.Unlink(statOverrides); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return h.writeFile(statOverrides, []byte(out.String()), 0o644)
+	return byErrno(m.files.Chmod(name, permOf(uint32(mode))))
 }
 
 // maintscriptHelper is dpkg-maintscript-helper(1). When a package is installed anew it has nothing to do but to clear
@@ -190,12 +167,12 @@ func (m *machine) removeLeftovers(verb string, params, suffixes []string) error 
 	for _, s := range suffixes {
 		name := params[0] + s
 		if verb == "dir_to_symlink" {
-			if err := m.h.removeAll(name); err != nil {
+			if err := m.files.removeAll(name); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := m.h.Unlink(name); err != nil && !isLeft(err) {
+		if err := m.files.Unlink(name); err != nil && !isLeft(err) {
 			return err
 		}
 	}
@@ -221,7 +198,7 @@ func (m *machine) ucf(c shell.Command) (shell.Result, error) {
 		return notUnderstood()
 	}
 	from, to := at(c, f.rest[0]), at(c, f.rest[1])
-	if m.h.exists(to) {
+	if m.files.exists(to) {
 		return unknown("whether the file is replaced depends on its history", state, shell.Path{Name: to, Aspect: "content"},
 			shell.Path{Name: to + ".ucf-dist"}, shell.Path{Name: to + ".ucf-old"}, shell.Path{Name: to + ".ucf-new"})
 	}
@@ -291,7 +268,7 @@ func (m *machine) dbconfig(c shell.Command) (shell.Result, error) {
 		}
 		return unknown("dbconfig-common asks debconf what to do, and may make a database of the package's own", leaves...)
 	case "prerm remove":
-		switch purge, known := m.h.debconfAnswer(name + "/purge"); {
+		switch purge, known := m.site.debconfAnswer(name + "/purge"); {
 		case known && purge != "true":
 			return done()
 		case known:
@@ -300,29 +277,10 @@ func (m *machine) dbconfig(c shell.Command) (shell.Result, error) {
 		}
 		return unknown("dbconfig-common drops the database of the package if debconf has been told so (" + name + "/purge); that is not known")
 	case "postrm purge":
-		if err := m.h.Unlink(conf); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := m.files.Unlink(conf); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return byErrno(err)
 		}
 		m.leave("the records of ucf", "the simulation does not keep them", records)
 	}
 	return done()
-}
-
-// debconfAnswer is what debconf's database has for a question.
-func (h *Host) debconfAnswer(question string) (value string, known bool) {
-	text, err := h.readFile("/var/cache/debconf/config.dat")
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, host.ErrUnknown) || err != nil {
-		return "", false
-	}
-	for stanza := range strings.SplitSeq(string(text), "\n\n") {
-		fields := map[string]string{}
-		for line := range strings.Lines(stanza) {
-			name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
-			fields[name] = strings.TrimSpace(value)
-		}
-		if fields["Name"] == question {
-			return fields["Value"], true
-		}
-	}
-	return "", true
 }

@@ -73,26 +73,8 @@ func (m *machine) mkdir(c shell.Command) (shell.Result, error) {
 		return notUnderstood()
 	}
 	return each(f.rest, func(name string) error {
-		return m.h.makeDir(at(c, name), f.on["p"], 0o777&^c.Umask|0o300, mode, f.given("m"))
+		return m.files.makeDir(at(c, name), f.on["p"], 0o777&^c.Umask|0o300, mode, f.given("m"))
 	})
-}
-
-// makeDir is mkdir(1): with parents a directory that is there stays as it is.
-func (h *Host) makeDir(name string, parents bool, above, mode fs.FileMode, exact bool) error {
-	if parents {
-		if st, err := h.Stat(name); err == nil && st.IsDir() {
-			return nil
-		}
-		if dir := path.Dir(path.Clean(name)); dir != "/" {
-			if err := h.makeDir(dir, true, above, above, false); err != nil {
-				return err
-			}
-		}
-	}
-	if err := h.Mkdir(name, mode.Perm()); err != nil {
-		return err
-	}
-	return h.Chmod(name, mode&^fs.ModeType)
 }
 
 func (m *machine) install(c shell.Command) (shell.Result, error) {
@@ -112,111 +94,56 @@ func (m *machine) install(c shell.Command) (shell.Result, error) {
 	if f.on["d"] {
 		return each(f.rest, func(name string) error {
 			name = at(c, name)
-			if err := m.h.makeDir(name, true, 0o755, 0o755, true); err != nil {
+			if err := m.files.makeDir(name, true, 0o755, 0o755, true); err != nil {
 				return err
 			}
-			return m.h.setOwner(name, uid, gid, mode)
+			return m.files.setOwner(name, uid, gid, mode)
 		})
 	}
 	if len(f.rest) != 2 || f.on["p"] {
 		return notUnderstood()
 	}
 	from, to := at(c, f.rest[0]), at(c, f.rest[1])
-	if st, err := m.h.Stat(to); err == nil && st.IsDir() && !f.on["T"] {
+	if st, err := m.files.Stat(to); err == nil && st.IsDir() && !f.on["T"] {
 		to = path.Join(to, path.Base(from))
 	}
 	if f.on["D"] {
-		if err := m.h.makeDir(path.Dir(to), true, 0o755, 0o755, true); err != nil {
+		if err := m.files.makeDir(path.Dir(to), true, 0o755, 0o755, true); err != nil {
 			return byErrno(err)
 		}
 	}
-	if st, err := m.h.Stat(from); err != nil || !st.IsRegular() {
+	if st, err := m.files.Stat(from); err != nil || !st.IsRegular() {
 		return failed()
 	}
-	if err := m.h.Unlink(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := m.files.Unlink(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return byErrno(err)
 	}
 	if err := m.copyContent(from, to, mode.Perm()); err != nil {
 		return byErrno(err)
 	}
-	return byErrno(m.h.setOwner(to, uid, gid, mode))
-}
-
-// setOwner gives a file that a symlink may lead to an owner and a mode; -1 leaves what is.
-func (h *Host) setOwner(name string, uid, gid int, mode fs.FileMode) error {
-	name, err := h.follow(name)
-	if err != nil {
-		return err
-	}
-	if err := h.Lchown(name, uid, gid); err != nil {
-		return err
-	}
-	return h.Chmod(name, mode&^fs.ModeType)
-}
-
-// follow is where a name leads.
-func (h *Host) follow(name string) (string, error) {
-	for range 40 {
-		st, err := h.Lstat(name)
-		if err != nil || !st.IsSymlink() {
-			return name, err
-		}
-		target, err := h.Readlink(name)
-		if err != nil {
-			return name, err
-		}
-		if !path.IsAbs(target) {
-			target = path.Dir(name) + "/" + target
-		}
-		name = target
-	}
-	return name, &fs.PathError{Op: "stat", Path: name, Err: syscall.ELOOP}
-}
-
-// rewriteFile truncates and writes a file that is there, and makes one that is not.
-func (h *Host) rewriteFile(name string, content []byte, mode fs.FileMode) error {
-	name, err := h.follow(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return h.writeFile(name, content, mode)
-	}
-	if err != nil {
-		return err
-	}
-	f, err := h.OpenWrite(name)
-	if err != nil {
-		return err
-	}
-	if err := f.Truncate(0); err != nil {
-		f.Close()
-		return err
-	}
-	if _, err := f.Write(content); err != nil {
-		f.Close()
-		return err
-	}
-	return f.Close()
+	return byErrno(m.files.setOwner(to, uid, gid, mode))
 }
 
 // copyContent makes or fills a file. Of a content that nobody knows only the size is copied.
 func (m *machine) copyContent(from, to string, mode fs.FileMode) error {
-	st, err := m.h.Stat(from)
+	st, err := m.files.Stat(from)
 	if err != nil {
 		return err
 	}
 	if st.Size <= contentLimit {
-		data, err := m.h.readFile(from)
+		data, err := m.files.readFile(from)
 		if err == nil {
-			return m.h.rewriteFile(to, data, mode)
+			return m.files.rewriteFile(to, data, mode)
 		}
 		if !errors.Is(err, host.ErrUnknown) {
 			return err
 		}
 	}
 	m.leave("content of "+to, "it is a copy of "+from+", whose content is not known", shell.Path{Name: to, Aspect: "content"})
-	if err := m.h.Unlink(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := m.files.Unlink(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return m.h.CreateSized(to, st.Size, mode)
+	return m.files.CreateSized(to, st.Size, mode)
 }
 
 // newMode is a mode as mkdir, install and chmod take it, of a file that has one.
@@ -323,7 +250,7 @@ func (m *machine) rmdir(c shell.Command) (shell.Result, error) {
 	}
 	return each(f.rest, func(name string) error {
 		for name = at(c, name); ; name = path.Dir(name) {
-			err := m.h.Rmdir(name)
+			err := m.files.Rmdir(name)
 			if f.on["ignore-fail-on-non-empty"] && (errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST) || errors.Is(err, syscall.EBUSY)) {
 				return nil
 			}
@@ -344,18 +271,18 @@ func (m *machine) rm(c shell.Command) (shell.Result, error) {
 		if path.Clean(name) == "/" || path.Base(name) == "." || path.Base(name) == ".." {
 			return &fs.PathError{Op: "rm", Path: name, Err: syscall.EBUSY}
 		}
-		st, err := m.h.Lstat(name)
+		st, err := m.files.Lstat(name)
 		switch {
 		case err != nil && f.on["f"] && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)):
 			return nil
 		case err != nil:
 			return err
 		case !st.IsDir():
-			return m.h.Unlink(name)
+			return m.files.Unlink(name)
 		case f.on["r"] || f.on["R"]:
-			return m.h.removeAll(name)
+			return m.files.removeAll(name)
 		case f.on["d"]:
-			return m.h.Rmdir(name)
+			return m.files.Rmdir(name)
 		}
 		return &fs.PathError{Op: "rm", Path: name, Err: errIsDir}
 	})
@@ -378,14 +305,14 @@ func (m *machine) chown(c shell.Command) (shell.Result, error) {
 	return each(f.rest[1:], func(name string) error {
 		name = at(c, name)
 		if f.on["R"] {
-			return m.h.chownAll(name, uid, gid)
+			return m.files.chownAll(name, uid, gid)
 		}
 		if !f.on["h"] {
-			if name, err = m.h.follow(name); err != nil {
+			if name, err = m.files.follow(name); err != nil {
 				return err
 			}
 		}
-		return m.h.Lchown(name, uid, gid)
+		return m.files.Lchown(name, uid, gid)
 	})
 }
 
@@ -394,12 +321,12 @@ func (m *machine) ownerOf(spec string) (uid, gid int, err error) {
 	uid, gid = -1, -1
 	user, group, both := strings.Cut(spec, ":")
 	if !both {
-		if _, err := m.h.User(spec); err != nil && strings.Contains(spec, ".") {
+		if _, err := m.accounts.User(spec); err != nil && strings.Contains(spec, ".") {
 			user, group, both = strings.Cut(spec, ".")
 		}
 	}
 	if user != "" {
-		id, _, err := m.h.ownerIDs(user, "")
+		id, _, err := m.accounts.ownerIDs(user, "")
 		if err != nil {
 			return 0, 0, err
 		}
@@ -407,39 +334,19 @@ func (m *machine) ownerOf(spec string) (uid, gid int, err error) {
 	}
 	switch {
 	case group != "":
-		_, id, err := m.h.ownerIDs("", group)
+		_, id, err := m.accounts.ownerIDs("", group)
 		if err != nil {
 			return 0, 0, err
 		}
 		gid = int(id)
 	case both && user != "":
-		u, err := m.h.User(user)
+		u, err := m.accounts.User(user)
 		if err != nil {
 			return 0, 0, err
 		}
 		gid = int(u.GID)
 	}
 	return uid, gid, nil
-}
-
-// chownAll is chown -R, which follows no symlink.
-func (h *Host) chownAll(name string, uid, gid int) error {
-	st, err := h.Lstat(name)
-	if err != nil {
-		return err
-	}
-	if st.IsDir() {
-		entries, err := h.ReadDir(name)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if err := h.chownAll(path.Join(name, e.Name), uid, gid); err != nil {
-				return err
-			}
-		}
-	}
-	return h.Lchown(name, uid, gid)
 }
 
 func (m *machine) chmod(c shell.Command) (shell.Result, error) {
@@ -458,37 +365,12 @@ func (m *machine) chmod(c shell.Command) (shell.Result, error) {
 		return notUnderstood()
 	}
 	return each(f.rest[1:], func(name string) error {
-		name, err := m.h.follow(at(c, name))
+		name, err := m.files.follow(at(c, name))
 		if err != nil {
 			return err
 		}
-		return m.h.chmodAll(name, f.rest[0], c.Umask, f.on["R"])
+		return m.files.chmodAll(name, f.rest[0], c.Umask, f.on["R"])
 	})
-}
-
-// chmodAll changes modes, and passes over symlinks below.
-func (h *Host) chmodAll(name, mode string, umask fs.FileMode, below bool) error {
-	st, err := h.Lstat(name)
-	if err != nil || st.IsSymlink() {
-		return err
-	}
-	fresh, err := newMode(mode, st.Mode, umask)
-	if err != nil {
-		return err
-	}
-	if err := h.Chmod(name, fresh&^fs.ModeType); err != nil || !below || !st.IsDir() {
-		return err
-	}
-	entries, err := h.ReadDir(name)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := h.chmodAll(path.Join(name, e.Name), mode, umask, true); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (m *machine) ln(c shell.Command) (shell.Result, error) {
@@ -501,25 +383,25 @@ func (m *machine) ln(c shell.Command) (shell.Result, error) {
 		link = path.Join(link, path.Base(target))
 	}
 	if f.on["f"] {
-		if err := m.h.Unlink(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := m.files.Unlink(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return byErrno(err)
 		}
 	}
 	if f.on["s"] {
-		return byErrno(m.h.Symlink(target, link))
+		return byErrno(m.files.Symlink(target, link))
 	}
-	target, err := m.h.follow(at(c, target))
+	target, err := m.files.follow(at(c, target))
 	if err != nil {
 		return byErrno(err)
 	}
-	return byErrno(m.h.Link(target, link))
+	return byErrno(m.files.Link(target, link))
 }
 
 // isDir tells whether a destination is a directory to put something into.
 func (m *machine) isDir(name string, asIs bool) bool {
-	look := m.h.Stat
+	look := m.files.Stat
 	if asIs {
-		look = m.h.Lstat
+		look = m.files.Lstat
 	}
 	st, err := look(name)
 	return err == nil && st.IsDir()
@@ -541,10 +423,10 @@ func (m *machine) mv(c shell.Command) (shell.Result, error) {
 		if into {
 			to = path.Join(to, path.Base(from))
 		}
-		if _, err := m.h.Lstat(to); err == nil && f.on["n"] {
+		if _, err := m.files.Lstat(to); err == nil && f.on["n"] {
 			return nil
 		}
-		err := m.h.Rename(from, to)
+		err := m.files.Rename(from, to)
 		if errors.Is(err, syscall.EXDEV) {
 			elsewhere = append(elsewhere, shell.Path{Name: from}, shell.Path{Name: to})
 			return nil
@@ -587,46 +469,46 @@ type copyOptions struct {
 }
 
 func (m *machine) copy(from, to string, o copyOptions) error {
-	look := m.h.Stat
+	look := m.files.Stat
 	if o.links {
-		look = m.h.Lstat
+		look = m.files.Lstat
 	}
 	st, err := look(from)
 	if err != nil {
 		return err
 	}
 	there := false
-	if _, err := m.h.Lstat(to); err == nil {
+	if _, err := m.files.Lstat(to); err == nil {
 		there = true
 	}
 	switch {
 	case there && o.never && !st.IsDir():
 		return nil
 	case st.IsSymlink():
-		target, err := m.h.Readlink(from)
+		target, err := m.files.Readlink(from)
 		if err != nil {
 			return err
 		}
 		if there {
-			if err := m.h.Unlink(to); err != nil {
+			if err := m.files.Unlink(to); err != nil {
 				return err
 			}
 		}
-		if err := m.h.Symlink(target, to); err != nil {
+		if err := m.files.Symlink(target, to); err != nil {
 			return err
 		}
 	case st.IsDir() && !o.tree:
 		return &fs.PathError{Op: "cp", Path: from, Err: errIsDir}
 	case st.IsDir():
 		if !there {
-			if err := m.h.Mkdir(to, 0o700); err != nil {
+			if err := m.files.Mkdir(to, 0o700); err != nil {
 				return err
 			}
-			if err := m.h.Chmod(to, st.Mode&^fs.ModeType&^o.umask); err != nil {
+			if err := m.files.Chmod(to, st.Mode&^fs.ModeType&^o.umask); err != nil {
 				return err
 			}
 		}
-		entries, err := m.h.ReadDir(from)
+		entries, err := m.files.ReadDir(from)
 		if err != nil {
 			return err
 		}
@@ -646,15 +528,15 @@ func (m *machine) copy(from, to string, o copyOptions) error {
 	if !o.keep {
 		return nil
 	}
-	if err := m.h.Lchown(to, int(st.UID), int(st.GID)); err != nil {
+	if err := m.files.Lchown(to, int(st.UID), int(st.GID)); err != nil {
 		return err
 	}
 	if !st.IsSymlink() {
-		if err := m.h.Chmod(to, st.Mode&^fs.ModeType); err != nil {
+		if err := m.files.Chmod(to, st.Mode&^fs.ModeType); err != nil {
 			return err
 		}
 	}
-	return m.h.Chtimes(to, st.Mtime, st.Mtime)
+	return m.files.Chtimes(to, st.Mtime, st.Mtime)
 }
 
 func (m *machine) touch(c shell.Command) (shell.Result, error) {
@@ -664,14 +546,14 @@ func (m *machine) touch(c shell.Command) (shell.Result, error) {
 	}
 	return each(f.rest, func(name string) error {
 		name = at(c, name)
-		if _, err := m.h.Stat(name); err == nil {
-			now := m.h.Now()
-			return m.h.Chtimes(name, now, now)
+		if _, err := m.files.Stat(name); err == nil {
+			now := m.clock.Now()
+			return m.files.Chtimes(name, now, now)
 		}
 		if f.on["c"] {
 			return nil
 		}
-		return m.h.writeFile(name, nil, 0o666&^c.Umask)
+		return m.files.writeFile(name, nil, 0o666&^c.Umask)
 	})
 }
 
@@ -699,7 +581,7 @@ func (m *machine) readlink(c shell.Command) (shell.Result, error) {
 		end = ""
 	}
 	if !f.on["f"] && !f.on["e"] && !f.on["m"] {
-		target, err := m.h.Readlink(name)
+		target, err := m.files.Readlink(name)
 		if err != nil {
 			return failed()
 		}
@@ -817,7 +699,7 @@ func (m *machine) sed(c shell.Command) (shell.Result, error) {
 	var leaves []shell.Path
 	for _, a := range c.Args[1:] {
 		inPlace = inPlace || strings.HasPrefix(a, "-i") || strings.HasPrefix(a, "--in-place")
-		if st, err := m.h.Stat(at(c, a)); !strings.HasPrefix(a, "-") && err == nil && st.IsRegular() {
+		if st, err := m.files.Stat(at(c, a)); !strings.HasPrefix(a, "-") && err == nil && st.IsRegular() {
 			leaves = append(leaves, shell.Path{Name: at(c, a), Aspect: "content"})
 		}
 	}

@@ -26,10 +26,10 @@ func (m *machine) systemdHelper(c shell.Command) (shell.Result, error) {
 	if !ok || len(f.rest) < 2 {
 		return notUnderstood()
 	}
-	d := unitHelper{m.h}
+	d := unitHelper{m.services}
 	asks := map[string]func(unit string) (bool, error){
 		"was-enabled": d.wasEnabled, "is-enabled": d.isEnabled,
-		"debian-installed": func(unit string) (bool, error) { return d.h.exists(d.state(unit)), nil },
+		"debian-installed": func(unit string) (bool, error) { return d.services.files.exists(d.state(unit)), nil },
 	}
 	does := map[string]func(unit string) error{
 		"enable": d.enable, "update-state": d.updateState, "mask": d.mask, "unmask": d.unmask,
@@ -59,7 +59,7 @@ func (m *machine) systemdHelper(c shell.Command) (shell.Result, error) {
 }
 
 // unitHelper keeps the links of units and the notes about them.
-type unitHelper struct{ h *Host }
+type unitHelper struct{ services *services }
 
 // unitLink is a link that enabling a unit makes.
 type unitLink struct{ at, target string }
@@ -73,7 +73,7 @@ func noted(link, dir string) string { return path.Join(dir, strings.TrimPrefix(l
 
 func (d unitHelper) find(unit string) string {
 	for _, dir := range []string{unitsEtc, "/lib/systemd/system", "/usr/lib/systemd/system"} {
-		if st, err := d.h.Stat(path.Join(dir, unit)); err == nil && st.IsRegular() {
+		if st, err := d.services.files.Stat(path.Join(dir, unit)); err == nil && st.IsRegular() {
 			return path.Join(dir, unit)
 		}
 	}
@@ -84,9 +84,9 @@ var unitSetting = regexp.MustCompile(`(?i)^\s*(WantedBy|RequiredBy|Also|Alias|De
 
 // links are those of a unit, and of the units that it names along with it.
 func (d unitHelper) links(unit, file string, visited map[string]bool) ([]unitLink, error) {
-	text, err := d.h.readFile(file)
+	text, err := d.services.files.readFile(file)
 	if errors.Is(err, host.ErrUnknown) {
-		d.h.unpredict(host.Unpredicted{What: "where " + unit + " is enabled", Why: "the content of " + file + " is not known; multi-user.target is taken", Path: wantsGlob})
+		d.services.gaps.add(host.Unpredicted{What: "where " + unit + " is enabled", Why: "the content of " + file + " is not known; multi-user.target is taken", Path: wantsGlob})
 		text, err = []byte("WantedBy=multi-user.target\n"), nil
 	}
 	if err != nil {
@@ -139,13 +139,13 @@ func (d unitHelper) linksOf(unit string) ([]unitLink, error) {
 }
 
 func (d unitHelper) isLink(name string) bool {
-	st, err := d.h.Lstat(name)
+	st, err := d.services.files.Lstat(name)
 	return err == nil && st.IsSymlink()
 }
 
 // entries are the links that the note of a unit has.
 func (d unitHelper) entries(unit string) []string {
-	text, err := d.h.readFile(d.state(unit))
+	text, err := d.services.files.readFile(d.state(unit))
 	if err != nil {
 		return nil
 	}
@@ -168,9 +168,9 @@ func (d unitHelper) enable(unit string) error {
 		return err
 	}
 	create := true
-	if d.h.hasProgram("systemctl") || d.h.below == nil && d.h.facts.Init == "systemd" {
-		create = d.h.exists(d.state(unit)) && slices.ContainsFunc(links, func(l unitLink) bool { return d.isLink(l.at) })
-		if !d.h.exists(d.state(unit)) && d.h.presetEnables(unit) {
+	if d.services.files.hasProgram("systemctl") || d.services.below == nil && d.services.system.facts.Init == "systemd" {
+		create = d.services.files.exists(d.state(unit)) && slices.ContainsFunc(links, func(l unitLink) bool { return d.isLink(l.at) })
+		if !d.services.files.exists(d.state(unit)) && d.services.presetEnables(unit) {
 			if err := d.preset(unit); err != nil {
 				return err
 			}
@@ -182,11 +182,11 @@ func (d unitHelper) enable(unit string) error {
 // preset has systemctl enable a unit.
 func (d unitHelper) preset(unit string) error {
 	name, isService := strings.CutSuffix(unit, ".service")
-	if file := d.h.unitFile(name); isService && file != "" {
-		if d.h.isMasked(name) || path.Dir(file) == unitsEtc {
+	if file := d.services.unitFile(name); isService && file != "" {
+		if d.services.isMasked(name) || path.Dir(file) == unitsEtc {
 			return nil
 		}
-		return d.h.enableUnit(name, file)
+		return d.services.enableUnit(name, file)
 	}
 	links, err := d.linksOf(unit)
 	if err != nil {
@@ -204,10 +204,10 @@ func (d unitHelper) link(l unitLink) error {
 	if d.isLink(l.at) {
 		return nil
 	}
-	if err := d.h.mkdirAll(path.Dir(l.at)); err != nil {
+	if err := d.services.files.mkdirAll(path.Dir(l.at)); err != nil {
 		return err
 	}
-	return d.h.Symlink(l.target, l.at)
+	return d.services.files.Symlink(l.target, l.at)
 }
 
 func (d unitHelper) make(unit string, links []unitLink, create bool) error {
@@ -216,7 +216,7 @@ func (d unitHelper) make(unit string, links []unitLink, create bool) error {
 			return err
 		}
 		state := noted(l.at, helperEnabled)
-		if d.h.exists(state) {
+		if d.services.files.exists(state) {
 			continue
 		}
 		if create {
@@ -232,13 +232,13 @@ func (d unitHelper) make(unit string, links []unitLink, create bool) error {
 }
 
 func (d unitHelper) touch(name string) error {
-	if err := d.h.mkdirAll(path.Dir(name)); err != nil {
+	if err := d.services.files.mkdirAll(path.Dir(name)); err != nil {
 		return err
 	}
-	if d.h.exists(name) {
+	if d.services.files.exists(name) {
 		return nil
 	}
-	return d.h.writeFile(name, nil, 0o644)
+	return d.services.files.writeFile(name, nil, 0o644)
 }
 
 func (d unitHelper) note(unit, link string) error {
@@ -250,7 +250,7 @@ func (d unitHelper) note(unit, link string) error {
 }
 
 func (d unitHelper) writeState(unit string, entries []string) error {
-	if err := d.h.mkdirAll(helperEnabled); err != nil {
+	if err := d.services.files.mkdirAll(helperEnabled); err != nil {
 		return err
 	}
 	text := ""
@@ -258,10 +258,10 @@ func (d unitHelper) writeState(unit string, entries []string) error {
 		text += e + "\n"
 	}
 	state := d.state(unit)
-	if err := d.h.Unlink(state); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := d.services.files.Unlink(state); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return d.h.writeFile(state, []byte(text), 0o644)
+	return d.services.files.writeFile(state, []byte(text), 0o644)
 }
 
 func (d unitHelper) updateState(unit string) error {
@@ -302,11 +302,11 @@ func (d unitHelper) removeLinks(unit string, purge bool) error {
 		}
 	}
 	for _, name := range gone {
-		if err := d.h.Unlink(name); err != nil && !isLeft(err) {
+		if err := d.services.files.Unlink(name); err != nil && !isLeft(err) {
 			return err
 		}
 	}
-	text, err := d.h.readFile(d.find(unit))
+	text, err := d.services.files.readFile(d.find(unit))
 	if err != nil {
 		return nil // what it names along with it, the package has to disable itself
 	}
@@ -331,7 +331,7 @@ func (d unitHelper) disable(unit string, purge bool) error {
 		return err
 	}
 	for _, dir := range []string{unitsEtc, "/etc/systemd/user"} {
-		for _, e := range d.h.entries(dir) {
+		for _, e := range d.services.files.entries(dir) {
 			if err := d.removeEmpty(path.Join(dir, e.Name)); err != nil {
 				return err
 			}
@@ -342,16 +342,16 @@ func (d unitHelper) disable(unit string, purge bool) error {
 
 // removeEmpty removes a directory, and those below, as far as they are empty.
 func (d unitHelper) removeEmpty(dir string) error {
-	st, err := d.h.Stat(dir)
+	st, err := d.services.files.Stat(dir)
 	if err != nil || !st.IsDir() {
 		return nil
 	}
-	for _, e := range d.h.entries(dir) {
+	for _, e := range d.services.files.entries(dir) {
 		if err := d.removeEmpty(path.Join(dir, e.Name)); err != nil {
 			return err
 		}
 	}
-	if err := d.h.Rmdir(dir); err != nil && !isLeft(err) {
+	if err := d.services.files.Rmdir(dir); err != nil && !isLeft(err) {
 		return err
 	}
 	return nil
@@ -359,16 +359,16 @@ func (d unitHelper) removeEmpty(dir string) error {
 
 func (d unitHelper) mask(unit string) error {
 	link := path.Join(unitsEtc, path.Base(d.find(unit)))
-	if _, err := d.h.Stat(link); err == nil {
+	if _, err := d.services.files.Stat(link); err == nil {
 		return nil
 	}
-	if err := d.h.mkdirAll(unitsEtc); err != nil {
+	if err := d.services.files.mkdirAll(unitsEtc); err != nil {
 		return err
 	}
-	if err := d.h.Unlink(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := d.services.files.Unlink(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := d.h.Symlink(maskUnit, link); err != nil {
+	if err := d.services.files.Symlink(maskUnit, link); err != nil {
 		return err
 	}
 	return d.touch(noted(link, helperMasked))
@@ -377,47 +377,15 @@ func (d unitHelper) mask(unit string) error {
 func (d unitHelper) unmask(unit string) error {
 	link := path.Join(unitsEtc, path.Base(d.find(unit)))
 	state := noted(link, helperMasked)
-	if target, err := d.h.Readlink(link); err == nil && target == maskUnit && d.h.exists(state) {
-		if err := d.h.Unlink(link); err != nil {
+	if target, err := d.services.files.Readlink(link); err == nil && target == maskUnit && d.services.files.exists(state) {
+		if err := d.services.files.Unlink(link); err != nil {
 			return err
 		}
-		if err := d.h.Unlink(state); err != nil {
+		if err := d.services.files.Unlink(state); err != nil {
 			return err
 		}
 	}
 	return d.removeEmpty(helperMasked)
-}
-
-// presetDirs have the files that say which new units systemd enables; of two with one name the first
-// counts.
-var presetDirs = []string{"/etc/systemd/system-preset", "/run/systemd/system-preset", "/usr/local/lib/systemd/system-preset", "/usr/lib/systemd/system-preset", "/lib/systemd/system-preset"}
-
-// presetEnables asks the presets for a unit: the first line that fits counts.
-func (h *Host) presetEnables(unit string) bool {
-	files := map[string]string{}
-	for _, dir := range presetDirs {
-		for _, e := range h.entries(dir) {
-			if _, has := files[e.Name]; !has && strings.HasSuffix(e.Name, ".preset") {
-				files[e.Name] = path.Join(dir, e.Name)
-			}
-		}
-	}
-	for _, name := range sortedKeys(files) {
-		text, err := h.readFile(files[name])
-		if err != nil {
-			continue
-		}
-		for line := range strings.Lines(string(text)) {
-			words := strings.Fields(line)
-			if len(words) < 2 || words[0] != "enable" && words[0] != "disable" {
-				continue
-			}
-			if ok, _ := path.Match(words[1], unit); ok {
-				return words[0] == "enable"
-			}
-		}
-	}
-	return true
 }
 
 // systemdInvoke is deb-systemd-invoke(1): what policy-rc.d allows is done. A unit that is not enabled is
@@ -431,7 +399,7 @@ func (m *machine) systemdInvoke(c shell.Command) (shell.Result, error) {
 	if strings.HasPrefix(action, "daemon-re") {
 		return done()
 	}
-	if m.h.facts.Init != "systemd" {
+	if m.system.facts.Init != "systemd" {
 		return failed() // systemctl finds no systemd
 	}
 	for _, unit := range units {
@@ -440,7 +408,7 @@ func (m *machine) systemdInvoke(c shell.Command) (shell.Result, error) {
 			m.leave(action+" of "+unit+" by "+m.p.Name, "of units, a simulation knows services")
 			continue
 		}
-		s, err := m.h.service(name)
+		s, err := m.services.service(name)
 		if (action == "start" || action == "restart") && (err != nil || !s.Enabled && !s.Active) {
 			continue
 		}
@@ -453,7 +421,7 @@ func (m *machine) systemdInvoke(c shell.Command) (shell.Result, error) {
 
 // act starts or stops a service as a package wants it.
 func (m *machine) act(name, action string) (shell.Result, error) {
-	switch allowed, why := m.h.policyAllows(name, action); {
+	switch allowed, why := m.services.policyAllows(name, action); {
 	case !allowed && why == "":
 		return done()
 	case !allowed:
@@ -465,7 +433,7 @@ func (m *machine) act(name, action string) (shell.Result, error) {
 
 // actDirectly does so without asking policy-rc.d.
 func (m *machine) actDirectly(name, action string) (shell.Result, error) {
-	s, err := m.h.service(name)
+	s, err := m.services.service(name)
 	if err != nil {
 		return ended(5)
 	}
@@ -486,7 +454,7 @@ func (m *machine) actDirectly(name, action string) (shell.Result, error) {
 				return r, err
 			}
 		}
-		return byStart(m.h.startService(name))
+		return byStart(m.services.startService(name))
 	case "status", "is-active":
 		if s.Active {
 			return done()
@@ -506,29 +474,29 @@ func byStart(err error) (shell.Result, error) {
 }
 
 func (m *machine) stop(name string) (shell.Result, error) {
-	if s := m.h.services[name]; s != nil && s.active && s.stubborn {
+	if s := m.services.known[name]; s != nil && s.active && s.stubborn {
 		return unanswered()
 	}
-	m.h.stopService(name)
+	m.services.stopService(name)
 	return done()
 }
 
 // initScript is a script of System V init that is called directly.
 func (m *machine) initScript(name, action string) (shell.Result, error) {
-	if !m.h.isInitScript(name) {
-		if m.h.implied || m.unlisted() {
+	if !m.services.isInitScript(name) {
+		if m.system.implied || m.unlisted() {
 			return unknown("whether this init script is there is not known")
 		}
 		return ended(127)
 	}
-	return m.actDirectly(m.h.scriptService(name), action)
+	return m.actDirectly(m.services.scriptService(name), action)
 }
 
 func (m *machine) serviceCommand(c shell.Command) (shell.Result, error) {
 	if len(c.Args) != 3 {
 		return notUnderstood()
 	}
-	if _, err := m.h.service(c.Args[1]); err != nil {
+	if _, err := m.services.service(c.Args[1]); err != nil {
 		return failed()
 	}
 	return m.actDirectly(c.Args[1], c.Args[2])
@@ -541,14 +509,14 @@ func (m *machine) systemctl(c shell.Command) (shell.Result, error) {
 	}
 	switch action := f.rest[0]; action {
 	case "daemon-reload", "daemon-reexec":
-		if m.h.facts.Init != "systemd" {
+		if m.system.facts.Init != "systemd" {
 			return failed()
 		}
 		return done()
 	case "is-active", "is-enabled", "is-failed", "is-system-running", "show", "status", "cat", "list-units", "list-unit-files":
 		return unanswered()
 	case "start", "stop", "restart", "try-restart":
-		if m.h.facts.Init != "systemd" {
+		if m.system.facts.Init != "systemd" {
 			return failed()
 		}
 		for _, unit := range f.rest[1:] {
@@ -570,13 +538,13 @@ func (m *machine) invokeRC(c shell.Command) (shell.Result, error) {
 	script, action := f.rest[0], f.rest[1]
 	name := script
 	starts := action == "start" || action == "restart" || action == "try-restart"
-	if m.h.facts.Init == "systemd" {
+	if m.system.facts.Init == "systemd" {
 		name = strings.TrimSuffix(script, ".sh")
-		if f.on["skip-systemd-native"] && m.h.unitFile(name) != "" {
+		if f.on["skip-systemd-native"] && m.services.unitFile(name) != "" {
 			return done()
 		}
-		s, err := m.h.service(name)
-		if starts && (err != nil || !s.Enabled && !s.Active && !m.h.sysvEnabled(script)) {
+		s, err := m.services.service(name)
+		if starts && (err != nil || !s.Enabled && !s.Active && !m.services.sysvEnabled(script)) {
 			return done()
 		}
 		if err != nil {
@@ -584,7 +552,7 @@ func (m *machine) invokeRC(c shell.Command) (shell.Result, error) {
 		}
 		return m.act(name, action)
 	}
-	if !m.h.isInitScript(script) {
+	if !m.services.isInitScript(script) {
 		return ended(100)
 	}
 	if starts && !m.inRunlevel(script) {
@@ -595,10 +563,10 @@ func (m *machine) invokeRC(c shell.Command) (shell.Result, error) {
 
 // inRunlevel tells whether the present runlevel starts a script. Where no runlevel is noted, none does.
 func (m *machine) inRunlevel(script string) bool {
-	if m.h.below != nil && !m.h.exists("/run/utmp") && !m.h.exists("/var/run/utmp") {
+	if m.below != nil && !m.files.exists("/run/utmp") && !m.files.exists("/var/run/utmp") {
 		return false
 	}
-	return m.h.sysvEnabled(script)
+	return m.services.sysvEnabled(script)
 }
 
 // updateRC is update-rc.d(8).
@@ -609,80 +577,37 @@ func (m *machine) updateRC(c shell.Command) (shell.Result, error) {
 	}
 	name, action := f.rest[0], f.rest[1]
 	script := "/etc/init.d/" + name
-	if m.h.hasInsserv() {
-		m.h.unpredictOrder()
+	if m.services.hasInsserv() {
+		m.services.unpredictOrder()
 	}
-	st, err := m.h.Stat(script)
+	st, err := m.files.Stat(script)
 	there := err == nil && st.IsRegular()
 	switch action {
 	case "remove":
-		return byErrno(m.h.removeRCLinks(name))
+		return byErrno(m.services.removeRCLinks(name))
 	case "defaults", "start", "stop":
 		if !there {
 			return failed()
 		}
-		return byErrno(m.h.sysvLinks(name, true))
+		return byErrno(m.services.sysvLinks(name, true))
 	case "defaults-disabled":
-		if !there || len(m.h.rcLinks(name)) > 0 {
+		if !there || len(m.services.rcLinks(name)) > 0 {
 			return byErrno(nil)
 		}
-		if err := m.h.sysvLinks(name, true); err != nil {
+		if err := m.services.sysvLinks(name, true); err != nil {
 			return byErrno(err)
 		}
-		return byErrno(m.h.sysvLinks(name, false))
+		return byErrno(m.services.sysvLinks(name, false))
 	case "disable", "enable":
-		if len(m.h.rcLinks(name)) == 0 {
+		if len(m.services.rcLinks(name)) == 0 {
 			return failed()
 		}
-		if err := m.h.sysvLinks(name, action == "enable"); err != nil {
+		if err := m.services.sysvLinks(name, action == "enable"); err != nil {
 			return byErrno(err)
 		}
 		return done()
 	}
 	return notUnderstood()
-}
-
-// removeRCLinks is update-rc.d remove. Insserv(8) leaves the links of a script that is there, if there is one.
-func (h *Host) removeRCLinks(name string) error {
-	links := h.rcLinks(name)
-	if len(links) > 0 && h.hasInsserv() {
-		h.unpredictOrder()
-	}
-	return h.unlinkAll(links)
-}
-
-// hasInsserv tells whether insserv(8) orders the init scripts of this host. A fixture of System V init has it.
-func (h *Host) hasInsserv() bool {
-	if h.below == nil && !h.exists("/etc/insserv.conf") {
-		return h.facts.Init != "systemd"
-	}
-	if !h.exists("/etc/insserv.conf") {
-		return false
-	}
-	return h.exists("/usr/lib/insserv/insserv") || h.exists("/sbin/insserv")
-}
-
-// runlevelsOf are those in which an init script says that it is started and stopped.
-func (h *Host) runlevelsOf(name string) (start, stop []string) {
-	text, err := h.readFile("/etc/init.d/" + name)
-	if errors.Is(err, host.ErrUnknown) {
-		return runlevels[:4], runlevels[4:]
-	}
-	inside := false
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSpace(line)
-		switch {
-		case line == "### BEGIN INIT INFO":
-			inside = true
-		case line == "### END INIT INFO":
-			return start, stop
-		case inside && strings.HasPrefix(line, "# Default-Start:"):
-			start = strings.Fields(line[len("# Default-Start:"):])
-		case inside && strings.HasPrefix(line, "# Default-Stop:"):
-			stop = strings.Fields(line[len("# Default-Stop:"):])
-		}
-	}
-	return start, stop
 }
 
 // declare is systemd-tmpfiles(8) --create or systemd-sysusers(8) with the files of a package.
@@ -702,12 +627,12 @@ func (m *machine) declare(c shell.Command) (shell.Result, error) {
 			return unknown("the content of " + file + " is not known")
 		}
 		for _, d := range parseDeclarations(program, PackageFile{Path: file, Content: []byte(t.S)}) {
-			done, err := m.h.declare(d)
+			done, err := m.carryOut(d)
 			if err != nil {
 				return byErrno(err)
 			}
 			if !done {
-				m.h.unpredictDeclaration(m.p, d)
+				m.unpredictDeclaration(m.p, d)
 			}
 		}
 	}
@@ -720,7 +645,7 @@ func (m *machine) declarationFile(program, name string) string {
 	}
 	kind := strings.TrimPrefix(program, "systemd-") + ".d"
 	for _, dir := range []string{"/etc/", "/run/", "/usr/local/lib/", "/usr/lib/", "/lib/"} {
-		if file := dir + kind + "/" + name; m.h.exists(file) {
+		if file := dir + kind + "/" + name; m.files.exists(file) {
 			return file
 		}
 	}

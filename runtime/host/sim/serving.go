@@ -13,17 +13,17 @@ import (
 // machine below that runs on as it was found is asked itself.
 
 // Ask answers for a service that serves.
-func (h *Host) Ask(ctx context.Context, q host.Question) (string, error) {
-	h.mu.Lock()
-	state := h.services[q.Service]
-	below := h.below != nil && state != nil && state.found
-	h.mu.Unlock()
+func (sv *services) Ask(ctx context.Context, q host.Question) (string, error) {
+	sv.mu.Lock()
+	state := sv.known[q.Service]
+	below := sv.below != nil && state != nil && state.found
+	sv.mu.Unlock()
 	if below {
-		return h.below.Ask(ctx, q)
+		return sv.below.Ask(ctx, q)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	s, err := h.service(q.Service)
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	s, err := sv.service(q.Service)
 	switch err := cmp.Or(ctx.Err(), err); {
 	case err != nil:
 		return "", fmt.Errorf("%v: %w", q, err)
@@ -36,31 +36,31 @@ func (h *Host) Ask(ctx context.Context, q host.Question) (string, error) {
 }
 
 // ServiceProcesses lists the processes that a service has in the simulation.
-func (h *Host) ServiceProcesses(name string) ([]host.Process, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.processesOf(name, h.services[name]), nil
+func (sv *services) ServiceProcesses(name string) ([]host.Process, error) {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	return sv.processesOf(name, sv.known[name]), nil
 }
 
 // ServiceLock knows of the locks that the fixture's services hold, of those of a machine below, and of
 // files that lie there from an earlier time.
-func (h *Host) ServiceLock(service string, paths []string) (*host.ServiceLock, error) {
-	h.mu.Lock()
-	state := h.services[service]
-	below := h.below != nil && state != nil && state.found
-	h.mu.Unlock()
+func (sv *services) ServiceLock(service string, paths []string) (*host.ServiceLock, error) {
+	sv.mu.Lock()
+	state := sv.known[service]
+	below := sv.below != nil && state != nil && state.found
+	sv.mu.Unlock()
 	if below {
-		return h.below.ServiceLock(service, paths)
+		return sv.below.ServiceLock(service, paths)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
 	if state != nil && state.active && state.upgrades && len(paths) > 0 {
-		for _, p := range h.processesOf(service, state) {
+		for _, p := range sv.processesOf(service, state) {
 			return &host.ServiceLock{Path: paths[0], Since: p.Started, Holder: p}, nil
 		}
 	}
 	for _, name := range paths {
-		if st, err := h.Lstat(path.Clean(name)); err == nil {
+		if st, err := sv.files.Lstat(path.Clean(name)); err == nil {
 			return &host.ServiceLock{Path: name, Since: st.Mtime}, nil
 		}
 	}
@@ -68,9 +68,9 @@ func (h *Host) ServiceLock(service string, paths []string) (*host.ServiceLock, e
 }
 
 // ServiceTrace knows where the log is, and nothing of what it says.
-func (h *Host) ServiceTrace(_ context.Context, name, file string) host.Trace {
+func (sv *services) ServiceTrace(_ context.Context, name, file string) host.Trace {
 	t := host.Trace{Log: file}
-	if file == "" && h.facts.Init == "systemd" {
+	if file == "" && sv.system.facts.Init == "systemd" {
 		t.Log = "journalctl -u " + name
 	}
 	return t
@@ -78,8 +78,8 @@ func (h *Host) ServiceTrace(_ context.Context, name, file string) host.Trace {
 
 // Revision tells what a service that runs has made of the database: one that was started here brings it to
 // the target, and to what it was if that is not known.
-func (h *Host) Revision(ctx context.Context, q host.RevisionQuery) (int64, error) {
-	rows, err := h.Query(ctx, q.Conn, q.Query)
+func (sq *databaseServer) Revision(ctx context.Context, q host.RevisionQuery) (int64, error) {
+	rows, err := sq.Query(ctx, q.Conn, q.Query)
 	if err != nil {
 		return 0, err
 	}
@@ -87,13 +87,13 @@ func (h *Host) Revision(ctx context.Context, q host.RevisionQuery) (int64, error
 	if err != nil {
 		return 0, err
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	state := h.services[q.Service]
+	sq.mu.Lock()
+	defer sq.mu.Unlock()
+	state := sq.services.known[q.Service]
 	if state == nil || !state.active || state.found || state.mute || q.Target <= now {
 		return now, nil
 	}
 	rows.Rows = [][]string{{fmt.Sprint(q.Target)}}
-	h.database.changed[normalQuery(q.Query)] = rows
+	sq.data.changed[normalQuery(q.Query)] = rows
 	return q.Target, nil
 }

@@ -254,8 +254,7 @@ func (s *snapshot) writePackage(p host.Package, files []string) error {
 		status = "hold ok " + p.Status
 	}
 	fmt.Fprintf(s.out, "Package: %s\nVersion: %s\nArchitecture: %s\nStatus: %s\n", p.Name, p.Version, p.Arch, status)
-	h := &Host{below: s.view}
-	origin, depends, scripts := "Maintainer", "Depends", h.scriptsOf(&Package{Package: p})
+	origin, depends, scripts := "Maintainer", "Depends", scriptsBelow(s.view, p)
 	if s.format == RPM {
 		origin, depends, scripts = "Vendor", "Requires", unknownScripts
 	}

@@ -24,7 +24,7 @@ var snapshotOptions = SnapshotOptions{
 // withRecorded asks for what a fixture has recorded, too.
 func withRecorded(h *Host) SnapshotOptions {
 	o := snapshotOptions
-	o.Queries = append(slices.Clone(o.Queries), h.database.order...)
+	o.Queries = append(slices.Clone(o.Queries), h.database.data.order...)
 	return o
 }
 
@@ -50,7 +50,7 @@ func migrate(t *testing.T, h *Host) {
 	t.Helper()
 	ctx := context.Background()
 	mustDo(t, h.CommitPackages(ctx, host.Transaction{Remove: zcpPackages(t, h), Purge: true}, nil))
-	mustDo(t, h.writeFile("/etc/apt/sources.list.d/kopano.list", []byte("deb https://download.kopano.io/supported/core:/final/Debian_8.0 ./\n"), 0o644))
+	mustDo(t, h.files.writeFile("/etc/apt/sources.list.d/kopano.list", []byte("deb https://download.kopano.io/supported/core:/final/Debian_8.0 ./\n"), 0o644))
 	mustDo(t, h.RefreshPackages(ctx, nil, nil))
 	mustDo(t, h.CommitPackages(ctx, host.Transaction{Install: []string{"kopano-server-packages"}}, nil))
 }
@@ -100,7 +100,7 @@ func TestSnapshotOfNames(t *testing.T) {
 	o.Seen, o.Listed = []string{"/etc/logrotate.d/zarafa"}, []string{"/lib/systemd/system", "/etc/logrotate.d"}
 	copied, _ := takeSnapshot(t, readHost(t, "debian8-zcp72", Options{Catalog: catalogues(t)}), o)
 	for _, name := range []string{"/etc/logrotate.d/zarafa", "/lib/systemd/system/zarafa-server.service"} {
-		if _, err := copied.readFile(name); err != nil {
+		if _, err := copied.files.readFile(name); err != nil {
 			t.Error(err)
 		}
 	}
@@ -183,9 +183,9 @@ func TestSnapshotHoldsNoSecret(t *testing.T) {
 		"/etc/zarafa/users.ldif":         "dn: uid=x\nuserPassword: geheim13\n",
 		"/etc/shadow":                    "root:geheim14$:17000::::::\nzarafa:!:17000::::::\n",
 	}
-	mustDo(t, origin.PutDir("/etc/zarafa/ssl", fs.ModeDir|0o755, 0, 0))
+	mustDo(t, origin.files.PutDir("/etc/zarafa/ssl", fs.ModeDir|0o755, 0, 0))
 	for name, text := range plain {
-		mustDo(t, origin.PutFile(name, []byte(text), 0o640, 0, 0, origin.Now()))
+		mustDo(t, origin.files.PutFile(name, []byte(text), 0o640, 0, 0, origin.Now()))
 	}
 	o := withRecorded(origin)
 	o.Read = []string{"/etc/shadow"}
@@ -200,7 +200,7 @@ func TestSnapshotHoldsNoSecret(t *testing.T) {
 		"/etc/postfix/main.cf":           plain["/etc/postfix/main.cf"],
 	}
 	for name, want := range kept {
-		if got, err := copied.readFile(name); err != nil || string(got) != want {
+		if got, err := copied.files.readFile(name); err != nil || string(got) != want {
 			t.Errorf("%s: %v, %q", name, err, got)
 		}
 	}
@@ -229,31 +229,31 @@ func (v busyView) ReadDir(name string) ([]host.DirEntry, error) {
 func TestSnapshotOfABusyHost(t *testing.T) {
 	const config, sender = "/etc/zarafa/server.cfg", "/etc/zarafa/dagent.cfg"
 	origin := readHost(t, "debian8-zcp72", Options{})
-	mustDo(t, origin.PutXattr(config, "user.note", []byte("mine")))
+	mustDo(t, origin.files.PutXattr(config, "user.note", []byte("mine")))
 	later := origin.Now().Add(time.Hour)
 	reads := 0
 	view := busyView{origin, func(name string) {
 		if name == sender {
 			if reads++; reads == 1 {
-				mustDo(t, origin.PutFile(sender, []byte("log_level = 6\n"), 0o600, 0, 0, later))
+				mustDo(t, origin.files.PutFile(sender, []byte("log_level = 6\n"), 0o600, 0, 0, later))
 			}
 		}
 	}, func(name string) {
 		switch name {
 		case "/var/lib/zarafa":
-			mustDo(t, origin.PutFile(config, []byte("log_level = 6\n"), 0o600, 0, 0, later))
+			mustDo(t, origin.files.PutFile(config, []byte("log_level = 6\n"), 0o600, 0, 0, later))
 		case "/var/lib/zarafa/attachments":
-			mustDo(t, origin.removeAll(name))
+			mustDo(t, origin.files.removeAll(name))
 		}
 	}}
 	before, err := origin.Lstat(config)
 	mustDo(t, err)
-	text, err := origin.readFile(config)
+	text, err := origin.files.readFile(config)
 	mustDo(t, err)
 	copied, _ := takeSnapshot(t, view, snapshotOptions)
 	st, err := copied.Lstat(config)
 	mustDo(t, err)
-	got, err := copied.readFile(config)
+	got, err := copied.files.readFile(config)
 	mustDo(t, err)
 	if string(got) != secrets.Hide(config, string(text)) || st.Mode != before.Mode || !st.Mtime.Equal(before.Mtime) {
 		t.Errorf("%s: %v %v %q", config, st.Mode, st.Mtime, got)
@@ -263,7 +263,7 @@ func TestSnapshotOfABusyHost(t *testing.T) {
 	}
 	st, err = copied.Lstat(sender)
 	mustDo(t, err)
-	if got, err := copied.readFile(sender); err != nil || string(got) != "log_level = 6\n" || st.Perm() != 0o600 || !st.Mtime.Equal(later) {
+	if got, err := copied.files.readFile(sender); err != nil || string(got) != "log_level = 6\n" || st.Perm() != 0o600 || !st.Mtime.Equal(later) {
 		t.Errorf("%s: %v, %v %v %q", sender, err, st.Mode, st.Mtime, got)
 	}
 }

@@ -17,13 +17,13 @@ import (
 // something that goes, goes too. What conflicts with a newcomer goes with apt, and is an error with
 // yum and zypper.
 type solver struct {
-	h       *Host
-	tx      host.Transaction
-	install map[string]*Package
-	remove  map[string]bool
-	purge   map[string]bool // removed already; conffiles go
-	replace map[string]bool // those of remove that a newcomer obsoletes
-	errors  []string
+	packages *packages
+	tx       host.Transaction
+	install  map[string]*Package
+	remove   map[string]bool
+	purge    map[string]bool // removed already; conffiles go
+	replace  map[string]bool // those of remove that a newcomer obsoletes
+	errors   []string
 
 	noRecommends bool // recommended packages are left out
 
@@ -37,14 +37,14 @@ type plan struct {
 	purge   []string   // packages of which only conffiles are left
 }
 
-func (h *Host) solve(tx host.Transaction) (*plan, error) {
-	if h.format() == RPM { // dependencies may name files
-		if err := h.loadFiles(); err != nil {
+func (pk *packages) solve(tx host.Transaction) (*plan, error) {
+	if pk.system.format() == RPM { // dependencies may name files
+		if err := pk.loadFiles(); err != nil {
 			return nil, err
 		}
 	}
-	s := &solver{h: h, tx: tx, install: map[string]*Package{}, remove: map[string]bool{}, purge: map[string]bool{}, replace: map[string]bool{}}
-	s.noRecommends = tx.NoRecommends || h.format() == Deb && !h.withRecommends()
+	s := &solver{packages: pk, tx: tx, install: map[string]*Package{}, remove: map[string]bool{}, purge: map[string]bool{}, replace: map[string]bool{}}
+	s.noRecommends = tx.NoRecommends || pk.system.format() == Deb && !pk.site.withRecommends()
 	s.indexProviders()
 	for _, name := range tx.Remove {
 		s.askRemove(name)
@@ -68,10 +68,10 @@ func (s *solver) fail(format string, args ...any) {
 }
 
 func (s *solver) askRemove(name string) {
-	p := s.h.packages[name]
+	p := s.packages.db.byName[name]
 	switch {
-	case p == nil && s.h.format() == RPM: // what is not there is removed already
-	case p == nil && len(s.h.candidates(name)) == 0:
+	case p == nil && s.packages.system.format() == RPM: // what is not there is removed already
+	case p == nil && len(s.packages.repositories.candidates(name)) == 0:
 		s.fail("Unable to locate package %s", name)
 	case p == nil:
 	case p.Status == "config-files":
@@ -88,7 +88,7 @@ func (s *solver) askRemove(name string) {
 // askInstall takes NAME, NAME=VERSION or the path of a package file.
 func (s *solver) askInstall(spec string) {
 	if path.IsAbs(spec) {
-		p, err := s.h.packageFile(spec)
+		p, err := s.packages.repositories.packageFile(spec)
 		if err != nil {
 			s.fail("%s: %v", spec, err)
 			return
@@ -97,7 +97,7 @@ func (s *solver) askInstall(spec string) {
 		return
 	}
 	name, want, exact := strings.Cut(spec, "=")
-	candidates := s.h.candidates(name)
+	candidates := s.packages.repositories.candidates(name)
 	if exact {
 		candidates = slices.DeleteFunc(candidates, func(p *Package) bool { return p.Version != want })
 		if len(candidates) == 0 {
@@ -105,11 +105,11 @@ func (s *solver) askInstall(spec string) {
 			return
 		}
 	}
-	if have := s.h.installed(name); have != nil && !s.remove[name] {
+	if have := s.packages.db.installed(name); have != nil && !s.remove[name] {
 		if len(candidates) == 0 || have.Version == candidates[0].Version {
 			return
 		}
-		if c := s.h.format().compareVersions(candidates[0].Version, have.Version); c < 0 && !exact {
+		if c := s.packages.system.format().compareVersions(candidates[0].Version, have.Version); c < 0 && !exact {
 			return
 		} else if c < 0 && !s.tx.Downgrade {
 			s.fail("Packages were downgraded and downgrades are not allowed: %s", name)
@@ -129,7 +129,7 @@ func (s *solver) askInstall(spec string) {
 
 // addFile installs a package file. Rpm's managers do nothing where that version is there already.
 func (s *solver) addFile(p *Package) {
-	if have := s.h.installed(p.Name); have != nil && !s.remove[p.Name] && p.Format == RPM {
+	if have := s.packages.db.installed(p.Name); have != nil && !s.remove[p.Name] && p.Format == RPM {
 		switch c := RPM.compareVersions(p.Version, have.Version); {
 		case c == 0:
 			return
@@ -144,7 +144,7 @@ func (s *solver) addFile(p *Package) {
 // provider is the one package on offer that provides a name.
 func (s *solver) provider(name string) *Package {
 	var found *Package
-	for _, p := range s.h.offered() {
+	for _, p := range s.packages.repositories.offered() {
 		if p.Name != name && p.matches(dependency.Possibility{Name: name}) && (found == nil || p.Name == found.Name) {
 			found = newer(found, p)
 		}
@@ -172,8 +172,8 @@ func (s *solver) step() bool {
 			return true
 		}
 	}
-	for _, name := range sortedKeys(s.h.packages) {
-		p := s.h.packages[name]
+	for _, name := range sortedKeys(s.packages.db.byName) {
+		p := s.packages.db.byName[name]
 		if p.Status != "installed" || s.remove[name] || s.install[name] != nil {
 			continue
 		}
@@ -186,8 +186,8 @@ func (s *solver) step() bool {
 
 // stepConflicts removes what a newcomer conflicts with or breaks, and the other way round.
 func (s *solver) stepConflicts(p *Package) bool {
-	for _, other := range sortedKeys(s.h.packages) {
-		old := s.h.packages[other]
+	for _, other := range sortedKeys(s.packages.db.byName) {
+		old := s.packages.db.byName[other]
 		if old.Status != "installed" || other == p.Name || s.remove[other] || s.install[other] != nil {
 			continue
 		}
@@ -199,7 +199,7 @@ func (s *solver) stepConflicts(p *Package) bool {
 		if !conflict(p, old) && !conflict(old, p) {
 			continue
 		}
-		if s.h.format() == RPM {
+		if s.packages.system.format() == RPM {
 			s.fail("package %s-%s conflicts with %s-%s", p.Name, p.Version, old.Name, old.Version)
 			return false
 		}
@@ -245,7 +245,7 @@ func (s *solver) stepDepends(p *Package) bool {
 		s.fail("%s : Depends: %s but it is not installable", p.Name, relationText(r))
 		return false
 	}
-	if s.noRecommends || s.h.manager.Name == "yum" { // which does not know of such
+	if s.noRecommends || s.packages.system.manager.Name == "yum" { // which does not know of such
 		return false
 	}
 	for _, r := range p.relations().recommends {
@@ -273,7 +273,7 @@ func (s *solver) met(r dependency.Relation) bool {
 				return true
 			}
 		}
-		if s.h.basic(want) {
+		if s.packages.rpms.basic(want) {
 			return true
 		}
 	}
@@ -284,13 +284,13 @@ func (s *solver) met(r dependency.Relation) bool {
 // package that was asked to go is not brought back.
 func (s *solver) choose(r dependency.Relation) *Package {
 	for _, want := range r.Possibilities {
-		s.h.askIndex(want.Name)
+		s.packages.repositories.askIndex(want.Name)
 		var best *Package
-		for _, p := range s.h.offered() {
+		for _, p := range s.packages.repositories.offered() {
 			if s.remove[p.Name] || !p.matches(want) {
 				continue
 			}
-			if best == nil || (p.Name == want.Name) && best.Name != want.Name || p.Name == best.Name && s.h.format().compareVersions(p.Version, best.Version) > 0 {
+			if best == nil || (p.Name == want.Name) && best.Name != want.Name || p.Name == best.Name && s.packages.system.format().compareVersions(p.Version, best.Version) > 0 {
 				best = p
 			}
 		}
@@ -309,11 +309,11 @@ func (s *solver) broken(p *Package) bool {
 // mend deals with an installed package that loses what it depends on: it goes, save that rpm's managers
 // let nothing go for the sake of what comes, and look for a version of it that fits.
 func (s *solver) mend(p *Package) bool {
-	if s.h.format() != RPM || s.losesToRemoval(p) {
+	if s.packages.system.format() != RPM || s.losesToRemoval(p) {
 		s.goes(p)
 		return true
 	}
-	for _, c := range s.h.candidates(p.Name) {
+	for _, c := range s.packages.repositories.candidates(p.Name) {
 		unmet := func(r dependency.Relation) bool { return !s.met(r) && s.choose(r) == nil }
 		if RPM.compareVersions(c.Version, p.Version) > 0 && !p.Held && !slices.ContainsFunc(c.relations().depends, unmet) {
 			s.add(c)
@@ -334,7 +334,7 @@ func (s *solver) losesToRemoval(p *Package) bool {
 		if s.met(r) || !s.wasMet(r) {
 			continue
 		}
-		for name, gone := range s.h.packages {
+		for name, gone := range s.packages.db.byName {
 			if s.remove[name] && !s.replace[name] && slices.ContainsFunc(r.Possibilities, gone.matches) {
 				return true
 			}
@@ -366,8 +366,8 @@ func (s *solver) wasMet(r dependency.Relation) bool {
 // indexProviders makes it cheap to find what meets a dependency: a real host has thousands of each.
 func (s *solver) indexProviders() {
 	s.providers = map[string][]*Package{}
-	for _, name := range sortedKeys(s.h.packages) {
-		p := s.h.packages[name]
+	for _, name := range sortedKeys(s.packages.db.byName) {
+		p := s.packages.db.byName[name]
 		if p.Status != "installed" {
 			continue
 		}
@@ -383,12 +383,12 @@ func (s *solver) indexProviders() {
 // installedFor lists the installed packages that may meet a dependency.
 func (s *solver) installedFor(want dependency.Possibility) []*Package {
 	list := s.providers[want.Name]
-	if s.h.format() != RPM || !path.IsAbs(want.Name) {
+	if s.packages.system.format() != RPM || !path.IsAbs(want.Name) {
 		return list
 	}
 	list = slices.Clone(list)
-	for _, owner := range s.h.owners[want.Name] {
-		list = append(list, s.h.packages[owner])
+	for _, owner := range s.packages.db.owners[want.Name] {
+		list = append(list, s.packages.db.byName[owner])
 	}
 	return list
 }
@@ -410,7 +410,7 @@ func relationText(r dependency.Relation) string {
 func (s *solver) plan() *plan {
 	removed := map[string]*Package{}
 	for name := range s.remove {
-		removed[name] = s.h.packages[name]
+		removed[name] = s.packages.db.byName[name]
 	}
 	pl := &plan{purge: sortedKeys(s.purge)}
 	for _, p := range dependencyOrder(removed) {
@@ -456,23 +456,23 @@ func sortedKeys[V any](m map[string]V) []string {
 }
 
 // Solve says what a transaction would do.
-func (h *Host) Solve(tx host.Transaction) (host.Solution, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	pl, err := h.solve(tx)
+func (pk *packages) Solve(tx host.Transaction) (host.Solution, error) {
+	pk.mu.Lock()
+	defer pk.mu.Unlock()
+	pl, err := pk.solve(tx)
 	if err != nil {
 		return host.Solution{}, err
 	}
-	return h.solution(pl, tx), nil
+	return pk.solution(pl, tx), nil
 }
 
-func (h *Host) solution(pl *plan, tx host.Transaction) host.Solution {
+func (pk *packages) solution(pl *plan, tx host.Transaction) host.Solution {
 	var sol host.Solution
 	for _, p := range pl.install {
 		c := host.Change{Name: p.Name, Version: p.Version, Origin: cmp.Or(p.From, p.Origin)}
 		sol.Download += p.fileSize()
 		sol.DiskDelta += p.SizeKiB * 1024
-		if have := h.installed(p.Name); have != nil {
+		if have := pk.db.installed(p.Name); have != nil {
 			c.Old = have.Version
 			sol.DiskDelta -= have.SizeKiB * 1024
 			sol.Upgrade = append(sol.Upgrade, c)
@@ -481,12 +481,12 @@ func (h *Host) solution(pl *plan, tx host.Transaction) host.Solution {
 		sol.Install = append(sol.Install, c)
 	}
 	for _, name := range pl.remove {
-		p := h.packages[name]
+		p := pk.db.byName[name]
 		sol.DiskDelta -= p.SizeKiB * 1024
 		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: p.Version, Purge: tx.Purge && p.Format == Deb})
 	}
 	for _, name := range pl.purge {
-		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: h.packages[name].Version, Purge: true})
+		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: pk.db.byName[name].Version, Purge: true})
 	}
 	for _, changes := range [][]host.Change{sol.Install, sol.Upgrade, sol.Remove} {
 		slices.SortFunc(changes, func(a, b host.Change) int { return cmp.Compare(a.Name, b.Name) })

@@ -32,17 +32,17 @@ func FromView(view host.View, o Options) (*Host, error) {
 		Lower: guarded{view, hidden}, Now: c.Now, Mounts: mounts,
 		User: o.User, Fault: o.Fault, After: o.After,
 	})
-	h := newHost(files, c, o.Catalog)
-	h.below, h.facts = view, facts
+	h := newHost(files, c, view, o.Catalog)
+	h.system.facts = facts
 	if st, err := view.Lstat(maskUnit); err == nil {
-		if err := h.putNullDevice(st); err != nil {
+		if err := h.files.putNullDevice(st); err != nil {
 			return nil, errors.Join(err, h.Close())
 		}
 	}
 	if err := h.readPackages(view); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
-	if err := h.readServices(view); err != nil {
+	if err := h.services.readServices(view); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	b := &builder{f: &Fixture{Time: c.now}, h: h}
@@ -100,26 +100,26 @@ func (h *Host) readPackages(view host.View) error {
 		return err
 	}
 	h.setManager(manager)
-	if h.lock, err = view.PackageLock(); err != nil {
+	if h.db.lock, err = view.PackageLock(); err != nil {
 		return err
 	}
-	if h.audit, err = view.PackageAudit(); err != nil {
+	if h.db.audit, err = view.PackageAudit(); err != nil {
 		return err
 	}
 	for _, p := range list {
-		h.packages[p.Name] = &Package{Package: p, Format: h.format(), From: "package database of the machine", onHost: true, configured: p.Version}
+		h.db.byName[p.Name] = &Package{Package: p, Format: h.system.format(), From: "package database of the machine", onHost: true, configured: p.Version}
 	}
 	return nil
 }
 
 // loadFiles reads which files the packages of the machine below own, the first time it matters.
-func (h *Host) loadFiles() error {
-	if h.below == nil || h.filesLoaded {
+func (pk *packages) loadFiles() error {
+	if pk.below == nil || pk.filesLoaded {
 		return nil
 	}
-	for _, name := range sortedKeys(h.packages) {
-		p := h.packages[name]
-		paths, err := filesOfPackage(h.below, p.Package)
+	for _, name := range sortedKeys(pk.db.byName) {
+		p := pk.db.byName[name]
+		paths, err := filesOfPackage(pk.below, p.Package)
 		if err != nil {
 			return err
 		}
@@ -127,12 +127,12 @@ func (h *Host) loadFiles() error {
 			p.Files = append(p.Files, PackageFile{Path: path.Clean("/" + file), Bare: true})
 		}
 		p.setFiles(p.Files)
-		h.describeFiles(p)
-		p.Scripts = h.scriptsOf(p)
-		h.learnEffects(p)
-		h.record(p)
+		pk.describeFiles(p)
+		p.Scripts = scriptsBelow(pk.below, p.Package)
+		pk.repositories.learnEffects(p)
+		pk.db.record(p)
 	}
-	h.filesLoaded = true
+	pk.filesLoaded = true
 	return nil
 }
 
@@ -158,7 +158,7 @@ func readBelow(files host.FileReader, name string) ([]byte, error) {
 
 // describeFiles completes what rpm's database tells of configuration files. It does not tell which
 // scriptlets there are.
-func (h *Host) describeFiles(p *Package) {
+func (pk *packages) describeFiles(p *Package) {
 	if p.Format != RPM {
 		return
 	}
@@ -168,7 +168,7 @@ func (h *Host) describeFiles(p *Package) {
 		if f == nil || c.MD5 != "" {
 			continue
 		}
-		if target := withoutDigest(h.below, c.Path); target != "" {
+		if target := withoutDigest(pk.below, c.Path); target != "" {
 			f.Mode, f.Target, f.Bare = fs.ModeSymlink|0o777, target, false
 			continue
 		}
@@ -190,65 +190,17 @@ func withoutDigest(files host.FileReader, name string) (target string) {
 	return target
 }
 
-// scriptsOf lists the maintainer scripts that dpkg keeps of an installed package.
-func (h *Host) scriptsOf(p *Package) []string {
+// scriptsBelow lists the maintainer scripts that dpkg keeps of an installed package.
+func scriptsBelow(view host.View, p host.Package) []string {
 	var scripts []string
 	for _, script := range []string{"preinst", "postinst", "prerm", "postrm"} {
 		for _, name := range []string{p.Name, p.Name + ":" + p.Arch} {
-			if _, err := h.below.Lstat("/var/lib/dpkg/info/" + name + "." + script); err == nil {
+			if _, err := view.Lstat("/var/lib/dpkg/info/" + name + "." + script); err == nil {
 				scripts = append(scripts, script)
 			}
 		}
 	}
 	return scripts
-}
-
-// askIndex takes what the index of the machine below offers of some names into the packages on offer.
-func (h *Host) askIndex(names ...string) {
-	if h.below == nil {
-		return
-	}
-	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return h.asked[n] })
-	if len(names) == 0 {
-		return
-	}
-	for _, n := range names {
-		h.asked[n] = true
-	}
-	found, err := h.below.Candidates(names)
-	if err != nil {
-		return
-	}
-	for name, list := range found {
-		for _, c := range list {
-			p := &Package{Format: h.format(), Package: host.Package{Name: name, Version: c.Version, Depends: c.Depends, Source: name, Origin: c.Origin}}
-			p.From = "package index of the machine"
-			h.completePayload(p)
-			h.indexed = append(h.indexed, p)
-		}
-	}
-	h.offers = nil
-}
-
-func (h *Host) readServices(view host.View) error {
-	list, err := view.Services("*")
-	if err != nil {
-		return err
-	}
-	if h.processes, err = view.Processes(); err != nil {
-		return err
-	}
-	for _, p := range h.processes {
-		h.lastPID = max(h.lastPID, p.PID)
-	}
-	for _, s := range list {
-		state := &service{active: s.Active, failed: s.Failed}
-		if s.PID > 0 {
-			state.pids = []int{s.PID}
-		}
-		h.services[s.Name] = state
-	}
-	return nil
 }
 
 // guarded reads the machine below, except for its pseudo file systems.

@@ -1,0 +1,128 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"zcp2kopano/runtime/host"
+)
+
+// packageDB is the database of packages: what is installed, and what was left half-way.
+type packageDB struct {
+	mu *sync.Mutex
+
+	byName  map[string]*Package
+	owners  map[string][]string // path to names of packages
+	halfway map[string]*Package // packages that are being unpacked (the new version) or removed (nil), by name
+	surplus map[string]*Package // rpm: old versions that are to go, because the new one is there
+	sources map[string]string   // package to where its knowledge comes from
+	lock    *host.LockHolder
+	audit   []string
+}
+
+func newPackageDB() *packageDB {
+	return &packageDB{
+		byName: map[string]*Package{}, owners: map[string][]string{}, halfway: map[string]*Package{},
+		surplus: map[string]*Package{}, sources: map[string]string{},
+	}
+}
+
+// ownedByOther tells whether another package that is at least unpacked has a path.
+func (db *packageDB) ownedByOther(name string, p *Package) bool {
+	return slices.ContainsFunc(db.owners[name], func(other string) bool { return other != p.Name })
+}
+
+// record puts a package into the database, and forget takes it out; both keep the index of owners.
+func (db *packageDB) record(p *Package) {
+	db.forget(p.Name)
+	db.byName[p.Name] = p
+	for _, f := range p.Files {
+		db.owners[f.Path] = append(db.owners[f.Path], p.Name)
+	}
+}
+
+func (db *packageDB) forget(name string) {
+	p := db.byName[name]
+	if p == nil {
+		return
+	}
+	for _, f := range p.Files {
+		db.owners[f.Path] = slices.DeleteFunc(db.owners[f.Path], func(n string) bool { return n == name })
+	}
+	delete(db.byName, name)
+}
+
+// Packages lists the package database.
+func (db *packageDB) Packages() ([]host.Package, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	list := make([]host.Package, 0, len(db.byName))
+	for _, name := range sortedKeys(db.byName) {
+		p := db.byName[name].Package
+		p.Conffiles = slices.Clone(p.Conffiles)
+		if _, half := db.halfway[name]; half {
+			p.Status = "half-installed"
+		}
+		list = append(list, p)
+	}
+	for _, old := range db.surplus {
+		list = append(list, old.Package)
+	}
+	for name, p := range db.halfway {
+		if db.byName[name] == nil {
+			list = append(list, host.Package{Name: name, Version: p.Version, Arch: p.Arch, Origin: p.Origin, Source: p.Source, Status: "half-installed"})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b host.Package) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+// installed is the record of a package that is fully there, or nil.
+func (db *packageDB) installed(name string) *Package {
+	if p := db.byName[name]; p != nil && p.Status == "installed" {
+		return p
+	}
+	return nil
+}
+
+// PackageLock and PackageAudit answer from the fixture.
+func (db *packageDB) PackageLock() (*host.LockHolder, error) { return db.lock, nil }
+
+func (db *packageDB) PackageAudit() ([]string, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	lines := slices.Clone(db.audit)
+	for _, name := range sortedKeys(db.byName) {
+		if p := db.byName[name]; p.Status != "installed" && p.Status != "config-files" {
+			lines = append(lines, fmt.Sprintf("%s %s is %s", name, p.Version, p.Status))
+		}
+	}
+	for _, name := range sortedKeys(db.halfway) {
+		lines = append(lines, name+" is half-installed")
+	}
+	for _, name := range sortedKeys(db.surplus) {
+		lines = append(lines, fmt.Sprintf("%s-%s is a duplicate with %s-%s", name, db.surplus[name].Version, name, db.byName[name].Version))
+	}
+	return lines, nil
+}
+
+// removals are the packages that a plan removes.
+func (db *packageDB) removals(pl *plan) []host.Change {
+	var list []host.Change
+	for _, name := range pl.remove {
+		list = append(list, host.Change{Name: name, Version: db.byName[name].Version})
+	}
+	return list
+}
+
+// runAs is the user that a package's daemons become, for the package that owns a unit or init script.
+func (db *packageDB) runAs(file string) string {
+	for _, owner := range db.owners[file] {
+		if p := db.byName[owner]; p != nil && p.RunAs != "" {
+			return p.RunAs
+		}
+	}
+	return ""
+}

@@ -1,0 +1,57 @@
+package sim
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"zcp2kopano/runtime/host"
+)
+
+// system is what a host says of itself.
+type system struct {
+	mu    *sync.Mutex
+	files *files
+
+	facts          host.Facts
+	manager        host.PackageManager
+	implied        bool // it has what every system of its family has, said or not
+	programsListed bool // a fixture lists the programs of the system; one that is not there is absent
+}
+
+// Facts describes the simulated system.
+func (sy *system) Facts() (host.Facts, error) {
+	sy.mu.Lock()
+	defer sy.mu.Unlock()
+	f := sy.facts
+	f.OSRelease = map[string]string{}
+	maps.Copy(f.OSRelease, sy.facts.OSRelease)
+	return f, nil
+}
+
+// Mounts lists the simulated mount table.
+func (sy *system) Mounts() ([]host.Mount, error) { return sy.files.Mounts(), nil }
+
+// clock is the simulated time: it advances when somebody sleeps, and by a microsecond with every
+// look, so that what happens later is later.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// Now is the simulated time.
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(time.Microsecond)
+	return c.now
+}
+
+// Sleep lets the clock jump.
+func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(max(d, 0))
+	return ctx.Err()
+}
