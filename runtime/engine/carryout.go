@@ -246,21 +246,27 @@ func (r *Run) announce(c *script.Call, a action.Action, env *action.Env) error {
 			return err
 		}
 	}
-	event := story.Event{Kind: story.ChangeBegin, Call: c.Builtin.Name, Action: a.Kind(), Text: a.Summary(), Pos: c.Pos()}
-	if d, ok := a.(action.Detailer); ok {
-		var detail action.Detail
-		err := r.wait("look through "+a.Summary(), func() error {
-			var err error
-			detail, err = d.Detail(env)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		event.Detail = &detail
+	detail, err := r.detail(a, env)
+	if err != nil {
+		return err
 	}
-	r.emit(event)
+	r.emit(story.Event{Kind: story.ChangeBegin, Call: c.Builtin.Name, Action: a.Kind(), Text: a.Summary(), Pos: c.Pos(), Detail: detail})
 	return nil
+}
+
+// detail is what exactly an action will change; nil where its summary says it all.
+func (r *Run) detail(a action.Action, env *action.Env) (*action.Detail, error) {
+	d, ok := a.(action.Detailer)
+	if !ok {
+		return nil, nil
+	}
+	var detail action.Detail
+	err := r.wait("look through "+a.Summary(), func() error {
+		var err error
+		detail, err = d.Detail(env)
+		return err
+	})
+	return &detail, err
 }
 
 func (r *Run) apply(builtin, pos string, seq uint64, i int, a action.Action, env *action.Env) (action.Result, error) {

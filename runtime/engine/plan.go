@@ -142,7 +142,7 @@ func (f *finder) intent(data json.RawMessage, salt string) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := a.(*action.Commit); ok {
+	if _, ok := a.(action.PackageTransaction); ok {
 		f.scripts = true
 	}
 	call := f.calls[rec.Call]
@@ -162,7 +162,7 @@ func (f *finder) intent(data json.RawMessage, salt string) error {
 // directory holds.
 func foundBy(a action.Action, salt string) json.RawMessage {
 	keeps, ok := a.(action.Recorder)
-	if _, packages := a.(*action.Commit); !ok || packages {
+	if _, packages := a.(action.PackageTransaction); !ok || packages {
 		return nil
 	}
 	found := map[string]any{}

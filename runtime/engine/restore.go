@@ -27,7 +27,7 @@ func (h *history) restoring() (*restoring, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, ok := a.(*action.Dump); ok && !p.state().undone {
+		if _, ok := a.(action.Dumper); ok && !p.state().undone {
 			dump = p
 		}
 		if changesDatabase(a) {
@@ -42,8 +42,8 @@ func (h *history) restoring() (*restoring, error) {
 
 // changesDatabase tells whether an action changes a database for good.
 func changesDatabase(a action.Action) bool {
-	s, ok := a.(*action.Service)
-	return ok && s.Irreversible() != ""
+	c, ok := a.(action.DatabaseChanger)
+	return ok && c.ChangesDatabase()
 }
 
 // learn tells the run's actions what has become of the database, and where data was put.
@@ -57,51 +57,22 @@ func (r *Run) learn(past *history) error {
 		r.restored = action.RestoredBy(past.restore.state(0).done)
 	}
 	r.data = nil
-	trees, err := past.trees()
-	for _, t := range trees {
-		if t.Path != t.Of {
-			r.data = append(r.data, t.Path)
+	actions, err := past.actions()
+	for _, a := range actions {
+		if k, ok := a.(action.DataKeeper); ok && k.MovedData() != "" {
+			r.data = append(r.data, k.MovedData())
 		}
 	}
 	return err
 }
 
-// trees lists what the run has kept of directories.
-func (h *history) trees() ([]*action.Keep, error) {
-	var trees []*action.Keep
-	for _, p := range h.intents {
-		a, err := p.action()
-		if err != nil {
+// actions lists the run's actions, in order.
+func (h *history) actions() ([]action.Action, error) {
+	list := make([]action.Action, len(h.intents))
+	for i, p := range h.intents {
+		var err error
+		if list[i], err = p.action(); err != nil {
 			return nil, err
-		}
-		if k, ok := a.(*action.Keep); ok {
-			trees = append(trees, k)
-		}
-	}
-	return trees, nil
-}
-
-// numbered lists where files named by numbers of the database are, or were.
-func (h *history) numbered() ([]action.Numbered, error) {
-	var list []action.Numbered
-	trees, err := h.trees()
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range h.intents {
-		a, err := p.action()
-		if err != nil {
-			return nil, err
-		}
-		g, ok := a.(*action.GiveBack)
-		if !ok || g.Numbers == "" {
-			continue
-		}
-		for _, k := range trees {
-			t := action.Numbered{Path: k.Path, Only: k.Only, Table: g.Numbers}
-			if k.Of == g.Path && !slices.Contains(list, t) {
-				list = append(list, t)
-			}
 		}
 	}
 	return list, nil
@@ -117,7 +88,7 @@ func (r *Run) giveBack(past *history) error {
 		if err != nil {
 			return err
 		}
-		if _, ok := a.(*action.GiveBack); !ok {
+		if d, ok := a.(action.DatabaseRester); !ok || !d.RestsOnDatabase() {
 			continue
 		}
 		if err := r.undoAndTell(p, a, env); err != nil {
@@ -147,13 +118,13 @@ func (r *Run) advise(way *restoring) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dump := a.(*action.Dump)
+	dump := a.(action.Dumper)
 	made, ok, err := dump.Dumped(env)
 	if err != nil || !ok {
 		return text, err
 	}
 	return fmt.Sprintf("%s. It needs the dump %s: `%s` loads it, now or later; %s",
-		text, dump.Path, r.cfg.Caller.Command("rollback", "--restore-database"), action.LoadTime(made.RawBytes)), nil
+		text, dump.DumpPath(), r.cfg.Caller.Command("rollback", "--restore-database"), action.LoadTime(made.RawBytes)), nil
 }
 
 // restoreDatabase loads the dump, or goes on with that. What changed the database is undone: its service
@@ -167,11 +138,11 @@ func (r *Run) restoreDatabase(past *history, way *restoring) error {
 		return err
 	}
 	env := r.env(seq, 0, marks)
-	detail, err := a.Detail(env)
+	detail, err := r.detail(a, env)
 	if err != nil {
 		return err
 	}
-	r.emit(story.Event{Kind: story.ChangeBegin, Action: a.Kind(), Text: a.Summary(), Detail: &detail})
+	r.emit(story.Event{Kind: story.ChangeBegin, Action: a.Kind(), Text: a.Summary(), Detail: detail})
 	result, err := r.applyAndTell(a, env)
 	if err != nil {
 		return err
@@ -187,34 +158,27 @@ func (r *Run) restoreDatabase(past *history, way *restoring) error {
 }
 
 // restoreAction is the loading that was begun, or a new one, journaled.
-func (r *Run) restoreAction(past *history, way *restoring) (a *action.Restore, seq uint64, marks []json.RawMessage, err error) {
+func (r *Run) restoreAction(past *history, way *restoring) (a action.Action, seq uint64, marks []json.RawMessage, err error) {
 	if past.restoreBegun(way) {
 		state := past.restore.state(0)
-		decoded, err := action.Decode(state.intent.Kind, state.intent.Data)
-		if err != nil {
-			return nil, 0, nil, err
-		}
-		return decoded.(*action.Restore), past.restore.seq, state.marks, nil
+		a, err = action.Decode(state.intent.Kind, state.intent.Data)
+		return a, past.restore.seq, state.marks, err
 	}
 	made, env, err := r.recall(way.dump)
 	if err != nil {
 		return nil, 0, nil, err
 	}
-	dump := made.(*action.Dump)
-	a = &action.Restore{Dump: *dump}
-	if a.Trees, err = past.numbered(); err != nil {
+	actions, err := past.actions()
+	if err != nil {
 		return nil, 0, nil, err
 	}
-	var ok bool
-	if a.Made, ok, err = dump.Dumped(env); err != nil {
+	if a, err = made.(action.Dumper).Loading(env, action.NumberedTrees(actions)); err != nil {
 		return nil, 0, nil, err
-	} else if !ok {
-		return nil, 0, nil, fmt.Errorf("the dump %s was not completed: there is nothing to restore the database from", dump.Path)
 	}
 	if seq, err = r.cfg.Journal.Append("restore", callRecord{Builtin: "rollback"}); err != nil {
 		return nil, 0, nil, err
 	}
-	err = r.wait("check the dump "+dump.Path, func() error {
+	err = r.wait("check the dump "+made.(action.Dumper).DumpPath(), func() error {
 		_, err := a.Prepare(r.env(seq, 0, nil))
 		return err
 	})

@@ -15,12 +15,6 @@ import (
 	"zcp2kopano/runtime/story"
 )
 
-// Restorer is an action that can tell, after Undo, how the host differs from what it was before the
-// action: one line each. Rollback ends with it.
-type Restorer interface {
-	Differences(env *action.Env) ([]string, error)
-}
-
 // Rollback undoes a run's actions, from the last to the first, down to and including the step named
 // (empty: all). Each is compared with its pre-images as soon as it is undone: only then, between the
 // actions before and after it, is the host what they recorded. At the end, what the run found before
@@ -174,7 +168,7 @@ func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string
 	if err := r.retryServices(failed); err != nil {
 		return nil, err
 	}
-	if err := r.reloadAgain(undone); err != nil {
+	if err := r.repeat(undone); err != nil {
 		return nil, err
 	}
 	if err := r.tellChanged(); err != nil {
@@ -196,24 +190,21 @@ func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string
 	return append(left, r.kept...), err
 }
 
-// reloadAgain makes services read their configuration once more that the run had made to read it: what was
-// undone after that has put it back.
-func (r *Run) reloadAgain(undone []*pastAction) error {
+// repeat does once more what rests on what was undone after it: a service that the run had made to read its
+// configuration reads the old one.
+func (r *Run) repeat(undone []*pastAction) error {
 	seen := map[string]bool{}
 	for _, p := range undone {
-		if p.state().intent.Kind != (&action.Reload{}).Kind() {
-			continue
-		}
 		a, env, err := r.recall(p)
 		if err != nil {
 			return err
 		}
-		reload := a.(*action.Reload)
-		if seen[reload.Name] {
+		repeated, ok := a.(action.Repeater)
+		if !ok || seen[a.Summary()] {
 			continue
 		}
-		seen[reload.Name] = true
-		if err := reload.Again(env); err != nil {
+		seen[a.Summary()] = true
+		if err := repeated.Again(env); err != nil {
 			return err
 		}
 	}
@@ -230,7 +221,7 @@ func (r *Run) lookAgain(undone []*pastAction) error {
 		if err != nil {
 			return err
 		}
-		if _, ok := a.(Restorer); !ok {
+		if _, ok := a.(action.Comparer); !ok {
 			continue
 		}
 		if left, err := r.compareAgain(a, env); err == nil && len(left) == 0 {
@@ -308,12 +299,12 @@ func (r *Run) disturbed(past *history) ([]string, error) {
 				lines = append(lines, more...)
 			}
 		}
-		if _, ok := a.(*action.Commit); ok {
+		if _, ok := a.(action.PackageTransaction); ok {
 			return lines, nil
 		}
-		if s, ok := a.(*action.Service); ok && !services[s.Name] && len(p.state().differences) == 0 {
-			services[s.Name] = true // it may have ended again by itself
-			more, err := r.compareAgain(s, env)
+		if s, ok := a.(action.ServiceSetter); ok && !services[s.ServiceName()] && len(p.state().differences) == 0 {
+			services[s.ServiceName()] = true // it may have ended again by itself
+			more, err := r.compareAgain(a, env)
 			if err != nil {
 				return nil, err
 			}
@@ -345,7 +336,7 @@ func (h *history) lostPackages() (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if _, ok := a.(*action.Commit); ok && a.Irreversible() != "" {
+		if t, ok := a.(action.PackageTransaction); ok && t.LosesPackages() {
 			return true, nil
 		}
 	}
@@ -354,12 +345,11 @@ func (h *history) lostPackages() (bool, error) {
 
 // makesDump tells whether a step made a dump of a database.
 func makesDump(actions []*pastAction) bool {
-	for _, p := range actions {
-		if p.state().intent.Kind == (&action.Dump{}).Kind() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(actions, func(p *pastAction) bool {
+		a, err := p.action() // readHistory has decoded every action
+		_, dumps := a.(action.Dumper)
+		return err == nil && dumps
+	})
 }
 
 // stepsToUndo lists the steps that began, from the one named on; empty for all.
@@ -426,7 +416,7 @@ func (r *Run) undoAndTell(p *pastAction, a action.Action, env *action.Env) error
 	if n, ok := a.(action.Newcomer); ok && n.Since() != "" {
 		r.emit(story.Event{Kind: story.Output, Text: "came after the run, and was kept with the rest: " + n.Since()})
 	}
-	if _, program := a.(*action.Program); program && a.Irreversible() != "" {
+	if l, ok := a.(action.Leaver); ok && l.Left() {
 		r.emit(story.Event{Kind: story.Output, Text: "left as it is: " + a.Summary()})
 		return nil
 	}
@@ -466,8 +456,8 @@ func (r *Run) undoOne(a action.Action, env *action.Env) ([]string, error) {
 
 // startsAgain tells whether undoing an action means that a service runs again.
 func startsAgain(a action.Action) bool {
-	s, ok := a.(*action.Service)
-	return ok && s.Active != nil && s.Before.Active
+	s, ok := a.(action.ServiceSetter)
+	return ok && s.StartsAgain()
 }
 
 func (r *Run) recall(p *pastAction) (action.Action, *action.Env, error) {
@@ -488,11 +478,11 @@ func (r *Run) compareAgain(a action.Action, env *action.Env) (lines []string, er
 
 // compare asks an action that was undone how the host differs from before it.
 func compare(a action.Action, env *action.Env) ([]string, error) {
-	restorer, ok := a.(Restorer)
+	comparer, ok := a.(action.Comparer)
 	if !ok {
 		return nil, nil
 	}
-	differences, err := restorer.Differences(env)
+	differences, err := comparer.Differences(env)
 	if err != nil {
 		return nil, fmt.Errorf("comparing after the rollback: %s: %w", a.Summary(), err)
 	}
@@ -508,8 +498,8 @@ func differencesOf(undone []*pastAction, way *restoring) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, service := a.(*action.Service); service && way != nil && way.done {
-			continue // it is the database that it changed for good, and that was restored
+		if changesDatabase(a) && way != nil && way.done {
+			continue // that was restored
 		}
 		if reason := a.Irreversible(); reason != "" {
 			all = append(all, fmt.Sprintf("%s: %s", a.Summary(), reason))

@@ -432,7 +432,7 @@ func (r *Run) undoStep(name string, actions []*pastAction) error {
 	if err := r.undo(actions); err != nil {
 		return err
 	}
-	return r.reloadAgain(actions)
+	return r.repeat(actions)
 }
 
 func (r *Run) stopping() bool {
