@@ -7,9 +7,9 @@ import (
 	"zcp2kopano/builtins/cfg"
 	"zcp2kopano/builtins/chown"
 	"zcp2kopano/builtins/fs"
-	"zcp2kopano/builtins/hostinfo"
+	"zcp2kopano/builtins/host"
 	"zcp2kopano/builtins/ldap"
-	"zcp2kopano/builtins/mysqldump"
+	"zcp2kopano/builtins/mysql"
 	"zcp2kopano/builtins/pkg"
 	"zcp2kopano/builtins/run"
 	"zcp2kopano/builtins/svc"
@@ -22,9 +22,9 @@ func All() []*script.Builtin {
 		cfg.Builtins(),
 		chown.Builtins(),
 		fs.Builtins(),
-		hostinfo.Builtins(),
+		host.Builtins(),
 		ldap.Builtins(),
-		mysqldump.Builtins(),
+		mysql.Builtins(),
 		pkg.Builtins(),
 		run.Builtins(),
 		svc.Builtins(),

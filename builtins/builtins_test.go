@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"zcp2kopano/builtins"
-	"zcp2kopano/builtins/internal/rehearse"
+	"zcp2kopano/builtins/internal/builtintest"
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/script"
 )
@@ -24,7 +24,7 @@ func TestExamples(t *testing.T) {
 	for _, b := range builtins.All() {
 		t.Run(b.Name, func(t *testing.T) {
 			n++
-			r := rehearse.New(t, exampleHost, builtins.All()).Run(b.Example)
+			r := builtintest.New(t, exampleHost, builtins.All()).Run(b.Example)
 			if r.Verdict.Code != exit.Done && r.Verdict.Code != exit.Inhibited {
 				t.Errorf("%s\n%s", b.Example, r.Verdict.Text)
 			}

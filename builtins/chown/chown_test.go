@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"zcp2kopano/builtins/chown"
-	"zcp2kopano/builtins/internal/rehearse"
+	"zcp2kopano/builtins/internal/builtintest"
 )
 
 const fixture = `
@@ -26,7 +26,7 @@ l zarafa:zarafa - - /var/lib/kopano/link -> /etc/passwd
 `
 
 // attrs is owner, group and mode of a path.
-func attrs(t *testing.T, s *rehearse.Scene, path string) [3]uint32 {
+func attrs(t *testing.T, s *builtintest.Scene, path string) [3]uint32 {
 	t.Helper()
 	st, err := s.Host.Lstat(path)
 	if err != nil {
@@ -54,7 +54,7 @@ func TestChown(t *testing.T) {
 			"/var/lib/kopano": {110, 115, 0o750}, "/var/lib/kopano/a.cfg": {109, 115, 0o600},
 		}},
 	} {
-		s := rehearse.New(t, fixture, chown.Builtins())
+		s := builtintest.New(t, fixture, chown.Builtins())
 		r := s.Run(c.snippet)
 		if r.Verdict.Code != 0 || r.Verdict.Changes != c.changes {
 			t.Errorf("%s: %+v", c.snippet, r.Verdict)
@@ -71,7 +71,7 @@ func TestChown(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	s := rehearse.New(t, fixture, chown.Builtins())
+	s := builtintest.New(t, fixture, chown.Builtins())
 	s.Fail(`chown("/var/lib/kopano")`, "nothing to change")
 	s.Fail(`chown("/var/lib/kopano", users = {"zarafa": "kopano"}, owner = "kopano")`, "not both")
 	s.Fail(`chown("/var/lib/kopano", users = {"zarafa": "nobody-here"})`, "nobody-here")

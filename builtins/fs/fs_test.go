@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"zcp2kopano/builtins/fs"
-	"zcp2kopano/builtins/internal/rehearse"
+	"zcp2kopano/builtins/internal/builtintest"
 )
 
 const fixture = `
@@ -47,7 +47,7 @@ d0755 root:root - - /usr/local/lib/python3/dist-packages
 d0755 root:root - - /var/tmp/new
 `
 
-func scene(t *testing.T) *rehearse.Scene { return rehearse.New(t, fixture, fs.Builtins()) }
+func scene(t *testing.T) *builtintest.Scene { return builtintest.New(t, fixture, fs.Builtins()) }
 
 // TestReads compares what snippets print.
 func TestReads(t *testing.T) {

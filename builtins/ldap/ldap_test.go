@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"zcp2kopano/builtins/internal/rehearse"
+	"zcp2kopano/builtins/internal/builtintest"
 	"zcp2kopano/builtins/ldap"
 )
 
@@ -30,7 +30,7 @@ uid: bob
 `
 
 func TestSearch(t *testing.T) {
-	s := rehearse.New(t, fixture, ldap.Builtins())
+	s := builtintest.New(t, fixture, ldap.Builtins())
 	r := s.Run(`
 d = ldap.connection(["ldap://localhost"], bind_dn = "cn=reader", password = "hunter2-secret")
 print(d.urls, d.bind_dn, d.password, d.start_tls)
@@ -53,7 +53,7 @@ print(ldap.search(d, "dc=example,dc=org", "(uid=carol)"))
 }
 
 func TestErrors(t *testing.T) {
-	s := rehearse.New(t, fixture, ldap.Builtins())
+	s := builtintest.New(t, fixture, ldap.Builtins())
 	const d = `d = ldap.connection(["ldap://localhost"])` + "\n"
 	s.Fail(`ldap.connection([])`, "at least one")
 	s.Fail(`ldap.connection(["http://localhost"])`, "no ldap://")

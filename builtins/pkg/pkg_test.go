@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"zcp2kopano/builtins/internal/rehearse"
+	"zcp2kopano/builtins/internal/builtintest"
 	"zcp2kopano/builtins/pkg"
 )
 
@@ -88,7 +88,7 @@ d0755 root:root - - /srv/empty
 d0755 root:root - - /srv/debs
 `
 
-func scene(t *testing.T) *rehearse.Scene { return rehearse.New(t, fixture, pkg.Builtins()) }
+func scene(t *testing.T) *builtintest.Scene { return builtintest.New(t, fixture, pkg.Builtins()) }
 
 func TestInstalled(t *testing.T) {
 	got := scene(t).Succeed(`
@@ -184,7 +184,7 @@ func TestAddRepository(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := rehearse.New(t, fixture+"-- download https://download.kopano.io/core/Release.key --\n"+string(armoured), pkg.Builtins())
+	s := builtintest.New(t, fixture+"-- download https://download.kopano.io/core/Release.key --\n"+string(armoured), pkg.Builtins())
 	const snippet = `
 base = "https://download.kopano.io/core/"
 repo = pkg.repository("kopano", base, user = "serial", password = "hunter2-secret", key = base + "Release.key", priority = 600)
@@ -237,12 +237,12 @@ print(answer.missing, answer.problem)
 
 func TestHTTPSNeedsItsMethod(t *testing.T) {
 	bare := strings.Replace(fixture, " /usr/lib/apt/methods/https 0755 40K\n", " /usr/share/doc/nothing\n", 1)
-	rehearse.New(t, bare, pkg.Builtins()).Fail(`pkg.add_repository(pkg.repository("k", "https://a.example.org/"))`, "apt-transport-https")
+	builtintest.New(t, bare, pkg.Builtins()).Fail(`pkg.add_repository(pkg.repository("k", "https://a.example.org/"))`, "apt-transport-https")
 }
 
 func TestOtherManagers(t *testing.T) {
 	yum := strings.NewReplacer("manager: apt 1.0.9.8.4", "manager: yum 3.4.3", "\nMaintainer:", "\nVendor:", "\nDepends:", "\nRequires:").Replace(fixture)
-	rehearse.New(t, yum, pkg.Builtins()).Fail(`pkg.add_repository(pkg.repository("k", "https://a.example.org/"))`, "yum", "by hand")
+	builtintest.New(t, yum, pkg.Builtins()).Fail(`pkg.add_repository(pkg.repository("k", "https://a.example.org/"))`, "yum", "by hand")
 }
 
 // TestLocalFiles installs from a directory of real package files, by the files themselves.
@@ -295,7 +295,7 @@ pkg.install(["kopano-none"], source = repo)
 }
 
 // put builds a package file and puts it on the simulated host.
-func put(t *testing.T, s *rehearse.Scene, name, version, arch, depends, compression string) {
+func put(t *testing.T, s *builtintest.Scene, name, version, arch, depends, compression string) {
 	t.Helper()
 	dir := t.TempDir()
 	control := "Package: " + name + "\nVersion: " + version + "\nArchitecture: " + arch + "\nMaintainer: K <k@example.org>\n"

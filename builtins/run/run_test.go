@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"zcp2kopano/builtins/internal/rehearse"
+	"zcp2kopano/builtins/internal/builtintest"
 	"zcp2kopano/builtins/run"
 	"zcp2kopano/runtime/exit"
 )
@@ -22,7 +22,7 @@ f0755 root:root 1M - /usr/sbin/postfix
 f0755 root:root 1M - /usr/sbin/halt
 `
 
-func scene(t *testing.T) *rehearse.Scene { return rehearse.New(t, fixture, run.Builtins()) }
+func scene(t *testing.T) *builtintest.Scene { return builtintest.New(t, fixture, run.Builtins()) }
 
 func TestRun(t *testing.T) {
 	s := scene(t)

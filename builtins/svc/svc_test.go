@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"zcp2kopano/builtins/internal/rehearse"
+	"zcp2kopano/builtins/internal/builtintest"
 	"zcp2kopano/builtins/svc"
 )
 
@@ -37,7 +37,7 @@ zarafa-ical
 `
 
 func TestStates(t *testing.T) {
-	s := rehearse.New(t, fixture, svc.Builtins())
+	s := builtintest.New(t, fixture, svc.Builtins())
 	got := s.Succeed(`
 print([(x.name, x.active, x.enabled) for x in svc.list("zarafa-*")])
 print(svc.state("nothing").exists, svc.state("zarafa-server").pid)
@@ -70,7 +70,7 @@ print(svc.state("zarafa-server").active)
 }
 
 func TestNoReturn(t *testing.T) {
-	s := rehearse.New(t, fixture, svc.Builtins())
+	s := builtintest.New(t, fixture, svc.Builtins())
 	r := s.Run(`svc.start("zarafa-ical", no_return = "it upgrades the database")`)
 	if r.Verdict.Code != 0 || !strings.Contains(r.Verdict.NoReturn, "it upgrades the database") {
 		t.Errorf("%+v", r.Verdict)
@@ -78,7 +78,7 @@ func TestNoReturn(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	s := rehearse.New(t, fixture, svc.Builtins())
+	s := builtintest.New(t, fixture, svc.Builtins())
 	s.Fail(`svc.start("nothing")`, "no service nothing")
 	s.Fail(`svc.stop("zarafa-*")`, "no name of a service", "svc.list")
 	s.Fail(`svc.stop("-H")`, "no name of a service")
@@ -89,7 +89,7 @@ func TestErrors(t *testing.T) {
 
 func TestHoldStarts(t *testing.T) {
 	const policy = "/usr/sbin/policy-rc.d"
-	s := rehearse.New(t, fixture, svc.Builtins())
+	s := builtintest.New(t, fixture, svc.Builtins())
 	if r := s.Run("svc.hold_starts()"); r.Verdict.Code != 0 || r.Verdict.Changes != 1 {
 		t.Fatalf("%+v", r.Verdict)
 	}
@@ -107,7 +107,7 @@ func TestHoldStarts(t *testing.T) {
 
 func TestHoldStartsKeepsTheHostsOwn(t *testing.T) {
 	const own = "#!/bin/sh\nexit 104\n"
-	s := rehearse.New(t, fixture+"-- /usr/sbin/policy-rc.d 0755 --\n"+own, svc.Builtins())
+	s := builtintest.New(t, fixture+"-- /usr/sbin/policy-rc.d 0755 --\n"+own, svc.Builtins())
 	s.Succeed("svc.hold_starts()\nsvc.hold_starts()")
 	if got := s.Text("/usr/sbin/policy-rc.d.zcp2kopano"); got != own {
 		t.Errorf("kept %q", got)
@@ -119,7 +119,7 @@ func TestHoldStartsKeepsTheHostsOwn(t *testing.T) {
 }
 
 func TestHoldStartsRefusesToGuess(t *testing.T) {
-	s := rehearse.New(t, fixture+"-- /usr/sbin/policy-rc.d 0755 --\nexit 0\n-- /usr/sbin/policy-rc.d.zcp2kopano --\nexit 1\n", svc.Builtins())
+	s := builtintest.New(t, fixture+"-- /usr/sbin/policy-rc.d 0755 --\nexit 0\n-- /usr/sbin/policy-rc.d.zcp2kopano --\nexit 1\n", svc.Builtins())
 	s.Fail("svc.hold_starts()", "an earlier run", "remove the one")
 	if r := s.Run("svc.release_starts()"); r.Verdict.Changes != 0 {
 		t.Errorf("%+v", r.Verdict)
@@ -127,7 +127,7 @@ func TestHoldStartsRefusesToGuess(t *testing.T) {
 }
 
 func TestHoldStartsElsewhere(t *testing.T) {
-	s := rehearse.New(t, strings.Replace(fixture, "apt 1.0.9.8.4", "yum 3.4.3", 1), svc.Builtins())
+	s := builtintest.New(t, strings.Replace(fixture, "apt 1.0.9.8.4", "yum 3.4.3", 1), svc.Builtins())
 	if r := s.Run("svc.hold_starts()\nsvc.release_starts()"); r.Verdict.Code != 0 || r.Verdict.Changes != 0 {
 		t.Errorf("%+v", r.Verdict)
 	}

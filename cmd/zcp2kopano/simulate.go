@@ -158,7 +158,7 @@ func load(ctx context.Context, name string, h host.Host) (*runbook.Runbook, erro
 			return nil, err
 		}
 		for _, spec := range book.Systems {
-			if fits, err := runbook.MatchSystem(facts, spec); err != nil || fits {
+			if fits, err := facts.Matches(spec); err != nil || fits {
 				return book, err
 			}
 		}

@@ -277,7 +277,7 @@ func (r *Run) fits() error {
 		return nil
 	}
 	for _, spec := range r.rb.Systems {
-		ok, err := runbook.MatchSystem(facts, spec)
+		ok, err := facts.Matches(spec)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.rb.Name, err)
 		}

@@ -1,5 +1,5 @@
-// Package rehearse runs snippets of a runbook on a simulated host, for the tests of builtins.
-package rehearse
+// Package builtintest runs snippets of a runbook on a simulated host, for the tests of builtins.
+package builtintest
 
 import (
 	"bytes"

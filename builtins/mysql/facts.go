@@ -1,4 +1,4 @@
-package mysqldump
+package mysql
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
-// Package mysqldump is the runbooks' mysql_dump and module mysql: it dumps a MySQL or MariaDB
+// Package mysql is the runbooks' mysql_dump and module mysql: it dumps a MySQL or MariaDB
 // database, and asks it for facts.
-package mysqldump
+package mysql
 
 import (
 	"fmt"

@@ -1,11 +1,11 @@
-package hostinfo_test
+package host_test
 
 import (
 	"strings"
 	"testing"
 
-	"zcp2kopano/builtins/hostinfo"
-	"zcp2kopano/builtins/internal/rehearse"
+	"zcp2kopano/builtins/host"
+	"zcp2kopano/builtins/internal/builtintest"
 )
 
 const fixture = `
@@ -30,7 +30,7 @@ zarafa:x:115:alice
 `
 
 func TestHost(t *testing.T) {
-	s := rehearse.New(t, fixture, hostinfo.Builtins())
+	s := builtintest.New(t, fixture, host.Builtins())
 	got := s.Succeed(`
 f = host.facts()
 print(f.system, f.version, f.name, f.codename == "", f.arch, f.kernel, f.init, f.hostname, f.machine_id[:4], f.security, f.uid)

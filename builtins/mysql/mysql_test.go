@@ -1,4 +1,4 @@
-package mysqldump_test
+package mysql_test
 
 import (
 	"context"
@@ -7,8 +7,8 @@ import (
 	"syscall"
 	"testing"
 
-	"zcp2kopano/builtins/internal/rehearse"
-	"zcp2kopano/builtins/mysqldump"
+	"zcp2kopano/builtins/internal/builtintest"
+	"zcp2kopano/builtins/mysql"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim"
 )
@@ -44,7 +44,7 @@ Revision | n
 64 | 12
 `
 
-func scene(t *testing.T) *rehearse.Scene { return rehearse.New(t, fixture, mysqldump.Builtins()) }
+func scene(t *testing.T) *builtintest.Scene { return builtintest.New(t, fixture, mysql.Builtins()) }
 
 func TestConnection(t *testing.T) {
 	s := scene(t)
@@ -140,7 +140,7 @@ func TestSizeThatCannotBeRead(t *testing.T) {
 		{"TABLESPACES", host.ErrUnsupported, "its files below /var/lib/mysql"},
 		{"SHOW GLOBAL VARIABLES", syscall.ECONNRESET, ""},
 	} {
-		s := rehearse.New(t, strings.Replace(fixture, "-- tree --\n", files, 1), mysqldump.Builtins())
+		s := builtintest.New(t, strings.Replace(fixture, "-- tree --\n", files, 1), mysql.Builtins())
 		s.Around = func(h *sim.Host) host.Host { return failing{h, tc.at, tc.err} }
 		if tc.source == "" {
 			s.Fail(login+`mysql.facts(db)`, tc.err.Error())
@@ -201,6 +201,6 @@ func TestEmptyDatabase(t *testing.T) {
 	for _, line := range []string{"table properties InnoDB 5200 880K 210K utf8_general_ci\n", "table stores     MyISAM   14  16K  16K utf8_general_ci\n"} {
 		empty = strings.Replace(empty, line, "", 1)
 	}
-	empty += "\n? " + mysqldump.QueryTables + "\nname | engine | row_estimate | data_bytes | index_bytes | collation | row_format\n"
-	rehearse.New(t, empty, mysqldump.Builtins()).Fail(login+`mysql_dump(db, "/var/backups/z.sql.zst")`, "no tables")
+	empty += "\n? " + mysql.QueryTables + "\nname | engine | row_estimate | data_bytes | index_bytes | collation | row_format\n"
+	builtintest.New(t, empty, mysql.Builtins()).Fail(login+`mysql_dump(db, "/var/backups/z.sql.zst")`, "no tables")
 }

@@ -1,5 +1,5 @@
-// Package hostinfo is the runbooks' module host: what the machine is.
-package hostinfo
+// Package host is the runbooks' module host: what the machine is.
+package host
 
 import (
 	"errors"
@@ -9,7 +9,6 @@ import (
 	"go.starlark.net/starlark"
 
 	"zcp2kopano/runtime/host"
-	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/script"
 )
 
@@ -68,7 +67,7 @@ if host.matches("debian < 8"):
 		}
 		any := false
 		for _, spec := range specs {
-			ok, err := runbook.MatchSystem(f, spec)
+			ok, err := f.Matches(spec)
 			if err != nil {
 				return nil, c.Errorf("%w", err)
 			}

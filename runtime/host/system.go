@@ -1,22 +1,20 @@
-package runbook
+package host
 
 import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"zcp2kopano/runtime/host"
 )
 
-// MatchSystem tells whether a host is of the kind that a spec names: "debian", "debian >= 8",
+// Matches tells whether a host is of the kind that a spec names: "debian", "debian >= 8",
 // "ubuntu == 14.04", "rhel < 8". The name is compared with ID of /etc/os-release, and where that
 // differs with ID_LIKE ("rhel" fits CentOS); versions compare number by number.
-func MatchSystem(facts host.Facts, spec string) (bool, error) {
+func (f Facts) Matches(spec string) (bool, error) {
 	fields := strings.Fields(spec)
 	if len(fields) != 1 && len(fields) != 3 {
 		return false, fmt.Errorf("system %q: want NAME, or NAME OPERATOR VERSION like \"debian >= 8\"", spec)
 	}
-	if !isSystem(facts, fields[0]) {
+	if !isSystem(f, fields[0]) {
 		return false, checkOperator(spec, fields)
 	}
 	if len(fields) == 1 {
@@ -25,7 +23,7 @@ func MatchSystem(facts host.Facts, spec string) (bool, error) {
 	if err := checkOperator(spec, fields); err != nil {
 		return false, err
 	}
-	cmp := compareVersions(facts.OSRelease["VERSION_ID"], fields[2])
+	cmp := compareVersions(f.OSRelease["VERSION_ID"], fields[2])
 	switch fields[1] {
 	case ">=":
 		return cmp >= 0, nil
@@ -39,7 +37,7 @@ func MatchSystem(facts host.Facts, spec string) (bool, error) {
 	return cmp == 0, nil
 }
 
-func isSystem(facts host.Facts, name string) bool {
+func isSystem(facts Facts, name string) bool {
 	if facts.OSRelease["ID"] == name {
 		return true
 	}
