@@ -419,10 +419,10 @@ taken = cfg.takeover(from_version = "7.2.6", to_version = "8.7.20", overrides = 
 for note in taken.notes:
     print(note.message)
 `,
-	Decide: planTakeover,
+	Decide: decideTakeover,
 }
 
-func planTakeover(c *script.Call) (script.Decision, error) {
+func decideTakeover(c *script.Call) (script.Decision, error) {
 	t, err := takeoverOf(c)
 	if err != nil {
 		return script.Decision{}, c.Errorf("%w", err)
@@ -431,7 +431,7 @@ func planTakeover(c *script.Call) (script.Decision, error) {
 	if err != nil {
 		return script.Decision{}, c.Errorf("%w", err)
 	}
-	plan := script.Decision{Result: resultValue(result)}
+	decision := script.Decision{Result: resultValue(result)}
 	fileMode, ok := c.Mode("mode")
 	if !ok {
 		fileMode = 0o640
@@ -447,11 +447,11 @@ func planTakeover(c *script.Call) (script.Decision, error) {
 		}
 		if err != nil && !made[dir] {
 			made[dir] = true
-			plan.Actions = append(plan.Actions, &action.Mkdir{Path: dir, Parents: true, Mode: &dirMode, Owner: owner, Group: group})
+			decision.Actions = append(decision.Actions, &action.Mkdir{Path: dir, Parents: true, Mode: &dirMode, Owner: owner, Group: group})
 		}
-		plan.Actions = append(plan.Actions, &action.Write{Path: f.Path, Content: f.Content, Mode: &fileMode, Owner: owner, Group: group})
+		decision.Actions = append(decision.Actions, &action.Write{Path: f.Path, Content: f.Content, Mode: &fileMode, Owner: owner, Group: group})
 	}
-	return plan, nil
+	return decision, nil
 }
 
 func takeoverOf(c *script.Call) (Takeover, error) {

@@ -26,7 +26,7 @@ func mode(c *script.Call) *fs.FileMode {
 	return &m
 }
 
-// done is a plan of some actions whose call has no result.
+// done decides on some actions, for a builtin whose call has no result.
 func done(actions ...action.Action) (script.Decision, error) {
 	return script.Decision{Actions: actions, Result: starlark.None}, nil
 }

@@ -1,4 +1,4 @@
-// Package fs is the runbooks' module fs: it reads files, directories and mounts, and plans changes
+// Package fs is the runbooks' module fs: it reads files, directories and mounts, and decides on changes
 // to them.
 package fs
 

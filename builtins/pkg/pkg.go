@@ -275,8 +275,8 @@ var solve = &script.Builtin{
 	Effect:   script.Read,
 	Volatile: true,
 	Example: `
-plan = pkg.solve(remove = pkg.installed(vendor = "zarafa"))
-for package in plan.remove:
+solution = pkg.solve(remove = pkg.installed(vendor = "zarafa"))
+for package in solution.remove:
     print(package.name, "would go")
 `,
 	Value: func(c *script.Call) (starlark.Value, error) {

@@ -12,18 +12,18 @@ import (
 
 var nameParam = script.Param{Name: "name", Type: script.String, Doc: "service, without .service"}
 
-// plan makes a plan of actions on the service named by the call.
-func plan(c *script.Call, states ...action.Service) (script.Decision, error) {
+// decide decides on actions on the service named by the call.
+func decide(c *script.Call, states ...action.Service) (script.Decision, error) {
 	name, err := serviceName(c)
 	if err != nil {
 		return script.Decision{}, err
 	}
-	p := script.Decision{Result: starlark.None}
+	d := script.Decision{Result: starlark.None}
 	for _, s := range states {
 		s.Name = name
-		p.Actions = append(p.Actions, &s)
+		d.Actions = append(d.Actions, &s)
 	}
-	return p, nil
+	return d, nil
 }
 
 // serviceName reads the parameter name.
@@ -74,7 +74,7 @@ for service in svc.list("zarafa-*"):
 		if err != nil {
 			return script.Decision{}, err
 		}
-		return plan(c, action.Service{Active: no(), Patience: wait, Works: work})
+		return decide(c, action.Service{Active: no(), Patience: wait, Works: work})
 	},
 }
 
@@ -110,7 +110,7 @@ svc.start(
 		if err != nil {
 			return script.Decision{}, err
 		}
-		return plan(c, action.Service{Active: yes(), NoReturn: c.String("no_return"), Works: work, Lenient: c.Bool("lenient", false)})
+		return decide(c, action.Service{Active: yes(), NoReturn: c.String("no_return"), Works: work, Lenient: c.Bool("lenient", false)})
 	},
 }
 
@@ -133,7 +133,7 @@ svc.restart("kopano-dagent", answers = ["lmtp://127.0.0.1:2003"])
 		if err != nil {
 			return script.Decision{}, err
 		}
-		return plan(c, action.Service{Active: no(), Patience: wait, Works: work}, action.Service{Active: yes(), Works: work})
+		return decide(c, action.Service{Active: no(), Patience: wait, Works: work}, action.Service{Active: yes(), Works: work})
 	},
 }
 
@@ -164,7 +164,7 @@ var enable = &script.Builtin{
 	Example: `
 svc.enable("kopano-server")
 `,
-	Decide: func(c *script.Call) (script.Decision, error) { return plan(c, action.Service{Enabled: yes()}) },
+	Decide: func(c *script.Call) (script.Decision, error) { return decide(c, action.Service{Enabled: yes()}) },
 }
 
 var disable = &script.Builtin{
@@ -176,7 +176,7 @@ var disable = &script.Builtin{
 	Example: `
 svc.disable("kopano-ical")
 `,
-	Decide: func(c *script.Call) (script.Decision, error) { return plan(c, action.Service{Enabled: no()}) },
+	Decide: func(c *script.Call) (script.Decision, error) { return decide(c, action.Service{Enabled: no()}) },
 }
 
 var mask = &script.Builtin{
@@ -189,7 +189,7 @@ var mask = &script.Builtin{
 	Example: `
 svc.mask("kopano-presence")
 `,
-	Decide: func(c *script.Call) (script.Decision, error) { return plan(c, action.Service{Masked: yes()}) },
+	Decide: func(c *script.Call) (script.Decision, error) { return decide(c, action.Service{Masked: yes()}) },
 }
 
 var unmask = &script.Builtin{
@@ -201,5 +201,5 @@ var unmask = &script.Builtin{
 	Example: `
 svc.unmask("kopano-presence")
 `,
-	Decide: func(c *script.Call) (script.Decision, error) { return plan(c, action.Service{Masked: no()}) },
+	Decide: func(c *script.Call) (script.Decision, error) { return decide(c, action.Service{Masked: no()}) },
 }

@@ -46,7 +46,7 @@ with an inhibitor left the exit code is 2.`,
 			if err != nil {
 				return err
 			}
-			v := a.rehearse(cmd.Context(), "check", target, book, plain, secrets, "", journal.Memory(version, time.Now), tell)
+			v := a.carryOut(cmd.Context(), "check", target, book, plain, secrets, "", journal.Memory(version, time.Now), tell)
 			if err := t.close(); err != nil {
 				return err
 			}

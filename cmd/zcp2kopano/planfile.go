@@ -126,7 +126,7 @@ func sudoer() string {
 
 // readPlan reads the plan that a run is held to; nil without one. A plan is carried out once: a run that
 // changed something has used it up, and one that was refused, or ended, before that has not.
-func (a *app) readPlan(path string) (*engine.SavedPlan, error) {
+func (a *app) readPlan(path string) (*engine.Plan, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -134,7 +134,7 @@ func (a *app) readPlan(path string) (*engine.SavedPlan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", path, err)
 	}
-	plan := &engine.SavedPlan{}
+	plan := &engine.Plan{}
 	if err := json.Unmarshal(data, plan); err != nil {
 		return nil, fmt.Errorf("plan %s is not a plan, or the simulation that was to write it failed: %w", path, err)
 	}

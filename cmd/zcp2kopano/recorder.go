@@ -60,25 +60,25 @@ func (r *recorder) PackageAudit() ([]string, error) {
 	return lines, err
 }
 
-// surveyed is the machine as it was found first. A process that has given up the power of root does not
+// asFound is the machine as it was found first. A process that has given up the power of root does not
 // see which programs those of other users run, and apt cannot look whether all is in order without a
 // file in /tmp.
-func (r *recorder) surveyed() host.View { return surveyedView{r.View, r} }
+func (r *recorder) asFound() host.View { return foundView{r.View, r} }
 
-type surveyedView struct {
+type foundView struct {
 	host.View
 	found *recorder
 }
 
-func (v surveyedView) Services(pattern string) ([]host.Service, error) {
+func (v foundView) Services(pattern string) ([]host.Service, error) {
 	if pattern != "*" {
 		return v.View.Services(pattern)
 	}
 	return v.found.services, nil
 }
 
-func (v surveyedView) Processes() ([]host.Process, error) { return v.found.processes, nil }
-func (v surveyedView) PackageAudit() ([]string, error)    { return v.found.audit, nil }
+func (v foundView) Processes() ([]host.Process, error) { return v.found.processes, nil }
+func (v foundView) PackageAudit() ([]string, error)    { return v.found.audit, nil }
 
 // Query asks, and remembers what has an answer.
 func (r *recorder) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {

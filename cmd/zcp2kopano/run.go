@@ -122,7 +122,7 @@ func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPa
 	}
 	var forecast *story.Times
 	if !yes {
-		if forecast, err = a.rehearseLive(ctx, book, plain, secrets); err != nil {
+		if forecast, err = a.rehearse(ctx, book, plain, secrets); err != nil {
 			return err
 		}
 	}
@@ -157,8 +157,8 @@ func (a *app) refuseUnfinished() error {
 	return fmt.Errorf("run %s is unfinished (%s), and has to come to its end before a new run: %s", s.ID, s.Phase, ways.Join(s.Ways()))
 }
 
-// rehearseLive simulates over this machine and asks. It returns how long the run takes.
-func (a *app) rehearseLive(ctx context.Context, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret) (*story.Times, error) {
+// rehearse simulates over this machine and asks. It returns how long the run takes.
+func (a *app) rehearse(ctx context.Context, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret) (*story.Times, error) {
 	if !a.interactive() {
 		return nil, fmt.Errorf("there is no terminal to ask on; add --yes if you are sure, or look first: zcp2kopano simulate --live")
 	}
@@ -172,7 +172,7 @@ func (a *app) rehearseLive(ctx context.Context, book *runbook.Runbook, plain map
 	if err != nil {
 		return nil, err
 	}
-	v := a.rehearse(ctx, "simulate", target, book, plain, secrets, "", journal.Memory(version, time.Now), tell)
+	v := a.carryOut(ctx, "simulate", target, book, plain, secrets, "", journal.Memory(version, time.Now), tell)
 	if v.Code != exit.Done {
 		return nil, verdictError(v.Code)
 	}

@@ -89,7 +89,7 @@ followed; they, owners and modes are told in manifest.mtree, in the format of mt
 				return err
 			}
 			log := journal.Memory(version, time.Now)
-			v := a.rehearse(cmd.Context(), "simulate", target, book, plain, secrets, until, log, tell)
+			v := a.carryOut(cmd.Context(), "simulate", target, book, plain, secrets, until, log, tell)
 			if err := plan.keep(v, target.Host, book, plain, secrets, log); err != nil {
 				return err
 			}
@@ -167,8 +167,8 @@ func load(ctx context.Context, name string, h host.Host) (*runbook.Runbook, erro
 		strings.TrimSpace(facts.Hostname+" "+facts.OSRelease["PRETTY_NAME"]), strings.Join(stock, ", "))
 }
 
-// rehearse carries a runbook out on a simulated host, with journal and secrets in memory.
-func (a *app) rehearse(ctx context.Context, mode string, t *target, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret, until string, log *journal.Log, tell func(story.Event)) story.Verdict {
+// carryOut carries a runbook out on a simulated host, with journal and secrets in memory.
+func (a *app) carryOut(ctx context.Context, mode string, t *target, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret, until string, log *journal.Log, tell func(story.Event)) story.Verdict {
 	ctx, release := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer release()
 	return engine.Execute(ctx, engine.Config{

@@ -82,7 +82,7 @@ func (a *app) snapshot(ctx context.Context, file, runbook string, p *params, o s
 	if !a.json {
 		o.Progress = func(what string, files int64) { fmt.Fprintf(a.err, "%s: %d files\n", what, files) }
 	}
-	if err := errors.Join(sim.Snapshot(ctx, f, r.surveyed(), o), f.Sync()); err != nil {
+	if err := errors.Join(sim.Snapshot(ctx, f, r.asFound(), o), f.Sync()); err != nil {
 		return errors.Join(err, f.Truncate(0)) // the process can remove nothing by now
 	}
 	if a.json {
@@ -110,7 +110,7 @@ func (a *app) recordQuestions(ctx context.Context, r *recorder, runbook string, 
 	if err != nil {
 		return err
 	}
-	a.rehearse(ctx, "simulate", t, book, plain, secrets, "", journal.Memory(version, time.Now), func(story.Event) {})
+	a.carryOut(ctx, "simulate", t, book, plain, secrets, "", journal.Memory(version, time.Now), func(story.Event) {})
 	o.Conn, o.Queries, o.Directory, o.Searches = r.conn, r.queries, r.directory, r.searches
 	o.Offered = r.offered
 	o.Params, o.Secrets = plain, slices.Sorted(maps.Keys(secrets))

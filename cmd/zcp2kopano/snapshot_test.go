@@ -130,7 +130,7 @@ func told(t *testing.T, a *app, on *target, p *params) []string {
 	}
 	kinds := []story.EventKind{story.StepBegin, story.FindingFound, story.NoReturn, story.ChangeBegin, story.ChangeEnd, story.Unchanged, story.UnpredictedIs, story.Granted, story.Failed}
 	var lines []string
-	a.rehearse(context.Background(), "simulate", on, book, plain, secrets, "", journal.Memory(version, time.Now), func(e story.Event) {
+	a.carryOut(context.Background(), "simulate", on, book, plain, secrets, "", journal.Memory(version, time.Now), func(e story.Event) {
 		if !slices.Contains(kinds, e.Kind) {
 			return
 		}

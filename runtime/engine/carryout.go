@@ -113,7 +113,7 @@ func (r *Run) change(c *script.Call) (starlark.Value, error) {
 		return r.resumeCall(c, past)
 	}
 	var decision script.Decision
-	err = r.wait("wait for "+c.Builtin.Name+" to look", func() error {
+	err = r.wait("wait for "+c.Builtin.Name+" to decide", func() error {
 		var err error
 		decision, err = c.Builtin.Decide(c)
 		return err

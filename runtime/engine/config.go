@@ -39,9 +39,9 @@ type Config struct {
 	// Until is the step before which the run stops, UntilNoReturn or UntilEnd; empty for where an earlier
 	// attempt was to stop and did not come to.
 	Until string
-	// Plan, if given, is the plan that the run must follow: it ends with CodeDiffers before the first
+	// Plan, if given, is the plan that the run must follow: it ends with exit.Differs before the first
 	// call that departs from it.
-	Plan *SavedPlan
+	Plan *Plan
 	// Caller is how the admin calls the program for this run: what verdicts tell to do next.
 	Caller ways.Caller
 	// RestoreDatabase lets a rollback load the run's dump where the run has changed the database for good.

@@ -209,7 +209,7 @@ func TestWhatIsNamedAtTheEnd(t *testing.T) {
 func until(where string) func(*engine.Config) { return func(c *engine.Config) { c.Until = where } }
 
 // planOf is the plan of a run like this one, which has not begun.
-func planOf(s *scene, cfg engine.Config) *engine.SavedPlan {
+func planOf(s *scene, cfg engine.Config) *engine.Plan {
 	s.t.Helper()
 	rehearsal := newScene(s.t)
 	rehearsal.mkdir("/srv/a")

@@ -19,10 +19,10 @@ import (
 	"zcp2kopano/runtime/script"
 )
 
-// SavedPlan is what a simulated run did, kept to hold a real run to it: every call in order, with what
+// Plan is what a simulated run did, kept to hold a real run to it: every call in order, with what
 // was read and what would be changed. Content is in it by digests, keyed, and secrets are not in it. What
 // verify looks at is no part of it: it judges the machine, and changes nothing.
-type SavedPlan struct {
+type Plan struct {
 	Format    int               `json:"format"`
 	Program   string            `json:"program"`
 	Made      time.Time         `json:"made"`
@@ -75,7 +75,7 @@ func CanPlan(h host.Host) error {
 }
 
 // NewPlan makes a plan from the journal of a simulated run.
-func NewPlan(cfg Config, records []journal.Record, salt string) (*SavedPlan, error) {
+func NewPlan(cfg Config, records []journal.Record, salt string) (*Plan, error) {
 	if err := CanPlan(cfg.Host); err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func NewPlan(cfg Config, records []journal.Record, salt string) (*SavedPlan, err
 	if err != nil {
 		return nil, err
 	}
-	p := &SavedPlan{
+	p := &Plan{
 		Format: planFormat, Program: cfg.Version, MachineID: facts.MachineID,
 		Runbook: cfg.Runbook.Name, Modules: cfg.Runbook.Digest(), Params: cfg.Params,
 		Salt: salt, Secrets: map[string]string{},
@@ -235,7 +235,7 @@ func keyed(salt string, s host.Secret) string {
 // Check tells why a plan is not for this run; nil if it is. A run that goes on is held to its plan
 // whatever its age, and by another version of the program, too, as long as that reads the plan: each
 // call is compared.
-func (p *SavedPlan) Check(cfg Config) error {
+func (p *Plan) Check(cfg Config) error {
 	facts, err := cfg.Host.Facts()
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ func TestPlanHoldsRun(t *testing.T) {
 	secrets := map[string]host.Secret{"key": host.NewSecret("first-secret")}
 	rehearsal := newScene(t)
 	rehearsal.mkdir("/srv/a")
-	var plan *engine.SavedPlan
+	var plan *engine.Plan
 	rehearsal.run(plannedScript, func(c *engine.Config) { c.Secrets = secrets })
 	var err error
 	rehearsal.run(plannedScript, func(c *engine.Config) {
@@ -59,13 +59,13 @@ func TestPlanHoldsRun(t *testing.T) {
 			c.Secrets = map[string]host.Secret{"key": host.NewSecret("second-secret")}
 		}, code: 3, want: "secret key is another one"},
 		"other version": {change: func(c *engine.Config) { c.Version = "next" }, code: 3, want: "the plan was made by version test"},
-		"other machine": {change: func(c *engine.Config) { c.Plan = alter(plan, func(p *engine.SavedPlan) { p.MachineID = "0123" }) },
+		"other machine": {change: func(c *engine.Config) { c.Plan = alter(plan, func(p *engine.Plan) { p.MachineID = "0123" }) },
 			code: 3, want: "the plan was made for another machine (machine-id 0123)"},
 		"machine without a name": {prepare: func(s *scene) { s.host = nameless(s.t) }, code: 3, want: "has no machine-id"},
-		"other format": {change: func(c *engine.Config) { c.Plan = alter(plan, func(p *engine.SavedPlan) { p.Format++ }) },
+		"other format": {change: func(c *engine.Config) { c.Plan = alter(plan, func(p *engine.Plan) { p.Format++ }) },
 			code: 3, want: "the plan's format is"},
 		"other parameters": {change: func(c *engine.Config) {
-			c.Plan = alter(plan, func(p *engine.SavedPlan) { p.Params = map[string]string{"x": "y"} })
+			c.Plan = alter(plan, func(p *engine.Plan) { p.Params = map[string]string{"x": "y"} })
 		}, code: 3, want: "other parameters"},
 		"no secret": {change: func(c *engine.Config) { c.Secrets = nil }, code: 3, want: "other secrets"},
 		"old": {change: func(c *engine.Config) { c.Now = func() time.Time { return time.Now().Add(8 * 24 * time.Hour) } },
@@ -121,7 +121,7 @@ func nameless(t *testing.T) *sim.Host {
 }
 
 // alter changes a copy of a plan.
-func alter(plan *engine.SavedPlan, change func(*engine.SavedPlan)) *engine.SavedPlan {
+func alter(plan *engine.Plan, change func(*engine.Plan)) *engine.Plan {
 	other := *plan
 	change(&other)
 	return &other
@@ -133,7 +133,7 @@ func TestPlanStopsAtFirstDifference(t *testing.T) {
 	s.mkdir("/srv/a")
 	source := fmt.Sprintf(twoSteps, "")
 	s.run(source, nil)
-	var plan *engine.SavedPlan
+	var plan *engine.Plan
 	var err error
 	s.run(source, func(c *engine.Config) { plan, err = engine.NewPlan(*c, s.records(), "salt") })
 	if err != nil {
@@ -162,7 +162,7 @@ func TestPlanStopsAtFirstDifference(t *testing.T) {
 			s := newScene(t)
 			s.mkdir("/srv/a")
 			v := s.run(source, func(c *engine.Config) {
-				c.Plan = alter(plan, func(p *engine.SavedPlan) { p.Calls = tc.change(slices.Clone(p.Calls)) })
+				c.Plan = alter(plan, func(p *engine.Plan) { p.Calls = tc.change(slices.Clone(p.Calls)) })
 			})
 			if v.Code != exit.Differs || !strings.Contains(v.Text, tc.want) || s.names("/srv/a") != tc.done {
 				t.Errorf("verdict %+v, want %q; written: %s", v, tc.want, s.names("/srv/a"))
@@ -190,7 +190,7 @@ runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
 	}
 	rehearsal := start()
 	rehearsal.run(source, nil)
-	var plan *engine.SavedPlan
+	var plan *engine.Plan
 	var err error
 	rehearsal.run(source, func(c *engine.Config) { plan, err = engine.NewPlan(*c, rehearsal.records(), "salt") })
 	if err != nil {
@@ -230,7 +230,7 @@ func TestPlanHoldsResumedRun(t *testing.T) {
 	rehearsal.put("/srv/go", "go")
 	with := func(c *engine.Config) { c.Secrets = secrets }
 	rehearsal.run(failing, with)
-	var plan *engine.SavedPlan
+	var plan *engine.Plan
 	var err error
 	rehearsal.run(failing, func(c *engine.Config) { with(c); plan, err = engine.NewPlan(*c, rehearsal.records(), "salt") })
 	if err != nil {
@@ -238,13 +238,13 @@ func TestPlanHoldsResumedRun(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		answer string // what the file that the run waits for holds
-		plan   func(*engine.SavedPlan)
+		plan   func(*engine.Plan)
 		code   int
 		want   string
 	}{
 		"as planned":   {answer: "go", want: "done"},
 		"other answer": {answer: "stop", code: 3, want: "(the plan was made by version test of the program, this is next: that one may still do as planned)"},
-		"other format": {answer: "go", plan: func(p *engine.SavedPlan) { p.Format++ }, code: 3, want: "the plan was made by version test"},
+		"other format": {answer: "go", plan: func(p *engine.Plan) { p.Format++ }, code: 3, want: "the plan was made by version test"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t)
@@ -338,7 +338,7 @@ runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
 		s.mkdir("/srv/a")
 		return s
 	}
-	var plan *engine.SavedPlan
+	var plan *engine.Plan
 	rehearsal := start()
 	run(rehearsal, func(*engine.Config) {})
 	run(rehearsal, func(c *engine.Config) { plan, _ = engine.NewPlan(*c, rehearsal.records(), "salt") })
@@ -377,7 +377,7 @@ runbook = define(steps = [one], verify = look, allow = policy(write = ["/srv/a"]
 	}
 	rehearsal := start("planned", "planned")
 	rehearsal.run(source, nil)
-	var plan *engine.SavedPlan
+	var plan *engine.Plan
 	var err error
 	rehearsal.run(source, func(c *engine.Config) { plan, err = engine.NewPlan(*c, rehearsal.records(), "salt") })
 	if err != nil {

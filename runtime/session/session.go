@@ -138,7 +138,7 @@ func (w Work) secrets(order state.Order, keeper *state.Keeper) (map[string]host.
 }
 
 // plan is what the run is held to, nil for nothing.
-func (w Work) plan(order state.Order) (*engine.SavedPlan, error) {
+func (w Work) plan(order state.Order) (*engine.Plan, error) {
 	if order.Unheld || w.Mode == ModeRollback {
 		return nil, nil
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // KeepPlan keeps the plan that the run is held to, if there is one.
-func (r Run) KeepPlan(plan *engine.SavedPlan) error {
+func (r Run) KeepPlan(plan *engine.Plan) error {
 	if plan == nil {
 		return nil
 	}
@@ -24,7 +24,7 @@ func (r Run) KeepPlan(plan *engine.SavedPlan) error {
 }
 
 // Plan returns the plan that the run is held to, nil without one.
-func (r Run) Plan() (*engine.SavedPlan, error) {
+func (r Run) Plan() (*engine.Plan, error) {
 	data, err := os.ReadFile(r.planPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -32,7 +32,7 @@ func (r Run) Plan() (*engine.SavedPlan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("run %s: %w", r.ID, err)
 	}
-	plan := &engine.SavedPlan{}
+	plan := &engine.Plan{}
 	if err := json.Unmarshal(data, plan); err != nil {
 		return nil, fmt.Errorf("run %s: plan: %w", r.ID, err)
 	}
