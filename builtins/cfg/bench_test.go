@@ -3,6 +3,8 @@ package cfg
 import (
 	"strings"
 	"testing"
+
+	"zcp2kopano/runtime/host/sim/simtest"
 )
 
 // Parsing the table is what the first look at a directive costs.
@@ -17,11 +19,11 @@ func BenchmarkFacts(b *testing.B) {
 }
 
 func BenchmarkTakeover(b *testing.B) {
-	files := shippedFiles(Version{7, 2, 6})
+	files := simtest.Files(b, shippedFiles(Version{7, 2, 6}))
 	t := Takeover{Source: "/etc/zarafa", Original: "/etc/zarafa", Target: "/etc/kopano", Approach: "copy",
 		From: Version{7, 2, 6}, To: Version{8, 7, 20}, LDAPSchema: "keep"}
 	for b.Loop() {
-		if _, err := t.Run(fakeFiles{files: files}); err != nil {
+		if _, err := t.Run(files); err != nil {
 			b.Fatal(err)
 		}
 	}

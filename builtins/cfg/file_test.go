@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"zcp2kopano/runtime/host/sim/simfs"
+	"zcp2kopano/runtime/host/sim/simtest"
+
 	"pgregory.net/rapid"
 )
 
@@ -179,12 +182,12 @@ func TestProblems(t *testing.T) {
 }
 
 func TestTree(t *testing.T) {
-	view := fakeFiles{files: map[string]string{
+	view := simtest.Files(t, map[string]string{
 		"/c/server.cfg":    "a = top\n!include sub/one.cfg\nb = top\n!include /c/two.cfg\n!include sub/one.cfg\n",
 		"/c/sub/one.cfg":   "a = one\nb = one\n!include three.cfg\n!include ../server.cfg\n",
 		"/c/sub/three.cfg": "c = three\n",
 		"/c/two.cfg":       "d = two\n!include gone.cfg\n",
-	}}
+	})
 	tree, err := LoadTree(view, "/c/server.cfg", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +212,11 @@ func TestTree(t *testing.T) {
 }
 
 func TestLoadErrors(t *testing.T) {
-	view := fakeFiles{files: map[string]string{"/c/d/x": "", "/c/secret.cfg": "unreadable"}}
+	below := simtest.Files(t, map[string]string{"/c/d/x": "", "/c/secret.cfg": "a = 1"})
+	if err := simfs.Afero(below).Chmod("/c/secret.cfg", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	view := simfs.New(simfs.Options{Lower: below, User: &simfs.Credentials{UID: 1000, GIDs: []uint32{1000}}})
 	for name, want := range map[string]string{
 		"/c/d":          "/c/d is a directory",
 		"/c/secret.cfg": "cannot be read; run as root",

@@ -3,6 +3,8 @@ package cfg
 import (
 	"strings"
 	"testing"
+
+	"zcp2kopano/runtime/host/sim/simtest"
 )
 
 // Whatever a file of ZCP holds, its takeover ends without a panic, leaves nothing that the target
@@ -22,7 +24,7 @@ func FuzzTakeover(f *testing.F) {
 			From: Version{7, 2, 6}, To: Version{9, 1, 0}, LDAPSchema: "kopano"}
 		files := map[string]string{"/etc/zarafa/gateway.cfg": text, "/etc/zarafa/dagent.cfg": text, "/etc/zarafa/search.cfg": text, "/etc/zarafa/server.cfg": "user_plugin = ldap\n",
 			"/etc/zarafa/ldap.cfg": text, "/etc/zarafa/x.cfg": "threads = 1\n"}
-		r, err := tk.Run(fakeFiles{files: files})
+		r, err := tk.Run(simtest.Files(t, files))
 		if err != nil {
 			return
 		}
@@ -36,7 +38,7 @@ func FuzzTakeover(f *testing.F) {
 			}
 			again[n.Path] = string(n.Content)
 		}
-		second, err := tk.Run(fakeFiles{files: again})
+		second, err := tk.Run(simtest.Files(t, again))
 		if err != nil {
 			t.Fatalf("the second takeover fails: %v", err)
 		}

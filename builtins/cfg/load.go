@@ -20,21 +20,9 @@ func asIs(p string) string { return p }
 // loadVia is Load where links may lead to a path that lies elsewhere on the host by now. A relative
 // include counts from where the file really is, as for the daemons.
 func loadVia(view host.FileReader, name string, where func(string) string) (*File, error) {
-	actual := name
-	for range 16 {
-		st, err := view.Lstat(actual)
-		if err != nil || !st.IsSymlink() {
-			break
-		}
-		target, err := view.Readlink(actual)
-		if err != nil {
-			return nil, explain(name, err)
-		}
-		if path.IsAbs(target) {
-			actual = where(path.Clean(target))
-		} else {
-			actual = actual[:strings.LastIndexByte(actual, '/')+1] + target // not cleaned: .. may follow a symlink
-		}
+	actual, err := follow(view, name, where)
+	if err != nil {
+		return nil, err
 	}
 	data, err := readFile(view, actual)
 	if err != nil {
@@ -45,6 +33,27 @@ func loadVia(view host.FileReader, name string, where func(string) string) (*Fil
 		f.dir = path.Dir(actual)
 	}
 	return f, err
+}
+
+// follow is the path that a file's symlinks lead to, whether anything is there or not.
+func follow(view host.FileReader, name string, where func(string) string) (string, error) {
+	actual := name
+	for range 16 {
+		st, err := view.Lstat(actual)
+		if err != nil || !st.IsSymlink() {
+			break
+		}
+		target, err := view.Readlink(actual)
+		if err != nil {
+			return "", explain(name, err)
+		}
+		if path.IsAbs(target) {
+			actual = where(path.Clean(target))
+		} else {
+			actual = actual[:strings.LastIndexByte(actual, '/')+1] + target // not cleaned: .. may follow a symlink
+		}
+	}
+	return actual, nil
 }
 
 func readFile(view host.FileReader, name string) ([]byte, error) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim/simtest"
 )
 
 // brokenDisk fails to look at one file.
@@ -37,7 +38,7 @@ func TestDiskErrorIsNotAbsence(t *testing.T) {
 	for _, why := range []error{syscall.EIO, &host.ForeignLinkError{Link: "/etc/link", UID: 109}} {
 		for _, at := range []string{"/etc/zarafa/ldap.cfg", "/etc/kopano/server.cfg"} {
 			_, err := Takeover{Source: "/etc/zarafa", Original: "/etc/zarafa", Target: "/etc/kopano", Approach: "merge",
-				From: v, To: mustVersion("8.7.20"), LDAPSchema: "keep"}.Run(brokenDisk{fakeFiles{files: shippedFiles(v)}, at, why})
+				From: v, To: mustVersion("8.7.20"), LDAPSchema: "keep"}.Run(brokenDisk{simtest.Files(t, shippedFiles(v)), at, why})
 			if err == nil || !strings.Contains(err.Error(), at) {
 				t.Errorf("%s cannot be looked at (%v): %v", at, why, err)
 			}

@@ -207,12 +207,23 @@ func (w *work) findPlugin() error {
 		w.result.Problems = append(w.result.Problems, Problem{Path: config,
 			Text: "user_plugin_config lies outside " + w.Original + " and is not converted; convert it by hand, or move it there"})
 		delete(w.plugin, w.where(config))
-	} else if _, err := w.view.Stat(w.where(config)); err != nil {
+	} else if err := w.readable(config); err != nil {
 		w.result.Problems = append(w.result.Problems, Problem{Path: config,
 			Text: "user_plugin_config names a file that cannot be read: " + err.Error()})
 		delete(w.plugin, w.where(config))
 	}
 	return nil
+}
+
+// readable looks whether a file of the old configuration is there. A symlink among the files that were
+// backed up may lead to where they are no longer.
+func (w *work) readable(config string) error {
+	actual, err := follow(w.view, w.where(config), w.where)
+	if err != nil {
+		return err
+	}
+	_, err = w.view.Stat(actual)
+	return err
 }
 
 // daemonFiles lists the source paths to convert.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"zcp2kopano/runtime/host/sim/simtest"
 )
 
 var targets = []string{"8.0.0", "8.2.1", "8.3.0", "8.4.5", "8.5.0", "8.7.0", "8.7.20", "9.0.1", "9.1.0", "10.1.1", "11.0.2"}
@@ -57,7 +59,7 @@ func everyDirective(v Version) map[string]string {
 func takeOver(t *testing.T, files map[string]string, approach, from, to string) *Result {
 	t.Helper()
 	r, err := Takeover{Source: "/etc/zarafa", Original: "/etc/zarafa", Target: "/etc/kopano", Approach: approach,
-		From: mustVersion(from), To: mustVersion(to), LDAPSchema: "keep"}.Run(fakeFiles{files: files})
+		From: mustVersion(from), To: mustVersion(to), LDAPSchema: "keep"}.Run(simtest.Files(t, files))
 	if err != nil {
 		t.Fatalf("%s %s to %s: %v", approach, from, to, err)
 	}
@@ -301,7 +303,7 @@ func TestIncludes(t *testing.T) {
 		"/etc/zarafa.bak/own.cfg":        "whatever\n",
 	}
 	r, err := Takeover{Source: "/etc/zarafa.bak", Original: "/etc/zarafa", Target: "/etc/kopano", Approach: "copy",
-		From: Version{7, 2, 6}, To: Version{8, 7, 20}, LDAPSchema: "keep"}.Run(fakeFiles{files: old})
+		From: Version{7, 2, 6}, To: Version{8, 7, 20}, LDAPSchema: "keep"}.Run(simtest.Files(t, old))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,15 +354,15 @@ func TestLDAPTemplates(t *testing.T) {
 	} {
 		for _, approach := range []string{"merge", "copy"} {
 			r, err := Takeover{Source: "/etc/zarafa.bak", Original: "/etc/zarafa", Target: "/etc/kopano", Approach: approach,
-				From: Version{7, 2, 6}, To: Version{9, 1, 0}, LDAPSchema: "keep"}.Run(fakeFiles{files: files})
+				From: Version{7, 2, 6}, To: Version{9, 1, 0}, LDAPSchema: "keep"}.Run(simtest.Files(t, files))
 			if err != nil {
 				t.Fatal(err)
 			}
-			view := fakeFiles{files: map[string]string{}}
+			taken := map[string]string{}
 			for _, n := range r.Files {
-				view.files[n.Path] = string(n.Content)
+				taken[n.Path] = string(n.Content)
 			}
-			tree, err := LoadTree(view, "/etc/kopano/ldap.cfg", nil)
+			tree, err := LoadTree(simtest.Files(t, taken), "/etc/kopano/ldap.cfg", nil)
 			if err != nil || len(tree.Problems) > 0 {
 				t.Fatalf("%s, %s: %v %v", what, approach, err, tree)
 			}
@@ -370,7 +372,7 @@ func TestLDAPTemplates(t *testing.T) {
 			if _, set := tree.Get("ldap_host"); set {
 				t.Errorf("%s, %s: ldap_host is left", what, approach)
 			}
-			if view.files["/etc/kopano/ldap.propmap.cfg"] == "" {
+			if taken["/etc/kopano/ldap.propmap.cfg"] == "" {
 				t.Errorf("%s, %s: no propmap", what, approach)
 			}
 		}
@@ -429,7 +431,7 @@ func TestOverrides(t *testing.T) {
 				"server.cfg": {"user_safe_mode": "yes", "attachment_path": "/var/lib/zarafa/attachments"},
 				"search.cfg": {"index_path": "/srv/index/"},
 			}}
-		r, err := tk.Run(fakeFiles{files: old})
+		r, err := tk.Run(simtest.Files(t, old))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -439,7 +441,7 @@ func TestOverrides(t *testing.T) {
 			}
 		}
 		tk.Overrides = map[string]map[string]string{"server.cfg": {"server_tcp_port": "1"}}
-		if _, err := tk.Run(fakeFiles{files: old}); err == nil || !strings.Contains(err.Error(), "does not know server_tcp_port") {
+		if _, err := tk.Run(simtest.Files(t, old)); err == nil || !strings.Contains(err.Error(), "does not know server_tcp_port") {
 			t.Errorf("%s: %v", approach, err)
 		}
 	}
