@@ -22,6 +22,8 @@ import (
 	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host/sim"
+	"zcp2kopano/runtime/host/sim/simfs"
+	"zcp2kopano/runtime/host/sim/simtest"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/script"
@@ -222,9 +224,10 @@ WantedBy=multi-user.target
 func TestStockSurvey(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
-		from, to string // replaced in the fixture
-		change   string // another replacement: from=>to
-		add      string // sections to add
+		from, to string            // replaced in the fixture
+		change   string            // another replacement: from=>to
+		add      string            // sections to add
+		files    map[string]string // to put there
 		params   map[string]string
 		code     int
 		want     string // severity: title
@@ -251,9 +254,9 @@ func TestStockSurvey(t *testing.T) {
 			code: exit.Inhibited, want: "inhibitor: removing ZCP would take other packages along",
 		},
 		{
-			name: "a purge that deletes data",
-			from: "-- tree --\n", to: "-- /var/lib/dpkg/info/zarafa-server.postrm 0755 --\n#!/bin/sh\nrm -rf /var/lib/zarafa\n-- tree --\n",
-			code: exit.Inhibited, want: "inhibitor: purging zarafa-server would delete data",
+			name:  "a purge that deletes data",
+			files: map[string]string{"/var/lib/dpkg/info/zarafa-server.postrm": "#!/bin/sh\nrm -rf /var/lib/zarafa\n"},
+			code:  exit.Inhibited, want: "inhibitor: purging zarafa-server would delete data",
 		},
 		{
 			name: "Kopano beside ZCP",
@@ -321,29 +324,29 @@ func TestStockSurvey(t *testing.T) {
 			want: "warning: the Outlook MAPI client is not supported",
 		},
 		{
-			name: "Postfix calls the delivery agent",
-			from: "-- tree --\n", to: "-- /etc/postfix/master.cf --\n# zarafa-dagent\nzarafa unix - n n - 10 pipe argv=/usr/bin/zarafa-dagent ${user}\n-- tree --\n",
-			want: "warning: /etc/postfix/master.cf names zarafa-dagent",
+			name:  "Postfix calls the delivery agent",
+			files: map[string]string{"/etc/postfix/master.cf": "# zarafa-dagent\nzarafa unix - n n - 10 pipe argv=/usr/bin/zarafa-dagent ${user}\n"},
+			want:  "warning: /etc/postfix/master.cf names zarafa-dagent",
 		},
 		{
-			name: "a user's mail is forwarded to the delivery agent",
-			from: "-- tree --\n", to: "-- /home/alice/.forward --\n|/usr/bin/zarafa-dagent alice\n-- tree --\n",
-			want: "warning: /home/alice/.forward names zarafa-dagent",
+			name:  "a user's mail is forwarded to the delivery agent",
+			files: map[string]string{"/home/alice/.forward": "|/usr/bin/zarafa-dagent alice\n"},
+			want:  "warning: /home/alice/.forward names zarafa-dagent",
 		},
 		{
-			name: "a watchdog",
-			from: "-- tree --\n", to: "-- /etc/monit/conf.d/mail --\ncheck process zarafa-server with pidfile /var/run/zarafad/server.pid\n-- tree --\n",
-			want: "warning: /etc/monit/conf.d/mail names zarafa",
+			name:  "a watchdog",
+			files: map[string]string{"/etc/monit/conf.d/mail": "check process zarafa-server with pidfile /var/run/zarafad/server.pid\n"},
+			want:  "warning: /etc/monit/conf.d/mail names zarafa",
 		},
 		{
-			name: "a daily job",
-			from: "-- tree --\n", to: "-- /etc/cron.daily/stats 0755 --\n#!/bin/sh\nzarafa-stats --users\n-- tree --\n",
-			want: "warning: /etc/cron.daily/stats names zarafa",
+			name:  "a daily job",
+			files: map[string]string{"/etc/cron.daily/stats": "#!/bin/sh\nzarafa-stats --users\n"},
+			want:  "warning: /etc/cron.daily/stats names zarafa",
 		},
 		{
-			name: "a job of a user",
-			from: "-- tree --\n", to: "-- /var/spool/cron/crontabs/alice 0600 --\n0 3 * * * /usr/bin/zarafa-backup -a\n-- tree --\n",
-			want: "warning: /var/spool/cron/crontabs/alice names zarafa",
+			name:  "a job of a user",
+			files: map[string]string{"/var/spool/cron/crontabs/alice": "0 3 * * * /usr/bin/zarafa-backup -a\n"},
+			want:  "warning: /var/spool/cron/crontabs/alice names zarafa",
 		},
 		{
 			name: "a timer's service",
@@ -361,8 +364,8 @@ func TestStockSurvey(t *testing.T) {
 			want: "warning: /etc/apache2/sites-enabled/mail.conf names zarafa",
 		},
 		{
-			name: "files of ZCP's packages",
-			from: "-- tree --\n", to: "-- /etc/cron.daily/zarafa-client-update 0755 --\n#!/bin/sh\nzarafa-client-update\n-- tree --\n",
+			name:   "files of ZCP's packages",
+			files:  map[string]string{"/etc/cron.daily/zarafa-client-update": "#!/bin/sh\nzarafa-client-update\n"},
 			absent: "warning: /etc/cron.daily/zarafa-client-update names zarafa",
 		},
 		{
@@ -371,29 +374,29 @@ func TestStockSurvey(t *testing.T) {
 			absent: "warning: /etc/logrotate.d/zarafa names zarafa",
 		},
 		{
-			name: "a pipe with the user zarafa",
-			from: "-- tree --\n", to: "-- /etc/postfix/master.cf --\nzarafa unix - n n - 10 pipe\n  user=zarafa argv=/usr/bin/zarafa-dagent ${user}\n-- tree --\n",
-			want: "warning: /etc/postfix/master.cf names user=zarafa",
+			name:  "a pipe with the user zarafa",
+			files: map[string]string{"/etc/postfix/master.cf": "zarafa unix - n n - 10 pipe\n  user=zarafa argv=/usr/bin/zarafa-dagent ${user}\n"},
+			want:  "warning: /etc/postfix/master.cf names user=zarafa",
 		},
 		{
-			name: "a script of the site",
-			from: "-- tree --\n", to: "-- /usr/local/sbin/newuser 0755 --\n#!/bin/sh\nzarafa-admin -c $1\n-- tree --\n",
-			want: "warning: /usr/local/sbin/newuser names zarafa-",
+			name:  "a script of the site",
+			files: map[string]string{"/usr/local/sbin/newuser": "#!/bin/sh\nzarafa-admin -c $1\n"},
+			want:  "warning: /usr/local/sbin/newuser names zarafa-",
 		},
 		{
-			name: "a Python program of the site",
-			from: "-- tree --\n", to: "-- /usr/local/bin/report 0755 --\n#!/usr/bin/python\nimport zarafa\n-- tree --\n",
-			want: "warning: /usr/local/bin/report names import zarafa",
+			name:  "a Python program of the site",
+			files: map[string]string{"/usr/local/bin/report": "#!/usr/bin/python\nimport zarafa\n"},
+			want:  "warning: /usr/local/bin/report names import zarafa",
 		},
 		{
-			name: "the repository of ZCP",
-			from: "-- tree --\n", to: "-- /etc/apt/sources.list.d/zcp.list --\ndeb http://download.zarafa.com/supported/7.2 ./\n-- tree --\n",
-			want: "warning: /etc/apt/sources.list.d/zcp.list names zarafa",
+			name:  "the repository of ZCP",
+			files: map[string]string{"/etc/apt/sources.list.d/zcp.list": "deb http://download.zarafa.com/supported/7.2 ./\n"},
+			want:  "warning: /etc/apt/sources.list.d/zcp.list names zarafa",
 		},
 		{
-			name: "a preference of the site",
-			from: "-- tree --\n", to: "-- /etc/apt/preferences --\nPackage: kopano-*\nPin: release *\nPin-Priority: -1\n-- tree --\n",
-			want: "warning: /etc/apt/preferences names kopano",
+			name:  "a preference of the site",
+			files: map[string]string{"/etc/apt/preferences": "Package: kopano-*\nPin: release *\nPin-Priority: -1\n"},
+			want:  "warning: /etc/apt/preferences names kopano",
 		},
 		{
 			name: "a drop-in with an option that is gone", params: map[string]string{"target": "10.0.7"},
@@ -411,19 +414,19 @@ func TestStockSurvey(t *testing.T) {
 			absent: "inhibitor: services of Kopano are masked",
 		},
 		{
-			name: "a configuration of another release",
-			from: "-- tree --\n", to: "-- /etc/kopano/gateway.cfg --\nimap_enable = yes\nkept_from_8_0 = yes\n-- tree --\n",
-			code: exit.Inhibited, want: "inhibitor: /etc/kopano/gateway.cfg is of another release", reason: "does not know imap_enable, kept_from_8_0",
+			name:  "a configuration of another release",
+			files: map[string]string{"/etc/kopano/gateway.cfg": "imap_enable = yes\nkept_from_8_0 = yes\n"},
+			code:  exit.Inhibited, want: "inhibitor: /etc/kopano/gateway.cfg is of another release", reason: "does not know imap_enable, kept_from_8_0",
 		},
 		{
 			name: "a configuration of another release, which is not built on", params: map[string]string{"config": "copy"},
-			from: "-- tree --\n", to: "-- /etc/kopano/gateway.cfg --\nkept_from_8_0 = yes\n-- tree --\n",
+			files:  map[string]string{"/etc/kopano/gateway.cfg": "kept_from_8_0 = yes\n"},
 			absent: "inhibitor: /etc/kopano/gateway.cfg is of another release",
 		},
 		{
-			name: "another user plugin in an earlier attempt",
-			from: "-- tree --\n", to: "-- /etc/kopano/server.cfg --\nuser_plugin = ldap\nserver_name = Zarafa\n-- tree --\n",
-			want: "warning: /etc/kopano/server.cfg decides what ZCP's does otherwise", reason: "it is left from an earlier attempt, and says user_plugin = ldap;",
+			name:  "another user plugin in an earlier attempt",
+			files: map[string]string{"/etc/kopano/server.cfg": "user_plugin = ldap\nserver_name = Zarafa\n"},
+			want:  "warning: /etc/kopano/server.cfg decides what ZCP's does otherwise", reason: "it is left from an earlier attempt, and says user_plugin = ldap;",
 		},
 		{
 			name: "a configuration file of Kopano that is a symlink",
@@ -577,8 +580,8 @@ zarafa-search   active enabled pid=1260
 		},
 		{
 			name: "a dump where a file is", params: map[string]string{"dump_dir": "/srv/dump/today"},
-			from: "-- tree --\n", to: "-- /srv/dump --\nx\n-- tree --\n",
-			code: exit.Inhibited, want: "inhibitor: dump_dir cannot be made", reason: "/srv/dump is a file",
+			files: map[string]string{"/srv/dump": "x\n"},
+			code:  exit.Inhibited, want: "inhibitor: dump_dir cannot be made", reason: "/srv/dump is a file",
 		},
 		{
 			name: "a dump in a directory of the system", params: map[string]string{"dump_dir": "/srv"},
@@ -631,9 +634,9 @@ zarafa-search   active enabled pid=1260
 			code: exit.Inhibited, want: "inhibitor: /etc/kopano is no directory",
 		},
 		{
-			name: "a purge that deletes the database",
-			from: "-- tree --\n", to: "-- /var/lib/dpkg/info/zarafa-server.postrm 0755 --\n#!/bin/sh\n. /usr/share/dbconfig-common/dpkg/postrm\n-- tree --\n",
-			code: exit.Inhibited, want: "inhibitor: purging zarafa-server would delete data",
+			name:  "a purge that deletes the database",
+			files: map[string]string{"/var/lib/dpkg/info/zarafa-server.postrm": "#!/bin/sh\n. /usr/share/dbconfig-common/dpkg/postrm\n"},
+			code:  exit.Inhibited, want: "inhibitor: purging zarafa-server would delete data",
 		},
 		{
 			name: "a switch of a Python daemon that stops it",
@@ -696,9 +699,9 @@ zarafa-search   active enabled pid=1260
 			want: "warning: this is one of several servers",
 		},
 		{
-			name: "an old Z-Push",
-			from: "-- tree --\n", to: "-- /usr/share/z-push/config.php --\ndefine('BACKEND_PROVIDER', 'BackendZarafa');\n-- tree --\n",
-			want: "warning: /usr/share/z-push/config.php names BackendZarafa",
+			name:  "an old Z-Push",
+			files: map[string]string{"/usr/share/z-push/config.php": "define('BACKEND_PROVIDER', 'BackendZarafa');\n"},
+			want:  "warning: /usr/share/z-push/config.php names BackendZarafa",
 		},
 		{
 			name: "compressed attachments and a release that cannot read them", params: map[string]string{"target": "8.0.2"},
@@ -801,13 +804,13 @@ zarafa-search   active enabled pid=1260
 		},
 		{
 			name: "a directory of packages that is a file", params: map[string]string{"packages_dir": "/srv/kopano"},
-			from: "-- tree --\n", to: "-- /srv/kopano --\nx\n-- tree --\n",
-			code: exit.Inhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano: it is no directory",
+			files: map[string]string{"/srv/kopano": "x\n"},
+			code:  exit.Inhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano: it is no directory",
 		},
 		{
 			name: "a directory without packages", params: map[string]string{"packages_dir": "/srv/kopano"},
-			from: "-- tree --\n", to: "-- /srv/kopano/README --\nx\n-- tree --\n",
-			code: exit.Inhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano: it holds no package file",
+			files: map[string]string{"/srv/kopano/README": "x\n"},
+			code:  exit.Inhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano: it holds no package file",
 		},
 		{
 			name: "a package that was not downloaded to its end", params: map[string]string{"packages_dir": "/srv/kopano"},
@@ -831,7 +834,9 @@ zarafa-search   active enabled pid=1260
 				}
 				return strings.Replace(text, "-- tree --\n", tc.add+"-- tree --\n", 1)
 			}
-			played := playStock(t, stockHost(t, hosts.Example, edit), tc.params)
+			h := stockHost(t, hosts.Example, edit)
+			simtest.Write(t, simfs.Afero(h.Files()), tc.files)
+			played := playStock(t, h, tc.params)
 			if played.verdict.Code != tc.code {
 				t.Errorf("code %d, want %d: %s", played.verdict.Code, tc.code, played.verdict.Text)
 			}
