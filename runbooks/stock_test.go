@@ -3,6 +3,7 @@ package runbooks_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -1125,15 +1126,18 @@ type played struct {
 	reasons []string // of these
 	infos   []string // titles
 	changes []string // announced, in order
+
+	afterwards []string // what is to be told when the dump is loaded
 }
 
 func playStock(t *testing.T, h *sim.Host, params map[string]string) played {
 	t.Helper()
 	var p played
+	log := journal.Memory("test", time.Now)
 	p.verdict = engine.Execute(context.Background(), engine.Config{
 		Mode: "simulate", ID: "simulate", Runbook: loadStock(t, "debian"), Params: params,
 		Host: h, HostLabel: "an example", Dir: "/var/lib/zcp2kopano/runs/simulate",
-		Journal: journal.Memory("test", time.Now), Keeper: state.Memory(), Version: "test", Now: time.Now,
+		Journal: log, Keeper: state.Memory(), Version: "test", Now: time.Now,
 		Emit: func(e story.Event) {
 			switch {
 			case e.Kind == story.ChangeBegin:
@@ -1147,7 +1151,27 @@ func playStock(t *testing.T, h *sim.Host, params map[string]string) played {
 			}
 		},
 	})
+	p.afterwards = afterwards(t, log)
 	return p
+}
+
+// afterwards is what the dump in a journal says of its loading.
+func afterwards(t *testing.T, log *journal.Log) []string {
+	t.Helper()
+	_, records, damage, err := journal.Read(bytes.NewReader(log.Bytes()))
+	if err != nil || damage != nil {
+		t.Fatal(err, damage)
+	}
+	for _, r := range records {
+		var intent struct {
+			Kind string
+			Data struct{ Afterwards []string }
+		}
+		if r.Type == "intent" && json.Unmarshal(r.Data, &intent) == nil && intent.Kind == "db.dump" {
+			return intent.Data.Afterwards
+		}
+	}
+	return nil
 }
 
 func loadStock(t *testing.T, name string) *runbook.Runbook {

@@ -26,6 +26,7 @@ var dump = &script.Builtin{
 		{Name: "what", Type: script.String, Doc: "the word for what newer counts", Optional: true, Default: `"rows"`, Keyword: true},
 		{Name: "counters", Type: script.Any, Doc: "numbers that programs keep in rows of the database and give away by: a list of [table, column that names the row, name of the row, column with the number, " +
 			"\"decimal\" or \"little-endian\"]; a restore does not set them back, so that nothing outside the database gets a number twice. The AUTO_INCREMENT of tables is seen to anyway", Optional: true, Default: "[]", Keyword: true},
+		{Name: "afterwards", Type: script.Strings, Doc: "what a rollback tells once it has loaded the dump, a paragraph each; {TABLE} in it is the number that the table gives to its next row", Optional: true, Default: "[]", Keyword: true},
 		{Name: "tables", Type: script.Strings, Doc: "tables that the database must still have, as seen earlier", Optional: true, Default: "[]", Keyword: true},
 	},
 	Result: "record(path, bytes, raw_bytes, sha256, tables, tool): bytes of the file, and of the SQL before compression; sha256 of the " +
@@ -51,7 +52,7 @@ print(made.path, made.bytes, "bytes,", len(made.tables), "tables")
 		a := &action.Dump{
 			Host: db.Host, Port: db.Port, Socket: db.Socket, User: db.User, Password: db.Password, Database: db.Database,
 			Path: c.String("path"), Compression: c.StringOr("compression", "zstd"),
-			Position: c.String("position"), Newer: c.String("newer"),
+			Position: c.String("position"), Newer: c.String("newer"), Afterwards: c.Strings("afterwards"),
 		}
 		if (a.Position == "") != (a.Newer == "") || a.Newer != "" && !strings.Contains(a.Newer, "{}") {
 			return script.Decision{}, c.Errorf("arguments position and newer: give both, and newer with {} for the number that position answers")
@@ -69,7 +70,7 @@ print(made.path, made.bytes, "bytes,", len(made.tables), "tables")
 		if err != nil {
 			return script.Decision{}, c.Errorf("%s: %w", where(db), err)
 		}
-		a.Size = action.DataSize{Expected: size.counted, Most: size.most, Doubt: size.doubt}
+		a.Size = action.DataSize{Rows: size.rows, Expected: size.counted, Most: size.most, Doubt: size.doubt}
 		for _, name := range c.Strings("tables") {
 			if !slices.Contains(a.Tables, name) {
 				return script.Decision{}, c.Errorf("%s has no table %s any more; who changes it?", where(db), name)

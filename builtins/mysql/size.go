@@ -19,6 +19,7 @@ import (
 // change and not when they grow: large objects can be missing from them almost wholly. A tablespace is a
 // file, which holds at least what is in it.
 type size struct {
+	rows    int64  // by the server's statistics
 	counted int64  // by the server's statistics: data and indexes
 	most    int64  // the largest of what all sources say
 	source  string // that said so
@@ -31,6 +32,7 @@ func measure(c *script.Call, db host.DatabaseConn, tables []table) (size, error)
 	var innodb, compressed []string
 	for _, t := range tables {
 		s.counted += t.bytes
+		s.rows += t.rows
 		if strings.EqualFold(t.engine, "InnoDB") {
 			innodb = append(innodb, t.name)
 			if strings.EqualFold(t.format, "Compressed") {

@@ -209,7 +209,7 @@ func (a *Copy) rel(name string) string {
 func (a *Copy) Cost() Span { return copied(a.Size) }
 
 func (a *Copy) Apply(env *Env) (Result, error) {
-	result := Result{Summary: fmt.Sprintf("copied %d files (%d bytes)", a.Size.Files, a.Size.Bytes)}
+	result := Result{Summary: fmt.Sprintf("copied %s (%d bytes)", counted(a.Size.Files, "file", "files"), a.Size.Bytes)}
 	c := newCopier(env, a.Size)
 	for _, rel := range a.Fresh {
 		to := path.Join(a.To, rel)

@@ -17,6 +17,9 @@ func TestSpan(t *testing.T) {
 		"40 minutes to 3 hours":    {40 * m, 2*h + s},
 		"2 to 5 hours":             {2 * h, 5 * h},
 		"6 to 80 seconds":          {6 * s, 80 * s},
+		"1 to 80 seconds":          {s, 80 * s},
+		"1 second to 3 minutes":    {s, 3 * m},
+		"6 seconds":                {6 * s, 6 * s},
 	} {
 		if got := span.String(); got != want {
 			t.Errorf("%v: %q, want %q", span, got, want)
@@ -33,6 +36,7 @@ func TestCost(t *testing.T) {
 	}{
 		"dump of 200 MB of large objects": {&Dump{MostBytes: 1 << 20}, &Dump{MostBytes: 200 << 20}, 2 * time.Second},
 		"loading of 400 MB of SQL":        {&Restore{}, &Restore{Made: host.DumpResult{RawBytes: 400 << 20}}, 20 * time.Second},
+		"loading of 5 million rows":       {&Restore{}, &Restore{Dump: Dump{Rows: 5_000_000}, Made: host.DumpResult{RawBytes: 300 << 20}}, 321 * time.Second},
 		"installing of 9 packages":        {&Commit{}, commitOf(9), 450 * time.Millisecond},
 		"stop of zarafa-server":           {&Service{Active: &no}, &Service{Active: &no, Before: host.Service{Active: true}}, 2 * time.Second},
 		"start":                           {&Service{Active: &yes, Before: host.Service{Active: true}}, &Service{Active: &yes}, time.Second},

@@ -35,6 +35,7 @@ type Dump struct {
 	Tables        []string `json:"tables"`         // that the dump must hold
 	ExpectedBytes int64    `json:"expected_bytes"` // data and indexes, as the server counts them
 	MostBytes     int64    `json:"most_bytes,omitempty"`
+	Rows          int64    `json:"rows,omitempty"`  // about so many
 	Doubt         string   `json:"doubt,omitempty"` // why MostBytes is no upper bound
 
 	// What a restore tells of what is newer than the dump. Position asks for a number that grows with
@@ -46,6 +47,8 @@ type Dump struct {
 
 	Counters []host.Counter `json:"counters,omitempty"` // that a restore may not set back
 
+	Afterwards []string `json:"afterwards,omitempty"` // what a restore tells when it is done; {TABLE} is the next number of a table
+
 	// Size is what Prepare takes the numbers from: they change while the database is at work, and a plan
 	// does not rest on them.
 	Size DataSize `json:"-"`
@@ -53,6 +56,7 @@ type Dump struct {
 
 // DataSize is how much data a database holds.
 type DataSize struct {
+	Rows     int64  // about so many
 	Expected int64  // as the server counts data and indexes
 	Most     int64  // as the largest account of it says
 	Doubt    string // why it may yet be more; empty if it cannot
@@ -75,7 +79,7 @@ func (a *Dump) Stage(env *Env) (err error) {
 
 func (a *Dump) Prepare(env *Env) (bool, error) {
 	if a.Size != (DataSize{}) {
-		a.ExpectedBytes, a.MostBytes, a.Doubt = a.Size.Expected, a.Size.Most, a.Size.Doubt
+		a.ExpectedBytes, a.MostBytes, a.Rows, a.Doubt = a.Size.Expected, a.Size.Most, a.Size.Rows, a.Size.Doubt
 	}
 	if err := needParent(env.Host, a.Path); err != nil {
 		return false, err
@@ -126,7 +130,7 @@ func (a *Dump) newer(env *Env) (string, error) {
 
 // Detail says how large the dump may get.
 func (a *Dump) Detail(*Env) (Detail, error) {
-	lines := []string{fmt.Sprintf("%d tables, compression %s", len(a.Tables), a.Compression)}
+	lines := []string{fmt.Sprintf("%s, compression %s", counted(int64(len(a.Tables)), "table", "tables"), a.Compression)}
 	if a.Doubt == "" {
 		lines[0] += "; the dump takes at most that much"
 	} else {
@@ -238,7 +242,7 @@ func (a *Dump) marked(env *Env) (host.DumpResult, error) {
 
 func (a *Dump) result(made host.DumpResult) Result {
 	return Result{
-		Summary: fmt.Sprintf("dumped %d tables, %d bytes of SQL in %d bytes, by %s", len(made.Tables), made.RawBytes, made.Bytes, made.Tool),
+		Summary: fmt.Sprintf("dumped %s, %d bytes of SQL in %d bytes, by %s", counted(int64(len(made.Tables)), "table", "tables"), made.RawBytes, made.Bytes, made.Tool),
 		Values: map[string]any{
 			"path": a.Path, "bytes": made.Bytes, "raw_bytes": made.RawBytes, "sha256": made.SHA256,
 			"tables": made.Tables, "tool": made.Tool,

@@ -45,6 +45,7 @@ type GiveBack struct {
 	Added   int64 `json:"added"`   // since the first Keep
 	Deleted int64 `json:"deleted"` // since then
 
+	came, went []string // the first of these
 	lost, told []string
 }
 
@@ -94,6 +95,7 @@ func (a *GiveBack) Prepare(env *Env) (bool, error) {
 func (a *GiveBack) list(env *Env, first *treeList, files, dirs io.Writer) error {
 	gone := func(l treeLine) error {
 		a.Deleted++
+		a.went = firstNames(a.went, l.Rel)
 		l.State = deleted
 		return l.write(files)
 	}
@@ -109,6 +111,7 @@ func (a *GiveBack) list(env *Env, first *treeList, files, dirs io.Writer) error 
 		state := same
 		if first.file != nil && was == nil {
 			a.Added++
+			a.came = firstNames(a.came, e.rel)
 			state = added
 		}
 		return lineOf(e, state).write(files)
@@ -123,10 +126,28 @@ func (a *GiveBack) list(env *Env, first *treeList, files, dirs io.Writer) error 
 // Detail says what is noted.
 func (a *GiveBack) Detail(*Env) (Detail, error) {
 	d := Detail{Files: a.Size.Files, Bytes: a.Size.Bytes, Existing: true}
-	if a.Added+a.Deleted > 0 {
-		d.Lines = append(d.Lines, fmt.Sprintf("since it was first kept %d files were added, %d deleted", a.Added, a.Deleted))
+	for _, group := range []struct {
+		n     int64
+		what  string
+		names []string
+	}{{a.Added, "added", a.came}, {a.Deleted, "deleted", a.went}} {
+		if group.n == 0 {
+			continue
+		}
+		line := fmt.Sprintf("since it was first kept %s: %s", counted(group.n, "file was "+group.what, "files were "+group.what), strings.Join(group.names, ", "))
+		if more := group.n - int64(len(group.names)); more > 0 {
+			line += fmt.Sprintf(", and %d more", more)
+		}
+		d.Lines = append(d.Lines, line)
 	}
 	return d, nil
+}
+
+func firstNames(names []string, name string) []string {
+	if len(names) == shownFiles {
+		return names
+	}
+	return append(names, name)
 }
 
 func (a *GiveBack) Apply(env *Env) (Result, error) {
@@ -137,7 +158,7 @@ func (a *GiveBack) Apply(env *Env) (Result, error) {
 	if err := tree.thin(env); err != nil {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
-	return Result{Summary: fmt.Sprintf("noted %d files", a.Size.Files)}, nil
+	return Result{Summary: "noted " + counted(a.Size.Files, "file", "files")}, nil
 }
 
 // thin lets go of the second names of what is in the tree, and keeps those of what was deleted.

@@ -309,11 +309,11 @@ func (g *giver) differences() []string {
 func (g *giver) tell() []string {
 	var lines []string
 	if g.aside > 0 {
-		lines = append(lines, fmt.Sprintf("%d files that came to %s since are not known to the restored database: they are kept in %s",
-			g.aside, g.tree.path, path.Join(g.env.Store.Since(), g.tree.path)))
+		lines = append(lines, fmt.Sprintf("%s to %s since, unknown to the restored database: kept in %s",
+			counted(g.aside, "file came", "files came"), g.tree.path, path.Join(g.env.Store.Since(), g.tree.path)))
 	}
 	if g.back > 0 {
-		lines = append(lines, fmt.Sprintf("%d files that were deleted from %s since were brought back", g.back, g.tree.path))
+		lines = append(lines, fmt.Sprintf("%s from %s since, and brought back", counted(g.back, "file was deleted", "files were deleted"), g.tree.path))
 	}
 	return lines
 }

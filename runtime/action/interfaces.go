@@ -110,6 +110,8 @@ type Dumper interface {
 	DumpPath() string
 	// Dumped tells what was made, and whether it is complete, after Apply.
 	Dumped(env *Env) (made host.DumpResult, complete bool, err error)
+	// LoadTime says how long it takes to load what was made.
+	LoadTime(made host.DumpResult) string
 	// Loading is the action that puts the database back to what the dump holds. The trees are those whose files
 	// are named by the database's numbers.
 	Loading(env *Env, trees []Numbered) (Action, error)

@@ -99,7 +99,7 @@ func (a *Keep) Apply(env *Env) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
-	result := Result{Summary: fmt.Sprintf("%d files have a second name", n-without)}
+	result := Result{Summary: counted(n-without, "file has", "files have") + " a second name"}
 	if without > 0 {
 		result.Summary += fmt.Sprintf("; %d cannot have one on their file system: if they are deleted, they are lost", without)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -181,7 +182,7 @@ func TestGiveBack(t *testing.T) {
 				t.Errorf("differences %q, %v", lines, err)
 			}
 			told := strings.Join(kept.(Teller).Told(), "\n")
-			for _, want := range []string{"5 files that came to " + place.to + " since", "5 files that were deleted from " + place.to} {
+			for _, want := range []string{"5 files came to " + place.to + " since", "5 files were deleted from " + place.to} {
 				if !strings.Contains(told, want) {
 					t.Errorf("told %q, without %q", told, want)
 				}
@@ -210,6 +211,29 @@ type Restorer interface {
 
 // A rollback that leaves the database as the new server made it leaves the tree to it, and what it needs for
 // a dump that is loaded later.
+// TestGiveBackNamesWhatChanged tells what came to a tree, and what went from it, while its server still ran.
+func TestGiveBackNamesWhatChanged(t *testing.T) {
+	s := newKeepStory(t, "/var/lib/zarafa/att", "/var/lib/kopano/att")
+	s.do(t, "r1-1-0", &Keep{Path: s.from, Of: s.from})
+	must(t, s.Unlink(path.Join(s.from, nameOf(1))))
+	for n := 11; n < 23; n++ {
+		s.put(t, s.from, n, "mail", 110)
+	}
+	a := &GiveBack{Path: s.from, Numbers: "instances"}
+	if _, err := a.Prepare(s.env("r1-2-0")); err != nil {
+		t.Fatal(err)
+	}
+	d, err := a.Detail(s.env("r1-2-0"))
+	must(t, err)
+	want := []string{
+		"since it was first kept 12 files were added: 0/2/20.gz, 1/1/11.gz, 1/2/21.gz, 2/1/12.gz, 2/2/22.gz, 3/1/13.gz, 4/1/14.gz, 5/1/15.gz, 6/1/16.gz, 7/1/17.gz, and 2 more",
+		"since it was first kept 1 file was deleted: 1/0/1.gz",
+	}
+	if !slices.Equal(d.Lines, want) {
+		t.Errorf("it tells %q, want %q", d.Lines, want)
+	}
+}
+
 func TestGiveBackLater(t *testing.T) {
 	s := newKeepStory(t, "/var/lib/zarafa/att", "/var/lib/kopano/att")
 	noted, kept := s.upgraded(t)

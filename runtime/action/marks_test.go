@@ -152,12 +152,19 @@ func TestCrashesOfRestore(t *testing.T) {
 	}
 }
 
+// TestLoadTime holds the guess to what was seen: many small rows take as long as much content.
 func TestLoadTime(t *testing.T) {
-	for raw, want := range map[int64]string{
-		1 << 20: "about a minute", 1 << 30: "between 1 and 9 minutes", 200 << 30: "between 171 minutes and 29 hours",
+	for _, tc := range []struct {
+		raw, rows int64
+		want      string
+	}{
+		{1 << 20, 100, "a few seconds"},
+		{1 << 30, 0, "51 seconds to 9 minutes"},
+		{300 << 20, 5_000_000, "5 to 45 minutes"}, // took 5 minutes and 21 seconds
+		{200 << 30, 0, "3 to 29 hours"},
 	} {
-		if got := LoadTime(raw); !strings.Contains(got, want) {
-			t.Errorf("%d bytes: %s, want %s", raw, got, want)
+		if got := (&Dump{Rows: tc.rows}).LoadTime(host.DumpResult{RawBytes: tc.raw}); got != "loading takes "+tc.want {
+			t.Errorf("%d bytes, %d rows: %s, want %s", tc.raw, tc.rows, got, tc.want)
 		}
 	}
 }

@@ -168,7 +168,7 @@ func (a *Move) Apply(env *Env) (Result, error) {
 	if copied {
 		how = "by verified copy"
 	}
-	return Result{Summary: fmt.Sprintf("moved %d files (%d bytes) %s", a.Size.Files, a.Size.Bytes, how)}, nil
+	return Result{Summary: fmt.Sprintf("moved %s (%d bytes) %s", counted(a.Size.Files, "file", "files"), a.Size.Bytes, how)}, nil
 }
 
 // bring makes an entry arrive. It tells whether the source is still there, because the entry was

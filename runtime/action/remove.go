@@ -86,7 +86,7 @@ func (a *Remove) Detail(*Env) (Detail, error) {
 func (a *Remove) kept(env *Env) string { return path.Join(env.Store.Dir, "kept", env.Tag) }
 
 func (a *Remove) Apply(env *Env) (Result, error) {
-	result := Result{Summary: fmt.Sprintf("removed %s (%d files)", a.Path, a.Size.Files)}
+	result := Result{Summary: fmt.Sprintf("removed %s (%s)", a.Path, counted(a.Size.Files, "file", "files"))}
 	kept := a.kept(env)
 	if err := mkdirAll(env.Host, path.Dir(kept)); err != nil {
 		return result, err

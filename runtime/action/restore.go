@@ -227,7 +227,7 @@ func freeBeside(v host.View, dump string) (string, error) {
 // Detail says how long it takes, and where the replaced content is kept.
 func (a *Restore) Detail(*Env) (Detail, error) {
 	return Detail{Bytes: a.Made.RawBytes, Lines: []string{
-		fmt.Sprintf("%d tables; %s", len(a.Made.Tables), LoadTime(a.Made.RawBytes)),
+		fmt.Sprintf("%s; %s", counted(int64(len(a.Made.Tables)), "table", "tables"), a.Dump.LoadTime(a.Made)),
 		"what is in the database now is dumped to " + a.Saved + " first" + a.withNewer(", with "),
 	}}, nil
 }
@@ -243,7 +243,7 @@ func (a *Restore) withNewer(begin string) string {
 // Cost implements Coster.
 func (a *Restore) Cost() Span {
 	raw, _ := host.LargestDump(a.Dump.most(), "none")
-	return dumpPace.of(a.Dump.most()).Plus(loadPace.of(max(raw, a.Made.RawBytes)))
+	return dumpPace.of(a.Dump.most()).Plus(a.Dump.loading(max(raw, a.Made.RawBytes)))
 }
 
 // BrokenOff implements Breakable.
@@ -276,9 +276,23 @@ func (a *Restore) Apply(env *Env) (Result, error) {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
 	return Result{
-		Summary: fmt.Sprintf("restored database %s: %d tables; what it replaced is in %s%s", a.Dump.Database, len(a.Made.Tables), a.Saved, a.withNewer(", with ")),
+		Summary: fmt.Sprintf("restored database %s: %s; what it replaced is in %s%s", a.Dump.Database, counted(int64(len(a.Made.Tables)), "table", "tables"), a.Saved, a.withNewer(", with ")),
+		Lines:   a.afterwards(),
 		Values:  map[string]any{"highest": highest},
 	}, nil
+}
+
+// afterwards is what there is to tell once the dump is loaded.
+func (a *Restore) afterwards() []string {
+	var numbers []string
+	for _, table := range sortedKeys(a.Next) {
+		numbers = append(numbers, "{"+table+"}", strconv.FormatUint(a.Next[table], 10))
+	}
+	var lines []string
+	for _, text := range a.Dump.Afterwards {
+		lines = append(lines, strings.NewReplacer(numbers...).Replace(text))
+	}
+	return lines
 }
 
 // save dumps what will be replaced, once: from half-way the database may already be emptied.
@@ -295,21 +309,9 @@ func (a *Restore) Undo(*Env) error {
 	return errors.New("a database that was restored is not taken back: " + a.Saved + " holds what it was")
 }
 
-// Loading is bound by the server's disk. These are a slow old disk's and a fast one's pace.
-const (
-	slowLoad = 2 << 20 // bytes of SQL a second
-	fastLoad = 20 << 20
-)
-
-// LoadTime says how long it takes to load so many bytes of SQL.
-func LoadTime(raw int64) string {
-	minutes := func(pace int64) int64 { return (raw + 60*pace - 1) / (60 * pace) }
-	from, to := max(minutes(fastLoad), 1), max(minutes(slowLoad), 1)
-	switch {
-	case to == 1:
-		return "loading takes about a minute"
-	case to < 120:
-		return fmt.Sprintf("loading takes between %d and %d minutes, by the disk", from, to)
-	}
-	return fmt.Sprintf("loading takes between %d minutes and %d hours, by the disk", from, (to+59)/60)
+// LoadTime implements Dumper.
+func (a *Dump) LoadTime(made host.DumpResult) string {
+	return "loading takes " + a.loading(made.RawBytes).String()
 }
+
+func (a *Dump) loading(raw int64) Span { return loadPace.of(raw).Plus(rowPace.of(a.Rows)) }

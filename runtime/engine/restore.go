@@ -124,7 +124,7 @@ func (r *Run) advise(way *restoring) (string, error) {
 		return text, err
 	}
 	return fmt.Sprintf("%s. It needs the dump %s: `%s` loads it, now or later; %s",
-		text, dump.DumpPath(), r.cfg.Caller.Command("rollback", "--restore-database"), action.LoadTime(made.RawBytes)), nil
+		text, dump.DumpPath(), r.cfg.Caller.Command("rollback", "--restore-database"), dump.LoadTime(made)), nil
 }
 
 // restoreDatabase loads the dump, or goes on with that. What changed the database is undone: its service
@@ -148,6 +148,9 @@ func (r *Run) restoreDatabase(past *history, way *restoring) error {
 		return err
 	}
 	r.emit(story.Event{Kind: story.ChangeEnd, Action: a.Kind(), Text: result.Summary})
+	for _, line := range result.Lines {
+		r.emit(story.Event{Kind: story.Output, Text: line})
+	}
 	r.verdict.Changes++
 	if _, err := r.cfg.Journal.Append("done", actionRecord{Call: seq, Kind: a.Kind(), Result: &result}); err != nil {
 		return err

@@ -62,8 +62,8 @@ func TestNobodyIsShownOthersMail(t *testing.T) {
 			for _, want := range []string{
 				"11 messages that are newer than the dump",
 				"/var/backups/zcp2kopano/zarafa-replaced.sql.zst",
-				"11 files that came to",
-				"1 files that were deleted from",
+				"11 files came to",
+				"1 file was deleted from",
 			} {
 				if !strings.Contains(said, want) {
 					t.Errorf("the rollback does not tell %q:\n%s", want, said)
