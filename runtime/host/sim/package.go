@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -472,5 +473,6 @@ func (p *Package) clone() *Package {
 	c := *p
 	c.Conffiles = slices.Clone(p.Conffiles)
 	c.Files = slices.Clone(p.Files)
+	c.pending, c.pristine = slices.Clone(p.pending), maps.Clone(p.pristine)
 	return &c
 }

@@ -25,7 +25,8 @@ type volume struct {
 	budget     host.Statfs
 	blocks     int64 // taken since the start; negative if more was freed
 	inodes     int64
-	dirsAreOne bool // a directory takes a block of its own
+	dirsAreOne bool            // a directory takes a block of its own
+	orphans    map[*inode]bool // files without a name that somebody has open
 }
 
 // AddMount puts a file system onto a directory or file, which is made if it is not there. What was at
@@ -198,10 +199,19 @@ func (n *inode) blocks() int64 {
 
 // release gives back what a file took, once it has no name and nobody has it open.
 func (n *inode) release() {
-	if n.nlink > 0 || n.opens > 0 || n.flags&unattached != 0 {
+	v := n.mount.volume
+	switch {
+	case n.nlink > 0 || n.flags&unattached != 0:
+		return
+	case n.opens > 0:
+		if v.orphans == nil {
+			v.orphans = map[*inode]bool{}
+		}
+		v.orphans[n] = true
 		return
 	}
+	delete(v.orphans, n)
 	n.flags |= unattached
-	n.mount.volume.blocks -= n.blocks()
-	n.mount.volume.inodes--
+	v.blocks -= n.blocks()
+	v.inodes--
 }
