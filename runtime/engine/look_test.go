@@ -16,6 +16,15 @@ def read(path, text = ""):
 def broken():
     return 1 + "one"
 
+def named(path, word, text = "left out", number = 7):
+    return "%s %s %s %s" % (path, word, text, number)
+
+def unknown(path):
+    fail("called with " + path)
+
+def many(*args):
+    pass
+
 def end():
     finish("all is done")
 
@@ -26,18 +35,18 @@ def spin():
 
 def check():
     """Look at the host."""
-    %s
+    CHECK
 
 def step():
     """Look as well."""
-    %s
+    STEP
 
-runbook = define(check = check, steps = [step])
+runbook = define(check = check, steps = [step], params = [param("word", default = "given")])
 `
 
 func (s *scene) look(check, step string) (story.Verdict, []string) {
 	s.t.Helper()
-	v := s.run(strings.Replace(strings.Replace(looking, "%s", check, 1), "%s", step, 1), nil)
+	v := s.run(strings.Replace(strings.Replace(looking, "CHECK", check, 1), "STEP", step, 1), nil)
 	var told []string
 	for _, e := range s.events {
 		if e.Finding != nil {
@@ -81,5 +90,24 @@ func TestLookLetsEndsPass(t *testing.T) {
 	}
 	if v, told := newScene(t).look("pass", `look("motd", read, ["/etc/none"])`); v.Code != exit.Failed || !strings.Contains(v.Text, "only the runbook's check") {
 		t.Errorf("%+v %q", v, told)
+	}
+}
+
+// TestLookAmong gives the function by name what is known, the runbook's parameters, and its defaults.
+func TestLookAmong(t *testing.T) {
+	_, told := newScene(t).look(`known = {"path": "/etc/motd", "text": None, "other": 1}
+    print(look("motd", among = known, do = named))
+    print(look("nothing", unknown, among = {"path": None}))`, "pass")
+	if len(told) != 2 || told[0] != "/etc/motd given None 7" || told[1] != "None" {
+		t.Errorf("%q", told)
+	}
+	for call, want := range map[string]string{
+		`look("x", unknown, among = {"paht": "/"})`: "unknown takes path, which is neither known nor a parameter of the runbook",
+		`look("x", many, among = {})`:               "want a function defined with def that names what it takes",
+		`look("x", unknown, among = ["path"])`:      "argument among: got list, want a dict",
+	} {
+		if v, _ := newScene(t).look(call, "pass"); v.Code != exit.Failed || !strings.Contains(v.Text, want) {
+			t.Errorf("%s: %+v", call, v)
+		}
 	}
 }

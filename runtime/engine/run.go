@@ -452,6 +452,12 @@ func (r *Run) Context() context.Context { return r.ctx }
 // Checking tells whether the step in hand is the runbook's check.
 func (r *Run) Checking() bool { return r.step != nil && r.step == r.rb.Check }
 
+// Parameter is the value of a parameter of the runbook.
+func (r *Run) Parameter(name string) (starlark.Value, bool) {
+	v, ok := r.params[name]
+	return v, ok
+}
+
 // Explain adds to an error of the runbook's what it takes to show where it happened.
 func (r *Run) Explain(err error) error { return r.rb.Explain(err) }
 

@@ -17,8 +17,10 @@ var lookBuiltin = &script.Builtin{
 		{Name: "do", Type: script.Function, Doc: "the function"},
 		{Name: "args", Type: script.Any, Doc: "list of its arguments", Optional: true, Default: "[]"},
 		{Name: "remedy", Type: script.String, Doc: "what the admin can do", Optional: true},
+		{Name: "among", Type: script.Any, Optional: true, Keyword: true, Doc: "instead of args, a dict of what is known: the function gets by name what it takes, " +
+			"from there or of the runbook's parameters. If something that it cannot do without is None there, it is not called: whoever could not tell it has said why"},
 	},
-	Result: "what the function returns; None if it failed",
+	Result: "what the function returns; None if it failed, or was not called",
 	Example: `def size(path):
     return fs.stat(path).size
 
@@ -34,15 +36,9 @@ func look(c *script.Call) (starlark.Value, error) {
 	if run == nil || !run.Checking() {
 		return nil, c.Errorf("only the runbook's check may go on after a failure")
 	}
-	var args starlark.Tuple
-	if given := c.Value("args"); given != nil {
-		list, ok := given.(starlark.Iterable)
-		if !ok {
-			return nil, c.Errorf("argument args: got %s, want a list", given.Type())
-		}
-		for v := range starlark.Elements(list) {
-			args = append(args, v)
-		}
+	args, known, err := lookArgs(c, run)
+	if err != nil || !known {
+		return starlark.None, err
 	}
 	value, err := c.Apply(c.Value("do"), args)
 	if err == nil || run.Ends(err) {
@@ -56,4 +52,56 @@ func look(c *script.Call) (starlark.Value, error) {
 	return starlark.None, run.Find(Finding{
 		Severity: Inhibitor, Title: c.String("what") + " could not be looked at", Reason: info.Message, Remedy: remedy, Pos: c.Pos(),
 	})
+}
+
+// lookArgs are the arguments of a look's function, and whether all that it needs is known.
+func lookArgs(c *script.Call, run Running) (args starlark.Tuple, known bool, err error) {
+	if among := c.Value("among"); among != nil {
+		dict, ok := among.(*starlark.Dict)
+		if !ok {
+			return nil, false, c.Errorf("argument among: got %s, want a dict", among.Type())
+		}
+		return argsAmong(c, run, dict)
+	}
+	given := c.Value("args")
+	if given == nil {
+		return nil, true, nil
+	}
+	list, ok := given.(starlark.Iterable)
+	if !ok {
+		return nil, false, c.Errorf("argument args: got %s, want a list", given.Type())
+	}
+	for v := range starlark.Elements(list) {
+		args = append(args, v)
+	}
+	return args, true, nil
+}
+
+// argsAmong gives a function by name what it takes, as a step gets it.
+func argsAmong(c *script.Call, run Running, among *starlark.Dict) (args starlark.Tuple, known bool, err error) {
+	fn, ok := c.Value("do").(*starlark.Function)
+	if !ok || fn.HasVarargs() || fn.HasKwargs() {
+		return nil, false, c.Errorf("argument do: with among, want a function defined with def that names what it takes")
+	}
+	for i := range fn.NumParams() {
+		name, _ := fn.Param(i)
+		value, found, err := among.Get(starlark.String(name))
+		if err != nil {
+			return nil, false, err
+		}
+		if !found {
+			value, found = run.Parameter(name)
+		}
+		fallback := fn.ParamDefault(i)
+		switch {
+		case !found && fallback == nil:
+			return nil, false, c.Errorf("%s takes %s, which is neither known nor a parameter of the runbook", fn.Name(), name)
+		case !found:
+			value = fallback
+		case value == starlark.None && fallback == nil:
+			return nil, false, nil
+		}
+		args = append(args, value)
+	}
+	return args, true, nil
 }

@@ -1,6 +1,8 @@
 package runbook
 
 import (
+	"go.starlark.net/starlark"
+
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/script"
 )
@@ -16,6 +18,8 @@ type Running interface {
 	Expect(what string, s action.Span)
 	// Checking tells whether the step in hand is the runbook's check.
 	Checking() bool
+	// Parameter is the value of a parameter of the runbook.
+	Parameter(name string) (starlark.Value, bool)
 	// Ends tells whether an error is no failure of what was looked at, but ends the run.
 	Ends(err error) bool
 	// Explain adds to an error what it takes to show where it happened.
