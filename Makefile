@@ -5,6 +5,10 @@ export CGO_ENABLED = 0
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+DEADCODE = $(GO) run golang.org/x/tools/cmd/deadcode@v0.52.0
+
+# What the program itself does not call, and may stay: what tests of several packages share.
+UNUSED = OpenMemory
 BUILD = $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 # Debian packages that the tests use.
@@ -32,6 +36,8 @@ lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(STATICCHECK) ./...
+	@unused=$$($(DEADCODE) ./cmd/zcp2kopano | grep -vE 'func: ($(UNUSED))$$'); \
+		[ -z "$$unused" ] || { echo "the program calls none of these: remove them, or list them in the Makefile:"; echo "$$unused"; exit 1; }
 
 parts:
 	@missing=; for part in $(PARTS); do \

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/journal"
 )
 
@@ -70,6 +71,7 @@ Types, with the fields of their data:
 	for _, t := range recordTypes {
 		fmt.Fprintf(&b, "  %-11s %s\n%s\n", t.name, t.data, indent(t.doc, 14, 100))
 	}
+	fmt.Fprintf(&b, "\nThe kinds of action, as kind names them:\n\n%s\n", indent(strings.Join(action.Kinds(), ", "), 2, 100))
 	return b.String()
 }
 

@@ -15,7 +15,8 @@ func Memory(program string, now func() time.Time) *Log {
 	return l
 }
 
-// OpenMemory takes up a journal from its bytes, as Open does from a file.
+// OpenMemory takes up a journal from its bytes, as Open does from a file. Only tests do: a simulated run that is cut
+// short is over.
 func OpenMemory(data []byte, now func() time.Time) (*Log, []Record, *Damage, error) {
 	m := &memory{data: append([]byte(nil), data...)}
 	return resume(m, m.data, "(memory)", now)

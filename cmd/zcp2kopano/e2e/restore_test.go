@@ -8,7 +8,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"zcp2kopano/runtime/host/manifest"
+	"zcp2kopano/runtime/host/hosttest/manifest"
 )
 
 // leftBefore is what is there of Kopano before the run: configuration files of its packages, and others.

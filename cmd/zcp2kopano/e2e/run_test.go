@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"zcp2kopano/runtime/host/manifest"
+	"zcp2kopano/runtime/host/hosttest/manifest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

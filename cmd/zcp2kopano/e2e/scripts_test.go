@@ -11,7 +11,7 @@ import (
 
 	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg"
 	"zcp2kopano/runtime/host"
-	"zcp2kopano/runtime/host/manifest"
+	"zcp2kopano/runtime/host/hosttest/manifest"
 )
 
 // scriptRoots are what maintainer scripts of these tests change.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"zcp2kopano/runtime/host/manifest"
+	"zcp2kopano/runtime/host/hosttest/manifest"
 )
 
 func TestSystemdBootsAndGoes(t *testing.T) {

@@ -21,8 +21,8 @@ import (
 	"zcp2kopano/cmd/zcp2kopano/e2e"
 	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/hosttest/manifest"
 	"zcp2kopano/runtime/host/live"
-	"zcp2kopano/runtime/host/manifest"
 )
 
 // These tests use real apt, dpkg, init scripts and MariaDB in a Debian root.

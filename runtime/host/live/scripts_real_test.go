@@ -15,8 +15,8 @@ import (
 	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg"
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/hosttest/manifest"
 	"zcp2kopano/runtime/host/live"
-	"zcp2kopano/runtime/host/manifest"
 )
 
 // fails and hangs are the end of a maintainer script that does so until somebody mends it. What hangs also
