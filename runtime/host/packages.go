@@ -2,7 +2,9 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -251,4 +253,31 @@ type RepositoryAnswer struct {
 	Known bool `json:"known"`
 	// Solution is of the installation that the probe's transaction asks for; an impossible one is *SolveError.
 	Solution Solution `json:"solution,omitzero"`
+}
+
+// CheckPackageNames refuses what a package manager would read as an option or a pattern: NAME, NAME:ARCH,
+// NAME=VERSION and absolute paths remain.
+func CheckPackageNames(names []string) error {
+	for _, name := range names {
+		if strings.HasPrefix(name, "/") {
+			continue
+		}
+		base, version, hasVersion := strings.Cut(name, "=")
+		if !isPackageName(base) || hasVersion && !isPackageName(version) {
+			return fmt.Errorf("%q is not the name of a package", name)
+		}
+	}
+	return nil
+}
+
+func isPackageName(name string) bool {
+	for i, c := range name {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case i > 0 && strings.ContainsRune("+-.:~_", c):
+		default:
+			return false
+		}
+	}
+	return name != ""
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 )
 
 // aptEnv keeps apt, dpkg and the maintainer scripts they run from asking anybody anything.
@@ -64,7 +65,7 @@ func versionAtLeast(version string, major, minor int) bool {
 
 // Candidates asks apt-cache madison, which lists every version of every repository, newest first.
 func (v debs) Candidates(names []string) (map[string][]host.Candidate, error) {
-	if err := checkPackageNames(names); err != nil || len(names) == 0 {
+	if err := host.CheckPackageNames(names); err != nil || len(names) == 0 {
 		return map[string][]host.Candidate{}, err
 	}
 	out, err := v.m.ask("apt-cache", append(append(aptReads[:4:4], "madison"), names...)...)
@@ -84,8 +85,7 @@ func (v debs) Candidates(names []string) (map[string][]host.Candidate, error) {
 	}
 	for name, candidates := range found {
 		for i, c := range candidates {
-			r := records[name+"="+c.Version]
-			candidates[i].Depends = joinDepends(r["Pre-Depends"], r["Depends"])
+			candidates[i].Depends = records[name+"="+c.Version].Depends()
 		}
 	}
 	return found, nil
@@ -113,8 +113,8 @@ func parseMadison(out string) map[string][]host.Candidate {
 }
 
 // aptShow reads the index records of NAME=VERSION specs, by spec.
-func (v debs) aptShow(specs []string, first ...string) (map[string]map[string]string, error) {
-	records := map[string]map[string]string{}
+func (v debs) aptShow(specs []string, first ...string) (map[string]deb.Paragraph, error) {
+	records := map[string]deb.Paragraph{}
 	if len(specs) == 0 {
 		return records, nil
 	}
@@ -122,43 +122,13 @@ func (v debs) aptShow(specs []string, first ...string) (map[string]map[string]st
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range parseControl(out) {
-		spec := r["Package"] + "=" + r["Version"]
+	for _, r := range deb.ParseControl(out) {
+		spec := r.Get("Package") + "=" + r.Get("Version")
 		if records[spec] == nil {
 			records[spec] = r
 		}
 	}
 	return records, nil
-}
-
-// parseControl reads paragraphs of deb-control(5): fields, continued by lines that begin with a blank.
-func parseControl(text string) []map[string]string {
-	var paragraphs []map[string]string
-	var current map[string]string
-	var field string
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\r\n")
-		switch {
-		case strings.TrimSpace(line) == "":
-			current = nil
-		case line[0] == ' ' || line[0] == '\t':
-			if current != nil {
-				current[field] += "\n" + line
-			}
-		default:
-			name, value, found := strings.Cut(line, ":")
-			if !found {
-				continue
-			}
-			if current == nil {
-				current = map[string]string{}
-				paragraphs = append(paragraphs, current)
-			}
-			field = name
-			current[field] = strings.TrimSpace(value)
-		}
-	}
-	return paragraphs
 }
 
 // unmetDependencies are those that apt-get check complains of.

@@ -8,9 +8,8 @@ import (
 	"sort"
 	"strings"
 
-	"pault.ag/go/debian/version"
-
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 	"zcp2kopano/runtime/host/secrets"
 )
 
@@ -119,11 +118,11 @@ func (v debs) stageProbe(s *scratch, probe host.RepositoryProbe) error {
 // copyTrustedKeys leaves out a key that this process may not read: apt could not read it either, and does
 // without.
 func (v debs) copyTrustedKeys(s *scratch) error {
-	names, err := v.m.files.filesIn("/etc/apt/trusted.gpg.d")
+	names, err := v.m.files.filesIn(deb.TrustedDir)
 	if err != nil {
 		return err
 	}
-	for _, name := range append(names, "/etc/apt/trusted.gpg") {
+	for _, name := range append(names, deb.TrustedFile) {
 		if err := v.m.files.copyInto(s, name); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
@@ -155,20 +154,14 @@ func (v debs) readLists(dir string) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range parseControl(string(data)) {
-			if old, known := offers[p["Package"]]; !known || newer(p["Version"], old) {
-				offers[p["Package"]] = p["Version"]
+		for _, p := range deb.ParseControl(string(data)) {
+			name, version := p.Get("Package"), p.Get("Version")
+			if old, known := offers[name]; !known || deb.Compare(version, old) > 0 {
+				offers[name] = version
 			}
 		}
 	}
 	return offers, nil
-}
-
-// newer compares versions as deb-version(7) says.
-func newer(a, b string) bool {
-	va, err1 := version.Parse(a)
-	vb, err2 := version.Parse(b)
-	return err1 == nil && (err2 != nil || version.Compare(va, vb) > 0)
 }
 
 func answerProbe(wanted []string, offers map[string]string) host.RepositoryAnswer {

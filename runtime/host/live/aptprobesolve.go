@@ -9,10 +9,8 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 )
-
-// aptLists is where apt keeps what the repositories offer.
-const aptLists = "/var/lib/apt/lists"
 
 // solveProbed solves an installation in the scratch directory of a probe, where the lists of the probed
 // repository lie: the host's own sources, preferences and lists are put beside them, and a package
@@ -42,8 +40,8 @@ func (v debs) solveProbed(ctx context.Context, s *scratch, tx host.Transaction) 
 
 // addOwnSources leaves alone what the probed repository brings itself.
 func (v debs) addOwnSources(s *scratch) error {
-	names := []string{"/etc/apt/sources.list", "/etc/apt/preferences"}
-	for _, dir := range []string{"/etc/apt/sources.list.d", "/etc/apt/preferences.d"} {
+	names := []string{deb.SourcesFile, deb.PreferenceFile}
+	for _, dir := range []string{deb.SourcesDir, deb.PreferencesDir} {
 		more, err := v.m.files.filesIn(dir)
 		if err != nil {
 			return err
@@ -59,7 +57,7 @@ func (v debs) addOwnSources(s *scratch) error {
 }
 
 func (v debs) linkOwnLists(s *scratch) error {
-	names, err := v.m.files.filesIn(aptLists)
+	names, err := v.m.files.filesIn(deb.ListsDir)
 	if err != nil {
 		return err
 	}
@@ -77,18 +75,12 @@ func (v debs) linkOwnLists(s *scratch) error {
 
 // addStatusWithout copies the package database, but for some packages.
 func (v debs) addStatusWithout(s *scratch, gone []string) error {
-	data, err := v.m.files.readFile("/var/lib/dpkg/status")
+	data, err := v.m.files.readFile(deb.StatusFile)
 	if err != nil {
 		return err
 	}
-	var kept []string
-	for paragraph := range strings.SplitSeq(string(data), "\n\n") {
-		name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimLeft(paragraph, "\n"), "Package: "), "\n")
-		if !slices.Contains(gone, name) {
-			kept = append(kept, paragraph)
-		}
-	}
-	return s.write("status", []byte(strings.Join(kept, "\n\n")))
+	text := deb.WithoutPackages(string(data), func(name string) bool { return slices.Contains(gone, name) })
+	return s.write("status", []byte(text))
 }
 
 // filesIn lists the paths of what is no directory in a directory; a missing one holds nothing.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 )
 
 // plan is a transaction in the terms of the two programs that carry it out.
@@ -28,10 +29,10 @@ func (p plan) empty() bool { return len(p.remove)+len(p.left)+len(p.install)+len
 // knows, and does not purge what is removed but for its conffiles.
 func (v debs) plan(tx host.Transaction) (plan, error) {
 	var p plan
-	if err := checkPackageNames(tx.Remove); err != nil {
+	if err := host.CheckPackageNames(tx.Remove); err != nil {
 		return p, err
 	}
-	if err := checkPackageNames(tx.Install); err != nil {
+	if err := host.CheckPackageNames(tx.Install); err != nil {
 		return p, err
 	}
 	packages, err := v.packagesByName()
@@ -186,10 +187,10 @@ func (v debs) withAptNames(p plan, use func(command []string) error) (err error)
 
 // refusePassedOver refuses a solution that leaves out a package file that is not installed: apt passes
 // over what it does not take for a file, and calls that success.
-func refusePassedOver(s host.Solution, packages map[string]host.Package, files map[string]map[string]string) error {
+func refusePassedOver(s host.Solution, packages map[string]host.Package, files map[string]deb.Paragraph) error {
 	for _, file := range slices.Sorted(maps.Keys(files)) {
-		name, version := files[file]["Package"], files[file]["Version"]
-		names := []string{name, name + ":" + files[file]["Architecture"]}
+		name, version := files[file].Get("Package"), files[file].Get("Version")
+		names := []string{name, name + ":" + files[file].Get("Architecture")}
 		comes := func(c host.Change) bool { return slices.Contains(names, c.Name) && c.Version == version }
 		there := func(name string) bool { return packages[name].Installed() && packages[name].Version == version }
 		if !slices.ContainsFunc(slices.Concat(s.Install, s.Upgrade), comes) && !slices.ContainsFunc(names, there) {
@@ -247,18 +248,18 @@ func parseSolution(out string) (host.Solution, error) {
 
 // sizeUp adds bytes to a solution: from the index records of what comes, or its package file, and from
 // the database for what goes. Files that dpkg installs itself are added as changes, too.
-func (v debs) sizeUp(s *host.Solution, packages map[string]host.Package, files map[string]map[string]string, byDpkg, first []string) error {
+func (v debs) sizeUp(s *host.Solution, packages map[string]host.Package, files map[string]deb.Paragraph, byDpkg, first []string) error {
 	for _, path := range byDpkg {
-		name, version := files[path]["Package"], files[path]["Version"]
+		name, version := files[path].Get("Package"), files[path].Get("Version")
 		if old := packages[name]; old.Installed() {
 			s.Upgrade = append(s.Upgrade, host.Change{Name: name, Version: version, Old: old.Version, Origin: path})
 		} else {
 			s.Install = append(s.Install, host.Change{Name: name, Version: version, Origin: path})
 		}
 	}
-	local := map[string]map[string]string{}
+	local := map[string]deb.Paragraph{}
 	for _, control := range files {
-		local[control["Package"]+"="+control["Version"]] = control
+		local[control.Get("Package")+"="+control.Get("Version")] = control
 	}
 	var specs []string
 	coming := append(s.Install[:len(s.Install):len(s.Install)], s.Upgrade...)
@@ -276,8 +277,8 @@ func (v debs) sizeUp(s *host.Solution, packages map[string]host.Package, files m
 		if r == nil {
 			r = local[c.Name+"="+c.Version]
 		}
-		s.Download += number(r["Size"])
-		s.DiskDelta += number(r["Installed-Size"]) << 10
+		s.Download += number(r.Get("Size"))
+		s.DiskDelta += number(r.Get("Installed-Size")) << 10
 	}
 	for _, c := range append(s.Upgrade[:len(s.Upgrade):len(s.Upgrade)], s.Remove...) {
 		if old := packages[c.Name]; old.Status != "config-files" {
@@ -302,8 +303,8 @@ func contains(list []string, item string) bool {
 }
 
 // readPackageFiles reads the control fields of .debs, by path.
-func (v debs) readPackageFiles(paths []string) (map[string]map[string]string, error) {
-	files := make(map[string]map[string]string, len(paths))
+func (v debs) readPackageFiles(paths []string) (map[string]deb.Paragraph, error) {
+	files := make(map[string]deb.Paragraph, len(paths))
 	for _, path := range paths {
 		control, err := v.packageFile(path)
 		if err != nil {
@@ -315,13 +316,13 @@ func (v debs) readPackageFiles(paths []string) (map[string]map[string]string, er
 }
 
 // packageFile reads the control fields of a .deb.
-func (v debs) packageFile(path string) (map[string]string, error) {
+func (v debs) packageFile(path string) (deb.Paragraph, error) {
 	out, err := v.m.ask("dpkg-deb", "-f", path)
 	if err != nil {
 		return nil, fmt.Errorf("package file %s: %w", path, err)
 	}
-	paragraphs := parseControl(out)
-	if len(paragraphs) != 1 || paragraphs[0]["Package"] == "" {
+	paragraphs := deb.ParseControl(out)
+	if len(paragraphs) != 1 || paragraphs[0].Get("Package") == "" {
 		return nil, fmt.Errorf("package file %s: no control fields", path)
 	}
 	return paragraphs[0], nil

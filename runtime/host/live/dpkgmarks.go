@@ -13,31 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zcp2kopano/runtime/host"
-)
-
-const (
-	dpkgInfo       = "/var/lib/dpkg/info"
-	dpkgUpdates    = "/var/lib/dpkg/updates"
-	extendedStates = "/var/lib/apt/extended_states"
+	"zcp2kopano/runtime/host/deb"
 )
 
 // autoMarks are the packages that apt counts as installed automatically, by NAME:ARCH. Without the file
 // there are none.
 func (v debs) autoMarks() (map[string]bool, error) {
-	data, err := v.m.files.readFile(extendedStates)
+	data, err := v.m.files.readFile(deb.ExtendedStates)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	auto := map[string]bool{}
-	for _, p := range parseControl(string(data)) {
-		if p["Auto-Installed"] == "1" {
-			auto[p["Package"]+":"+p["Architecture"]] = true
-		}
-	}
-	return auto, nil
+	return deb.ParseAuto(string(data)), nil
 }
 
 // MarkPackages tells dpkg of holds, and apt of what came as a dependency. Only what differs is set.
@@ -49,7 +38,7 @@ func (h debsWriter) MarkPackages(ctx context.Context, marks []host.PackageMark) 
 	var selections strings.Builder
 	asks := map[string][]string{}
 	for _, m := range marks {
-		if err := checkPackageNames([]string{m.Name}); err != nil {
+		if err := host.CheckPackageNames([]string{m.Name}); err != nil {
 			return err
 		}
 		now := packages[m.Name]
@@ -114,7 +103,7 @@ func (h debsWriter) setSelections(ctx context.Context, selections string) error 
 type remains struct {
 	Package string            `json:"package"`
 	Stanza  string            `json:"stanza"` // of the status file
-	Info    map[string][]byte `json:"info"`   // files of dpkgInfo: NAME.list, NAME.postrm
+	Info    map[string][]byte `json:"info"`   // files of deb.InfoDir: NAME.list, NAME.postrm
 }
 
 // SaveRemains keeps the record of the status file, and the files that dpkg keeps of the package.
@@ -129,7 +118,7 @@ func (h debsWriter) SaveRemains(ctx context.Context, names []string, dir string)
 		if p.Status != "config-files" {
 			return nil, fmt.Errorf("package %s is not one that has left only its conffiles (%s)", name, p.Status)
 		}
-		target := dir + "/" + strings.TrimSuffix(archiveName(p), ".deb") + ".remains"
+		target := dir + "/" + strings.TrimSuffix(deb.FileName(p), ".deb") + ".remains"
 		if err := h.saveRemains(p, target); err != nil {
 			return nil, fmt.Errorf("remains of package %s: %w", name, err)
 		}
@@ -144,15 +133,15 @@ func (h debsWriter) saveRemains(p host.Package, target string) error {
 	if kept.Stanza, err = h.m.ask("dpkg-query", "-s", p.Name); err != nil {
 		return err
 	}
-	entries, err := h.m.files.ReadDir(dpkgInfo)
+	entries, err := h.m.files.ReadDir(deb.InfoDir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if !isInfoOf(p, e.Name) {
+		if !deb.IsInfoOf(p, e.Name) {
 			continue
 		}
-		if kept.Info[e.Name], err = h.m.files.readFile(dpkgInfo + "/" + e.Name); err != nil {
+		if kept.Info[e.Name], err = h.m.files.readFile(deb.InfoDir + "/" + e.Name); err != nil {
 			return err
 		}
 	}
@@ -161,18 +150,6 @@ func (h debsWriter) saveRemains(p host.Package, target string) error {
 		return err
 	}
 	return h.write.replaceFile(target, data, 0o600)
-}
-
-// isInfoOf tells whether a file of dpkgInfo is of a package: NAME.KIND, or NAME:ARCH.KIND where several
-// architectures can be installed together. NAME.MORE.KIND is of another package.
-func isInfoOf(p host.Package, file string) bool {
-	name, _, _ := strings.Cut(p.Name, ":")
-	for _, prefix := range []string{name + ".", name + ":" + p.Arch + "."} {
-		if kind, ok := strings.CutPrefix(file, prefix); ok && !strings.Contains(kind, ".") {
-			return true
-		}
-	}
-	return false
 }
 
 // replaceFile makes a file appear whole and durable.
@@ -254,14 +231,14 @@ func (h debsWriter) noteRemains(kept remains) error {
 		case ".preinst", ".postinst", ".prerm", ".postrm", ".config":
 			mode = 0o755
 		}
-		if err := h.write.replaceFile(dpkgInfo+"/"+name, content, mode); err != nil {
+		if err := h.write.replaceFile(deb.InfoDir+"/"+name, content, mode); err != nil {
 			return err
 		}
-		if err := h.write.Chmod(dpkgInfo+"/"+name, mode); err != nil {
+		if err := h.write.Chmod(deb.InfoDir+"/"+name, mode); err != nil {
 			return err
 		}
 	}
-	return h.write.replaceFile(dpkgUpdates+"/0000", []byte(kept.Stanza), 0o644)
+	return h.write.replaceFile(deb.UpdatesDir+"/0000", []byte(kept.Stanza), 0o644)
 }
 
 // lockDpkg takes the locks that dpkg takes, as fcntl(2) locks of this process, or says who has them.
@@ -272,7 +249,7 @@ func (h debsWriter) lockDpkg() (unlock func(), err error) {
 			f.Close()
 		}
 	}
-	for _, name := range packageLocks[:2] {
+	for _, name := range deb.Locks[:2] {
 		f, err := h.write.OpenWrite(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a dpkg that does not know it

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 )
 
 // ExpelPackages has dpkg purge packages: apt refuses while anything is half-way.
@@ -17,7 +18,7 @@ import (
 // it has to take away. Scripts that set a package up are out of reach: dpkg runs them too when a removal
 // fails. A removal that fails again and again is tried without the script that fails.
 func (h debsWriter) ExpelPackages(ctx context.Context, list []host.Change, keep string, w *host.PackageWatch) error {
-	if err := checkPackageNames(namesOf(list)); err != nil {
+	if err := host.CheckPackageNames(namesOf(list)); err != nil {
 		return err
 	}
 	e := &expulsion{deb: h, ctx: ctx, watch: w, list: list, keep: keep, notes: &scriptNotes{h.write, keep}}
@@ -154,7 +155,7 @@ func blamed(status string) []string {
 
 // scriptFile is where dpkg has an installed script; empty if it has none.
 func (e *expulsion) scriptFile(name, script string) string {
-	base := "/var/lib/dpkg/info/" + name
+	base := deb.InfoDir + "/" + name
 	for _, file := range []string{base + "." + script, base + ":" + e.arch(name) + "." + script} {
 		if e.deb.m.files.exists(file) {
 			return file
@@ -231,11 +232,11 @@ func (e *expulsion) fileOf(c host.Change) string {
 	if strings.HasPrefix(c.Origin, "/") && e.deb.m.files.exists(c.Origin) {
 		return c.Origin
 	}
-	entries, _ := e.deb.m.files.ReadDir("/var/cache/apt/archives")
+	entries, _ := e.deb.m.files.ReadDir(deb.ArchivesDir)
 	for _, entry := range entries {
-		prefix := fmt.Sprintf("%s_%s_", c.Name, strings.ReplaceAll(c.Version, ":", "%3a"))
-		if strings.HasPrefix(entry.Name, prefix) && strings.HasSuffix(entry.Name, ".deb") {
-			return "/var/cache/apt/archives/" + entry.Name
+		prefix := fmt.Sprintf("%s_%s_", c.Name, deb.FileVersion(c.Version))
+		if strings.HasPrefix(entry.Name, prefix) && deb.IsFile(entry.Name) {
+			return deb.ArchivesDir + "/" + entry.Name
 		}
 	}
 	return ""

@@ -14,20 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 	"zcp2kopano/runtime/host/packagelock"
 )
 
-// packageLocks are the files that dpkg and apt lock by fcntl(2), each for a part of the work.
-var packageLocks = []string{
-	"/var/lib/dpkg/lock-frontend", // since dpkg 1.19.1
-	"/var/lib/dpkg/lock",
-	"/var/lib/apt/lists/lock",
-	"/var/cache/apt/archives/lock",
-}
-
 // PackageLock asks the kernel who holds one of the locks, without taking it.
 func (v debs) PackageLock() (*host.LockHolder, error) {
-	for _, path := range packageLocks {
+	for _, path := range deb.Locks {
 		holder, err := v.m.files.lockHolder(path)
 		if err != nil || holder != nil {
 			return holder, err

@@ -7,40 +7,8 @@ import (
 	"testing"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 )
-
-func record(fields ...string) string { return strings.Join(fields, fieldSeparator) + recordSeparator }
-
-func TestParsePackages(t *testing.T) {
-	out := record("zarafa-server", "amd64", "7.2.6.52189-10", "hold ok installed", "Zarafa Development <development@zarafa.com>",
-		"zarafa", "Zarafa mail server", "4096", "debconf", "zarafa-common, libc6 (>= 2.17)", "", "zarafa-old",
-		"\n /etc/zarafa/server.cfg 3dcb5e6fe2f5e6b0f4bb1bd4bb6cdb6e\n /etc/init.d/my init 6fe2f5e6b0f4bb1bd4bb6cdb6e3dcb5e obsolete\n /etc/new newconffile") +
-		record("libc6", "i386", "2.36-9", "install ok installed", "GNU", "glibc", "libc", "", "", "", "", "", "") +
-		record("zarafa-ical", "amd64", "7.2.6", "deinstall ok config-files", "Zarafa", "zarafa", "", "", "", "", "", "", "") +
-		record("kopano-server", "amd64", "8.7", "install reinstreq half-installed", "Kopano", "kopanocore", "", "", "", "", "", "", "") +
-		record("gone", "", "", "unknown ok not-installed", "", "gone", "", "", "", "", "", "", "")
-	got, err := parsePackages(out, "amd64")
-	must(t, err)
-	want := []host.Package{
-		{Name: "kopano-server", Arch: "amd64", Version: "8.7", Status: "reinstreq", Origin: "Kopano", Source: "kopanocore"},
-		{Name: "libc6:i386", Arch: "i386", Version: "2.36-9", Status: "installed", Origin: "GNU", Source: "glibc", Summary: "libc"},
-		{Name: "zarafa-ical", Arch: "amd64", Version: "7.2.6", Status: "config-files", Origin: "Zarafa", Source: "zarafa"},
-		{Name: "zarafa-server", Arch: "amd64", Version: "7.2.6.52189-10", Status: "installed", Held: true,
-			Origin: "Zarafa Development <development@zarafa.com>", Source: "zarafa", Summary: "Zarafa mail server", SizeKiB: 4096,
-			Depends: "debconf, zarafa-common, libc6 (>= 2.17)", Conflicts: "zarafa-old",
-			Conffiles: []host.Conffile{
-				{Path: "/etc/zarafa/server.cfg", MD5: "3dcb5e6fe2f5e6b0f4bb1bd4bb6cdb6e"},
-				{Path: "/etc/init.d/my init", MD5: "6fe2f5e6b0f4bb1bd4bb6cdb6e3dcb5e", Obsolete: true},
-				{Path: "/etc/new", MD5: "newconffile"},
-			}},
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
-	}
-	if _, err := parsePackages("x"+recordSeparator, "amd64"); err == nil {
-		t.Error("a cut record is accepted")
-	}
-}
 
 func TestParseSolution(t *testing.T) {
 	out := `NOTE: This is only a simulation!
@@ -121,17 +89,6 @@ func TestVersionAtLeast(t *testing.T) {
 	}
 }
 
-func TestPackageNamesAreNoOptions(t *testing.T) {
-	for _, bad := range []string{"", "-o", "--purge", "zarafa-*", "a b", "x;y", "../x", "a=", "a=-1"} {
-		if err := checkPackageNames([]string{bad}); err == nil {
-			t.Errorf("%q is accepted", bad)
-		}
-	}
-	if err := checkPackageNames([]string{"g++", "libc6:i386", "python-MAPI", "a=1:2.0~rc1-1", "/srv/x y.deb"}); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestProbeSecrets(t *testing.T) {
 	probe := host.RepositoryProbe{Files: []host.ConfigFile{
 		{Content: host.NewSecret("deb https://me:s3cr%21t@download.example.org/x ./\n")},
@@ -142,16 +99,9 @@ func TestProbeSecrets(t *testing.T) {
 	}
 }
 
-func TestWithoutFields(t *testing.T) {
-	got := withoutFields("Package: a\nStatus: install ok installed\nConffiles:\n /etc/a 12\n /etc/b 34\nDescription: x\n y\n", statusFields)
-	if got != "Package: a\nDescription: x\n y\n" {
-		t.Errorf("got %q", got)
-	}
-}
-
 // TestPassedOver refuses a solution without a package file that is not installed in that version.
 func TestPassedOver(t *testing.T) {
-	files := map[string]map[string]string{"/srv/a.deb": {"Package": "a", "Version": "1:2", "Architecture": "i386"}}
+	files := map[string]deb.Paragraph{"/srv/a.deb": {"package": "a", "version": "1:2", "architecture": "i386"}}
 	installed := func(name, version string) map[string]host.Package {
 		return map[string]host.Package{name: {Name: name, Version: version, Status: "installed"}}
 	}

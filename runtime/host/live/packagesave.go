@@ -11,13 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 )
 
 // SavePackages keeps a .deb of each installed package: the one in apt's cache, or one that a repository
 // still offers in this very version, or one packed anew from the files on disk. The last kind holds
 // conffiles as they are now, not as the package shipped them.
 func (h debsWriter) SavePackages(ctx context.Context, names []string, dir string, w *host.PackageWatch) (files, missing map[string]string, err error) {
-	if err := checkPackageNames(names); err != nil {
+	if err := host.CheckPackageNames(names); err != nil {
 		return nil, nil, err
 	}
 	packages, err := h.debs.packagesByName()
@@ -62,14 +63,8 @@ func offered(candidates []host.Candidate, version string) bool {
 	return false
 }
 
-// archiveName is how apt names a package file; a colon in the version (an epoch) is written %3a.
-func archiveName(p host.Package) string {
-	name, _, _ := strings.Cut(p.Name, ":")
-	return fmt.Sprintf("%s_%s_%s.deb", name, strings.ReplaceAll(p.Version, ":", "%3a"), p.Arch)
-}
-
 func (h debsWriter) savePackage(ctx context.Context, p host.Package, offered bool, dir string) (string, error) {
-	target := dir + "/" + archiveName(p)
+	target := dir + "/" + deb.FileName(p)
 	if h.debs.isPackageFile(target, p) {
 		return target, nil // kept before
 	}
@@ -90,7 +85,7 @@ func (h debsWriter) savePackage(ctx context.Context, p host.Package, offered boo
 const partSuffix = ".part"
 
 func (h debsWriter) fetchPackage(ctx context.Context, p host.Package, offered bool, part string) error {
-	if cached := "/var/cache/apt/archives/" + archiveName(p); h.debs.isPackageFile(cached, p) {
+	if cached := deb.ArchivesDir + "/" + deb.FileName(p); h.debs.isPackageFile(cached, p) {
 		return h.write.copyFile(cached, part)
 	}
 	if offered {
@@ -109,8 +104,7 @@ func (v debs) isPackageFile(path string, p host.Package) bool {
 		return false
 	}
 	control, err := v.packageFile(path)
-	name, _, _ := strings.Cut(p.Name, ":")
-	return err == nil && control["Package"] == name && control["Version"] == p.Version && control["Architecture"] == p.Arch
+	return err == nil && control.Get("Package") == deb.BareName(p.Name) && control.Get("Version") == p.Version && control.Get("Architecture") == p.Arch
 }
 
 func (h filesWriter) copyFile(from, to string) error {
@@ -284,9 +278,6 @@ func (h debsWriter) stageSymlink(from, to string, st host.Stat) error {
 	return h.write.Lchown(to, int(st.UID), int(st.GID))
 }
 
-// statusFields are those that dpkg adds to a package's own control fields in its database.
-var statusFields = []string{"Status", "Conffiles", "Config-Version", "Triggers-Pending", "Triggers-Awaited"}
-
 // stageControl writes DEBIAN/: the control fields as the database has them, and the scripts and lists
 // that dpkg keeps of the package.
 func (h debsWriter) stageControl(p host.Package, s *scratch, staged map[string]bool) error {
@@ -297,7 +288,7 @@ func (h debsWriter) stageControl(p host.Package, s *scratch, staged map[string]b
 	if err != nil {
 		return err
 	}
-	if err := s.write("DEBIAN/control", []byte(withoutFields(status, statusFields))); err != nil {
+	if err := s.write("DEBIAN/control", []byte(deb.OwnFields(status))); err != nil {
 		return err
 	}
 	if err := h.write.Chmod(s.path+"/DEBIAN/control", 0o644); err != nil {
@@ -346,20 +337,4 @@ func keepLines(data []byte, keep func(string) bool) []byte {
 		}
 	}
 	return kept
-}
-
-// withoutFields drops fields, with their continuation lines, from a paragraph.
-func withoutFields(paragraph string, names []string) string {
-	var b strings.Builder
-	drop := false
-	for line := range strings.Lines(paragraph) {
-		if line[0] != ' ' && line[0] != '\t' {
-			name, _, _ := strings.Cut(line, ":")
-			drop = contains(names, name)
-		}
-		if !drop {
-			b.WriteString(line)
-		}
-	}
-	return b.String()
 }

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"sort"
-	"strconv"
 	"strings"
 	"sync"
 
-	rpmversion "github.com/knqyf263/go-rpm-version"
-
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 // rpms is a system of rpm packages. rpm itself keeps the database; a front over it knows repositories
@@ -38,42 +36,10 @@ type (
 // rpmEnv is the environment of rpm and of the fronts over it.
 var rpmEnv = []string{"HOME=/root"}
 
-// rpmFields are asked of each package, in the order in which parseRPMRecord reads them. FILEMD5S is the
-// name of file digests, of whatever kind, that every rpm since 4.4 knows.
-var rpmFields = []string{
-	"%{NAME}", "%{EPOCH}", "%{VERSION}-%{RELEASE}", "%{ARCH}", "%{VENDOR}", "%{SOURCERPM}", "%{SUMMARY}", "%{SIZE}",
-	"[%{REQUIRENAME} %{REQUIREFLAGS:depflags} %{REQUIREVERSION}" + itemSeparator + "]",
-	"[%{PROVIDENAME} %{PROVIDEFLAGS:depflags} %{PROVIDEVERSION}" + itemSeparator + "]",
-	"[%{CONFLICTNAME} %{CONFLICTFLAGS:depflags} %{CONFLICTVERSION}" + itemSeparator + "]",
-	"[%{FILEFLAGS} %{FILEMD5S} %{FILENAMES}" + itemSeparator + "]",
-}
-
-const itemSeparator = "\x1d"
-
-// Flags of files in a package (rpmfileAttrs).
-const (
-	fileIsConfig  = 1 << 0
-	fileMissingOK = 1 << 3
-	fileNoReplace = 1 << 4
-	fileIsGhost   = 1 << 6
-)
-
-// rpmRecord is a package of the database with the paths that it owns.
-type rpmRecord struct {
-	host.Package
-	files []string
-}
-
-// rpmDirs are where rpm keeps its database, the newer place first.
-var rpmDirs = []string{"/usr/lib/sysimage/rpm", "/var/lib/rpm"}
-
-// databaseFiles are the names of rpm's main table in Berkeley DB, ndb and SQLite.
-var databaseFiles = []string{"Packages", "Packages.db", "rpmdb.sqlite"}
-
 // rpmDir is the directory of the database.
 func (v rpms) rpmDir() string {
-	for _, dir := range rpmDirs {
-		for _, name := range databaseFiles {
+	for _, dir := range rpm.DatabaseDirs {
+		for _, name := range rpm.DatabaseFiles {
 			if v.m.files.exists(dir + "/" + name) {
 				return dir
 			}
@@ -100,59 +66,34 @@ var brokenDatabase = []string{"cannot open Packages", "rpmdb open failed", "DB_R
 
 // records reads the whole database in one query. The public keys that rpm keeps among the packages are
 // left out.
-func (v rpms) records() ([]rpmRecord, error) {
-	format := strings.Join(rpmFields, fieldSeparator) + recordSeparator
-	got, err := v.rpm(context.Background(), "-qa", "--qf", format)
+func (v rpms) records() ([]rpm.Record, error) {
+	got, err := v.rpm(context.Background(), "-qa", "--qf", rpm.QueryFormat+rpm.RecordSeparator)
 	if err != nil {
 		return nil, err
 	}
 	machine := v.m.rpmArch()
-	var records []rpmRecord
-	for text := range strings.SplitSeq(got.Stdout, recordSeparator) {
+	var records []rpm.Record
+	for text := range strings.SplitSeq(got.Stdout, rpm.RecordSeparator) {
 		if strings.TrimSpace(text) == "" {
 			continue
 		}
-		r, err := parseRPMRecord(text)
+		r, err := rpm.ParseRecord(text, machine)
 		if err != nil {
 			return nil, err
 		}
-		if r.Name == "gpg-pubkey" {
+		if r.Package.Name == "gpg-pubkey" {
 			continue
 		}
-		r.Name = rpmName(r.Name, r.Arch, machine)
 		records = append(records, r)
 	}
 	sort.SliceStable(records, func(i, j int) bool {
-		a, b := records[i], records[j]
+		a, b := records[i].Package, records[j].Package
 		if a.Name != b.Name {
 			return a.Name < b.Name
 		}
-		return compareEVR(a.Version, b.Version) < 0
+		return rpm.Compare(a.Version, b.Version) < 0
 	})
 	return records, nil
-}
-
-// compareEVR orders versions of the form [EPOCH:]VERSION[-RELEASE] as rpm does.
-func compareEVR(a, b string) int {
-	return rpmversion.NewVersion(a).Compare(rpmversion.NewVersion(b))
-}
-
-// rpmName is NAME, or NAME.ARCH for a package of another architecture than the machine's, which may be
-// installed beside it.
-func rpmName(name, arch, machine string) string {
-	if arch == machine || arch == "noarch" || arch == "" || isX86(arch) && isX86(machine) {
-		return name
-	}
-	return name + "." + arch
-}
-
-// isX86 tells whether it is one of the names of 32-bit x86, of which a system mixes several.
-func isX86(arch string) bool {
-	switch arch {
-	case "i386", "i486", "i586", "i686", "athlon":
-		return true
-	}
-	return false
 }
 
 func (m *machine) rpmArch() string {
@@ -161,72 +102,6 @@ func (m *machine) rpmArch() string {
 		return ""
 	}
 	return facts.Arch
-}
-
-func parseRPMRecord(text string) (rpmRecord, error) {
-	f := strings.Split(text, fieldSeparator)
-	if len(f) != len(rpmFields) {
-		return rpmRecord{}, fmt.Errorf("rpm -qa: record of %d fields instead of %d: %.80q", len(f), len(rpmFields), text)
-	}
-	for i := range f {
-		if f[i] == "(none)" {
-			f[i] = ""
-		}
-	}
-	size, _ := strconv.ParseInt(f[7], 10, 64)
-	r := rpmRecord{Package: host.Package{
-		Name: f[0], Version: rpmEVR(f[1], f[2]), Arch: f[3], Status: "installed",
-		Origin: f[4], Source: sourceName(f[5], f[0]), Summary: f[6], SizeKiB: (size + 1023) >> 10,
-		Depends: relationList(f[8]), Provides: relationList(f[9]), Conflicts: relationList(f[10]),
-	}}
-	for item := range strings.SplitSeq(f[11], itemSeparator) {
-		flags, rest, _ := strings.Cut(item, " ")
-		digest, path, _ := strings.Cut(rest, " ")
-		if !strings.HasPrefix(path, "/") {
-			continue
-		}
-		r.files = append(r.files, path)
-		if bits, _ := strconv.ParseUint(flags, 10, 32); bits&fileIsConfig != 0 && digest != "" || bits&(fileIsConfig|fileIsGhost) == fileIsConfig|fileIsGhost {
-			r.Conffiles = append(r.Conffiles, host.Conffile{
-				Path: path, MD5: digest,
-				NoReplace: bits&fileNoReplace != 0, Ghost: bits&fileIsGhost != 0, MissingOK: bits&fileMissingOK != 0,
-			})
-		}
-	}
-	return r, nil
-}
-
-// rpmEVR leaves out an epoch of 0, which is the same as none.
-func rpmEVR(epoch, versionRelease string) string {
-	if epoch == "" || epoch == "0" || epoch == "(none)" {
-		return versionRelease
-	}
-	return epoch + ":" + versionRelease
-}
-
-// sourceName takes version and release off the name of a source package: zarafa-7.2.6-1.src.rpm.
-func sourceName(file, name string) string {
-	parts := strings.Split(file, "-")
-	if len(parts) < 3 {
-		return name
-	}
-	return strings.Join(parts[:len(parts)-2], "-")
-}
-
-// relationList writes relations as "NAME OP VERSION", parted by commas. What a package demands of rpm
-// itself (rpmlib(...)) is left out.
-func relationList(text string) string {
-	var list []string
-	seen := map[string]bool{}
-	for item := range strings.SplitSeq(text, itemSeparator) {
-		relation := strings.Join(strings.Fields(item), " ")
-		if relation == "" || seen[relation] || strings.HasPrefix(relation, "rpmlib(") || strings.HasPrefix(relation, "(none)") {
-			continue
-		}
-		seen[relation] = true
-		list = append(list, relation)
-	}
-	return strings.Join(list, ", ")
 }
 
 // PackageManager tells the front's version.
@@ -248,7 +123,7 @@ func (v rpms) Packages() ([]host.Package, error) {
 	held := v.heldPackages()
 	packages := make([]host.Package, 0, len(records))
 	for _, r := range records {
-		r.Held = matchesName(r.Name, held)
+		r.Package.Held = matchesName(r.Package.Name, held)
 		packages = append(packages, r.Package)
 	}
 	return packages, nil
@@ -266,7 +141,7 @@ type ownedFiles struct {
 
 // PackageFiles lists the paths of a package.
 func (v rpms) PackageFiles(name string) ([]string, error) {
-	if err := checkPackageNames([]string{name}); err != nil {
+	if err := host.CheckPackageNames([]string{name}); err != nil {
 		return nil, err
 	}
 	v.owned.mutex.Lock()
@@ -282,7 +157,7 @@ func (v rpms) PackageFiles(name string) ([]string, error) {
 		}
 		v.owned.state, v.owned.byName = state, map[string][]string{}
 		for _, r := range records {
-			v.owned.byName[r.Name] = append(v.owned.byName[r.Name], r.files...)
+			v.owned.byName[r.Package.Name] = append(v.owned.byName[r.Package.Name], r.Files...)
 		}
 		for _, files := range v.owned.byName {
 			sort.Strings(files)
@@ -320,20 +195,19 @@ func (v rpms) databaseState() (string, error) {
 }
 
 // rpmFile reads the header of a package file, which must be whole: its digests are checked.
-func (v rpms) rpmFile(path string) (rpmRecord, error) {
+func (v rpms) rpmFile(path string) (rpm.Record, error) {
 	if got, err := v.rpm(context.Background(), "-K", "--nosignature", "--", path); err != nil {
-		return rpmRecord{}, fmt.Errorf("package file %s: %w", path, err)
+		return rpm.Record{}, fmt.Errorf("package file %s: %w", path, err)
 	} else if !strings.Contains(got.Stdout, "OK") || strings.Contains(got.Stdout, "NOT OK") {
-		return rpmRecord{}, fmt.Errorf("package file %s: %s", path, strings.TrimSpace(got.Stdout))
+		return rpm.Record{}, fmt.Errorf("package file %s: %s", path, strings.TrimSpace(got.Stdout))
 	}
-	got, err := v.rpm(context.Background(), "-qp", "--nosignature", "--qf", strings.Join(rpmFields, fieldSeparator), "--", path)
+	got, err := v.rpm(context.Background(), "-qp", "--nosignature", "--qf", rpm.QueryFormat, "--", path)
 	if err != nil {
-		return rpmRecord{}, fmt.Errorf("package file %s: %w", path, err)
+		return rpm.Record{}, fmt.Errorf("package file %s: %w", path, err)
 	}
-	r, err := parseRPMRecord(got.Stdout)
+	r, err := rpm.ParseRecord(got.Stdout, v.m.rpmArch())
 	if err != nil {
 		return r, fmt.Errorf("package file %s: %w", path, err)
 	}
-	r.Name = rpmName(r.Name, r.Arch, v.m.rpmArch())
 	return r, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 // PackageAudit tells what an interrupted transaction may have left: a database that cannot be read, two
@@ -40,16 +41,16 @@ func (v rpms) PackageAudit() ([]string, error) {
 
 // duplicate is the older of two versions of a package.
 type duplicate struct {
-	rpmRecord
+	host.Package
 	newer string
 }
 
 // duplicates are what an interrupted upgrade leaves: rpm enters the new version before it removes the
 // old one. Packages that are meant to be installed in several versions say so, but for the kernel of old.
-func duplicates(records []rpmRecord) []duplicate {
+func duplicates(records []rpm.Record) []duplicate {
 	var found []duplicate
 	for i := 1; i < len(records); i++ {
-		a, b := records[i-1], records[i] // in order of name, then version
+		a, b := records[i-1].Package, records[i].Package // in order of name, then version
 		if a.Name != b.Name || a.Arch != b.Arch || strings.HasPrefix(a.Name, "kernel") ||
 			containsAny(a.Provides, []string{"installonlypkg(", "multiversion(", "kernel = "}) {
 			continue
@@ -211,11 +212,7 @@ func (h rpmsWriter) removeDuplicates(ctx context.Context, w *host.PackageWatch) 
 		return err
 	}
 	for _, d := range duplicates(records) {
-		_, version, found := strings.Cut(d.Version, ":")
-		if !found {
-			version = d.Version
-		}
-		if _, err := h.rpmWrite(ctx, w, "-e", "--nodeps", baseRPMName(d.Package)+"-"+version+"."+d.Arch); err != nil {
+		if _, err := h.rpmWrite(ctx, w, "-e", "--nodeps", rpm.FullName(d.Package)); err != nil {
 			return err
 		}
 	}

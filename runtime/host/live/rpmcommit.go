@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
-	"zcp2kopano/runtime/host/rpmmd"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 // rpmPlan is a transaction without what is done already.
@@ -22,10 +22,10 @@ type rpmPlan struct {
 // rpmSpec is a package to install.
 type rpmSpec struct {
 	name    string
-	version string    // empty for the newest
-	file    string    // of a package file
-	header  rpmRecord // of the file
-	older   bool      // than what is installed
+	version string     // empty for the newest
+	file    string     // of a package file
+	header  rpm.Record // of the file
+	older   bool       // than what is installed
 }
 
 func (p rpmPlan) empty() bool { return len(p.remove)+len(p.install) == 0 }
@@ -46,10 +46,10 @@ func (p rpmPlan) files() int {
 // files has another name (.rpmsave).
 func (v rpms) plan(tx host.Transaction) (rpmPlan, error) {
 	p := rpmPlan{options: host.Transaction{NoRecommends: tx.NoRecommends, Downgrade: tx.Downgrade}}
-	if err := checkPackageNames(tx.Remove); err != nil {
+	if err := host.CheckPackageNames(tx.Remove); err != nil {
 		return p, err
 	}
-	if err := checkPackageNames(tx.Install); err != nil {
+	if err := host.CheckPackageNames(tx.Install); err != nil {
 		return p, err
 	}
 	packages, err := v.packagesByName()
@@ -71,7 +71,7 @@ func (v rpms) plan(tx host.Transaction) (rpmPlan, error) {
 		if there && spec.version == now.Version {
 			continue
 		}
-		spec.older = there && spec.version != "" && compareEVR(spec.version, now.Version) < 0
+		spec.older = there && spec.version != "" && rpm.Compare(spec.version, now.Version) < 0
 		if spec.older && !tx.Downgrade {
 			return p, &host.SolveError{Summary: "the transaction would install an older version", Lines: []string{
 				fmt.Sprintf("%s %s is installed, %s is asked for", spec.name, now.Version, spec.version)}}
@@ -90,7 +90,7 @@ func (v rpms) spec(text string) (rpmSpec, error) {
 	if err != nil {
 		return rpmSpec{}, err
 	}
-	return rpmSpec{name: header.Name, version: header.Version, file: text, header: header}, nil
+	return rpmSpec{name: header.Package.Name, version: header.Package.Version, file: text, header: header}, nil
 }
 
 // Solve has the front say what it would do.
@@ -141,7 +141,7 @@ func (v rpms) solve(front rpmFront, p rpmPlan) (host.Solution, error) {
 		version, comes := coming[spec.name]
 		_, there := p.installed[spec.name]
 		switch {
-		case comes && (spec.version == "" || sameVersion(version, spec.version)):
+		case comes && (spec.version == "" || rpm.SameVersion(version, spec.version)):
 		case !comes && there && spec.version == "" && !going[spec.name]:
 		default:
 			lacks = append(lacks, strings.TrimSpace("it would not install "+spec.name+" "+spec.version))
@@ -156,15 +156,6 @@ func (v rpms) solve(front rpmFront, p rpmPlan) (host.Solution, error) {
 		return s, &host.SolveError{Summary: "the package manager finds the transaction impossible", Lines: lacks}
 	}
 	return s, nil
-}
-
-// sameVersion compares a version with one that may lack the release.
-func sameVersion(have, want string) bool {
-	if compareEVR(have, want) == 0 {
-		return true
-	}
-	version, _, _ := strings.Cut(have, "-")
-	return !strings.Contains(want, "-") && compareEVR(version, want) == 0
 }
 
 // CommitPackages solves the transaction once more, refuses one that would remove more than it lists,
@@ -251,13 +242,13 @@ func (h rpmsWriter) RefreshPackages(ctx context.Context, only []string, w *host.
 }
 
 // repoFile reads the enabled repositories of a .repo file.
-func (v rpms) repoFile(file string) ([]rpmmd.Section, error) {
+func (v rpms) repoFile(file string) ([]rpm.Section, error) {
 	data, err := v.m.files.readFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("refresh the package lists of %s: %w", file, err)
 	}
-	var enabled []rpmmd.Section
-	for _, s := range rpmmd.ParseSections(string(data)) {
+	var enabled []rpm.Section
+	for _, s := range rpm.ParseSections(string(data)) {
 		if s.Enabled() {
 			enabled = append(enabled, s)
 		}
@@ -270,7 +261,7 @@ func (v rpms) repoFile(file string) ([]rpmmd.Section, error) {
 
 // trustKeys has rpm know the keys that repositories name as theirs: yum and dnf would import them when
 // they meet the first package, zypper would ask somebody.
-func (h rpmsWriter) trustKeys(ctx context.Context, sections []rpmmd.Section) error {
+func (h rpmsWriter) trustKeys(ctx context.Context, sections []rpm.Section) error {
 	s, err := h.m.files.newScratch("/run", "/tmp")
 	if err != nil {
 		return err

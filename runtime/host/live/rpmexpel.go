@@ -12,7 +12,7 @@ import (
 
 // ExpelPackages has rpm erase packages, whatever needs them; one whose scriptlets fail goes without them.
 func (h rpmsWriter) ExpelPackages(ctx context.Context, list []host.Change, keep string, w *host.PackageWatch) error {
-	if err := checkPackageNames(namesOf(list)); err != nil {
+	if err := host.CheckPackageNames(namesOf(list)); err != nil {
 		return err
 	}
 	notes := &scriptNotes{h.write, keep}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 // rpmFront is the program over rpm that knows repositories: yum, dnf or zypper.
@@ -75,7 +76,7 @@ func (v rpms) heldPackages() []string {
 	for _, file := range []string{"/etc/yum/pluginconf.d/versionlock.list", "/etc/dnf/plugins/versionlock.list"} {
 		data, _ := v.m.files.readFile(file)
 		for line := range strings.Lines(string(data)) {
-			if name := lockedName(strings.TrimSpace(line)); name != "" {
+			if name := rpm.LockedName(strings.TrimSpace(line)); name != "" {
 				held = append(held, name)
 			}
 		}
@@ -87,22 +88,6 @@ func (v rpms) heldPackages() []string {
 		}
 	}
 	return held
-}
-
-// lockedName takes the name out of a line of versionlock: EPOCH:NAME-VERSION-RELEASE.ARCH (yum),
-// NAME-EPOCH:VERSION-RELEASE.ARCH (dnf).
-func lockedName(line string) string {
-	if line == "" || line[0] == '#' || line[0] == '!' {
-		return ""
-	}
-	if epoch, rest, found := strings.Cut(line, ":"); found && strings.Trim(epoch, "0123456789") == "" {
-		line = rest
-	}
-	parts := strings.Split(line, "-")
-	if len(parts) < 3 {
-		return line
-	}
-	return strings.Join(parts[:len(parts)-2], "-")
 }
 
 func matchesName(name string, globs []string) bool {

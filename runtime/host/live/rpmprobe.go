@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
-	"zcp2kopano/runtime/host/rpmmd"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 // ProbeRepository reads the lists of a repository that is not configured yet, in a scratch directory.
@@ -40,8 +40,8 @@ func (v rpms) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (
 
 // stageRepositories writes the repository's files below a directory of the scratch, where they also name
 // each other, and returns what they configure. No file may excuse its repository from answering.
-func (s *scratch) stageRepositories(probe host.RepositoryProbe, below string) ([]rpmmd.Section, error) {
-	var sections []rpmmd.Section
+func (s *scratch) stageRepositories(probe host.RepositoryProbe, below string) ([]rpm.Section, error) {
+	var sections []rpm.Section
 	for _, f := range probe.Files {
 		content := f.Content.Reveal()
 		for _, other := range probe.Files {
@@ -49,7 +49,7 @@ func (s *scratch) stageRepositories(probe host.RepositoryProbe, below string) ([
 		}
 		if strings.HasSuffix(f.Path, ".repo") {
 			content = withoutKeys(content, "skip_if_unavailable")
-			for _, section := range rpmmd.ParseSections(content) {
+			for _, section := range rpm.ParseSections(content) {
 				if section.Enabled() {
 					sections = append(sections, section)
 				}
@@ -67,7 +67,7 @@ func (s *scratch) stageRepositories(probe host.RepositoryProbe, below string) ([
 
 // keyDatabase makes a database of rpm below the scratch directory that has the keys that the host trusts
 // and those that repositories name as theirs.
-func (v rpms) keyDatabase(ctx context.Context, s *scratch, dir string, sections []rpmmd.Section, db string) error {
+func (v rpms) keyDatabase(ctx context.Context, s *scratch, dir string, sections []rpm.Section, db string) error {
 	if err := s.mkdirs(dir); err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (v rpms) keyDatabase(ctx context.Context, s *scratch, dir string, sections 
 }
 
 // importKeys imports the keys of repositories into the database of rpm that the options name.
-func (v rpms) importKeys(ctx context.Context, s *scratch, sections []rpmmd.Section, options ...string) error {
+func (v rpms) importKeys(ctx context.Context, s *scratch, sections []rpm.Section, options ...string) error {
 	done := map[string]bool{}
 	for _, section := range sections {
 		for address := range strings.FieldsSeq(strings.ReplaceAll(section.Values["gpgkey"], ",", " ")) {
@@ -107,11 +107,11 @@ func (v rpms) importKeys(ctx context.Context, s *scratch, sections []rpmmd.Secti
 
 // copyKeys imports the keys that the host trusts into another database.
 func (v rpms) copyKeys(ctx context.Context, s *scratch, db string) error {
-	got, err := v.rpm(ctx, "-qa", "--qf", "%{DESCRIPTION}"+recordSeparator, "gpg-pubkey")
+	got, err := v.rpm(ctx, "-qa", "--qf", "%{DESCRIPTION}"+rpm.RecordSeparator, "gpg-pubkey")
 	if err != nil {
 		return err
 	}
-	for i, key := range strings.Split(got.Stdout, recordSeparator) {
+	for i, key := range strings.Split(got.Stdout, rpm.RecordSeparator) {
 		if !strings.Contains(key, "BEGIN PGP PUBLIC KEY") {
 			continue
 		}
@@ -132,7 +132,7 @@ const sampleLimit = 64 << 20
 // verifySamples sees that of each repository the smallest of the packages asked for is signed by a known
 // key. The package manager would find out when it installs it, which may be long after something else
 // was removed.
-func (v rpms) verifySamples(ctx context.Context, s *scratch, sections []rpmmd.Section, lists []repositoryList, names []string, db string) error {
+func (v rpms) verifySamples(ctx context.Context, s *scratch, sections []rpm.Section, lists []repositoryList, names []string, db string) error {
 	if len(sections) == 0 || len(names) == 0 {
 		return nil
 	}
@@ -163,7 +163,7 @@ func smallest(offers []offer, repository string) (sample offer, found bool) {
 
 // verifySample fetches a package and checks its signature. Of a repository whose address only the package
 // manager can tell (a list of mirrors, variables) no package is fetched.
-func (v rpms) verifySample(ctx context.Context, s *scratch, section rpmmd.Section, sample offer, db string) error {
+func (v rpms) verifySample(ctx context.Context, s *scratch, section rpm.Section, sample offer, db string) error {
 	address, _, _ := strings.Cut(section.Values["baseurl"], " ")
 	address = strings.Replace(address, "dir:", "file:", 1)
 	if address == "" || strings.ContainsAny(address, "$?") || sample.Download > sampleLimit {

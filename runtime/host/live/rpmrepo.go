@@ -12,7 +12,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/compression"
-	"zcp2kopano/runtime/host/rpmmd"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 // repositoryList is a repository and the directory that has its repomd.xml.
@@ -22,8 +22,8 @@ type repositoryList struct {
 }
 
 // repositories reads what is configured and enabled.
-func (v rpms) repositories(dirs []string) ([]rpmmd.Section, error) {
-	var all []rpmmd.Section
+func (v rpms) repositories(dirs []string) ([]rpm.Section, error) {
+	var all []rpm.Section
 	for _, dir := range dirs {
 		entries, err := v.m.files.ReadDir(dir)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -40,7 +40,7 @@ func (v rpms) repositories(dirs []string) ([]rpmmd.Section, error) {
 			if err != nil {
 				return nil, err
 			}
-			for _, s := range rpmmd.ParseSections(string(data)) {
+			for _, s := range rpm.ParseSections(string(data)) {
 				if s.ID != "main" && s.Enabled() {
 					all = append(all, s)
 				}
@@ -76,7 +76,7 @@ func (v rpms) offers(lists []repositoryList, names []string) (found []offer, unr
 			continue
 		}
 		if err == nil {
-			err = rpmmd.ReadPrimary(primary, func(p rpmmd.Package) {
+			err = rpm.ReadPrimary(primary, func(p rpm.Package) {
 				o := offerOf(p, list.ID, machine)
 				if o.Arch != "src" && (len(names) == 0 || wanted[o.Name]) {
 					found = append(found, o)
@@ -92,7 +92,7 @@ func (v rpms) offers(lists []repositoryList, names []string) (found []offer, unr
 		if found[i].Name != found[j].Name {
 			return found[i].Name < found[j].Name
 		}
-		return compareEVR(found[i].Version, found[j].Version) > 0
+		return rpm.Compare(found[i].Version, found[j].Version) > 0
 	})
 	return found, unread, nil
 }
@@ -108,7 +108,7 @@ func (v rpms) primaryList(dir string) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, err
 		}
-		primary, err := rpmmd.PrimaryLocation(data)
+		primary, err := rpm.PrimaryLocation(data)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
@@ -150,14 +150,14 @@ func (c closers) Close() error {
 	return errors.Join(errs...)
 }
 
-func offerOf(p rpmmd.Package, repository, machine string) offer {
-	var requires strings.Builder
+func offerOf(p rpm.Package, repository, machine string) offer {
+	var requires []string
 	for _, e := range p.Format.Requires {
-		requires.WriteString(e.String() + itemSeparator)
+		requires = append(requires, e.String())
 	}
 	return offer{
-		Name: rpmName(p.Name, p.Arch, machine), Arch: p.Arch, Version: rpmEVR(p.Version.Epoch, p.Version.Version+"-"+p.Version.Release),
-		Depends: relationList(requires.String()), Download: p.Size.Package, Installed: p.Size.Installed, Repository: repository,
+		Name: rpm.Name(p.Name, p.Arch, machine), Arch: p.Arch, Version: rpm.EVR(p.Version.Epoch, p.Version.Version+"-"+p.Version.Release),
+		Depends: rpm.JoinRelations(requires), Download: p.Size.Package, Installed: p.Size.Installed, Repository: repository,
 		Location: p.Location.Href,
 	}
 }
@@ -165,7 +165,7 @@ func offerOf(p rpmmd.Package, repository, machine string) offer {
 // Candidates reads the lists that the front has fetched: nothing is asked, locked or written.
 func (v rpms) Candidates(names []string) (map[string][]host.Candidate, error) {
 	found := map[string][]host.Candidate{}
-	if err := checkPackageNames(names); err != nil || len(names) == 0 {
+	if err := host.CheckPackageNames(names); err != nil || len(names) == 0 {
 		return found, err
 	}
 	front, err := v.front()
@@ -186,7 +186,7 @@ func (v rpms) Candidates(names []string) (map[string][]host.Candidate, error) {
 			return nil, err
 		}
 		all = append(all, more...)
-		sort.SliceStable(all, func(i, j int) bool { return compareEVR(all[i].Version, all[j].Version) > 0 })
+		sort.SliceStable(all, func(i, j int) bool { return rpm.Compare(all[i].Version, all[j].Version) > 0 })
 	}
 	seen := map[string]bool{}
 	for _, o := range all {

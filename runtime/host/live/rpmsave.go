@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 // SavePackages keeps an .rpm of each installed package: the one in the front's cache, or one that a
@@ -16,7 +17,7 @@ import (
 // installed. Without it an rpm cannot be made from what is installed: its header (scripts, triggers,
 // flags of files) is in the database in another form than in a package.
 func (h rpmsWriter) SavePackages(ctx context.Context, names []string, dir string, w *host.PackageWatch) (files, missing map[string]string, err error) {
-	if err := checkPackageNames(names); err != nil {
+	if err := host.CheckPackageNames(names); err != nil {
 		return nil, nil, err
 	}
 	front, err := h.rpms.front()
@@ -49,17 +50,8 @@ func (h rpmsWriter) SavePackages(ctx context.Context, names []string, dir string
 	return files, missing, h.write.SyncDir(dir)
 }
 
-// rpmFileName is the usual name of a package file.
-func rpmFileName(p host.Package) string {
-	_, version, found := strings.Cut(p.Version, ":")
-	if !found {
-		version = p.Version
-	}
-	return fmt.Sprintf("%s-%s.%s.rpm", baseRPMName(p), version, p.Arch)
-}
-
 func (h rpmsWriter) savePackage(ctx context.Context, front rpmFront, p host.Package, dir string) (string, error) {
-	target := dir + "/" + rpmFileName(p)
+	target := dir + "/" + rpm.FileName(p)
 	if h.rpms.isRPMOf(target, p) {
 		return target, nil // kept before
 	}
@@ -106,7 +98,7 @@ func (h rpmsWriter) takeFrom(dir string, p host.Package, target string) error {
 		return errNotCached
 	}
 	for _, e := range entries {
-		if !strings.HasSuffix(e.Name, ".rpm") || !strings.HasPrefix(e.Name, baseRPMName(p)+"-") {
+		if !strings.HasSuffix(e.Name, ".rpm") || !strings.HasPrefix(e.Name, rpm.BareName(p)+"-") {
 			continue
 		}
 		if file := dir + "/" + e.Name; h.rpms.isRPMOf(file, p) {
@@ -122,7 +114,7 @@ func (v rpms) isRPMOf(path string, p host.Package) bool {
 		return false
 	}
 	header, err := v.rpmFile(path)
-	return err == nil && header.Name == p.Name && header.Version == p.Version && header.Arch == p.Arch
+	return err == nil && header.Package.Name == p.Name && header.Package.Version == p.Version && header.Package.Arch == p.Arch
 }
 
 // rebuild has rpmrebuild pack the installed files, configuration as it is now.
@@ -131,12 +123,8 @@ func (h rpmsWriter) rebuild(ctx context.Context, p host.Package, s *scratch, tar
 	if err != nil {
 		return errors.New("it is neither in the cache nor offered by a repository, and rpmrebuild, which could pack it anew, is not installed")
 	}
-	_, version, found := strings.Cut(p.Version, ":")
-	if !found {
-		version = p.Version
-	}
 	_, err = h.m.run(ctx, command{Path: path, Env: rpmEnv, Dir: s.path, Args: []string{
-		"--batch", "--notest-install", "--keep-perm", "--directory=" + s.path, baseRPMName(p) + "-" + version + "." + p.Arch}})
+		"--batch", "--notest-install", "--keep-perm", "--directory=" + s.path, rpm.FullName(p)}})
 	if err != nil {
 		return fmt.Errorf("it is neither in the cache nor offered by a repository, and cannot be packed anew: %w", err)
 	}

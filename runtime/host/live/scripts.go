@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 )
 
 // A scriptWatch looks each second at what a package manager is at, tells it, and ends a maintainer script
@@ -173,8 +173,8 @@ func scriptCause(output string) string {
 			continue
 		}
 		name := m[1]
-		if path.Ext(name) == ".deb" {
-			name, _, _ = strings.Cut(path.Base(name), "_")
+		if deb.IsFile(name) {
+			name = deb.NameOfFile(name)
 		}
 		cause := fmt.Sprintf("package %s: its %s script (%s) %s", name, how[1], scriptOf[how[1]], how[2])
 		if said := lastWords(lines[:i]); said != "" {
@@ -250,12 +250,12 @@ func (v *machine) scriptAt(pid int) (runningScript, bool) {
 
 // beingUnpacked is the package whose control files dpkg has laid out.
 func (m *machine) beingUnpacked() string {
-	data, err := m.files.readFile("/var/lib/dpkg/tmp.ci/control")
+	data, err := m.files.readFile(deb.UnpackingDir + "/control")
 	if err != nil {
 		return "the new package"
 	}
-	for _, p := range parseControl(string(data)) {
-		return p["Package"]
+	for _, p := range deb.ParseControl(string(data)) {
+		return p.Get("Package")
 	}
 	return "the new package"
 }

@@ -11,7 +11,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/packagelock"
-	"zcp2kopano/runtime/host/rpmmd"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 // yum is yum 3 or dnf 4, whose command line and words are much the same.
@@ -54,7 +54,7 @@ func (y yum) pidFiles() []string {
 	}
 }
 
-func (y yum) repoDirs() []string { return []string{"/etc/yum.repos.d", "/etc/yum/repos.d"} }
+func (y yum) repoDirs() []string { return rpm.YumRepoDirs }
 
 func (y yum) cache() string {
 	if y.isDNF() {
@@ -73,7 +73,7 @@ func (y yum) lists() ([]repositoryList, error) {
 
 // listsBelow finds the directory of each repository in a cache: ID-HASH (dnf, the newest one counts), or
 // ARCH/RELEASE/ID (yum 3).
-func (y yum) listsBelow(cache string, sections []rpmmd.Section) []repositoryList {
+func (y yum) listsBelow(cache string, sections []rpm.Section) []repositoryList {
 	var lists []repositoryList
 	for _, s := range sections {
 		var newest host.Stat
@@ -131,11 +131,7 @@ func (y yum) words(p rpmPlan, s *scratch) ([]string, error) {
 		case spec.file != "":
 			word = spec.file
 		case spec.version != "":
-			_, withoutEpoch, found := strings.Cut(spec.version, ":")
-			if !found {
-				withoutEpoch = spec.version
-			}
-			word += "-" + withoutEpoch
+			word += "-" + rpm.WithoutEpoch(spec.version)
 		}
 		if spec.older {
 			older = append(older, word)
@@ -240,7 +236,7 @@ func parseYumTable(out, machine string) (host.Solution, map[string]int64, error)
 	}
 	sizes := map[string]int64{}
 	for _, row := range rows {
-		change := host.Change{Name: rpmName(row.name, row.arch, machine), Version: row.version, Origin: row.repository}
+		change := host.Change{Name: rpm.Name(row.name, row.arch, machine), Version: row.version, Origin: row.repository}
 		switch row.meaning {
 		case "install":
 			s.Install = append(s.Install, change)
@@ -407,7 +403,7 @@ func (y yum) sizeUp(s *host.Solution, p rpmPlan, sizes map[string]int64) error {
 	for _, c := range coming {
 		key := c.Name + "=" + c.Version
 		if spec, isLocal := local[key]; isLocal {
-			s.DiskDelta += spec.header.SizeKiB << 10
+			s.DiskDelta += spec.header.Package.SizeKiB << 10
 		} else if o, listed := known[key]; listed {
 			s.Download += o.Download
 			s.DiskDelta += o.Installed
@@ -526,7 +522,7 @@ func parseYumList(out, machine string) []offer {
 		}
 		dot := strings.LastIndexByte(words[0], '.')
 		name, arch := words[0][:dot], words[0][dot+1:]
-		found = append(found, offer{Name: rpmName(name, arch, machine), Arch: arch, Version: words[1], Repository: words[2]})
+		found = append(found, offer{Name: rpm.Name(name, arch, machine), Arch: arch, Version: words[1], Repository: words[2]})
 	}
 	return found
 }
@@ -580,12 +576,12 @@ func (y yum) probeConfig(dir string) string {
 }
 
 // verifyPackages looks at signatures in a database of its own.
-func (y yum) verifyPackages(ctx context.Context, s *scratch, sections []rpmmd.Section, lists []repositoryList, names []string) error {
+func (y yum) verifyPackages(ctx context.Context, s *scratch, sections []rpm.Section, lists []repositoryList, names []string) error {
 	db := "--dbpath=" + s.path + "/rpmdb"
 	if err := y.rpms.keyDatabase(ctx, s, "rpmdb/", sections, db); err != nil {
 		return err
 	}
-	var demanding []rpmmd.Section
+	var demanding []rpm.Section
 	for _, section := range sections {
 		if y.checksPackages(section) {
 			demanding = append(demanding, section)
@@ -596,22 +592,20 @@ func (y yum) verifyPackages(ctx context.Context, s *scratch, sections []rpmmd.Se
 
 // checksPackages tells whether signatures of packages are demanded, by the repository's configuration or
 // else by the host's.
-func (y yum) checksPackages(section rpmmd.Section) bool {
+func (y yum) checksPackages(section rpm.Section) bool {
 	demanded := false
 	for _, file := range []string{"/etc/yum.conf", "/etc/dnf/dnf.conf"} {
 		data, _ := y.m.files.readFile(file)
-		for _, main := range rpmmd.ParseSections(string(data)) {
-			demanded = rpmmd.On(main.Values["gpgcheck"], demanded)
+		for _, main := range rpm.ParseSections(string(data)) {
+			demanded = rpm.On(main.Values["gpgcheck"], demanded)
 		}
 	}
-	return rpmmd.On(section.Values["gpgcheck"], demanded)
+	return rpm.On(section.Values["gpgcheck"], demanded)
 }
 
 // download fetches a package in its installed version.
 func (y yum) download(ctx context.Context, p host.Package, dir string) error {
-	name, _, _ := strings.Cut(p.Version, ":")
-	version := strings.TrimPrefix(p.Version, name+":")
-	word := baseRPMName(p) + "-" + version + "." + p.Arch
+	word := rpm.FullName(p)
 	if downloader, err := y.m.program("yumdownloader"); err == nil && !y.isDNF() {
 		_, err = y.m.run(ctx, command{Path: downloader, Args: []string{"--setopt=timeout=20", "--destdir", dir, word}, Env: rpmEnv})
 		return err
@@ -619,6 +613,3 @@ func (y yum) download(ctx context.Context, p host.Package, dir string) error {
 	_, err := y.run(ctx, nil, append(yumOptions[:len(yumOptions):len(yumOptions)], "-y", "--setopt=timeout=20", "--downloadonly", "--downloaddir="+dir, "reinstall", word)...)
 	return err
 }
-
-// baseRPMName is the package's name without the architecture that this package adds.
-func baseRPMName(p host.Package) string { return strings.TrimSuffix(p.Name, "."+p.Arch) }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 // What yum 3.4 of RHEL 7 says, in the forms of its listTransaction and its errors.
@@ -148,38 +149,11 @@ kopano-a-rather-long-name-of-a-library-package.noarch
 	}
 }
 
-func TestParseRPMRecord(t *testing.T) {
-	text := strings.Join([]string{"zarafa-server", "(none)", "7.2.6-1.el7", "x86_64", "Zarafa B.V.", "zarafa-7.2.6-1.el7.src.rpm", "Mail server", "2049",
-		"/bin/sh  \x1dlibc.so.6(GLIBC_2.4)(64bit)  \x1dzarafa-common = 7.2.6\x1drpmlib(FileDigests) <= 4.6.0-1\x1d", "zarafa-server = 7.2.6-1.el7\x1d", "",
-		"0  /etc/zarafa\x1d17 0123 /etc/zarafa/my server.cfg\x1d1 4567 /etc/sysconfig/zarafa\x1d9 89ab /etc/zarafa/optional.cfg\x1d65  /etc/zarafa/ghost.cfg\x1d64  /var/run/ghost\x1d0 cdef /usr/sbin/zarafa-server\x1d"}, fieldSeparator)
-	got, err := parseRPMRecord(text)
-	must(t, err)
-	want := rpmRecord{
-		Package: host.Package{
-			Name: "zarafa-server", Version: "7.2.6-1.el7", Arch: "x86_64", Status: "installed", Origin: "Zarafa B.V.", Source: "zarafa", Summary: "Mail server", SizeKiB: 3,
-			Depends: "/bin/sh, libc.so.6(GLIBC_2.4)(64bit), zarafa-common = 7.2.6", Provides: "zarafa-server = 7.2.6-1.el7",
-			Conffiles: []host.Conffile{
-				{Path: "/etc/zarafa/my server.cfg", MD5: "0123", NoReplace: true},
-				{Path: "/etc/sysconfig/zarafa", MD5: "4567"},
-				{Path: "/etc/zarafa/optional.cfg", MD5: "89ab", MissingOK: true},
-				{Path: "/etc/zarafa/ghost.cfg", Ghost: true},
-			},
-		},
-		files: []string{"/etc/zarafa", "/etc/zarafa/my server.cfg", "/etc/sysconfig/zarafa", "/etc/zarafa/optional.cfg", "/etc/zarafa/ghost.cfg", "/var/run/ghost", "/usr/sbin/zarafa-server"},
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
-	}
-	if _, err := parseRPMRecord("x"); err == nil {
-		t.Error("a cut record is accepted")
-	}
-}
-
 func TestDuplicates(t *testing.T) {
-	r := func(name, version, arch, provides string) rpmRecord {
-		return rpmRecord{Package: host.Package{Name: name, Version: version, Arch: arch, Provides: provides}}
+	r := func(name, version, arch, provides string) rpm.Record {
+		return rpm.Record{Package: host.Package{Name: name, Version: version, Arch: arch, Provides: provides}}
 	}
-	got := duplicates([]rpmRecord{
+	got := duplicates([]rpm.Record{
 		r("glibc", "2.17-1", "x86_64", ""), r("glibc.i686", "2.17-1", "i686", ""),
 		r("kernel", "3.10-1", "x86_64", "kernel = 3.10"), r("kernel", "3.10-2", "x86_64", "kernel = 3.10"),
 		r("kmod-x", "1-1", "x86_64", "installonlypkg(kernel-module)"), r("kmod-x", "2-1", "x86_64", "installonlypkg(kernel-module)"),
@@ -196,17 +170,6 @@ func TestParseUnmet(t *testing.T) {
 	want := []string{"zarafa-common is needed by (installed) zarafa-server-7.2.6-1.x86_64", "libx is needed by (installed) zarafa-server-7.2.6-1.x86_64", "Unsatisfied dependencies for old-1-1: liby"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q", got)
-	}
-}
-
-func TestLockedName(t *testing.T) {
-	for line, want := range map[string]string{
-		"0:zarafa-server-7.2.6-1.el7.*": "zarafa-server", "zarafa-server-0:7.2.6-1.el7.*": "zarafa-server",
-		"# comment": "", "": "", "!0:kernel-3.10-1.*": "", "zarafa*": "zarafa*",
-	} {
-		if got := lockedName(line); got != want {
-			t.Errorf("%q: %q, want %q", line, got, want)
-		}
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/packagelock"
-	"zcp2kopano/runtime/host/rpmmd"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 // zypper is SUSE's front over rpm.
@@ -34,7 +34,7 @@ func (z zypper) manager() (host.PackageManager, error) {
 
 func (z zypper) pidFiles() []string { return []string{"/var/run/zypp.pid"} }
 
-func (z zypper) repoDirs() []string { return []string{"/etc/zypp/repos.d"} }
+func (z zypper) repoDirs() []string { return rpm.ZypperRepoDirs }
 
 func (z zypper) cache() string { return "/var/cache/zypp/packages" }
 
@@ -47,7 +47,7 @@ func (z zypper) lists() ([]repositoryList, error) {
 }
 
 // rawLists finds each repository's directory in a cache; zypper names it as the repository.
-func (z zypper) rawLists(cache string, sections []rpmmd.Section) []repositoryList {
+func (z zypper) rawLists(cache string, sections []rpm.Section) []repositoryList {
 	var lists []repositoryList
 	for _, s := range sections {
 		dir := cache + "/" + strings.ReplaceAll(s.ID, "/", "_")
@@ -192,7 +192,7 @@ func parseZypperSolution(out, machine string, installed map[string]host.Package)
 			if v.Type != "package" {
 				continue
 			}
-			c := host.Change{Name: rpmName(v.Name, v.Arch, machine), Version: v.Edition, Origin: v.Repository}
+			c := host.Change{Name: rpm.Name(v.Name, v.Arch, machine), Version: v.Edition, Origin: v.Repository}
 			if c.Old = v.EditionOld; old && c.Old == "" {
 				c.Old = installed[c.Name].Version
 			}
@@ -281,7 +281,7 @@ func (z zypper) probe(ctx context.Context, s *scratch, probe host.RepositoryProb
 	if len(lists) < len(sections) {
 		return nil, fmt.Errorf("zypper read %d of %d repositories", len(lists), len(sections))
 	}
-	var demanding []rpmmd.Section
+	var demanding []rpm.Section
 	for _, section := range sections {
 		if checksPackages(section) {
 			demanding = append(demanding, section)
@@ -292,13 +292,13 @@ func (z zypper) probe(ctx context.Context, s *scratch, probe host.RepositoryProb
 
 // checksPackages tells whether zypper looks at signatures of packages: where that is demanded, and where
 // signatures are, but not those of the lists.
-func checksPackages(section rpmmd.Section) bool {
-	lists := rpmmd.On(section.Values["repo_gpgcheck"], true)
-	return rpmmd.On(section.Values["pkg_gpgcheck"], rpmmd.On(section.Values["gpgcheck"], true) && !lists)
+func checksPackages(section rpm.Section) bool {
+	lists := rpm.On(section.Values["repo_gpgcheck"], true)
+	return rpm.On(section.Values["pkg_gpgcheck"], rpm.On(section.Values["gpgcheck"], true) && !lists)
 }
 
 // download puts a package of this version into zypper's cache.
 func (z zypper) download(ctx context.Context, p host.Package, _ string) error {
-	_, err := z.run(ctx, command{Args: append(zypperOptions[:len(zypperOptions):len(zypperOptions)], "download", baseRPMName(p)+"="+p.Version)})
+	_, err := z.run(ctx, command{Args: append(zypperOptions[:len(zypperOptions):len(zypperOptions)], "download", rpm.BareName(p)+"="+p.Version)})
 	return err
 }

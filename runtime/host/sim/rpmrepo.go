@@ -12,7 +12,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/compression"
-	"zcp2kopano/runtime/host/rpmmd"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 // repoDir is where yum, dnf or zypper have their repositories.
@@ -27,7 +27,7 @@ func (rs *repositories) repoDir() string {
 // counts.
 func (rs *repositories) parseRepoFile(file, text string) []repository {
 	var list []repository
-	for _, section := range rpmmd.ParseSections(text) {
+	for _, section := range rpm.ParseSections(text) {
 		address := section.Values["baseurl"]
 		if address == "" {
 			address = section.Values["mirrorlist"] + section.Values["metalink"]
@@ -78,7 +78,7 @@ func (rs *repositories) primaryIndex(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	primary, err := rpmmd.PrimaryLocation(text)
+	primary, err := rpm.PrimaryLocation(text)
 	if err != nil {
 		return "", fmt.Errorf("%s/repodata/repomd.xml: %w", dir, err)
 	}
@@ -90,7 +90,7 @@ func (rs *repositories) primaryIndex(dir string) (string, error) {
 
 func (rs *repositories) readPrimary(r io.Reader, dir string) ([]*Package, error) {
 	var list []*Package
-	err := rpmmd.ReadPrimary(r, func(x rpmmd.Package) {
+	err := rpm.ReadPrimary(r, func(x rpm.Package) {
 		p, err := rs.packageFile(path.Join(dir, x.Location.Href))
 		if err != nil {
 			p = packageOfIndex(x)
@@ -102,7 +102,7 @@ func (rs *repositories) readPrimary(r io.Reader, dir string) ([]*Package, error)
 	return list, err
 }
 
-func packageOfIndex(x rpmmd.Package) *Package {
+func packageOfIndex(x rpm.Package) *Package {
 	p := &Package{Format: RPM, FileSize: x.Size.Package, Package: host.Package{
 		Name: x.Name, Arch: x.Arch, Summary: x.Summary, Origin: x.Format.Vendor, Source: rpmSource(x.Format.Source), SizeKiB: (x.Size.Installed + 1023) / 1024,
 		Version: evr(&rpmutils.NEVRA{Epoch: x.Version.Epoch, Version: x.Version.Version, Release: x.Version.Release}),
@@ -115,7 +115,7 @@ func packageOfIndex(x rpmmd.Package) *Package {
 	return p
 }
 
-func joinEntries(list []rpmmd.Entry) string {
+func joinEntries(list []rpm.Entry) string {
 	var all []string
 	for _, e := range list {
 		all = append(all, e.String())

@@ -1,6 +1,4 @@
-// Package rpmmd reads what yum, dnf and zypper know of repositories: their .repo files, and the lists
-// of packages that repositories offer.
-package rpmmd
+package rpm
 
 import "strings"
 

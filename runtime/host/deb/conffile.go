@@ -1,0 +1,45 @@
+package deb
+
+import (
+	"strings"
+
+	"zcp2kopano/runtime/host"
+)
+
+// Unpacked is the ending of a configuration file that dpkg has unpacked. Beside a symlink it stays, and no
+// purge takes it.
+const Unpacked = ".dpkg-new"
+
+// Leftovers are the endings that dpkg gives to the other version of a configuration file.
+var Leftovers = []string{".dpkg-dist", Unpacked, ".dpkg-old", ".dpkg-tmp"}
+
+// PurgedWith are the endings of what a purge deletes beside a configuration file (dpkg,
+// deferred_configure_conffile and removal_bulk_remove_configfiles).
+var PurgedWith = append([]string{"~", ".bak", "%"}, Leftovers...)
+
+// ParseConffiles reads what dpkg's database has of configuration files: lines of path, digest, and flags. A
+// path may hold blanks.
+func ParseConffiles(text string) []host.Conffile {
+	var files []host.Conffile
+	for line := range strings.Lines(text) {
+		var c host.Conffile
+		line = strings.TrimSpace(line)
+		for {
+			cut := strings.LastIndexByte(line, ' ')
+			if cut < 0 {
+				break
+			}
+			word := line[cut+1:]
+			line = strings.TrimSpace(line[:cut])
+			if word != "obsolete" && word != "remove-on-upgrade" {
+				c.Path, c.MD5 = line, word
+				break
+			}
+			c.Obsolete = c.Obsolete || word == "obsolete"
+		}
+		if c.Path != "" {
+			files = append(files, c)
+		}
+	}
+	return files
+}

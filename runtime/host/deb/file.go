@@ -1,0 +1,126 @@
+package deb
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strconv"
+	"strings"
+
+	"zcp2kopano/runtime/host/compression"
+)
+
+// File is a package file (deb(5)): an ar archive of two compressed tar archives, of what the package says
+// of itself, and of what it brings.
+type File struct{ control, data *member }
+
+// member is one of an ar archive.
+type member struct {
+	name string
+	data *io.SectionReader
+}
+
+// Entry is a file in a package, with a clean absolute path.
+type Entry struct {
+	Path    string
+	Header  *tar.Header
+	Content io.Reader
+}
+
+// controlLimit bounds a control file; no honest one comes near.
+const controlLimit = 4 << 20
+
+// OpenFile finds the two archives in a package file. Of one that was reduced to its beginning the second may
+// be missing.
+func OpenFile(r io.ReaderAt, size int64) (*File, error) {
+	const magic, headerSize = "!<arch>\n", 60
+	head := make([]byte, headerSize)
+	if _, err := r.ReadAt(head[:len(magic)], 0); err != nil || string(head[:len(magic)]) != magic {
+		return nil, errors.New("no Debian package")
+	}
+	var f File
+	for at := int64(len(magic)); at+headerSize <= size; {
+		if _, err := r.ReadAt(head, at); err != nil {
+			return nil, fmt.Errorf("no Debian package, or cut short: %w", err)
+		}
+		if head[0] == 0 {
+			break // a reduced package file, filled up to the size of the whole one
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(string(head[48:58])), 10, 64)
+		if err != nil || n < 0 {
+			return nil, errors.New("damaged: an archive member without a size")
+		}
+		name := strings.TrimRight(strings.TrimSpace(string(head[:16])), "/")
+		m := &member{name, io.NewSectionReader(r, at+headerSize, n)}
+		at += headerSize + n + n%2
+		if at-n%2 > size {
+			return nil, errors.New("cut short: a part of it goes beyond the end of the file")
+		}
+		switch {
+		case strings.HasPrefix(name, "control.tar"):
+			f.control = m
+		case strings.HasPrefix(name, "data.tar"):
+			f.data = m
+		}
+	}
+	if f.control == nil {
+		return nil, errors.New("no Debian package, or cut short: no control.tar")
+	}
+	return &f, nil
+}
+
+// Control calls do for each control file: control, conffiles, the maintainer scripts.
+func (f *File) Control(do func(Entry) error) error { return f.control.each(do) }
+
+// Payload calls do for each file that the package brings.
+func (f *File) Payload(do func(Entry) error) error {
+	if f.data == nil {
+		return nil
+	}
+	return f.data.each(do)
+}
+
+// Paragraph is what the package says of itself.
+func (f *File) Paragraph() (Paragraph, error) {
+	var text []byte
+	err := f.Control(func(e Entry) (err error) {
+		if e.Path == "/control" {
+			text, err = io.ReadAll(io.LimitReader(e.Content, controlLimit))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if text == nil {
+		return nil, errors.New("no Debian package: no control file")
+	}
+	list := ParseControl(string(text))
+	if len(list) != 1 || list[0].Get("Package") == "" || list[0].Get("Architecture") == "" {
+		return nil, errors.New("no Debian package: its control file names no package")
+	}
+	return list[0], nil
+}
+
+func (m *member) each(do func(Entry) error) error {
+	data, err := compression.Open(m.data, path.Ext(m.name))
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.name, err)
+	}
+	defer data.Close()
+	archive := tar.NewReader(data)
+	for {
+		head, err := archive.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = do(Entry{path.Clean("/" + head.Name), head, archive})
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+}

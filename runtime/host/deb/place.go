@@ -1,0 +1,31 @@
+package deb
+
+// Where dpkg and apt keep what is theirs.
+const (
+	StatusFile     = "/var/lib/dpkg/status"
+	InfoDir        = "/var/lib/dpkg/info"    // NAME.list, NAME.postrm, ... of each package
+	UpdatesDir     = "/var/lib/dpkg/updates" // dpkg's own journal
+	UnpackingDir   = "/var/lib/dpkg/tmp.ci"  // control files of the package that is being unpacked
+	ExtendedStates = "/var/lib/apt/extended_states"
+	ListsDir       = "/var/lib/apt/lists"
+	ArchivesDir    = "/var/cache/apt/archives"
+
+	SourcesFile    = "/etc/apt/sources.list"
+	SourcesDir     = "/etc/apt/sources.list.d"
+	PreferenceFile = "/etc/apt/preferences"
+	PreferencesDir = "/etc/apt/preferences.d"
+	TrustedFile    = "/etc/apt/trusted.gpg"
+	TrustedDir     = "/etc/apt/trusted.gpg.d"
+	KeyringsDir    = "/etc/apt/keyrings"
+	AuthFile       = "/etc/apt/auth.conf"
+	AuthDir        = "/etc/apt/auth.conf.d"
+)
+
+// Locks are the files that dpkg and apt lock by fcntl(2), each for a part of the work; the first two are
+// dpkg's.
+var Locks = []string{
+	"/var/lib/dpkg/lock-frontend", // since dpkg 1.19.1
+	"/var/lib/dpkg/lock",
+	ListsDir + "/lock",
+	ArchivesDir + "/lock",
+}
