@@ -7,9 +7,9 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
-	"pault.ag/go/debian/version"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagesystem"
 	"zcp2kopano/runtime/script"
 )
 
@@ -32,27 +32,20 @@ pkg.install(["kopano-server"], source = repo)
 `,
 	Value: func(c *script.Call) (starlark.Value, error) {
 		dir := c.String("path")
-		entries, err := c.View.ReadDir(dir)
+		system, err := systemOf(c)
+		if err != nil {
+			return nil, err
+		}
+		d, err := directoryOf(c.View, system, dir)
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
-		r := repo{kind: kindFiles, name: c.StringOr("name", "local"), url: "file:" + dir}
-		packages, signed := 0, false
-		for _, e := range entries {
-			switch {
-			case e.Name == "Packages" || strings.HasPrefix(e.Name, "Packages."):
-				r.kind, r.url, r.suite, r.trusted = kindRepository, "file:"+strings.TrimSuffix(dir, "/")+"/", "./", true
-			case e.Name == "InRelease" || e.Name == "Release.gpg":
-				signed = true
-			case strings.HasSuffix(e.Name, ".deb"):
-				packages++
-			}
+		r := repo{kind: kindFiles, Repository: host.Repository{Name: c.StringOr("name", "local"), URL: "file:" + dir}}
+		// apt warns of a signature whose key it lacks even where the source is trusted without one.
+		if d.Index && !(d.Signed && len(d.Files) > 0) {
+			r.kind, r.URL, r.Suite, r.Trusted = kindRepository, "file:"+strings.TrimSuffix(dir, "/")+"/", "./", true
 		}
-		if signed && packages > 0 {
-			// apt warns of a signature whose key it lacks even where the source is trusted without one.
-			r = repo{kind: kindFiles, name: r.name, url: "file:" + dir}
-		}
-		if r.kind == kindFiles && packages == 0 {
+		if !d.Index && len(d.Files) == 0 {
 			return nil, c.Errorf("%s holds neither an index (Packages) nor .deb files", dir)
 		}
 		if err := r.check(); err != nil {
@@ -62,42 +55,58 @@ pkg.install(["kopano-server"], source = repo)
 	},
 }
 
-// packageFile is a .deb in a directory.
-type packageFile struct {
-	control
-	path string
+// systemOf is the package system of the host.
+func systemOf(c *script.Call) (packagesystem.System, error) {
+	m, err := c.View.PackageManager()
+	if err != nil {
+		return nil, c.Errorf("%w", err)
+	}
+	return packagesystem.Of(m.Name), nil
 }
 
-// packageFiles are the newest .debs of a directory that fit the host, by name.
-type packageFiles map[string]packageFile
+func directoryOf(files host.FileReader, system packagesystem.Files, dir string) (host.PackageDirectory, error) {
+	entries, err := files.ReadDir(dir)
+	if err != nil {
+		return host.PackageDirectory{}, err
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name
+	}
+	return system.Directory(names), nil
+}
+
+// packageFiles are the newest package files of a directory that fit the host, by name.
+type packageFiles map[string]host.PackageFile
 
 // readFiles reads the control information of all packages in the directory.
 func readFiles(c *script.Call, r repo) (packageFiles, error) {
+	system, err := systemOf(c)
+	if err != nil {
+		return nil, err
+	}
 	facts, err := c.View.Facts()
 	if err != nil {
 		return nil, err
 	}
-	dir := strings.TrimPrefix(r.url, "file:")
-	entries, err := c.View.ReadDir(dir)
+	dir := strings.TrimPrefix(r.URL, "file:")
+	d, err := directoryOf(c.View, system, dir)
 	if err != nil {
 		return nil, err
 	}
 	found := packageFiles{}
 	foreign := ""
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name, ".deb") {
-			continue
-		}
-		p, err := openDeb(c.View, path.Join(dir, e.Name))
+	for _, name := range d.Files {
+		p, err := readFile(c.View, system, path.Join(dir, name))
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w; download it again", path.Join(dir, e.Name), err)
+			return nil, fmt.Errorf("%s: %w; download it again", path.Join(dir, name), err)
 		}
-		if p.arch != "all" && p.arch != facts.Arch {
-			foreign = p.arch
+		if !system.Fits(p.Arch, facts.Arch) {
+			foreign = p.Arch
 			continue
 		}
-		if old, ok := found[p.name]; !ok || version.Compare(p.version, old.version) > 0 {
-			found[p.name] = p
+		if old, ok := found[p.Name]; !ok || system.Compare(p.Version, old.Version) > 0 {
+			found[p.Name] = p
 		}
 	}
 	if len(found) == 0 && foreign != "" {
@@ -106,14 +115,19 @@ func readFiles(c *script.Call, r repo) (packageFiles, error) {
 	return found, nil
 }
 
-func openDeb(view host.View, name string) (packageFile, error) {
-	f, err := view.Open(name)
+func readFile(files host.FileReader, system packagesystem.Files, name string) (host.PackageFile, error) {
+	f, err := files.Open(name)
 	if err != nil {
-		return packageFile{}, err
+		return host.PackageFile{}, err
 	}
 	defer f.Close()
-	c, err := readDeb(f)
-	return packageFile{control: c, path: name}, err
+	st, err := f.Stat()
+	if err != nil {
+		return host.PackageFile{}, err
+	}
+	p, err := system.ReadFile(f, st.Size)
+	p.Path = name
+	return p, err
 }
 
 // closure returns the files of the packages wanted and of what they depend on, as far as the
@@ -131,12 +145,12 @@ func (files packageFiles) closure(wanted []string) []string {
 		seen[item] = true
 		name, want, exact := strings.Cut(item, "=")
 		p, ok := files[name]
-		if !ok || exact && p.version.String() != want {
+		if !ok || exact && p.Version != want {
 			result = append(result, item)
 			continue
 		}
-		result = append(result, p.path)
-		for _, names := range p.needs {
+		result = append(result, p.Path)
+		for _, names := range p.Needs {
 			for _, n := range names {
 				if _, ok := files[n]; ok {
 					queue = append(queue, n)
@@ -158,7 +172,7 @@ func askFiles(c *script.Call, r repo, packages []string) (host.RepositoryAnswer,
 	answer := host.RepositoryAnswer{Known: true, Offers: map[string]string{}}
 	for _, name := range packages {
 		if p, ok := files[name]; ok {
-			answer.Offers[name] = p.version.String()
+			answer.Offers[name] = p.Version
 			continue
 		}
 		answer.Missing = append(answer.Missing, name)

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"sort"
+	"slices"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -270,7 +270,8 @@ var solve = &script.Builtin{
 		{Name: "recommends", Type: script.Bool, Doc: "take recommended packages along", Optional: true, Default: "False", Keyword: true},
 		{Name: "source", Type: script.Any, Doc: repoDoc + ", as if it were configured: its packages come from there", Optional: true, Keyword: true},
 	},
-	Result: "record(possible, problem, install, upgrade, remove, download, disk): problem is \"\" or the package manager's words; " +
+	Result: "record(possible, problem, refusal, install, upgrade, remove, download, disk): problem is \"\" or the package manager's words; " +
+		"refusal is \"\", or says what would be removed that remove does not list, which pkg.remove and pkg.install refuse; " +
 		"install, upgrade and remove are lists of record(name, version, old, origin); download and disk are bytes, disk negative if space is freed",
 	Effect:   script.Read,
 	Volatile: true,
@@ -291,17 +292,18 @@ for package in solution.remove:
 		if wanted, err = fromSource(c, wanted); err != nil {
 			return nil, err
 		}
-		s, err := solveFrom(c, host.Transaction{
+		tx := host.Transaction{
 			Remove: gone, Install: wanted, Purge: c.Bool("purge", false), NoRecommends: !c.Bool("recommends", false),
-		})
+		}
+		s, err := solveFrom(c, tx)
 		var impossible *host.SolveError
 		if errors.As(err, &impossible) {
-			return solution(host.Solution{}, impossible.Error()), nil
+			return solution(host.Solution{}, impossible, nil), nil
 		}
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
-		return solution(s, ""), nil
+		return solution(s, nil, tx.RefuseExtra(s.Remove)), nil
 	},
 }
 
@@ -320,18 +322,26 @@ func solveFrom(c *script.Call, tx host.Transaction) (host.Solution, error) {
 		if err != nil {
 			return host.Solution{}, err
 		}
-		probe.Files = s.files
+		probe.Files = s.Files
 	}
 	answer, err := c.View.ProbeRepository(c.Context(), probe)
 	return answer.Solution, err
 }
 
-func solution(s host.Solution, problem string) starlark.Value {
+func solution(s host.Solution, problem, refusal error) starlark.Value {
 	return script.NewRecord(map[string]any{
-		"possible": problem == "", "problem": problem,
+		"possible": problem == nil, "problem": textOf(problem), "refusal": textOf(refusal),
 		"install": changes(s.Install), "upgrade": changes(s.Upgrade), "remove": changes(s.Remove),
 		"download": s.Download, "disk": s.DiskDelta,
 	})
+}
+
+// textOf is an error's text; "" for none.
+func textOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 func changes(list []host.Change) []any {
@@ -342,20 +352,12 @@ func changes(list []host.Change) []any {
 	return records
 }
 
-// others lists the names in a solution's part that nobody asked for, in order.
-func others(list []host.Change, allowed ...[]string) []string {
-	ok := map[string]bool{}
-	for _, part := range allowed {
-		for _, name := range part {
-			ok[name] = true
-		}
-	}
-	var extra []string
+// namesOf lists the names in a solution's part, in order.
+func namesOf(list []host.Change) []string {
+	var found []string
 	for _, ch := range list {
-		if !ok[ch.Name] {
-			extra = append(extra, ch.Name)
-		}
+		found = append(found, ch.Name)
 	}
-	sort.Strings(extra)
-	return extra
+	slices.Sort(found)
+	return found
 }

@@ -115,7 +115,7 @@ print(pkg.solve(install = ["no-such-package"]).possible)
 
 func TestRemove(t *testing.T) {
 	s := scene(t)
-	s.Fail(`pkg.remove(["zarafa-common"])`, "would also remove zarafa-server", "nothing was removed", "expect")
+	s.Fail(`pkg.remove(["zarafa-common"])`, "would also remove zarafa-server", "nothing was changed", "expect")
 	s.Fail(`pkg.remove(["libical0", "zarafa-server"])`, "would also remove bluez-obexd")
 	s.Fail(`pkg.remove("zarafa-*")`, "is no name of a package", "pkg.installed")
 	s.Fail(`pkg.remove(["-f"])`, "is no name of a package")
@@ -145,7 +145,7 @@ func TestRemoveExpected(t *testing.T) {
 
 func TestInstall(t *testing.T) {
 	s := scene(t)
-	s.Fail(`pkg.install(["kopano-rival"])`, "would remove zarafa-common, zarafa-server", "nothing was installed")
+	s.Fail(`pkg.install(["kopano-rival"])`, "would also remove zarafa-common", ", zarafa-server ", "nothing was changed")
 	s.Fail(`pkg.install(["no-such-package"])`, "no-such-package")
 	if r := s.Run(`pkg.install(["zarafa-server", "zarafa-common=7.2.6-1"])`); r.Verdict.Code != 0 || r.Verdict.Changes != 0 {
 		t.Errorf("what is installed: %+v", r.Verdict)
@@ -176,7 +176,7 @@ func TestRepositoryArguments(t *testing.T) {
 }
 
 func TestAddRepository(t *testing.T) {
-	key, err := filepath.Abs("testdata/key.asc")
+	key, err := filepath.Abs("../../runtime/host/deb/testdata/key.asc")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ print([c.version for c in pkg.candidates(["kopano-server"])["kopano-server"]])
 	if st, err := s.Host.Lstat("/etc/apt/auth.conf"); err != nil || st.Perm() != 0o600 {
 		t.Errorf("auth.conf has mode %v (%v)", st.Perm(), err)
 	}
-	binary, err := os.ReadFile("testdata/key.gpg")
+	binary, err := os.ReadFile("../../runtime/host/deb/testdata/key.gpg")
 	if err != nil {
 		t.Fatal(err)
 	}

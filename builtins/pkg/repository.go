@@ -11,22 +11,15 @@ import (
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagesystem"
 	"zcp2kopano/runtime/script"
 )
 
 // repo is a source of packages: a repository to configure, or a directory of package files to
 // install from directly.
 type repo struct {
-	kind       string // kindRepository or kindFiles
-	name       string
-	url        string
-	suite      string
-	components []string
-	user       string
-	password   host.Secret
-	key        string // armoured text, a path, or a URL; "" for the keys that the host already trusts
-	trusted    bool
-	priority   int64
+	host.Repository
+	kind string // kindRepository or kindFiles
 }
 
 // The kinds of repo.
@@ -62,11 +55,11 @@ repo = pkg.repository("kopano", base, user = "serial", key = base + "Release.key
 print(repo.url)
 `,
 	Value: func(c *script.Call) (starlark.Value, error) {
-		r := repo{
-			kind: kindRepository, name: c.String("name"), url: c.String("url"), suite: c.StringOr("suite", "./"),
-			components: c.Strings("components"), user: c.String("user"), password: c.Secret("password"),
-			key: c.String("key"), trusted: c.Bool("trusted", false), priority: c.Int("priority", 0),
-		}
+		r := repo{kind: kindRepository, Repository: host.Repository{
+			Name: c.String("name"), URL: c.String("url"), Suite: c.StringOr("suite", "./"),
+			Components: c.Strings("components"), User: c.String("user"), Password: c.Secret("password"),
+			Key: c.String("key"), Trusted: c.Bool("trusted", false), Priority: c.Int("priority", 0),
+		}}
 		if err := r.check(); err != nil {
 			return nil, c.Errorf("%w", err)
 		}
@@ -80,38 +73,38 @@ var (
 )
 
 func (r repo) check() error {
-	if !validName.MatchString(r.name) {
-		return fmt.Errorf("name %q: use lower-case letters, digits and -", r.name)
+	if !validName.MatchString(r.Name) {
+		return fmt.Errorf("name %q: use lower-case letters, digits and -", r.Name)
 	}
 	if r.kind == kindFiles {
 		return nil
 	}
-	u, err := url.Parse(r.url)
+	u, err := url.Parse(r.URL)
 	switch {
 	case err != nil:
-		return fmt.Errorf("url: %w", withoutURL(err))
+		return fmt.Errorf("url: %w", host.WithoutURL(err))
 	case u.User != nil:
 		return fmt.Errorf("url holds a user or password, which everyone could read: give them as user and password, apart from the URL")
 	case u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "file":
-		return fmt.Errorf("url %q: want https://, http:// or file: before it", r.url)
+		return fmt.Errorf("url %q: want https://, http:// or file: before it", r.URL)
 	case u.Scheme != "file" && u.Host == "":
-		return fmt.Errorf("url %q names no host", r.url)
-	case !validField.MatchString(r.url):
-		return fmt.Errorf("url %q holds a character that a list of sources cannot hold (blank, [, ] or #)", r.url)
-	case !validField.MatchString(r.suite):
-		return fmt.Errorf("suite %q: want one word", r.suite)
-	case strings.HasSuffix(r.suite, "/") && len(r.components) > 0:
-		return fmt.Errorf("suite %q is that of a flat repository, which has no components", r.suite)
-	case !strings.HasSuffix(r.suite, "/") && len(r.components) == 0:
-		return fmt.Errorf("suite %q needs components, like [\"main\"]; a flat repository has a suite that ends in /", r.suite)
-	case r.user == "" && !r.password.Empty():
+		return fmt.Errorf("url %q names no host", r.URL)
+	case !validField.MatchString(r.URL):
+		return fmt.Errorf("url %q holds a character that a list of sources cannot hold (blank, [, ] or #)", r.URL)
+	case !validField.MatchString(r.Suite):
+		return fmt.Errorf("suite %q: want one word", r.Suite)
+	case strings.HasSuffix(r.Suite, "/") && len(r.Components) > 0:
+		return fmt.Errorf("suite %q is that of a flat repository, which has no components", r.Suite)
+	case !strings.HasSuffix(r.Suite, "/") && len(r.Components) == 0:
+		return fmt.Errorf("suite %q needs components, like [\"main\"]; a flat repository has a suite that ends in /", r.Suite)
+	case r.User == "" && !r.Password.Empty():
 		return fmt.Errorf("a password needs a user")
-	case r.trusted && r.key != "":
+	case r.Trusted && r.Key != "":
 		return fmt.Errorf("give either key or trusted: a trusted repository's signature is not looked at")
-	case r.priority < -1 || r.priority > 2000:
-		return fmt.Errorf("priority %d is out of range (-1 to 2000)", r.priority)
+	case r.Priority < -1 || r.Priority > 2000:
+		return fmt.Errorf("priority %d is out of range (-1 to 2000)", r.Priority)
 	}
-	for _, component := range r.components {
+	for _, component := range r.Components {
 		if !validField.MatchString(component) {
 			return fmt.Errorf("component %q: want one word", component)
 		}
@@ -119,18 +112,10 @@ func (r repo) check() error {
 	return nil
 }
 
-// withoutURL is an error of net/url without the text it is about, which may hold a password.
-func withoutURL(err error) error {
-	if e, ok := err.(*url.Error); ok {
-		return e.Err
-	}
-	return err
-}
-
 func (r repo) value() *starlarkstruct.Struct {
 	return script.NewRecord(map[string]any{
-		"kind": r.kind, "name": r.name, "url": r.url, "suite": r.suite, "components": r.components,
-		"user": r.user, "password": r.password, "key": r.key, "trusted": r.trusted, "priority": r.priority,
+		"kind": r.kind, "name": r.Name, "url": r.URL, "suite": r.Suite, "components": r.Components,
+		"user": r.User, "password": r.Password, "key": r.Key, "trusted": r.Trusted, "priority": r.Priority,
 	})
 }
 
@@ -141,11 +126,11 @@ func repoOf(c *script.Call, param string) (repo, error) {
 		return repo{}, c.Errorf("argument %s: got %s; pass %s", param, c.Value(param).Type(), repoDoc)
 	}
 	f := fields{rec: rec}
-	r := repo{
-		kind: f.text("kind"), name: f.text("name"), url: f.text("url"), suite: f.text("suite"),
-		components: f.texts("components"), user: f.text("user"), password: f.secret("password"),
-		key: f.text("key"), trusted: f.truth("trusted"), priority: f.number("priority"),
-	}
+	r := repo{kind: f.text("kind"), Repository: host.Repository{
+		Name: f.text("name"), URL: f.text("url"), Suite: f.text("suite"),
+		Components: f.texts("components"), User: f.text("user"), Password: f.secret("password"),
+		Key: f.text("key"), Trusted: f.truth("trusted"), Priority: f.number("priority"),
+	}}
 	if f.missing != "" {
 		return repo{}, c.Errorf("argument %s: it has no %s; pass %s", param, f.missing, repoDoc)
 	}
@@ -199,26 +184,15 @@ func (f *fields) texts(name string) []string {
 	return texts
 }
 
-// setup is what configures a repository: files in the order in which they must be written, so that a
-// source is never there before the key and the password that it needs.
-type setup struct {
-	dirs   []string // that must exist
-	files  []host.ConfigFile
-	source string // the file that names the source, for a refresh
-}
-
 // prepare renders a repository for the host's package manager.
-func prepare(c *script.Call, r repo) (setup, error) {
+func prepare(c *script.Call, r repo) (host.RepositorySetup, error) {
 	m, err := c.View.PackageManager()
 	if err != nil {
-		return setup{}, c.Errorf("%w", err)
+		return host.RepositorySetup{}, c.Errorf("%w", err)
 	}
-	if m.Name != "apt" {
-		return setup{}, c.Errorf("repositories of %s are not supported; configure it by hand and leave this step out", m.Name)
-	}
-	s, err := prepareApt(c, m.Version, r)
+	s, err := packagesystem.Of(m.Name).Setup(c.Context(), c.View, m.Version, r.Repository)
 	if err != nil {
-		return setup{}, c.Errorf("%s: %w", r.name, err)
+		return host.RepositorySetup{}, c.Errorf("%s: %w", r.Name, err)
 	}
 	return s, nil
 }
@@ -268,9 +242,9 @@ func ask(c *script.Call, r repo, packages []string) (host.RepositoryAnswer, erro
 	if err != nil {
 		return host.RepositoryAnswer{}, err
 	}
-	answer, err := c.View.ProbeRepository(c.Context(), host.RepositoryProbe{Files: s.files, Packages: packages})
+	answer, err := c.View.ProbeRepository(c.Context(), host.RepositoryProbe{Files: s.Files, Packages: packages})
 	if err != nil {
-		return host.RepositoryAnswer{}, c.Errorf("%s: %w", r.url, err)
+		return host.RepositoryAnswer{}, c.Errorf("%s: %w", r.URL, err)
 	}
 	return answer, nil
 }
@@ -300,17 +274,17 @@ pkg.add_repository(repo)
 			return none, err
 		}
 		var actions []action.Action
-		for _, dir := range s.dirs {
+		for _, dir := range s.Dirs {
 			if a, err := mkdirIfAbsent(c, dir); err != nil {
 				return none, c.Errorf("%w", err)
 			} else if a != nil {
 				actions = append(actions, a)
 			}
 		}
-		for _, f := range s.files {
+		for _, f := range s.Files {
 			actions = append(actions, writeConfig(f))
 		}
-		actions = append(actions, refreshSource(s.source))
+		actions = append(actions, refreshSource(s.Source))
 		return script.Decision{Actions: actions, Result: starlark.None}, nil
 	},
 }

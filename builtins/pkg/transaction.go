@@ -55,17 +55,19 @@ pkg.remove(pkg.installed(vendor = "zarafa"), purge = True)
 		if err != nil {
 			return none, c.Errorf("%w", err)
 		}
-		if extra := others(s.Remove, present, expected); len(extra) > 0 {
-			return none, c.Errorf("removing %s would also remove %s; nothing was removed. If they may go, name them in expect = [...]; "+
-				"else find what depends on what with apt-get -s remove", shorten(present), strings.Join(extra, ", "))
+		if err := tx.RefuseExtra(s.Remove, expected...); err != nil {
+			return none, c.Errorf("removing %s: %w%s", shorten(present), err, expectHint)
 		}
-		if extra := others(append(s.Install, s.Upgrade...)); len(extra) > 0 {
-			return none, c.Errorf("removing %s would install or upgrade %s; nothing was removed. Repair or upgrade these first",
+		if extra := namesOf(append(s.Install, s.Upgrade...)); len(extra) > 0 {
+			return none, c.Errorf("removing %s would install or upgrade %s; nothing was changed. Repair or upgrade these first",
 				shorten(present), strings.Join(extra, ", "))
 		}
 		return commit(c, tx, s, expected)
 	},
 }
+
+// expectHint is how a runbook names them.
+const expectHint = "; nothing was changed. If they may go, name them in expect = [...]; else find out what needs them"
 
 // removable keeps the names that the package database knows: fully installed, half-way, or, for a
 // purge, with only their configuration files left.
@@ -150,9 +152,8 @@ svc.release_starts()
 		if err != nil {
 			return none, c.Errorf("%w", err)
 		}
-		if extra := others(s.Remove, expected); len(extra) > 0 {
-			return none, c.Errorf("installing %s would remove %s; nothing was installed. If they may go, name them in expect = [...]",
-				shorten(wanted), strings.Join(extra, ", "))
+		if err := tx.RefuseExtra(s.Remove, expected...); err != nil {
+			return none, c.Errorf("installing %s: %w%s", shorten(wanted), err, expectHint)
 		}
 		if len(s.Install)+len(s.Upgrade)+len(s.Remove) == 0 {
 			return none, nil
@@ -215,7 +216,11 @@ pkg.refresh("kopano")
 		if !validName.MatchString(name) {
 			return script.Decision{}, c.Errorf("name %q: use lower-case letters, digits and -", name)
 		}
-		return script.Decision{Actions: []action.Action{refreshSource(aptSources + "/" + name + ".list")}, Result: starlark.None}, nil
+		system, err := systemOf(c)
+		if err != nil {
+			return script.Decision{}, err
+		}
+		return script.Decision{Actions: []action.Action{refreshSource(system.SourceFile(name))}, Result: starlark.None}, nil
 	},
 }
 

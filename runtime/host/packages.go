@@ -198,18 +198,21 @@ type Solution struct {
 	DiskDelta int64    `json:"disk_delta,omitempty"` // bytes; negative when space is freed
 }
 
-// RefuseExtra refuses a solution that removes packages which the transaction does not list.
-func (tx Transaction) RefuseExtra(remove []Change) error {
+// RefuseExtra refuses to remove packages that the transaction does not list, and that may not go along
+// either. Names are those of the package database: dpkg's NAME:ARCH and rpm's NAME.ARCH of a foreign
+// architecture are other packages than NAME.
+func (tx Transaction) RefuseExtra(remove []Change, along ...string) error {
 	var extra []string
 	for _, c := range remove {
-		if !slices.Contains(tx.Remove, c.Name) {
-			extra = append(extra, c.Name+" "+c.Version)
+		if !slices.Contains(tx.Remove, c.Name) && !slices.Contains(along, c.Name) {
+			extra = append(extra, strings.TrimSpace(c.Name+" "+c.Version))
 		}
 	}
 	if len(extra) == 0 {
 		return nil
 	}
-	return &SolveError{Summary: "the package manager would also remove packages that are not on the list", Lines: extra}
+	slices.Sort(extra)
+	return &SolveError{Summary: "the package manager would also remove " + strings.Join(extra, ", ")}
 }
 
 // Change is a package that a solution touches.

@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 
+	"pault.ag/go/debian/dependency"
+
+	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/compression"
 )
 
@@ -123,4 +126,48 @@ func (m *member) each(do func(Entry) error) error {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
+}
+
+// ReadFile is what a package file says of itself. What it brings is not looked at.
+func ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) {
+	f, err := OpenFile(r, size)
+	if err != nil {
+		return host.PackageFile{}, err
+	}
+	p, err := f.Paragraph()
+	if err != nil {
+		return host.PackageFile{}, err
+	}
+	file := host.PackageFile{Name: p.Get("Package"), Arch: p.Get("Architecture"), Version: p.Get("Version")}
+	if err := CheckVersion(file.Version); err != nil {
+		return host.PackageFile{}, fmt.Errorf("version %q: %w", file.Version, err)
+	}
+	for _, field := range []string{"Pre-Depends", "Depends"} {
+		needs, err := alternatives(p.Line(field))
+		if err != nil {
+			return host.PackageFile{}, fmt.Errorf("%s: %w", field, err)
+		}
+		file.Needs = append(file.Needs, needs...)
+	}
+	return file, nil
+}
+
+// alternatives are, of each dependency, the names that meet it.
+func alternatives(depends string) ([][]string, error) {
+	if depends == "" {
+		return nil, nil
+	}
+	parsed, err := dependency.Parse(depends)
+	if err != nil {
+		return nil, err
+	}
+	var needs [][]string
+	for _, relation := range parsed.Relations {
+		var names []string
+		for _, possible := range relation.Possibilities {
+			names = append(names, possible.Name)
+		}
+		needs = append(needs, names)
+	}
+	return needs, nil
 }

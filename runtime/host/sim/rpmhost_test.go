@@ -323,7 +323,7 @@ mine
 		if got := strings.Join(names(sol.Remove), " "); got != "other p" {
 			t.Errorf("%s: removes %s", name, got)
 		}
-		if err := h.CommitPackages(t.Context(), host.Transaction{Remove: []string{"p"}}, nil); err == nil || !strings.Contains(err.Error(), "not on the list: other 1-1") {
+		if err := h.CommitPackages(t.Context(), host.Transaction{Remove: []string{"p"}}, nil); err == nil || !strings.Contains(err.Error(), "would also remove other 1-1") {
 			t.Errorf("%s: a removal that takes another along: %v", name, err)
 		}
 		mustDo(t, h.CommitPackages(t.Context(), host.Transaction{Remove: []string{"p", "other"}}, nil))

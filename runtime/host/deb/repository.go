@@ -1,6 +1,7 @@
-package pkg
+package deb
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,10 +10,7 @@ import (
 	"path"
 	"strings"
 
-	"pault.ag/go/debian/version"
-
 	"zcp2kopano/runtime/host"
-	"zcp2kopano/runtime/script"
 )
 
 // apt is what a version of apt can do. The versions are those of apt's changelog and NEWS.
@@ -25,69 +23,59 @@ type apt struct {
 }
 
 func aptOf(v string) (apt, error) {
-	have, err := version.Parse(v)
-	if err != nil {
+	if err := CheckVersion(v); err != nil {
 		return apt{}, fmt.Errorf("version %q of apt: %w", v, err)
 	}
-	since := func(text string) bool {
-		want, err := version.Parse(text + "~")
-		return err == nil && version.Compare(have, want) >= 0
-	}
+	since := func(first string) bool { return Compare(v, first+"~") >= 0 }
 	return apt{
 		signedBy: since("1.1"), authParts: since("1.8"), httpsBuilt: since("1.5"),
 		authScheme: since("1.9.5"), authLengths: !since("1.5"),
 	}, nil
 }
 
-// Where apt keeps its configuration.
-const (
-	aptKeyrings    = "/etc/apt/keyrings"
-	aptTrusted     = "/etc/apt/trusted.gpg.d"
-	aptSources     = "/etc/apt/sources.list.d"
-	aptPreferences = "/etc/apt/preferences.d"
-	aptAuth        = "/etc/apt/auth.conf"
-	aptAuthParts   = "/etc/apt/auth.conf.d"
-)
+// SourceFile is the file that names a repository.
+func SourceFile(name string) string { return path.Join(SourcesDir, name+".list") }
 
-// prepareApt gathers what the files are made of: key, existing passwords; and renders them.
-func prepareApt(c *script.Call, v string, r repo) (setup, error) {
-	a, err := aptOf(v)
+// Setup gathers what the files of a repository are made of, its key and the passwords that are there, and
+// writes them as this version of apt reads them.
+func Setup(ctx context.Context, h host.RepositoryHost, aptVersion string, r host.Repository) (host.RepositorySetup, error) {
+	a, err := aptOf(aptVersion)
 	if err != nil {
-		return setup{}, err
+		return host.RepositorySetup{}, err
 	}
-	if strings.HasPrefix(r.url, "https:") && !a.httpsBuilt {
-		if _, err := c.View.Stat("/usr/lib/apt/methods/https"); err != nil {
-			return setup{}, fmt.Errorf("apt %s cannot fetch https by itself: install apt-transport-https and ca-certificates first", v)
+	if strings.HasPrefix(r.URL, "https:") && !a.httpsBuilt {
+		if _, err := h.Stat("/usr/lib/apt/methods/https"); err != nil {
+			return host.RepositorySetup{}, fmt.Errorf("apt %s cannot fetch https by itself: install apt-transport-https and ca-certificates first", aptVersion)
 		}
 	}
-	key, err := fetchKey(c, r)
+	key, err := fetchKey(ctx, h, r)
 	if err != nil {
-		return setup{}, err
+		return host.RepositorySetup{}, err
 	}
 	old := ""
-	if r.user != "" && !a.authParts {
-		if old, err = readAuth(c.View); err != nil {
-			return setup{}, err
+	if r.User != "" && !a.authParts {
+		if old, err = readAuth(h); err != nil {
+			return host.RepositorySetup{}, err
 		}
 	}
 	return renderApt(a, r, key, old)
 }
 
 // fetchKey returns the repository's key without armour, nil if it has none.
-func fetchKey(c *script.Call, r repo) ([]byte, error) {
+func fetchKey(ctx context.Context, h host.RepositoryHost, r host.Repository) ([]byte, error) {
 	var data []byte
 	var err error
 	switch {
-	case r.key == "":
+	case r.Key == "":
 		return nil, nil
-	case strings.HasPrefix(strings.TrimSpace(r.key), armourBegin):
-		data = []byte(r.key)
-	case path.IsAbs(r.key):
-		data, err = readSmall(c.View, r.key)
-	case sameHost(r.key, r.url):
-		data, err = c.View.Download(c.Context(), r.key, r.user, r.password)
+	case strings.HasPrefix(strings.TrimSpace(r.Key), armourBegin):
+		data = []byte(r.Key)
+	case path.IsAbs(r.Key):
+		data, err = readSmall(h, r.Key)
+	case sameHost(r.Key, r.URL):
+		data, err = h.Download(ctx, r.Key, r.User, r.Password)
 	default: // a password is for the host that it was given for
-		data, err = c.View.Download(c.Context(), r.key, "", host.Secret{})
+		data, err = h.Download(ctx, r.Key, "", host.Secret{})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the key: %w", err)
@@ -105,8 +93,8 @@ func sameHost(a, b string) bool {
 	return errX == nil && errY == nil && x.Scheme == y.Scheme && x.Host == y.Host
 }
 
-func readSmall(view host.View, name string) ([]byte, error) {
-	f, err := view.Open(name)
+func readSmall(files host.FileReader, name string) ([]byte, error) {
+	f, err := files.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -114,8 +102,8 @@ func readSmall(view host.View, name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, 1<<20))
 }
 
-func readAuth(view host.View) (string, error) {
-	data, err := readSmall(view, aptAuth)
+func readAuth(files host.FileReader) (string, error) {
+	data, err := readSmall(files, AuthFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -124,62 +112,62 @@ func readAuth(view host.View) (string, error) {
 
 // renderApt makes the files of a repository. key is without armour; old is the content of auth.conf
 // where that has to be edited.
-func renderApt(a apt, r repo, key []byte, old string) (setup, error) {
-	s := setup{source: path.Join(aptSources, r.name+".list")}
+func renderApt(a apt, r host.Repository, key []byte, old string) (host.RepositorySetup, error) {
+	s := host.RepositorySetup{Source: SourceFile(r.Name)}
 	add := func(name, content string, mode uint32) {
-		s.files = append(s.files, host.ConfigFile{Path: name, Content: host.NewSecret(content), Mode: mode})
+		s.Files = append(s.Files, host.ConfigFile{Path: name, Content: host.NewSecret(content), Mode: mode})
 	}
 	var options []string
-	if r.trusted {
+	if r.Trusted {
 		options = append(options, "trusted=yes")
 	}
 	if key != nil {
-		dir := aptTrusted
+		dir := TrustedDir
 		if a.signedBy {
-			dir = aptKeyrings
-			s.dirs = append(s.dirs, aptKeyrings)
-			options = append(options, "signed-by="+path.Join(dir, r.name+".gpg"))
+			dir = KeyringsDir
+			s.Dirs = append(s.Dirs, KeyringsDir)
+			options = append(options, "signed-by="+path.Join(dir, r.Name+".gpg"))
 		}
-		add(path.Join(dir, r.name+".gpg"), string(key), 0o644)
+		add(path.Join(dir, r.Name+".gpg"), string(key), 0o644)
 	}
-	if r.user != "" {
+	if r.User != "" {
 		line, err := authLine(a, r)
 		if err != nil {
-			return setup{}, err
+			return host.RepositorySetup{}, err
 		}
 		if a.authParts {
-			add(path.Join(aptAuthParts, r.name+".conf"), line+"\n", 0o600)
+			add(path.Join(AuthDir, r.Name+".conf"), line+"\n", 0o600)
 		} else {
-			add(aptAuth, replaceAuth(old, line), 0o600)
+			add(AuthFile, replaceAuth(old, line), 0o600)
 		}
 	}
-	if r.priority != 0 {
+	if r.Priority != 0 {
 		content, err := preferences(r)
 		if err != nil {
-			return setup{}, err
+			return host.RepositorySetup{}, err
 		}
-		add(path.Join(aptPreferences, r.name+".pref"), content, 0o644)
+		add(path.Join(PreferencesDir, r.Name+".pref"), content, 0o644)
 	}
-	add(s.source, sourceLine(r, options), 0o644)
+	add(s.Source, sourceLine(r, options), 0o644)
 	return s, nil
 }
 
 // sourceLine is the one-line form of sources.list(5).
-func sourceLine(r repo, options []string) string {
+func sourceLine(r host.Repository, options []string) string {
 	words := []string{"deb"}
 	if len(options) > 0 {
 		words = append(words, "["+strings.Join(options, " ")+"]")
 	}
-	words = append(words, r.url, r.suite)
-	return strings.Join(append(words, r.components...), " ") + "\n"
+	words = append(words, r.URL, r.Suite)
+	return strings.Join(append(words, r.Components...), " ") + "\n"
 }
 
 // authLine is an entry of apt_auth.conf(5). The format has no quoting: a token is what stands between
 // blanks, and is taken byte by byte.
-func authLine(a apt, r repo) (string, error) {
-	u, err := url.Parse(r.url)
+func authLine(a apt, r host.Repository) (string, error) {
+	u, err := url.Parse(r.URL)
 	if err != nil {
-		return "", withoutURL(err)
+		return "", host.WithoutURL(err)
 	}
 	if u.Scheme == "file" {
 		return "", errors.New("a file: repository takes no user and password")
@@ -191,7 +179,7 @@ func authLine(a apt, r repo) (string, error) {
 	case a.authLengths:
 		machine = u.Hostname()
 	}
-	for _, token := range []struct{ what, text string }{{"user", r.user}, {"password", r.password.Reveal()}} {
+	for _, token := range []struct{ what, text string }{{"user", r.User}, {"password", r.Password.Reveal()}} {
 		switch {
 		case token.text == "":
 			return "", fmt.Errorf("the %s is empty", token.what)
@@ -201,7 +189,7 @@ func authLine(a apt, r repo) (string, error) {
 			return "", fmt.Errorf("the %s is longer than the 63 bytes that this version of apt takes; download the packages and give their directory instead", token.what)
 		}
 	}
-	return fmt.Sprintf("machine %s login %s password %s", machine, r.user, r.password.Reveal()), nil
+	return fmt.Sprintf("machine %s login %s password %s", machine, r.User, r.Password.Reveal()), nil
 }
 
 // replaceAuth puts a line into auth.conf, in place of one for the same machine.
@@ -223,10 +211,10 @@ func replaceAuth(old, line string) string {
 
 // preferences pins all that comes from the repository's host (apt_preferences(5)); files of this
 // machine have the empty host.
-func preferences(r repo) (string, error) {
-	u, err := url.Parse(r.url)
+func preferences(r host.Repository) (string, error) {
+	u, err := url.Parse(r.URL)
 	if err != nil {
-		return "", withoutURL(err)
+		return "", host.WithoutURL(err)
 	}
-	return fmt.Sprintf("Package: *\nPin: origin \"%s\"\nPin-Priority: %d\n", u.Hostname(), r.priority), nil
+	return fmt.Sprintf("Package: *\nPin: origin \"%s\"\nPin-Priority: %d\n", u.Hostname(), r.Priority), nil
 }

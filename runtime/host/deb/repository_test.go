@@ -1,4 +1,4 @@
-package pkg
+package deb
 
 import (
 	"fmt"
@@ -35,16 +35,16 @@ func TestAptOf(t *testing.T) {
 
 func TestRenderApt(t *testing.T) {
 	const secret = "p!ss#w0rd"
-	r := repo{
-		kind: kindRepository, name: "kopano", url: "https://download.kopano.io/supported/core:/final/Debian_8.0/", suite: "./",
-		user: "serial", password: host.NewSecret(secret), priority: 600,
+	r := host.Repository{
+		Name: "kopano", URL: "https://download.kopano.io/supported/core:/final/Debian_8.0/", Suite: "./",
+		User: "serial", Password: host.NewSecret(secret), Priority: 600,
 	}
 	jessie := apt{authLengths: true}
 	buster := apt{signedBy: true, authParts: true, httpsBuilt: true}
 	for _, c := range []struct {
 		name string
 		apt  apt
-		repo repo
+		repo host.Repository
 		key  string
 		old  string
 		want []string // "PATH MODE CONTENT"
@@ -62,10 +62,10 @@ func TestRenderApt(t *testing.T) {
 			"/etc/apt/preferences.d/kopano.pref 644 Package: *\nPin: origin \"download.kopano.io\"\nPin-Priority: 600\n",
 			"/etc/apt/sources.list.d/kopano.list 644 deb [signed-by=/etc/apt/keyrings/kopano.gpg] https://download.kopano.io/supported/core:/final/Debian_8.0/ ./\n",
 		}, 1},
-		{"local", buster, repo{name: "local", url: "file:/srv/debs/", suite: "./", trusted: true}, "", "", []string{
+		{"local", buster, host.Repository{Name: "local", URL: "file:/srv/debs/", Suite: "./", Trusted: true}, "", "", []string{
 			"/etc/apt/sources.list.d/local.list 644 deb [trusted=yes] file:/srv/debs/ ./\n",
 		}, 0},
-		{"components", jessie, repo{name: "site", url: "http://deb.example.org/debian", suite: "jessie", components: []string{"main", "contrib"}}, "", "", []string{
+		{"components", jessie, host.Repository{Name: "site", URL: "http://deb.example.org/debian", Suite: "jessie", Components: []string{"main", "contrib"}}, "", "", []string{
 			"/etc/apt/sources.list.d/site.list 644 deb http://deb.example.org/debian jessie main contrib\n",
 		}, 0},
 	} {
@@ -79,16 +79,16 @@ func TestRenderApt(t *testing.T) {
 			continue
 		}
 		var got []string
-		for _, f := range s.files {
+		for _, f := range s.Files {
 			got = append(got, fmt.Sprintf("%s %o %s", f.Path, f.Mode, f.Content.Reveal()))
 			if strings.Contains(f.Content.Reveal(), secret) && f.Mode&0o077 != 0 {
 				t.Errorf("%s: the password stands in %s, which others can read", c.name, f.Path)
 			}
 		}
-		if strings.Join(got, "\n") != strings.Join(c.want, "\n") || len(s.dirs) != c.dirs {
+		if strings.Join(got, "\n") != strings.Join(c.want, "\n") || len(s.Dirs) != c.dirs {
 			t.Errorf("%s: got\n%s\nwant\n%s", c.name, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 		}
-		if s.source != s.files[len(s.files)-1].Path {
+		if s.Source != s.Files[len(s.Files)-1].Path {
 			t.Errorf("%s: the source is not written last", c.name)
 		}
 	}
@@ -111,7 +111,7 @@ func TestAuthLine(t *testing.T) {
 		{apt{authLengths: true}, "https://a.example.org/", "u", long, "63 bytes"},
 		{apt{}, "file:/srv/", "u", "p", "takes no user"},
 	} {
-		line, err := authLine(c.apt, repo{url: c.url, user: c.user, password: host.NewSecret(c.pwd)})
+		line, err := authLine(c.apt, host.Repository{URL: c.url, User: c.user, Password: host.NewSecret(c.pwd)})
 		if err != nil {
 			line = err.Error()
 			if c.pwd != "" && c.pwd != "p" && strings.Contains(line, c.pwd) {
@@ -167,7 +167,7 @@ func TestAuthWithApt(t *testing.T) {
 				http.NotFound(w, r)
 			}))
 			defer server.Close()
-			s, err := renderApt(a, repo{name: "test", url: server.URL + "/core:/final/", suite: "./", user: "serial", password: host.NewSecret(password), trusted: true}, nil, "")
+			s, err := renderApt(a, host.Repository{Name: "test", URL: server.URL + "/core:/final/", Suite: "./", User: "serial", Password: host.NewSecret(password), Trusted: true}, nil, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -180,10 +180,10 @@ func TestAuthWithApt(t *testing.T) {
 }
 
 // update runs apt-get update on a configuration of its own. It fails, because the server has nothing.
-func update(t *testing.T, aptGet string, s setup) {
+func update(t *testing.T, aptGet string, s host.RepositorySetup) {
 	t.Helper()
 	root := t.TempDir()
-	for _, f := range s.files {
+	for _, f := range s.Files {
 		name := filepath.Join(root, f.Path)
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package pkg
+package deb
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ const (
 // dearmour takes the ASCII armour (RFC 4880, 6.2) off a public key: every version of apt reads the
 // binary form, only those since 1.4 the armoured one. Several blocks become one keyring. What
 // is neither armoured nor plainly something else is passed on as it is: the package manager is the
-// judge of keys, and pkg.probe asks it before anything is changed.
+// judge of keys, and a probe asks it before anything is changed.
 func dearmour(data []byte) ([]byte, error) {
 	switch {
 	case len(data) == 0:

@@ -1,0 +1,44 @@
+package deb
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+)
+
+// System is Debian's package system, for those who know package systems by what they can do.
+type System struct{}
+
+func (System) Compare(a, b string) int       { return Compare(a, b) }
+func (System) IsFile(name string) bool       { return IsFile(name) }
+func (System) NameOfFile(name string) string { return NameOfFile(name) }
+func (System) Leftovers() []string           { return Leftovers }
+func (System) SourceFile(name string) string { return SourceFile(name) }
+
+func (System) ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) { return ReadFile(r, size) }
+
+func (System) Setup(ctx context.Context, h host.RepositoryHost, version string, r host.Repository) (host.RepositorySetup, error) {
+	return Setup(ctx, h, version, r)
+}
+
+// Fits tells whether a package of that architecture can be installed on a host.
+func (System) Fits(arch, native string) bool { return arch == "all" || arch == native }
+
+// Directory tells what a directory with these entries is: an index is what dpkg-scanpackages or
+// apt-ftparchive write.
+func (System) Directory(names []string) host.PackageDirectory {
+	var d host.PackageDirectory
+	for _, name := range names {
+		switch {
+		case name == "Packages" || strings.HasPrefix(name, "Packages."):
+			d.Index = true
+		case name == "InRelease" || name == "Release.gpg":
+			d.Signed = true
+		case IsFile(name):
+			d.Files = append(d.Files, name)
+		}
+	}
+	return d
+}

@@ -1,0 +1,73 @@
+// Package packagesystem finds the package system that a host has: each is a room of its own (deb, rpm), and
+// whoever works with packages on any host asks it through the interface that has what they need.
+package packagesystem
+
+import (
+	"context"
+	"io"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
+	"zcp2kopano/runtime/host/rpm"
+)
+
+// Files knows package files.
+type Files interface {
+	// Compare orders versions.
+	Compare(a, b string) int
+	// IsFile tells by its name whether a file is one of a package; NameOfFile is that package.
+	IsFile(name string) bool
+	NameOfFile(name string) string
+	ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error)
+	// Fits tells whether a package of that architecture can be installed on a host.
+	Fits(arch, native string) bool
+	// Directory tells what a directory with these entries is.
+	Directory(names []string) host.PackageDirectory
+	// Leftovers are the endings that the other version of a configuration file is given.
+	Leftovers() []string
+}
+
+// Repositories knows how repositories are configured.
+type Repositories interface {
+	// Setup is what configures a repository for this version of the package manager.
+	Setup(ctx context.Context, h host.RepositoryHost, version string, r host.Repository) (host.RepositorySetup, error)
+	// SourceFile is the file that names a repository, for a refresh.
+	SourceFile(name string) string
+}
+
+// System is what is true of a package system on any host.
+type System interface {
+	Files
+	Repositories
+}
+
+// All are the package systems.
+var All = []System{deb.System{}, rpm.System{}}
+
+// Of is the one that a package manager is over.
+func Of(manager string) System {
+	switch manager {
+	case "yum", "dnf", "zypper":
+		return rpm.System{}
+	}
+	return deb.System{}
+}
+
+// NameOfFile is the package that a package file of any kind holds, by the file's name.
+func NameOfFile(name string) string {
+	for _, s := range All {
+		if s.IsFile(name) {
+			return s.NameOfFile(name)
+		}
+	}
+	return name
+}
+
+// Leftovers are the endings of all package systems.
+func Leftovers() []string {
+	var all []string
+	for _, s := range All {
+		all = append(all, s.Leftovers()...)
+	}
+	return all
+}

@@ -1,0 +1,58 @@
+package host
+
+import (
+	"errors"
+	"net/url"
+)
+
+// Repository is a source of packages that is to be configured.
+type Repository struct {
+	Name       string // of its files
+	URL        string
+	Suite      string
+	Components []string
+	User       string
+	Password   Secret
+	Key        string // armoured text, a path, or a URL; "" for the keys that the host already trusts
+	Trusted    bool   // packages are taken without a signature
+	Priority   int64
+}
+
+// RepositorySetup is what configures a repository: files in the order in which they must be written, so that
+// a source is never there before the key and the password that it needs.
+type RepositorySetup struct {
+	Dirs   []string // that must exist
+	Files  []ConfigFile
+	Source string // the file that names the source, for a refresh
+}
+
+// RepositoryHost is what a setup is made from: keys, and what is configured already.
+type RepositoryHost interface {
+	FileReader
+	Downloader
+}
+
+// PackageFile is what a package file says of itself.
+type PackageFile struct {
+	Path    string
+	Name    string
+	Arch    string
+	Version string
+	Needs   [][]string // of each dependency, the names that meet it
+}
+
+// PackageDirectory is a directory that may be a repository.
+type PackageDirectory struct {
+	Index  bool     // it has one
+	Signed bool     // the index is
+	Files  []string // names of package files
+}
+
+// WithoutURL is an error of net/url without the text that it is about, which may hold a password.
+func WithoutURL(err error) error {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
+}

@@ -1,0 +1,45 @@
+package rpm
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"zcp2kopano/runtime/host"
+)
+
+// System is the package system of rpm, for those who know package systems by what they can do.
+type System struct{}
+
+func (System) Compare(a, b string) int       { return Compare(a, b) }
+func (System) IsFile(name string) bool       { return IsFile(name) }
+func (System) NameOfFile(name string) string { return NameOfFile(name) }
+func (System) Leftovers() []string           { return Leftovers }
+func (System) SourceFile(name string) string { return YumRepoDirs[0] + "/" + name + ".repo" }
+
+// ReadFile does not read package files yet: the builtins that do take Debian's only.
+func (System) ReadFile(io.ReaderAt, int64) (host.PackageFile, error) {
+	return host.PackageFile{}, fmt.Errorf("a directory of .rpm files as a source of packages: %w; make a repository of it (createrepo) and configure that by hand", host.ErrUnsupported)
+}
+
+// Setup configures no repositories yet.
+func (System) Setup(context.Context, host.RepositoryHost, string, host.Repository) (host.RepositorySetup, error) {
+	return host.RepositorySetup{}, fmt.Errorf("repositories of yum, dnf and zypper are %w; configure it by hand and leave this step out", host.ErrUnsupported)
+}
+
+// Fits tells whether a package of that architecture can be installed on a host.
+func (System) Fits(arch, native string) bool { return Name("", arch, native) == "" }
+
+// Directory tells what a directory with these entries is.
+func (System) Directory(names []string) host.PackageDirectory {
+	var d host.PackageDirectory
+	for _, name := range names {
+		switch {
+		case name == "repodata":
+			d.Index = true
+		case IsFile(name):
+			d.Files = append(d.Files, name)
+		}
+	}
+	return d
+}
