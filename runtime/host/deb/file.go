@@ -15,57 +15,71 @@ import (
 	"zcp2kopano/runtime/host/compression"
 )
 
-// File is a package file (deb(5)): an ar archive of two compressed tar archives, of what the package says
-// of itself, and of what it brings.
-type File struct{ control, data *member }
-
-// member is one of an ar archive.
-type member struct {
-	name string
-	data *io.SectionReader
+// Member is a part of a package file, which is an ar archive (deb(5)): debian-binary, and two compressed tar
+// archives, control.tar of what the package says of itself, data.tar of what it brings.
+type Member struct {
+	Name string
+	Data *io.SectionReader
 }
 
-// Entry is a file in a package, with a clean absolute path.
+// Entry is a file in one of the two, with a clean absolute path.
 type Entry struct {
 	Path    string
 	Header  *tar.Header
 	Content io.Reader
 }
 
-// controlLimit bounds a control file; no honest one comes near.
-const controlLimit = 4 << 20
-
-// OpenFile finds the two archives in a package file. Of one that was reduced to its beginning the second may
-// be missing.
-func OpenFile(r io.ReaderAt, size int64) (*File, error) {
+// Members finds the parts of a package file. One that was reduced is filled up to the size of the whole one.
+func Members(r io.ReaderAt, size int64) ([]Member, error) {
 	const magic, headerSize = "!<arch>\n", 60
 	head := make([]byte, headerSize)
 	if _, err := r.ReadAt(head[:len(magic)], 0); err != nil || string(head[:len(magic)]) != magic {
 		return nil, errors.New("no Debian package")
 	}
-	var f File
+	var members []Member
 	for at := int64(len(magic)); at+headerSize <= size; {
 		if _, err := r.ReadAt(head, at); err != nil {
 			return nil, fmt.Errorf("no Debian package, or cut short: %w", err)
 		}
 		if head[0] == 0 {
-			break // a reduced package file, filled up to the size of the whole one
+			break
 		}
 		n, err := strconv.ParseInt(strings.TrimSpace(string(head[48:58])), 10, 64)
 		if err != nil || n < 0 {
 			return nil, errors.New("damaged: an archive member without a size")
 		}
-		name := strings.TrimRight(strings.TrimSpace(string(head[:16])), "/")
-		m := &member{name, io.NewSectionReader(r, at+headerSize, n)}
-		at += headerSize + n + n%2
-		if at-n%2 > size {
+		if at+headerSize+n > size {
 			return nil, errors.New("cut short: a part of it goes beyond the end of the file")
 		}
+		name := strings.TrimRight(strings.TrimSpace(string(head[:16])), "/")
+		members = append(members, Member{name, io.NewSectionReader(r, at+headerSize, n)})
+		at += headerSize + n + n%2
+	}
+	return members, nil
+}
+
+// IsPayload tells whether it is the part with what the package brings.
+func (m Member) IsPayload() bool { return strings.HasPrefix(m.Name, "data.tar") }
+
+// File is a package file.
+type File struct{ control, payload *Member }
+
+// controlLimit bounds a control file; no honest one comes near.
+const controlLimit = 4 << 20
+
+// OpenFile finds the two archives in a package file.
+func OpenFile(r io.ReaderAt, size int64) (*File, error) {
+	members, err := Members(r, size)
+	if err != nil {
+		return nil, err
+	}
+	var f File
+	for i, m := range members {
 		switch {
-		case strings.HasPrefix(name, "control.tar"):
-			f.control = m
-		case strings.HasPrefix(name, "data.tar"):
-			f.data = m
+		case strings.HasPrefix(m.Name, "control.tar"):
+			f.control = &members[i]
+		case m.IsPayload():
+			f.payload = &members[i]
 		}
 	}
 	if f.control == nil {
@@ -75,14 +89,14 @@ func OpenFile(r io.ReaderAt, size int64) (*File, error) {
 }
 
 // Control calls do for each control file: control, conffiles, the maintainer scripts.
-func (f *File) Control(do func(Entry) error) error { return f.control.each(do) }
+func (f *File) Control(do func(Entry) error) error { return f.control.Each(do) }
 
 // Payload calls do for each file that the package brings.
 func (f *File) Payload(do func(Entry) error) error {
-	if f.data == nil {
+	if f.payload == nil {
 		return nil
 	}
-	return f.data.each(do)
+	return f.payload.Each(do)
 }
 
 // Paragraph is what the package says of itself.
@@ -107,10 +121,11 @@ func (f *File) Paragraph() (Paragraph, error) {
 	return list[0], nil
 }
 
-func (m *member) each(do func(Entry) error) error {
-	data, err := compression.Open(m.data, path.Ext(m.name))
+// Each calls do for each entry of a compressed tar archive.
+func (m Member) Each(do func(Entry) error) error {
+	data, err := compression.Open(m.Data, path.Ext(m.Name))
 	if err != nil {
-		return fmt.Errorf("%s: %w", m.name, err)
+		return fmt.Errorf("%s: %w", m.Name, err)
 	}
 	defer data.Close()
 	archive := tar.NewReader(data)
@@ -123,7 +138,7 @@ func (m *member) each(do func(Entry) error) error {
 			err = do(Entry{path.Clean("/" + head.Name), head, archive})
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+			return fmt.Errorf("%s: %w", m.Name, err)
 		}
 	}
 }

@@ -36,7 +36,7 @@ const declaredPasswd, declaredGroup = "root:x:0:0:root:/root:/bin/bash\nsys:x:3:
 func TestDeclaredLikeSystemd(t *testing.T) {
 	needDpkg(t, "systemd-sysusers", "systemd-tmpfiles")
 	users := strings.ReplaceAll(sysusers, "u! locked - \"Locked one\" /var/lib/kopano\n", "") // systemd 257
-	d := deb{
+	d := madeDeb{
 		name: "declares", version: "1", scripts: []string{"postinst"},
 		postinst: "systemd-sysusers declares.conf\nsystemd-tmpfiles --create declares.conf\n",
 		files:    map[string]string{"usr/lib/sysusers.d/declares.conf": users, "usr/lib/tmpfiles.d/declares.conf": tmpfiles},
@@ -91,7 +91,7 @@ func describeSim(h *Host, name string) string {
 }
 
 // installDeclared installs a package over a small host.
-func installDeclared(t *testing.T, d deb, more string) *Host {
+func installDeclared(t *testing.T, d madeDeb, more string) *Host {
 	t.Helper()
 	h := hostOf(t, "-- host --\nbase: none\n-- /etc/passwd --\n"+declaredPasswd+"-- /etc/group --\n"+declaredGroup+
 		"-- tree --\nd0755 root:root - - /etc/there\nd0755 root:root - - /run\nd0755 root:root - - /var/lib\nd0755 root:root - - /var/log\n"+more)
@@ -124,7 +124,7 @@ func TestDeclaredOnlyWhereCarriedOut(t *testing.T) {
 		"no call":     {"exit 0\n", programs, false},
 	}
 	for name, c := range cases {
-		h := installDeclared(t, deb{name: "a", version: "1", scripts: []string{"postinst"}, postinst: c.postinst, files: files}, c.more)
+		h := installDeclared(t, madeDeb{name: "a", version: "1", scripts: []string{"postinst"}, postinst: c.postinst, files: files}, c.more)
 		_, err := h.User("kopano")
 		if is := err == nil; is != c.want || describeSim(h, "/run/kopano") != "missing" != c.want {
 			t.Errorf("%s: user %v, directory %s", name, err, describeSim(h, "/run/kopano"))

@@ -33,9 +33,9 @@ func needDpkg(t *testing.T, others ...string) {
 	}
 }
 
-// deb describes a package to build: files by path, "->TARGET" for a symlink, "" with a final slash
+// madeDeb describes a package to build: files by path, "->TARGET" for a symlink, "" with a final slash
 // for a directory.
-type deb struct {
+type madeDeb struct {
 	name, version string
 	control       string // more control fields
 	files         map[string]string
@@ -44,7 +44,7 @@ type deb struct {
 	postinst      string // what that script does; nothing if empty
 }
 
-func (d deb) build(t *testing.T, dir string) string {
+func (d madeDeb) build(t *testing.T, dir string) string {
 	t.Helper()
 	root := t.TempDir()
 	for name, content := range d.files {
@@ -120,7 +120,7 @@ func (w *twin) dpkg(args ...string) {
 	}
 }
 
-func (w *twin) install(d deb) {
+func (w *twin) install(d madeDeb) {
 	w.t.Helper()
 	file := d.build(w.t, w.debs)
 	w.dpkg("-i", file)
@@ -299,8 +299,8 @@ func (w *twin) simStatus() string {
 	return strings.Join(lines, "\n")
 }
 
-func server(version, cfg string) deb {
-	return deb{name: "server", version: version, conffiles: []string{"/etc/z/server.cfg"}, files: map[string]string{
+func server(version, cfg string) madeDeb {
+	return madeDeb{name: "server", version: version, conffiles: []string{"/etc/z/server.cfg"}, files: map[string]string{
 		"/etc/z/server.cfg": cfg, "/usr/sbin/server": "elf " + version, "/usr/lib/z/plugin.so": "so", "/var/lib/z/": "",
 		"/usr/lib/libz.so": "->z/plugin.so",
 	}}
@@ -344,7 +344,7 @@ func TestDpkgAgainstTheRealOne(t *testing.T) {
 		},
 		"directories of another package stay": func(w *twin) {
 			w.install(server("1", "a"))
-			w.install(deb{name: "other", version: "1", files: map[string]string{"/etc/z/": "", "/usr/lib/z/": ""}})
+			w.install(madeDeb{name: "other", version: "1", files: map[string]string{"/etc/z/": "", "/usr/lib/z/": ""}})
 			w.remove("server", true)
 			w.compare("purge server")
 			w.remove("other", true)
@@ -458,7 +458,7 @@ func TestDpkgAgainstTheRealOne(t *testing.T) {
 		},
 		"files dropped by a new version": func(w *twin) {
 			w.install(server("1", "a"))
-			w.install(deb{name: "server", version: "2", files: map[string]string{"/usr/sbin/server": "2"}})
+			w.install(madeDeb{name: "server", version: "2", files: map[string]string{"/usr/sbin/server": "2"}})
 			w.compare("upgrade")
 			w.remove("server", false)
 			w.compare("remove")
@@ -466,7 +466,7 @@ func TestDpkgAgainstTheRealOne(t *testing.T) {
 		},
 		"a directory where a symlink comes": func(w *twin) {
 			w.write("/usr/share/app/site.txt", "x")
-			w.install(deb{name: "app", version: "1", files: map[string]string{"/usr/share/app": "->app-1", "/usr/share/app-1/f": "f"}})
+			w.install(madeDeb{name: "app", version: "1", files: map[string]string{"/usr/share/app": "->app-1", "/usr/share/app-1/f": "f"}})
 			w.compare("install")
 			w.remove("app", true)
 		},
@@ -474,20 +474,20 @@ func TestDpkgAgainstTheRealOne(t *testing.T) {
 			w.write("/srv/app/site.txt", "x")
 			w.write("/usr/share/x", "x")
 			w.symlink("../../srv/app", "/usr/share/app")
-			w.install(deb{name: "app", version: "1", files: map[string]string{"/usr/share/app/f": "f"}})
+			w.install(madeDeb{name: "app", version: "1", files: map[string]string{"/usr/share/app/f": "f"}})
 			w.compare("install")
 			w.remove("app", true)
 		},
 		"a file of the site is overwritten": func(w *twin) { w.write("/usr/sbin/server", "site"); w.install(server("1", "a")) },
 		"postrm keeps the record": func(w *twin) {
-			d := deb{name: "p", version: "1", files: map[string]string{"/usr/bin/p": "p"}, scripts: []string{"postrm"}}
+			d := madeDeb{name: "p", version: "1", files: map[string]string{"/usr/bin/p": "p"}, scripts: []string{"postrm"}}
 			w.install(d)
 			w.remove("p", false)
 			w.compare("remove")
 			w.remove("p", true)
 		},
 		"a package with a conffile in a shared directory": func(w *twin) {
-			w.install(deb{name: "common", version: "1", files: map[string]string{"/etc/z/": "", "/var/log/zz/": ""}})
+			w.install(madeDeb{name: "common", version: "1", files: map[string]string{"/etc/z/": "", "/var/log/zz/": ""}})
 			w.install(server("1", "a"))
 			w.write("/etc/z/own.cfg", "own")
 			w.remove("common", true)

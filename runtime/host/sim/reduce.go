@@ -8,7 +8,8 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"strings"
+
+	"zcp2kopano/runtime/host/deb"
 )
 
 // reducedLimit is the size up to which a file in a package keeps its content when the package is reduced:
@@ -18,18 +19,18 @@ const reducedLimit = 64 << 10
 // reduceDeb makes a package file that tells a simulation what the whole one does, and takes little
 // room: control data and scripts are as they are, and so is text; other content becomes as many NULs.
 func reduceDeb(whole []byte) ([]byte, error) {
-	members, err := readAr(bytes.NewReader(whole), int64(len(whole)))
+	members, err := deb.Members(bytes.NewReader(whole), int64(len(whole)))
 	if err != nil {
 		return nil, err
 	}
 	out := bytes.NewBufferString("!<arch>\n")
 	for _, m := range members {
-		name, data := m.name, []byte(nil)
-		if strings.HasPrefix(name, "data.tar") {
+		name, data := m.Name, []byte(nil)
+		if m.IsPayload() {
 			name = "data.tar.gz"
 			data, err = reduceTar(m)
 		} else {
-			data, err = io.ReadAll(m.data)
+			data, err = io.ReadAll(m.Data)
 		}
 		if err != nil {
 			return nil, err
@@ -43,16 +44,17 @@ func reduceDeb(whole []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-func reduceTar(m arMember) ([]byte, error) {
+func reduceTar(m deb.Member) ([]byte, error) {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
 	t := tar.NewWriter(z)
-	err := m.untar(func(_ string, head *tar.Header, content io.Reader) error {
+	err := m.Each(func(e deb.Entry) error {
+		head := e.Header
 		if err := t.WriteHeader(head); err != nil || head.Typeflag != tar.TypeReg {
 			return err
 		}
 		if head.Size <= reducedLimit {
-			data, err := io.ReadAll(content)
+			data, err := io.ReadAll(e.Content)
 			if err != nil {
 				return err
 			}

@@ -118,7 +118,7 @@ func TestDamagedRPM(t *testing.T) {
 // TestDebCompressions reads what dpkg-deb makes with each kind of compression.
 func TestDebCompressions(t *testing.T) {
 	needDpkg(t)
-	d := deb{name: "x", version: "1", conffiles: []string{"/etc/x"}, files: map[string]string{"/etc/x": strings.Repeat("some text ", 500), "/usr/lib/x": "->y"}}
+	d := madeDeb{name: "x", version: "1", conffiles: []string{"/etc/x"}, files: map[string]string{"/etc/x": strings.Repeat("some text ", 500), "/usr/lib/x": "->y"}}
 	plain := d.build(t, t.TempDir())
 	root := t.TempDir()
 	if out, err := exec.Command("dpkg-deb", "-R", plain, root).CombinedOutput(); err != nil {
