@@ -332,7 +332,7 @@ func (h databaseWriter) refuseSessions(ctx context.Context, session *sql.Conn, d
 			for _, row := range others.Rows {
 				who = append(who, fmt.Sprintf("%s from %s (connection %s)", row[1], row[2], row[0]))
 			}
-			return fmt.Errorf("database %q is in use by %s: stop what uses it, zarafa-server or kopano-server above all, then try again; nothing in it was changed", database, strings.Join(who, ", "))
+			return fmt.Errorf("database %q is in use by %s: stop what uses it, then try again; nothing in it was changed", database, strings.Join(who, ", "))
 		}
 		if err := sleep(ctx, 200*time.Millisecond); err != nil {
 			return err
