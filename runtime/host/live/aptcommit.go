@@ -17,7 +17,7 @@ import (
 func (h debsWriter) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
 	var solution host.Solution
 	err := h.turn.take(ctx, w, func() error {
-		p, err := h.debs.plan(tx)
+		p, err := h.debs.pending(tx)
 		if err != nil || p.empty() {
 			return err
 		}
@@ -38,7 +38,7 @@ func (h debsWriter) CommitPackages(ctx context.Context, tx host.Transaction, w *
 	return h.verifyTransaction(tx, solution)
 }
 
-func (h debsWriter) carryOut(ctx context.Context, p plan, w *host.PackageWatch) error {
+func (h debsWriter) carryOut(ctx context.Context, p debTransaction, w *host.PackageWatch) error {
 	if len(p.remove)+len(p.install) > 0 {
 		args := append([]string{"-o", "Dpkg::Use-Pty=0"}, append(p.options, aptConffiles()...)...)
 		err := h.debs.withAptNames(p, func(command []string) error {

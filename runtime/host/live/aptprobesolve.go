@@ -23,7 +23,7 @@ func (v debs) solveProbed(ctx context.Context, s *scratch, tx host.Transaction) 
 		return host.Solution{}, err
 	}
 	tx.Remove = nil
-	p, err := v.plan(tx)
+	p, err := v.pending(tx)
 	if err != nil {
 		return host.Solution{}, err
 	}

@@ -14,8 +14,8 @@ import (
 	"zcp2kopano/runtime/host/deb"
 )
 
-// plan is a transaction in the terms of the two programs that carry it out.
-type plan struct {
+// debTransaction is a transaction in the terms of the two programs that carry it out.
+type debTransaction struct {
 	remove  []string // packages for apt-get to remove
 	left    []string // removed before, only conffiles are there: for dpkg --purge
 	install []string // for apt-get: names, versions, and package files where apt takes them
@@ -23,12 +23,14 @@ type plan struct {
 	options []string
 }
 
-func (p plan) empty() bool { return len(p.remove)+len(p.left)+len(p.install)+len(p.files) == 0 }
+func (p debTransaction) empty() bool {
+	return len(p.remove)+len(p.left)+len(p.install)+len(p.files) == 0
+}
 
-// plan leaves out of a transaction what is done already: apt-get fails on names that it no longer
+// pending leaves out of a transaction what is done already: apt-get fails on names that it no longer
 // knows, and does not purge what is removed but for its conffiles.
-func (v debs) plan(tx host.Transaction) (plan, error) {
-	var p plan
+func (v debs) pending(tx host.Transaction) (debTransaction, error) {
+	var p debTransaction
 	if err := host.CheckPackageNames(tx.Remove); err != nil {
 		return p, err
 	}
@@ -78,7 +80,7 @@ func halfUnpacked(packages map[string]host.Package) bool {
 
 func (v debs) packagesByName() (map[string]host.Package, error) { return packagesByName(v.Packages()) }
 
-func aptOptions(tx host.Transaction, p plan, modern bool) ([]string, error) {
+func aptOptions(tx host.Transaction, p debTransaction, modern bool) ([]string, error) {
 	// What apt believes to be no longer needed is not ours to remove.
 	options := []string{"-y", "-q", "-o", "APT::Get::AutomaticRemove=false", "-o", "APT::Get::HideAutoRemove=true"}
 	if tx.NoRecommends {
@@ -101,7 +103,7 @@ func aptOptions(tx host.Transaction, p plan, modern bool) ([]string, error) {
 
 // aptCommand is the one call of apt-get that removes and installs. A minus sign behind a name asks
 // for its removal (apt-get(8), install).
-func (p plan) aptCommand() []string {
+func (p debTransaction) aptCommand() []string {
 	if len(p.install) == 0 {
 		return append([]string{"remove"}, p.remove...)
 	}
@@ -114,7 +116,7 @@ func (p plan) aptCommand() []string {
 
 // Solve has apt simulate the transaction.
 func (v debs) Solve(tx host.Transaction) (host.Solution, error) {
-	p, err := v.plan(tx)
+	p, err := v.pending(tx)
 	if err != nil {
 		return host.Solution{}, err
 	}
@@ -122,7 +124,7 @@ func (v debs) Solve(tx host.Transaction) (host.Solution, error) {
 }
 
 // solve takes options for apt that stand before all others.
-func (v debs) solve(ctx context.Context, p plan, first ...string) (host.Solution, error) {
+func (v debs) solve(ctx context.Context, p debTransaction, first ...string) (host.Solution, error) {
 	var solution host.Solution
 	if len(p.remove)+len(p.install) > 0 {
 		var got answer
@@ -162,7 +164,7 @@ func (v debs) solve(ctx context.Context, p plan, first ...string) (host.Solution
 
 // withAptNames gives apt's command with names of package files that apt takes. It passes over one with a
 // colon in its path, as vendors write an epoch, without a word: such a file gets a symlink without one.
-func (v debs) withAptNames(p plan, use func(command []string) error) (err error) {
+func (v debs) withAptNames(p debTransaction, use func(command []string) error) (err error) {
 	odd := func(item string) bool { return strings.HasPrefix(item, "/") && strings.Contains(item, ":") }
 	if !slices.ContainsFunc(p.install, odd) {
 		return use(p.aptCommand())

@@ -10,8 +10,8 @@ import (
 	"zcp2kopano/runtime/host/rpm"
 )
 
-// rpmPlan is a transaction without what is done already.
-type rpmPlan struct {
+// rpmTransaction is a transaction without what is done already.
+type rpmTransaction struct {
 	remove    []string
 	install   []rpmSpec
 	options   host.Transaction // its two switches
@@ -28,10 +28,10 @@ type rpmSpec struct {
 	older   bool       // than what is installed
 }
 
-func (p rpmPlan) empty() bool { return len(p.remove)+len(p.install) == 0 }
+func (p rpmTransaction) empty() bool { return len(p.remove)+len(p.install) == 0 }
 
 // files counts the package files among what is to be installed.
-func (p rpmPlan) files() int {
+func (p rpmTransaction) files() int {
 	n := 0
 	for _, s := range p.install {
 		if s.file != "" {
@@ -41,11 +41,11 @@ func (p rpmPlan) files() int {
 	return n
 }
 
-// plan leaves out of a transaction what is done already: on names that are not installed the fronts
+// pending leaves out of a transaction what is done already: on names that are not installed the fronts
 // disagree, zypper fails and yum succeeds. rpm has no purge; what it leaves of edited configuration
 // files has another name (.rpmsave).
-func (v rpms) plan(tx host.Transaction) (rpmPlan, error) {
-	p := rpmPlan{options: host.Transaction{NoRecommends: tx.NoRecommends, Downgrade: tx.Downgrade}}
+func (v rpms) pending(tx host.Transaction) (rpmTransaction, error) {
+	p := rpmTransaction{options: host.Transaction{NoRecommends: tx.NoRecommends, Downgrade: tx.Downgrade}}
 	if err := host.CheckPackageNames(tx.Remove); err != nil {
 		return p, err
 	}
@@ -95,7 +95,7 @@ func (v rpms) spec(text string) (rpmSpec, error) {
 
 // Solve has the front say what it would do.
 func (v rpms) Solve(tx host.Transaction) (host.Solution, error) {
-	p, err := v.plan(tx)
+	p, err := v.pending(tx)
 	if err != nil || p.empty() {
 		return host.Solution{}, err
 	}
@@ -107,10 +107,10 @@ func (v rpms) Solve(tx host.Transaction) (host.Solution, error) {
 	return solution, err
 }
 
-// settle solves a plan without repositories where package files and removals may do, as when a run is
+// settle solves a transaction without repositories where package files and removals may do, as when a run is
 // taken back: a repository that no longer answers then does no harm. Only if they do not suffice it
 // turns to the repositories.
-func (v rpms) settle(front rpmFront, p rpmPlan) (rpmPlan, host.Solution, error) {
+func (v rpms) settle(front rpmFront, p rpmTransaction) (rpmTransaction, host.Solution, error) {
 	if p.offline = p.files() == len(p.install); p.offline {
 		solution, err := v.solve(front, p)
 		if err == nil || len(p.install) == 0 || !errors.As(err, new(*host.SolveError)) {
@@ -123,7 +123,7 @@ func (v rpms) settle(front rpmFront, p rpmPlan) (rpmPlan, host.Solution, error) 
 }
 
 // solve sees that the answer has all that was asked for: fronts pass over names that they do not know.
-func (v rpms) solve(front rpmFront, p rpmPlan) (host.Solution, error) {
+func (v rpms) solve(front rpmFront, p rpmTransaction) (host.Solution, error) {
 	s, err := front.solve(p)
 	if err != nil {
 		return s, err
@@ -162,7 +162,7 @@ func (v rpms) solve(front rpmFront, p rpmPlan) (host.Solution, error) {
 // carries it out and looks at the result.
 func (h rpmsWriter) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
 	r := h.rpms
-	p, err := r.plan(tx)
+	p, err := r.pending(tx)
 	if err != nil || p.empty() {
 		return err
 	}

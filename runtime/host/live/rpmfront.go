@@ -19,8 +19,8 @@ type rpmFront interface {
 	lists() ([]repositoryList, error)
 	// cache is where downloaded packages lie.
 	cache() string
-	solve(p rpmPlan) (host.Solution, error)
-	commit(ctx context.Context, p rpmPlan, w *host.PackageWatch) error
+	solve(p rpmTransaction) (host.Solution, error)
+	commit(ctx context.Context, p rpmTransaction, w *host.PackageWatch) error
 	// refresh rereads the lists of repositories; all that are enabled if none is named.
 	refresh(ctx context.Context, ids []string, w *host.PackageWatch) error
 	// probe fetches the lists of the repositories in a scratch directory and says where they are.

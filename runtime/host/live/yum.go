@@ -121,9 +121,9 @@ func (y yum) run(ctx context.Context, w *host.PackageWatch, args ...string) (ans
 	return y.m.managePackages(ctx, w, nil, command{Path: y.program, Args: args, Env: rpmEnv})
 }
 
-// words are the options and the command of a plan. What asks for more than one command goes into a file
+// words are the options and the command of a transaction. What asks for more than one command goes into a file
 // of commands (yum-shell(8)) in the scratch directory.
-func (y yum) words(p rpmPlan, s *scratch) ([]string, error) {
+func (y yum) words(p rpmTransaction, s *scratch) ([]string, error) {
 	var install, older []string
 	for _, spec := range p.install {
 		word := spec.name
@@ -169,7 +169,7 @@ func (y yum) words(p rpmPlan, s *scratch) ([]string, error) {
 	return append(options, "shell", s.path+"/commands"), nil
 }
 
-func (y yum) solve(p rpmPlan) (host.Solution, error) {
+func (y yum) solve(p rpmTransaction) (host.Solution, error) {
 	s, err := y.m.files.newScratch("/run", "/tmp")
 	if err != nil {
 		return host.Solution{}, err
@@ -371,7 +371,7 @@ func byteSize(words []string) int64 {
 // sizeUp adds what an upgrade replaces, and bytes: from the repositories' lists or the package files for
 // what comes, and from the database for what goes. Where the list is not at hand, the table's size of
 // the package file stands for both.
-func (y yum) sizeUp(s *host.Solution, p rpmPlan, sizes map[string]int64) error {
+func (y yum) sizeUp(s *host.Solution, p rpmTransaction, sizes map[string]int64) error {
 	var names []string
 	coming := append(s.Install[:len(s.Install):len(s.Install)], s.Upgrade...)
 	for _, c := range coming {
@@ -418,7 +418,7 @@ func (y yum) sizeUp(s *host.Solution, p rpmPlan, sizes map[string]int64) error {
 	return nil
 }
 
-func (y yum) commit(ctx context.Context, p rpmPlan, w *host.PackageWatch) error {
+func (y yum) commit(ctx context.Context, p rpmTransaction, w *host.PackageWatch) error {
 	s, err := y.m.files.newScratch("/run", "/tmp")
 	if err != nil {
 		return err

@@ -65,8 +65,8 @@ func (z zypper) watched(ctx context.Context, w *host.PackageWatch, c command) (a
 	return z.m.managePackages(ctx, w, nil, c, "zypper")
 }
 
-// words are the command of a plan. An exclamation mark before a name asks for its removal.
-func (z zypper) words(p rpmPlan) []string {
+// words are the command of a transaction. An exclamation mark before a name asks for its removal.
+func (z zypper) words(p rpmTransaction) []string {
 	if len(p.install) == 0 {
 		return append([]string{"remove", "--no-clean-deps"}, p.remove...)
 	}
@@ -93,10 +93,10 @@ func (z zypper) words(p rpmPlan) []string {
 	return words
 }
 
-// options come before a plan's command. A package file given by path is taken as it is, signed or not,
+// options come before its command. A package file given by path is taken as it is, signed or not,
 // as yum and dnf do. Before zypper had a switch for just that, its checks are off for the whole
 // transaction.
-func (z zypper) options(p rpmPlan) ([]string, []string, error) {
+func (z zypper) options(p rpmTransaction) ([]string, []string, error) {
 	options := zypperOptions[:len(zypperOptions):len(zypperOptions)]
 	words := z.words(p)
 	if p.files() == 0 {
@@ -112,7 +112,7 @@ func (z zypper) options(p rpmPlan) ([]string, []string, error) {
 	return append(options, "--no-gpg-checks"), words, nil
 }
 
-func (z zypper) solve(p rpmPlan) (host.Solution, error) {
+func (z zypper) solve(p rpmTransaction) (host.Solution, error) {
 	options, words, err := z.options(p)
 	if err != nil {
 		return host.Solution{}, err
@@ -227,7 +227,7 @@ func (s zypperStream) complaints() []string {
 	return lines
 }
 
-func (z zypper) commit(ctx context.Context, p rpmPlan, w *host.PackageWatch) error {
+func (z zypper) commit(ctx context.Context, p rpmTransaction, w *host.PackageWatch) error {
 	options, words, err := z.options(p)
 	if err != nil {
 		return err
