@@ -11,8 +11,10 @@ import (
 	"zcp2kopano/builtins/ldap"
 	"zcp2kopano/builtins/mysql"
 	"zcp2kopano/builtins/pkg"
+	"zcp2kopano/builtins/release"
 	"zcp2kopano/builtins/run"
 	"zcp2kopano/builtins/svc"
+	"zcp2kopano/builtins/text"
 	"zcp2kopano/runtime/script"
 )
 
@@ -26,7 +28,9 @@ func All() []*script.Builtin {
 		ldap.Builtins(),
 		mysql.Builtins(),
 		pkg.Builtins(),
+		release.Builtins(),
 		run.Builtins(),
 		svc.Builtins(),
+		text.Builtins(),
 	)
 }

@@ -17,6 +17,7 @@ func Builtins() []*script.Builtin {
 	return []*script.Builtin{
 		exists, stat, read, list, readlink, resolve, foreignLink,
 		find, glob, grep, usage,
+		absolute, inside, lastName, parents,
 		mountOf, mounts, space, sameDevice,
 		write, mkdir, copyFile, move, symlink, remove, keep, giveBack,
 	}
