@@ -1,7 +1,6 @@
 package action
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -17,36 +16,22 @@ func init() { register(func() Action { return &Commit{} }) }
 // Commit ("pkg.commit") removes and installs packages. What it would do is solved first, and refused
 // if a package would go that is not on the list.
 //
-// Prepare keeps, in the store, package files of all that will be removed or replaced, and pre-images
-// of their configuration files and directories. Apply repairs what an interrupted transaction left,
-// commits what of the list is still to be done, and then asks the package database, whatever the
-// manager's exit status said. Undo purges what came new from whatever state it is in, repairs, installs the kept package files,
-// and puts the configuration files back; until these are back, the packages must not start their
-// services, which would work on the database with the packages' own configuration.
+// Prepare has keepers record all that the packages and their scripts may change, a keeper for each kind of thing. Apply
+// repairs what an interrupted transaction left, commits what of the list is still to be done, and then asks
+// the package database, whatever the manager's exit status said. Undo has the keepers put things back, the
+// packages first, and the comparison after it has them compare.
 type Commit struct {
 	Tx host.Transaction `json:"tx"`
 	// Patience is how long one maintainer script may take, on the way and back; 0 is without end.
 	Patience time.Duration `json:"patience,omitempty"`
 
-	Need      host.Transaction  `json:"need"`              // what of Tx was still to be done
-	Solution  host.Solution     `json:"solution"`          // what the manager said it would do
-	Old       []host.Package    `json:"old,omitempty"`     // removed or replaced packages, as they were
-	New       []string          `json:"new,omitempty"`     // packages that were not there at all
-	Files     map[string]string `json:"files,omitempty"`   // kept package files, by name
-	Missing   map[string]string `json:"missing,omitempty"` // why others could not be kept
-	Remains   map[string]string `json:"remains,omitempty"` // kept records of packages that had left only conffiles
-	Sums      map[string]string `json:"sums,omitempty"`    // digests of these files
-	Conffiles []Preimage        `json:"conffiles,omitempty"`
-	Dirs      []Preimage        `json:"dirs,omitempty"`      // the packages' directories
-	Namesakes []Preimage        `json:"namesakes,omitempty"` // files named after what comes; of configuration with their content
+	Need     host.Transaction `json:"need"`          // what of Tx was still to be done
+	Solution host.Solution    `json:"solution"`      // what the manager said it would do
+	Old      []host.Package   `json:"old,omitempty"` // packages that it changes, as they were
+	New      []string         `json:"new,omitempty"` // packages that were not there at all
 
-	Unrecorded fileNames  `json:"unrecorded,omitempty"` // directories that held too many of these
-	Beside     []string   `json:"beside,omitempty"`     // files like X.dpkg-dist that were there
-	Accounts   []Preimage `json:"accounts,omitempty"`
-	Services   []*Service `json:"services,omitempty"` // of the packages that go, as they were
-	Links      []Preimage `json:"links,omitempty"`    // of their init scripts, in the runlevels
-	Wants      []Preimage `json:"wants,omitempty"`    // links that enable masked services, which systemd does not show
-	Policy     Preimage   `json:"policy,omitzero"`    // PolicyFile, where the packages' scripts ask it
+	keptFiles
+	keepers
 }
 
 func (a *Commit) Kind() string     { return "pkg.commit" }
@@ -73,32 +58,6 @@ func (a *Commit) Touches() []policy.Target {
 		targets = append(targets, policy.Target{Class: policy.Package, Name: targetName(name)})
 	}
 	return targets
-}
-
-// targetName is the package that NAME, NAME=VERSION or a package file is about.
-func targetName(item string) string {
-	name := path.Base(item)
-	if !path.IsAbs(item) {
-		name, _, _ = strings.Cut(item, "=")
-		return bareName(name)
-	}
-	if path.Ext(name) == ".deb" { // NAME_VERSION_ARCH.deb
-		name, _, _ = strings.Cut(name, "_")
-		return name
-	}
-	name = strings.TrimSuffix(name, ".rpm") // NAME-VERSION-RELEASE.ARCH.rpm
-	for range 2 {
-		if i := strings.LastIndexByte(name, '-'); i > 0 {
-			name = name[:i]
-		}
-	}
-	return name
-}
-
-// bareName leaves out dpkg's architecture: libc6:amd64.
-func bareName(name string) string {
-	name, _, _ = strings.Cut(name, ":")
-	return name
 }
 
 // Irreversible names the packages that cannot be installed again from a kept file.
@@ -138,61 +97,26 @@ func (a *Commit) Prepare(env *Env) (bool, error) {
 	if err := refuseMore(a.Solution, a.Tx.Remove); err != nil {
 		return false, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
-	return true, a.record(env, have)
-}
-
-// packages is the package database by name.
-func packages(v host.View) (map[string]host.Package, error) {
-	list, err := v.Packages()
+	a.noteChanged(have)
+	f, err := a.look(env.Host, have)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	have := make(map[string]host.Package, len(list))
-	for _, p := range list {
-		if known, twice := have[bareName(p.Name)]; !twice || !known.Installed() {
-			have[bareName(p.Name)] = p
-		}
-	}
-	return have, nil
+	return true, a.record(env, f)
 }
 
-// remaining is what of a transaction is still to be done. Whether a package file is installed cannot
-// be told from its name; the manager knows.
-func remaining(tx host.Transaction, have map[string]host.Package) host.Transaction {
-	need := tx
-	need.Remove, need.Install = nil, nil
-	for _, name := range tx.Remove {
-		if p, ok := have[bareName(name)]; ok && !gone(p, tx.Purge) {
-			need.Remove = append(need.Remove, name)
+// noteChanged notes the packages that come, and those that go, as they are.
+func (a *Commit) noteChanged(have map[string]host.Package) {
+	for _, c := range slices.Concat(a.Solution.Remove, a.Solution.Upgrade, a.Solution.Install) {
+		if p, ok := have[bareName(c.Name)]; ok {
+			a.Old = append(a.Old, p)
 		}
 	}
-	for _, item := range tx.Install {
-		name, version, exact := strings.Cut(item, "=")
-		p, ok := have[bareName(name)]
-		if path.IsAbs(item) || !ok || !p.Installed() || exact && p.Version != version {
-			need.Install = append(need.Install, item)
+	for _, c := range a.Solution.Install {
+		if _, ok := have[bareName(c.Name)]; !ok {
+			a.New = append(a.New, c.Name)
 		}
 	}
-	return need
-}
-
-func gone(p host.Package, purge bool) bool {
-	return p.Status == "" || p.Status == "config-files" && !purge
-}
-
-// refuseMore refuses a solution that removes a package that nobody asked to remove.
-func refuseMore(s host.Solution, asked []string) error {
-	var more []string
-	for _, c := range s.Remove {
-		if !slices.ContainsFunc(asked, func(name string) bool { return bareName(name) == bareName(c.Name) }) {
-			more = append(more, c.Name)
-		}
-	}
-	if len(more) == 0 {
-		return nil
-	}
-	return fmt.Errorf("the package manager would also remove %s, which is not on the list; nothing was changed. Add them to the list if they may go, or find out what needs them",
-		strings.Join(more, ", "))
 }
 
 // Detail lists the packages that come and go.
@@ -235,9 +159,6 @@ func (a *Commit) Cost() Span {
 // BrokenOff implements Breakable.
 func (a *Commit) BrokenOff() string { return packagesBroken }
 
-// packagesBroken is what it means when the work on packages is broken off.
-const packagesBroken = "packages may be half installed, and the package manager refuses other work until that is mended; a resume and a rollback begin with it, and by hand `dpkg --configure -a` and `apt-get -f install` do it"
-
 // LosesPackages implements PackageTransaction.
 func (a *Commit) LosesPackages() bool { return len(a.Missing) > 0 }
 
@@ -264,7 +185,7 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 	if err := syncFileSystems(env.Host, packagePlaces...); err != nil {
 		return Result{}, err
 	}
-	if err := a.markAccounts(env); err != nil {
+	if err := a.ended(env); err != nil {
 		return Result{}, err
 	}
 	return Result{Summary: fmt.Sprintf("%d packages removed, %d installed, %d replaced",
@@ -329,57 +250,6 @@ func (a *Commit) verify(env *Env) error {
 
 func (a *Commit) watch(env *Env) *host.PackageWatch { return watchPackages(env, a.Patience) }
 
-// watchPackages tells what the package manager says, and what keeps it: a script by its name.
-func watchPackages(env *Env, patience time.Duration) *host.PackageWatch {
-	n := int64(0)
-	return &host.PackageWatch{Patience: patience, Tell: func(work host.PackageWork) {
-		switch {
-		case work.Said:
-			n++
-			env.Progress(Progress{What: "packages", Done: n, Unit: "lines", Text: work.Line})
-		case work.Script && patience > 0:
-			env.Progress(Progress{What: "script " + work.Doing, Done: seconds(work.For), Total: seconds(patience), Unit: "s", Text: work.Line})
-		case work.Script:
-			env.Progress(Progress{What: "script " + work.Doing, Done: seconds(work.For), Unit: "s", Text: work.Line})
-		default:
-			env.Progress(Progress{What: work.Doing, Done: seconds(work.For), Unit: "s", Text: work.Line})
-		}
-	}}
-}
-
-func seconds(d time.Duration) int64 { return int64(d / time.Second) }
-
-// repair finishes what an interrupted transaction left. If only this program was killed, the package
-// manager that it had started may be at work still: nothing can be said of the packages before it
-// has ended, and RepairPackages waits for that.
-func repair(env *Env, stay []string, w *host.PackageWatch) error {
-	holder, err := env.Host.PackageLock()
-	if err != nil {
-		return err
-	}
-	audit, err := env.Host.PackageAudit()
-	if err != nil || holder == nil && len(audit) == 0 {
-		return err
-	}
-	if err := env.Host.RepairPackages(env.Ctx, stay, w); err != nil {
-		return fmt.Errorf("repair the package database: %w", err)
-	}
-	return nil
-}
-
-// repairWith repairs, and where that fails installs package files first: a package that was being
-// unpacked can only be unpacked again, and no repository may offer it.
-func repairWith(env *Env, stay []string, w *host.PackageWatch, install func(*Env) error) error {
-	failed := repair(env, stay, w)
-	if failed == nil || env.Ctx.Err() != nil {
-		return failed
-	}
-	if err := install(env); err != nil {
-		return errors.Join(failed, err)
-	}
-	return repair(env, stay, w)
-}
-
 // installFiles installs what is still to be installed from package files.
 func (a *Commit) installFiles(env *Env) error {
 	have, err := packages(env.Host)
@@ -398,3 +268,30 @@ func (a *Commit) installFiles(env *Env) error {
 	}
 	return env.Host.CommitPackages(env.Ctx, tx, a.watch(env))
 }
+
+func (a *Commit) Undo(env *Env) error {
+	if err := env.Undisturbed(""); err != nil {
+		return err
+	}
+	if err := a.restore(env); err != nil {
+		return fmt.Errorf("undo %s: %w", a.Summary(), err)
+	}
+	if err := syncFileSystems(env.Host, packagePlaces...); err != nil {
+		return err
+	}
+	wrong, err := a.compare(env, &a.departuresKeeper, &a.arrivalsKeeper)
+	if err == nil && len(wrong) > 0 {
+		err = fmt.Errorf("undo %s: %s", a.Summary(), strings.Join(wrong, "; "))
+	}
+	return err
+}
+
+// Differences implements Comparer.
+func (a *Commit) Differences(env *Env) ([]string, error) { return a.compare(env, a.inOrder()...) }
+
+// Preimages implements Recorder. Of directories, owner and mode are compared with the packages.
+func (a *Commit) Preimages() []Preimage { return slices.Concat(a.Conffiles, a.Accounts) }
+
+// packagePlaces are where packages and their scripts change something; each can be a file system of its
+// own. Package managers make durable what they unpack; what the scripts do is not.
+var packagePlaces = []string{"/", "/etc", "/opt", "/srv", "/usr", "/usr/local", "/var", "/var/cache", "/var/lib", "/var/log", "/var/spool"}

@@ -473,3 +473,25 @@ func sortedKeys[K cmp.Ordered, V any](maps ...map[K]V) []K {
 	slices.Sort(keys)
 	return slices.Compact(keys)
 }
+
+// isDir tells whether a directory is at a path; a symlink to one is none.
+func isDir(v host.FileReader, name string) (bool, error) {
+	st, err := v.Lstat(name)
+	if absent(err) {
+		return false, nil
+	}
+	return err == nil && st.IsDir(), err
+}
+
+// entriesOf lists a directory; nil if a path is none. A symlink to one is none.
+func entriesOf(v host.FileReader, name string) ([]host.DirEntry, error) {
+	there, err := isDir(v, name)
+	if err != nil || !there {
+		return nil, err
+	}
+	list, err := v.ReadDir(name)
+	if list == nil && err == nil {
+		list = []host.DirEntry{}
+	}
+	return list, err
+}

@@ -13,10 +13,10 @@ func TestAccountsLeaveNothingInRun(t *testing.T) {
 	}
 	env := newEnv(h)
 	overwrite(t, env, passwdFile, "root:x:0:0::/root:/bin/sh\nwww:x:33:33::/:/bin/false\n")
-	a := &Commit{}
-	must(t, a.recordAccounts(env))
+	k := &accountsKeeper{}
+	must(t, k.record(env, nil, nil))
 	overwrite(t, env, passwdFile, "root:x:0:0::/root:/bin/sh\nwww:x:33:33::/:/bin/false\nkopano:x:112:119::/:/bin/false\n")
-	must(t, a.markAccounts(env))
+	must(t, k.ended(env))
 	must(t, h.Mknod("/run/kopano/server.sock", 0o600|fs.ModeSocket, 0))
 	overwrite(t, env, "/run/kopano/server.pid", "1\n")
 	overwrite(t, env, "/run/notes/note", "to be kept\n")
@@ -25,7 +25,7 @@ func TestAccountsLeaveNothingInRun(t *testing.T) {
 	}
 	must(t, h.Lchown("/run/other", 33, 33))
 	for range 2 { // an interrupted rollback does it again
-		must(t, a.restoreAccounts(env))
+		must(t, k.restore(env, nil))
 		for name, want := range map[string]bool{"/run/kopano": false, "/run/notes/note": true, "/run/other": true} {
 			if there, err := exists(h, name); err != nil || there != want {
 				t.Errorf("%s is there: %v, %v", name, there, err)
@@ -41,11 +41,11 @@ func TestAccountsLeaveNoDraft(t *testing.T) {
 	env := newEnv(h)
 	overwrite(t, env, "/etc/group", "root:x:0:\n")
 	overwrite(t, env, "/etc/shadow+", "of long ago\n")
-	a := &Commit{}
-	must(t, a.recordAccounts(env))
+	k := &accountsKeeper{}
+	must(t, k.record(env, nil, nil))
 	overwrite(t, env, "/etc/group+", "root:x:0:\nkopano:x:119:\n")
 	for range 2 {
-		must(t, a.restoreAccounts(env))
+		must(t, k.restore(env, nil))
 		for name, want := range map[string]bool{"/etc/group": true, "/etc/group+": false, "/etc/shadow+": true} {
 			if there, err := exists(h, name); err != nil || there != want {
 				t.Errorf("%s is there: %v, %v", name, there, err)

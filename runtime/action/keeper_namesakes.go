@@ -15,6 +15,12 @@ import (
 // along. It is recorded whole where no installed package has that name already: there, what came to
 // be since is others' work, and only directories are recorded.
 
+// namesakesKeeper keeps them.
+type namesakesKeeper struct {
+	Namesakes  []Preimage `json:"namesakes,omitempty"`  // files; of configuration with their content
+	Unrecorded fileNames  `json:"unrecorded,omitempty"` // directories that held too many of these
+}
+
 // stateParents are where packages keep directories of their own name.
 var stateParents = []string{"/etc", "/opt", "/srv", "/var/cache", "/var/lib", "/var/log", "/var/spool"}
 
@@ -29,20 +35,20 @@ const (
 	maxNamesakes = 5000    // files that are recorded
 )
 
-// recordNamesakes adds directories to dirs.
-func (a *Commit) recordNamesakes(env *Env, have map[string]host.Package, dirs map[string]bool) error {
+// record leaves directories to their own keeper.
+func (k *namesakesKeeper) record(env *Env, a *Commit, f *found) error {
 	stems := map[string]bool{}
 	for _, name := range a.New {
 		stems[stem(name)], stems[bareName(name)] = true, true
 	}
-	own := a.ownStems(have)
+	own := a.ownStems(f.have)
 	for _, name := range sortedKeys(stems) {
 		for _, parent := range stateParents {
 			depth := 1
 			if own[stem(name)] {
 				depth = 100
 			}
-			if err := a.recordNamesake(env, path.Join(parent, name), depth, dirs); err != nil {
+			if err := k.recordTree(env, a, path.Join(parent, name), depth, f.paths); err != nil {
 				return err
 			}
 		}
@@ -51,7 +57,7 @@ func (a *Commit) recordNamesakes(env *Env, have map[string]host.Package, dirs ma
 		return nil
 	}
 	for _, parent := range configParents {
-		if err := a.recordNamedFiles(env, parent, own, dirs); err != nil {
+		if err := k.recordNamed(env, a, parent, own, f.paths); err != nil {
 			return err
 		}
 	}
@@ -78,9 +84,9 @@ func (a *Commit) ownStems(have map[string]host.Package) map[string]bool {
 	return own
 }
 
-// recordNamesake records a directory, the directories in it down to a depth, and, where that is more
+// recordTree records a directory, the directories in it down to a depth, and, where that is more
 // than one, the files. What is too much is told by Detail.
-func (a *Commit) recordNamesake(env *Env, top string, depth int, dirs map[string]bool) error {
+func (k *namesakesKeeper) recordTree(env *Env, a *Commit, top string, depth int, dirs map[string]bool) error {
 	list, err := entriesOf(env.Host, top)
 	if err != nil || list == nil {
 		return err
@@ -90,15 +96,15 @@ func (a *Commit) recordNamesake(env *Env, top string, depth int, dirs map[string
 		name := path.Join(top, e.Name)
 		switch {
 		case e.Type.IsDir() && depth > 1:
-			err = a.recordNamesake(env, name, depth-1, dirs)
+			err = k.recordTree(env, a, name, depth-1, dirs)
 		case e.Type.IsDir():
 			dirs[name] = true
 		case depth == 1:
-		case len(a.Namesakes) >= maxNamesakes:
-			a.Unrecorded = append(a.Unrecorded, top)
+		case len(k.Namesakes) >= maxNamesakes:
+			k.Unrecorded = append(k.Unrecorded, top)
 			return nil
 		default:
-			err = a.recordFile(env, name)
+			err = k.recordFile(env, a, name)
 		}
 		if err != nil {
 			return err
@@ -107,8 +113,8 @@ func (a *Commit) recordNamesake(env *Env, top string, depth int, dirs map[string
 	return nil
 }
 
-// recordNamedFiles records the files of a directory that are named after a product.
-func (a *Commit) recordNamedFiles(env *Env, parent string, stems, dirs map[string]bool) error {
+// recordNamed records the files of a directory that are named after a product.
+func (k *namesakesKeeper) recordNamed(env *Env, a *Commit, parent string, stems, dirs map[string]bool) error {
 	list, err := entriesOf(env.Host, parent)
 	if err != nil {
 		return err
@@ -119,7 +125,7 @@ func (a *Commit) recordNamedFiles(env *Env, parent string, stems, dirs map[strin
 			continue
 		}
 		dirs[parent] = true
-		if err := a.recordFile(env, path.Join(parent, e.Name)); err != nil {
+		if err := k.recordFile(env, a, path.Join(parent, e.Name)); err != nil {
 			return err
 		}
 	}
@@ -128,19 +134,19 @@ func (a *Commit) recordNamedFiles(env *Env, parent string, stems, dirs map[strin
 
 // recordFile records a file that is no configuration file of a package that goes, and what it leads to if it
 // is a symlink to configuration: the package may have it as its configuration file.
-func (a *Commit) recordFile(env *Env, name string) error {
-	if err := a.recordOneFile(env, name, strings.HasPrefix(name, "/etc/")); err != nil || !strings.HasPrefix(name, "/etc/") {
+func (k *namesakesKeeper) recordFile(env *Env, a *Commit, name string) error {
+	if err := k.recordOne(env, a, name, strings.HasPrefix(name, "/etc/")); err != nil || !strings.HasPrefix(name, "/etc/") {
 		return err
 	}
 	real, err := behind(env.Host, name)
 	if err != nil || real == "" {
 		return err
 	}
-	return a.recordOneFile(env, real, true)
+	return k.recordOne(env, a, real, true)
 }
 
-// recordOneFile records a file with its content if it is configuration, else its owner and mode.
-func (a *Commit) recordOneFile(env *Env, name string, config bool) error {
+// recordOne records a file with its content if it is configuration, else its owner and mode.
+func (k *namesakesKeeper) recordOne(env *Env, a *Commit, name string, config bool) error {
 	if a.recorded(name) {
 		return nil
 	}
@@ -159,14 +165,14 @@ func (a *Commit) recordOneFile(env *Env, name string, config bool) error {
 	if absent(err) {
 		return nil
 	}
-	a.Namesakes = append(a.Namesakes, p)
+	k.Namesakes = append(k.Namesakes, p)
 	return err
 }
 
-// restoreNamesakes puts back what the purge took, and gives the rest its owner and mode again. Content
+// restore puts back what the purge took, and gives the rest its owner and mode again. Content
 // that has changed since is not the packages' work.
-func (a *Commit) restoreNamesakes(env *Env) error {
-	for _, p := range a.Namesakes {
+func (k *namesakesKeeper) restore(env *Env, _ *Commit) error {
+	for _, p := range k.Namesakes {
 		lines, err := compareMeta(env, p)
 		if err != nil {
 			return err
@@ -181,10 +187,22 @@ func (a *Commit) restoreNamesakes(env *Env) error {
 	return nil
 }
 
+func (k *namesakesKeeper) compare(env *Env, _ *Commit) ([]string, error) {
+	var lines []string
+	for _, p := range k.Namesakes {
+		more, err := compareMeta(env, p)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, more...)
+	}
+	return lines, nil
+}
+
 func (e *Env) restoreNamesake(p Preimage) error {
 	dir, base, err := parent(e.Host, p.Path)
 	if absent(err) {
-		return nil // Differences tells
+		return nil // compare tells
 	}
 	if err != nil {
 		return err
@@ -202,17 +220,4 @@ func (e *Env) restoreNamesake(p Preimage) error {
 	m := p.meta()
 	m.atime, m.mtime = time.Time{}, time.Time{}
 	return setMeta(dir, base, m)
-}
-
-// entriesOf lists a directory; nil if a path is none. A symlink to one is none.
-func entriesOf(v host.FileReader, name string) ([]host.DirEntry, error) {
-	there, err := isDir(v, name)
-	if err != nil || !there {
-		return nil, err
-	}
-	list, err := v.ReadDir(name)
-	if list == nil && err == nil {
-		list = []host.DirEntry{}
-	}
-	return list, err
 }

@@ -13,6 +13,11 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
+// accountsKeeper keeps the account files.
+type accountsKeeper struct {
+	Accounts []Preimage `json:"accounts,omitempty"`
+}
+
 // accountFiles are changed by the packages' scripts, which make accounts and never remove them.
 var accountFiles = []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"}
 
@@ -20,7 +25,7 @@ var accountFiles = []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gs
 // it: one that is killed leaves it behind.
 var unfinished = []string{"+", "-+"}
 
-func (a *Commit) recordAccounts(env *Env) error {
+func (k *accountsKeeper) record(env *Env, _ *Commit, _ *found) error {
 	names := slices.Clone(accountFiles)
 	for _, name := range accountFiles {
 		for _, ending := range unfinished {
@@ -35,7 +40,7 @@ func (a *Commit) recordAccounts(env *Env) error {
 		if err != nil {
 			return err
 		}
-		a.Accounts = append(a.Accounts, p)
+		k.Accounts = append(k.Accounts, p)
 	}
 	return nil
 }
@@ -45,19 +50,19 @@ type accountMark struct {
 	Accounts map[string]string `json:"accounts"`
 }
 
-// markAccounts notes how the scripts left the account files, so that Undo can tell their changes from
+// ended notes how the scripts left the account files, so that restore can tell their changes from
 // those that somebody else makes later.
-func (a *Commit) markAccounts(env *Env) error {
-	now, err := a.accountDigests(env)
+func (k *accountsKeeper) ended(env *Env) error {
+	now, err := k.digests(env)
 	if err != nil || env.Mark == nil {
 		return err
 	}
 	return env.Mark(accountMark{now})
 }
 
-func (a *Commit) accountDigests(env *Env) (map[string]string, error) {
+func (k *accountsKeeper) digests(env *Env) (map[string]string, error) {
 	digests := map[string]string{}
-	for _, p := range a.Accounts {
+	for _, p := range k.Accounts {
 		now, err := env.Store.sum(p.Path)
 		if err != nil && !absent(err) {
 			return nil, err
@@ -67,28 +72,28 @@ func (a *Commit) accountDigests(env *Env) (map[string]string, error) {
 	return digests, nil
 }
 
-// restoreAccounts puts the account files back that nobody else has changed since.
-func (a *Commit) restoreAccounts(env *Env) error {
+// restore puts the account files back that nobody else has changed since.
+func (k *accountsKeeper) restore(env *Env, _ *Commit) error {
 	var left accountMark
 	for _, m := range env.Marks {
 		if err := json.Unmarshal(m, &left); err != nil {
 			return err
 		}
 	}
-	now, err := a.accountDigests(env)
+	now, err := k.digests(env)
 	if err != nil {
 		return err
 	}
-	gone, err := a.newUsers(env)
+	gone, err := k.newUsers(env)
 	if err != nil {
 		return err
 	}
-	for _, p := range a.Accounts {
+	for _, p := range k.Accounts {
 		if then, known := left.Accounts[p.Path]; known && then != now[p.Path] {
-			continue // Differences tells
+			continue // compare tells
 		}
 		if p.Path == passwdFile {
-			if err := a.clearRun(env, gone); err != nil {
+			if err := clearRun(env, gone); err != nil {
 				return err
 			}
 		}
@@ -99,15 +104,19 @@ func (a *Commit) restoreAccounts(env *Env) error {
 	return nil
 }
 
+func (k *accountsKeeper) compare(env *Env, _ *Commit) ([]string, error) {
+	return compareAll(env, k.Accounts)
+}
+
 const passwdFile = "/etc/passwd"
 
 // newUsers are the numbers of the users that restoring the account files takes away.
-func (a *Commit) newUsers(env *Env) (map[uint32]bool, error) {
-	at := slices.IndexFunc(a.Accounts, func(p Preimage) bool { return p.Path == passwdFile && p.Blob != nil })
+func (k *accountsKeeper) newUsers(env *Env) (map[uint32]bool, error) {
+	at := slices.IndexFunc(k.Accounts, func(p Preimage) bool { return p.Path == passwdFile && p.Blob != nil })
 	if at < 0 {
 		return nil, nil
 	}
-	was, err := env.Store.Bytes(*a.Accounts[at].Blob)
+	was, err := env.Store.Bytes(*k.Accounts[at].Blob)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +158,7 @@ const runDir = "/run"
 
 // clearRun removes what daemons have left in /run for users that are gone: whoever gets the number next would
 // own it. What holds more than sockets, pipes and pid files is left.
-func (a *Commit) clearRun(env *Env, gone map[uint32]bool) error {
+func clearRun(env *Env, gone map[uint32]bool) error {
 	if len(gone) == 0 {
 		return nil
 	}

@@ -1,0 +1,142 @@
+package action
+
+import (
+	"errors"
+	"slices"
+
+	"zcp2kopano/runtime/host"
+)
+
+// leftovers are the names that dpkg and rpm give to the other version of a configuration file.
+var leftovers = []string{".dpkg-dist", ".dpkg-new", ".dpkg-old", ".dpkg-tmp", ".rpmnew", ".rpmorig", ".rpmsave"}
+
+// conffilesKeeper keeps the configuration files of the packages that go.
+type conffilesKeeper struct {
+	Conffiles []Preimage `json:"conffiles,omitempty"`
+	Beside    []string   `json:"beside,omitempty"` // those of them that are leftovers
+}
+
+func (k *conffilesKeeper) record(env *Env, a *Commit, _ *found) error {
+	for _, p := range a.Old {
+		for _, c := range p.Conffiles {
+			if err := k.recordFile(env, c.Path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// recordFile records a configuration file, and the one that it leads to if it is a symlink.
+func (k *conffilesKeeper) recordFile(env *Env, name string) error {
+	p, err := env.Store.Save(name)
+	if err != nil || p.Mode.IsDir() {
+		return err
+	}
+	k.Conffiles = append(k.Conffiles, p)
+	if err := k.recordBeside(env, name); err != nil {
+		return err
+	}
+	real, err := behind(env.Host, name)
+	if err != nil || real == "" || k.recorded(real) {
+		return err
+	}
+	if p, err = env.Store.Save(real); err != nil {
+		return err
+	}
+	k.Conffiles = append(k.Conffiles, p)
+	return k.recordBeside(env, real)
+}
+
+// recorded tells whether a configuration file is recorded already: two symlinks may lead to it.
+func (k *conffilesKeeper) recorded(name string) bool {
+	return slices.ContainsFunc(k.Conffiles, func(p Preimage) bool { return p.Path == name })
+}
+
+func (k *conffilesKeeper) recordBeside(env *Env, name string) error {
+	for _, suffix := range leftovers {
+		there, err := exists(env.Host, name+suffix)
+		if err != nil {
+			return err
+		}
+		if !there {
+			continue
+		}
+		p, err := env.Store.Save(name + suffix)
+		if err != nil {
+			return err
+		}
+		k.Conffiles = append(k.Conffiles, p)
+		k.Beside = append(k.Beside, name+suffix)
+	}
+	return nil
+}
+
+// restore keeps what somebody has changed since.
+func (k *conffilesKeeper) restore(env *Env, a *Commit) error {
+	for _, p := range k.Conffiles {
+		if err := keepSince(env, p.Path, append(a.shipped(p.Path), p.known())...); err != nil {
+			return err
+		}
+		if err := env.Store.Restore(p); err != nil {
+			return err
+		}
+		if slices.Contains(k.Beside, p.Path) {
+			continue
+		}
+		for _, suffix := range leftovers {
+			if slices.Contains(k.Beside, p.Path+suffix) {
+				continue
+			}
+			if err := removePath(env.Host, p.Path+suffix); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (k *conffilesKeeper) compare(env *Env, _ *Commit) ([]string, error) {
+	return compareAll(env, k.Conffiles)
+}
+
+// shipped are the digests of a configuration file that the packages had brought, and bring again. What a
+// symlink in its place leads to may be any of them.
+func (a *Commit) shipped(name string) []string {
+	var sums, all []string
+	for _, p := range a.Old {
+		for _, c := range p.Conffiles {
+			if all = append(all, c.MD5); c.Path == name {
+				sums = append(sums, c.MD5)
+			}
+		}
+	}
+	if len(sums) == 0 {
+		return all
+	}
+	return sums
+}
+
+// behind is the file that a configuration file leads to if it is a symlink, else empty. dpkg takes that for
+// the configuration file, and deletes it in a purge.
+func behind(v host.FileReader, name string) (string, error) {
+	st, err := v.Lstat(name)
+	if absent(err) || err == nil && !st.IsSymlink() {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	real, err := Resolve(v, name)
+	if loop := (*errLoop)(nil); errors.As(err, &loop) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	st, err = v.Lstat(real)
+	if absent(err) || err == nil && !st.IsRegular() {
+		return "", nil
+	}
+	return real, err
+}

@@ -1,0 +1,130 @@
+package action
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"zcp2kopano/runtime/host"
+)
+
+// departuresKeeper keeps package files of what a transaction removes or replaces, and installs them.
+type departuresKeeper struct {
+	Files   map[string]string `json:"files,omitempty"`   // kept package files, by name
+	Missing map[string]string `json:"missing,omitempty"` // why others could not be kept
+}
+
+func (k *departuresKeeper) record(env *Env, a *Commit, f *found) error {
+	var save []string
+	for _, c := range slices.Concat(a.Solution.Remove, a.Solution.Upgrade) {
+		if p := f.have[bareName(c.Name)]; p.Installed() {
+			save = append(save, p.Name)
+		}
+	}
+	if len(save) == 0 {
+		return nil
+	}
+	dir, err := keptFilesDir(env)
+	if err != nil {
+		return err
+	}
+	if k.Files, k.Missing, err = env.Host.SavePackages(env.Ctx, save, dir, a.watch(env)); err != nil {
+		return err
+	}
+	return a.noteSums(env, k.Files)
+}
+
+func (*departuresKeeper) restore(env *Env, a *Commit) error { return a.withoutStarts(env, a.bringBack) }
+
+func (*departuresKeeper) compare(env *Env, a *Commit) ([]string, error) {
+	have, err := packages(env.Host)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for _, old := range a.Old {
+		now := have[bareName(old.Name)]
+		switch {
+		case old.Installed() && !now.Installed():
+			lines = append(lines, fmt.Sprintf("package %s %s is not installed", old.Name, old.Version))
+		case old.Installed() && now.Version != old.Version:
+			lines = append(lines, fmt.Sprintf("package %s is version %s, was %s", old.Name, now.Version, old.Version))
+		}
+	}
+	return lines, nil
+}
+
+// bringBack has all configured that stays, and brings back what went. Where something was replaced it comes
+// back first: a repair would complete what the new version needs.
+func (a *Commit) bringBack(env *Env) error {
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	var stay []string
+	replaced := false
+	for _, old := range a.Old {
+		if old.Installed() {
+			stay = append(stay, old.Name)
+			now := have[bareName(old.Name)].Version
+			replaced = replaced || now != "" && now != old.Version
+		}
+	}
+	if replaced {
+		if err := a.reinstall(env); err == nil || env.Ctx.Err() != nil {
+			return errors.Join(err, repair(env, stay, a.watch(env)))
+		}
+	}
+	if err := repairWith(env, stay, a.watch(env), a.reinstall); err != nil {
+		return err
+	}
+	return a.reinstall(env)
+}
+
+// reinstall brings back the old versions, from the kept files, or from a repository where none could
+// be kept.
+func (a *Commit) reinstall(env *Env) error {
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	tx := host.Transaction{NoRecommends: true, Downgrade: true}
+	for _, old := range a.Old {
+		now := have[bareName(old.Name)]
+		if !old.Installed() || now.Installed() && now.Version == old.Version {
+			continue
+		}
+		item := a.Files[old.Name]
+		if item == "" {
+			item = old.Name + "=" + old.Version
+		} else if err := a.asKept(env, item); err != nil {
+			return err
+		}
+		tx.Install = append(tx.Install, item)
+		if err := a.clearWay(env, old); err != nil {
+			return err
+		}
+	}
+	if len(tx.Install) == 0 {
+		return nil
+	}
+	return env.Host.CommitPackages(env.Ctx, tx, a.watch(env))
+}
+
+// clearWay removes recorded symlinks in the place of a package's configuration files that lead to no file: one
+// to /dev/null, say. dpkg unpacks no package over them; their own keeper puts them back.
+func (a *Commit) clearWay(env *Env, p host.Package) error {
+	for _, c := range p.Conffiles {
+		to, err := env.Host.Readlink(c.Path)
+		if err != nil || !slices.ContainsFunc(a.Conffiles, func(p Preimage) bool { return p.Path == c.Path && p.Target == to }) {
+			continue // no symlink, or not the one that was there
+		}
+		if st, err := env.Host.Stat(c.Path); err != nil || st.IsRegular() {
+			continue
+		}
+		if err := removePath(env.Host, c.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package action
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A keeper that is embedded and not listed would record nothing, and nothing would tell.
+func TestKeepersAreAllInOrder(t *testing.T) {
+	a := &Commit{}
+	kept := reflect.ValueOf(&a.keepers).Elem()
+	list := a.inOrder()
+	if len(list) != kept.NumField() {
+		t.Fatalf("%d keepers, %d of them in order", kept.NumField(), len(list))
+	}
+	for i, k := range list {
+		if got := reflect.ValueOf(k).Elem(); got.Type() != kept.Field(i).Type() {
+			t.Errorf("the keeper at %d is %v, and %v in the list", i, kept.Field(i).Type(), got.Type())
+		}
+	}
+}
+
+// Each keeper tells when what it keeps is not as it was.
+func TestEachKeeperCompares(t *testing.T) {
+	for what, c := range map[string]struct {
+		spoil func(t *testing.T, tr *trial)
+		want  string
+	}{
+		"wants": {func(t *testing.T, tr *trial) {
+			must(t, tr.Unlink(systemdDir+"/multi-user.target.wants/zarafa-server.service"))
+		}, "multi-user.target.wants/zarafa-server.service: is missing"},
+		"services": {func(t *testing.T, tr *trial) { must(t, tr.StopService(t.Context(), "zarafa-server", 0)) }, "service zarafa-server is stopped and masked, was running and masked"},
+		"accounts": {func(t *testing.T, tr *trial) { overwrite(t, tr.env, "/etc/group", "another") }, "/etc/group: content differs"},
+		"links":    {func(t *testing.T, tr *trial) { must(t, tr.Unlink("/etc/rc2.d/S20zarafa-server")) }, "/etc/rc2.d/S20zarafa-server: is missing"},
+		"conffiles": {func(t *testing.T, tr *trial) { overwrite(t, tr.env, "/etc/zarafa-server/main.cfg", "another") },
+			"/etc/zarafa-server/main.cfg: content differs"},
+		"namesakes": {func(t *testing.T, tr *trial) { must(t, tr.Lchown("/etc/kopano/b\xe4r", 5, 5)) }, "/etc/kopano/b\xe4r: owner is 5:5, was 0:0"},
+		"dirs":      {func(t *testing.T, tr *trial) { must(t, tr.Lchown("/etc/zarafa-server", 5, 5)) }, "/etc/zarafa-server: owner is 5:5, was 0:110"},
+		"marks": {func(t *testing.T, tr *trial) {
+			p := tr.packages["zarafa-server"]
+			p.Auto = false
+			tr.packages["zarafa-server"] = p
+		}, "package zarafa-server counts as installed by hand, counted as installed automatically"},
+		"remains":    {func(t *testing.T, tr *trial) { delete(tr.packages, "zarafa-old") }, "package zarafa-old 6 had left its configuration files"},
+		"starts":     {func(t *testing.T, tr *trial) { must(t, tr.Unlink(PolicyFile)) }, PolicyFile + ": is missing"},
+		"departures": {func(t *testing.T, tr *trial) { delete(tr.packages, "zarafa-common") }, "package zarafa-common 7.2.0 is not installed"},
+		"arrivals":   {func(t *testing.T, tr *trial) { tr.packages["kopano-server"] = tr.offers["kopano-server"] }, "package kopano-server is still there"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			tr := richCommit().prepared(t)
+			must(t, tr.apply(t))
+			must(t, tr.undo(t))
+			differences := func() []string {
+				lines, err := tr.action(t).(Comparer).Differences(tr.env)
+				must(t, err)
+				return lines
+			}
+			if lines := differences(); len(lines) > 0 {
+				t.Fatalf("after Undo: %q", lines)
+			}
+			c.spoil(t, tr)
+			if lines := differences(); !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, c.want) }) {
+				t.Errorf("%q has nothing like %q", lines, c.want)
+			}
+		})
+	}
+}
+
+// A transaction with something for every keeper comes back from every crash.
+func TestCrashesOfKeepers(t *testing.T) { richCommit().crashes(t) }
