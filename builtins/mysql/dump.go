@@ -50,8 +50,8 @@ print(made.path, made.bytes, "bytes,", len(made.tables), "tables")
 			return script.Decision{}, c.Errorf("%s has no tables; is it the right one? See mysql_database in server.cfg", where(db))
 		}
 		a := &action.Dump{
-			Host: db.Host, Port: db.Port, Socket: db.Socket, User: db.User, Password: db.Password, Database: db.Database,
-			Path: c.String("path"), Compression: c.StringOr("compression", "zstd"),
+			Connection: action.ConnectionTo(db),
+			Path:       c.String("path"), Compression: c.StringOr("compression", "zstd"),
 			Position: c.String("position"), Newer: c.String("newer"), Afterwards: c.Strings("afterwards"),
 		}
 		if (a.Position == "") != (a.Newer == "") || a.Newer != "" && !strings.Contains(a.Newer, "{}") {

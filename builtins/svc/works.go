@@ -114,9 +114,7 @@ func upgradeOf(v starlark.Value) (*action.Upgrade, error) {
 	if err != nil {
 		return nil, err
 	}
-	up := &action.Upgrade{Database: action.Connection{
-		Host: db.Host, Port: db.Port, Socket: db.Socket, User: db.User, Password: db.Password, Database: db.Database,
-	}}
+	up := &action.Upgrade{Database: action.ConnectionTo(db)}
 	up.Query, _ = starlark.AsString(fields["query"])
 	if err := starlark.AsInt(fields["target"], &up.Target); err != nil {
 		return nil, fmt.Errorf("target: %w", err)

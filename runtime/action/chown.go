@@ -340,34 +340,42 @@ func (a *Chown) each(env *Env, change func(entry[host.Dir]) error) error {
 		}
 		return err
 	}
+	return a.open(env, visit, func(root host.Dir, st host.Stat) error {
+		defer root.Close()
+		if a.Recursive {
+			w := walker[host.Dir]{ctx: env.Ctx, open: host.Dir.OpenDirWrite, visit: visit}
+			w.mount = func(string) error { return nil }
+			if err := w.walk(root, "", st.Dev); err != nil {
+				return err
+			}
+		}
+		st, err := root.Self()
+		if err != nil {
+			return err
+		}
+		return visit(entry[host.Dir]{name: path.Base(a.Path), rel: ".", st: st, self: root})
+	})
+}
+
+// open hands a directory to dir, which closes it, and visits anything else.
+func (a *Chown) open(env *Env, visit func(entry[host.Dir]) error, dir func(root host.Dir, st host.Stat) error) error {
 	st, err := a.root(env.Host)
 	if err != nil {
 		return err
 	}
 	if !st.IsDir() {
-		dir, base, err := parent(env.Host, a.Path)
+		above, base, err := parent(env.Host, a.Path)
 		if err != nil {
 			return err
 		}
-		defer dir.Close()
-		return visit(entry[host.Dir]{dir: dir, name: base, rel: ".", st: st})
+		defer above.Close()
+		return visit(entry[host.Dir]{dir: above, name: base, rel: ".", st: st})
 	}
 	root, err := env.Host.OpenTreeWrite(a.Path)
 	if err != nil {
 		return err
 	}
-	defer root.Close()
-	if a.Recursive {
-		w := walker[host.Dir]{ctx: env.Ctx, open: host.Dir.OpenDirWrite, visit: visit}
-		w.mount = func(string) error { return nil }
-		if err := w.walk(root, "", st.Dev); err != nil {
-			return err
-		}
-	}
-	if st, err = root.Self(); err != nil {
-		return err
-	}
-	return visit(entry[host.Dir]{name: path.Base(a.Path), rel: ".", st: st, self: root})
+	return dir(root, st)
 }
 
 // root looks at the path itself: through a symlink only to a directory that is to be walked.

@@ -287,27 +287,13 @@ func (a *Chown) setModes(env *Env, files []exception, mode func(old attrs) fs.Fi
 
 // at visits one entry of the tree, by descriptors from the root. One that is gone is not visited.
 func (a *Chown) at(env *Env, rel string, visit func(entry[host.Dir]) error) error {
-	st, err := a.root(env.Host)
-	if err != nil {
-		return err
-	}
-	if !st.IsDir() {
-		dir, base, err := parent(env.Host, a.Path)
-		if err != nil {
-			return err
+	return a.open(env, visit, func(root host.Dir, _ host.Stat) error {
+		err := visitBelow(root, rel, visit)
+		if absent(err) {
+			return nil
 		}
-		defer dir.Close()
-		return visit(entry[host.Dir]{dir: dir, name: base, rel: rel, st: st})
-	}
-	root, err := env.Host.OpenTreeWrite(a.Path)
-	if err != nil {
 		return err
-	}
-	err = visitBelow(root, rel, visit)
-	if absent(err) {
-		return nil
-	}
-	return err
+	})
 }
 
 // visitBelow closes root.

@@ -291,7 +291,3 @@ func (a *Commit) Differences(env *Env) ([]string, error) { return a.compare(env,
 
 // Preimages implements Recorder. Of directories, owner and mode are compared with the packages.
 func (a *Commit) Preimages() []Preimage { return slices.Concat(a.Conffiles, a.Accounts) }
-
-// packagePlaces are where packages and their scripts change something; each can be a file system of its
-// own. Package managers make durable what they unpack; what the scripts do is not.
-var packagePlaces = []string{"/", "/etc", "/opt", "/srv", "/usr", "/usr/local", "/var", "/var/cache", "/var/lib", "/var/log", "/var/spool"}

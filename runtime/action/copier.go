@@ -38,9 +38,6 @@ func newCopier(env *Env, total size) *copier {
 	return &copier{env: env, links: map[inode]linked{}, total: total}
 }
 
-// treeTemp is the name of a copied directory that is not complete yet.
-func (e *Env) treeTemp() string { return e.temp() + ".tree" }
-
 // place makes path to a copy of what is at path from, where nothing is yet: all of it, or nothing.
 func (c *copier) place(from, to string) error {
 	st, err := c.env.Host.Lstat(from)
@@ -90,16 +87,6 @@ func (c *copier) remember(from, to string) error {
 		return nil
 	})
 	return w.walk(dir, "", st.Dev)
-}
-
-// clearTemps removes what an interrupted action left unfinished beside a path.
-func clearTemps(env *Env, name string) error {
-	for _, tmp := range []string{env.temp(), env.treeTemp()} {
-		if err := removePath(env.Host, path.Join(path.Dir(name), tmp)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // copyTo makes path to a copy of the entry at path from, durably. Where a part of it is there

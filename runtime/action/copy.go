@@ -400,15 +400,3 @@ func (a *Copy) Differences(env *Env) ([]string, error) {
 	}
 	return compareAll(env, before)
 }
-
-func compareAll(env *Env, before []Preimage) ([]string, error) {
-	var lines []string
-	for _, p := range before {
-		more, err := env.Store.Compare(p)
-		if err != nil {
-			return nil, err
-		}
-		lines = append(lines, more...)
-	}
-	return lines, nil
-}

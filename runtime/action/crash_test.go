@@ -311,7 +311,7 @@ var scenarios = []scenario{
 			h.dump = host.DumpResult{RawBytes: 100, Bytes: 40, Tables: []string{"users"}, Closed: true}
 		},
 		act: func() Action {
-			return &Dump{Database: "zarafa", Password: host.NewSecret("geheim"), Path: "/var/backups/z.sql.gz", Compression: "gzip", Tables: []string{"users"}}
+			return &Dump{Connection: Connection{Database: "zarafa", Password: host.NewSecret("geheim")}, Path: "/var/backups/z.sql.gz", Compression: "gzip", Tables: []string{"users"}}
 		},
 	},
 }

@@ -22,13 +22,7 @@ func init() { register(func() Action { return &Dump{} }) }
 // A file of the wanted name is a complete, judged dump; Apply dumps under a temporary name and begins
 // again from half-way. Undo removes both.
 type Dump struct {
-	Host        string      `json:"host,omitempty"`
-	Port        int         `json:"port,omitempty"`
-	Socket      string      `json:"socket,omitempty"`
-	User        string      `json:"user,omitempty"`
-	Password    host.Secret `json:"-"` // before Stage; then it is at PasswordRef
-	PasswordRef string      `json:"password_ref,omitempty"`
-	Database    string      `json:"database"`
+	Connection
 
 	Path          string   `json:"path"`
 	Compression   string   `json:"compression"`    // "zstd", "gzip" or "none"
@@ -69,13 +63,7 @@ func (a *Dump) Touches() []policy.Target {
 	return append(pathTargets(a.Path), policy.Target{Class: policy.Database, Name: a.Database})
 }
 
-func (a *Dump) Stage(env *Env) (err error) {
-	if a.PasswordRef != "" || a.Password.Empty() {
-		return nil
-	}
-	a.PasswordRef, err = env.Secrets.Put(a.Password)
-	return err
-}
+func (a *Dump) Stage(env *Env) error { return a.stage(env) }
 
 func (a *Dump) Prepare(env *Env) (bool, error) {
 	if a.Size != (DataSize{}) {
@@ -188,16 +176,6 @@ func (a *Dump) dump(env *Env) (host.DumpResult, error) {
 		return made, err
 	}
 	return made, a.judge(made)
-}
-
-func (a *Dump) conn(env *Env) (host.DatabaseConn, error) {
-	conn := host.DatabaseConn{Host: a.Host, Port: a.Port, Socket: a.Socket, User: a.User, Database: a.Database}
-	if a.PasswordRef == "" {
-		return conn, nil
-	}
-	var err error
-	conn.Password, err = env.Secrets.Get(a.PasswordRef)
-	return conn, err
 }
 
 // A dump of a large database holds at least this part of what the server counts as data and indexes;

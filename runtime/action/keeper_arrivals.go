@@ -17,15 +17,18 @@ func (*arrivalsKeeper) record(*Env, *Commit, *found) error { return nil }
 func (*arrivalsKeeper) restore(env *Env, a *Commit) error { return a.withoutStarts(env, a.purgeNew) }
 
 func (*arrivalsKeeper) compare(env *Env, a *Commit) ([]string, error) {
-	have, err := packages(env.Host)
+	lines, err := a.compareOld(env, func(old, now host.Package) string {
+		if old.Installed() || !now.Installed() {
+			return ""
+		}
+		return fmt.Sprintf("package %s is installed, was not", old.Name)
+	})
 	if err != nil {
 		return nil, err
 	}
-	var lines []string
-	for _, old := range a.Old {
-		if !old.Installed() && have[bareName(old.Name)].Installed() {
-			lines = append(lines, fmt.Sprintf("package %s is installed, was not", old.Name))
-		}
+	have, err := packages(env.Host)
+	if err != nil {
+		return nil, err
 	}
 	for _, name := range a.New {
 		if p, ok := have[bareName(name)]; ok {

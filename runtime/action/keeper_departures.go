@@ -37,21 +37,15 @@ func (k *departuresKeeper) record(env *Env, a *Commit, f *found) error {
 func (*departuresKeeper) restore(env *Env, a *Commit) error { return a.withoutStarts(env, a.bringBack) }
 
 func (*departuresKeeper) compare(env *Env, a *Commit) ([]string, error) {
-	have, err := packages(env.Host)
-	if err != nil {
-		return nil, err
-	}
-	var lines []string
-	for _, old := range a.Old {
-		now := have[bareName(old.Name)]
+	return a.compareOld(env, func(old, now host.Package) string {
 		switch {
 		case old.Installed() && !now.Installed():
-			lines = append(lines, fmt.Sprintf("package %s %s is not installed", old.Name, old.Version))
+			return fmt.Sprintf("package %s %s is not installed", old.Name, old.Version)
 		case old.Installed() && now.Version != old.Version:
-			lines = append(lines, fmt.Sprintf("package %s is version %s, was %s", old.Name, now.Version, old.Version))
+			return fmt.Sprintf("package %s is version %s, was %s", old.Name, now.Version, old.Version)
 		}
-	}
-	return lines, nil
+		return ""
+	})
 }
 
 // bringBack has all configured that stays, and brings back what went. Where something was replaced it comes

@@ -36,22 +36,16 @@ func (*marksKeeper) restore(env *Env, a *Commit) error {
 }
 
 func (*marksKeeper) compare(env *Env, a *Commit) ([]string, error) {
-	have, err := packages(env.Host)
-	if err != nil {
-		return nil, err
-	}
-	var lines []string
-	for _, old := range a.Old {
-		now := have[bareName(old.Name)]
+	return a.compareOld(env, func(old, now host.Package) string {
 		switch {
 		case lostRemains(old, now): // its keeper tells
 		case old.Held != now.Held:
-			lines = append(lines, fmt.Sprintf("package %s is %s, was %s", old.Name, heldOrNot(now), heldOrNot(old)))
+			return fmt.Sprintf("package %s is %s, was %s", old.Name, heldOrNot(now), heldOrNot(old))
 		case old.Auto != now.Auto:
-			lines = append(lines, fmt.Sprintf("package %s counts as %s, counted as %s", old.Name, autoOrNot(now), autoOrNot(old)))
+			return fmt.Sprintf("package %s counts as %s, counted as %s", old.Name, autoOrNot(now), autoOrNot(old))
 		}
-	}
-	return lines, nil
+		return ""
+	})
 }
 
 func heldOrNot(p host.Package) string {

@@ -53,18 +53,13 @@ func (k *remainsKeeper) restore(env *Env, a *Commit) error {
 	return nil
 }
 
-func (k *remainsKeeper) compare(env *Env, a *Commit) ([]string, error) {
-	have, err := packages(env.Host)
-	if err != nil {
-		return nil, err
-	}
-	var lines []string
-	for _, old := range a.Old {
-		if lostRemains(old, have[bareName(old.Name)]) {
-			lines = append(lines, fmt.Sprintf("package %s %s had left its configuration files, and the package database does not know that as before", old.Name, old.Version))
+func (*remainsKeeper) compare(env *Env, a *Commit) ([]string, error) {
+	return a.compareOld(env, func(old, now host.Package) string {
+		if !lostRemains(old, now) {
+			return ""
 		}
-	}
-	return lines, nil
+		return fmt.Sprintf("package %s %s had left its configuration files, and the package database does not know that as before", old.Name, old.Version)
+	})
 }
 
 // lostRemains tells whether the database does not know any more what a package had left.

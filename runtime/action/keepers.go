@@ -136,12 +136,17 @@ func (a *Commit) compare(env *Env, keepers ...keeper) ([]string, error) {
 	return lines, nil
 }
 
-// restoreAll puts paths back, in this order.
-func restoreAll(env *Env, before []Preimage) error {
-	for _, p := range before {
-		if err := env.Store.Restore(p); err != nil {
-			return err
+// compareOld compares what the package database knew with what it knows, package by package.
+func (a *Commit) compareOld(env *Env, compare func(old, now host.Package) string) ([]string, error) {
+	have, err := packages(env.Host)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for _, old := range a.Old {
+		if line := compare(old, have[bareName(old.Name)]); line != "" {
+			lines = append(lines, line)
 		}
 	}
-	return nil
+	return lines, nil
 }

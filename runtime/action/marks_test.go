@@ -115,7 +115,9 @@ func (h *fakeHost) LoadDatabase(ctx context.Context, req host.LoadRequest, progr
 // A restore that is cut short anywhere is done again, and never dumps the half-emptied database over
 // what it is to keep.
 func TestCrashesOfRestore(t *testing.T) {
-	dump := func() Action { return &Dump{Database: "zarafa", Path: "/var/backups/z.sql.gz", Compression: "gzip"} }
+	dump := func() Action {
+		return &Dump{Connection: Connection{Database: "zarafa"}, Path: "/var/backups/z.sql.gz", Compression: "gzip"}
+	}
 	start := func() (*trial, *Restore) {
 		s := scenario{act: dump, setup: func(t tester, h *fakeHost) {
 			must(t, h.PutDir("/var/backups", 0o700, 0, 0))

@@ -1,11 +1,9 @@
 package action
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"slices"
-	"syscall"
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/policy"
@@ -185,14 +183,7 @@ func (a *Move) bring(env *Env, c *copier, from, to string) (bool, error) {
 		}
 		return true, c.remember(from, to)
 	}
-	if err := clearTemp(env, to); err != nil {
-		return false, err
-	}
-	err = renamePath(env.Host, from, to)
-	if !errors.Is(err, syscall.EXDEV) {
-		return false, err
-	}
-	return true, c.place(from, to)
+	return carry(c, from, to)
 }
 
 func (a *Move) dropMerged(h host.Host, name string) error {
@@ -207,7 +198,7 @@ func (a *Move) dropMerged(h host.Host, name string) error {
 }
 
 func (a *Move) Undo(env *Env) error {
-	if err := a.restoreMerged(env); err != nil {
+	if err := restoreAll(env, a.Merged); err != nil {
 		return err
 	}
 	c := newCopier(env, a.Size)
@@ -225,16 +216,7 @@ func (a *Move) Undo(env *Env) error {
 			return err
 		}
 	}
-	return a.restoreMerged(env) // once more: their times changed
-}
-
-func (a *Move) restoreMerged(env *Env) error {
-	for _, p := range a.Merged {
-		if err := env.Store.Restore(p); err != nil {
-			return err
-		}
-	}
-	return nil
+	return restoreAll(env, a.Merged) // once more: their times changed
 }
 
 // Differences lists what is not back, or is still where it was moved.

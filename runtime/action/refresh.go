@@ -7,10 +7,7 @@ import (
 	"zcp2kopano/runtime/policy"
 )
 
-func init() {
-	register(func() Action { return &Refresh{} })
-	register(func() Action { return &Repair{} })
-}
+func init() { register(func() Action { return &Refresh{} }) }
 
 // Refresh ("pkg.refresh") rereads the repositories' package lists. It can be done again at any time;
 // Undo has nothing to do, because lists are a cache.
@@ -41,26 +38,3 @@ func (a *Refresh) Cost() Span { return Span{time.Second, 2 * time.Minute} }
 
 // BrokenOff implements Breakable.
 func (a *Refresh) BrokenOff() string { return packagesBroken }
-
-// Repair ("pkg.repair") finishes what an interrupted package transaction left. Undo has nothing to
-// do: nobody wants a half-way package database back.
-type Repair struct{}
-
-func (a *Repair) Kind() string             { return "pkg.repair" }
-func (a *Repair) Summary() string          { return "finish interrupted package transactions" }
-func (a *Repair) Touches() []policy.Target { return nil }
-func (a *Repair) Stage(*Env) error         { return nil }
-func (a *Repair) Undo(*Env) error          { return nil }
-func (a *Repair) Irreversible() string     { return "" }
-
-func (a *Repair) Prepare(env *Env) (bool, error) {
-	audit, err := env.Host.PackageAudit()
-	return len(audit) > 0, err
-}
-
-func (a *Repair) Apply(env *Env) (Result, error) {
-	return Result{Summary: "the package database is whole"}, repair(env, nil, watchPackages(env, 0))
-}
-
-// BrokenOff implements Breakable.
-func (a *Repair) BrokenOff() string { return packagesBroken }

@@ -125,7 +125,7 @@ func TestJournalForm(t *testing.T) {
 	env := newEnv(tr)
 	for _, a := range []Action{
 		&Write{Path: "/a", Content: []byte("geheim")},
-		&Dump{Database: "z", Password: host.NewSecret("geheim"), Path: "/d"},
+		&Dump{Connection: Connection{Database: "z", Password: host.NewSecret("geheim")}, Path: "/d"},
 	} {
 		must(t, a.Stage(env))
 		data, err := json.Marshal(a)
@@ -162,7 +162,7 @@ func TestDumpIsJudged(t *testing.T) {
 			h := newFake()
 			h.dump = good
 			test.spoil(&h.dump)
-			a := &Dump{Database: "z", Path: "/d", Tables: []string{"users", "stores"}, ExpectedBytes: 1 << 30}
+			a := &Dump{Connection: Connection{Database: "z"}, Path: "/d", Tables: []string{"users", "stores"}, ExpectedBytes: 1 << 30}
 			_, err := a.Apply(newEnv(h))
 			left, _ := h.FS.ReadDir("/")
 			switch {

@@ -2,11 +2,9 @@ package action
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"path"
-	"syscall"
 
 	"zcp2kopano/runtime/policy"
 )
@@ -65,19 +63,6 @@ func (a *Remove) Prepare(env *Env) (bool, error) {
 	return true, err
 }
 
-// saveMeta is Store.Save without the content, for what is kept whole.
-func saveMeta(env *Env, name string) (Preimage, error) {
-	p := Preimage{Path: name, Exists: true}
-	dir, err := env.Host.OpenTree(path.Dir(name))
-	if err != nil {
-		return p, err
-	}
-	defer dir.Close()
-	m, err := readMeta(dir, path.Base(name))
-	p.Mode, p.UID, p.GID, p.Atime, p.Mtime, p.Xattrs = m.mode, m.uid, m.gid, m.atime, m.mtime, m.xattrs
-	return p, err
-}
-
 // Detail says how much is removed.
 func (a *Remove) Detail(*Env) (Detail, error) {
 	return Detail{Files: a.Size.Files, Bytes: a.Size.Bytes, Existing: true}, nil
@@ -106,27 +91,9 @@ func (a *Remove) Apply(env *Env) (Result, error) {
 	return result, dropPart(env, a.Path, kept)
 }
 
-// dropPart removes what is left at path home of what is complete at path kept.
-func dropPart(env *Env, home, kept string) error {
-	left, err := exists(env.Host, home)
-	if err != nil || !left {
-		return err
-	}
-	if err := needPart(env, home, kept); err != nil {
-		return fmt.Errorf("remove %s: %w", home, err)
-	}
-	return removePath(env.Host, home)
-}
-
 func (a *Remove) keep(env *Env, kept string) error {
-	if err := clearTemp(env, kept); err != nil {
-		return err
-	}
-	err := renamePath(env.Host, a.Path, kept)
-	if !errors.Is(err, syscall.EXDEV) {
-		return err
-	}
-	return newCopier(env, a.Size).place(a.Path, kept)
+	_, err := carry(newCopier(env, a.Size), a.Path, kept)
+	return err
 }
 
 // vouch writes down the inodes of what is kept, where they are others than before: those of a copy. The
@@ -147,11 +114,6 @@ func (a *Remove) vouch(env *Env, kept string) error {
 	return env.Mark(removeMark{Kept: b})
 }
 
-// clearTemp removes an unfinished file, and leaves an unfinished tree to be finished.
-func clearTemp(env *Env, name string) error {
-	return removePath(env.Host, path.Join(path.Dir(name), env.temp()))
-}
-
 func (a *Remove) Undo(env *Env) error {
 	kept := a.kept(env)
 	if err := clearTemps(env, kept); err != nil {
@@ -164,67 +126,6 @@ func (a *Remove) Undo(env *Env) error {
 		return fmt.Errorf("put %s back: %w", a.Path, err)
 	}
 	return letGo(env, kept, a.Path)
-}
-
-// putBack brings what is complete at path kept back to path home, where at most a part of it is
-// left: a part that looks the same. Nothing at kept means that nothing was taken away. After a copy
-// both are there, until letGo.
-func putBack(c *copier, kept, home string) error {
-	env := c.env
-	if err := removePath(env.Host, goneTemp(env, kept)); err != nil {
-		return err
-	}
-	if err := clearTemps(env, home); err != nil {
-		return err
-	}
-	have, err := exists(env.Host, kept)
-	if err != nil || !have {
-		return err
-	}
-	left, err := exists(env.Host, home)
-	if err != nil {
-		return err
-	}
-	if !left {
-		err := renamePath(env.Host, kept, home)
-		if !errors.Is(err, syscall.EXDEV) {
-			return err
-		}
-	} else if err := needPart(env, home, kept); err != nil {
-		return err
-	}
-	_, err = c.copyTo(kept, home)
-	return err
-}
-
-// letGo removes what is at path kept once all of it is back. It loses its name first, because that
-// name stands for something complete.
-func letGo(env *Env, kept, home string) error {
-	have, err := exists(env.Host, kept)
-	if err != nil || !have {
-		return err
-	}
-	if err := needPart(env, kept, home); err != nil {
-		return err
-	}
-	gone := goneTemp(env, kept)
-	if err := renamePath(env.Host, kept, gone); err != nil {
-		return err
-	}
-	return removePath(env.Host, gone)
-}
-
-func goneTemp(env *Env, kept string) string {
-	return path.Join(path.Dir(kept), env.temp()+".gone")
-}
-
-// needPart refuses to go on if path a holds something that path b does not hold alike.
-func needPart(env *Env, a, b string) error {
-	same, err := partOf(env.Ctx, env.Host, a, b, env.temp())
-	if err == nil && !same {
-		err = fmt.Errorf("%s and %s both exist and differ; move the one that is not wanted away and try again", a, b)
-	}
-	return err
 }
 
 // look holds what is kept against what was there, and journals what it finds before it is put back.

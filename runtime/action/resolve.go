@@ -60,4 +60,5 @@ func Resolve(view host.FileReader, name string) (string, error) {
 type errLoop struct{ path string }
 
 func (e *errLoop) Error() string { return e.path + ": its symlinks lead in a circle" }
+
 func (e *errLoop) Unwrap() error { return syscall.ELOOP }

@@ -12,7 +12,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"syscall"
 
 	"zcp2kopano/runtime/host"
 )
@@ -87,14 +86,6 @@ func changedSince(v host.View, name string, known []string) (bool, error) {
 	return err == nil && !slices.ContainsFunc(holds, func(s string) bool { return slices.Contains(known, s) }), err
 }
 
-// known is what a path held before, for keepSince.
-func (p Preimage) known() string {
-	if p.Blob != nil {
-		return p.Blob.SHA256
-	}
-	return p.Target
-}
-
 // digests are the SHA-256 and the MD5 of a regular file.
 func digests(v host.View, name string) ([]string, error) {
 	dir, err := v.OpenTree(path.Dir(name))
@@ -157,14 +148,7 @@ func setAside(env *Env, name string) error {
 	if to == "" {
 		return removePath(env.Host, name)
 	}
-	err = renamePath(env.Host, name, to)
-	if !errors.Is(err, syscall.EXDEV) {
-		return err
-	}
-	if err := copySince(env, name, to); err != nil {
-		return err
-	}
-	return dropPart(env, name, to)
+	return carryAway(env, name, to)
 }
 
 // Scripts is the directory of maintainer scripts that failed or hung when their packages were to go, and

@@ -1,19 +1,11 @@
 package action
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
-	"strconv"
-	"strings"
-	"unicode/utf8"
-
-	"github.com/rogpeppe/go-internal/diff"
 
 	"zcp2kopano/runtime/host"
-	"zcp2kopano/runtime/host/secrets"
 	"zcp2kopano/runtime/policy"
 )
 
@@ -216,76 +208,6 @@ func (a *Write) Detail(env *Env) (Detail, error) {
 		d.Lines = append(d.Lines, fmt.Sprintf("owner %d:%d, was %d:%d", *a.UID, *a.GID, a.Before.UID, a.Before.GID))
 	}
 	return d, nil
-}
-
-// unified is a unified diff in which secrets are masked. They are looked for in the whole texts: what
-// a line is can depend on lines that a diff leaves out.
-func unified(name string, existed bool, old, content []byte) string {
-	from := name
-	if !existed {
-		from = "/dev/null"
-	}
-	text := diff.Diff(from, old, name, content)
-	_, text, _ = bytes.Cut(text, []byte("\n")) // the line "diff a b" says nothing that the next two do not
-	return maskDiff(string(text), secrets.MaskFile(name, string(old)), secrets.MaskFile(name, string(content)))
-}
-
-// maskDiff puts the masked lines in the place of those that a diff shows.
-func maskDiff(diff, old, content string) string {
-	before, after := strings.Split(old, "\n"), strings.Split(content, "\n")
-	var b strings.Builder
-	i, j := -1, -1 // before the first hunk
-	for line := range strings.Lines(diff) {
-		at := hunk.FindStringSubmatch(line)
-		switch {
-		case at != nil:
-			i, j = lineIndex(at[1]), lineIndex(at[2])
-		case i < 0 || line[0] == '\\': // the header, and "No newline at end of file"
-		case line[0] == '-':
-			line = "-" + before[i] + "\n"
-			i++
-		case line[0] == '+':
-			line = "+" + after[j] + "\n"
-			j++
-		default:
-			line = " " + after[j] + "\n"
-			i, j = i+1, j+1
-		}
-		b.WriteString(line)
-	}
-	return b.String()
-}
-
-// hunk is the line above a part of a diff: numbers of its first lines, 0 where there is none.
-var hunk = regexp.MustCompile(`^@@ -(\d+),\d+ \+(\d+),\d+ @@`)
-
-func lineIndex(number string) int {
-	n, _ := strconv.Atoi(number)
-	return max(n-1, 0)
-}
-
-func isText(content []byte) bool {
-	return utf8.Valid(content) && !bytes.ContainsRune(content, 0)
-}
-
-func pathTargets(paths ...string) []policy.Target {
-	targets := make([]policy.Target, len(paths))
-	for i, p := range paths {
-		targets[i] = policy.Target{Class: policy.Path, Name: p}
-	}
-	return targets
-}
-
-// needParent says what to do where the directory that is to hold a path is missing.
-func needParent(v host.View, name string) error {
-	st, err := v.Stat(path.Dir(name))
-	if absent(err) {
-		return fmt.Errorf("%s: there is no directory %s to hold it; make it with fs.mkdir first", name, path.Dir(name))
-	}
-	if err == nil && !st.IsDir() {
-		return fmt.Errorf("%s: %s is not a directory", name, path.Dir(name))
-	}
-	return err
 }
 
 // Preimages implements Recorder.

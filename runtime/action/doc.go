@@ -1,0 +1,39 @@
+// Package action holds the changes that a run can make to a host, as data.
+//
+// Nothing else changes a host. An action is decided by a builtin, checked against the policy,
+// written to the journal with all that is needed to undo it, and only then carried out. Apply and
+// Undo are both idempotent and work from any half-way point: Apply brings the host from its start
+// state, or from wherever a crash left it, to the end state; Undo brings it from anywhere back to
+// the start. So resuming is Apply again, and rolling back is Undo.
+//
+// Each kind of action has a file, in which it registers itself: what it does, how it is brought to its end, how it is
+// undone.
+//
+//	fs.write        write.go       a file's content
+//	fs.mkdir        mkdir.go       a directory, and those above it
+//	fs.symlink      symlink.go     a symlink
+//	fs.copy         copy.go        a tree, laid over another
+//	fs.move         move.go        a tree, moved or laid over another
+//	fs.remove       remove.go      a tree, kept whole in the store
+//	chown           chown.go       owners and modes of a tree; chown_undo.go, chown_caps.go
+//	tree.keep       keep.go        second names for the files of a tree, against their deletion
+//	tree.give-back  giveback.go    what a kept tree holds again on the way back; giver.go
+//	db.dump         dump.go        a dump of a database
+//	db.restore      restore.go     the loading of a dump
+//	pkg.commit      commit.go      packages that come and go; its keepers are in keepers.go and keeper_*.go
+//	pkg.refresh     refresh.go     the package lists
+//	pkg.repair      repair.go      what an interrupted transaction left
+//	program.run     program.go     a program that the runbook names
+//	svc.set         service.go     a service's state; what it is to do, in works.go
+//	svc.reload      reload.go      a service's configuration, read again
+//
+// A new kind is a file more. Whoever runs actions asks them by the optional interfaces of interfaces.go, and knows no
+// kind. What kinds share:
+//
+//	action.go, env.go, registry.go    the interface, what an action works with, decoding by kind
+//	store.go, preimage.go, since.go   kept contents, what a path was, what somebody changed since
+//	tree.go, paths.go, resolve.go, temps.go, meta.go, sync.go    walking, one path, symlinks, unfinished files, metadata, durability
+//	copier.go, putback.go, overlay.go, inventory.go              copies of trees, their way back, one over another, comparison
+//	secondnames.go, treelist.go, roster.go, names.go             second names, lists of trees, names that are not UTF-8
+//	packages.go, kept_files.go, guard.go, kept_services.go, owners.go, cost.go, diff.go
+package action

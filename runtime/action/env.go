@@ -1,0 +1,78 @@
+package action
+
+import (
+	"context"
+	"encoding/json"
+
+	"zcp2kopano/runtime/host"
+)
+
+// Env is what an action works with.
+type Env struct {
+	Ctx     context.Context
+	Host    host.Host
+	Store   *Store
+	Secrets Secrets
+	// Tag is unique for this action in all runs on this host: for temporary names.
+	Tag string
+	// Hide masks the run's secrets in text that others wrote; nil hides nothing.
+	Hide func(text string) string
+	// Progress reports a long action's advance; never nil.
+	Progress func(Progress)
+	// Mark journals how far the action is, durably. Marks holds those of an earlier, interrupted
+	// Apply of the same action, in order.
+	Mark  func(v any) error
+	Marks []json.RawMessage
+	// Stop is closed when the admin asks the run to stop: a wait that can be gone on with later ends then.
+	Stop <-chan struct{}
+	// Guards are the services that are not to be disturbed.
+	Guards []Guard
+	// Kill allows to end a guarded service that must not be disturbed.
+	Kill bool
+
+	// Upgraded is true while a database is changed for good by the run, and its dump not loaded.
+	Upgraded bool
+	// Restored is set when a rollback has loaded the dump of a database that the run had changed for good.
+	Restored *Restored
+	// Data lists the directories that the run made others keep data in, which is no package's to remove.
+	Data []string
+}
+
+// Restored is what a database holds again.
+type Restored struct {
+	// Highest is, by table, the highest number that it has given to a row; a table that is not known is
+	// not in it.
+	Highest map[string]uint64
+}
+
+// stopped tells whether the admin has asked the run to stop.
+func (env *Env) stopped() bool {
+	select {
+	case <-env.Stop:
+		return true
+	default:
+		return false
+	}
+}
+
+func (env *Env) mask(text string) string {
+	if env.Hide == nil {
+		return text
+	}
+	return env.Hide(text)
+}
+
+// Progress is how far a long action is. Total is 0 if unknown.
+type Progress struct {
+	What  string `json:"what"` // "dump zarafa", "chown /var/lib/kopano"
+	Done  int64  `json:"done"`
+	Total int64  `json:"total,omitempty"`
+	Unit  string `json:"unit"` // "files", "bytes", "lines"
+	Text  string `json:"text,omitempty"`
+}
+
+// Secrets keeps secrets outside the journal, in a file of mode 0600.
+type Secrets interface {
+	Put(s host.Secret) (ref string, err error)
+	Get(ref string) (host.Secret, error)
+}

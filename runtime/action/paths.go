@@ -1,0 +1,181 @@
+package action
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"syscall"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/policy"
+)
+
+// parent opens the directory that holds a path, for changes, and returns the path's last name.
+func parent(h host.Host, name string) (host.Dir, string, error) {
+	if path.Base(name) == "/" {
+		return nil, "", errors.New("the root directory itself cannot be changed")
+	}
+	dir, err := h.OpenTreeWrite(path.Dir(name))
+	return dir, path.Base(name), err
+}
+
+// exists tells whether something is at a path, without following a symlink there.
+func exists(v host.View, name string) (bool, error) {
+	_, err := v.Lstat(name)
+	if absent(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// isDir tells whether a directory is at a path; a symlink to one is none.
+func isDir(v host.FileReader, name string) (bool, error) {
+	st, err := v.Lstat(name)
+	if absent(err) {
+		return false, nil
+	}
+	return err == nil && st.IsDir(), err
+}
+
+// entriesOf lists a directory; nil if a path is none. A symlink to one is none.
+func entriesOf(v host.FileReader, name string) ([]host.DirEntry, error) {
+	there, err := isDir(v, name)
+	if err != nil || !there {
+		return nil, err
+	}
+	list, err := v.ReadDir(name)
+	if list == nil && err == nil {
+		list = []host.DirEntry{}
+	}
+	return list, err
+}
+
+// absent tells whether an error says that nothing is at a path.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+func isType(mode fs.FileMode, types ...fs.FileMode) bool {
+	return slices.Contains(types, mode.Type())
+}
+
+func unlinkIfThere(dir host.Dir, name string) error {
+	if _, err := dir.Lstat(name); absent(err) {
+		return nil
+	}
+	return dir.Unlink(name)
+}
+
+// removePath is removeTree by path; the removal is durable when it returns.
+func removePath(h host.Host, name string) error {
+	dir, base, err := parent(h, name)
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if _, err := dir.Lstat(base); absent(err) {
+		return nil
+	}
+	if err := removeTree(dir, base); err != nil {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	return dir.SyncSelf()
+}
+
+// renamePath renames and makes both directories durable, the new name first.
+func renamePath(h host.Host, from, to string) error {
+	fromDir, fromBase, err := parent(h, from)
+	if err != nil {
+		return err
+	}
+	defer fromDir.Close()
+	toDir, toBase, err := parent(h, to)
+	if err != nil {
+		return err
+	}
+	defer toDir.Close()
+	if err := fromDir.Rename(fromBase, toDir, toBase); err != nil {
+		return err
+	}
+	if err := toDir.SyncSelf(); err != nil {
+		return err
+	}
+	if path.Dir(from) == path.Dir(to) {
+		return nil
+	}
+	return fromDir.SyncSelf()
+}
+
+// mkdirAll makes a directory of the store and those above it, for root only.
+func mkdirAll(h host.Host, name string) error {
+	_, err := h.Stat(name)
+	if !absent(err) {
+		return err
+	}
+	if err := mkdirAll(h, path.Dir(name)); err != nil {
+		return err
+	}
+	if err := h.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return h.SyncDir(path.Dir(name))
+}
+
+// writeFile makes a new file of mode 0600 from r. Its content is durable when it returns.
+func writeFile(dir host.Dir, name string, r io.Reader) error {
+	f, err := dir.Create(name, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(f, r); err != nil {
+		f.Close()
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
+}
+
+// digest is the SHA-256 of a regular file.
+func digest(dir host.DirReader, name string) (string, error) {
+	f, err := dir.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// needParent says what to do where the directory that is to hold a path is missing.
+func needParent(v host.View, name string) error {
+	st, err := v.Stat(path.Dir(name))
+	if absent(err) {
+		return fmt.Errorf("%s: there is no directory %s to hold it; make it with fs.mkdir first", name, path.Dir(name))
+	}
+	if err == nil && !st.IsDir() {
+		return fmt.Errorf("%s: %s is not a directory", name, path.Dir(name))
+	}
+	return err
+}
+
+func pathTargets(paths ...string) []policy.Target {
+	targets := make([]policy.Target, len(paths))
+	for i, p := range paths {
+		targets[i] = policy.Target{Class: policy.Path, Name: p}
+	}
+	return targets
+}
