@@ -2,7 +2,6 @@ package action
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -82,107 +81,7 @@ func (a *Chown) Summary() string {
 	return where + ": " + strings.Join(parts, ", ")
 }
 
-// posixMode spells permission bits as chmod(1) does.
-func posixMode(mode fs.FileMode) uint32 {
-	bits := uint32(mode.Perm())
-	for i, special := range []fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid} {
-		if mode&special != 0 {
-			bits |= 1 << (9 + i)
-		}
-	}
-	return bits
-}
-
-// attrs are what chown changes of an entry.
-type attrs struct {
-	UID  uint32      `json:"uid"`
-	GID  uint32      `json:"gid"`
-	Mode fs.FileMode `json:"mode"` // permission bits; of no meaning for a symlink
-}
-
-func attrsOf(st host.Stat) attrs { return attrs{st.UID, st.GID, st.Perm()} }
-
-// rule says what attributes become, by number.
-type rule struct {
-	UIDs     map[uint32]uint32 `json:"uids,omitempty"`
-	GIDs     map[uint32]uint32 `json:"gids,omitempty"`
-	UID      *uint32           `json:"uid,omitempty"`
-	GID      *uint32           `json:"gid,omitempty"`
-	FileMode *fs.FileMode      `json:"file_mode,omitempty"`
-	DirMode  *fs.FileMode      `json:"dir_mode,omitempty"`
-}
-
-func (r rule) apply(st host.Stat) attrs {
-	is := attrsOf(st)
-	is.UID = or(r.UID, mapped(r.UIDs, is.UID))
-	is.GID = or(r.GID, mapped(r.GIDs, is.GID))
-	switch {
-	case st.IsDir():
-		is.Mode = or(r.DirMode, is.Mode)
-	case st.IsRegular():
-		is.Mode = or(r.FileMode, is.Mode)
-	}
-	return is
-}
-
-func mapped[K comparable](m map[K]K, k K) K {
-	if to, ok := m[k]; ok {
-		return to
-	}
-	return k
-}
-
-// resolve turns names into numbers, and refuses a map that would not be the same applied twice.
-func (a *Chown) resolve(v host.View) (rule, error) {
-	r := rule{FileMode: a.FileMode, DirMode: a.DirMode}
-	if a.Owner != "" && len(a.Users) > 0 || a.Group != "" && len(a.Groups) > 0 {
-		return r, errors.New("give either a map or one owner for everything, not both")
-	}
-	var err error
-	if r.UID, r.GID, err = owner(v, a.Owner, a.Group); err != nil {
-		return r, err
-	}
-	if r.UIDs, err = resolveMap(v, a.Users, userID); err != nil {
-		return r, err
-	}
-	if r.GIDs, err = resolveMap(v, a.Groups, groupID); err != nil {
-		return r, err
-	}
-	if a.Filter != "" {
-		if _, err := path.Match(a.Filter, ""); err != nil {
-			return r, fmt.Errorf("filter %q: %w", a.Filter, err)
-		}
-	}
-	return r, nil
-}
-
-func resolveMap(v host.View, names map[string]string, id func(host.View, string) (uint32, error)) (map[uint32]uint32, error) {
-	ids := map[uint32]uint32{}
-	for _, name := range sortedKeys(names) {
-		from, err := id(v, name)
-		if err != nil {
-			return nil, err
-		}
-		to, err := id(v, names[name])
-		if err != nil {
-			return nil, err
-		}
-		ids[from] = to
-	}
-	for _, to := range ids {
-		if ids[to] != to && hasKey(ids, to) {
-			return nil, fmt.Errorf("number %d is given to others and taken away as well; do that in two calls", to)
-		}
-	}
-	return ids, nil
-}
-
-func hasKey[K comparable, V any](m map[K]V, k K) bool {
-	_, ok := m[k]
-	return ok
-}
-
-// meant tells whether the filter lets an entry be changed.
+// meant reports whether the filter lets an entry be changed.
 func (a *Chown) meant(name string, st host.Stat) bool {
 	if a.Filter == "" {
 		return true
@@ -196,10 +95,10 @@ func (a *Chown) Prepare(env *Env) (bool, error) {
 	if a.Rule, err = a.resolve(env.Host); err != nil {
 		return false, fmt.Errorf("chown %s: %w", a.Path, err)
 	}
-	var s *survey
+	var s *tally
 	names, err := env.Store.write(func(w io.Writer) (err error) {
 		lines := bufio.NewWriterSize(w, 1<<16)
-		if s, err = a.survey(env, &roster{w: lines}); err != nil {
+		if s, err = a.tally(env, &roster{w: lines}); err != nil {
 			return err
 		}
 		return lines.Flush()
@@ -285,7 +184,7 @@ func (a *Chown) inside(env *Env) (map[inode]bool, error) {
 	if !a.Linked {
 		return set, nil
 	}
-	s, err := a.survey(env, nil)
+	s, err := a.tally(env, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -392,23 +291,4 @@ func (a *Chown) root(v host.View) (host.Stat, error) {
 		return st, fmt.Errorf("it is a symlink to %s; name that instead", target)
 	}
 	return v.Stat(a.Path)
-}
-
-// Undo takes back by rule, then what the rule does not take back exactly. Both can be done again,
-// and change nothing where nothing was applied.
-func (a *Chown) Undo(env *Env) error {
-	back := func(e entry[host.Dir]) error { return setAttrs(e, a.Back.apply(e.st)) }
-	if err := a.each(env, back); err != nil {
-		return fmt.Errorf("chown %s: %w", a.Path, err)
-	}
-	if err := a.undoExceptions(env); err != nil {
-		return fmt.Errorf("chown %s: %w", a.Path, err)
-	}
-	if err := a.setModes(env, a.Setid, func(old attrs) fs.FileMode { return old.Mode }); err != nil {
-		return err
-	}
-	if err := a.setCaps(env); err != nil {
-		return err
-	}
-	return a.sync(env)
 }

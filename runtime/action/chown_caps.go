@@ -21,7 +21,7 @@ type capable struct {
 
 // addCaps notes the capabilities of a program that is to change its owner. Files that nobody can execute
 // are not asked: a store holds very many.
-func (s *survey) addCaps(e entry[host.DirReader], meant bool) error {
+func (s *tally) addCaps(e entry[host.DirReader], meant bool) error {
 	is, want := attrsOf(e.st), s.rule.apply(e.st)
 	if !meant || !e.st.IsRegular() || is.Mode&0o111 == 0 || is.UID == want.UID && is.GID == want.GID {
 		return nil

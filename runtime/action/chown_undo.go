@@ -11,196 +11,10 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// survey is what Prepare finds out about a tree. It holds a number per owner, group and mode, and
-// something per file only for the rare ones.
-type survey struct {
-	rule    rule
-	entries int64
-	changes int64
-	uids    map[uint32]int64
-	gids    map[uint32]int64
-	files   map[fs.FileMode]int64
-	dirs    map[fs.FileMode]int64
-	links   map[inode]*linkCount
-	setid   []exception
-	caps    []capable
-	skipped []string
-}
-
-// linkCount is a file with several names.
-type linkCount struct {
-	seen, nlink uint64
-	rel         string
-	changes     bool
-}
-
 // exception is an entry and the attributes it had.
 type exception struct {
 	Rel string `json:"rel"`
 	Was attrs  `json:"was"`
-}
-
-// survey looks at the whole tree; with a roster, it notes in it what is to be changed.
-func (a *Chown) survey(env *Env, names *roster) (*survey, error) {
-	s := &survey{
-		rule: a.Rule, uids: map[uint32]int64{}, gids: map[uint32]int64{},
-		files: map[fs.FileMode]int64{}, dirs: map[fs.FileMode]int64{}, links: map[inode]*linkCount{},
-	}
-	skip := func(rel string) error {
-		s.skipped = append(s.skipped, path.Join(a.Path, rel))
-		return nil
-	}
-	look := func(e entry[host.DirReader]) error {
-		meant := a.meant(e.name, e.st)
-		s.add(e.rel, e.st, meant)
-		if names != nil && meant && s.rule.apply(e.st) != attrsOf(e.st) {
-			if err := names.add(e.rel); err != nil {
-				return err
-			}
-		}
-		if err := s.addCaps(e, meant); err != nil {
-			return err
-		}
-		if s.entries%10000 == 0 {
-			env.Progress(Progress{What: "look at " + a.Path, Done: s.entries, Unit: "files"})
-		}
-		return nil
-	}
-	return s, a.look(env, look, skip)
-}
-
-// look reads every entry, those of a directory before itself, the root last.
-func (a *Chown) look(env *Env, visit func(entry[host.DirReader]) error, skip func(rel string) error) error {
-	st, err := a.root(env.Host)
-	if err != nil {
-		return err
-	}
-	if st.IsDir() && a.Recursive {
-		root, err := env.Host.OpenTree(a.Path)
-		if err != nil {
-			return err
-		}
-		defer root.Close()
-		w := readWalker(env.Ctx, visit)
-		w.mount = skip
-		if err := w.walk(root, "", st.Dev); err != nil {
-			return err
-		}
-	}
-	root := entry[host.DirReader]{name: path.Base(a.Path), rel: ".", st: st}
-	if st.IsRegular() {
-		if root.dir, err = env.Host.OpenTree(path.Dir(a.Path)); err != nil {
-			return err
-		}
-		defer root.dir.Close()
-	}
-	return visit(root)
-}
-
-func (s *survey) add(rel string, st host.Stat, meant bool) {
-	s.entries++
-	want, is := s.rule.apply(st), attrsOf(st)
-	changes := meant && want != is
-	if st.IsRegular() && st.Nlink > 1 {
-		s.countLink(rel, st, changes)
-	}
-	if !meant {
-		return
-	}
-	s.uids[is.UID]++
-	s.gids[is.GID]++
-	switch {
-	case st.IsDir():
-		s.dirs[is.Mode]++
-	case st.IsRegular():
-		s.files[is.Mode]++
-	}
-	if !changes {
-		return
-	}
-	s.changes++
-	if hasSetid(st) {
-		s.setid = append(s.setid, exception{rel, is})
-	}
-}
-
-func (s *survey) countLink(rel string, st host.Stat, changes bool) {
-	id := inode{st.Dev, st.Ino}
-	l := s.links[id]
-	if l == nil {
-		l = &linkCount{nlink: st.Nlink, rel: rel}
-		s.links[id] = l
-	}
-	l.seen++
-	l.changes = l.changes || changes
-}
-
-// outside refuses a file that is to be changed and has names outside the tree.
-func (s *survey) outside() error {
-	var first *linkCount
-	for _, l := range s.links {
-		if l.changes && l.seen < l.nlink && (first == nil || l.rel < first.rel) {
-			first = l
-		}
-	}
-	if first == nil {
-		return nil
-	}
-	return fmt.Errorf("%s has %d names (hard links), of which %d lie outside the tree, so its new owner would also own it there; find them (find / -samefile), and remove the link or make the file one of its own",
-		first.rel, first.nlink, first.nlink-first.seen)
-}
-
-// backRule takes back what a rule did: from each new value to the commonest old one.
-type backRule struct {
-	UIDs  map[uint32]uint32           `json:"uids,omitempty"`
-	GIDs  map[uint32]uint32           `json:"gids,omitempty"`
-	Files map[fs.FileMode]fs.FileMode `json:"files,omitempty"`
-	Dirs  map[fs.FileMode]fs.FileMode `json:"dirs,omitempty"`
-}
-
-func (b backRule) apply(st host.Stat) attrs {
-	is := attrsOf(st)
-	is.UID, is.GID = mapped(b.UIDs, is.UID), mapped(b.GIDs, is.GID)
-	switch {
-	case st.IsDir():
-		is.Mode = mapped(b.Dirs, is.Mode)
-	case st.IsRegular():
-		is.Mode = mapped(b.Files, is.Mode)
-	}
-	return is
-}
-
-// inverse finds the rule that takes the change back, and tells whether it does so exactly for every
-// entry.
-func (s *survey) inverse() (backRule, bool) {
-	var b backRule
-	var exact [4]bool
-	b.UIDs, exact[0] = invert(s.uids, func(id uint32) uint32 { return or(s.rule.UID, mapped(s.rule.UIDs, id)) })
-	b.GIDs, exact[1] = invert(s.gids, func(id uint32) uint32 { return or(s.rule.GID, mapped(s.rule.GIDs, id)) })
-	b.Files, exact[2] = invert(s.files, func(m fs.FileMode) fs.FileMode { return or(s.rule.FileMode, m) })
-	b.Dirs, exact[3] = invert(s.dirs, func(m fs.FileMode) fs.FileMode { return or(s.rule.DirMode, m) })
-	return b, exact == [4]bool{true, true, true, true}
-}
-
-// invert maps each new value back to the old one that most entries had.
-func invert[K uint32 | fs.FileMode](counts map[K]int64, f func(K) K) (map[K]K, bool) {
-	back, exact := map[K]K{}, true
-	for _, old := range sortedKeys(counts) {
-		now := f(old)
-		first, taken := back[now]
-		if taken {
-			exact = false
-		}
-		if !taken || counts[old] > counts[first] {
-			back[now] = old
-		}
-	}
-	for now, old := range back {
-		if now == old {
-			delete(back, now)
-		}
-	}
-	return back, exact
 }
 
 // recordExceptions keeps a line for each entry that the inverse map does not take back: its old user,
@@ -215,7 +29,7 @@ func (a *Chown) recordExceptions(env *Env) error {
 			_, err := fmt.Fprintf(lines, "%d %d %d %q\n", e.st.UID, e.st.GID, uint32(e.st.Perm()), e.rel)
 			return err
 		}
-		if err := a.look(env, note, func(string) error { return nil }); err != nil {
+		if err := a.read(env, note, func(string) error { return nil }); err != nil {
 			return err
 		}
 		return lines.Flush()
@@ -224,7 +38,7 @@ func (a *Chown) recordExceptions(env *Env) error {
 	return err
 }
 
-// takenBack tells whether the inverse map returns an entry to what it is now.
+// takenBack reports whether the inverse map returns an entry to what it is now.
 func (a *Chown) takenBack(st host.Stat) bool {
 	after := st
 	want := a.Rule.apply(st)
@@ -262,6 +76,25 @@ func (a *Chown) eachException(env *Env, visit func(exception) error) error {
 			return err
 		}
 	}
+}
+
+// Undo takes back by rule, then what the rule does not take back exactly. Both can be done again,
+// and change nothing where nothing was applied.
+func (a *Chown) Undo(env *Env) error {
+	back := func(e entry[host.Dir]) error { return setAttrs(e, a.Back.apply(e.st)) }
+	if err := a.each(env, back); err != nil {
+		return fmt.Errorf("chown %s: %w", a.Path, err)
+	}
+	if err := a.undoExceptions(env); err != nil {
+		return fmt.Errorf("chown %s: %w", a.Path, err)
+	}
+	if err := a.setModes(env, a.Setid, func(old attrs) fs.FileMode { return old.Mode }); err != nil {
+		return err
+	}
+	if err := a.setCaps(env); err != nil {
+		return err
+	}
+	return a.sync(env)
 }
 
 func (a *Chown) undoExceptions(env *Env) error {
@@ -340,7 +173,7 @@ func descend(dir host.Dir, rel string) (host.Dir, error) {
 // later are no difference. A run of a version that kept no roster is compared by count.
 func (a *Chown) compareEntries(env *Env) (lines []string, err error) {
 	if a.Names == nil {
-		s, err := a.survey(env, nil)
+		s, err := a.tally(env, nil)
 		if err == nil && s.changes != a.Changes {
 			lines = append(lines, fmt.Sprintf("%s: %d entries have the old owner or mode, %d had", a.Path, s.changes, a.Changes))
 		}

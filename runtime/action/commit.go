@@ -98,7 +98,7 @@ func (a *Commit) Prepare(env *Env) (bool, error) {
 		return false, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
 	a.noteChanged(have)
-	f, err := a.look(env.Host, have)
+	f, err := a.find(env.Host, have)
 	if err != nil {
 		return false, err
 	}

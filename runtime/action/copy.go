@@ -97,7 +97,7 @@ func checkEnds(v host.View, verb, from, to string, contents bool) error {
 	return nil
 }
 
-// below tells whether name lies in the tree at dir.
+// below reports whether name lies in the tree at dir.
 func below(name, dir string) bool {
 	for name != "/" && name != "." {
 		if name = path.Dir(name); name == dir {
@@ -107,7 +107,7 @@ func below(name, dir string) bool {
 	return false
 }
 
-// same tells whether the copy is there already, and looks the same throughout.
+// same reports whether the copy is there already, and looks the same throughout.
 func (a *Copy) same(env *Env, o overlay) (bool, error) {
 	if len(o.fresh) > 0 {
 		return false, nil
@@ -368,7 +368,7 @@ func (s *sources) keepChanged(env *Env, name string, known ...string) error {
 	return keepSince(env, name, known...)
 }
 
-// like tells whether what is at a path of the copy looks the same as its source.
+// like reports whether what is at a path of the copy looks the same as its source.
 func (s *sources) like(name string) (bool, error) {
 	from := path.Join(s.a.From, s.a.rel(name))
 	src, err := s.from.open(path.Dir(from))

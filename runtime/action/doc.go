@@ -15,7 +15,7 @@
 //	fs.copy         copy.go        a tree, laid over another
 //	fs.move         move.go        a tree, moved or laid over another
 //	fs.remove       remove.go      a tree, kept whole in the store
-//	chown           chown.go       owners and modes of a tree; chown_undo.go, chown_caps.go
+//	chown           chown.go       owners and modes of a tree; what it finds, its rules and its undo are in chown_*.go
 //	tree.keep       keep.go        second names for the files of a tree, against their deletion
 //	tree.give-back  giveback.go    what a kept tree holds again on the way back; giver.go
 //	db.dump         dump.go        a dump of a database
@@ -30,10 +30,16 @@
 // A new kind is a file more. Whoever runs actions asks them by the optional interfaces of interfaces.go, and knows no
 // kind. What kinds share:
 //
-//	action.go, env.go, registry.go    the interface, what an action works with, decoding by kind
-//	store.go, preimage.go, since.go   kept contents, what a path was, what somebody changed since
-//	tree.go, paths.go, resolve.go, temps.go, meta.go, sync.go    walking, one path, symlinks, unfinished files, metadata, durability
-//	copier.go, putback.go, overlay.go, inventory.go              copies of trees, their way back, one over another, comparison
-//	secondnames.go, treelist.go, roster.go, names.go             second names, lists of trees, names that are not UTF-8
-//	packages.go, kept_files.go, guard.go, kept_services.go, owners.go, cost.go, diff.go
+//	action.go, env.go, registry.go    what an action is, what it works with, decoding by kind
+//	store.go, preimage.go, since.go   kept contents, what a path was, what somebody has changed since
+//	tree.go, paths.go, resolve.go     walks of trees, one path, symlinks
+//	temps.go, meta.go, sync.go        names of what is unfinished, owners and modes, durability
+//	copier.go, putback.go             copies of trees, and their way back
+//	overlay.go, inventory.go          one tree over another, and a tree as it was
+//	kept_tree.go, secondnames.go      trees whose files have second names
+//	treelist.go, roster.go, names.go  lists of trees, and names that are not UTF-8
+//	packages.go, kept_files.go        the package database, and kept package files
+//	guard.go, kept_services.go        services that are not to be disturbed, and those that are to stay as they are
+//	connection.go, owners.go          how a database is reached, users and groups by name
+//	cost.go, diff.go                  how long it takes, how a text changes
 package action

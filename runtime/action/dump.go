@@ -135,7 +135,7 @@ func (a *Dump) Cost() Span { return dumpPace.of(a.most()) }
 
 // BrokenOff implements Breakable.
 func (a *Dump) BrokenOff() string {
-	return "the unfinished dump is removed, and a resume makes it anew"
+	return "the unfinished dump is removed, and a resume makes a new one"
 }
 
 func (a *Dump) Apply(env *Env) (Result, error) {

@@ -45,7 +45,7 @@ type Restored struct {
 	Highest map[string]uint64
 }
 
-// stopped tells whether the admin has asked the run to stop.
+// stopped reports whether the admin has asked the run to stop.
 func (env *Env) stopped() bool {
 	select {
 	case <-env.Stop:

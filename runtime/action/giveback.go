@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"path"
 	"slices"
 	"strings"
 
@@ -156,69 +155,6 @@ func (a *GiveBack) Apply(env *Env) (Result, error) {
 	return Result{Summary: "noted " + counted(a.Size.Files, "file", "files")}, nil
 }
 
-// thin lets go of the second names of what is in the tree, and keeps those of what was deleted.
-func (t keptTree) thin(env *Env) error {
-	rooms, err := t.rooms(env)
-	if err != nil {
-		return err
-	}
-	for _, room := range rooms {
-		if err := t.thinRoom(env, room); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (t keptTree) thinRoom(env *Env, room string) error {
-	in := lastDir{v: env.Host}
-	defer in.close()
-	names := keptTree{path: room}
-	err := names.each(env, func(e entry[host.DirReader]) error {
-		if e.st.IsDir() {
-			return nil
-		}
-		there, err := in.has(path.Join(t.path, e.rel), e.st)
-		if err != nil || there {
-			return err
-		}
-		to := path.Join(t.room(env), deletedDir, e.rel)
-		older, err := exists(env.Host, to)
-		if err != nil || older {
-			return err
-		}
-		return shift(env, path.Join(room, e.rel), to)
-	})
-	if err != nil {
-		return err
-	}
-	return removePath(env.Host, room)
-}
-
-// has tells whether a path is a name of this file.
-func (l *lastDir) has(name string, st host.Stat) (bool, error) {
-	dir, err := l.open(path.Dir(name))
-	if absent(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	now, err := dir.Lstat(path.Base(name))
-	if absent(err) {
-		return false, nil
-	}
-	return err == nil && now.Dev == st.Dev && now.Ino == st.Ino, err
-}
-
-// shift moves a file to a directory of the store, across mounts by a copy.
-func shift(env *Env, from, to string) error {
-	if err := mkdirAll(env.Host, path.Dir(to)); err != nil {
-		return err
-	}
-	return carryAway(env, from, to)
-}
-
 func (a *GiveBack) Undo(env *Env) (err error) {
 	switch {
 	case env.Upgraded:
@@ -235,25 +171,6 @@ func (a *GiveBack) Undo(env *Env) (err error) {
 		return err
 	}
 	return a.tree().unthin(env, a.Size.Files)
-}
-
-// unthin gives what is in the tree second names again, and takes those of what was deleted to them.
-func (t keptTree) unthin(env *Env, total int64) error {
-	away := path.Join(t.room(env), deletedDir)
-	err := (keptTree{path: away}).each(env, func(e entry[host.DirReader]) error {
-		if e.st.IsDir() {
-			return nil
-		}
-		return shift(env, path.Join(away, e.rel), path.Join(t.room(env), namesDir, e.rel))
-	})
-	if err != nil {
-		return err
-	}
-	if err := removePath(env.Host, away); err != nil {
-		return err
-	}
-	_, _, err = t.name(env, total)
-	return err
 }
 
 // Differences names what could not be given back.

@@ -65,7 +65,7 @@ func (g *giver) give() error {
 		return err
 	}
 	defer g.list.close()
-	if err := g.tree.eachWrite(g.env, g.look); err != nil {
+	if err := g.tree.eachWrite(g.env, g.judge); err != nil {
 		return err
 	}
 	if _, err := g.list.upTo("", g.missing); err != nil {
@@ -96,8 +96,8 @@ func (g *giver) readDirs() error {
 	return nil
 }
 
-// look judges an entry of the tree.
-func (g *giver) look(e entry[host.Dir]) error {
+// judge decides what becomes of an entry of the tree.
+func (g *giver) judge(e entry[host.Dir]) error {
 	if e.st.IsDir() {
 		if _, listed := g.dirs[e.rel]; !listed {
 			g.unlisted = append(g.unlisted, e.rel)
@@ -121,7 +121,7 @@ func (g *giver) look(e entry[host.Dir]) error {
 	return g.missing(*line)
 }
 
-// belongs tells whether the restored database knows of a file that was listed.
+// belongs reports whether the restored database knows of a file that was listed.
 func (g *giver) belongs(l treeLine) bool {
 	highest, known := g.env.Restored.Highest[g.due.Numbers]
 	return l.State != added || !known || number(l.Rel) <= highest

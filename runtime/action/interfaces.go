@@ -61,7 +61,7 @@ type Newcomer interface {
 
 // Leaver is an action whose Undo may leave everything as it is.
 type Leaver interface {
-	// Left tells whether it does.
+	// Left reports whether it does.
 	Left() bool
 }
 
@@ -76,17 +76,17 @@ type ServiceSetter interface {
 	ServiceName() string
 	Stops() bool  // one that ran
 	Starts() bool // one that did not run
-	// StartsAgain tells whether the service runs again once the action is undone.
+	// StartsAgain reports whether the service runs again once the action is undone.
 	StartsAgain() bool
 }
 
-// Stops tells whether an action stops a service that ran.
+// Stops reports whether an action stops a service that ran.
 func Stops(a Action) bool {
 	s, ok := a.(ServiceSetter)
 	return ok && s.Stops()
 }
 
-// Starts tells whether an action starts a service that did not run.
+// Starts reports whether an action starts a service that did not run.
 func Starts(a Action) bool {
 	s, ok := a.(ServiceSetter)
 	return ok && s.Starts()

@@ -137,7 +137,7 @@ func readInventory(s *Store, b Blob) (map[string]item, error) {
 }
 
 // check compares what is at a path now with an inventory of it, and tells each entry that differs, by
-// its name below the path. inode tells whether an entry is still the very inode that it was: then its
+// its name below the path. inode reports whether an entry is still the very inode that it was: then its
 // content need not be read. Where neither that nor a digest tells, trust decides.
 func (r *reckoning) check(env *Env, name string, trust bool) error {
 	seen := map[string]bool{}
@@ -199,7 +199,7 @@ func (r *reckoning) lines(name string) (lines []string) {
 	return lines
 }
 
-// inode tells whether this is the inode that was written down, untouched since.
+// inode reports whether this is the inode that was written down, untouched since.
 func (r *reckoning) inode(now item) bool {
 	for _, known := range []map[string]item{r.was, r.kept} {
 		if it, ok := known[now.Rel]; ok && it.Ino == now.Ino && it.Ctime.Equal(now.Ctime) {
@@ -230,7 +230,7 @@ func (it item) differs(now item) string {
 	return ""
 }
 
-// content tells whether a file holds something else than what was written down.
+// content reports whether a file holds something else than what was written down.
 func (it item) content(dir host.DirReader, base string, trust bool) (string, error) {
 	if it.SHA256 == "" {
 		st, err := dir.Lstat(base)

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"path"
-	"strings"
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/policy"
@@ -18,7 +16,7 @@ func init() { register(func() Action { return &Keep{} }) }
 // belongs to it on the way back.
 //
 // Of is where the tree lay when the run began; its list and its second names go by that. A file whose
-// content is written anew in its place is not kept so, and where a file system has no hard links nothing is.
+// content is written again in its place is not kept so, and where a file system has no hard links nothing is.
 //
 // Apply gives names to what has none. Undo takes them away; while a database is changed for good, those of
 // what was deleted stay, for the dump that may still be loaded, and once that is loaded it gives back first.
@@ -106,30 +104,6 @@ func (a *Keep) Apply(env *Env) (Result, error) {
 	return result, nil
 }
 
-// name gives every file of the tree a second name. It returns how many files there are, and how many cannot
-// have one.
-func (t keptTree) name(env *Env, total int64) (n, without int64, err error) {
-	s := secondNames{env: env, tree: t}
-	defer s.close()
-	err = t.eachWrite(env, func(e entry[host.Dir]) error {
-		if e.st.IsDir() {
-			return nil
-		}
-		if n++; n%1000 == 0 {
-			env.Progress(Progress{What: "keep " + t.path, Done: n, Total: total, Unit: "files"})
-		}
-		given, err := s.give(e)
-		if !given {
-			without++
-		}
-		return err
-	})
-	if err == nil {
-		err = s.sync()
-	}
-	return n, without, err
-}
-
 func (a *Keep) Undo(env *Env) (err error) {
 	switch {
 	case env.Upgraded:
@@ -158,60 +132,4 @@ func (a *Keep) MovedData() string {
 		return ""
 	}
 	return a.Path
-}
-
-// keptTree is a tree whose files are kept: where it lies now, and where it lay when the run began.
-type keptTree struct {
-	path, of, only string
-}
-
-// skips tells whether an entry is not part of the tree.
-func (t keptTree) skips(rel string) bool {
-	top, _, _ := strings.Cut(rel, "/")
-	if strings.HasPrefix(path.Base(rel), tempPrefix) {
-		return true
-	}
-	if t.only == "" {
-		return false
-	}
-	ok, _ := path.Match(t.only, top)
-	return !ok
-}
-
-// each visits the regular files and the directories of the tree, other mounts included: nothing where there
-// is no tree.
-func (t keptTree) each(env *Env, visit func(entry[host.DirReader]) error) error {
-	root, err := env.Host.OpenTree(t.path)
-	if absent(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	w := walker[host.DirReader]{ctx: env.Ctx, open: host.DirReader.OpenDir, visit: regular(visit), leave: t.skips}
-	return w.walk(root, "", 0)
-}
-
-// eachWrite is each, for changes.
-func (t keptTree) eachWrite(env *Env, visit func(entry[host.Dir]) error) error {
-	root, err := env.Host.OpenTreeWrite(t.path)
-	if absent(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	w := walker[host.Dir]{ctx: env.Ctx, open: host.Dir.OpenDirWrite, visit: regular(visit), leave: t.skips}
-	return w.walk(root, "", 0)
-}
-
-func regular[D host.DirReader](visit func(entry[D]) error) func(entry[D]) error {
-	return func(e entry[D]) error {
-		if !e.st.IsDir() && !e.st.IsRegular() {
-			return nil
-		}
-		return visit(e)
-	}
 }

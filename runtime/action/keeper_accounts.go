@@ -153,7 +153,7 @@ func userNumbers(passwd []byte) map[uint32]bool {
 	return all
 }
 
-// runDir is where daemons have their sockets and pid files until the machine is started anew.
+// runDir is where daemons have their sockets and pid files until the machine starts again.
 const runDir = "/run"
 
 // clearRun removes what daemons have left in /run for users that are gone: whoever gets the number next would

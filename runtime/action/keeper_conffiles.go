@@ -48,7 +48,7 @@ func (k *conffilesKeeper) recordFile(env *Env, name string) error {
 	return k.recordBeside(env, real)
 }
 
-// recorded tells whether a configuration file is recorded already: two symlinks may lead to it.
+// recorded reports whether a configuration file is recorded already: two symlinks may lead to it.
 func (k *conffilesKeeper) recorded(name string) bool {
 	return slices.ContainsFunc(k.Conffiles, func(p Preimage) bool { return p.Path == name })
 }

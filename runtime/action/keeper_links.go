@@ -31,7 +31,7 @@ func (k *linksKeeper) record(env *Env, _ *Commit, f *found) error {
 }
 
 // restore removes links that came: the tools that enable a service leave links alone that are there in part, and
-// number those anew that they make.
+// give new numbers to those that they make.
 func (k *linksKeeper) restore(env *Env, a *Commit) error {
 	for _, s := range a.Services {
 		links, err := runlevelLinks(env.Host, s.Name)

@@ -62,7 +62,7 @@ func (*remainsKeeper) compare(env *Env, a *Commit) ([]string, error) {
 	})
 }
 
-// lostRemains tells whether the database does not know any more what a package had left.
+// lostRemains reports whether the database does not know any more what a package had left.
 func lostRemains(old, now host.Package) bool {
 	return old.Status == "config-files" && !sameRemains(old, now)
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// servicesKeeper keeps how services of the packages that go are: a purge forgets it, and an installation sets it anew.
+// servicesKeeper keeps how services of the packages that go are: a purge forgets it, and an installation sets it as the package wants it.
 type servicesKeeper struct {
 	Services []*Service `json:"services,omitempty"`
 }

@@ -67,7 +67,7 @@ func (k *startsKeeper) withoutStarts(env *Env, do func(*Env) error) error {
 }
 
 // Held lists the services of the packages that came new while no package was to start its services: they
-// are enabled by then, and a machine that is started anew starts them all the same.
+// are enabled by then, and a machine that starts again starts them all the same.
 func (a *Commit) Held(env *Env) ([]string, error) {
 	if a.Policy.Blob == nil || *a.Policy.Blob != blobOf([]byte(PolicyText)) {
 		return nil, nil

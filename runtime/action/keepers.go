@@ -44,7 +44,7 @@ type keepers struct {
 //   - what came is removed before what went comes back, and both before any file is restored, because packages change
 //     files, directories and links as they come and go;
 //   - accounts are restored before the services that run under them, and links that enable a service before it is
-//     enabled, because the tools for that number anew what is missing;
+//     enabled, because the tools for that give new numbers to what is missing;
 //   - directories are restored before what lies in them, so they are recorded after it.
 func (k *keepers) inOrder() []keeper {
 	return []keeper{
@@ -53,15 +53,15 @@ func (k *keepers) inOrder() []keeper {
 	}
 }
 
-// found is what there was before a transaction, for its keepers to look at.
+// found is what there was before a transaction, for its keepers.
 type found struct {
 	have     map[string]host.Package // all packages
 	paths    map[string]bool         // of the packages that go; keepers add directories that are to be recorded
 	services []host.Service          // of the packages that go
 }
 
-// look finds what the packages of a transaction have.
-func (a *Commit) look(v host.View, have map[string]host.Package) (*found, error) {
+// find finds what the packages of a transaction have.
+func (a *Commit) find(v host.View, have map[string]host.Package) (*found, error) {
 	f := &found{have: have, paths: map[string]bool{}}
 	names := map[string]bool{}
 	for _, p := range a.Old {

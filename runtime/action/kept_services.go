@@ -53,7 +53,7 @@ func (s KeptServices) set(env *Env, to *Service, early bool) {
 	s[to.Name] = KeptService{Running: *to.Active, Early: early, Set: to, Env: env, service: to}
 }
 
-// Astray tells whether a service is not as it was left, and what it is. A masked one that does not run is nothing that
+// Astray reports whether a service is not as it was left, and what it is. A masked one that does not run is nothing that
 // could be set.
 func (k KeptService) Astray() (now host.Service, astray bool, err error) {
 	now, there, err := k.service.Now(k.Env.Host)

@@ -67,7 +67,7 @@ func (a *Move) Prepare(env *Env) (bool, error) {
 	return a.record(env, o)
 }
 
-// moved tells whether there is nothing to move because all has arrived.
+// moved reports whether there is nothing to move because all has arrived.
 func (a *Move) moved(v host.View) (bool, error) {
 	if a.Contents {
 		return false, nil
@@ -169,7 +169,7 @@ func (a *Move) Apply(env *Env) (Result, error) {
 	return Result{Summary: fmt.Sprintf("moved %s (%d bytes) %s", counted(a.Size.Files, "file", "files"), a.Size.Bytes, how)}, nil
 }
 
-// bring makes an entry arrive. It tells whether the source is still there, because the entry was
+// bring makes an entry arrive. It reports whether the source is still there, because the entry was
 // copied.
 func (a *Move) bring(env *Env, c *copier, from, to string) (bool, error) {
 	arrived, err := exists(env.Host, to)

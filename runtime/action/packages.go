@@ -146,7 +146,7 @@ func repairWith(env *Env, stay []string, w *host.PackageWatch, install func(*Env
 }
 
 // packagesBroken is what it means when the work on packages is broken off.
-const packagesBroken = "packages may be half installed, and the package manager refuses other work until that is mended; a resume and a rollback begin with it, and by hand `dpkg --configure -a` and `apt-get -f install` do it"
+const packagesBroken = "packages may be half installed, and the package manager refuses other work until that is repaired; a resume and a rollback begin with it, and by hand `dpkg --configure -a` and `apt-get -f install` do it"
 
 // packagePlaces are where packages and their scripts change something; each can be a file system of its
 // own. Package managers make durable what they unpack; what the scripts do is not.

@@ -24,7 +24,7 @@ func parent(h host.Host, name string) (host.Dir, string, error) {
 	return dir, path.Base(name), err
 }
 
-// exists tells whether something is at a path, without following a symlink there.
+// exists reports whether something is at a path, without following a symlink there.
 func exists(v host.View, name string) (bool, error) {
 	_, err := v.Lstat(name)
 	if absent(err) {
@@ -33,7 +33,7 @@ func exists(v host.View, name string) (bool, error) {
 	return err == nil, err
 }
 
-// isDir tells whether a directory is at a path; a symlink to one is none.
+// isDir reports whether a directory is at a path; a symlink to one is not a directory.
 func isDir(v host.FileReader, name string) (bool, error) {
 	st, err := v.Lstat(name)
 	if absent(err) {
@@ -42,7 +42,7 @@ func isDir(v host.FileReader, name string) (bool, error) {
 	return err == nil && st.IsDir(), err
 }
 
-// entriesOf lists a directory; nil if a path is none. A symlink to one is none.
+// entriesOf lists a directory; nil if the path is not one, or is a symlink to one.
 func entriesOf(v host.FileReader, name string) ([]host.DirEntry, error) {
 	there, err := isDir(v, name)
 	if err != nil || !there {
@@ -55,7 +55,7 @@ func entriesOf(v host.FileReader, name string) ([]host.DirEntry, error) {
 	return list, err
 }
 
-// absent tells whether an error says that nothing is at a path.
+// absent reports whether an error says that nothing is at a path.
 func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }

@@ -205,7 +205,7 @@ func (s *Store) put(dir host.Dir, base, tmp string, p Preimage) error {
 	return dir.Rename(tmp, dir, base)
 }
 
-// hasTwin tells whether the file that the path was another name of is still there, unchanged.
+// hasTwin reports whether the file that the path was another name of is still there, unchanged.
 func (s *Store) hasTwin(dir host.Dir, p Preimage) (bool, error) {
 	if p.Twin == "" {
 		return false, nil

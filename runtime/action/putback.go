@@ -108,7 +108,7 @@ func needPart(env *Env, a, b string) error {
 	return err
 }
 
-// partOf tells whether all that is at path a is also, and alike, at path b. Names in ignore are left
+// partOf reports whether all that is at path a is also, and alike, at path b. Names in ignore are left
 // out.
 func partOf(ctx context.Context, v host.View, a, b, ignore string) (bool, error) {
 	aDir, err := v.OpenTree(path.Dir(a))
@@ -161,7 +161,7 @@ func partOfDir(ctx context.Context, a host.DirReader, aName string, b host.DirRe
 	return true, nil
 }
 
-// alike tells whether two entries look the same without reading their content: type, owner, mode,
+// alike reports whether two entries look the same without reading their content: type, owner, mode,
 // and size and modification time of a regular file. A copy gets its name only when all of that is
 // set, so one that looks the same is complete. Directories are alike if both are directories.
 func alike(a host.DirReader, aName string, ast host.Stat, b host.DirReader, bName string) (bool, error) {

@@ -119,7 +119,7 @@ func (a *Remove) Undo(env *Env) error {
 	if err := clearTemps(env, kept); err != nil {
 		return err
 	}
-	if err := a.look(env, kept); err != nil {
+	if err := a.inspect(env, kept); err != nil {
 		return fmt.Errorf("look through what was kept of %s: %w", a.Path, err)
 	}
 	if err := putBack(newCopier(env, a.Size), kept, a.Path); err != nil {
@@ -128,8 +128,8 @@ func (a *Remove) Undo(env *Env) error {
 	return letGo(env, kept, a.Path)
 }
 
-// look holds what is kept against what was there, and journals what it finds before it is put back.
-func (a *Remove) look(env *Env, kept string) error {
+// inspect compares what is kept with what was there, and journals what it finds before it is put back.
+func (a *Remove) inspect(env *Env, kept string) error {
 	have, err := exists(env.Host, kept)
 	if err != nil || !have {
 		return err
@@ -175,7 +175,7 @@ func (a *Remove) reckoning(env *Env) (*reckoning, map[string]string, error) {
 }
 
 // Differences lists how what is there differs from before: entry by entry, and what was found to be
-// spoiled when it was put back, until its digest says that somebody has mended it.
+// spoiled when it was put back, until its digest says that somebody has repaired it.
 func (a *Remove) Differences(env *Env) ([]string, error) {
 	r, spoiled, err := a.reckoning(env)
 	if err != nil {

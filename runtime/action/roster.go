@@ -103,7 +103,7 @@ func (a *Chown) compareRoster(env *Env) (gone, wrong, came few, err error) {
 	if err := r.next(); err != nil {
 		return gone, wrong, came, err
 	}
-	err = a.look(env, func(e entry[host.DirReader]) error {
+	err = a.read(env, func(e entry[host.DirReader]) error {
 		for !r.done && walkOrder(r.name, e.rel) < 0 {
 			gone.add(r.name)
 			if err := r.next(); err != nil {

@@ -1,8 +1,6 @@
 package action
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,94 +10,6 @@ import (
 
 	"zcp2kopano/runtime/host"
 )
-
-// books is what the store knows of a kept tree.
-type books struct {
-	List    *Blob  `json:"list,omitempty"`    // what it held when it was first kept
-	Due     *due   `json:"due,omitempty"`     // what it is to hold on the way back
-	Settled string `json:"settled,omitempty"` // by which action it was given back since it was last kept
-
-	Lost []string `json:"lost,omitempty"` // in that
-	Told []string `json:"told,omitempty"`
-}
-
-// due is what a tree is to hold again once the database is restored.
-type due struct {
-	List    Blob   `json:"list"`
-	Dirs    Blob   `json:"dirs"`
-	Numbers string `json:"numbers,omitempty"` // the table whose numbers the files' names begin with
-}
-
-// room is the directory of the store for a tree.
-func (t keptTree) room(env *Env) string {
-	return path.Join(env.Store.Dir, "trees", t.key())
-}
-
-func (t keptTree) key() string { return blobOf([]byte(t.of)).SHA256[:16] }
-
-const booksName = "books"
-
-func (t keptTree) books(env *Env) (b books, err error) {
-	dir, err := env.Host.OpenTree(t.room(env))
-	if absent(err) {
-		return b, nil
-	}
-	if err != nil {
-		return b, err
-	}
-	defer dir.Close()
-	f, err := dir.Open(booksName)
-	if absent(err) {
-		return b, nil
-	}
-	if err != nil {
-		return b, err
-	}
-	defer f.Close()
-	return b, json.NewDecoder(f).Decode(&b)
-}
-
-// note changes the books, durably.
-func (t keptTree) note(env *Env, change func(*books)) error {
-	b, err := t.books(env)
-	if err != nil {
-		return err
-	}
-	before, err := json.Marshal(b)
-	if err != nil {
-		return err
-	}
-	change(&b)
-	if now, err := json.Marshal(b); err != nil || bytes.Equal(now, before) {
-		return err
-	}
-	return t.write(env, b)
-}
-
-func (t keptTree) write(env *Env, b books) error {
-	text, err := json.Marshal(b)
-	if err != nil {
-		return err
-	}
-	if err := mkdirAll(env.Host, t.room(env)); err != nil {
-		return err
-	}
-	dir, err := env.Host.OpenTreeWrite(t.room(env))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := unlinkIfThere(dir, incoming); err != nil {
-		return err
-	}
-	if err := writeFile(dir, incoming, bytes.NewReader(text)); err != nil {
-		return err
-	}
-	if err := dir.Rename(incoming, dir, booksName); err != nil {
-		return err
-	}
-	return dir.SyncSelf()
-}
 
 // The directories of a tree's room: second names of what is in the tree, and what was deleted from it
 // between Keep and GiveBack.
@@ -132,7 +42,7 @@ func (t keptTree) rooms(env *Env) ([]string, error) {
 	return rooms, nil
 }
 
-// named tells whether there are second names of what is in the tree.
+// named reports whether there are second names of what is in the tree.
 func (t keptTree) named(env *Env) (bool, error) {
 	rooms, err := t.rooms(env)
 	if err != nil {
@@ -279,3 +189,93 @@ func (s *secondNames) close() {
 
 // sync makes the names durable.
 func (s *secondNames) sync() error { return syncFileSystems(s.env.Host, sortedKeys(s.rooms)...) }
+
+// name gives every file of the tree a second name. It returns how many files there are, and how many cannot
+// have one.
+func (t keptTree) name(env *Env, total int64) (n, without int64, err error) {
+	s := secondNames{env: env, tree: t}
+	defer s.close()
+	err = t.eachWrite(env, func(e entry[host.Dir]) error {
+		if e.st.IsDir() {
+			return nil
+		}
+		if n++; n%1000 == 0 {
+			env.Progress(Progress{What: "keep " + t.path, Done: n, Total: total, Unit: "files"})
+		}
+		given, err := s.give(e)
+		if !given {
+			without++
+		}
+		return err
+	})
+	if err == nil {
+		err = s.sync()
+	}
+	return n, without, err
+}
+
+// thin lets go of the second names of what is in the tree, and keeps those of what was deleted.
+func (t keptTree) thin(env *Env) error {
+	rooms, err := t.rooms(env)
+	if err != nil {
+		return err
+	}
+	for _, room := range rooms {
+		if err := t.thinRoom(env, room); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t keptTree) thinRoom(env *Env, room string) error {
+	in := lastDir{v: env.Host}
+	defer in.close()
+	names := keptTree{path: room}
+	err := names.each(env, func(e entry[host.DirReader]) error {
+		if e.st.IsDir() {
+			return nil
+		}
+		there, err := in.has(path.Join(t.path, e.rel), e.st)
+		if err != nil || there {
+			return err
+		}
+		to := path.Join(t.room(env), deletedDir, e.rel)
+		older, err := exists(env.Host, to)
+		if err != nil || older {
+			return err
+		}
+		return shift(env, path.Join(room, e.rel), to)
+	})
+	if err != nil {
+		return err
+	}
+	return removePath(env.Host, room)
+}
+
+// unthin gives what is in the tree second names again, and takes those of what was deleted to them.
+func (t keptTree) unthin(env *Env, total int64) error {
+	away := path.Join(t.room(env), deletedDir)
+	err := (keptTree{path: away}).each(env, func(e entry[host.DirReader]) error {
+		if e.st.IsDir() {
+			return nil
+		}
+		return shift(env, path.Join(away, e.rel), path.Join(t.room(env), namesDir, e.rel))
+	})
+	if err != nil {
+		return err
+	}
+	if err := removePath(env.Host, away); err != nil {
+		return err
+	}
+	_, _, err = t.name(env, total)
+	return err
+}
+
+// shift moves a file to a directory of the store, across mounts by a copy.
+func shift(env *Env, from, to string) error {
+	if err := mkdirAll(env.Host, path.Dir(to)); err != nil {
+		return err
+	}
+	return carryAway(env, from, to)
+}

@@ -27,7 +27,7 @@ func syncEntry(parent host.Dir, name string) error {
 }
 
 // syncFileSystems makes all changes durable on the file systems of these paths, each once; a path that
-// is not there is none.
+// is not there is left out.
 func syncFileSystems(h host.Host, names ...string) error {
 	done := map[uint64]bool{}
 	for _, name := range names {

@@ -47,7 +47,7 @@ type walker[D host.DirReader] struct {
 	open func(dir D, name string) (D, error)
 	// visit is told the entry, and for a directory the open directory itself.
 	visit func(e entry[D]) error
-	// mount is told of a directory on another device; what lies below it is not visited. Nil
+	// mount gets a directory on another device; what lies below it is not visited. Nil
 	// descends into it.
 	mount func(rel string) error
 	// leave tells of what is not visited, nor what lies below it; nil leaves nothing out.
@@ -221,4 +221,20 @@ func sortedKeys[K cmp.Ordered, V any](maps ...map[K]V) []K {
 	}
 	slices.Sort(keys)
 	return slices.Compact(keys)
+}
+
+// has reports whether a path is a name of this file.
+func (l *lastDir) has(name string, st host.Stat) (bool, error) {
+	dir, err := l.open(path.Dir(name))
+	if absent(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	now, err := dir.Lstat(path.Base(name))
+	if absent(err) {
+		return false, nil
+	}
+	return err == nil && now.Dev == st.Dev && now.Ino == st.Ino, err
 }

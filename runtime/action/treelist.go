@@ -42,7 +42,7 @@ func (l treeLine) write(w io.Writer) error {
 	return err
 }
 
-// is tells whether a file looks as it was listed. Its owner and mode are others' to put back.
+// is reports whether a file looks as it was listed. Its owner and mode are others' to put back.
 func (l treeLine) is(st host.Stat) bool {
 	return st.IsRegular() && st.Size == l.Size && sameTime(st.Mtime, time.Unix(0, l.Mtime))
 }

@@ -92,7 +92,7 @@ func (a *Write) replaceable(v host.View, st host.Stat) error {
 	return nil
 }
 
-// done tells whether the file is as wanted.
+// done reports whether the file is as wanted.
 func (a *Write) done(v host.View) (bool, error) {
 	dir, err := v.OpenTree(path.Dir(a.Path))
 	if err != nil {

@@ -50,7 +50,7 @@ func TestBrokenOffIsTold(t *testing.T) {
 	cfg := s.config(rb)
 	cfg.Host = &brokenHost{db, cancel}
 	v := engine.Execute(ctx, cfg)
-	if v.Code != exit.Interrupted || !strings.Contains(v.Text, "dump database zarafa to /srv/a/zarafa.sql.zst was broken off: the unfinished dump is removed, and a resume makes it anew; `zcp2kopano resume`") {
+	if v.Code != exit.Interrupted || !strings.Contains(v.Text, "dump database zarafa to /srv/a/zarafa.sql.zst was broken off: the unfinished dump is removed, and a resume makes a new one; `zcp2kopano resume`") {
 		t.Errorf("%+v", v)
 	}
 }

@@ -1,0 +1,151 @@
+package action
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"zcp2kopano/runtime/host"
+)
+
+// posixMode spells permission bits as chmod(1) does.
+func posixMode(mode fs.FileMode) uint32 {
+	bits := uint32(mode.Perm())
+	for i, special := range []fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid} {
+		if mode&special != 0 {
+			bits |= 1 << (9 + i)
+		}
+	}
+	return bits
+}
+
+// attrs are what chown changes of an entry.
+type attrs struct {
+	UID  uint32      `json:"uid"`
+	GID  uint32      `json:"gid"`
+	Mode fs.FileMode `json:"mode"` // permission bits; of no meaning for a symlink
+}
+
+func attrsOf(st host.Stat) attrs { return attrs{st.UID, st.GID, st.Perm()} }
+
+// rule says what attributes become, by number.
+type rule struct {
+	UIDs     map[uint32]uint32 `json:"uids,omitempty"`
+	GIDs     map[uint32]uint32 `json:"gids,omitempty"`
+	UID      *uint32           `json:"uid,omitempty"`
+	GID      *uint32           `json:"gid,omitempty"`
+	FileMode *fs.FileMode      `json:"file_mode,omitempty"`
+	DirMode  *fs.FileMode      `json:"dir_mode,omitempty"`
+}
+
+func (r rule) apply(st host.Stat) attrs {
+	is := attrsOf(st)
+	is.UID = or(r.UID, mapped(r.UIDs, is.UID))
+	is.GID = or(r.GID, mapped(r.GIDs, is.GID))
+	switch {
+	case st.IsDir():
+		is.Mode = or(r.DirMode, is.Mode)
+	case st.IsRegular():
+		is.Mode = or(r.FileMode, is.Mode)
+	}
+	return is
+}
+
+func mapped[K comparable](m map[K]K, k K) K {
+	if to, ok := m[k]; ok {
+		return to
+	}
+	return k
+}
+
+// resolve turns names into numbers, and refuses a map that would not be the same applied twice.
+func (a *Chown) resolve(v host.View) (rule, error) {
+	r := rule{FileMode: a.FileMode, DirMode: a.DirMode}
+	if a.Owner != "" && len(a.Users) > 0 || a.Group != "" && len(a.Groups) > 0 {
+		return r, errors.New("give either a map or one owner for everything, not both")
+	}
+	var err error
+	if r.UID, r.GID, err = owner(v, a.Owner, a.Group); err != nil {
+		return r, err
+	}
+	if r.UIDs, err = resolveMap(v, a.Users, userID); err != nil {
+		return r, err
+	}
+	if r.GIDs, err = resolveMap(v, a.Groups, groupID); err != nil {
+		return r, err
+	}
+	if a.Filter != "" {
+		if _, err := path.Match(a.Filter, ""); err != nil {
+			return r, fmt.Errorf("filter %q: %w", a.Filter, err)
+		}
+	}
+	return r, nil
+}
+
+func resolveMap(v host.View, names map[string]string, id func(host.View, string) (uint32, error)) (map[uint32]uint32, error) {
+	ids := map[uint32]uint32{}
+	for _, name := range sortedKeys(names) {
+		from, err := id(v, name)
+		if err != nil {
+			return nil, err
+		}
+		to, err := id(v, names[name])
+		if err != nil {
+			return nil, err
+		}
+		ids[from] = to
+	}
+	for _, to := range ids {
+		if ids[to] != to && hasKey(ids, to) {
+			return nil, fmt.Errorf("number %d is given to others and taken away as well; do that in two calls", to)
+		}
+	}
+	return ids, nil
+}
+
+func hasKey[K comparable, V any](m map[K]V, k K) bool {
+	_, ok := m[k]
+	return ok
+}
+
+// backRule takes back what a rule did: from each new value to the commonest old one.
+type backRule struct {
+	UIDs  map[uint32]uint32           `json:"uids,omitempty"`
+	GIDs  map[uint32]uint32           `json:"gids,omitempty"`
+	Files map[fs.FileMode]fs.FileMode `json:"files,omitempty"`
+	Dirs  map[fs.FileMode]fs.FileMode `json:"dirs,omitempty"`
+}
+
+func (b backRule) apply(st host.Stat) attrs {
+	is := attrsOf(st)
+	is.UID, is.GID = mapped(b.UIDs, is.UID), mapped(b.GIDs, is.GID)
+	switch {
+	case st.IsDir():
+		is.Mode = mapped(b.Dirs, is.Mode)
+	case st.IsRegular():
+		is.Mode = mapped(b.Files, is.Mode)
+	}
+	return is
+}
+
+// invert maps each new value back to the old one that most entries had.
+func invert[K uint32 | fs.FileMode](counts map[K]int64, f func(K) K) (map[K]K, bool) {
+	back, exact := map[K]K{}, true
+	for _, old := range sortedKeys(counts) {
+		now := f(old)
+		first, taken := back[now]
+		if taken {
+			exact = false
+		}
+		if !taken || counts[old] > counts[first] {
+			back[now] = old
+		}
+	}
+	for now, old := range back {
+		if now == old {
+			delete(back, now)
+		}
+	}
+	return back, exact
+}
