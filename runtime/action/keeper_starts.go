@@ -2,7 +2,6 @@ package action
 
 import (
 	"errors"
-	"path"
 )
 
 // Packages of Debian and Ubuntu start their services when they are installed, unless PolicyFile says
@@ -64,32 +63,4 @@ func (k *startsKeeper) withoutStarts(env *Env, do func(*Env) error) error {
 		err = do(env)
 	}
 	return errors.Join(err, k.restore(env, nil))
-}
-
-// Held lists the services of the packages that came new while no package was to start its services: they
-// are enabled by then, and a machine that starts again starts them all the same.
-func (a *Commit) Held(env *Env) ([]string, error) {
-	if a.Policy.Blob == nil || *a.Policy.Blob != blobOf([]byte(PolicyText)) {
-		return nil, nil
-	}
-	have, err := packages(env.Host)
-	if err != nil {
-		return nil, err
-	}
-	services := map[string]bool{}
-	for _, name := range a.New {
-		if p := have[bareName(name)]; !p.Installed() && p.Status != "half-configured" {
-			continue // no script has enabled anything yet
-		}
-		files, err := env.Host.PackageFiles(name)
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range files {
-			if service := serviceOf(path.Clean(f)); service != "" {
-				services[service] = true
-			}
-		}
-	}
-	return sortedKeys(services), nil
 }

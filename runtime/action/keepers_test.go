@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"zcp2kopano/runtime/host"
 )
 
 // A keeper that is embedded and not listed would record nothing, and nothing would tell.
@@ -22,8 +24,8 @@ func TestKeepersAreAllInOrder(t *testing.T) {
 	}
 }
 
-// Each keeper tells when what it keeps is not as it was.
-func TestEachKeeperCompares(t *testing.T) {
+// Each keeper tells when what it keeps is not as it was, and puts it back.
+func TestEachKeeperComparesAndRestores(t *testing.T) {
 	for what, c := range map[string]struct {
 		spoil func(t *testing.T, tr *trial)
 		want  string
@@ -31,9 +33,12 @@ func TestEachKeeperCompares(t *testing.T) {
 		"wants": {func(t *testing.T, tr *trial) {
 			must(t, tr.Unlink(systemdDir+"/multi-user.target.wants/zarafa-server.service"))
 		}, "multi-user.target.wants/zarafa-server.service: is missing"},
-		"services": {func(t *testing.T, tr *trial) { must(t, tr.StopService(t.Context(), "zarafa-server", 0)) }, "service zarafa-server is stopped and masked, was running and masked"},
-		"accounts": {func(t *testing.T, tr *trial) { overwrite(t, tr.env, "/etc/group", "another") }, "/etc/group: content differs"},
-		"links":    {func(t *testing.T, tr *trial) { must(t, tr.Unlink("/etc/rc2.d/S20zarafa-server")) }, "/etc/rc2.d/S20zarafa-server: is missing"},
+		"services": {func(t *testing.T, tr *trial) { must(t, tr.UnmaskService("zarafa-server")) }, "service zarafa-server is running and enabled, was running and masked"},
+		"accounts": {func(t *testing.T, tr *trial) {
+			tr.env.Marks = nil // or it would be left to whoever changed it after the transaction
+			overwrite(t, tr.env, "/etc/group", "another")
+		}, "/etc/group: content differs"},
+		"links": {func(t *testing.T, tr *trial) { must(t, tr.Unlink("/etc/rc2.d/S20zarafa-server")) }, "/etc/rc2.d/S20zarafa-server: is missing"},
 		"conffiles": {func(t *testing.T, tr *trial) { overwrite(t, tr.env, "/etc/zarafa-server/main.cfg", "another") },
 			"/etc/zarafa-server/main.cfg: content differs"},
 		"namesakes": {func(t *testing.T, tr *trial) { must(t, tr.Lchown("/etc/kopano/b\xe4r", 5, 5)) }, "/etc/kopano/b\xe4r: owner is 5:5, was 0:0"},
@@ -46,7 +51,9 @@ func TestEachKeeperCompares(t *testing.T) {
 		"remains":    {func(t *testing.T, tr *trial) { delete(tr.packages, "zarafa-old") }, "package zarafa-old 6 had left its configuration files"},
 		"starts":     {func(t *testing.T, tr *trial) { must(t, tr.Unlink(PolicyFile)) }, PolicyFile + ": is missing"},
 		"departures": {func(t *testing.T, tr *trial) { delete(tr.packages, "zarafa-common") }, "package zarafa-common 7.2.0 is not installed"},
-		"arrivals":   {func(t *testing.T, tr *trial) { tr.packages["kopano-server"] = tr.offers["kopano-server"] }, "package kopano-server is still there"},
+		"arrivals": {func(t *testing.T, tr *trial) {
+			must(t, tr.CommitPackages(t.Context(), host.Transaction{Install: []string{"kopano-server"}}, nil))
+		}, "package kopano-server is still there"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			tr := richCommit().prepared(t)
@@ -63,6 +70,10 @@ func TestEachKeeperCompares(t *testing.T) {
 			c.spoil(t, tr)
 			if lines := differences(); !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, c.want) }) {
 				t.Errorf("%q has nothing like %q", lines, c.want)
+			}
+			must(t, tr.undo(t))
+			if lines := differences(); len(lines) > 0 {
+				t.Errorf("after Undo again: %q", lines)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package action
 
 import (
 	"fmt"
+	"path"
 
 	"zcp2kopano/runtime/host"
 )
@@ -39,7 +40,7 @@ func (a *Commit) KeepServices(env *Env, done bool, kept KeptServices) error {
 			delete(kept, s.Name)
 		}
 	}
-	held, err := a.Held(env)
+	held, err := a.held(env)
 	if err != nil {
 		return fmt.Errorf("%s: %w", a.Summary(), err)
 	}
@@ -61,4 +62,32 @@ func (k KeptService) Astray() (now host.Service, astray bool, err error) {
 		return now, false, err
 	}
 	return now, there && now.Active != k.Running && (now.Active || !now.Masked), nil
+}
+
+// held lists the services of the packages that came new while no package was to start its services: they
+// are enabled by then, and a machine that starts again starts them all the same.
+func (a *Commit) held(env *Env) ([]string, error) {
+	if a.Policy.Blob == nil || *a.Policy.Blob != blobOf([]byte(PolicyText)) {
+		return nil, nil
+	}
+	have, err := packages(env.Host)
+	if err != nil {
+		return nil, err
+	}
+	services := map[string]bool{}
+	for _, name := range a.New {
+		if p := have[bareName(name)]; !p.Installed() && p.Status != "half-configured" {
+			continue // no script has enabled anything yet
+		}
+		files, err := env.Host.PackageFiles(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			if service := serviceOf(path.Clean(f)); service != "" {
+				services[service] = true
+			}
+		}
+	}
+	return sortedKeys(services), nil
 }
