@@ -317,6 +317,9 @@ func (h *fakeHost) remove(name string, purge bool) error {
 }
 
 func (h *fakeHost) finish(name string, purge bool) error {
+	if err := h.forgetService(name, purge); err != nil {
+		return err
+	}
 	p := h.packages[name]
 	if purge {
 		for _, c := range p.Conffiles {
@@ -339,6 +342,23 @@ func (h *fakeHost) finish(name string, purge bool) error {
 		h.half = nil
 		return nil
 	})
+}
+
+// forgetService is what the scripts of a package that goes do to its service: stop it, and in a purge forget how it
+// was set.
+func (h *fakeHost) forgetService(name string, purge bool) error {
+	if _, there := h.services[name]; !there {
+		return nil
+	}
+	if err := h.StopService(context.Background(), name, 0); err != nil || !purge {
+		return err
+	}
+	for _, link := range []string{systemdDir + "/multi-user.target.wants/" + name + ".service", "/etc/rc2.d/S20" + name} {
+		if err := h.FS.Unlink(link); err != nil && !absent(err) {
+			return err
+		}
+	}
+	return h.setService(name, func(s *host.Service) { s.Enabled, s.Masked = false, false })
 }
 
 func (h *fakeHost) install(p host.Package) error {
@@ -380,6 +400,10 @@ func (h *fakeHost) configure(name string) error {
 		p.Status = "installed"
 		h.packages[name] = p
 		h.half = nil
+		if s, there := h.services[name]; there && !s.Masked {
+			s.Enabled = true
+			h.services[name] = s
+		}
 		if _, err := h.FS.Lstat(PolicyFile); err != nil && p.Version == "7.2.0" {
 			h.wild = true
 		}

@@ -290,7 +290,10 @@ func (a *Service) bring(env *Env, want func(host.Service) host.Service) error {
 
 // ranMasked tells whether the service ran although it was masked: somebody had masked it so that it
 // would not start again. To make it run once more the mask has to be lifted for a moment.
-func (a *Service) ranMasked() bool { return a.Before.Active && a.Before.Masked }
+// A transaction of packages keeps it as a service that is to be both.
+func (a *Service) ranMasked() bool {
+	return a.Before.Active && a.Before.Masked || or(a.Active, false) && or(a.Masked, false)
+}
 
 // change unmasks first and masks last, because a masked service can be neither started nor enabled.
 func (a *Service) change(env *Env, now, goal host.Service) error {
