@@ -8,9 +8,11 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,6 +88,39 @@ func roomOf(folder string) *room {
 }
 
 const module = "zcp2kopano/"
+
+// What ARCHITECTURE.md says of files, functions and modules must be so.
+func TestArchitectureIsTrue(t *testing.T) {
+	data, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(data)
+	for _, r := range rooms {
+		folder := strings.TrimRight(strings.TrimSuffix(r.folder, "..."), "/*")
+		if folder = strings.TrimPrefix(folder, "runtime/host/"); !strings.Contains(page, strings.TrimPrefix(folder, "runtime/")) {
+			t.Errorf("it does not name the room %s", r.folder)
+		}
+	}
+	paths := regexp.MustCompile("[`(]((?:cmd|builtins|runbooks|runtime|testdata)/[a-z0-9_./-]+)[`)]").FindAllStringSubmatch(page, -1)
+	if len(paths) < 20 {
+		t.Errorf("only %d paths are found in it", len(paths))
+	}
+	for _, m := range paths {
+		if _, err := os.Stat(m[1]); err != nil {
+			t.Errorf("it names %s, which is not there", m[1])
+		}
+	}
+	requirements, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(requirements), -1) {
+		if !strings.Contains(page, m[1]+" ") && !strings.Contains(page, m[1]+",") {
+			t.Errorf("it does not say what module %s is for", m[1])
+		}
+	}
+}
 
 func TestImportsPointOneWay(t *testing.T) {
 	for _, s := range sources(t) {
