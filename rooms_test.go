@@ -65,7 +65,7 @@ var rooms = []room{
 }
 
 // tests are folders of tests alone, which may know whatever they test.
-var tests = list("cmd/zcp2kopano/e2e/...")
+var tests = list("e2e/...")
 
 func list(names string) []string { return strings.Fields(names) }
 

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"zcp2kopano/cmd/zcp2kopano/e2e"
+	"zcp2kopano/e2e"
 	"zcp2kopano/runtime/host"
 )
 

@@ -113,7 +113,7 @@ func golden(t *testing.T, name string, lines []string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("the final state is another one (-want +got); go test ./cmd/zcp2kopano/e2e -run TestMigration -update takes it over:\n%s", diff)
+		t.Errorf("the final state is another one (-want +got); go test ./e2e -run TestMigration -update takes it over:\n%s", diff)
 	}
 }
 

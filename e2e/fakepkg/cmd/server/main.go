@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"zcp2kopano/cmd/zcp2kopano/e2e/fakepkg/service"
+	"zcp2kopano/e2e/fakepkg/service"
 )
 
 func main() {
