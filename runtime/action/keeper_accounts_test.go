@@ -1,6 +1,7 @@
 package action
 
 import (
+	"io"
 	"io/fs"
 	"testing"
 )
@@ -51,5 +52,44 @@ func TestAccountsLeaveNoDraft(t *testing.T) {
 				t.Errorf("%s is there: %v, %v", name, there, err)
 			}
 		}
+	}
+}
+
+// dpkg does nothing at all while its list of overrides names an account that is gone: what a script added goes with
+// the account, whether somebody has added to the list since or not.
+func TestAccountsLeaveNoOverride(t *testing.T) {
+	const before, came, since = "root adm 640 /srv/a\n", "root kopano 640 /etc/kopano/debian-db.cfg\n", "#33 adm 755 /srv/b\nroot root 755 /srv/c\n"
+	for name, c := range map[string]struct{ since, want string }{
+		"as the script left it":     {"", before},
+		"somebody has added to it":  {since, before + since},
+		"somebody added for kopano": {since + "kopano root 600 /srv/d\n", before + since},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newFake()
+			for _, dir := range []string{"/etc", "/var", "/var/lib", "/var/lib/dpkg"} {
+				must(t, h.PutDir(dir, 0o755, 0, 0))
+			}
+			env := newEnv(h)
+			overwrite(t, env, passwdFile, "root:x:0:0::/root:/bin/sh\n")
+			overwrite(t, env, "/etc/group", "root:x:0:\nadm:x:4:\n")
+			overwrite(t, env, overridesFile, before)
+			k := &accountsKeeper{}
+			must(t, k.record(env, nil, nil))
+			overwrite(t, env, "/etc/group", "root:x:0:\nadm:x:4:\nkopano:x:119:\n")
+			overwrite(t, env, overridesFile, before+came)
+			must(t, k.ended(env))
+			overwrite(t, env, overridesFile, before+came+c.since)
+			for range 2 {
+				must(t, k.restore(env, nil))
+				f, err := h.Open(overridesFile)
+				must(t, err)
+				text, err := io.ReadAll(f)
+				must(t, err)
+				f.Close()
+				if string(text) != c.want {
+					t.Errorf("the list is %q, want %q", text, c.want)
+				}
+			}
+		})
 	}
 }

@@ -1,0 +1,81 @@
+package action
+
+import (
+	"io"
+	"slices"
+	"strings"
+)
+
+// overridesFile is dpkg's list of owners and modes that win over those of the packages: "USER GROUP MODE PATH". Where it
+// names somebody who is gone, dpkg refuses all work. Scripts add to it, and a purge may leave what they added
+// (Debian's kopano-common does): it goes back with the accounts.
+const overridesFile = "/var/lib/dpkg/statoverride"
+
+// dropOverrides takes the lines out of a list that somebody has changed since which name an account that goes. Accounts
+// are what the account files were before.
+func dropOverrides(env *Env, accounts []Preimage) error {
+	users, err := namesBefore(env, accounts, passwdFile)
+	if err != nil || users == nil {
+		return err
+	}
+	groups, err := namesBefore(env, accounts, "/etc/group")
+	if err != nil || groups == nil {
+		return err
+	}
+	f, err := env.Host.Open(overridesFile)
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	var left strings.Builder
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) == 4 && !(known(users, fields[0]) && known(groups, fields[1])) {
+			continue
+		}
+		left.WriteString(line)
+	}
+	if left.Len() == len(text) {
+		return nil
+	}
+	p, err := env.Store.Save(overridesFile)
+	if err != nil {
+		return err
+	}
+	blob, err := env.Store.PutBytes([]byte(left.String()))
+	if err != nil {
+		return err
+	}
+	p.Blob = &blob
+	return env.Store.Restore(p)
+}
+
+// known tells whether a list has a name; a number, "#112", names nobody.
+func known(names []string, name string) bool {
+	return strings.HasPrefix(name, "#") || slices.Contains(names, name)
+}
+
+// namesBefore are the names that an account file had; nil if that is not known.
+func namesBefore(env *Env, accounts []Preimage, file string) ([]string, error) {
+	at := slices.IndexFunc(accounts, func(p Preimage) bool { return p.Path == file && p.Blob != nil })
+	if at < 0 {
+		return nil, nil
+	}
+	text, err := env.Store.Bytes(*accounts[at].Blob)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for line := range strings.Lines(string(text)) {
+		name, _, _ := strings.Cut(line, ":")
+		names = append(names, name)
+	}
+	return names, nil
+}
