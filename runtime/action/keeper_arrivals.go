@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 )
 
 // arrivalsKeeper takes away what came with a transaction.
@@ -173,19 +174,15 @@ func (a *Commit) keepConffiles(env *Env, p host.Package) error {
 				return err
 			}
 		}
-		if real == "" || len(a.before(c.Path+unpacked)) > 0 {
+		if real == "" || len(a.before(c.Path+deb.Unpacked)) > 0 {
 			continue
 		}
-		if err := removePath(env.Host, c.Path+unpacked); err != nil {
+		if err := removePath(env.Host, c.Path+deb.Unpacked); err != nil {
 			return err
 		}
 	}
 	return nil
 }
-
-// unpacked is the ending of a configuration file that dpkg has unpacked. Beside a symlink it stays, and no
-// purge takes it.
-const unpacked = ".dpkg-new"
 
 // before are the digests of a file as it was recorded.
 func (a *Commit) before(name string) []string {

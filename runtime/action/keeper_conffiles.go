@@ -5,10 +5,8 @@ import (
 	"slices"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagesystem"
 )
-
-// leftovers are the names that dpkg and rpm give to the other version of a configuration file.
-var leftovers = []string{".dpkg-dist", ".dpkg-new", ".dpkg-old", ".dpkg-tmp", ".rpmnew", ".rpmorig", ".rpmsave"}
 
 // conffilesKeeper keeps the configuration files of the packages that go.
 type conffilesKeeper struct {
@@ -54,7 +52,7 @@ func (k *conffilesKeeper) recorded(name string) bool {
 }
 
 func (k *conffilesKeeper) recordBeside(env *Env, name string) error {
-	for _, suffix := range leftovers {
+	for _, suffix := range packagesystem.Leftovers() {
 		there, err := exists(env.Host, name+suffix)
 		if err != nil {
 			return err
@@ -84,7 +82,7 @@ func (k *conffilesKeeper) restore(env *Env, a *Commit) error {
 		if slices.Contains(k.Beside, p.Path) {
 			continue
 		}
-		for _, suffix := range leftovers {
+		for _, suffix := range packagesystem.Leftovers() {
 			if slices.Contains(k.Beside, p.Path+suffix) {
 				continue
 			}

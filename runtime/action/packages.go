@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
+	"zcp2kopano/runtime/host/packagesystem"
 )
 
 // What the actions on packages share: names, what of a transaction is still to be done, and the repair of what was
@@ -16,29 +18,15 @@ import (
 
 // targetName is the package that NAME, NAME=VERSION or a package file is about.
 func targetName(item string) string {
-	name := path.Base(item)
-	if !path.IsAbs(item) {
-		name, _, _ = strings.Cut(item, "=")
-		return bareName(name)
+	if path.IsAbs(item) {
+		return packagesystem.NameOfFile(item)
 	}
-	if path.Ext(name) == ".deb" { // NAME_VERSION_ARCH.deb
-		name, _, _ = strings.Cut(name, "_")
-		return name
-	}
-	name = strings.TrimSuffix(name, ".rpm") // NAME-VERSION-RELEASE.ARCH.rpm
-	for range 2 {
-		if i := strings.LastIndexByte(name, '-'); i > 0 {
-			name = name[:i]
-		}
-	}
-	return name
+	name, _, _ := strings.Cut(item, "=")
+	return bareName(name)
 }
 
-// bareName leaves out dpkg's architecture: libc6:amd64.
-func bareName(name string) string {
-	name, _, _ = strings.Cut(name, ":")
-	return name
-}
+// bareName leaves out dpkg's architecture: one architecture of a package is in a transaction for all of them.
+func bareName(name string) string { return deb.BareName(name) }
 
 // packages is the package database by name.
 func packages(v host.View) (map[string]host.Package, error) {
