@@ -26,7 +26,7 @@ var accountFiles = []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gs
 var unfinished = []string{"+", "-+"}
 
 func (k *accountsKeeper) record(env *Env, _ *Commit, _ *found) error {
-	names := append([]string{overridesFile}, accountFiles...)
+	names := slices.Clone(accountFiles)
 	for _, name := range accountFiles {
 		for _, ending := range unfinished {
 			names = append(names, name+ending)
@@ -88,13 +88,11 @@ func (k *accountsKeeper) restore(env *Env, _ *Commit) error {
 	if err != nil {
 		return err
 	}
+	if err := k.dropOverrides(env); err != nil {
+		return err
+	}
 	for _, p := range k.Accounts {
 		if then, known := left.Accounts[p.Path]; known && then != now[p.Path] {
-			if p.Path == overridesFile {
-				if err := dropOverrides(env, k.Accounts); err != nil {
-					return err
-				}
-			}
 			continue // compare tells
 		}
 		if p.Path == passwdFile {

@@ -8,17 +8,16 @@ import (
 
 // overridesFile is dpkg's list of owners and modes that win over those of the packages: "USER GROUP MODE PATH". Where it
 // names somebody who is gone, dpkg refuses all work. Scripts add to it, and a purge may leave what they added
-// (Debian's kopano-common does): it goes back with the accounts.
+// (Debian's kopano-common does).
 const overridesFile = "/var/lib/dpkg/statoverride"
 
-// dropOverrides takes the lines out of a list that somebody has changed since which name an account that goes. Accounts
-// are what the account files were before.
-func dropOverrides(env *Env, accounts []Preimage) error {
-	users, err := namesBefore(env, accounts, passwdFile)
+// dropOverrides takes the lines out of the list that name an account which was not there before, and so goes.
+func (k *accountsKeeper) dropOverrides(env *Env) error {
+	users, err := k.namesBefore(env, passwdFile)
 	if err != nil || users == nil {
 		return err
 	}
-	groups, err := namesBefore(env, accounts, "/etc/group")
+	groups, err := k.namesBefore(env, "/etc/group")
 	if err != nil || groups == nil {
 		return err
 	}
@@ -63,12 +62,12 @@ func known(names []string, name string) bool {
 }
 
 // namesBefore are the names that an account file had; nil if that is not known.
-func namesBefore(env *Env, accounts []Preimage, file string) ([]string, error) {
-	at := slices.IndexFunc(accounts, func(p Preimage) bool { return p.Path == file && p.Blob != nil })
+func (k *accountsKeeper) namesBefore(env *Env, file string) ([]string, error) {
+	at := slices.IndexFunc(k.Accounts, func(p Preimage) bool { return p.Path == file && p.Blob != nil })
 	if at < 0 {
 		return nil, nil
 	}
-	text, err := env.Store.Bytes(*accounts[at].Blob)
+	text, err := env.Store.Bytes(*k.Accounts[at].Blob)
 	if err != nil {
 		return nil, err
 	}
