@@ -126,6 +126,38 @@ func TestUpgradeIsLeftAlone(t *testing.T) {
 	})
 }
 
+// TestNothingWasUpgraded lets kopano-server refuse its configuration: it has done nothing to the database, the run
+// says so, and the way back needs no dump.
+func TestNothingWasUpgraded(t *testing.T) {
+	t.Parallel()
+	onBothInits(t, func(t *testing.T, r *Root) {
+		r.BindRepositories()
+		before := dumped(r)
+		r.Behave("kopano-server", "refuses = yes")
+		repository, _ := r.newest()
+		res := r.Migrate(Migration{Repository: repository})
+		said := squeezed(res.Output)
+		if res.Code != 1 || !strings.Contains(said, "the database is as it was: start kopano-server failed before anything was done to it") {
+			t.Fatalf("exit status %d\n%s", res.Code, res.Output)
+		}
+		if strings.Contains(said, "--restore-database`") {
+			t.Errorf("it offers to load the dump:\n%s", res.Output)
+		}
+		if res := r.Zcp2kopano("rollback", "--restore-database", "--yes"); res.Code != 1 || !strings.Contains(squeezed(res.Output), "there is no database to restore") {
+			t.Errorf("rollback --restore-database: exit status %d\n%s", res.Code, res.Output)
+		}
+		if res := r.Zcp2kopano("rollback", "--yes"); res.Code != 0 {
+			t.Errorf("rollback: exit status %d\n%s", res.Code, res.Output)
+		}
+		if err := r.Server("/run/zarafad/server.sock").Serves(); err != nil {
+			t.Error(err)
+		}
+		if dumped(r) != before {
+			t.Error("the database is another")
+		}
+	})
+}
+
 // squeezed is text whose lines were broken for a terminal.
 func squeezed(text string) string { return strings.Join(strings.Fields(text), " ") }
 

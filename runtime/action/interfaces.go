@@ -103,6 +103,9 @@ type ServiceKeeper interface {
 type DatabaseChanger interface {
 	// ChangesDatabase tells, after Prepare, whether it does.
 	ChangesDatabase() bool
+	// Spared tells, of one that was begun and has not come to its end, whether the database is seen to be as
+	// Prepare found it, and nothing is at work on it.
+	Spared(env *Env) bool
 }
 
 // Dumper is an action that makes a dump of a database.

@@ -31,6 +31,7 @@ type Service struct {
 	Before host.Service    `json:"before"`
 	Served []host.Question `json:"served,omitempty"` // of a service that is stopped: what it answered before
 	From   int64           `json:"from,omitempty"`   // the revision of the database before the start; 0 if it could not be asked for
+	Shape  string          `json:"shape,omitempty"`  // what the database's tables were then; empty if it could not be asked for
 }
 
 // patience is how long a service may take to stop: as long as systemd's own default, and some more.
@@ -106,11 +107,10 @@ func (a *Service) recordRevision(env *Env) {
 		return
 	}
 	up := a.Works.Upgrade
-	conn, err := up.Database.conn(env)
-	if err != nil {
-		return
+	if conn, err := up.Database.conn(env); err == nil {
+		a.From, _ = env.Host.Revision(env.Ctx, host.RevisionQuery{Conn: conn, Query: up.Query, Service: a.Name, Target: up.Target})
 	}
-	a.From, _ = env.Host.Revision(env.Ctx, host.RevisionQuery{Conn: conn, Query: up.Query, Service: a.Name, Target: up.Target})
+	a.Shape, _ = up.shape(env)
 }
 
 // recordServed asks a service that will be stopped what it answers.

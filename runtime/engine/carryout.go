@@ -189,7 +189,7 @@ func (r *Run) perform(c *script.Call, seq uint64, i int, a action.Action) (actio
 		return err
 	})
 	if err != nil {
-		return action.Result{}, r.failed(seq, i, a, err)
+		return action.Result{}, r.failed(seq, i, a, false, err)
 	}
 	if !needed {
 		r.emit(story.Event{Kind: story.Unchanged, Call: c.Builtin.Name, Action: a.Kind(), Text: a.Summary(), Pos: c.Pos()})
@@ -277,7 +277,7 @@ func (r *Run) apply(builtin, pos string, seq uint64, i int, a action.Action, env
 		return result, errInterrupted
 	}
 	if err != nil {
-		return result, r.failed(seq, i, a, err)
+		return result, r.failed(seq, i, a, r.tellSpared(a, env), err)
 	}
 	r.verdict.Changes++
 	ended := story.Event{Kind: story.ChangeEnd, Call: builtin, Action: a.Kind(), Text: result.Summary, Pos: pos, Elapsed: r.cfg.Now().Sub(start)}
@@ -307,8 +307,8 @@ func (r *Run) noteBroken(a action.Action, err error) {
 	}
 }
 
-func (r *Run) failed(seq uint64, i int, a action.Action, cause error) error {
-	_, err := r.cfg.Journal.Append("failed", actionRecord{Call: seq, Index: i, Kind: a.Kind(), Error: r.secrets.mask(cause.Error())})
+func (r *Run) failed(seq uint64, i int, a action.Action, spared bool, cause error) error {
+	_, err := r.cfg.Journal.Append("failed", actionRecord{Call: seq, Index: i, Kind: a.Kind(), Spared: spared, Error: r.secrets.mask(cause.Error())})
 	if err != nil {
 		return fmt.Errorf("%w (and the journal could not be written: %w)", cause, err)
 	}

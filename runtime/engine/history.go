@@ -50,6 +50,7 @@ type actionRecord struct {
 	Data   json.RawMessage `json:"data,omitempty"`
 	Result *action.Result  `json:"result,omitempty"`
 	Error  string          `json:"error,omitempty"`
+	Spared bool            `json:"spared,omitempty"` // of a failed action: it was seen not to have changed its database
 
 	Differences []string `json:"differences,omitempty"` // of an undone action: what is not as before
 }
@@ -71,6 +72,7 @@ type actionState struct {
 	done    *action.Result
 	skipped bool
 	undone  bool
+	spared  bool // it has not changed its database after all
 
 	differences []string // that were left when it was undone
 }
@@ -243,6 +245,9 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 		}
 		h.writer, h.until = info.Version, info.Until
 		h.verdict, h.rollback, h.accepted = nil, false, false
+		for _, p := range h.intents { // what failed is done again
+			p.state().spared = false
+		}
 		h.forgetTail() // as the run that wrote this record did
 		*pending = nil
 	case "step", "step-done", "step-undo", "restart", "step-undone":
@@ -382,6 +387,8 @@ func (h *history) takeAction(typ string, a actionRecord, c *callRecord) {
 		}
 	case "skip":
 		state.skipped = true
+	case "failed":
+		state.spared = a.Spared
 	case "undone":
 		state.undone, state.differences = true, a.Differences
 		if h.rollback && state.intent != nil && !h.undone[state.intent.Step] {

@@ -30,7 +30,7 @@ func (h *history) restoring() (*restoring, error) {
 		if _, ok := a.(action.Dumper); ok && !p.state().undone {
 			dump = p
 		}
-		if changesDatabase(a) {
+		if changesDatabase(a) && !p.state().spared {
 			way = &restoring{cause: p, dump: dump}
 		}
 	}
@@ -44,6 +44,41 @@ func (h *history) restoring() (*restoring, error) {
 func changesDatabase(a action.Action) bool {
 	c, ok := a.(action.DatabaseChanger)
 	return ok && c.ChangesDatabase()
+}
+
+// lookSpared looks, before a rollback, which actions that did not come to their end have changed no database after
+// all, whatever was seen when they failed: somebody may have started a server since, or mended what kept one from it.
+func (r *Run) lookSpared(past *history) error {
+	for _, p := range past.intents {
+		a, env, err := r.recall(p)
+		if err != nil {
+			return err
+		}
+		state := p.state()
+		if state.done != nil || state.undone || !changesDatabase(a) {
+			continue
+		}
+		spared := a.(action.DatabaseChanger).Spared(env)
+		if spared == state.spared {
+			continue
+		}
+		state.spared = spared
+		_, err = r.cfg.Journal.Append("failed", actionRecord{Call: p.call.seq, Index: p.index, Kind: a.Kind(), Spared: spared, Error: "looked at again before a rollback"})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellSpared tells that a failed action has not changed the database; then the way back needs no dump.
+func (r *Run) tellSpared(a action.Action, env *action.Env) bool {
+	if !changesDatabase(a) || !a.(action.DatabaseChanger).Spared(env) {
+		return false
+	}
+	r.verdict.NoReturn = ""
+	r.emit(story.Event{Kind: story.Output, Text: "the database is as it was: " + a.Summary() + " failed before anything was done to it, and the way back needs no dump"})
+	return true
 }
 
 // learn tells the run's actions what has become of the database, and where data was put.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +28,9 @@ type dbHost struct {
 	dumps   map[string]string
 	fail    string // the next load empties the database, and then fails for this reason
 	loads   int
+	refuses bool // the new server does not start
+	alters  bool // but not before it has changed a table
+	altered bool
 	stuck   string // this service does not stop
 	busy    string // this service holds its lock
 	killed  string
@@ -61,6 +65,10 @@ func (h *dbHost) StopService(ctx context.Context, name string, patience time.Dur
 func (h *dbHost) StartService(ctx context.Context, name string) error {
 	if name == "old" && h.content != "zcp" {
 		return errors.New("the database is too new")
+	}
+	if name == "new" && h.refuses {
+		h.altered = h.alters
+		return errors.New("unknown option")
 	}
 	if err := h.Host.StartService(ctx, name); err != nil {
 		return err
@@ -100,9 +108,18 @@ func (h *dbHost) LoadDatabase(ctx context.Context, req host.LoadRequest, progres
 	return nil
 }
 
+func (h *dbHost) Revision(context.Context, host.RevisionQuery) (int64, error) {
+	if h.content == "upgraded" {
+		return 118, nil
+	}
+	return 64, nil
+}
+
 // Query tells how the database numbers its users.
 func (h *dbHost) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {
 	switch {
+	case strings.Contains(query, "AS shape"):
+		return host.Rows{Columns: []string{"shape"}, Rows: [][]string{{fmt.Sprint(h.content, h.altered)}}}, nil
 	case strings.Contains(query, "auto_increment"):
 		return host.Rows{Columns: []string{"name", "numbered"}, Rows: [][]string{{"users", "id"}}}, nil
 	case strings.HasPrefix(query, "SHOW CREATE TABLE"):
@@ -137,7 +154,11 @@ var databaseBuiltins = []*script.Builtin{
 		},
 		Decide: func(c *script.Call) (script.Decision, error) {
 			active := c.Bool("active", false)
-			return script.Decision{Actions: []action.Action{&action.Service{Name: c.String("name"), Active: &active, NoReturn: c.String("no_return")}}}, nil
+			a := &action.Service{Name: c.String("name"), Active: &active, NoReturn: c.String("no_return")}
+			if a.NoReturn != "" {
+				a.Works = &action.Works{Upgrade: &action.Upgrade{Database: action.Connection{Database: "zarafa"}, Query: "SELECT revision", Target: 118, Locks: []string{"/tmp/lock"}}}
+			}
+			return script.Decision{Actions: []action.Action{a}}, nil
 		},
 	},
 }
@@ -249,6 +270,51 @@ func TestRollbackRestoresDatabase(t *testing.T) {
 	}
 	if v := s.rollback(h, "", restore); v.Code != 0 || h.loads != 1 {
 		t.Errorf("once more: %+v, %d loads", v, h.loads)
+	}
+}
+
+// TestFailedStartSparesTheDatabase: what failed before it did anything to the database is undone like the rest.
+func TestFailedStartSparesTheDatabase(t *testing.T) {
+	s, h := newDatabaseScene(t)
+	h.refuses = true
+	v := s.run(databaseScript, on(h))
+	if v.Code != exit.Failed || v.NoReturn != "" || !s.said("the database is as it was: start new failed before anything was done to it") {
+		t.Fatalf("run: %+v; events %+v", v, s.events)
+	}
+	for _, way := range engine.Stand(s.records()).Ways() {
+		if strings.Contains(fmt.Sprint(way), "--restore-database") {
+			t.Errorf("it offers %v", way)
+		}
+	}
+	if v := s.rollback(h, "", restore); v.Code != exit.Failed || !strings.Contains(v.Text, "there is no database to restore") {
+		t.Errorf("rollback with the dump: %+v", v)
+	}
+	if v := s.rollback(h, ""); v.Code != exit.Done || !s.active("old") || s.names("/srv/a") != "" {
+		t.Errorf("rollback: %+v; the old server %v; files %s", v, s.active("old"), s.names("/srv/a"))
+	}
+}
+
+// TestSparedIsLookedAtAgain: by the rollback somebody has started the server by hand.
+func TestSparedIsLookedAtAgain(t *testing.T) {
+	s, h := newDatabaseScene(t)
+	h.refuses = true
+	s.run(databaseScript, on(h))
+	h.content = "upgraded"
+	if v := s.rollback(h, ""); v.Code != exit.RollbackIncomplete || !strings.Contains(v.Text, "rollback --restore-database") {
+		t.Errorf("rollback: %+v", v)
+	}
+	s.wantRestored(h, s.rollback(h, "", restore))
+}
+
+// TestFailedStartThatChanged: a table was altered before the server failed, and only the dump leads back.
+func TestFailedStartThatChanged(t *testing.T) {
+	s, h := newDatabaseScene(t)
+	h.refuses, h.alters = true, true
+	if v := s.run(databaseScript, on(h)); v.Code != exit.Failed || v.NoReturn == "" || s.said("the database is as it was") {
+		t.Fatalf("run: %+v", v)
+	}
+	if v := s.rollback(h, ""); v.Code != exit.RollbackIncomplete {
+		t.Errorf("rollback: %+v", v)
 	}
 }
 

@@ -30,6 +30,9 @@ func (r *Run) rollback(to string) ([]string, error) {
 	if err != nil {
 		return nil, r.refuse(err)
 	}
+	if err := r.lookSpared(past); err != nil {
+		return nil, r.refuse(err)
+	}
 	if err := r.named(past.standing()).Reach(to, r.cfg.RestoreDatabase); err != nil {
 		return nil, r.refuse(err)
 	}
@@ -498,8 +501,8 @@ func differencesOf(undone []*pastAction, way *restoring) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if changesDatabase(a) && way != nil && way.done {
-			continue // that was restored
+		if p.state().spared || changesDatabase(a) && way != nil && way.done {
+			continue // the database was not changed, or is restored
 		}
 		if reason := a.Irreversible(); reason != "" {
 			all = append(all, fmt.Sprintf("%s: %s", a.Summary(), reason))
