@@ -36,6 +36,8 @@ type Env struct {
 	Restored *Restored
 	// Data lists the directories that the run made others keep data in, which is no package's to remove.
 	Data []string
+	// InPlace lists the directories that others keep data in by themselves.
+	InPlace []string
 }
 
 // Restored is what a database holds again.

@@ -44,6 +44,7 @@ type fakeHost struct {
 	packages map[string]host.Package
 	offers   map[string]host.Package // what a repository or package file brings
 	half     []string                // half-way packages
+	owned    map[string][]string     // by package, what it owns beside its own directory
 	purged   func()                  // told before a package is purged
 	wild     bool                    // a package of ZCP that came back has started its service by itself
 	services map[string]host.Service
@@ -218,7 +219,7 @@ func (h *fakeHost) Packages() ([]host.Package, error) {
 }
 
 func (h *fakeHost) PackageFiles(name string) ([]string, error) {
-	files := []string{"/", "/etc", "/etc/" + name}
+	files := append([]string{"/", "/etc", "/etc/" + name}, h.owned[name]...)
 	for _, c := range h.packages[name].Conffiles {
 		files = append(files, c.Path)
 	}

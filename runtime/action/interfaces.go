@@ -124,6 +124,8 @@ type Dumper interface {
 type DataKeeper interface {
 	// MovedData is the directory, if it was the run that had them keep their data there; else empty.
 	MovedData() string
+	// KeptData is the directory otherwise: it stays theirs, whatever package has it as its own.
+	KeptData() string
 }
 
 // DatabaseRester is an action whose Undo rests on what a database holds: if it was undone before the database's dump

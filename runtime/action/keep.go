@@ -126,6 +126,14 @@ func (a *Keep) Differences(*Env) ([]string, error) { return a.lost, nil }
 // Told implements Teller.
 func (a *Keep) Told() []string { return a.told }
 
+// KeptData implements DataKeeper.
+func (a *Keep) KeptData() string {
+	if a.Path != a.Of {
+		return ""
+	}
+	return a.Path
+}
+
 // MovedData implements DataKeeper.
 func (a *Keep) MovedData() string {
 	if a.Path == a.Of {

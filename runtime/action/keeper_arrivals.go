@@ -15,7 +15,9 @@ type arrivalsKeeper struct{}
 
 func (*arrivalsKeeper) record(*Env, *Commit, *found) error { return nil }
 
-func (*arrivalsKeeper) restore(env *Env, a *Commit) error { return a.withoutStarts(env, a.purgeNew) }
+func (*arrivalsKeeper) restore(env *Env, a *Commit) error {
+	return errors.Join(a.withoutStarts(env, a.purgeNew), unshelter(env))
+}
 
 func (*arrivalsKeeper) compare(env *Env, a *Commit) ([]string, error) {
 	lines, err := a.compareOld(env, func(old, now host.Package) string {
@@ -67,6 +69,9 @@ func (a *Commit) purgeNew(env *Env) error {
 		}
 	}
 	if err := rescueData(env); err != nil {
+		return err
+	}
+	if err := shelter(env, tx.Remove); err != nil {
 		return err
 	}
 	if len(audit) > 0 {

@@ -91,11 +91,15 @@ func (r *Run) learn(past *history) error {
 	if way != nil && way.done {
 		r.restored = action.RestoredBy(past.restore.state(0).done)
 	}
-	r.data = nil
+	r.data, r.inPlace = nil, nil
 	actions, err := past.actions()
 	for _, a := range actions {
-		if k, ok := a.(action.DataKeeper); ok && k.MovedData() != "" {
+		k, ok := a.(action.DataKeeper)
+		if ok && k.MovedData() != "" {
 			r.data = append(r.data, k.MovedData())
+		}
+		if ok && k.KeptData() != "" && !slices.Contains(r.inPlace, k.KeptData()) {
+			r.inPlace = append(r.inPlace, k.KeptData())
 		}
 	}
 	return err

@@ -70,6 +70,7 @@ type Run struct {
 	upgraded  bool             // a database is changed for good, and not restored
 	restored  *action.Restored // what a database holds that was restored; nil if none was
 	data      []string         // directories that the run made others keep data in
+	inPlace   []string         // where others have their data, and had it before
 
 	doneBefore   bool // the run that is to be resumed ended in success
 	undoneBefore bool // the run that is to be rolled back was rolled back

@@ -1,0 +1,174 @@
+package action
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+)
+
+// shelter takes data that lies in a directory of the packages that go, and is to stay, out of the reach of their
+// scripts: one may remove what it takes for its own when it is purged (Debian's kopano-server does). It is one
+// rename; unshelter takes it back.
+func shelter(env *Env, going []string) error {
+	for _, name := range env.InPlace {
+		st, err := env.Host.Lstat(name)
+		if absent(err) || err == nil && !st.IsDir() {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		reached, err := withinReach(env, name, going)
+		if err != nil {
+			return fmt.Errorf("whose %s is: %w", name, err)
+		}
+		if !reached {
+			continue
+		}
+		mounts, err := mountsBelow(env.Host, name)
+		if err != nil {
+			return err
+		}
+		if len(mounts) > 0 {
+			return fmt.Errorf("%s lies where the scripts of %s may remove it, and %s is a mount, which cannot be moved: unmount it, go on with the rollback, and mount it again after that",
+				name, strings.Join(going, ", "), mounts[0])
+		}
+		if err := moveToShelter(env, name); err != nil {
+			return fmt.Errorf("move %s out of the reach of the packages' scripts: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// withinReach tells whether the scripts of packages may take data for theirs. Once they might, they may: those whose
+// directory it is can be gone by now, and others not yet.
+func withinReach(env *Env, name string, going []string) (bool, error) {
+	note := path.Join(env.Store.Dir, "sheltered", keptTree{of: name}.key()+".needed")
+	if noted, err := exists(env.Host, note); err != nil || noted {
+		return noted, err
+	}
+	reached, err := ownedAlone(env.Host, name, going)
+	if err != nil || !reached {
+		return false, err
+	}
+	return true, mkdirAll(env.Host, note)
+}
+
+func moveToShelter(env *Env, name string) error {
+	to, err := shelterOf(env, name)
+	if err != nil {
+		return err
+	}
+	if err := mkdirAll(env.Host, path.Dir(to)); err != nil {
+		return err
+	}
+	parent, err := env.Host.OpenTreeWrite(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	if there, err := exists(env.Host, placeOf(name)); err != nil {
+		return err
+	} else if !there {
+		err := writeFile(parent, path.Base(placeOf(name)), strings.NewReader("keeps this directory while a rollback purges packages\n"))
+		if err != nil {
+			return err
+		}
+	}
+	return renamePath(env.Host, name, to)
+}
+
+// unshelter takes back what shelter has moved, also of an Undo that was interrupted.
+func unshelter(env *Env) error {
+	for _, name := range env.InPlace {
+		from, err := shelterOf(env, name)
+		if err != nil {
+			return err
+		}
+		there, err := exists(env.Host, from)
+		if err == nil && there {
+			err = fromShelter(env, from, name)
+		}
+		if err == nil {
+			err = removePath(env.Host, placeOf(name))
+		}
+		if err != nil && !absent(err) {
+			return fmt.Errorf("move %s back from %s: %w", name, from, err)
+		}
+	}
+	return nil
+}
+
+func fromShelter(env *Env, from, name string) error {
+	if there, err := exists(env.Host, name); err != nil {
+		return err
+	} else if there { // somebody has made it anew
+		if err := setAside(env, name); err != nil {
+			return err
+		}
+	}
+	if err := mkdirAll(env.Host, path.Dir(name)); err != nil {
+		return err
+	}
+	return renamePath(env.Host, from, name)
+}
+
+// placeOf is a file beside data that is sheltered, so that its directory is not empty, and stays.
+func placeOf(name string) string {
+	return path.Join(path.Dir(name), tempPrefix+"place-"+keptTree{of: name}.key())
+}
+
+// shelterOf is where data is while packages go: in the store, or, as a rename cannot leave a mount, at the top of its
+// own.
+func shelterOf(env *Env, name string) (string, error) {
+	mounts, err := env.Host.Mounts()
+	if err != nil {
+		return "", err
+	}
+	store, err := Resolve(env.Host, env.Store.Dir)
+	if err != nil {
+		return "", err
+	}
+	key := keptTree{of: name}.key()
+	if point := pointOf(mounts, name); point != pointOf(mounts, store) {
+		return path.Join(point, tempPrefix+"shelter-"+key), nil
+	}
+	return path.Join(env.Store.Dir, "sheltered", key), nil
+}
+
+// ownedAlone tells whether a path lies in a directory that packages own, all of them among these.
+func ownedAlone(v host.View, name string, these []string) (bool, error) {
+	all, err := v.Packages()
+	if err != nil {
+		return false, err
+	}
+	mine := map[string]bool{}
+	for _, item := range these {
+		mine[bareName(item)] = true
+	}
+	alone := map[string]bool{}
+	for _, going := range []bool{true, false} {
+		for _, p := range all {
+			if mine[bareName(p.Name)] != going || !going && (!p.Installed() || len(alone) == 0) {
+				continue
+			}
+			files, err := v.PackageFiles(p.Name)
+			if err != nil && p.Installed() && !errors.Is(err, host.ErrUnknown) {
+				return false, err // of one that is half there the list may be missing
+			}
+			for _, file := range files {
+				file = path.Clean(file)
+				switch {
+				case !going:
+					delete(alone, file)
+				case file == name || file != "/" && strings.HasPrefix(name, file+"/"):
+					alone[file] = true
+				}
+			}
+		}
+	}
+	return len(alone) > 0, nil
+}
