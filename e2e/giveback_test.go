@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"testing"
 )
@@ -13,15 +14,29 @@ func TestNobodyIsShownOthersMail(t *testing.T) {
 	for name, tc := range map[string]struct {
 		params []string
 		stages [][]string
+		place  string // where the site has its attachments, if it is another
+		purge  string // what the script of kopano-server does when it is purged
 	}{
 		"moved":                 {stages: [][]string{{"--restore-database"}}},
 		"moved, restored later": {stages: [][]string{nil, {"--restore-database"}}},
 		"kept":                  {params: []string{"attachments=keep", "dump=stopped"}, stages: [][]string{{"--restore-database"}}},
+		"in Kopano's place, which its purge deletes": {
+			stages: [][]string{{"--restore-database"}}, place: "/var/lib/kopano/attachments",
+			purge: `[ "$1" != purge ] || rm -rf /var/lib/kopano/attachments`, // as Debian's does
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := NewSite(t)
 			r.BindRepositories()
+			if tc.place != "" {
+				r.Must("mkdir", "-p", path.Dir(tc.place))
+				r.Must("service", "zarafa-server", "stop")
+				r.Must("mv", "/var/lib/zarafa/attachments", tc.place)
+				r.Must("sed", "-i", "s#/var/lib/zarafa/attachments#"+tc.place+"#", "/etc/zarafa/server.cfg")
+				r.Must("service", "zarafa-server", "start")
+				r.until("ZCP serves", func() bool { return r.Server("/run/zarafad/server.sock").Serves() == nil })
+			}
 			r.SQL("ALTER TABLE zarafa.singleinstances AUTO_INCREMENT = 1000000") // behind the files that the site has
 			zcp := r.Server("/run/zarafad/server.sock")
 			mails := map[int64]string{}
@@ -51,6 +66,9 @@ func TestNobodyIsShownOthersMail(t *testing.T) {
 			kopano.Delete(old.ID)
 			kopano.Delete(newer[11])
 
+			if tc.purge != "" {
+				r.Behave("kopano-server.postrm", tc.purge)
+			}
 			var said string
 			for _, more := range tc.stages {
 				res := r.Zcp2kopano(append([]string{"rollback", "--yes"}, more...)...)
