@@ -72,6 +72,9 @@ func (pk *packages) Candidates(names []string) (map[string][]host.Candidate, err
 	pk.mu.Lock()
 	defer pk.mu.Unlock()
 	found := map[string][]host.Candidate{}
+	if err := host.CheckPackageNames(names); err != nil {
+		return found, err
+	}
 	pk.repositories.askIndex(names...)
 	for _, name := range names {
 		for _, p := range pk.repositories.candidates(name) {

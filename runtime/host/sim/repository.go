@@ -205,6 +205,11 @@ func (pk *packages) RefreshPackages(ctx context.Context, only []string, w *host.
 	if err := pk.awaitLock(ctx, w); err != nil {
 		return err
 	}
+	for _, file := range only {
+		if _, err := pk.files.Stat(file); err != nil {
+			return fmt.Errorf("refresh the package lists of %s: %w", file, err)
+		}
+	}
 	repositories, err := pk.repositories.configured()
 	if err != nil {
 		return err

@@ -38,6 +38,9 @@ type plan struct {
 }
 
 func (pk *packages) solve(tx host.Transaction) (*plan, error) {
+	if err := host.CheckPackageNames(slices.Concat(tx.Remove, tx.Install)); err != nil {
+		return nil, err
+	}
 	if pk.system.format() == RPM { // dependencies may name files
 		if err := pk.loadFiles(); err != nil {
 			return nil, err
@@ -70,10 +73,7 @@ func (s *solver) fail(format string, args ...any) {
 func (s *solver) askRemove(name string) {
 	p := s.packages.db.byName[name]
 	switch {
-	case p == nil && s.packages.system.format() == RPM: // what is not there is removed already
-	case p == nil && len(s.packages.repositories.candidates(name)) == 0:
-		s.fail("Unable to locate package %s", name)
-	case p == nil:
+	case p == nil: // what is not there is removed already
 	case p.Status == "config-files":
 		if s.tx.Purge {
 			s.purge[name] = true
@@ -129,12 +129,12 @@ func (s *solver) askInstall(spec string) {
 
 // addFile installs a package file. Rpm's managers do nothing where that version is there already.
 func (s *solver) addFile(p *Package) {
-	if have := s.packages.db.installed(p.Name); have != nil && !s.remove[p.Name] && p.Format == RPM {
-		switch c := RPM.compareVersions(p.Version, have.Version); {
-		case c == 0:
+	if have := s.packages.db.installed(p.Name); have != nil && !s.remove[p.Name] {
+		switch c := p.Format.compareVersions(p.Version, have.Version); {
+		case c == 0 && p.Format == RPM:
 			return
 		case c < 0 && !s.tx.Downgrade:
-			s.fail("package %s-%s is older than the installed %s", p.Name, p.Version, have.Version)
+			s.fail("package %s %s is older than the installed %s", p.Name, p.Version, have.Version)
 			return
 		}
 	}
