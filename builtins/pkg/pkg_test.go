@@ -1,6 +1,8 @@
 package pkg_test
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +11,8 @@ import (
 
 	"zcp2kopano/builtins/internal/builtintest"
 	"zcp2kopano/builtins/pkg"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim"
 )
 
 const fixture = `
@@ -324,5 +328,44 @@ func put(t *testing.T, s *builtintest.Scene, name, version, arch, depends, compr
 	defer f.Close()
 	if _, err := f.Write(data); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// countingHost counts how often the package manager is asked to solve a transaction; to commit one solves it,
+// too.
+type countingHost struct {
+	host.Host
+	solved map[string]int
+}
+
+func (h countingHost) Solve(tx host.Transaction) (host.Solution, error) {
+	h.solved[fmt.Sprint(tx.Remove, tx.Install)]++
+	return h.Host.Solve(tx)
+}
+
+func (h countingHost) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
+	h.solved[fmt.Sprint(tx.Remove, tx.Install)]++
+	return h.Host.CommitPackages(ctx, tx, w)
+}
+
+// A transaction is solved when it is decided on, and once more under the package manager's lock.
+func TestSolvedTwice(t *testing.T) {
+	for snippet, tx := range map[string]string{
+		`pkg.remove("zarafa-common", expect = ["zarafa-server"])`:                    "[zarafa-common zarafa-server] []",
+		`pkg.install(["kopano-rival"], expect = ["zarafa-common", "zarafa-server"])`: "[zarafa-common zarafa-server] [kopano-rival]",
+	} {
+		s := scene(t)
+		solved := map[string]int{}
+		s.Around = func(h *sim.Host) host.Host { return countingHost{h, solved} }
+		if r := s.Run(snippet); r.Verdict.Code != 0 || r.Verdict.Changes != 1 {
+			t.Fatalf("%s: %+v", snippet, r.Verdict)
+		}
+		all := 0
+		for _, n := range solved {
+			all += n
+		}
+		if all > 2 || solved[tx] != 1 {
+			t.Errorf("%s: solved %v", snippet, solved)
+		}
 	}
 }

@@ -236,7 +236,7 @@ func commit(c *script.Call, tx host.Transaction, s host.Solution, expected []str
 			tx.Remove = append(tx.Remove, ch.Name)
 		}
 	}
-	return script.Decision{Actions: []action.Action{&action.Commit{Tx: tx, Patience: patience}}, Result: starlark.None}, nil
+	return script.Decision{Actions: []action.Action{&action.Commit{Tx: tx, Patience: patience, Solved: &s}}, Result: starlark.None}, nil
 }
 
 var scriptPatienceParam = script.Param{

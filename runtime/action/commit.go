@@ -24,6 +24,9 @@ type Commit struct {
 	Tx host.Transaction `json:"tx"`
 	// Patience is how long one maintainer script may take, on the way and back; 0 is without end.
 	Patience time.Duration `json:"patience,omitempty"`
+	// Solved is what the package manager has just said that it would do with all of Tx, for whoever has asked:
+	// then Prepare does not ask again. The manager is asked once more when it has its lock.
+	Solved *host.Solution `json:"-"`
 
 	Need     host.Transaction `json:"need"`          // what of Tx was still to be done
 	Solution host.Solution    `json:"solution"`      // what the manager said it would do
@@ -88,7 +91,7 @@ func (a *Commit) Prepare(env *Env) (bool, error) {
 	if len(a.Need.Remove)+len(a.Need.Install) == 0 {
 		return false, nil
 	}
-	if a.Solution, err = env.Host.Solve(a.Need); err != nil {
+	if err := a.solve(env.Host); err != nil {
 		return false, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
 	if len(a.Solution.Install)+len(a.Solution.Upgrade)+len(a.Solution.Remove) == 0 {
@@ -103,6 +106,16 @@ func (a *Commit) Prepare(env *Env) (bool, error) {
 		return false, err
 	}
 	return true, a.record(env, f)
+}
+
+// solve asks what would be done, unless that is known.
+func (a *Commit) solve(h host.PackageReader) (err error) {
+	if a.Solved != nil && slices.Equal(a.Need.Remove, a.Tx.Remove) && slices.Equal(a.Need.Install, a.Tx.Install) {
+		a.Solution = *a.Solved
+		return nil
+	}
+	a.Solution, err = h.Solve(a.Need)
+	return err
 }
 
 // noteChanged notes the packages that come, and those that go, as they are.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -69,17 +68,10 @@ func gone(p host.Package, purge bool) bool {
 
 // refuseMore refuses a solution that removes a package that nobody asked to remove.
 func refuseMore(s host.Solution, asked []string) error {
-	var more []string
-	for _, c := range s.Remove {
-		if !slices.ContainsFunc(asked, func(name string) bool { return bareName(name) == bareName(c.Name) }) {
-			more = append(more, c.Name)
-		}
+	if err := (host.Transaction{Remove: asked}).RefuseExtra(s.Remove); err != nil {
+		return fmt.Errorf("%w; nothing was changed. Add them to the list if they may go, or find out what needs them", err)
 	}
-	if len(more) == 0 {
-		return nil
-	}
-	return fmt.Errorf("the package manager would also remove %s, which is not on the list; nothing was changed. Add them to the list if they may go, or find out what needs them",
-		strings.Join(more, ", "))
+	return nil
 }
 
 // watchPackages tells what the package manager says, and what keeps it: a script by its name.
