@@ -23,7 +23,7 @@ func TestWhatKindsAnswer(t *testing.T) {
 		"pkg.repair":     "Breakable",
 		"program.run":    "Breakable Comparer Coster Detailer Leaver Recorder",
 		"svc.reload":     "Repeater",
-		"svc.set":        "Breakable Comparer Coster DatabaseChanger ServiceKeeper ServiceSetter",
+		"svc.set":        "Breakable Comparer Coster DatabaseChanger ServiceKeeper ServiceSetter Teller",
 		"tree.give-back": "Comparer DatabaseRester Detailer Teller",
 		"tree.keep":      "Comparer DataKeeper Detailer Teller",
 	} {

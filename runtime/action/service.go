@@ -28,10 +28,11 @@ type Service struct {
 	Works    *Works        `json:"works,omitempty"`     // what a start has to come to, or a stop takes away
 	Lenient  bool          `json:"lenient,omitempty"`   // a start that fails is told, and no error
 
-	Before host.Service    `json:"before"`
-	Served []host.Question `json:"served,omitempty"` // of a service that is stopped: what it answered before
-	From   int64           `json:"from,omitempty"`   // the revision of the database before the start; 0 if it could not be asked for
-	Shape  string          `json:"shape,omitempty"`  // what the database's tables were then; empty if it could not be asked for
+	Before  host.Service    `json:"before"`
+	Served  []host.Question `json:"served,omitempty"`  // of a service that is stopped: what it answered before
+	Unasked []string        `json:"unasked,omitempty"` // what it could not be asked then, and why
+	From    int64           `json:"from,omitempty"`    // the revision of the database before the start; 0 if it could not be asked for
+	Shape   string          `json:"shape,omitempty"`   // what the database's tables were then; empty if it could not be asked for
 }
 
 // patience is how long a service may take to stop: as long as systemd's own default, and some more.
@@ -119,11 +120,23 @@ func (a *Service) recordServed(env *Env, now host.Service) error {
 		return nil
 	}
 	for _, q := range a.Works.Questions {
-		if _, err := env.Host.Ask(env.Ctx, q); err == nil {
+		switch _, err := env.Host.Ask(env.Ctx, q); {
+		case err == nil:
 			a.Served = append(a.Served, q)
+		case errors.Is(err, host.ErrUnasked):
+			a.Unasked = append(a.Unasked, err.Error())
 		}
 	}
 	return env.Ctx.Err()
+}
+
+// Told implements Teller: what could not be asked before a stop, nobody holds the service to.
+func (a *Service) Told() []string {
+	var lines []string
+	for _, problem := range a.Unasked {
+		lines = append(lines, fmt.Sprintf("whether %s served before it was stopped could not be seen (%s): see that it does now", a.Name, problem))
+	}
+	return lines
 }
 
 // Now looks the service up by its exact name. It tells whether the host has it at all.
@@ -194,6 +207,9 @@ func (a *Service) Apply(env *Env) (Result, error) {
 		return done, nil
 	}
 	if a.Works == nil || !or(a.Active, false) {
+		for _, problem := range a.Unasked {
+			done.Lines = append(done.Lines, "it could not be seen whether it served: "+problem)
+		}
 		return done, err
 	}
 	if err != nil {

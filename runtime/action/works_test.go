@@ -3,6 +3,7 @@ package action_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -369,6 +370,34 @@ func TestStoppedServiceServesAgain(t *testing.T) {
 	h.answer = func(int) error { return errRefused }
 	if err := a.Undo(e); err == nil {
 		t.Error("a service that does not serve any more counts as it was")
+	}
+}
+
+// TestUnaskedIsNoAnswer: a question that could not be put tells nothing about the service, and that is said.
+func TestUnaskedIsNoAnswer(t *testing.T) {
+	h := &scripted{Host: server(t, "server active")}
+	imap, http := question(t, "imap://127.0.0.1:143"), question(t, "http+unix:/run/server.sock")
+	h.answer = func(n int) error {
+		if n == 1 {
+			return fmt.Errorf("%v: %w: too many open files", imap, host.ErrUnasked)
+		}
+		return errRefused
+	}
+	a := &action.Service{Name: "server", Active: new(false), Works: &action.Works{Questions: []host.Question{imap, http}}}
+	e := env(h, nil)
+	needed, err := a.Prepare(e)
+	if err != nil || !needed {
+		t.Fatalf("needed %v (%v)", needed, err)
+	}
+	result, err := a.Apply(e)
+	if err != nil || len(a.Served) != 0 || len(result.Lines) != 1 || !strings.Contains(result.Lines[0], "too many open files") {
+		t.Errorf("it served %v; it tells %q (%v)", a.Served, result.Lines, err)
+	}
+	if err := a.Undo(e); err != nil {
+		t.Error(err)
+	}
+	if told := strings.Join(a.Told(), "\n"); !strings.Contains(told, "imap on 127.0.0.1:143") || strings.Contains(told, "server.sock") {
+		t.Errorf("the way back tells %q", told)
 	}
 }
 

@@ -38,6 +38,10 @@ var Protocols = map[string]Protocol{
 	"connect": {},
 }
 
+// ErrUnasked is the error of a question that could not be put, for a reason that lies with the asker: it tells
+// nothing about the service.
+var ErrUnasked = errors.New("the question could not be put")
+
 // ErrNeverAnswers is the error of a question that a simulated host knows to stay without an answer for ever.
 var ErrNeverAnswers = errors.New("it never answers")
 

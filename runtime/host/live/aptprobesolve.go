@@ -101,8 +101,12 @@ func (s *space) filesIn(dir string) ([]string, error) {
 // copyInto copies a file of the host to its path below the scratch directory, unless there is one already.
 // It passes over what leads to no regular file, as apt does.
 func (v *space) copyInto(s *scratch, name string) error {
-	if st, err := v.Stat(name); err != nil || !st.IsRegular() {
+	st, err := v.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !st.IsRegular() {
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	data, err := v.readFile(name)
 	if err != nil {

@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"zcp2kopano/runtime/host"
@@ -26,6 +29,9 @@ func (s services) Ask(ctx context.Context, q host.Question) (string, error) {
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}
+	if ownFault(err) {
+		return "", fmt.Errorf("%v: %w: %w", q, host.ErrUnasked, err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("%v: %w", q, err)
 	}
@@ -33,6 +39,15 @@ func (s services) Ask(ctx context.Context, q host.Question) (string, error) {
 		return line, err
 	}
 	return line, s.isOwn(q)
+}
+
+// ownFaults are the errors of a connection for which no service can do anything: this process may not, or has no
+// means left; a symlink on the way to a socket is not followed.
+var ownFaults = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.EACCES, syscall.EPERM, syscall.ELOOP, context.Canceled}
+
+// ownFault reports whether it is the asker's fault that a question has no answer.
+func ownFault(err error) bool {
+	return slices.ContainsFunc(ownFaults, func(fault error) bool { return errors.Is(err, fault) })
 }
 
 // converse connects, says what is to be said, and reads the first line.
@@ -86,14 +101,14 @@ func (s services) isOwn(q host.Question) error {
 	}
 	own, err := s.ServiceProcesses(q.Service)
 	if err != nil {
-		return err
+		return fmt.Errorf("%v: %w: who answers cannot be seen: %w", q, host.ErrUnasked, err)
 	}
 	if holder := holderOf(own, listeners); holder != nil {
 		return nil
 	}
 	all, err := s.processes.Processes()
 	if err != nil {
-		return err
+		return fmt.Errorf("%v: %w: who answers cannot be seen: %w", q, host.ErrUnasked, err)
 	}
 	if holder := holderOf(all, listeners); holder != nil {
 		return fmt.Errorf("%v: it is %s (pid %d) that answers, not %s; end it", q, holder.Exe, holder.PID, q.Service)

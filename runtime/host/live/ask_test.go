@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -81,6 +82,9 @@ func TestAsk(t *testing.T) {
 	}
 	stale.(*net.UnixListener).SetUnlinkOnClose(false)
 	stale.Close()
+	if err := os.Symlink("loop.sock", socket("loop.sock")); err != nil {
+		t.Fatal(err)
+	}
 	closing := listen(t, "tcp", "127.0.0.1:0", func(net.Conn) {})
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -101,6 +105,7 @@ func TestAsk(t *testing.T) {
 		"http+unix:/run/silent.sock":                                             "no answer within",
 		"http+unix:/run/stale.sock":                                              "connection refused",
 		"http+unix:/run/missing.sock":                                            "no such file",
+		"http+unix:/run/loop.sock":                                               "could not be put",
 		"imap://" + closing:                                                      "without an answer",
 		"imap://" + refusing:                                                     "connection refused",
 		"imap://" + listen(t, "tcp", "127.0.0.1:0", says("* BYE too many\r\n")):  `should begin with "* OK"`,
@@ -120,6 +125,9 @@ func TestAsk(t *testing.T) {
 			say = "deadline"
 		}
 		_, err = h.Ask(ctx, q)
+		if unasked := errors.Is(err, host.ErrUnasked); unasked != strings.Contains(text, "loop.sock") {
+			t.Errorf("%s: %v; it was asked: %v", text, err, !unasked)
+		}
 		if (err == nil) != (say == "") || err != nil && !strings.Contains(err.Error(), say) {
 			t.Errorf("%s: %v; want %q", text, err, say)
 		}
