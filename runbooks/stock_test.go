@@ -425,6 +425,11 @@ func TestStockSurvey(t *testing.T) {
 			absent: "inhibitor: /etc/kopano/gateway.cfg is of another release",
 		},
 		{
+			name: "a configuration of another release, of a daemon that only warns",
+			from: "-- tree --\n", to: "-- /etc/kopano/search.cfg --\nkept_from_8_0 = yes\n-- tree --\n",
+			absent: "inhibitor: /etc/kopano/search.cfg is of another release",
+		},
+		{
 			name:  "another user plugin in an earlier attempt",
 			files: map[string]string{"/etc/kopano/server.cfg": "user_plugin = ldap\nserver_name = Zarafa\n"},
 			want:  "warning: /etc/kopano/server.cfg decides what ZCP's does otherwise", reason: "it is left from an earlier attempt, and says user_plugin = ldap;",
