@@ -42,13 +42,6 @@ func (a *Copy) Summary() string {
 	return fmt.Sprintf("copy %s to %s", source(a.From, a.Contents), a.To)
 }
 
-func source(from string, contents bool) string {
-	if contents {
-		return "the contents of " + from
-	}
-	return from
-}
-
 func (a *Copy) Prepare(env *Env) (bool, error) {
 	if err := checkEnds(env.Host, "copy", a.From, a.To, a.Contents); err != nil {
 		return false, err
@@ -71,40 +64,6 @@ func (a *Copy) Prepare(env *Env) (bool, error) {
 	}
 	a.Size, err = measure(env.Ctx, env.Host, a.From)
 	return len(a.Fresh)+len(a.Replaced)+len(a.Merged) > 0, err
-}
-
-// checkEnds refuses a source and target that cannot be right.
-func checkEnds(v host.View, verb, from, to string, contents bool) error {
-	if from == to || below(to, from) || below(from, to) && !contents {
-		return fmt.Errorf("%s %s to %s: one lies inside the other", verb, from, to)
-	}
-	st, err := v.Lstat(from)
-	if err != nil {
-		return fmt.Errorf("%s: %w", verb, err)
-	}
-	if !contents {
-		return needParent(v, to)
-	}
-	if !st.IsDir() {
-		return fmt.Errorf("%s the contents of %s: it is %s", verb, from, typeName(st.Mode))
-	}
-	if st, err = v.Lstat(to); err != nil {
-		return fmt.Errorf("%s the contents of %s: %w; make that directory first", verb, from, err)
-	}
-	if !st.IsDir() {
-		return fmt.Errorf("%s the contents of %s: %s is %s, not a directory", verb, from, to, typeName(st.Mode))
-	}
-	return nil
-}
-
-// below reports whether name lies in the tree at dir.
-func below(name, dir string) bool {
-	for name != "/" && name != "." {
-		if name = path.Dir(name); name == dir {
-			return true
-		}
-	}
-	return false
 }
 
 // same reports whether the copy is there already, and looks the same throughout.

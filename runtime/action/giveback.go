@@ -40,7 +40,7 @@ type GiveBack struct {
 	Deleted int64 `json:"deleted"` // since then
 
 	came, went []string // the first of these
-	lost, told []string
+	given
 }
 
 func (a *GiveBack) Kind() string             { return "tree.give-back" }
@@ -160,7 +160,7 @@ func (a *GiveBack) Undo(env *Env) (err error) {
 	case env.Upgraded:
 		return nil
 	case env.Restored != nil:
-		a.lost, a.told, err = a.tree().giveBack(env)
+		a.given, err = a.tree().giveBack(env)
 		return err
 	}
 	if err := a.tree().note(env, func(b *books) { b.Due = nil }); err != nil {
@@ -172,12 +172,6 @@ func (a *GiveBack) Undo(env *Env) (err error) {
 	}
 	return a.tree().unthin(env, a.Size.Files)
 }
-
-// Differences names what could not be given back.
-func (a *GiveBack) Differences(*Env) ([]string, error) { return a.lost, nil }
-
-// Told implements Teller.
-func (a *GiveBack) Told() []string { return a.told }
 
 // RestsOnDatabase implements DatabaseRester.
 func (a *GiveBack) RestsOnDatabase() bool { return true }

@@ -26,30 +26,38 @@ type giver struct {
 	unlisted    []string // directories that the tree did not have, children first
 }
 
-// giveBack makes a tree hold what the restored database knows of, unless that was done before. It returns
-// what is lost, and what there is to tell.
-func (t keptTree) giveBack(env *Env) (lost, told []string, err error) {
+// given is what came of giving a tree back.
+type given struct{ lost, told []string }
+
+// Differences implements Comparer: it names what could not be given back.
+func (g given) Differences(*Env) ([]string, error) { return g.lost, nil }
+
+// Told implements Teller.
+func (g given) Told() []string { return g.told }
+
+// giveBack makes a tree hold what the restored database knows of, unless that was done before.
+func (t keptTree) giveBack(env *Env) (given, error) {
 	books, err := t.books(env)
 	if err != nil || books.Due == nil {
-		return nil, nil, err
+		return given{}, err
 	}
 	if books.Settled == "" {
 		g := &giver{env: env, tree: t, due: *books.Due}
 		if err := g.give(); err != nil {
-			return nil, nil, fmt.Errorf("give back what %s held: %w", t.path, err)
+			return given{}, fmt.Errorf("give back what %s held: %w", t.path, err)
 		}
 		books.Settled, books.Lost, books.Told = env.Tag, g.differences(), g.tell()
 		if err := t.write(env, books); err != nil {
-			return nil, nil, err
+			return given{}, err
 		}
 	}
 	if err := t.drop(env); err != nil {
-		return nil, nil, err
+		return given{}, err
 	}
 	if books.Settled != env.Tag {
-		return nil, nil, nil // another action has told
+		return given{}, nil // another action has told
 	}
-	return books.Lost, books.Told, nil
+	return given{books.Lost, books.Told}, nil
 }
 
 func (g *giver) give() error {

@@ -28,7 +28,7 @@ type Keep struct {
 	Size size  `json:"size"`
 	List *Blob `json:"list,omitempty"` // of the first Keep of the tree
 
-	lost, told []string
+	given
 }
 
 func (a *Keep) Kind() string             { return "tree.keep" }
@@ -109,7 +109,7 @@ func (a *Keep) Undo(env *Env) (err error) {
 	case env.Upgraded:
 		return a.tree().thin(env)
 	case env.Restored != nil:
-		a.lost, a.told, err = a.tree().giveBack(env)
+		a.given, err = a.tree().giveBack(env)
 		return err
 	}
 	if a.List != nil {
@@ -119,12 +119,6 @@ func (a *Keep) Undo(env *Env) (err error) {
 	}
 	return a.tree().drop(env)
 }
-
-// Differences names what could not be given back.
-func (a *Keep) Differences(*Env) ([]string, error) { return a.lost, nil }
-
-// Told implements Teller.
-func (a *Keep) Told() []string { return a.told }
 
 // KeptData implements DataKeeper.
 func (a *Keep) KeptData() string {
