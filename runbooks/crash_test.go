@@ -78,10 +78,9 @@ var mainRoute = route{name: "stock", fixture: crashFixture}
 // kit is what all worlds share.
 type kit struct {
 	route
-	book    *runbook.Runbook
-	fixture *sim.Fixture // the route's, with its edits
-	opts    sim.Options
-	worlds  int
+	book   *runbook.Runbook
+	start  *sim.Host // which each world begins as a clone of
+	worlds int
 }
 
 func newKit(t testing.TB, r route) *kit {
@@ -94,10 +93,11 @@ func newKit(t testing.TB, r route) *kit {
 		}
 		text = strings.ReplaceAll(text, r.edits[i], r.edits[i+1])
 	}
-	var err error
-	if k.fixture, err = sim.ReadFixture([]byte(text)); err != nil {
+	fixture, err := sim.ReadFixture([]byte(text))
+	if err != nil {
 		t.Fatalf("route %s: %v", r.name, err)
 	}
+	var opts sim.Options
 	names, err := fs.Glob(runbooks.FS, "catalog/*.txtar")
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +111,10 @@ func newKit(t testing.TB, r route) *kit {
 		if err != nil {
 			t.Fatal(err)
 		}
-		k.opts.Catalog = append(k.opts.Catalog, list...)
+		opts.Catalog = append(opts.Catalog, list...)
+	}
+	if k.start, err = fixture.Host(opts); err != nil {
+		t.Fatalf("route %s: %v", r.name, err)
 	}
 	return k
 }
@@ -134,15 +137,24 @@ func (k *kit) world(t testing.TB) *world {
 		k.load(t)
 	}
 	k.worlds++
-	w := &world{t: t, keeper: state.Memory(), trap: &trap{}}
-	opts := k.opts
-	opts.Fault = func(op, path string) error { return w.trap.before(op + " " + path) }
-	opts.After = func(op, path string) { w.trap.passed(op + " " + path) }
-	var err error
-	if w.host, err = k.fixture.Host(opts); err != nil {
-		t.Fatal(err)
-	}
+	return newWorld(t, k.start, state.Memory())
+}
+
+// newWorld is a world that begins like a host.
+func newWorld(t testing.TB, like *sim.Host, keeper *state.Keeper) *world {
+	w := &world{t: t, host: like.Clone(), keeper: keeper, trap: &trap{}}
+	w.host.Files().Watch(
+		func(op, path string) error { return w.trap.before(op + " " + path) },
+		func(op, path string) { w.trap.passed(op + " " + path) },
+	)
 	return w
+}
+
+// again is a world in which the same has happened. The secrets are the same: they only become more.
+func (w *world) again() *world {
+	c := newWorld(w.t, w.host, w.keeper)
+	c.journal = w.journal
+	return c
 }
 
 func (w *world) manifest() *manifest.Manifest { return w.take(false) }
@@ -540,13 +552,11 @@ func (g *goal) crash(t testing.TB, what trial) error {
 	if !g.dealtWith.add(w) {
 		return nil
 	}
+	other := w.again()
 	if err := g.resumed(w); err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
-	if w, where, err = g.meet(t, what); err != nil {
-		return err
-	}
-	if err := g.rolledBack(w); err != nil {
+	if err := g.rolledBack(other); err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
 	return nil
