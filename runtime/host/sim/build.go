@@ -265,16 +265,13 @@ func (b *builder) packages() error {
 			if f, _ := p.file(c.Path); c.MD5 != "" || f.Ghost {
 				continue
 			}
-			sum, _, err := b.h.files.digest(c.Path, b.h.system.format().digestKind())
+			sum, _, err := b.h.files.digest(c.Path, b.h.system.format().digestLike())
 			if err != nil {
 				return fmt.Errorf("package %s: %w", p.Name, err)
 			}
-			if p.Format == RPM && sum == "" {
-				continue // its state tells whether it is touched: see pristine
-			}
-			c.MD5 = cmp.Or(sum, editedMD5)
+			c.MD5 = b.h.system.packager.shipped(sum)
 		}
-		b.h.rpms.notePristine(p)
+		b.h.system.packager.note(p, nil)
 		b.h.db.record(p)
 	}
 	return nil
@@ -471,7 +468,7 @@ func ParseCatalog(data []byte) ([]*Package, error) {
 		words, err := splitWords(s.title)
 		switch {
 		case err != nil:
-		case catalogSections[s.title] != "":
+		case catalogSections[s.title] != nil:
 			var list []*Package
 			list, err = parsePackages(s.text, "catalogue", s.line, catalogSections[s.title])
 			f.Available = append(f.Available, list...)

@@ -46,20 +46,12 @@ func (dl *downloads) Download(ctx context.Context, address, _ string, _ host.Sec
 	})
 	switch path.Ext(u.Path) {
 	case ".key", ".asc", ".gpg":
-		for _, dir := range dl.keyDirs() {
+		for _, dir := range dl.system.packager.keyDirs() {
 			dl.gaps.add(host.Unpredicted{What: "content of keys in " + dir, Why: "keys are not downloaded", Path: dir + "/*", Aspect: "content"})
 		}
 		return []byte(standInKey), nil
 	}
 	return nil, nil
-}
-
-// keyDirs are where the keys of repositories are kept.
-func (dl *downloads) keyDirs() []string {
-	if dl.system.format() == RPM {
-		return []string{"/etc/pki/rpm-gpg"}
-	}
-	return []string{"/etc/apt/keyrings", "/etc/apt/trusted.gpg.d"}
 }
 
 // standInKey has the form of a public key (RFC 4880), and is none.

@@ -15,9 +15,9 @@ import (
 type debs struct {
 	files        *files
 	gaps         *gaps
-	system       *system
 	db           *packageDB
 	repositories *repositories
+	services     *services
 	scripts      *scripts
 	unpacker     *unpacker
 	site         *dpkgSite
@@ -115,9 +115,6 @@ func (p *Package) conffile(name string) *host.Conffile {
 func (p *Package) conffileBelow(dir string) bool {
 	return slices.ContainsFunc(p.Conffiles, func(c host.Conffile) bool { return strings.HasPrefix(c.Path, dir+"/") })
 }
-
-// conffileLeftovers are what dpkg deletes beside a purged conffile.
-var conffileLeftovers = []string{"~", ".bak", "%", ".dpkg-tmp", ".dpkg-new", ".dpkg-old", ".dpkg-dist"}
 
 // purgePackage does what dpkg --purge does to a package that is removed: its conffiles go, edited or
 // not, with their backups, and directories that are empty then.

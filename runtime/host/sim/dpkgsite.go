@@ -132,9 +132,6 @@ func permOf(mode uint32) fs.FileMode {
 
 // unpredictSite tells what of a transaction's packages and of apt's settings a simulation leaves out.
 func (ds *debs) unpredictSite(pl *plan) {
-	if ds.system.format() != Deb {
-		return
-	}
 	var touched []*Package
 	for _, name := range slices.Concat(pl.remove, pl.purge) {
 		touched = append(touched, ds.db.byName[name])

@@ -38,8 +38,8 @@ var effectVerbs = map[string]struct {
 	"chmod":        {2, nil, checkOwner, (*scripts).effectChmod},
 	"copy":         {2, nil, checkFile, (*scripts).effectCopy},
 	"delete":       {1, nil, checkFile, (*scripts).effectDelete},
-	"enable":       {1, nil, checkService, func(sc *scripts, _ *Package, e Effect) error { return sc.enableByPackage(e.Args[0]) }},
-	"disable":      {1, nil, checkService, func(sc *scripts, _ *Package, e Effect) error { return sc.disableByPackage(e.Args[0]) }},
+	"enable":       {1, nil, checkService, func(sc *scripts, _ *Package, e Effect) error { return sc.system.packager.enable(e.Args[0]) }},
+	"disable":      {1, nil, checkService, func(sc *scripts, _ *Package, e Effect) error { return sc.system.packager.disable(e.Args[0]) }},
 	"mask": {1, nil, checkService, func(sc *scripts, _ *Package, e Effect) error {
 		return unitHelper{sc.services}.mask(e.Args[0] + ".service")
 	}},
@@ -56,21 +56,13 @@ const (
 	checkService = "the run looks at the service before it starts or stops it"
 )
 
-// effectTimes are the scripts of a format. "purge" is postrm purge; "upgrade" is what preun and postun
-// of rpm do when another version takes the package's place, while "preun" and "postun" are those of its
-// end.
-var effectTimes = map[Format][]string{
-	Deb: {"preinst", "postinst", "prerm", "postrm", "purge"},
-	RPM: {"pretrans", "pre", "post", "preun", "postun", "posttrans", "upgrade"},
-}
-
 // parseEffect reads "WHEN VERB ARGS...", for example "postinst dir /var/log/kopano 0750 kopano:kopano".
 func parseEffect(line string, format Format) (Effect, error) {
 	words, err := splitWords(line)
 	if err != nil {
 		return Effect{}, err
 	}
-	if times := effectTimes[format]; !slices.Contains(times, words[0]) || len(words) < 2 {
+	if times := format.effectTimes(); !slices.Contains(times, words[0]) || len(words) < 2 {
 		return Effect{}, fmt.Errorf("%q does not begin with one of %s and a verb", line, strings.Join(times, ", "))
 	}
 	e := Effect{When: words[0], Verb: words[1], Opts: map[string]string{}}
@@ -245,52 +237,4 @@ func (sc *scripts) effectStop(p *Package, e Effect) error {
 	}
 	sc.services.stopService(name)
 	return nil
-}
-
-// enableByPackage is what a package's postinst does with update-rc.d and deb-systemd-helper, or with chkconfig
-// and systemctl.
-func (sc *scripts) enableByPackage(name string) error {
-	if sc.services.isInitScript(name) && len(sc.services.rcLinks(name)) == 0 {
-		if err := sc.services.sysvLinks(name, true); err != nil {
-			return err
-		}
-	}
-	if sc.system.format() == RPM {
-		unit := sc.services.unitFile(name)
-		if unit == "" || path.Dir(unit) == unitsEtc {
-			return nil
-		}
-		return sc.services.enableUnit(name, unit)
-	}
-	d, unit := unitHelper{sc.services}, name+".service"
-	if !sc.files.exists(d.find(unit)) {
-		return nil
-	}
-	if err := d.unmask(unit); err != nil {
-		return err
-	}
-	if was, _ := d.wasEnabled(unit); was {
-		return d.enable(unit)
-	}
-	return d.updateState(unit)
-}
-
-// disableByPackage is what a package's postrm does at purge.
-func (sc *scripts) disableByPackage(name string) error {
-	if err := sc.services.unlinkWants(name); err != nil {
-		return err
-	}
-	if sc.system.format() != RPM {
-		d, unit := unitHelper{sc.services}, name+".service"
-		if err := d.disable(unit, true); err != nil {
-			return err
-		}
-		if err := d.unmask(unit); err != nil {
-			return err
-		}
-	}
-	if _, err := sc.files.Lstat("/etc/init.d/" + name); err == nil {
-		return nil
-	}
-	return sc.services.removeRCLinks(name)
 }

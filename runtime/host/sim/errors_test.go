@@ -134,7 +134,7 @@ func TestFixturesAreDocumented(t *testing.T) {
 		named[word] = true
 	}
 	known := slices.Concat(sortedKeys(sectionReaders), sortedKeys(new(FixtureService).flags()), sortedKeys(effectVerbs), sortedKeys(managerPrograms), sortedKeys(bases),
-		effectTimes[Deb], effectTimes[RPM], stanzaFields.rpm, stanzaFields.deb, stanzaFields.both,
+		Deb.effectTimes(), RPM.effectTimes(), RPM.fields(), Deb.fields(), stanzaFields,
 		strings.Fields("pid exe user ro dev inodes free-inodes available noeol base64 size approximate spread hardlink xattr payload download var table login down edited newconffile obsolete noreplace ghost missingok"))
 	for _, verb := range effectVerbs {
 		known = append(known, verb.options...)

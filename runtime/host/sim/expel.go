@@ -18,24 +18,13 @@ func (pk *packages) ExpelPackages(ctx context.Context, list []host.Change, _ str
 	if err := pk.loadFiles(); err != nil {
 		return err
 	}
-	if pk.system.format() == RPM {
-		return pk.rpms.expel(ctx, list, w)
-	}
 	if len(list) > 0 {
 		pk.unpredictPackageFiles()
 	}
-	for _, c := range list {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := pk.debs.expel(c.Name, w); err != nil {
-			return fmt.Errorf("purging %s: %w", c.Name, err)
-		}
-	}
-	return nil
+	return pk.system.packager.expel(ctx, list, w)
 }
 
-func (ds *debs) expel(name string, w *host.PackageWatch) error {
+func (ds *debs) expelOne(name string, w *host.PackageWatch) error {
 	if half := ds.db.halfway[name]; half != nil { // dpkg knows what to take away once all is unpacked
 		if err := ds.unpack(half); err != nil {
 			return err
@@ -66,5 +55,5 @@ func (rs *rpms) expel(ctx context.Context, list []host.Change, w *host.PackageWa
 			pl.remove = append(pl.remove, c.Name)
 		}
 	}
-	return rs.commit(ctx, pl, w.Line)
+	return rs.commit(ctx, host.Transaction{}, pl, w)
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 	"zcp2kopano/runtime/host/sim/simfs"
 )
 
@@ -119,7 +120,7 @@ func (fl *files) purgeConffile(name string) error {
 	for _, e := range entries {
 		rest, ours := strings.CutPrefix(e.Name, base)
 		numbered := ours && len(rest) > 2 && rest[0] == '~' && rest[len(rest)-1] == '~' && strings.Trim(rest[1:len(rest)-1], "0123456789") == ""
-		if e.Name == "#"+base+"#" || numbered || ours && slices.Contains(conffileLeftovers, rest) {
+		if e.Name == "#"+base+"#" || numbered || ours && slices.Contains(deb.PurgedWith, rest) {
 			if err := fl.Unlink(dir + e.Name); err != nil && !isLeft(err) && !errors.Is(err, syscall.EISDIR) {
 				return err
 			}

@@ -161,7 +161,7 @@ func ReadFixture(data []byte) (*Fixture, error) {
 		}
 	}
 	f.readOSRelease()
-	f.Facts.Arch = cmp.Or(f.Facts.Arch, f.format().defaultArch())
+	f.Facts.Arch = cmp.Or(f.Facts.Arch, f.format().arch())
 	return f, nil
 }
 

@@ -100,18 +100,28 @@ func (h *Host) connect() {
 	sc.db, sc.unpacker, sc.site = h.db, h.unpacker, h.site
 	ds := h.debs
 	ds.files, ds.gaps, ds.db, ds.scripts, ds.unpacker, ds.site = h.files, h.gaps, h.db, h.scripts, h.unpacker, h.site
-	ds.repositories, ds.system = h.repositories, h.system
+	ds.repositories, ds.services = h.repositories, h.services
 	rs := h.rpms
 	rs.files, rs.gaps, rs.db, rs.scripts, rs.unpacker, rs.accounts, rs.system = h.files, h.gaps, h.db, h.scripts, h.unpacker, h.accounts, h.system
+	rs.repositories, rs.services = h.repositories, h.services
 	pk := h.packages
 	pk.mu, pk.files, pk.gaps, pk.clock, pk.system, pk.db = mu, h.files, h.gaps, h.clock, h.system, h.db
-	pk.repositories, pk.site, pk.debs, pk.rpms = h.repositories, h.site, h.debs, h.rpms
+	pk.repositories = h.repositories
+	h.choosePackager()
 }
 
 // setManager says which package manager the host has. Packages of another format are not for it.
 func (h *Host) setManager(m host.PackageManager) {
 	h.system.manager = m
+	h.choosePackager()
 	h.repositories.catalog = keepFormat(h.repositories.catalog, h.system.format())
+}
+
+func (h *Host) choosePackager() {
+	h.system.packager = h.debs
+	if h.system.format() == RPM {
+		h.system.packager = h.rpms
+	}
 }
 
 // Files is the simulated file system itself.

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"strings"
 
 	"zcp2kopano/runtime/host"
 )
@@ -21,11 +20,7 @@ func (sy *system) managerError(format string, args ...any) error {
 	if !ok {
 		program = managerPrograms["apt"]
 	}
-	text := fmt.Sprintf(format, args...)
-	if sy.format() == Deb {
-		text = "E: " + text
-	}
-	return &host.CommandError{Path: program.path, Status: program.status, Output: text}
+	return &host.CommandError{Path: program.path, Status: program.status, Output: sy.packager.says(fmt.Sprintf(format, args...))}
 }
 
 // managerPaths are the package manager's own files. The simulation keeps the database in memory.
@@ -39,16 +34,4 @@ func (pk *packages) unpredictPackageFiles() {
 	for _, p := range managerPaths[baseOf(pk.system.manager.Name)] {
 		pk.gaps.add(host.Unpredicted{What: "files of the package manager: " + p, Why: "the simulation keeps the package database in memory", Path: p})
 	}
-}
-
-// fileName is the name that a package's file has by custom.
-func (p *Package) fileName() string {
-	if p.Format != RPM {
-		return fmt.Sprintf("%s_%s_%s.deb", p.Name, strings.ReplaceAll(p.Version, ":", "%3a"), p.Arch)
-	}
-	_, plain, epoch := strings.Cut(p.Version, ":")
-	if !epoch {
-		plain = p.Version
-	}
-	return fmt.Sprintf("%s-%s.%s.rpm", p.Name, plain, p.Arch)
 }

@@ -14,6 +14,7 @@ import (
 	"pault.ag/go/debian/dependency"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 )
 
 // Package is a package as the simulation knows it: its control data, what it brings, and what its
@@ -101,7 +102,7 @@ func satisfies(v string, rel *dependency.VersionRelation) bool {
 	if rel == nil {
 		return true
 	}
-	c := Deb.compareVersions(v, rel.Number)
+	c := deb.Compare(v, rel.Number)
 	switch rel.Operator {
 	case ">=":
 		return c >= 0
@@ -115,27 +116,8 @@ func satisfies(v string, rel *dependency.VersionRelation) bool {
 	return c == 0
 }
 
-// matches tells whether the package is what a dependency names: itself, or by Provides. A versioned
-// dependency is only met by a versioned Provides (Debian Policy 7.5).
-func (p *Package) matches(want dependency.Possibility) bool {
-	if p.Format == RPM {
-		return p.providesRPM(want)
-	}
-	if p.Name == want.Name {
-		return satisfies(p.Version, want.Version)
-	}
-	for _, r := range p.relations().provides {
-		for _, offer := range r.Possibilities {
-			if offer.Name != want.Name {
-				continue
-			}
-			if want.Version == nil || (offer.Version != nil && satisfies(offer.Version.Number, want.Version)) {
-				return true
-			}
-		}
-	}
-	return false
-}
+// matches tells whether the package is what a dependency names: itself, or by Provides.
+func (p *Package) matches(want dependency.Possibility) bool { return p.Format.matches(p, want) }
 
 // parsePackages reads packages from deb822 text, as testdata/hosts/README.md describes it: the usual
 // control fields of the format, and Files, Conffiles, Effects, Scripts, Repository. The text begins on
@@ -171,14 +153,10 @@ func packageOf(s *stanza, format Format) (*Package, error) {
 	if err := format.checkVersion(p.Version); err != nil {
 		return nil, fmt.Errorf("line %d: package %s: version %q: %w", s.line, p.Name, p.Version, err)
 	}
-	p.Arch = cmp.Or(p.Arch, format.defaultArch())
+	p.Arch = cmp.Or(p.Arch, format.arch())
 	p.Source = cmp.Or(p.Source, p.Name)
 	if d := s.list("Description"); len(d) > 0 {
 		p.Summary = d[0]
-	}
-	p.Scripts = strings.Fields(s.get("Scripts"))
-	if format == RPM && slices.Equal(p.Scripts, unknownScripts) {
-		p.Scripts, p.unknownScripts = nil, true
 	}
 	p.Repository, p.RunAs = s.get("Repository"), s.get("Run-As")
 	for _, read := range []func(*Package, *stanza) error{packageNumbers, packageStatus, packageFiles, packageConffiles, packageEffects} {
@@ -190,25 +168,15 @@ func packageOf(s *stanza, format Format) (*Package, error) {
 	return p, nil
 }
 
-// stanzaFields are the fields of a package that a fixture or catalogue can have; of rpm, of dpkg, and
-// for both. The last are those of dpkg that say nothing to a simulation.
-var stanzaFields = struct{ rpm, deb, both, unused []string }{
-	rpm:  strings.Fields("Vendor Requires Obsoletes"),
-	deb:  strings.Fields("Maintainer Pre-Depends Depends Breaks Replaces"),
-	both: strings.Fields("Package Version Architecture Status Source Installed-Size Size Provides Conflicts Recommends Description Auto-Installed Conffiles Files Scripts Effects Run-As Repository"),
-	unused: strings.Fields("Section Priority Homepage Multi-Arch Essential Suggests Enhances Original-Maintainer Filename MD5sum SHA1 SHA256 SHA512 " +
-		"Description-md5 Tag Bugs Origin Config-Version Built-Using Protected Important Triggers-Pending Triggers-Awaited"),
-}
+// stanzaFields are the fields of a package that a fixture or catalogue can have, whatever its format is.
+var stanzaFields = strings.Fields("Package Version Architecture Status Source Installed-Size Size Provides Conflicts Recommends Description Auto-Installed Conffiles Files Scripts Effects Run-As Repository")
 
 // packageStates are those that a package can be in.
 var packageStates = strings.Fields("installed config-files half-installed unpacked half-configured triggers-awaited triggers-pending not-installed")
 
 // checkStanza refuses what would be passed over without a word.
 func checkStanza(s *stanza, p *Package) error {
-	known := slices.Concat(stanzaFields.both, stanzaFields.unused, stanzaFields.deb)
-	if p.Format == RPM {
-		known = slices.Concat(stanzaFields.both, stanzaFields.rpm)
-	}
+	known := slices.Concat(stanzaFields, p.Format.fields(), p.Format.idleFields())
 	seen := map[string]bool{}
 	for _, f := range s.fields {
 		name := strings.ToLower(f.name)
@@ -229,24 +197,10 @@ func checkStanza(s *stanza, p *Package) error {
 	return nil
 }
 
-// unknownScripts is what a fixture says where it is not known whether a package of rpm has scriptlets.
-var unknownScripts = []string{"unknown"}
-
 func packageFields(s *stanza, format Format) *Package {
-	p := &Package{Format: format, Package: host.Package{
-		Name: s.get("Package"), Version: s.get("Version"), Arch: s.get("Architecture"),
-		Provides: s.get("Provides"), Source: sourceName(s.get("Source")),
-	}}
-	p.Recommends = s.get("Recommends")
-	if format == RPM {
-		p.Origin, p.Depends = s.get("Vendor"), s.get("Requires")
-		p.Conflicts, p.Obsoletes = s.get("Conflicts"), s.get("Obsoletes")
-		return p
-	}
-	p.Origin = s.get("Maintainer")
-	p.Depends = joinRelations(s.get("Pre-Depends"), s.get("Depends"))
-	p.Conflicts = joinRelations(s.get("Conflicts"), s.get("Breaks"))
-	p.Breaks, p.Replaces = s.get("Breaks"), s.get("Replaces")
+	p := format.read(s)
+	p.Name, p.Version, p.Arch = s.get("Package"), s.get("Version"), s.get("Architecture")
+	p.Provides, p.Source, p.Recommends = s.get("Provides"), sourceName(s.get("Source")), s.get("Recommends")
 	return p
 }
 
@@ -346,22 +300,15 @@ func parseConffile(line string, format Format) (c host.Conffile, noReplace bool,
 			c.MD5 = editedMD5
 		case w == "newconffile": // dpkg's own word for one whose digest it has not recorded yet
 			c.MD5 = w
-		case w == "noreplace" && format == RPM:
+		case format.isNoReplace(w):
 			noReplace = true
-		case isDigest(w, format):
+		case format.isDigest(w):
 			c.MD5 = w
 		default:
 			return c, false, fmt.Errorf("%q is neither a digest, nor \"edited\", \"newconffile\" or \"obsolete\", nor, for rpm, \"noreplace\"", w)
 		}
 	}
 	return c, noReplace, nil
-}
-
-func isDigest(w string, format Format) bool {
-	if strings.Trim(w, "0123456789abcdef") != "" {
-		return false
-	}
-	return len(w) == 32 || format == RPM && digestOf(nil, w) != ""
 }
 
 // parsePackageFile reads "PATH[/] [MODE] [USER:GROUP] [SIZE] [ghost] [missingok] [-> TARGET]".
@@ -382,10 +329,7 @@ func parsePackageFile(line string, format Format) (PackageFile, error) {
 			return f, nil
 		case strings.Contains(w, ":"):
 			f.User, f.Group, _ = strings.Cut(w, ":")
-		case w == "ghost" && format == RPM:
-			f.Ghost = true
-		case w == "missingok" && format == RPM:
-			f.MissingOK = true
+		case format.setFlag(&f, w):
 		case w[0] == '0' && len(w) >= 4 && len(w) <= 5:
 			perm, err := parsePerm(w)
 			if err != nil {
@@ -427,14 +371,7 @@ func (p *Package) own(f PackageFile) *PackageFile {
 
 // setFiles sorts a package's files. A Debian package has the directories above them too; one of rpm
 // owns what it lists, and nothing else.
-func (p *Package) setFiles(files []PackageFile) {
-	if p.Format != RPM {
-		p.Files = withParents(files)
-		return
-	}
-	slices.SortFunc(files, func(a, b PackageFile) int { return cmp.Compare(a.Path, b.Path) })
-	p.Files = slices.CompactFunc(files, func(a, b PackageFile) bool { return a.Path == b.Path })
-}
+func (p *Package) setFiles(files []PackageFile) { p.Files = p.Format.own(files) }
 
 // withParents sorts files, and adds the directories above them, as every .deb has them.
 func withParents(files []PackageFile) []PackageFile {

@@ -21,9 +21,6 @@ type packages struct {
 	system       *system
 	db           *packageDB
 	repositories *repositories
-	site         *dpkgSite
-	debs         *debs
-	rpms         *rpms
 	below        host.View
 
 	filesLoaded bool // Files of packages of the machine below are known
@@ -91,20 +88,7 @@ func (pk *packages) RepairPackages(ctx context.Context, _ []string, _ *host.Pack
 	if err := pk.awaitLock(ctx, nil); err != nil {
 		return err
 	}
-	for _, name := range sortedKeys(pk.db.halfway) {
-		if err := pk.debs.finishHalfway(name); err != nil {
-			return err
-		}
-	}
-	for _, name := range sortedKeys(pk.db.byName) {
-		p := pk.db.byName[name]
-		if p.Status == "unpacked" || p.Status == "half-configured" {
-			if err := pk.debs.configure(p); err != nil {
-				return err
-			}
-		}
-	}
-	if err := pk.rpms.repair(); err != nil {
+	if err := pk.system.packager.repair(); err != nil {
 		return err
 	}
 	pk.db.audit = nil
@@ -144,18 +128,20 @@ func (pk *packages) CommitPackages(ctx context.Context, tx host.Transaction, w *
 	}
 	if len(pl.install)+len(pl.remove)+len(pl.purge) > 0 {
 		pk.unpredictPackageFiles()
-		pk.debs.unpredictSite(pl)
+		pk.system.packager.unpredictSite(pl)
 	}
-	if pk.system.format() == RPM {
-		return pk.rpms.commit(ctx, pl, w.Line)
-	}
+	return pk.system.packager.commit(ctx, tx, pl, w)
+}
+
+// commit removes, purges, unpacks and sets up, as apt has dpkg do it.
+func (ds *debs) commit(ctx context.Context, tx host.Transaction, pl *plan, w *host.PackageWatch) error {
 	for _, name := range pl.remove {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		p := pk.db.byName[name]
+		p := ds.db.byName[name]
 		w.Line(fmt.Sprintf("Removing %s (%s) ...", name, p.Version))
-		if err := pk.debs.removePackage(p); err != nil {
+		if err := ds.removePackage(p); err != nil {
 			return fmt.Errorf("removing %s: %w", name, err)
 		}
 		if tx.Purge {
@@ -163,23 +149,23 @@ func (pk *packages) CommitPackages(ctx context.Context, tx host.Transaction, w *
 		}
 	}
 	for _, name := range pl.purge {
-		p := pk.db.byName[name]
+		p := ds.db.byName[name]
 		if p == nil {
 			continue
 		}
 		w.Line(fmt.Sprintf("Purging configuration files for %s (%s) ...", name, p.Version))
-		if err := pk.debs.purgePackage(p); err != nil {
+		if err := ds.purgePackage(p); err != nil {
 			return fmt.Errorf("purging %s: %w", name, err)
 		}
 	}
 	had := map[string]bool{}
 	for _, p := range pl.install {
-		had[p.Name] = pk.db.installed(p.Name) != nil
+		had[p.Name] = ds.db.installed(p.Name) != nil
 	}
-	if err := pk.debs.installAll(ctx, pl.install, w.Line); err != nil {
+	if err := ds.installAll(ctx, pl.install, w.Line); err != nil {
 		return err
 	}
-	pk.debs.markAuto(tx, pl.install, had)
+	ds.markAuto(tx, pl.install, had)
 	return nil
 }
 
@@ -228,7 +214,7 @@ func (pk *packages) SavePackages(ctx context.Context, names []string, dir string
 			missing[name] = err.Error()
 			continue
 		}
-		file := path.Join(dir, p.fileName())
+		file := path.Join(dir, p.Format.fileName(p))
 		kept.FileSize = max(p.fileSize(), 1024)
 		if err := pk.savePackage(file, kept); err != nil {
 			return files, missing, err

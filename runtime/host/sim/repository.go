@@ -57,19 +57,11 @@ func (r repository) dir() string {
 	return ""
 }
 
-// sourceFiles lists where the host's repositories are configured.
-func (rs *repositories) sourceFiles() []string {
-	if rs.system.format() == RPM {
-		return rs.files.withSuffix(rs.repoDir(), ".repo")
-	}
-	return append([]string{"/etc/apt/sources.list"}, rs.files.withSuffix("/etc/apt/sources.list.d", ".list", ".sources")...)
-}
-
 // repositories reads the sources of the package manager: .repo files, or both formats of
 // sources.list(5).
 func (rs *repositories) configured() ([]repository, error) {
 	var list []repository
-	for _, file := range rs.sourceFiles() {
+	for _, file := range rs.system.packager.sourceFiles() {
 		text, err := rs.files.readFile(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -236,7 +228,7 @@ func (rs *repositories) refresh(r repository) error {
 		return rs.system.managerError("Failed to fetch %s: %s", r.url, why)
 	}
 	if dir := r.dir(); dir != "" {
-		list, err := rs.readRepository(dir)
+		list, err := rs.system.packager.readRepository(dir)
 		if err != nil {
 			return fmt.Errorf("repository %s (configured in %s): %w", r.url, r.file, err)
 		}
@@ -254,12 +246,9 @@ func (rs *repositories) refresh(r repository) error {
 	return nil
 }
 
-// readRepository reads the index of a repository and the package files that it names; of a flat one of
-// Debian without an index, all package files in the directory.
-func (rs *repositories) readRepository(dir string) ([]*Package, error) {
-	if rs.system.format() == RPM {
-		return rs.readRPMRepository(dir)
-	}
+// readFlatRepository reads the index of a repository and the package files that it names; without an index, all
+// package files in the directory.
+func (rs *repositories) readFlatRepository(dir string) ([]*Package, error) {
 	index, err := rs.readIndex(dir)
 	if err != nil {
 		return nil, err
@@ -331,7 +320,7 @@ func (rs *repositories) readPackageDir(dir string) ([]*Package, error) {
 	}
 	var list []*Package
 	for _, e := range entries {
-		if path.Ext(e.Name) != "."+string(rs.system.format()) {
+		if !rs.system.format().IsFile(e.Name) {
 			continue
 		}
 		p, err := rs.packageFile(path.Join(dir, e.Name))
@@ -341,7 +330,7 @@ func (rs *repositories) readPackageDir(dir string) ([]*Package, error) {
 		list = append(list, p)
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("neither an index nor a package file (.%s) is there", rs.system.format())
+		return nil, fmt.Errorf("neither an index nor a package file (%s) is there", rs.system.format().extension())
 	}
 	return list, nil
 }
@@ -418,7 +407,7 @@ func (rs *repositories) probe(r repository) (list []*Package, known bool, err er
 		return nil, true, fmt.Errorf("repository %s does not answer: %s", r.url, why)
 	}
 	if dir := r.dir(); dir != "" {
-		list, err := rs.readRepository(dir)
+		list, err := rs.system.packager.readRepository(dir)
 		if err != nil {
 			return nil, true, fmt.Errorf("repository %s: %w", r.url, err)
 		}
@@ -448,7 +437,7 @@ func (rs *repositories) candidates(name string) []*Package {
 			list = append(list, p)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b *Package) int { return rs.system.format().compareVersions(b.Version, a.Version) })
+	slices.SortStableFunc(list, func(a, b *Package) int { return rs.system.format().Compare(b.Version, a.Version) })
 	return list
 }
 

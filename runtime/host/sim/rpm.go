@@ -20,12 +20,15 @@ type rpms struct {
 	db       *packageDB
 	scripts  *scripts
 	unpacker *unpacker
+
+	repositories *repositories
+	services     *services
 }
 
 // commit carries a plan out as rpm does: what happens to each file is decided before anything is
 // changed, then each new package is put in place and the rest of its former version goes, and at last
 // the packages go that nothing replaces.
-func (rs *rpms) commit(ctx context.Context, pl *plan, progress func(string)) error {
+func (rs *rpms) commit(ctx context.Context, _ host.Transaction, pl *plan, w *host.PackageWatch) error {
 	t := rs.newTransaction(pl)
 	if err := t.check(); err != nil {
 		return err
@@ -43,7 +46,7 @@ func (rs *rpms) commit(ctx context.Context, pl *plan, progress func(string)) err
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		progress(s.String())
+		w.Line(s.String())
 		if err := s.do(rs); err != nil {
 			return fmt.Errorf("%s: %w", s, err)
 		}

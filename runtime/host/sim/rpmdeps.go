@@ -5,15 +5,10 @@ import (
 	"slices"
 	"strings"
 
-	rpmversion "github.com/knqyf263/go-rpm-version"
+	"zcp2kopano/runtime/host/rpm"
+
 	"pault.ag/go/debian/dependency"
 )
-
-// compareEVR orders versions of the form [EPOCH:]VERSION[-RELEASE] as rpm does, "~" and "^" included
-// (which the comparison of go-rpmutils is too old for).
-func compareEVR(a, b string) int {
-	return rpmversion.NewVersion(a).Compare(rpmversion.NewVersion(b))
-}
 
 // parseRPMRelations reads dependencies as rpm prints them, parted by commas: "NAME" or "NAME OP
 // VERSION". Of rich dependencies (rpm 4.13) only "(A or B)" is understood; any other one binds
@@ -112,9 +107,9 @@ func compareRanges(a, b string) int {
 	versionA, releaseA, _ := strings.Cut(a, "-")
 	versionB, releaseB, _ := strings.Cut(b, "-")
 	if releaseA == "" || releaseB == "" {
-		return compareEVR(versionA, versionB)
+		return rpm.Compare(versionA, versionB)
 	}
-	return compareEVR(a, b)
+	return rpm.Compare(a, b)
 }
 
 // basicRPM stands for what every host with rpm has and a fixture need not say: a shell, the dynamic
@@ -127,8 +122,5 @@ var basicLibraries = []string{"ld-linux*", "libc.so.*", "libcrypt.so.*", "libdl.
 
 // basic tells whether a dependency is met by what the implied system has.
 func (rs *rpms) basic(want dependency.Possibility) bool {
-	if !rs.system.implied || rs.system.format() != RPM {
-		return false
-	}
-	return basicRPM.providesRPM(want) || slices.ContainsFunc(basicLibraries, func(glob string) bool { return globMatch(glob, want.Name) })
+	return rs.system.implied && (basicRPM.providesRPM(want) || slices.ContainsFunc(basicLibraries, func(glob string) bool { return globMatch(glob, want.Name) }))
 }

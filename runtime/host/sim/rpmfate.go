@@ -290,7 +290,7 @@ func (rs *rpms) isAs(p *Package, f PackageFile, st host.Stat) (bool, error) {
 func (rs *rpms) notePristine(p *Package) {
 	for _, c := range p.Conffiles {
 		st, err := rs.files.Lstat(c.Path)
-		if f, _ := p.file(c.Path); p.Format != RPM || c.MD5 != "" || err != nil || f.Ghost {
+		if f, _ := p.file(c.Path); c.MD5 != "" || err != nil || f.Ghost {
 			continue
 		}
 		if p.pristine == nil {

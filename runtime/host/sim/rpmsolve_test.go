@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 const rpmSolveFixture = `-- host --
@@ -231,7 +232,7 @@ func TestVersionsAgainstTheRealOne(t *testing.T) {
 			r.Fatalf("%d answers of rpm: %s", len(words), out)
 		}
 		for i, want := range words {
-			if got := fmt.Sprint(compareEVR(a[i], b[i])); got != want {
+			if got := fmt.Sprint(rpm.Compare(a[i], b[i])); got != want {
 				r.Errorf("%s and %s: rpm says %s, the simulation %s", a[i], b[i], want, got)
 			}
 		}

@@ -175,3 +175,19 @@ func (sv *services) runlevelsOf(name string) (start, stop []string) {
 	}
 	return start, stop
 }
+
+// enableScript gives an init script its links when its package is set up, and disableScript takes them away when the script is
+// gone with the package.
+func (sv *services) enableScript(name string) error {
+	if !sv.isInitScript(name) || len(sv.rcLinks(name)) > 0 {
+		return nil
+	}
+	return sv.sysvLinks(name, true)
+}
+
+func (sv *services) disableScript(name string) error {
+	if sv.files.exists("/etc/init.d/" + name) {
+		return nil
+	}
+	return sv.removeRCLinks(name)
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 	"zcp2kopano/runtime/host/sim/shell"
 )
 
@@ -342,7 +343,7 @@ func (m *machine) adduserVersion(least string) bool {
 	} else if !ok {
 		version = "3.134"
 	}
-	return Deb.compareVersions(version, least) >= 0
+	return deb.Compare(version, least) >= 0
 }
 
 // adduser is addgroup too. Without --system it makes accounts for people, which is no business of a

@@ -254,14 +254,10 @@ func (s *snapshot) writePackage(p host.Package, files []string) error {
 		status = "hold ok " + p.Status
 	}
 	fmt.Fprintf(s.out, "Package: %s\nVersion: %s\nArchitecture: %s\nStatus: %s\n", p.Name, p.Version, p.Arch, status)
-	origin, depends, scripts := "Maintainer", "Depends", scriptsBelow(s.view, p)
-	if s.format == RPM {
-		origin, depends, scripts = "Vendor", "Requires", unknownScripts
-	}
-	special := map[string]string{}
+	d := s.format.describe(s.view, p)
 	for _, f := range []struct{ name, value string }{
-		{origin, p.Origin}, {"Source", p.Source}, {"Description", p.Summary}, {depends, p.Depends},
-		{"Provides", p.Provides}, {"Conflicts", p.Conflicts}, {"Scripts", strings.Join(scripts, " ")},
+		{d.origin, p.Origin}, {"Source", p.Source}, {"Description", p.Summary}, {d.depends, p.Depends},
+		{"Provides", p.Provides}, {"Conflicts", p.Conflicts}, {"Scripts", strings.Join(d.scripts, " ")},
 	} {
 		if f.value != "" {
 			fmt.Fprintf(s.out, "%s: %s\n", f.name, strings.Join(strings.Fields(f.value), " "))
@@ -279,12 +275,6 @@ func (s *snapshot) writePackage(p host.Package, files []string) error {
 		}
 		s.shipped[c.Path] = c.MD5
 		fmt.Fprintf(s.out, " %s %s", quoteWord(c.Path), c.MD5)
-		if s.format == RPM && c.MD5 == "" {
-			special[c.Path] = " ghost"
-			if target := withoutDigest(s.view, c.Path); target != "" {
-				special[c.Path] = " -> " + quoteWord(target)
-			}
-		}
 		if c.Obsolete {
 			fmt.Fprint(s.out, " obsolete")
 		}
@@ -294,7 +284,7 @@ func (s *snapshot) writePackage(p host.Package, files []string) error {
 		if i == 0 {
 			fmt.Fprintln(s.out, "Files:")
 		}
-		fmt.Fprintf(s.out, " %s%s\n", quoteWord(f), special[f])
+		fmt.Fprintf(s.out, " %s%s\n", quoteWord(f), d.flags[f])
 	}
 	fmt.Fprintln(s.out)
 	return nil

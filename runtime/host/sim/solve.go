@@ -25,7 +25,7 @@ type solver struct {
 	replace  map[string]bool // those of remove that a newcomer obsoletes
 	errors   []string
 
-	noRecommends bool // recommended packages are left out
+	recommends bool // recommended packages come too
 
 	providers map[string][]*Package // installed packages by their names and what they provide
 }
@@ -41,13 +41,13 @@ func (pk *packages) solve(tx host.Transaction) (*plan, error) {
 	if err := host.CheckPackageNames(slices.Concat(tx.Remove, tx.Install)); err != nil {
 		return nil, err
 	}
-	if pk.system.format() == RPM { // dependencies may name files
+	if pk.system.packager.dependsOnFiles() {
 		if err := pk.loadFiles(); err != nil {
 			return nil, err
 		}
 	}
 	s := &solver{packages: pk, tx: tx, install: map[string]*Package{}, remove: map[string]bool{}, purge: map[string]bool{}, replace: map[string]bool{}}
-	s.noRecommends = tx.NoRecommends || pk.system.format() == Deb && !pk.site.withRecommends()
+	s.recommends = pk.system.packager.recommends(tx)
 	s.indexProviders()
 	for _, name := range tx.Remove {
 		s.askRemove(name)
@@ -109,7 +109,7 @@ func (s *solver) askInstall(spec string) {
 		if len(candidates) == 0 || have.Version == candidates[0].Version {
 			return
 		}
-		if c := s.packages.system.format().compareVersions(candidates[0].Version, have.Version); c < 0 && !exact {
+		if c := s.packages.system.format().Compare(candidates[0].Version, have.Version); c < 0 && !exact {
 			return
 		} else if c < 0 && !s.tx.Downgrade {
 			s.fail("Packages were downgraded and downgrades are not allowed: %s", name)
@@ -127,11 +127,11 @@ func (s *solver) askInstall(spec string) {
 	s.add(candidates[0])
 }
 
-// addFile installs a package file. Rpm's managers do nothing where that version is there already.
+// addFile installs a package file.
 func (s *solver) addFile(p *Package) {
 	if have := s.packages.db.installed(p.Name); have != nil && !s.remove[p.Name] {
-		switch c := p.Format.compareVersions(p.Version, have.Version); {
-		case c == 0 && p.Format == RPM:
+		switch c := p.Format.Compare(p.Version, have.Version); {
+		case c == 0 && !s.packages.system.packager.installsAgain():
 			return
 		case c < 0 && !s.tx.Downgrade:
 			s.fail("package %s %s is older than the installed %s", p.Name, p.Version, have.Version)
@@ -153,7 +153,7 @@ func (s *solver) provider(name string) *Package {
 }
 
 func newer(a, b *Package) *Package {
-	if a == nil || b.Format.compareVersions(b.Version, a.Version) > 0 {
+	if a == nil || b.Format.Compare(b.Version, a.Version) > 0 {
 		return b
 	}
 	return a
@@ -177,7 +177,7 @@ func (s *solver) step() bool {
 		if p.Status != "installed" || s.remove[name] || s.install[name] != nil {
 			continue
 		}
-		if s.broken(p) && s.mend(p) {
+		if s.broken(p) && s.packages.system.packager.mend(s, p) {
 			return true
 		}
 	}
@@ -199,12 +199,7 @@ func (s *solver) stepConflicts(p *Package) bool {
 		if !conflict(p, old) && !conflict(old, p) {
 			continue
 		}
-		if s.packages.system.format() == RPM {
-			s.fail("package %s-%s conflicts with %s-%s", p.Name, p.Version, old.Name, old.Version)
-			return false
-		}
-		s.goes(old)
-		return true
+		return s.packages.system.packager.clash(s, p, old)
 	}
 	for _, other := range sortedKeys(s.install) {
 		if other != p.Name && conflict(p, s.install[other]) {
@@ -245,7 +240,7 @@ func (s *solver) stepDepends(p *Package) bool {
 		s.fail("%s : Depends: %s but it is not installable", p.Name, relationText(r))
 		return false
 	}
-	if s.noRecommends || s.packages.system.manager.Name == "yum" { // which does not know of such
+	if !s.recommends {
 		return false
 	}
 	for _, r := range p.relations().recommends {
@@ -273,7 +268,7 @@ func (s *solver) met(r dependency.Relation) bool {
 				return true
 			}
 		}
-		if s.packages.rpms.basic(want) {
+		if s.packages.system.packager.basic(want) {
 			return true
 		}
 	}
@@ -290,7 +285,7 @@ func (s *solver) choose(r dependency.Relation) *Package {
 			if s.remove[p.Name] || !p.matches(want) {
 				continue
 			}
-			if best == nil || (p.Name == want.Name) && best.Name != want.Name || p.Name == best.Name && s.packages.system.format().compareVersions(p.Version, best.Version) > 0 {
+			if best == nil || (p.Name == want.Name) && best.Name != want.Name || p.Name == best.Name && s.packages.system.format().Compare(p.Version, best.Version) > 0 {
 				best = p
 			}
 		}
@@ -304,28 +299,6 @@ func (s *solver) choose(r dependency.Relation) *Package {
 // broken tells whether an installed package has a dependency that was met and no longer is.
 func (s *solver) broken(p *Package) bool {
 	return slices.ContainsFunc(p.relations().depends, func(r dependency.Relation) bool { return !s.met(r) && s.wasMet(r) })
-}
-
-// mend deals with an installed package that loses what it depends on: it goes, save that rpm's managers
-// let nothing go for the sake of what comes, and look for a version of it that fits.
-func (s *solver) mend(p *Package) bool {
-	if s.packages.system.format() != RPM || s.losesToRemoval(p) {
-		s.goes(p)
-		return true
-	}
-	for _, c := range s.packages.repositories.candidates(p.Name) {
-		unmet := func(r dependency.Relation) bool { return !s.met(r) && s.choose(r) == nil }
-		if RPM.compareVersions(c.Version, p.Version) > 0 && !p.Held && !slices.ContainsFunc(c.relations().depends, unmet) {
-			s.add(c)
-			return true
-		}
-	}
-	for _, r := range p.relations().depends {
-		if !s.met(r) && s.wasMet(r) {
-			s.fail("package %s-%s requires %s, which would go", p.Name, p.Version, relationText(r))
-		}
-	}
-	return false
 }
 
 // losesToRemoval tells whether what a package depends on is removed, and not replaced.
@@ -383,7 +356,7 @@ func (s *solver) indexProviders() {
 // installedFor lists the installed packages that may meet a dependency.
 func (s *solver) installedFor(want dependency.Possibility) []*Package {
 	list := s.providers[want.Name]
-	if s.packages.system.format() != RPM || !path.IsAbs(want.Name) {
+	if !path.IsAbs(want.Name) || !s.packages.system.packager.dependsOnFiles() {
 		return list
 	}
 	list = slices.Clone(list)
@@ -483,7 +456,7 @@ func (pk *packages) solution(pl *plan, tx host.Transaction) host.Solution {
 	for _, name := range pl.remove {
 		p := pk.db.byName[name]
 		sol.DiskDelta -= p.SizeKiB * 1024
-		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: p.Version, Purge: tx.Purge && p.Format == Deb})
+		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: p.Version, Purge: tx.Purge && p.Format.keepsConffiles()})
 	}
 	for _, name := range pl.purge {
 		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: pk.db.byName[name].Version, Purge: true})

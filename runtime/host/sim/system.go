@@ -16,8 +16,9 @@ type system struct {
 
 	facts          host.Facts
 	manager        host.PackageManager
-	implied        bool // it has what every system of its family has, said or not
-	programsListed bool // a fixture lists the programs of the system; one that is not there is absent
+	packager       packager // what that does
+	implied        bool     // it has what every system of its family has, said or not
+	programsListed bool     // a fixture lists the programs of the system; one that is not there is absent
 }
 
 // Facts describes the simulated system.
@@ -55,3 +56,6 @@ func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
 	c.now = c.now.Add(max(d, 0))
 	return ctx.Err()
 }
+
+// format is that of the host's packages.
+func (sy *system) format() Format { return formatOf(sy.manager.Name) }

@@ -127,7 +127,7 @@ func (pk *packages) loadFiles() error {
 			p.Files = append(p.Files, PackageFile{Path: path.Clean("/" + file), Bare: true})
 		}
 		p.setFiles(p.Files)
-		pk.describeFiles(p)
+		pk.system.packager.note(p, pk.below)
 		p.Scripts = scriptsBelow(pk.below, p.Package)
 		pk.repositories.learnEffects(p)
 		pk.db.record(p)
@@ -158,17 +158,14 @@ func readBelow(files host.FileReader, name string) ([]byte, error) {
 
 // describeFiles completes what rpm's database tells of configuration files. It does not tell which
 // scriptlets there are.
-func (pk *packages) describeFiles(p *Package) {
-	if p.Format != RPM {
-		return
-	}
+func describeFiles(p *Package, below host.View) {
 	p.unknownScripts = true
 	for _, c := range p.Conffiles {
 		f := p.at(c.Path)
 		if f == nil || c.MD5 != "" {
 			continue
 		}
-		if target := withoutDigest(pk.below, c.Path); target != "" {
+		if target := withoutDigest(below, c.Path); target != "" {
 			f.Mode, f.Target, f.Bare = fs.ModeSymlink|0o777, target, false
 			continue
 		}
