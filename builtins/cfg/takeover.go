@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagesystem"
 )
 
 // Takeover carries the configuration of ZCP over to Kopano (manual 4.3.4, 4.3.5).
@@ -631,8 +632,7 @@ func (w *work) dropReason(source, name string) string {
 		return dropped[rel]
 	case path.Dir(rel) == "userscripts" && slices.Contains(ownScripts, name):
 		return "a script of ZCP's own; Kopano brings one that knows KOPANO_* variables"
-	case strings.HasSuffix(name, ".dpkg-dist") || strings.HasSuffix(name, ".dpkg-old") || strings.HasSuffix(name, ".dpkg-new") ||
-		strings.HasSuffix(name, ".rpmnew") || strings.HasSuffix(name, ".rpmsave") || strings.HasSuffix(name, ".ucf-dist"):
+	case packagesystem.IsLeftover(name):
 		return "left by the package manager"
 	}
 	return ""

@@ -13,6 +13,11 @@ const Unpacked = ".dpkg-new"
 // Leftovers are the endings that dpkg gives to the other version of a configuration file.
 var Leftovers = []string{".dpkg-dist", Unpacked, ".dpkg-old", ".dpkg-tmp"}
 
+// IsLeftover tells by its name whether a file is one of those, or another version that ucf left.
+func IsLeftover(name string) bool {
+	return strings.Contains(name, ".dpkg-") || strings.HasSuffix(name, ".ucf-dist")
+}
+
 // PurgedWith are the endings of what a purge deletes beside a configuration file (dpkg,
 // deferred_configure_conffile and removal_bulk_remove_configfiles).
 var PurgedWith = append([]string{"~", ".bak", "%"}, Leftovers...)

@@ -15,6 +15,7 @@ func (System) Compare(a, b string) int       { return Compare(a, b) }
 func (System) IsFile(name string) bool       { return IsFile(name) }
 func (System) NameOfFile(name string) string { return NameOfFile(name) }
 func (System) Leftovers() []string           { return Leftovers }
+func (System) IsLeftover(name string) bool   { return IsLeftover(name) }
 func (System) SourceFile(name string) string { return SourceFile(name) }
 
 func (System) ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) { return ReadFile(r, size) }

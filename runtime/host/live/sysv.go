@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagesystem"
 )
 
 // sysv runs init scripts as Debian Policy 9.3 and the LSB describe them. They are run directly: invoke-rc.d would
@@ -57,7 +58,7 @@ func isInitScript(files *space, name string) bool {
 	case "README", "skeleton", "skeleton.compat", "rc", "rcS", "halt", "reboot", "single", "killall", "functions", "boot", "halt.local", "before.local", "after.local":
 		return false
 	}
-	if host.CheckServiceName(name) != nil || containsAny(name, []string{".dpkg-", ".rpmsave", ".rpmnew", ".rpmorig"}) {
+	if host.CheckServiceName(name) != nil || packagesystem.IsLeftover(name) {
 		return false
 	}
 	if strings.HasPrefix(name, "boot.") { // SUSE's own steps at boot

@@ -5,6 +5,7 @@ package packagesystem
 import (
 	"context"
 	"io"
+	"slices"
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/deb"
@@ -25,6 +26,8 @@ type Files interface {
 	Directory(names []string) host.PackageDirectory
 	// Leftovers are the endings that the other version of a configuration file is given.
 	Leftovers() []string
+	// IsLeftover tells by its name whether a file is such a one.
+	IsLeftover(name string) bool
 }
 
 // Repositories knows how repositories are configured.
@@ -70,4 +73,10 @@ func Leftovers() []string {
 		all = append(all, s.Leftovers()...)
 	}
 	return all
+}
+
+// IsLeftover tells by its name whether a file is another version of a configuration file that some package
+// system left.
+func IsLeftover(name string) bool {
+	return slices.ContainsFunc(All, func(s System) bool { return s.IsLeftover(name) })
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagesystem"
 )
 
 // The init scripts, and the links that start and stop them.
@@ -20,7 +21,7 @@ func (sv *services) isInitScript(name string) bool {
 	case "README", "skeleton", "rc", "rcS", "halt", "reboot", "single":
 		return false
 	}
-	if strings.Contains(name, ".dpkg-") || strings.HasSuffix(name, ".rpmsave") || strings.HasSuffix(name, ".rpmnew") || strings.HasSuffix(name, ".rpmorig") {
+	if packagesystem.IsLeftover(name) {
 		return false
 	}
 	st, err := sv.files.Stat("/etc/init.d/" + name)
