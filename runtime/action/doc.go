@@ -39,7 +39,9 @@
 //	kept_tree.go, secondnames.go      trees whose files have second names
 //	treelist.go, roster.go, names.go  lists of trees, and names that are not UTF-8
 //	packages.go, kept_files.go        the package database, and kept package files
+//	overrides.go, shelter.go          dpkg's overrides, and data out of reach of the packages that go
 //	guard.go, kept_services.go        services that are not to be disturbed, and those that are to stay as they are
-//	connection.go, owners.go          how a database is reached, users and groups by name
+//	connection.go, spared.go          how a database is reached, and whether a server has touched it
+//	owners.go, counted.go             users and groups by name, a number with its noun
 //	cost.go, diff.go                  how long it takes, how a text changes
 package action
