@@ -95,6 +95,15 @@ func (a *app) tellError(err error) {
 	story.Error(a.err, *info, a.console(a.err))
 }
 
+// plainSwitches has the help show a switch by its name alone: that it takes =true as well helps nobody to read it.
+func plainSwitches(template string) string {
+	cobra.AddTemplateFunc("plainSwitches", func(usages string) string {
+		values := "[=true|false]"
+		return strings.ReplaceAll(usages, values, strings.Repeat(" ", len(values)))
+	})
+	return strings.ReplaceAll(template, "FlagUsages |", "FlagUsages | plainSwitches |")
+}
+
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "zcp2kopano",
@@ -138,6 +147,7 @@ Exit codes:
 	flags.StringVar(&a.state, "state", state.DefaultPath, "directory of runs, journals and backups")
 	_ = flags.MarkHidden("state")
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageTemplate(plainSwitches(root.UsageTemplate()))
 	simulate, check, run, resume := simulateCommand(a), checkCommand(a), runCommand(a), resumeCommand(a)
 	doc, snapshot := docCommand(a), snapshotCommand(a)
 	markRunsCode(simulate, check, run, resume, doc, snapshot)
