@@ -47,6 +47,12 @@ func (r *Root) upgrading() bool {
 // interrupted begins a migration, interrupts it in the middle of the server's upgrade, and returns the server's process.
 func interrupted(t *testing.T, r *Root) (server string) {
 	t.Helper()
+	return interruptedAt(t, r, "the upgrade", r.upgrading)
+}
+
+// interruptedAt interrupts it once the server has come so far.
+func interruptedAt(t *testing.T, r *Root, what string, is func() bool) (server string) {
+	t.Helper()
 	repository, _ := r.newest()
 	run := r.MigrateCommand(Migration{Repository: repository})
 	told := make(chan Result, 1)
@@ -54,19 +60,18 @@ func interrupted(t *testing.T, r *Root) (server string) {
 		res, _ := r.finish(run)
 		told <- res
 	}()
-	r.await(t, "the upgrade", func() bool {
+	r.await(t, what, func() bool {
 		if len(told) > 0 {
-			t.Fatalf("the run ended before the upgrade began: %+v", <-told)
+			t.Fatalf("the run ended before %s: %+v", what, <-told)
 		}
-		return r.upgrading()
+		return is()
 	})
-	server = r.processOf("kopano-server")
 	r.interrupt(t)
 	res := <-told
 	if res.Code != 130 {
 		t.Fatalf("exit status %d\n%s", res.Code, res.Output)
 	}
-	return server
+	return r.processOf("kopano-server") // which may have gone to the background only now
 }
 
 // interrupt is Ctrl-C, as the worker gets it.
@@ -242,6 +247,33 @@ func TestDaemonThatDoesNotWork(t *testing.T) {
 		res = r.check()
 		if res.Code != 2 || !strings.Contains(squeezed(res.Output), "kopano-gateway does not work") {
 			t.Errorf("check: exit status %d\n%s", res.Code, res.Output)
+		}
+	})
+}
+
+// TestLogOfADaemon: a spooler that its server does not let in lives on, and is seen not to work; what the ical server says
+// beside its work is told, and the run goes on.
+func TestLogOfADaemon(t *testing.T) {
+	t.Parallel()
+	onBothInits(t, func(t *testing.T, r *Root) {
+		r.BindRepositories()
+		r.Behave("kopano-spooler", "no session = yes")
+		r.Behave("kopano-ical", "says = no such plugin")
+		repository, _ := r.newest()
+		res := r.Migrate(Migration{Repository: repository})
+		for _, text := range []string{"service kopano-spooler does not work", "Unable to open admin session: logon failed", "kopano-ical works, and its log tells of failures", "no such plugin"} {
+			if res.Code != 1 || !strings.Contains(squeezed(res.Output), text) {
+				t.Errorf("exit status %d; want %q\n%s", res.Code, text, res.Output)
+			}
+		}
+		r.Behave("kopano-spooler")
+		r.Run("pkill", "-9", "-x", "kopano-spooler")
+		if err := r.restart("kopano-spooler"); err != nil {
+			t.Fatal(err)
+		}
+		res = r.Zcp2kopano("resume")
+		if res.Code != 0 || !strings.Contains(squeezed(res.Output), "a connection that it holds to") {
+			t.Errorf("resume: exit status %d\n%s", res.Code, res.Output)
 		}
 	})
 }

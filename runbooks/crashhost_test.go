@@ -362,6 +362,16 @@ func (h *crashHost) ServiceLock(service string, paths []string) (*host.ServiceLo
 	return look(h.trap, "lock of", service, func() (*host.ServiceLock, error) { return h.sim.ServiceLock(service, paths) })
 }
 
+func (h *crashHost) LogEnd(ctx context.Context, name, file string) host.LogMark {
+	mark, _ := look(h.trap, "end of the log of", name, func() (host.LogMark, error) { return h.sim.LogEnd(ctx, name, file), nil })
+	return mark
+}
+
+func (h *crashHost) LogSince(ctx context.Context, name, file string, from host.LogMark) host.LogPart {
+	part, _ := look(h.trap, "log of", name, func() (host.LogPart, error) { return h.sim.LogSince(ctx, name, file, from), nil })
+	return part
+}
+
 func (h *crashHost) ServiceTrace(ctx context.Context, name, file string) host.Trace {
 	trace, _ := look(h.trap, "log of", name, func() (host.Trace, error) { return h.sim.ServiceTrace(ctx, name, file), nil })
 	return trace

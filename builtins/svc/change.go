@@ -26,6 +26,15 @@ func decide(c *script.Call, states ...action.Service) (script.Decision, error) {
 	return d, nil
 }
 
+// telling lets the last action give the result.
+func telling(d script.Decision, err error) (script.Decision, error) {
+	d.Result = nil
+	return d, err
+}
+
+// toldResult is what a start tells.
+const toldResult = "None; or, if its log said something of the list warns, record(failures): the lines"
+
 // serviceName reads the parameter name.
 func serviceName(c *script.Call) (string, error) {
 	name := c.String("name")
@@ -86,16 +95,18 @@ var start = &script.Builtin{
 		"Whoever breaks it off leaves the service alone: a resume waits on. A service that runs already is only asked.\n\n" +
 		"A question is PROTOCOL://HOST:PORT or PROTOCOL+unix:/PATH; protocols are http, imap, pop3, lmtp, smtp, connect (content with a " +
 		"connection), each with an s behind it for TLS, and line, which sends the second word of the question and expects an answer " +
-		"that begins with the third. The answer has to come from the service itself.\n\n" +
+		"that begins with the third. The answer has to come from the service itself. With client nothing is asked: the service has to hold a " +
+		"connection to that address, for a second at least; that shows of one that listens nowhere that another lets it in.\n\n" +
 		"no_return says why a start cannot be undone: the run then announces it as a point of no return. With lenient a start that " +
-		"fails is told and no error, for a service that must not keep others from starting; start it once more without, at the end.",
+		"fails is told and no error, for a service that must not keep others from starting; start it once more without, at the end: " +
+		"its log then counts from the first.",
 	Params: []script.Param{
 		nameParam,
 		{Name: "no_return", Type: script.String, Doc: "what the start changes for good", Optional: true, Default: `""`, Keyword: true},
-		answersParam, upgradeParam, logParam, withinParam,
+		answersParam, upgradeParam, logParam, failuresParam, withinParam,
 		{Name: "lenient", Type: script.Bool, Doc: "a start that fails is no error", Optional: true, Default: "False", Keyword: true},
 	},
-	Result: "None",
+	Result: toldResult,
 	Effect: script.Change,
 	Example: `
 svc.start(
@@ -110,7 +121,7 @@ svc.start(
 		if err != nil {
 			return script.Decision{}, err
 		}
-		return decide(c, action.Service{Active: yes(), NoReturn: c.String("no_return"), Works: work, Lenient: c.Bool("lenient", false)})
+		return telling(decide(c, action.Service{Active: yes(), NoReturn: c.String("no_return"), Works: work, Lenient: c.Bool("lenient", false)}))
 	},
 }
 
@@ -118,8 +129,8 @@ var restart = &script.Builtin{
 	Name: "svc.restart",
 	Doc: "Stops a service, sees that it is stopped, and starts it. One that does not run is started.\n\n" +
 		"The stop is that of svc.stop, and the start that of svc.start. Where the service can read its configuration again without, svc.reload is better.",
-	Params: []script.Param{nameParam, patienceParam, answersParam, upgradeParam, logParam, withinParam},
-	Result: "None",
+	Params: []script.Param{nameParam, patienceParam, answersParam, upgradeParam, logParam, failuresParam, withinParam},
+	Result: toldResult,
 	Effect: script.Change,
 	Example: `
 svc.restart("kopano-dagent", answers = ["lmtp://127.0.0.1:2003"])
@@ -133,7 +144,7 @@ svc.restart("kopano-dagent", answers = ["lmtp://127.0.0.1:2003"])
 		if err != nil {
 			return script.Decision{}, err
 		}
-		return decide(c, action.Service{Active: no(), Patience: wait, Works: work}, action.Service{Active: yes(), Works: work})
+		return telling(decide(c, action.Service{Active: no(), Patience: wait, Works: work}, action.Service{Active: yes(), Works: work}))
 	},
 }
 

@@ -13,7 +13,7 @@ import (
 // Builtins lists the module's functions.
 func Builtins() []*script.Builtin {
 	return []*script.Builtin{
-		state, list, processes, ask, lock, logOf, upgrade,
+		state, list, processes, ask, lock, logOf, upgrade, failures,
 		stop, start, restart, reload, enable, disable, mask, unmask,
 		holdStarts, releaseStarts,
 	}

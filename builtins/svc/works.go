@@ -20,6 +20,8 @@ var (
 	withinParam  = script.Param{Name: "within", Type: script.Int, Doc: "seconds in which the service has to work; 0 for no limit", Optional: true, Default: "0", Keyword: true}
 )
 
+var failuresParam = script.Param{Name: "failures", Type: script.Any, Doc: "svc.failures(): what its log may not say while it comes up", Optional: true, Keyword: true}
+
 // worksOf reads what it means that a service works; nil if nothing says so.
 func worksOf(c *script.Call) (*action.Works, error) {
 	name, err := serviceName(c)
@@ -44,13 +46,17 @@ func workToDo(c *script.Call) (*action.Works, error) {
 	if err != nil {
 		return nil, c.Errorf("argument upgrade: %w; pass what svc.upgrade returns", err)
 	}
-	if work == nil && up == nil {
+	bad, err := failuresOf(c.Value("failures"))
+	if err != nil {
+		return nil, c.Errorf("argument failures: %w; pass what svc.failures returns", err)
+	}
+	if work == nil && up == nil && bad == nil {
 		return nil, nil
 	}
 	if work == nil {
 		work = &action.Works{Log: c.String("log")}
 	}
-	work.Upgrade, work.Patience = up, time.Duration(c.Int("within", 0))*time.Second
+	work.Upgrade, work.Failures, work.Patience = up, bad, time.Duration(c.Int("within", 0))*time.Second
 	if work.Patience < 0 {
 		return nil, c.Errorf("argument within: it is negative")
 	}
@@ -92,6 +98,59 @@ print("the database comes to revision", work.target)
 			"conn": c.Value("conn"), "query": c.String("query"), "target": c.Int("target", 0), "locks": c.Strings("locks"),
 		}), nil
 	},
+}
+
+var failures = &script.Builtin{
+	Name: "svc.failures",
+	Doc: "Says what a service's log may not say while it comes up, for svc.start.\n\n" +
+		"The log is read from where it ended before the start: the file, and, with systemd, the journal. For each line the first list counts " +
+		"that has an expression for it. A line of stops fails the start, and is quoted. Those of warns are returned by it, for svc.start to have " +
+		"succeeded is no reason not to tell of them. What a service does not log, or logs to a syslog file, is not seen.",
+	Params: []script.Param{
+		{Name: "stops", Type: script.Strings, Doc: "regular expressions (RE2) for lines that say that it does not do its work", Optional: true, Default: "[]", Keyword: true},
+		{Name: "warns", Type: script.Strings, Doc: "for lines that somebody should read", Optional: true, Default: "[]", Keyword: true},
+		{Name: "passes", Type: script.Strings, Doc: "for lines that are of no matter though one of the others is for them, too", Optional: true, Default: "[]", Keyword: true},
+	},
+	Result: "record(stops, warns, passes)",
+	Effect: script.Pure,
+	Example: `
+bad = svc.failures(warns = [r"\[error "], passes = ["Client disconnected"])
+print(bad.warns)
+`,
+	Value: func(c *script.Call) (starlark.Value, error) {
+		f := action.Failures{Passes: c.Strings("passes"), Stops: c.Strings("stops"), Warns: c.Strings("warns")}
+		if err := f.Check(); err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		return script.NewRecord(map[string]any{"passes": f.Passes, "stops": f.Stops, "warns": f.Warns}), nil
+	},
+}
+
+// failuresOf reads the record that svc.failures made; nil if there is none.
+func failuresOf(v starlark.Value) (*action.Failures, error) {
+	if v == nil || v == starlark.None {
+		return nil, nil
+	}
+	rec, ok := v.(*starlarkstruct.Struct)
+	if !ok {
+		return nil, fmt.Errorf("got %s", v.Type())
+	}
+	var f action.Failures
+	for name, to := range map[string]*[]string{"passes": &f.Passes, "stops": &f.Stops, "warns": &f.Warns} {
+		field, err := rec.Attr(name)
+		if err != nil {
+			return nil, err
+		}
+		list, ok := field.(*starlark.List)
+		if !ok {
+			return nil, fmt.Errorf("%s: got %s", name, field.Type())
+		}
+		for i := range list.Len() {
+			text, _ := starlark.AsString(list.Index(i))
+			*to = append(*to, text)
+		}
+	}
+	return &f, f.Check()
 }
 
 // upgradeOf reads the record that svc.upgrade made; nil if there is none.

@@ -30,6 +30,9 @@ type Env struct {
 	// Kill allows to end a guarded service that must not be disturbed.
 	Kill bool
 
+	// Logs is where the log of each service ended when this run started it, or last saw it work; nil forgets.
+	Logs map[string]host.LogMark
+
 	// Upgraded is true while a database is changed for good by the run, and its dump not loaded.
 	Upgraded bool
 	// Restored is set when a rollback has loaded the dump of a database that the run had changed for good.

@@ -27,6 +27,9 @@ func (a *Service) KeepServices(env *Env, done bool, kept KeptServices) error {
 	}
 	delete(kept, a.Name)
 	if done {
+		if a.LogFrom != nil {
+			env.noteLog(a.Name, *a.LogFrom)
+		}
 		kept.set(env, &Service{Name: a.Name, Active: a.Active, Patience: a.Patience, Works: a.Works, Lenient: a.Lenient, Before: a.Before}, false)
 	}
 	return nil

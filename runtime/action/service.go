@@ -33,6 +33,8 @@ type Service struct {
 	Unasked []string        `json:"unasked,omitempty"` // what it could not be asked then, and why
 	From    int64           `json:"from,omitempty"`    // the revision of the database before the start; 0 if it could not be asked for
 	Shape   string          `json:"shape,omitempty"`   // what the database's tables were then; empty if it could not be asked for
+	// LogFrom is where its log ended before the start.
+	LogFrom *host.LogMark `json:"log_from,omitempty"`
 }
 
 // patience is how long a service may take to stop: as long as systemd's own default, and some more.
@@ -91,6 +93,7 @@ func (a *Service) Prepare(env *Env) (bool, error) {
 		return false, fmt.Errorf("%s: only systemd can mask a service; disable it instead: %w", a.Summary(), host.ErrUnsupported)
 	}
 	a.Before = now
+	a.markLog(env, a.want(now) != now)
 	if a.want(now) != now {
 		a.recordRevision(env)
 		return true, a.recordServed(env, now)
@@ -206,7 +209,7 @@ func (a *Service) Apply(env *Env) (Result, error) {
 		done.Summary += ": " + err.Error()
 		return done, nil
 	}
-	if a.Works == nil || !or(a.Active, false) {
+	if a.Works == nil || a.Lenient || !or(a.Active, false) {
 		for _, problem := range a.Unasked {
 			done.Lines = append(done.Lines, "it could not be seen whether it served: "+problem)
 		}
@@ -215,10 +218,12 @@ func (a *Service) Apply(env *Env) (Result, error) {
 	if err != nil {
 		return done, a.explained(env, err)
 	}
-	if err := a.await(env, *a.Works); err != nil {
+	log, err := a.awaitWorks(env, *a.Works)
+	if err != nil {
 		return done, err
 	}
-	done.Summary += ", which works" + a.Works.seen()
+	done.Summary += ", which works" + a.Works.seen() + log.seen()
+	done.Values = log.values()
 	return done, nil
 }
 

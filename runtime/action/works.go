@@ -16,6 +16,7 @@ type Works struct {
 	Questions []host.Question `json:"questions,omitempty"`
 	Upgrade   *Upgrade        `json:"upgrade,omitempty"`
 	Log       string          `json:"log,omitempty"`      // its log file; empty for the journal of the host
+	Failures  *Failures       `json:"failures,omitempty"` // what its log may not say; nil: nobody looks
 	Patience  time.Duration   `json:"patience,omitempty"` // to wait for it; 0: without end
 }
 
@@ -54,29 +55,45 @@ type waiting struct {
 	known     bool      // the revision was asked for
 	asked     error     // why it could not be
 	remaining string    // what is missing
+
+	log listening
 }
 
 // await returns when the service works. It fails as soon as the process ends that was to do the work:
 // what the init system starts in its place fails in the same way, again and again.
 func (a *Service) await(env *Env, works Works) error {
+	_, err := a.awaitWorks(env, works)
+	return err
+}
+
+// awaitWorks also tells what its log said that is no reason to fail.
+func (a *Service) awaitWorks(env *Env, works Works) (*listening, error) {
 	w := &waiting{env: env, service: a.Name, works: works, began: env.Host.Now(), from: a.From}
+	if err := w.listen(a); err != nil {
+		return nil, err
+	}
 	for {
 		err := w.look()
 		if err == nil {
 			err = w.missing()
 		}
+		if err == nil {
+			if err = w.hear(); err != nil {
+				err = errors.Join(err, env.Mark(heard{true}))
+			}
+		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if w.remaining == "" {
-			return nil
+			return &w.log, nil
 		}
 		if err := w.patience(); err != nil {
-			return err
+			return nil, err
 		}
 		w.tick()
 		if err := env.Host.Sleep(env.Ctx, tickTime); err != nil {
-			return err
+			return nil, err
 		}
 	}
 }
@@ -297,10 +314,15 @@ func (a *Service) worksNow(env *Env) (bool, error) {
 		return false, err
 	}
 	w.process = running[0]
-	if err := w.missing(); err != nil && env.Ctx.Err() != nil {
-		return false, err
-	} else if err != nil {
-		return false, nil
+	err = w.listen(a)
+	if err == nil {
+		err = w.missing()
 	}
-	return w.remaining == "", nil
+	if err == nil {
+		err = w.hear()
+	}
+	if err != nil && env.Ctx.Err() != nil {
+		return false, err
+	}
+	return err == nil && w.remaining == "" && len(w.log.said) == 0, nil
 }

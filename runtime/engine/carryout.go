@@ -372,7 +372,7 @@ func (r *Run) env(seq uint64, i int, marks []json.RawMessage) *action.Env {
 			return err
 		},
 		Marks: marks, Stop: r.cfg.Stop, Guards: r.guards, Kill: r.cfg.KillGuarded,
-		Upgraded: r.upgraded, Restored: r.restored, Data: r.data, InPlace: r.inPlace,
+		Upgraded: r.upgraded, Restored: r.restored, Data: r.data, InPlace: r.inPlace, Logs: r.logs,
 	}
 }
 

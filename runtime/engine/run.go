@@ -21,6 +21,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/policy"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/script"
@@ -40,7 +41,8 @@ type Run struct {
 	store   *action.Store
 	secrets *masker
 	replay  *replay
-	guards  []action.Guard // of the runbook, or of the run that is undone
+	guards  []action.Guard          // of the runbook, or of the run that is undone
+	logs    map[string]host.LogMark // see action.Env
 
 	started     time.Time
 	spent       time.Duration // by earlier processes of the run, or of its rollback
@@ -103,7 +105,8 @@ func newRun(ctx context.Context, cfg Config) *Run {
 		cfg.Journal = m
 	}
 	return &Run{
-		cfg: cfg, memory: m, ctx: ctx, rb: cfg.Runbook,
+		logs: map[string]host.LogMark{},
+		cfg:  cfg, memory: m, ctx: ctx, rb: cfg.Runbook,
 		policy:  cfg.Runbook.Policy.With(policy.Policy{}),
 		guards:  cfg.Runbook.Guards,
 		results: map[string]starlark.Value{},

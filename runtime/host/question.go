@@ -27,7 +27,8 @@ type Question struct {
 type Protocol struct{ Send, Expect string }
 
 // Protocols are the ways to ask. With "line" the question brings both along; "connect" is content with
-// a connection.
+// a connection. "client" asks nothing of the service: it is seen to hold a connection to the address, which
+// is another service's. That is what can be seen of one that listens nowhere.
 var Protocols = map[string]Protocol{
 	"http":    {Send: "GET / HTTP/1.0\r\nHost: localhost\r\n\r\n", Expect: "HTTP/1."},
 	"imap":    {Expect: "* OK"},
@@ -36,6 +37,7 @@ var Protocols = map[string]Protocol{
 	"smtp":    {Expect: "220"},
 	"line":    {},
 	"connect": {},
+	"client":  {},
 }
 
 // ErrUnasked is the error of a question that could not be put, for a reason that lies with the asker: it tells
@@ -94,6 +96,9 @@ func (q Question) String() string {
 	tls := ""
 	if q.TLS {
 		tls = " over TLS"
+	}
+	if q.Protocol == "client" {
+		return "a connection that it holds to " + q.Address
 	}
 	if q.Protocol == "line" {
 		return fmt.Sprintf("%s on %s", strings.TrimSpace(q.Send), q.Address)

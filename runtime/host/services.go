@@ -26,6 +26,11 @@ type ServiceReader interface {
 	// ServiceTrace tells what a service left: the last lines of its log, in a file or, if that is empty, in
 	// the host's journal, and how its last process ended. What the host cannot tell is empty.
 	ServiceTrace(ctx context.Context, name, file string) Trace
+	// LogEnd marks where a service's log ends now: its file, if one is named, and the host's journal.
+	LogEnd(ctx context.Context, name, file string) LogMark
+	// LogSince reads what a service has logged behind a mark, in both. A file that was put in the place of
+	// the marked one is read from its begin.
+	LogSince(ctx context.Context, name, file string, from LogMark) LogPart
 }
 
 // ServiceWriter changes services. Names come without ".service".

@@ -18,6 +18,8 @@ type Behaviour struct {
 	Refuses      bool          // its configuration, with exit status 255
 	NeverListens bool          // lives, and opens no socket
 	Silent       bool          // opens its sockets, and never answers
+	NoSession    bool          // the server does not let it in
+	Says         string        // an error in its log, once it is ready
 	DiesAfter    time.Duration // from its start on, with exit status 255; 0 is never
 	Upgrade      time.Duration // that the upgrade of a database lasts at least, in equal steps
 	Retry        time.Duration // between two attempts at the database
@@ -47,9 +49,13 @@ func readBehaviour(name string) (Behaviour, error) {
 }
 
 func (b *Behaviour) set(name, value string) error {
-	switches := map[string]*bool{"refuses": &b.Refuses, "never listens": &b.NeverListens, "silent": &b.Silent}
+	switches := map[string]*bool{"refuses": &b.Refuses, "never listens": &b.NeverListens, "silent": &b.Silent, "no session": &b.NoSession}
 	if to, ok := switches[name]; ok && value == "yes" {
 		*to = true
+		return nil
+	}
+	if name == "says" {
+		b.Says = value
 		return nil
 	}
 	times := map[string]*time.Duration{"dies after": &b.DiesAfter, "upgrade": &b.Upgrade, "retry": &b.Retry, "stop": &b.Stop}

@@ -26,8 +26,17 @@ func (d *Daemon) Logf(level int, format string, args ...any) {
 		limit = Warning
 	}
 	if level <= limit {
-		fmt.Fprintf(d.log, "%s: %s\n", time.Now().Format(time.ANSIC), fmt.Sprintf(format, args...))
+		fmt.Fprintf(d.log, "%s: %s%s\n", time.Now().Format(time.ANSIC), d.label(level), fmt.Sprintf(format, args...))
 	}
+}
+
+// label is how Kopano marks the level of a line.
+func (d *Daemon) label(level int) string {
+	if d.Product != "kopano" {
+		return ""
+	}
+	names := []string{"=======", "crit", "error", "warning", "notice", "info"}
+	return fmt.Sprintf("[%-7s] ", names[level])
 }
 
 // openLog opens the log, as its user if the daemon is still root. A log that cannot be written goes to

@@ -25,6 +25,9 @@ const answerTime = 10 * time.Second
 func (s services) Ask(ctx context.Context, q host.Question) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, fmt.Errorf("no answer within %v", answerTime))
 	defer cancel()
+	if q.Protocol == "client" {
+		return "", s.isClient(ctx, q)
+	}
 	line, err := s.converse(ctx, q)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause

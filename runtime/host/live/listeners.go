@@ -15,6 +15,11 @@ func (s services) listeners(q host.Question) (map[string]bool, error) {
 		table, err := os.ReadFile("/proc/net/unix")
 		return unixListeners(string(table), q.Address, s.m.files.realPath(q.Address)), err
 	}
+	return tcpSockets(q, tcpListeners)
+}
+
+// tcpSockets are the inodes of those sockets that read finds in the kernel's tables for a question's port.
+func tcpSockets(q host.Question, read func(table string, port int, found map[string]bool)) (map[string]bool, error) {
 	_, port, err := net.SplitHostPort(q.Address)
 	if err != nil {
 		return nil, err
@@ -26,7 +31,7 @@ func (s services) listeners(q host.Question) (map[string]bool, error) {
 	found := map[string]bool{}
 	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		table, _ := os.ReadFile(name) // without IPv6 there is no second one
-		tcpListeners(string(table), number, found)
+		read(string(table), number, found)
 	}
 	return found, nil
 }

@@ -54,6 +54,8 @@ type initSystem interface {
 	forget(ctx context.Context, name string) error
 	// trace shows the end of what a service said to the journal, and how it ended.
 	trace(ctx context.Context, name string) host.Trace
+	// logged reads what a service has said to the journal behind a cursor, and where that ends.
+	logged(ctx context.Context, name, cursor string) (lines []string, end string, err error)
 }
 
 var (

@@ -3,7 +3,6 @@ package live
 import (
 	"context"
 	"io"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -54,11 +53,6 @@ func (s *space) endOfFile(name string) (string, error) {
 
 // lastLines are the last lines of a text that are not empty.
 func lastLines(text string) []string {
-	var lines []string
-	for line := range strings.Lines(text) {
-		if line = strings.TrimRight(line, " \t\r\n"); line != "" {
-			lines = append(lines, line)
-		}
-	}
+	lines := fullLines(text)
 	return lines[max(0, len(lines)-host.TraceLines):]
 }

@@ -76,6 +76,13 @@ func (sv *services) ServiceTrace(_ context.Context, name, file string) host.Trac
 	return t
 }
 
+// LogEnd and LogSince know of no log: what a daemon would say is not simulated.
+func (*services) LogEnd(context.Context, string, string) host.LogMark { return host.LogMark{} }
+
+func (*services) LogSince(context.Context, string, string, host.LogMark) host.LogPart {
+	return host.LogPart{}
+}
+
 // Revision tells what a service that runs has made of the database: one that was started here brings it to
 // the target, and to what it was if that is not known.
 func (sq *databaseServer) Revision(ctx context.Context, q host.RevisionQuery) (int64, error) {

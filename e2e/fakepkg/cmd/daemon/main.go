@@ -129,12 +129,18 @@ func serve(d *service.Daemon) error {
 	}
 	d.Background()
 	d.WritePID()
+	if d.Daemon == "spooler" {
+		go session(d)
+	}
 	return wait(d)
 }
 
 func wait(d *service.Daemon) error {
 	d.Logf(service.Notice, "%s %s ready as uid %d", d.Name(), d.Version, os.Getuid())
 	signals := d.Signals()
+	if d.Behaviour.Says != "" {
+		d.Logf(service.Error, "%s", d.Behaviour.Says)
+	}
 	for {
 		select {
 		case <-signals.Reload:

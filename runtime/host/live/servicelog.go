@@ -1,0 +1,138 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+)
+
+// logBytes is as much of a log as is read at once.
+const logBytes = 1 << 20
+
+// LogEnd marks the end of a service's file and of its journal.
+func (s services) LogEnd(ctx context.Context, name, file string) host.LogMark {
+	var mark host.LogMark
+	if st, err := s.m.files.Stat(file); file != "" && err == nil {
+		mark.Inode, mark.Size = st.Ino, st.Size
+	}
+	_, mark.Cursor, _ = s.init().logged(ctx, name, "")
+	return mark
+}
+
+// LogSince reads both: a daemon that may not write its file goes on in the journal.
+func (s services) LogSince(ctx context.Context, name, file string, from host.LogMark) host.LogPart {
+	part := host.LogPart{End: from}
+	if file != "" {
+		part.Lines, part.Seen = s.m.files.fileSince(file, &part.End)
+	}
+	if from.Cursor == "" {
+		from.Cursor = allOfIt
+	}
+	lines, cursor, err := s.init().logged(ctx, name, from.Cursor)
+	if err != nil {
+		return part
+	}
+	part.Lines, part.Seen = append(part.Lines, lines...), true
+	if cursor != "" {
+		part.End.Cursor = cursor
+	}
+	return part
+}
+
+// fileSince reads the whole lines behind a mark, and moves it. A FIFO in the file's place is not waited for.
+func (s *space) fileSince(name string, mark *host.LogMark) ([]string, bool) {
+	st, err := s.Stat(name)
+	if err != nil || !st.IsRegular() {
+		return nil, false
+	}
+	if st.Ino != mark.Inode || st.Size < mark.Size {
+		mark.Inode, mark.Size = st.Ino, 0
+	}
+	f, err := s.Open(name)
+	if err != nil {
+		return nil, false
+	}
+	defer f.Close()
+	data := make([]byte, min(st.Size-mark.Size, logBytes))
+	n, err := f.ReadAt(data, mark.Size)
+	if err != nil && err != io.EOF {
+		return nil, false
+	}
+	text := string(data[:n])
+	end := strings.LastIndexByte(text, '\n') + 1
+	if end == 0 && n == logBytes {
+		end = n // a line without an end
+	}
+	mark.Size += int64(end)
+	return fullLines(text[:end]), true
+}
+
+// fullLines are the lines of a text that are not empty.
+func fullLines(text string) []string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimRight(line, " \t\r\n"); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// allOfIt stands for a cursor before the first entry.
+const allOfIt = "begin"
+
+// logged reads the journal of a unit behind a cursor. Without one it only says where the journal ends: that
+// of all units, since the unit may have said nothing yet.
+func (s systemd) logged(ctx context.Context, name, cursor string) (lines []string, end string, err error) {
+	program, err := s.m.program("journalctl")
+	if err != nil {
+		return nil, "", err
+	}
+	args := []string{"--no-pager", "-q", "-o", "json"}
+	switch cursor {
+	case "":
+		args = append(args, "-n", "1")
+	case allOfIt:
+		args = append(args, "-u", name+".service")
+	default:
+		args = append(args, "--after-cursor="+cursor, "-u", name+".service")
+	}
+	got, err := s.m.run(ctx, command{Path: program, Args: args, Timeout: traceTime})
+	if err != nil {
+		return nil, "", err
+	}
+	lines, end = journalLines(got.Stdout)
+	return lines, end, nil
+}
+
+// journalLines reads entries in JSON. A message that is not UTF-8 comes as a list of its bytes.
+func journalLines(out string) (lines []string, cursor string) {
+	for entry := range strings.Lines(out) {
+		var e struct {
+			Message json.RawMessage `json:"MESSAGE"`
+			Cursor  string          `json:"__CURSOR"`
+		}
+		if json.Unmarshal([]byte(entry), &e) != nil {
+			continue
+		}
+		cursor = e.Cursor
+		var text string
+		if json.Unmarshal(e.Message, &text) != nil {
+			var octets []int
+			_ = json.Unmarshal(e.Message, &octets)
+			for _, b := range octets {
+				text += string([]byte{byte(b)})
+			}
+		}
+		lines = append(lines, fullLines(strings.ToValidUTF8(text, "?"))...)
+	}
+	return lines, cursor
+}
+
+// logged knows nothing: there is no journal.
+func (s sysv) logged(context.Context, string, string) ([]string, string, error) {
+	return nil, "", host.ErrUnsupported
+}
