@@ -166,6 +166,37 @@ func TestNothingWasUpgraded(t *testing.T) {
 // squeezed is text whose lines were broken for a terminal.
 func squeezed(text string) string { return strings.Join(strings.Fields(text), " ") }
 
+// TestStopBeforeTheLock interrupts the run when the server runs and has no lock yet: a rollback waits to see what it is about,
+// and status names no way that would be refused.
+func TestStopBeforeTheLock(t *testing.T) {
+	t.Parallel()
+	onBothInits(t, func(t *testing.T, r *Root) {
+		r.BindRepositories()
+		r.Behave("kopano-server", "before lock = 20s", "upgrade = 60s")
+		_, target := r.newest()
+		server := interruptedAt(t, r, "the server", func() bool { return r.processOf("kopano-server") != "" })
+		if r.upgrading() {
+			t.Fatal("the upgrade has begun before this test could do its part")
+		}
+		res := r.Zcp2kopano("rollback", "--yes")
+		for _, text := range []string{"nothing was changed", "kopano-server (pid " + server + ")", "upgrades the database"} {
+			if res.Code != 1 || !strings.Contains(squeezed(res.Output), text) {
+				t.Errorf("rollback: exit status %d; want %q\n%s", res.Code, text, res.Output)
+			}
+		}
+		status := squeezed(r.Zcp2kopano("status").Output)
+		if !strings.Contains(status, "--kill-upgrade") || !strings.Contains(status, "zcp2kopano resume") || strings.Contains(status, "zcp2kopano rollback` ") {
+			t.Errorf("status lists what is refused:\n%s", status)
+		}
+		if now := r.processOf("kopano-server"); now != server {
+			t.Fatalf("the server was process %s, and is %s", server, now)
+		}
+		if res := r.Zcp2kopano("resume"); res.Code != 0 || r.revision() != target {
+			t.Errorf("resume: exit status %d, revision %s\n%s", res.Code, r.revision(), res.Output)
+		}
+	})
+}
+
 // TestUpgradeIsReplaced ends the server in the middle of its upgrade, since the dump replaces what that breaks.
 func TestUpgradeIsReplaced(t *testing.T) {
 	t.Parallel()

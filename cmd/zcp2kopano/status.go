@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zcp2kopano/runtime/engine"
+	"zcp2kopano/runtime/host/live"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
@@ -63,6 +65,9 @@ func (a *app) showStatus(id string) error {
 	if err != nil {
 		return err
 	}
+	if holder == nil {
+		s.Busy = disturbs(s)
+	}
 	if a.json {
 		return json.NewEncoder(a.out).Encode(struct {
 			state.Status
@@ -75,6 +80,25 @@ func (a *app) showStatus(id string) error {
 		a.field("also", "run %s, begun %s (%s): %s", other.ID, localTime(other.Order.Begun), other.Phase, ways.Join(other.Ways()))
 	}
 	return nil
+}
+
+// disturbs tells whether a rollback of the run would be refused just now, because a service must not be disturbed. Where
+// that cannot be seen, nobody is warned.
+func disturbs(s state.Status) bool {
+	if !s.Blocks() {
+		return false
+	}
+	_, records, _, err := journal.ReadFile(s.Run.Journal())
+	if err != nil {
+		return false
+	}
+	h, err := live.Open("/")
+	if err != nil {
+		return false
+	}
+	defer h.Close()
+	busy, err := engine.Busy(context.Background(), h, records)
+	return err == nil && busy != nil
 }
 
 func (a *app) field(name, format string, args ...any) {

@@ -1,8 +1,10 @@
 package action
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"zcp2kopano/runtime/host"
@@ -35,20 +37,35 @@ func (e *Busy) Error() string {
 }
 
 // Undisturbed is an error if a change to a service would disturb it; of any guarded service, if name is empty.
+// One that was started just now may be about to begin, and has no lock yet: it is waited for.
 func (env *Env) Undisturbed(name string) error {
 	for _, g := range env.Guards {
 		if name != "" && g.Service != name {
 			continue
 		}
-		busy, err := g.busy(env)
-		if err == nil && busy != nil {
-			err = busy
-		}
-		if err != nil {
+		if err := g.await(env); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Disturbs looks whether one of the guarded services is at its work just now, or may be about to begin.
+func (env *Env) Disturbs() (*Busy, error) {
+	for _, g := range env.Guards {
+		busy, err := g.busy(env)
+		if busy != nil || err != nil {
+			return busy, err
+		}
+		begins, err := g.begins(env)
+		if err != nil {
+			return nil, err
+		}
+		if begins != nil {
+			return &Busy{g, host.ServiceLock{Since: begins.Started, Holder: *begins}}, nil
+		}
+	}
+	return nil, nil
 }
 
 // busy looks whether the lock is held. One that is left from a process that was killed keeps the next one
@@ -65,15 +82,70 @@ func (g Guard) busy(env *Env) (*Busy, error) {
 	if err != nil || len(running) == 0 || g.Asks == "" {
 		return nil, err
 	}
-	q, err := host.ParseQuestion(g.Service, g.Asks)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := env.Host.Ask(env.Ctx, q); err != nil {
-		return &Busy{g, *lock}, nil
+	if err := g.ask(env); err != nil {
+		return &Busy{g, *lock}, env.Ctx.Err()
 	}
 	return nil, nil
 }
+
+func (g Guard) ask(env *Env) error {
+	q, err := host.ParseQuestion(g.Service, g.Asks)
+	if err == nil {
+		_, err = env.Host.Ask(env.Ctx, q)
+	}
+	return err
+}
+
+// beginTime is how long after its start a service may be about to begin: a server may try for one and a half
+// minutes to reach its database.
+const beginTime = 2 * time.Minute
+
+// await returns when the service does not, and will not, do what must not be disturbed.
+func (g Guard) await(env *Env) error {
+	for {
+		busy, err := g.busy(env)
+		if err == nil && busy != nil {
+			err = busy
+		}
+		if err != nil {
+			return err
+		}
+		begins, err := g.begins(env)
+		if err != nil || begins == nil {
+			return err
+		}
+		if env.stopped() {
+			return ErrStopped
+		}
+		env.Progress(Progress{What: "wait for " + g.Service, Text: "it was started just now, and it may be that it " + g.Doing + " for which it has no lock yet"})
+		if err := env.Host.Sleep(env.Ctx, tickTime); err != nil {
+			return err
+		}
+	}
+}
+
+// begins is the service's process if it was started just now, and does not answer yet.
+func (g Guard) begins(env *Env) (*host.Process, error) {
+	running, err := env.Host.ServiceProcesses(g.Service)
+	if err != nil || len(running) == 0 || g.Asks == "" {
+		return nil, err
+	}
+	started := running[0].Started
+	if started.IsZero() || env.Host.Now().Sub(started) > beginTime {
+		return nil, nil
+	}
+	asking := *env
+	ctx, cancel := context.WithTimeout(env.Ctx, soonTime)
+	defer cancel()
+	asking.Ctx = ctx
+	if err := g.ask(&asking); err == nil || errors.Is(err, host.ErrNeverAnswers) {
+		return nil, nil
+	}
+	return &running[0], env.Ctx.Err()
+}
+
+// soonTime is how long one that serves takes to answer at the most, where it is asked again otherwise.
+const soonTime = 3 * time.Second
 
 // guardOf is the guard of a service.
 func (env *Env) guardOf(name string) (Guard, bool) {
@@ -100,7 +172,67 @@ func (env *Env) stopService(name string, patience time.Duration) error {
 	if err := env.removeStale(name); err != nil {
 		return err
 	}
-	return env.Host.StopService(env.Ctx, name, patience)
+	return env.stopGently(name, patience)
+}
+
+// stopGently stops a service; one that is guarded, so that systemd does not kill it when it does not end: it may have
+// begun with its work after it was looked at.
+func (env *Env) stopGently(name string, patience time.Duration) error {
+	g, guarded := env.guardOf(name)
+	now, there, err := (&Service{Name: name}).Now(env.Host)
+	if err != nil {
+		return err
+	}
+	if !guarded || !there || now.Kind != "systemd" {
+		return env.Host.StopService(env.Ctx, name, patience)
+	}
+	dir, err := env.spare(name)
+	if err != nil {
+		return err
+	}
+	err = env.Host.StopService(env.Ctx, name, patience)
+	if err != nil {
+		if busy, _ := g.busy(env); busy != nil {
+			err = busy
+		}
+	}
+	return errors.Join(err, env.unspare(dir))
+}
+
+// What is in runtimeUnits is gone after a reboot.
+const (
+	runtimeUnits = "/run/systemd/system"
+	spareFile    = "/zcp2kopano.conf"
+	spareText    = "[Service]\nSendSIGKILL=no\n"
+)
+
+// spare has systemd send no SIGKILL to a service, by a file in this directory.
+func (env *Env) spare(name string) (dir string, err error) {
+	if _, err := env.Host.Lstat(runtimeUnits); err != nil {
+		return "", nil // nothing was booted by systemd there
+	}
+	dir = runtimeUnits + "/" + name + ".service.d"
+	if err := env.Host.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return dir, err
+	}
+	if err := removePath(env.Host, dir+spareFile); err != nil {
+		return dir, err
+	}
+	f, err := env.Host.Create(dir+spareFile, 0o644)
+	if err != nil {
+		return dir, err
+	}
+	_, err = f.Write([]byte(spareText))
+	return dir, errors.Join(err, f.Close(), env.Host.ReloadServices())
+}
+
+func (env *Env) unspare(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	err := removePath(env.Host, dir+spareFile)
+	_ = env.Host.Rmdir(dir) // there may be others in it
+	return errors.Join(err, env.Host.ReloadServices())
 }
 
 // removeStale removes a lock that nobody holds: init scripts refuse to stop a service as long as there is one.

@@ -103,12 +103,7 @@ func Busy(ctx context.Context, h host.Host, records []journal.Record) (*action.B
 		return nil, err
 	}
 	env := &action.Env{Ctx: ctx, Host: h, Guards: past.info.Guards}
-	err = env.Undisturbed("")
-	var busy *action.Busy
-	if errors.As(err, &busy) {
-		return busy, nil
-	}
-	return nil, err
+	return env.Disturbs()
 }
 
 // undisturbed refuses to begin with a rollback while a guarded service does what must come to its end.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -174,7 +175,14 @@ func (r *Run) standing(v *story.Verdict) ways.Standing {
 	if v != nil && !r.refused {
 		records = append(records, journal.Record{Type: "verdict", Data: mustJSON(v)})
 	}
-	return r.named(Stand(records))
+	s := r.named(Stand(records))
+	if r.real() && s.Blocks() && len(r.guards) > 0 {
+		env := r.env(0, 0, nil)
+		env.Ctx = context.WithoutCancel(r.ctx)
+		busy, _ := env.Disturbs()
+		s.Busy = busy != nil
+	}
+	return s
 }
 
 // named adds who the run and the caller are.

@@ -84,6 +84,7 @@ type Standing struct {
 	Left     []string `json:"differences,omitempty"` // what the last rollback left that is not as before
 	Stays    []string `json:"-"`                     // the actions that were begun and not undone
 	Stuck    bool     `json:"-"`                     // the last rollback failed on its way
+	Busy     bool     `json:"-"`                     // a service is at what a rollback must not disturb
 	Trouble  error    `json:"-"`                     // why the journal cannot be gone by
 	Barred   error    `json:"-"`                     // why a resume cannot go by what was kept with the run
 	Around   string   `json:"-"`                     // the flag with which it can nevertheless; empty for none
@@ -207,6 +208,9 @@ func (s Standing) Ways() []Way {
 	if s.Trouble != nil && s.Blocks() {
 		return []Way{{c.Command("rollback", "--accept"), "undoes nothing, and sets the run's records aside, once the run needs neither to be gone on with nor to be undone"}}
 	}
+	if s.Busy {
+		return s.whileBusy()
+	}
 	switch s.Phase {
 	case Untouched, RolledBack, Accepted, GivenUp:
 		return []Way{{"zcp2kopano check", "looks at this machine"}, {c.anew(), "begins anew"}}
@@ -234,6 +238,19 @@ func (s Standing) Ways() []Way {
 		return ways
 	}
 	return append(s.on("goes on once the cause is mended"), s.back("goes back to what was before the run")...)
+}
+
+// whileBusy are the ways while a service must not be disturbed: to wait, or to replace what it works on.
+func (s Standing) whileBusy() []Way {
+	var ways []Way
+	switch s.Phase {
+	case BrokenOff, Failed, Interrupted, Waiting, RolledBackPart:
+		ways = s.on("waits with you until the database is upgraded, and goes on")
+	}
+	if s.Database == Restorable {
+		ways = append(ways, Way{s.Caller.Command("rollback", "--restore-database", "--kill-upgrade"), "ends the server within its work, goes back to what was before, and loads the dump of the database"})
+	}
+	return append(ways, Way{s.Caller.Command("status"), "says when another rollback is possible"})
 }
 
 // on are the ways to go on with a run that has not ended.

@@ -3,6 +3,7 @@ package ways
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -184,4 +185,21 @@ func ExampleCaller_Command() {
 	// Output:
 	// zcp2kopano resume
 	// zcp2kopano --state /srv/s rollback 2015 --to first
+}
+
+// While a service must not be disturbed, nothing is offered that would be refused.
+func TestWaysWhileBusy(t *testing.T) {
+	s := Standing{ID: "x", Phase: Interrupted, Database: Restorable, Changed: "start", Begun: []string{"dump", "start"}, Busy: true}
+	var got []string
+	for _, w := range s.Ways() {
+		got = append(got, w.Command)
+	}
+	want := []string{"zcp2kopano resume", "zcp2kopano rollback --restore-database --kill-upgrade", "zcp2kopano status"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	s.Phase, s.Database = RollbackIncomplete, Lost
+	if got := s.Ways(); len(got) != 1 || got[0].Command != "zcp2kopano status" {
+		t.Errorf("on the way back: %v", got)
+	}
 }

@@ -21,6 +21,7 @@ type Behaviour struct {
 	NoSession    bool          // the server does not let it in
 	Says         string        // an error in its log, once it is ready
 	DiesAfter    time.Duration // from its start on, with exit status 255; 0 is never
+	BeforeLock   time.Duration // in which signals are noted already, and no lock is there yet
 	Upgrade      time.Duration // that the upgrade of a database lasts at least, in equal steps
 	Retry        time.Duration // between two attempts at the database
 	Stop         time.Duration // that a stop lasts
@@ -58,7 +59,7 @@ func (b *Behaviour) set(name, value string) error {
 		b.Says = value
 		return nil
 	}
-	times := map[string]*time.Duration{"dies after": &b.DiesAfter, "upgrade": &b.Upgrade, "retry": &b.Retry, "stop": &b.Stop}
+	times := map[string]*time.Duration{"dies after": &b.DiesAfter, "before lock": &b.BeforeLock, "upgrade": &b.Upgrade, "retry": &b.Retry, "stop": &b.Stop}
 	to, ok := times[name]
 	if !ok {
 		return errors.New("no such behaviour")

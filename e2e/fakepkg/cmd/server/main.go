@@ -102,6 +102,8 @@ func (s *server) serve(d *service.Daemon) error {
 	d.Background()
 	d.WritePID()
 	s.handleSignals(d)
+	s.upgrading.Store(true)
+	time.Sleep(d.Behaviour.BeforeLock)
 	if err := s.upgradeUnderLock(d); err != nil {
 		return err
 	}
