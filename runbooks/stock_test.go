@@ -245,6 +245,16 @@ func TestStockSurvey(t *testing.T) {
 			code: exit.Inhibited, want: "inhibitor: not root",
 		},
 		{
+			name: "a server that upgrades its database",
+			from: "zarafa-server   active enabled", to: "zarafa-server   active upgrades enabled",
+			code: exit.Inhibited, want: "inhibitor: zarafa-server upgrades its database, or is about to", reason: "its process 1201 holds /tmp/zarafa-upgrade-lock",
+		},
+		{
+			name: "a lock of an upgrade that was cut off",
+			from: "-- tree --\n", to: "-- tree --\nf0600 root:root 0 - /tmp/zarafa-upgrade-lock\n",
+			code: exit.Inhibited, want: "inhibitor: /tmp/zarafa-upgrade-lock is left from an upgrade of the database that did not come to its end", reason: "no process holds it",
+		},
+		{
 			name: "a held package",
 			from: "Package: zarafa-server\n", to: "Package: zarafa-server\nStatus: hold ok installed\n",
 			code: exit.Inhibited, want: "inhibitor: ZCP packages are on hold",

@@ -122,6 +122,15 @@ func (v rpms) settle(front rpmFront, p rpmTransaction) (rpmTransaction, host.Sol
 	return p, solution, err
 }
 
+// String is the package, and the file that holds it.
+func (s rpmSpec) String() string {
+	text := strings.TrimSpace(s.name + " " + s.version)
+	if s.file != "" {
+		text += " from " + s.file
+	}
+	return text
+}
+
 // solve sees that the answer has all that was asked for: fronts pass over names that they do not know.
 func (v rpms) solve(front rpmFront, p rpmTransaction) (host.Solution, error) {
 	s, err := front.solve(p)
@@ -144,7 +153,7 @@ func (v rpms) solve(front rpmFront, p rpmTransaction) (host.Solution, error) {
 		case comes && (spec.version == "" || rpm.SameVersion(version, spec.version)):
 		case !comes && there && spec.version == "" && !going[spec.name]:
 		default:
-			lacks = append(lacks, strings.TrimSpace("it would not install "+spec.name+" "+spec.version))
+			lacks = append(lacks, "it would not install "+spec.String())
 		}
 	}
 	for _, name := range p.remove {

@@ -213,6 +213,27 @@ func TestParseZypperSolution(t *testing.T) {
 	}
 }
 
+// silentFront leaves out what it is asked for, and calls that success.
+type silentFront struct{ rpmFront }
+
+func (silentFront) solve(rpmTransaction) (host.Solution, error) {
+	return host.Solution{Install: []host.Change{{Name: "site-base", Version: "1.0-1"}}}, nil
+}
+
+// TestFileThatIsPassedOver: a package file that yum, dnf or zypper leaves out without a word is named, and nothing begins.
+func TestFileThatIsPassedOver(t *testing.T) {
+	base := rpmSpec{name: "site-base", version: "1.0-1", file: "/srv/base.rpm"}
+	mail := rpmSpec{name: "site-mail", version: "2.0-1", file: "/srv/kopano:8.7/mail.rpm"}
+	if _, err := (rpms{}).solve(silentFront{}, rpmTransaction{install: []rpmSpec{base}}); err != nil {
+		t.Error(err)
+	}
+	_, err := (rpms{}).solve(silentFront{}, rpmTransaction{install: []rpmSpec{base, mail}})
+	var impossible *host.SolveError
+	if !errors.As(err, &impossible) || !strings.Contains(err.Error(), "would not install site-mail 2.0-1 from /srv/kopano:8.7/mail.rpm") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestOldReleaseFiles(t *testing.T) {
 	got := parseRedHatRelease("Red Hat Enterprise Linux Server release 6.10 (Santiago)")
 	if got["ID"] != "rhel" || got["VERSION_ID"] != "6.10" {
