@@ -206,6 +206,7 @@ var refresh = &script.Builtin{
 	Result: "None",
 	Effect: script.Change,
 	Example: `
+pkg.add_repository(pkg.repository("kopano", "file:/srv/kopano/", trusted = True))
 pkg.refresh("kopano")
 `,
 	Decide: func(c *script.Call) (script.Decision, error) {
