@@ -71,7 +71,7 @@ func outermost(paths []string) []string {
 	return out
 }
 
-// within tells whether a path is a directory or lies below it.
+// within reports whether a path is a directory or lies below it.
 func within(name, dir string) bool {
 	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
 }

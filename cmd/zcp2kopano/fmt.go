@@ -112,7 +112,7 @@ func parseStar(name string) ([]byte, *build.File, error) {
 	return data, parsed, err
 }
 
-// replaceFile writes a file anew in one step, mode kept.
+// replaceFile writes a file again in one step, mode kept.
 func replaceFile(name string, data []byte) error {
 	info, err := os.Stat(name)
 	if err != nil {

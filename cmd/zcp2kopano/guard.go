@@ -36,7 +36,7 @@ const (
 	crashFD    = 3
 )
 
-// beGuarded tells whether this process is a child. Then descriptor 2, to which the Go runtime writes
+// beGuarded reports whether this process is a child. Then descriptor 2, to which the Go runtime writes
 // when it crashes, becomes the parent's pipe; os.Stderr stays what it was under another number.
 func beGuarded() bool {
 	if os.Getenv(guardedKey) == "" {

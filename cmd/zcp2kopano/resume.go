@@ -155,7 +155,7 @@ func (a *app) fitsRun(s state.Status, book *runbook.Runbook) error {
 	return nil
 }
 
-// showMended shows how the modules differ, and tells whether they do.
+// showMended shows how the modules differ, and reports whether they do.
 func (a *app) showMended(old, mended map[string]string) bool {
 	labels := maps.Clone(old)
 	maps.Copy(labels, mended)
@@ -169,7 +169,7 @@ func (a *app) showMended(old, mended map[string]string) bool {
 	return changed
 }
 
-// mendedSteps says what a mended runbook means for a run that stands where it does.
+// mendedSteps says what a fixed runbook means for a run that stands where it does.
 func mendedSteps(s state.Status, book *runbook.Runbook) []string {
 	var names, lines []string
 	for _, step := range book.All() {

@@ -322,7 +322,7 @@ func tellEnd(end []story.Event, told bool, tell func(story.Event)) (v *story.Ver
 	return v
 }
 
-// sessionEnds tells whether systemd is ending the login session that this process belongs to.
+// sessionEnds reports whether systemd is ending the login session that this process belongs to.
 func sessionEnds() bool {
 	view, err := live.OpenView("/")
 	if err != nil {

@@ -122,7 +122,7 @@ func (w *walk) each(pattern, content string) {
 	}
 }
 
-// call calls the program, and tells whether it did what it was asked for or refused it: refused is what
+// call calls the program, and reports whether it did what it was asked for or refused it: refused is what
 // left the state as it was.
 func (w *walk) call(args ...string) (accepted bool, out string) {
 	before := w.records()

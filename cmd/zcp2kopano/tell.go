@@ -55,7 +55,7 @@ func (t *teller) open(a *app) (func(story.Event), error) {
 	return story.Tee(story.HTML(t.html), out), nil
 }
 
-// close tells whether the report reached its file.
+// close reports whether the report reached its file.
 func (t *teller) close() error {
 	if t.html == nil {
 		return nil

@@ -56,7 +56,7 @@ func (r *Run) read(c *script.Call) (starlark.Value, error) {
 	if err := r.hold(rec); err != nil {
 		return nil, err
 	}
-	// What was read behind the last change is asked anew by a resume, so it need not outlive a kill.
+	// What was read behind the last change is asked again by a resume, so it need not outlive a kill.
 	return value, r.cfg.Journal.AppendWithNext("read", rec)
 }
 

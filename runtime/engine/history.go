@@ -87,7 +87,7 @@ func (c *callRecord) state(i int) *actionState {
 	return c.states[i]
 }
 
-// begun tells whether any of the call's actions was begun.
+// begun reports whether any of the call's actions was begun.
 func (c *callRecord) begun() bool {
 	for i := range c.Actions {
 		if c.state(i).intent != nil {
@@ -122,12 +122,12 @@ type history struct {
 	accepted bool            // the admin has accepted what the last rollback left
 }
 
-// succeeded tells whether the run has ended in success.
+// succeeded reports whether the run has ended in success.
 func (h *history) succeeded() bool {
 	return !h.rollback && h.verdict != nil && h.verdict.Code == exit.Done && h.verdict.Until == ""
 }
 
-// rolledBack tells whether a rollback has undone all steps.
+// rolledBack reports whether a rollback has undone all steps.
 func (h *history) rolledBack() bool {
 	for _, name := range h.order {
 		if !h.undone[name] {
@@ -137,7 +137,7 @@ func (h *history) rolledBack() bool {
 	return h.rollback && len(h.order) > 0
 }
 
-// rollbackEnded tells whether the last rollback has undone all that it was asked to.
+// rollbackEnded reports whether the last rollback has undone all that it was asked to.
 func (h *history) rollbackEnded() bool {
 	for _, name := range stepsToUndo(h, h.to) {
 		if !h.undone[name] {
@@ -216,7 +216,7 @@ func (h *history) explain(err error) error {
 }
 
 // forgetTail drops what the unfinished step asked and decided after its last change: nothing rests on
-// it, and the host may have been mended meanwhile, so it is asked and decided anew.
+// it, and the host may have been fixed meanwhile, so it is asked and decided again.
 func (h *history) forgetTail() {
 	if h.open == nil {
 		return

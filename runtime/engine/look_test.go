@@ -80,7 +80,7 @@ func TestLook(t *testing.T) {
 	}
 }
 
-// TestLookLetsEndsPass: what ends the run is no failure of what was looked at.
+// TestLookLetsEndsPass: what ends the run is not a failure of what was looked at.
 func TestLookLetsEndsPass(t *testing.T) {
 	if v, told := newScene(t).look(`look("the end", end)`, "pass"); v.Code != exit.Done || v.Inhibitors != 0 {
 		t.Errorf("%+v %q", v, told)

@@ -72,7 +72,7 @@ func (m *masker) maskKnown(text string) string {
 	return text
 }
 
-// within tells whether a secret stands in JSON text: a known one, or what looks like one.
+// within reports whether a secret stands in JSON text: a known one, or what looks like one.
 func (m *masker) within(data json.RawMessage) bool { return m.knownWithin(data) || looksSecret(data) }
 
 func (m *masker) knownWithin(data json.RawMessage) bool {
@@ -92,7 +92,7 @@ func looksSecret(data json.RawMessage) bool {
 	return json.Unmarshal(data, &v) == nil && anyText(v, func(text string) bool { return secrets.MaskText(text) != text })
 }
 
-// anyText tells whether a test is true of a string in decoded JSON.
+// anyText reports whether a test is true of a string in decoded JSON.
 func anyText(v any, test func(string) bool) bool {
 	switch v := v.(type) {
 	case string:

@@ -40,7 +40,7 @@ func (s *scene) names(dir string) string {
 	return strings.Join(names, " ")
 }
 
-// However a mended runbook differs, steps that ended stay ended, the unfinished step leaves no half
+// However a fixed runbook differs, steps that ended stay ended, the unfinished step leaves no half
 // behind, and a rollback of it all goes back to the begin.
 func TestResumeOfAnyMendedRunbook(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -80,7 +80,7 @@ func TestResumeOfAnyMendedRunbook(t *testing.T) {
 	}
 }
 
-// A mended runbook may be cut short as well, at every record, and then go on, or be mended again, or
+// A fixed runbook may be cut short as well, at every record, and then go on, or be fixed again, or
 // taken back.
 func TestMendedRunbookCutShort(t *testing.T) {
 	first, mended := steps("a", "b", "c!", "d"), steps("a", "n", "b", "c", "d")

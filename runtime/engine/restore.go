@@ -40,14 +40,14 @@ func (h *history) restoring() (*restoring, error) {
 	return way, nil
 }
 
-// changesDatabase tells whether an action changes a database for good.
+// changesDatabase reports whether an action changes a database for good.
 func changesDatabase(a action.Action) bool {
 	c, ok := a.(action.DatabaseChanger)
 	return ok && c.ChangesDatabase()
 }
 
 // lookSpared looks, before a rollback, which actions that did not come to their end have changed no database after
-// all, whatever was seen when they failed: somebody may have started a server since, or mended what kept one from it.
+// all, whatever was seen when they failed: somebody may have started a server since, or fixed what kept one from it.
 func (r *Run) lookSpared(past *history) error {
 	for _, p := range past.intents {
 		a, env, err := r.recall(p)
@@ -141,7 +141,7 @@ func (p *pastAction) action() (action.Action, error) {
 	return action.Decode(p.state().intent.Kind, p.state().intent.Data)
 }
 
-// restoreBegun tells whether the loading has begun and must be brought to its end.
+// restoreBegun reports whether the loading has begun and must be brought to its end.
 func (h *history) restoreBegun(way *restoring) bool {
 	return way != nil && !way.done && h.restore != nil && h.restore.seq > way.cause.call.seq && h.restore.state(0).intent != nil
 }

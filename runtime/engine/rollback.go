@@ -137,7 +137,7 @@ func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string
 		mine := past.actionsOf(steps[i])
 		undone = append(undone, mine...)
 		if past.undone[steps[i]] {
-			if err := r.lookAgain(mine); err != nil {
+			if err := r.forgetFixed(mine); err != nil {
 				return nil, err
 			}
 			continue
@@ -209,8 +209,8 @@ func (r *Run) repeat(undone []*pastAction) error {
 	return nil
 }
 
-// lookAgain forgets what an earlier rollback found to differ and somebody has mended since.
-func (r *Run) lookAgain(undone []*pastAction) error {
+// forgetFixed forgets what an earlier rollback found to differ and somebody has fixed since.
+func (r *Run) forgetFixed(undone []*pastAction) error {
 	for _, p := range undone {
 		if len(p.state().differences) == 0 {
 			continue
@@ -317,7 +317,7 @@ func (r *Run) disturbed(past *history) ([]string, error) {
 	return lines, nil
 }
 
-// within tells whether a path is one of these, or below one.
+// within reports whether a path is one of these, or below one.
 func within(paths []string, name string) bool {
 	for _, p := range paths {
 		if name == p || strings.HasPrefix(name, strings.TrimSuffix(p, "/")+"/") {
@@ -327,7 +327,7 @@ func within(paths []string, name string) bool {
 	return false
 }
 
-// lostPackages tells whether packages went that nothing was kept of.
+// lostPackages reports whether packages went that nothing was kept of.
 func (h *history) lostPackages() (bool, error) {
 	for _, p := range h.intents {
 		a, err := p.action()
@@ -341,7 +341,7 @@ func (h *history) lostPackages() (bool, error) {
 	return false, nil
 }
 
-// makesDump tells whether a step made a dump of a database.
+// makesDump reports whether a step made a dump of a database.
 func makesDump(actions []*pastAction) bool {
 	return slices.ContainsFunc(actions, func(p *pastAction) bool {
 		a, err := p.action() // readHistory has decoded every action
@@ -452,7 +452,7 @@ func (r *Run) undoOne(a action.Action, env *action.Env) ([]string, error) {
 	return nil, err
 }
 
-// startsAgain tells whether undoing an action means that a service runs again.
+// startsAgain reports whether undoing an action means that a service runs again.
 func startsAgain(a action.Action) bool {
 	s, ok := a.(action.ServiceSetter)
 	return ok && s.StartsAgain()

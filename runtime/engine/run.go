@@ -178,7 +178,7 @@ func (r *Run) refuseResume(past *history) error {
 	return s.Resume()
 }
 
-// settle undoes what the unfinished step did if the runbook, mended since, does not go on with that
+// settle undoes what the unfinished step did if the runbook, fixed since, does not go on with that
 // step: it was taken out or renamed, or another step now stands before it. Otherwise its half would
 // stay on the host, with nobody to bring it to its end.
 func (r *Run) settle(past *history) error {
@@ -406,7 +406,7 @@ func (r *Run) call(step *runbook.Step) (starlark.Value, error) {
 	})
 }
 
-// restart undoes what the unfinished step did before and lets it begin anew: its runbook was mended,
+// restart undoes what the unfinished step did before and lets it begin again: its runbook was fixed,
 // or the host answers otherwise than it did.
 func (r *Run) restart(step *runbook.Step) error {
 	r.emit(story.Event{Kind: story.Output, Text: fmt.Sprintf("step %s asks for something else than before: what it had done is undone, and it begins again", step.Name)})
@@ -453,7 +453,7 @@ func (r *Run) stopping() bool {
 // Context ends when the run is to stop hard.
 func (r *Run) Context() context.Context { return r.ctx }
 
-// Checking tells whether the step in hand is the runbook's check.
+// Checking reports whether the step in hand is the runbook's check.
 func (r *Run) Checking() bool { return r.step != nil && r.step == r.rb.Check }
 
 // Parameter is the value of a parameter of the runbook.
@@ -465,7 +465,7 @@ func (r *Run) Parameter(name string) (starlark.Value, bool) {
 // Explain adds to an error of the runbook's what it takes to show where it happened.
 func (r *Run) Explain(err error) error { return r.rb.Explain(err) }
 
-// Ends tells whether an error is no failure of what was looked at, but ends the run.
+// Ends reports whether an error is not a failure of what was looked at, but ends the run.
 func (r *Run) Ends(err error) bool {
 	if r.ctx.Err() != nil || strings.Contains(err.Error(), "Starlark computation cancelled") {
 		return true

@@ -231,7 +231,7 @@ func TestResumeAfterFailure(t *testing.T) {
 	}
 }
 
-// What was read after the last change is read again: the cause of the failure may be mended.
+// What was read after the last change is read again: the cause of the failure may be fixed.
 func TestResumeAsksAgain(t *testing.T) {
 	s := newScene(t)
 	s.mkdir("/srv/a")
@@ -254,7 +254,7 @@ runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
 	}
 }
 
-// A mended runbook whose unfinished step asks for something else has that step undone and begun
+// A fixed runbook whose unfinished step asks for something else has that step undone and begun
 // again; finished steps stay.
 func TestResumeMendedRunbook(t *testing.T) {
 	s := newScene(t)

@@ -12,7 +12,7 @@ import (
 )
 
 // keepServices brings services to the state in which the run had left them. They are not in it where the
-// machine was started anew since, which starts what is enabled and nothing else, or where somebody
+// machine was restarted since, which starts what is enabled and nothing else, or where somebody
 // helped out meanwhile: what the run had stopped would then work on what it changes, and what it had
 // started would stay down. The actions that decided the state are done, and are journaled: there is
 // nothing to note, and their undo stays as it is. On the way back only what runs is of interest.
@@ -60,7 +60,7 @@ func (r *Run) servicesOf(past *history) (action.KeptServices, error) {
 	return kept, nil
 }
 
-// keepService tells whether there was something to do.
+// keepService reports whether there was something to do.
 func (r *Run) keepService(k action.KeptService) (bool, error) {
 	now, astray, err := k.Astray()
 	if err != nil || !astray {

@@ -27,7 +27,7 @@ def start():
 runbook = define(steps = [stop, start], allow = policy(write = ["/srv/a"], services = ["new", "old"]))
 `
 
-// swap makes the old server run and the new one not, as a machine may that was started anew.
+// swap makes the old server run and the new one not, as a machine may that was restarted.
 func (s *scene) swap() {
 	s.t.Helper()
 	if err := s.host.StopService(context.Background(), "new", time.Second); err != nil {

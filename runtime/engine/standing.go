@@ -191,7 +191,7 @@ func (r *Run) named(s ways.Standing) ways.Standing {
 	return s
 }
 
-// OwnRunbook tells whether a runbook with this label is not one that the program brings.
+// OwnRunbook reports whether a runbook with this label is not one that the program brings.
 func OwnRunbook(label string) bool { return !strings.HasPrefix(label, "@stock//") }
 
 // Accept notes in a run's journal that the admin has accepted what its rollback left. Whether there

@@ -46,7 +46,7 @@ func (r *Run) close(err error) story.Verdict {
 	return r.finish()
 }
 
-// real tells whether there is a run to go on with, or back from.
+// real reports whether there is a run to go on with, or back from.
 func (r *Run) real() bool { return r.cfg.Mode != "simulate" && r.cfg.Mode != "check" }
 
 // brokenText says what was broken off, if anything was, and what that means.

@@ -35,7 +35,7 @@ const endWidth = 20
 func endText(seq uint64) []byte { return fmt.Appendf(nil, "%0*d\n", endWidth-1, seq) }
 
 // createEnd makes the file durable before the journal is begun. What is there of a journal that never
-// was is begun anew.
+// was is begun again.
 func createEnd(journal string) (*end, error) {
 	f, err := os.OpenFile(EndPath(journal), os.O_RDWR|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {

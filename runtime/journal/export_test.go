@@ -52,7 +52,7 @@ func (p *Piece) From(line int, data []byte) (records int, damage *Damage, err er
 	return len(c.records) - before, c.damage, nil
 }
 
-// Relies tells whether a line was begun when an earlier line was known to be durable.
+// Relies reports whether a line was begun when an earlier line was known to be durable.
 func (p *Piece) Relies(data []byte, line, earlier int) bool {
 	from, _ := p.Bounds(line)
 	e, _, _, err := decode(data[from:])

@@ -148,7 +148,7 @@ func (p *Policy) allows(t Target) bool {
 	return false
 }
 
-// matchPath tells whether name is the entry's match or lies below one.
+// matchPath reports whether name is the entry's match or lies below one.
 func matchPath(entry, name string) bool {
 	for {
 		if entry == name {

@@ -58,7 +58,7 @@ func firstLine(doc string) string {
 	return line
 }
 
-// Verifies tells whether a step is the runbook's verify.
+// Verifies reports whether a step is the runbook's verify.
 func (rb *Runbook) Verifies(step string) bool { return rb.Verify != nil && rb.Verify.Name == step }
 
 // Call evaluates a step's function for a run, with what the run has by name: values of parameters, and

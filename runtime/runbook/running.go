@@ -16,11 +16,11 @@ type Running interface {
 	Grant(path, why, pos string) error
 	// Expect notes how long something takes that only the runbook knows of.
 	Expect(what string, s action.Span)
-	// Checking tells whether the step in hand is the runbook's check.
+	// Checking reports whether the step in hand is the runbook's check.
 	Checking() bool
 	// Parameter is the value of a parameter of the runbook.
 	Parameter(name string) (starlark.Value, bool)
-	// Ends tells whether an error is no failure of what was looked at, but ends the run.
+	// Ends reports whether an error is not a failure of what was looked at, but ends the run.
 	Ends(err error) bool
 	// Explain adds to an error what it takes to show where it happened.
 	Explain(err error) error

@@ -96,7 +96,7 @@ func (b *Builtin) paramNames() []string {
 	return names
 }
 
-// Check tells whether a value fits the declared type.
+// Check reports whether a value fits the declared type.
 func (p *Param) Check(v starlark.Value) error {
 	want := func() error {
 		if _, secret := v.(SecretValue); secret {
@@ -237,7 +237,7 @@ func StringList(v starlark.Value) ([]string, error) {
 // Args are all arguments that were given, by name.
 func (c *Call) Args() map[string]starlark.Value { return c.args }
 
-// Has tells whether an argument was given (and is not None).
+// Has reports whether an argument was given (and is not None).
 func (c *Call) Has(name string) bool {
 	c.declared(name)
 	_, ok := c.args[name]

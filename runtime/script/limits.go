@@ -116,7 +116,7 @@ func (w *watch) run(ctx context.Context, thread *starlark.Thread) {
 // take hours, such as the product of very large numbers.
 const heedWithin = 5 * time.Second
 
-// ignores tells whether a runbook goes on computing though it was asked to end. What a builtin does with
+// ignores reports whether a runbook goes on computing though it was asked to end. What a builtin does with
 // the host ends by itself.
 func (w *watch) ignores(since time.Time) bool {
 	w.mu.Lock()
@@ -157,7 +157,7 @@ func (w *watch) exceeded(times int) string {
 	return ""
 }
 
-// heavy tells whether the runbook holds more than so many times its memory. What nobody holds any
+// heavy reports whether the runbook holds more than so many times its memory. What nobody holds any
 // more does not count, but that is only known after a collection.
 func (w *watch) heavy(times int) bool {
 	limit := w.base.Load() + uint64(times)*w.limits.Heap

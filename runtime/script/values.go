@@ -28,7 +28,7 @@ func (SecretValue) Type() string { return "secret" }
 // Freeze does nothing: a secret cannot change.
 func (SecretValue) Freeze() {}
 
-// Truth tells whether there is a text.
+// Truth reports whether there is a text.
 func (s SecretValue) Truth() starlark.Bool { return starlark.Bool(!s.Secret.Empty()) }
 
 // Hash refuses: a hash would tell about the text.

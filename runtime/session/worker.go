@@ -98,7 +98,7 @@ func withoutScope(output string) string {
 	return output
 }
 
-// Alive tells whether the worker is at work.
+// Alive reports whether the worker is at work.
 func (w *Worker) Alive() bool {
 	select {
 	case <-w.ended:
@@ -161,7 +161,7 @@ func (w *Worker) End() []story.Event {
 	return events
 }
 
-// StoppedEarly tells whether the worker was asked to stop before it heeded that, and so before it began
+// StoppedEarly reports whether the worker was asked to stop before it heeded that, and so before it began
 // its work.
 func (w *Worker) StoppedEarly() bool {
 	<-w.ended
@@ -187,7 +187,7 @@ func (w *Worker) Failure() error {
 	return errors.New(strings.TrimPrefix(words, "error: "))
 }
 
-// AdoptLock is the lock that Start passed on to this process, or one taken anew.
+// AdoptLock is the lock that Start passed on to this process, or one taken again.
 func AdoptLock(d state.Dir, h state.Holder) (*state.Lock, error) {
 	var passed, known syscall.Stat_t
 	err := errors.Join(syscall.Fstat(lockFD, &passed), syscall.Stat(filepath.Join(d.Path, "lock"), &known))

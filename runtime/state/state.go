@@ -259,7 +259,7 @@ func (r Run) keepModule(dir, label, source string) error {
 	return writeFile(file, []byte(source))
 }
 
-// Modules reads the kept modules, by label: of the mended runbook, if there is one.
+// Modules reads the kept modules, by label: of the fixed runbook, if there is one.
 func (r Run) Modules() (map[string]string, error) {
 	order, err := r.Order()
 	if err != nil {
@@ -290,7 +290,7 @@ func (r Run) Modules() (map[string]string, error) {
 	return modules, nil
 }
 
-// Mend keeps a mended runbook, with which the run goes on from now on. The former ones stay next to it.
+// Mend keeps a fixed runbook, with which the run goes on from now on. The former ones stay next to it.
 // The run is not held to its plan any more, which was made with another runbook. All of it holds from
 // one instant on, when the order names the new copy.
 func (r Run) Mend(label string, modules map[string]string) error {

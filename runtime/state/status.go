@@ -89,7 +89,7 @@ func (r Run) barred(o Order) (around string, why error) {
 	return "", nil
 }
 
-// never tells whether the journal was never begun: it is missing, or not even its header was written
+// never reports whether the journal was never begun: it is missing, or not even its header was written
 // whole. The header is synced before anything is told of the run: where something was, a journal without
 // it has lost what it held.
 func (r Run) never(err error) bool {

@@ -189,7 +189,7 @@ func sentence(doc string) string {
 	return line
 }
 
-// reflow joins the lines of each paragraph, so that they can be wrapped anew. Indented lines and
+// reflow joins the lines of each paragraph, so that they can be wrapped again. Indented lines and
 // lists stay as they are.
 func reflow(doc string) string {
 	var b strings.Builder

@@ -90,7 +90,7 @@ type Standing struct {
 	Around   string   `json:"-"`                     // the flag with which it can nevertheless; empty for none
 }
 
-// Blocks tells whether the run has left the machine half-way, so that no other may begin.
+// Blocks reports whether the run has left the machine half-way, so that no other may begin.
 func (s Standing) Blocks() bool {
 	switch s.Phase {
 	case Untouched, NothingToDo, Done, RolledBack, Accepted, GivenUp:
@@ -99,10 +99,10 @@ func (s Standing) Blocks() bool {
 	return true
 }
 
-// Touched tells whether the run has ever changed something, or may have.
+// Touched reports whether the run has ever changed something, or may have.
 func (s Standing) Touched() bool { return s.Phase != Untouched && s.Phase != NothingToDo }
 
-// Leaves tells whether the run has left something that a rollback can undo, and that nobody has
+// Leaves reports whether the run has left something that a rollback can undo, and that nobody has
 // accepted as it is.
 func (s Standing) Leaves() bool { return s.Blocks() || s.Phase == Done }
 
@@ -277,7 +277,7 @@ func (s Standing) on(words string) (ways []Way) {
 	return ways
 }
 
-// anew begins another run: it needs no ID.
+// again begins another run: it needs no ID.
 func (c Caller) anew() string { return Caller{Program: c.Program}.Command("run") }
 
 // back are the ways back to the begin, in these words where nothing stays behind.
