@@ -194,6 +194,9 @@ func (a *Copy) Apply(env *Env) (Result, error) {
 			return result, err
 		}
 	}
+	if w, ok := env.Host.(host.CopyWatcher); ok {
+		w.Copied(a.From, a.To)
+	}
 	return result, nil
 }
 

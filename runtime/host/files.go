@@ -121,6 +121,12 @@ type Cloner interface {
 	CloneFrom(src File) (bool, error)
 }
 
+// CopyWatcher is a host that wants to know what was copied: a simulated one leaves open in a copy what it leaves open
+// in the original. A Host may be one.
+type CopyWatcher interface {
+	Copied(from, to string)
+}
+
 // Stat is what lstat(2) tells. Mode has the type and permission bits as package io/fs spells them,
 // setuid, setgid and sticky included.
 type Stat struct {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	"zcp2kopano/runtime/host"
@@ -35,3 +36,15 @@ func (g *gaps) all() []host.Unpredicted {
 }
 
 func (g *gaps) forget() { g.list, g.seen = nil, map[host.Unpredicted]bool{} }
+
+// Copied implements host.CopyWatcher.
+func (h *Host) Copied(from, to string) {
+	for _, u := range h.gaps.all() {
+		rest, below := strings.CutPrefix(u.Path, from)
+		if u.Path == "" || !below || rest != "" && rest[0] != '/' {
+			continue
+		}
+		u.Path = to + rest
+		h.gaps.add(u)
+	}
+}

@@ -98,6 +98,7 @@ func (h *Host) connect() {
 	sc := h.scripts
 	sc.files, sc.gaps, sc.clock, sc.system, sc.accounts, sc.services = h.files, h.gaps, h.clock, h.system, h.accounts, h.services
 	sc.db, sc.unpacker, sc.site = h.db, h.unpacker, h.site
+	sv.command = sc.command
 	ds := h.debs
 	ds.files, ds.gaps, ds.db, ds.scripts, ds.unpacker, ds.site = h.files, h.gaps, h.db, h.scripts, h.unpacker, h.site
 	ds.repositories, ds.services = h.repositories, h.services

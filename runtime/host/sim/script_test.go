@@ -143,3 +143,20 @@ func TestProgramsThatAScriptCalls(t *testing.T) {
 		})
 	}
 }
+
+// A copy is as open as what it was made of.
+func TestCopyIsAsOpen(t *testing.T) {
+	h := hostOf(t, "-- host --\ninit: sysv\n-- /etc/kopano/server.cfg --\na\n")
+	h.gaps.add(host.Unpredicted{What: "what is written", Path: "/etc/kopano/db.cfg", Aspect: "content"})
+	h.gaps.add(host.Unpredicted{What: "another", Path: "/etc/kopano-other"})
+	h.Copied("/etc/kopano", "/etc/kopano-orig")
+	var open []string
+	for _, u := range h.Unpredicted() {
+		if strings.HasPrefix(u.Path, "/etc/kopano") {
+			open = append(open, u.Path+" "+u.Aspect)
+		}
+	}
+	if want := []string{"/etc/kopano/db.cfg content", "/etc/kopano-other ", "/etc/kopano-orig/db.cfg content"}; !slices.Equal(open, want) {
+		t.Errorf("open are %q, want %q", open, want)
+	}
+}

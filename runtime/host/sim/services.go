@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim/shell"
 )
 
 // service is what the file system does not show of a service.
@@ -39,6 +40,7 @@ type services struct {
 	accounts *accountFiles
 	db       *packageDB // whose services become which user
 	below    host.View
+	command  func(args []string) (shell.Result, error) // carries out what units do before a start
 
 	known     map[string]*service
 	processes []host.Process
@@ -177,6 +179,10 @@ func (sv *services) startService(name string) error {
 		if _, _, err := sv.accounts.ownerIDs(user, ""); errors.Is(err, host.ErrNoAccount) {
 			state.failed = true
 			return fmt.Errorf("start %s: there is no user %s for it to run as", name, user)
+		}
+		if err := sv.prepare(name); err != nil {
+			state.failed = true
+			return err
 		}
 		sv.lastPID++
 		p := host.Process{PID: sv.lastPID, Name: path.Base(exe), Exe: exe, User: user, Started: sv.clock.Now()}
