@@ -143,13 +143,22 @@ func (d unitHelper) isLink(name string) bool {
 	return err == nil && st.IsSymlink()
 }
 
-// entries are the links that the note of a unit has.
+// entries are the links that were noted of a unit. A fixture has no notes: all that are there count as noted.
 func (d unitHelper) entries(unit string) []string {
 	text, err := d.services.files.readFile(d.state(unit))
-	if err != nil {
+	if err == nil {
+		return strings.Fields(string(text))
+	}
+	if d.services.below != nil {
 		return nil
 	}
-	return strings.Fields(string(text))
+	var links []string
+	for _, e := range d.services.files.entries(unitsEtc) {
+		if link := path.Join(unitsEtc, e.Name, path.Base(unit)); strings.HasSuffix(e.Name, ".wants") && d.isLink(link) {
+			links = append(links, link)
+		}
+	}
+	return links
 }
 
 func (d unitHelper) wasEnabled(unit string) (bool, error) {
