@@ -20,7 +20,7 @@ const cacheDir = "/var/cache/zcp2kopano-test"
 // The packages of the base trees besides dpkg and apt: an init system, what the packages under test
 // need, and a database server and its clients.
 const (
-	includesSysV = "adduser,ca-certificates,lsb-base,init-system-helpers,sysvinit-core,sysv-rc,insserv,procps," +
+	includesSysV = "adduser,ca-certificates,lsb-base,init-system-helpers,sysvinit-core,sysv-rc,insserv,procps,ucf," +
 		"mariadb-client,mariadb-server-core"
 	includesSystemd = "adduser,ca-certificates,lsb-base,init-system-helpers,systemd-sysv,libpam-systemd,dbus,procps," +
 		"mariadb-client,mariadb-server-core"

@@ -193,7 +193,11 @@ func TestScriptsLikeDpkg(t *testing.T) {
 func pin(t *testing.T, name string, said, want []string) {
 	t.Helper()
 	for _, s := range said {
-		if !slices.ContainsFunc(want, func(w string) bool { ok, _ := path.Match(w, s); return ok || w == s }) {
+		if !slices.ContainsFunc(want, func(w string) bool {
+			ok, _ := path.Match(w, s)
+			begin, open := strings.CutSuffix(w, "...")
+			return ok || w == s || open && strings.HasPrefix(s, begin)
+		}) {
 			t.Errorf("%s: not simulated, but should be: %s", name, s)
 		}
 	}
@@ -264,14 +268,44 @@ var conformanceCases = []struct {
 		fakepkg.Text("/usr/share/doc/t-excluded/copyright", "nobody"), fakepkg.Text("/usr/share/doc/t-excluded/README", "x"), fakepkg.Text("/usr/share/doc/t-excluded/examples/a", "x"),
 		fakepkg.Link("/usr/share/doc/t-excluded-link", "t-excluded"),
 	}}},
+	{name: "alternatives", pkg: fakepkg.Package{Name: "t-alternatives", Version: "1",
+		Files: []fakepkg.File{fakepkg.Program("/usr/share/t-alternatives/low", []byte("low")), fakepkg.Program("/usr/share/t-alternatives/high", []byte("high")),
+			fakepkg.Text("/usr/share/t-alternatives/low.1", "a page"), fakepkg.Text("/usr/share/t-alternatives/low.2", "another"), fakepkg.Program("/usr/share/t-alternatives/awk", []byte("none"))},
+		Scripts: map[string]string{
+			"postinst": sh("D=/usr/share/t-alternatives", "update-alternatives --quiet --install /srv/tool t-tool $D/low 10 --slave /srv/tool.1 t-tool.1 $D/low.1 --slave /srv/tool.2 t-tool.2 $D/low.2",
+				"cp /var/lib/dpkg/alternatives/t-tool /srv/tool.first", "update-alternatives --install /srv/tool t-tool $D/high 30 --slave /srv/tool.none t-tool.none $D/none",
+				"cp /var/lib/dpkg/alternatives/t-tool /srv/tool.second", `[ -n "$2" ] || update-alternatives --set t-tool $D/low`, "cp /var/lib/dpkg/alternatives/t-tool /srv/tool.third",
+				"update-alternatives --install /usr/bin/awk awk $D/awk 1000", "update-alternatives --remove t-tool $D/never", "update-alternatives --remove t-never $D/low",
+				"update-alternatives --set t-tool $D/never 2>/dev/null || echo none > /srv/tool.never", "update-alternatives --install /srv/tool t-tool $D/never 5 2>/dev/null || echo none >> /srv/tool.never",
+				"update-alternatives --install /srv/one t-one $D/low 1", "update-alternatives --install /srv/one t-one $D/high 1", "update-alternatives --remove-all t-one"),
+			"prerm": sh("D=/usr/share/t-alternatives", `if [ "$1" = remove ]; then`, "update-alternatives --remove t-tool $D/low", "cp /var/lib/dpkg/alternatives/t-tool /srv/tool.fourth",
+				"update-alternatives --auto t-tool", "update-alternatives --remove t-tool $D/high", "update-alternatives --remove awk $D/awk", "fi"),
+		}}},
+	{name: "alternatives bent by hand", pkg: fakepkg.Package{Name: "t-bent", Version: "1", Files: []fakepkg.File{fakepkg.Program("/usr/share/t-bent/a", []byte("a"))},
+		Scripts: map[string]string{
+			"postinst": sh("mkdir -p /srv/bent.d", "echo mine > /srv/bent", "update-alternatives --install /srv/bent t-bent /usr/share/t-bent/a 10 --slave /srv/bent.1 t-bent.1 /usr/share/t-bent/a"),
+			"prerm":    sh(`[ "$1" != remove ] || update-alternatives --remove t-bent /usr/share/t-bent/a`),
+		}}, installs: bentOpen, removes: bentOpen},
+	{name: "ucf", pkg: fakepkg.Package{Name: "t-ucf", Version: "1", Files: []fakepkg.File{fakepkg.Text("/usr/share/t-ucf/same.cfg", "same = 1")},
+		Scripts: map[string]string{
+			"postinst": sh(`if [ -n "$2" ]; then v=two; else v=one; fi`, "umask 027", "mkdir -p /var/lib/t-ucf", "for f in changed edited; do echo \"version $v\" > /var/lib/t-ucf/$f.cfg; done", "umask 022",
+				"ucf --debconf-ok /usr/share/t-ucf/same.cfg /etc/t-ucf-same.cfg", "ucf --debconf-ok --three-way /var/lib/t-ucf/changed.cfg /etc/t-ucf-changed.cfg", "ucfr t-ucf /etc/t-ucf-changed.cfg",
+				"ucf --debconf-ok /var/lib/t-ucf/edited.cfg /etc/t-ucf-edited.cfg", `[ -n "$2" ] || echo mine >> /etc/t-ucf-edited.cfg`, "rm -f /etc/t-ucf-same.cfg",
+				"ucf --debconf-ok /usr/share/t-ucf/same.cfg /etc/t-ucf-same.cfg"),
+			"postrm": sh(`if [ "$1" = purge ]; then`, "if which ucf >/dev/null 2>&1; then ucf --purge /etc/t-ucf-changed.cfg; ucf --purge /etc/t-ucf-same.cfg; ucf --purge /etc/t-ucf-edited.cfg; ucfr --purge t-ucf /etc/t-ucf-changed.cfg; fi",
+				"rm -rf /etc/t-ucf-* /var/lib/t-ucf", "fi"),
+		}}, installs: []string{"the records of ucf /var/lib/ucf", "postinst of t-ucf 2, line 12: ucf --debconf-ok /var/lib/t-ucf/edited.cfg ..."}, purges: []string{"the records of ucf /var/lib/ucf"}},
 	{name: "Debian's server", pkg: fakepkg.Package{Name: "t-server", Version: "1", Files: []fakepkg.File{fakepkg.Dir("/var/lib/t-server/attachments", 0o755), fakepkg.Dir("/var/log/t-server", 0o755)},
 		Scripts: map[string]string{
 			"postinst": sh("LOGDIR=/var/log/t-server", "logs() {", "    chown mysql:adm ${LOGDIR}", "    chmod 750 ${LOGDIR}", "}", `case "$1" in`, "configure)", "logs", "echo x > /var/lib/t-server/attachments/1", ";;",
 				"abort-upgrade|abort-remove|abort-deconfigure)", ";;", "*)", "echo \"postinst called with unknown argument \\`$1'\" >&2", "exit 1", ";;", "esac", "exit 0"),
 			"postrm": sh("LOGDIR=/var/log/t-server", `case "$1" in`, "remove|upgrade|failed-upgrade|abort-install|abort-upgrade|disappear)", ";;", "purge)",
 				"if which ucf >/dev/null 2>&1; then", "ucf --purge /etc/t-server.cfg", "else", "rm -f /etc/t-server.cfg", "fi", "rm -rf /var/lib/t-server/attachments", "rm -rf ${LOGDIR}", ";;", "*)", "exit 1", ";;", "esac", "exit 0"),
-		}}},
+		}}, purges: []string{"the records of ucf /var/lib/ucf"}},
 }
+
+// bentOpen is what stays open where somebody's file is in the place of an alternative's link.
+var bentOpen = []string{"postinst of t-bent ...", "prerm of t-bent ..."}
 
 func rcOpen(name string) []string {
 	return []string{

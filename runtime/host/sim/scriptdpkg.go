@@ -184,45 +184,6 @@ func (m *machine) dpkgTrigger(c shell.Command) (shell.Result, error) {
 	return unknown("what other packages do at a trigger is not simulated")
 }
 
-// ucf is ucfr too. What it makes of a configuration file depends on what it made of it before.
-func (m *machine) ucf(c shell.Command) (shell.Result, error) {
-	f, ok := parseFlags(c.Args[1:], "p|purge n|no-action three-way debconf-ok debconf-template= sum-file= src-dir= state-dir= f|force v|verbose d Q")
-	if !ok || len(f.rest) == 0 {
-		return notUnderstood()
-	}
-	state := shell.Path{Name: "/var/lib/ucf"}
-	if path.Base(c.Args[0]) == "ucfr" || f.on["p"] {
-		m.leave("the records of ucf", "the simulation does not keep them", state)
-		return done()
-	}
-	if len(f.rest) != 2 {
-		return notUnderstood()
-	}
-	from, to := at(c, f.rest[0]), at(c, f.rest[1])
-	if m.files.exists(to) {
-		return unknown("whether the file is replaced depends on its history", state, shell.Path{Name: to, Aspect: "content"},
-			shell.Path{Name: to + ".ucf-dist"}, shell.Path{Name: to + ".ucf-old"}, shell.Path{Name: to + ".ucf-new"})
-	}
-	return unknown("whether it is made anew depends on its history", state, shell.Path{Name: to}, shell.Path{Name: from})
-}
-
-// alternatives is update-alternatives(1): which one is taken is not worked out.
-func (m *machine) alternatives(c shell.Command) (shell.Result, error) {
-	var leaves []shell.Path
-	for i, a := range c.Args {
-		switch {
-		case (a == "--install" || a == "--slave") && i+2 < len(c.Args):
-			leaves = append(leaves, shell.Path{Name: c.Args[i+1]}, shell.Path{Name: "/etc/alternatives/" + c.Args[i+2]})
-		case (a == "--remove" || a == "--remove-all" || a == "--set" || a == "--auto") && i+1 < len(c.Args):
-			leaves = append(leaves, shell.Path{Name: "/etc/alternatives/" + c.Args[i+1]})
-		}
-	}
-	if len(leaves) == 0 {
-		return unanswered()
-	}
-	return unknown("which alternative is taken is not worked out", leaves...)
-}
-
 // pycompile is py3compile, py3clean and their like: they make and remove the compiled modules of a package.
 func (m *machine) pycompile(c shell.Command) (shell.Result, error) {
 	var leaves []shell.Path
