@@ -19,7 +19,7 @@ func TestPlannedRun(t *testing.T) {
 	})
 	t.Run("systemd", func(t *testing.T) {
 		t.Parallel()
-		r := BuildSite(t, Systemd())
+		r := NewSite(t, Systemd())
 		r.BindRepositories()
 		plannedRun(t, r, "kopano87", "118")
 	})

@@ -56,14 +56,20 @@ func NoRedirect() Option { return func(o *options) { o.overlay = "redirect_dir=o
 // Ubuntu has a root say that it is a release of Ubuntu. What it is made of stays Debian's.
 func Ubuntu(version string) Option { return func(o *options) { o.ubuntu = version } }
 
-// NewRoot makes a root with System V init and no services running, or one that systemd has booted. It
-// vanishes with the test.
-func NewRoot(t testing.TB, opts ...Option) *Root {
-	t.Helper()
+func made(opts []Option) options {
 	o := options{size: "3g", overlay: "redirect_dir=on", base: baseSysV}
 	for _, opt := range opts {
 		opt(&o)
 	}
+	return o
+}
+
+// NewRoot makes a root with System V init and no services running, or one that systemd has booted: that of an
+// Image without the services that start last, so that a database can be there before them (finishBoot). It
+// vanishes with the test.
+func NewRoot(t testing.TB, opts ...Option) *Root {
+	t.Helper()
+	o := made(opts)
 	layers, err := os.MkdirTemp("", "root")
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +91,9 @@ func NewRoot(t testing.TB, opts ...Option) *Root {
 	}
 	if o.systemd {
 		r.bootSystemd()
+		if o.image == "" {
+			r.finishBoot()
+		}
 		return r
 	}
 	r.noteRunlevel()

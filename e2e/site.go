@@ -10,21 +10,28 @@ import (
 // NewSite makes a root with a ZCP 7.2.6 server as a site runs it: packages, an edited
 // configuration, attachments, a search index, files of the site's own, a database. The services are
 // running; the database server is too.
-func NewSite(t testing.TB) *Root {
+func NewSite(t testing.TB, opts ...Option) *Root {
 	t.Helper()
 	Need(t)
-	sites.Do(func() { site = BuildSite(t).Rest() })
-	if site == "" {
+	kind, build := &sysvSite, []Option(nil)
+	if made(opts).systemd {
+		needSystemd(t)
+		kind, build = &systemdSite, []Option{Systemd()}
+	}
+	kind.Do(func() { kind.image = BuildSite(t, build...).Rest() })
+	if kind.image == "" {
 		t.Fatal("the site that all tests begin with could not be built")
 	}
-	return WakeSite(t, site)
+	return WakeSite(t, kind.image, opts...)
 }
 
 // site is what NewSite begins with, built by the first test that needs it.
-var (
-	sites sync.Once
-	site  Image
-)
+type site struct {
+	sync.Once
+	image Image
+}
+
+var sysvSite, systemdSite site
 
 // BuildSite makes such a root from its packages on, with options.
 func BuildSite(t testing.TB, opts ...Option) *Root {
@@ -81,12 +88,16 @@ func (r *Root) Rest() Image {
 }
 
 // WakeSite makes a root of a site's Image, with everything running as it was.
-func WakeSite(t testing.TB, image Image) *Root {
+func WakeSite(t testing.TB, image Image, opts ...Option) *Root {
 	t.Helper()
-	r := NewRoot(t, From(image))
+	r := NewRoot(t, append([]Option{From(image)}, opts...)...)
 	r.BindRepositories()
 	r.Must("install", "-d", "-o", "mysql", "-g", "mysql", "/run/mysqld")
 	r.serveMariaDB()
+	if r.cgroup != nil {
+		r.finishBoot()
+		return r
+	}
 	for _, service := range siteServices {
 		r.Must("service", "zarafa-"+service, "start")
 	}

@@ -3,8 +3,10 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,14 +31,20 @@ var withoutUse = []string{
 	"systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-ask-password-console.path", "systemd-ask-password-wall.path",
 }
 
-// bootSystemd starts systemd and waits until all is up.
+// needSystemd leaves a test out where systemd cannot be started.
+func needSystemd(t testing.TB) {
+	t.Helper()
+	if parent, err := ownCgroup(); err != nil {
+		leaveOut(t, []string{err.Error()})
+	} else if err := unix.Access(parent, unix.W_OK); err != nil {
+		leaveOut(t, []string{"the right to make control groups in " + parent})
+	}
+}
+
+// bootSystemd starts systemd and waits until what all services need is up.
 func (r *Root) bootSystemd() {
 	r.t.Helper()
-	if parent, err := ownCgroup(); err != nil {
-		leaveOut(r.t, []string{err.Error()})
-	} else if err := unix.Access(parent, unix.W_OK); err != nil {
-		leaveOut(r.t, []string{"the right to make control groups in " + parent})
-	}
+	needSystemd(r.t)
 	if err := r.prepareSystemd(); err != nil {
 		r.t.Fatal(err)
 	}
@@ -55,19 +63,33 @@ func (r *Root) bootSystemd() {
 // then on a busy machine, a moment after its start and without a word.
 var errInitEnded = errors.New("systemd has ended")
 
-// startSystemd starts systemd and waits until all is up.
+// finishBoot starts all other services of a root with systemd.
+func (r *Root) finishBoot() {
+	r.t.Helper()
+	r.Must("systemctl", "start", "default.target")
+	if err := r.untilUp(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// startSystemd starts systemd and waits until it has come as far as it shall.
 func (r *Root) startSystemd() error {
 	if err := r.boot("systemd"); err != nil {
 		return err
 	}
+	return r.untilUp()
+}
+
+// untilUp waits until systemd has no more to do.
+func (r *Root) untilUp() error {
 	var last Result
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		var err error
 		last, err = r.finish(r.Command("systemctl", "is-system-running"))
-		if err != nil { // a first process that has ended is gone from /proc a moment before ended tells
+		if err != nil { // a first process that ends has no namespaces any more, and still waits for all others to end
 			select {
 			case <-r.ended:
-			case <-time.After(time.Second):
+			case <-time.After(time.Minute):
 			}
 		}
 		select {
@@ -96,7 +118,9 @@ func (r *Root) prepareSystemd() error {
 	}
 	var errs []error
 	for _, unit := range withoutUse {
-		errs = append(errs, os.Symlink("/dev/null", r.Path("/etc/systemd/system/"+unit)))
+		if err := os.Symlink("/dev/null", r.Path("/etc/systemd/system/"+unit)); !errors.Is(err, fs.ErrExist) { // as in an Image
+			errs = append(errs, err)
+		}
 	}
 	r.WriteFile("/etc/machine-id", "0123456789abcdef0123456789abcdef\n", 0o444)
 	for _, dir := range []string{"/dev/pts", "/var/log/journal"} {
@@ -120,7 +144,7 @@ func systemdMain() {
 	ready.WriteString("1")
 	ready.Close()
 	env := []string{"container=other", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-	err := unix.Exec(systemdPath, []string{systemdPath, "--system", "--log-level=notice"}, env)
+	err := unix.Exec(systemdPath, []string{systemdPath, "--system", "--unit=basic.target", "--log-level=notice"}, env)
 	fmt.Fprintln(os.Stderr, "e2e: systemd:", err)
 	os.Exit(1)
 }

@@ -18,7 +18,7 @@ func onBothInits(t *testing.T, test func(*testing.T, *Root)) {
 	})
 	t.Run("systemd", func(t *testing.T) {
 		t.Parallel()
-		r := BuildSite(t, Systemd())
+		r := NewSite(t, Systemd())
 		r.WriteFile("/etc/systemd/system/kopano-server.service.d/tmp.conf", "[Service]\nPrivateTmp=yes\n", 0o644)
 		r.Must("systemctl", "daemon-reload")
 		test(t, r)
