@@ -32,10 +32,11 @@ func (g Generation) PHPPackages(php string) []Package {
 // phpCommon are the distribution's packages that the bindings need.
 func phpCommon(debian Package) []Package {
 	var all []Package
-	for _, v := range [][2]string{{"5", "/etc/php5"}, {"7.0", "/etc/php/7.0"}, {"7.2", "/etc/php/7.2"}} {
+	for _, v := range [][3]string{{"5", "/etc/php5", "/usr/share/php5"}, {"7.0", "/etc/php/7.0", "/usr/lib/php/7.0"}, {"7.2", "/etc/php/7.2", "/usr/lib/php/7.2"}} {
 		p := debian
 		p.Name, p.Section, p.Summary = "php"+v[0]+"-common", "php", "PHP"
-		p.Files = []File{Dir(v[1]+"/mods-available", 0o755)}
+		// Of directories alone, a package would disappear as soon as another one has them, too.
+		p.Files = []File{Dir(v[1]+"/mods-available", 0o755), Text(v[2]+"/php.ini-production", "; settings of PHP "+v[0])}
 		all = append(all, p)
 	}
 	return all

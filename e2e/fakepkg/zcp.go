@@ -56,11 +56,18 @@ func (g Generation) zarafaCommon() Package {
 		Text("/usr/lib/tmpfiles.d/zarafa-tmpfiles.conf", "d /run/zarafad 0775 zarafa zarafa -"),
 		Text("/usr/share/doc/zarafa/zarafa.schema", "# LDAP schema of ZCP"),
 	)
+	// As the packaging of 7.2 for Debian: an account by adduser, and logs that only adm may read beside it.
 	p.Scripts = map[string]string{
-		"postinst": script(when(configuring,
-			"adduser --quiet --system --group --no-create-home --home /var/lib/zarafa zarafa",
+		"postinst": script("LOGDIR=/var/log/zarafa",
+			"logs() {", "  chown zarafa:adm ${LOGDIR}", "  chmod 750 ${LOGDIR}", "}",
+			`case "$1" in`, "configure)",
+			when("! getent group zarafa >/dev/null", "addgroup --system zarafa"),
+			when("! getent passwd zarafa >/dev/null", "adduser --quiet --system --ingroup zarafa --disabled-login --disabled-password "+
+				`--home /var/lib/zarafa --no-create-home --gecos "Zarafa" zarafa`),
+			"logs",
 			"install -d -m 0775 -o zarafa -g zarafa /run/zarafad",
-			"chown zarafa:zarafa /var/lib/zarafa /var/log/zarafa")),
+			"chown zarafa:zarafa /var/lib/zarafa",
+			";;", "abort-upgrade|abort-remove|abort-deconfigure)", ";;", "*)", `echo "postinst called with unknown argument '$1'" >&2`, "exit 1", ";;", "esac"),
 	}
 	return p
 }
@@ -174,7 +181,7 @@ func (g Generation) daemonPackage(daemon string, programs Programs) (Package, er
 }
 
 func (g Generation) zarafaDaemon(p *Package, daemon string) {
-	p.Scripts = g.serviceScripts(daemon)
+	p.Scripts = debhelperScripts(p.Name)
 	for _, file := range configFiles(daemon) {
 		if content := g.Config(file); content != nil {
 			p.conffiles(File{Path: g.etc(file), Mode: 0o644, Content: content})
