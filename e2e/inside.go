@@ -263,7 +263,7 @@ func simulate(h *sim.Host, q question) (Simulated, error) {
 		params[name] = value
 	}
 	secrets := map[string]host.Secret{}
-	if q.Simulate.Runbook == "" {
+	if q.Simulate.stock() {
 		secrets["repo_password"] = q.Simulate.password()
 	}
 	answer.Verdict = engine.Execute(ctx, engine.Config{

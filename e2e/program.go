@@ -11,6 +11,8 @@ import (
 type Migration struct {
 	// Runbook is a runbook's path in the root; empty for the stock runbook.
 	Runbook string
+	// Site tells that the runbook is a site's form of the stock one, and takes its parameters.
+	Site bool
 	// Repository is the name of a local repository to install from; empty for ServeDownloads.
 	Repository string
 	// Params are parameters beside those of the repository, "name=value".
@@ -44,10 +46,13 @@ func (r *Root) program(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// stock tells whether the stock runbook's parameters are taken.
+func (m Migration) stock() bool { return m.Runbook == "" || m.Site }
+
 // params are all parameters; those of the migration come last and win. A runbook of its own takes only
 // its own.
 func (m Migration) params() []string {
-	if m.Runbook != "" {
+	if !m.stock() {
 		return m.Params
 	}
 	base := []string{"repo_url=" + RepoBase, "repo_user=" + RepoUser}
@@ -73,7 +78,7 @@ func (m Migration) args() []string {
 	for _, p := range m.params() {
 		args = append(args, "--param", p)
 	}
-	if m.Runbook != "" {
+	if !m.stock() {
 		return args
 	}
 	variable := "REPO_PASSWORD"

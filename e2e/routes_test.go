@@ -1,0 +1,207 @@
+package e2e
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"zcp2kopano/runtime/exit"
+	"zcp2kopano/runtime/host/hosttest/chance"
+	"zcp2kopano/runtime/host/hosttest/manifest"
+)
+
+// system is a host with ZCP, and whose packages of Kopano Core it goes to.
+type system struct {
+	name       string
+	repository string
+	opts       []Option
+	prepare    func(r *Root, m *Migration)
+	open       []string // differences that may stay, beside those of every system
+	// ownDatabase tells that the packages make a database of their own, whose access comes behind the settings and wins
+	// over what is merged into them: the run finds that the server does not serve ZCP's database. It is why the
+	// stock runbook refuses them.
+	ownDatabase bool
+}
+
+func (s system) fails(params []string) bool {
+	return s.ownDatabase && slices.Contains(params, "config=merge")
+}
+
+// systems are all that the bed has: releases with System V init and with systemd, the vendor's packages and
+// Debian's own split, Ubuntu's releases with the PHP of each.
+var systems = []system{
+	{name: "vendor's 8.4, System V", repository: "kopano84"},
+	{name: "vendor's 8.7, systemd", repository: "kopano87", opts: []Option{Systemd()}},
+	{name: "Debian's, System V", repository: "kopano-debian", prepare: takesDebians, ownDatabase: true, open: []string{
+		"/etc/kopano/debian-db.cfg content", "/etc/kopano-orig/debian-db.cfg content",
+		"/var/lib/kopano owner", "/var/lib/kopano/* owner", "/var/lib/kopano/*/* owner",
+	}},
+	{name: "Debian's, systemd", repository: "kopano-debian", opts: []Option{Systemd()}, prepare: takesDebians, ownDatabase: true, open: []string{
+		"/etc/kopano/debian-db.cfg content", "/etc/kopano-orig/debian-db.cfg content",
+	}},
+	{name: "Ubuntu 14.04", repository: "ubuntu14.04", opts: []Option{Ubuntu("14.04")}, prepare: takesBindings},
+	{name: "Ubuntu 16.04", repository: "ubuntu16.04", opts: []Option{Ubuntu("16.04"), Systemd()}, prepare: takesBindings},
+	{name: "Ubuntu 18.04", repository: "ubuntu18.04", opts: []Option{Ubuntu("18.04"), Systemd()}, prepare: takesBindings},
+}
+
+// takesDebians makes the runbook one that does not refuse Debian's packages, nor their age's need of systemd, since they
+// have init scripts: a site may want them.
+func takesDebians(r *Root, m *Migration) {
+	r.t.Helper()
+	if res := r.Zcp2kopano("fork", "/root/site"); res.Code != exit.Done {
+		r.t.Fatalf("fork: exit status %d\n%s", res.Code, res.Output)
+	}
+	r.Edit("/root/site/lib/target.star", "    if foreign:", "    if False:", `facts.init == "sysv" and`, "False and")
+	m.Runbook, m.Site = "/root/site/debian.star", true
+}
+
+// takesBindings installs ZCP's bindings for a release's PHP.
+func takesBindings(r *Root, m *Migration) {
+	r.t.Helper()
+	release := strings.TrimPrefix(m.Repository, "ubuntu")
+	r.AddRepository("zcp-ubuntu" + release)
+	r.Install(bindings(release))
+}
+
+func bindings(release string) string {
+	if release < "16" {
+		return "php5-mapi"
+	}
+	return "php7-mapi"
+}
+
+// peculiarity is where a site keeps its attachments, or what else it has that a migration comes upon.
+type peculiarity struct {
+	name    string
+	prepare func(*Root)
+}
+
+var peculiarities = []peculiarity{
+	{"plain", nil},
+	{"attachments on a mount", func(r *Root) {
+		r.Must("service", "zarafa-server", "stop")
+		r.Must("mv", "/var/lib/zarafa/attachments", "/var/lib/zarafa/a")
+		r.Mount("/var/lib/zarafa/attachments", "64m")
+		r.Must("cp", "-a", "/var/lib/zarafa/a/.", "/var/lib/zarafa/attachments")
+		r.Must("rm", "-r", "/var/lib/zarafa/a")
+		r.Must("service", "zarafa-server", "start")
+	}},
+	{"attachments behind a symlink", func(r *Root) {
+		r.Must("service", "zarafa-server", "stop")
+		r.Must("mv", "/var/lib/zarafa/attachments", "/srv/attachments")
+		r.Must("ln", "-s", "/srv/attachments", "/var/lib/zarafa/attachments")
+		r.Must("service", "zarafa-server", "start")
+	}},
+	{"extra files", func(r *Root) {
+		r.WriteFile("/etc/zarafa/notes/of the admin.txt", "remember\n", 0o600)
+		r.Must("ln", "-s", "/usr/share/zarafa-webapp", "/etc/zarafa/webapp-link")
+	}},
+	{"leftovers of an earlier attempt", func(r *Root) {
+		r.WriteFile("/etc/kopano/server.cfg", "# from an earlier attempt\nserver_name = Earlier\n", 0o644)
+		r.WriteFile("/etc/zarafa.bak/old", "old\n", 0o600)
+		r.Must("mkdir", "-p", "/var/lib/kopano/attachments")
+	}},
+}
+
+// route is one way of a migration, and back again.
+type route struct {
+	system
+	peculiarity
+	params []string
+}
+
+func (r route) String() string {
+	return strings.Join(append([]string{r.system.name, r.peculiarity.name}, r.params...), ", ")
+}
+
+// routes are all combinations.
+func routes() []route {
+	var all []route
+	for _, s := range systems {
+		for _, p := range peculiarities {
+			for _, config := range []string{"merge", "copy"} {
+				for _, attachments := range []string{"move", "keep"} {
+					all = append(all, route{s, p, []string{"config=" + config, "attachments=" + attachments}})
+				}
+			}
+		}
+	}
+	return all
+}
+
+// TestRoutes goes each route three times: in simulation, for real, and back, beyond the first start of kopano-server.
+// What the simulation said is there in the end, and what was there before is there again: no difference is left that
+// was not announced. It makes a sample, of each system one at least; make crash makes all.
+func TestRoutes(t *testing.T) {
+	for _, route := range chance.Pick(t, routes(), len(systems), func(r route) string { return r.system.name }) {
+		t.Run(route.String(), func(t *testing.T) {
+			t.Parallel()
+			r := NewSite(t, route.opts...)
+			m := Migration{Repository: route.repository, Params: route.params}
+			if route.system.prepare != nil {
+				route.system.prepare(r, &m)
+			}
+			if route.peculiarity.prepare != nil {
+				route.peculiarity.prepare(r)
+			}
+			before, content := r.State(), unnumbered(dumped(r))
+			if route.fails(route.params) {
+				res := r.Migrate(m)
+				if res.Code != exit.Failed || !strings.Contains(squeezed(res.Output), "whether it is this database that its configuration names") {
+					t.Errorf("with another database: exit status %d\n%s", res.Code, res.Output)
+				}
+			} else {
+				rehearsedRun(t, r, m, before, route.open...)
+			}
+			if release, is := strings.CutPrefix(route.repository, "ubuntu"); is {
+				if got := r.Must("dpkg-query", "-W", "-f", "${Maintainer}", bindings(release)); !strings.Contains(got, "kopano") {
+					t.Errorf("%s is of %s", bindings(release), got)
+				}
+			}
+			if res := r.Zcp2kopano("rollback", "--restore-database", "--yes"); res.Code != exit.Done {
+				t.Fatalf("rollback: exit status %d\n%s", res.Code, res.Output)
+			}
+			compareBack(t, r, before)
+			if unnumbered(dumped(r)) != content {
+				t.Error("the database is not as it was before the run")
+			}
+			if err := r.Server("/run/zarafad/server.sock").Serves(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// rehearsedRun simulates a migration over the root, carries the same one out, and compares the two final states.
+func rehearsedRun(t *testing.T, r *Root, m Migration, before *manifest.Manifest, open ...string) {
+	t.Helper()
+	simulated := r.Rehearse(Simulation{Migration: m})
+	if simulated.Verdict.Code != exit.Done {
+		t.Fatalf("simulation: %+v\n%s", simulated.Verdict, strings.Join(simulated.Errors, "\n"))
+	}
+	if diffs := manifest.Compare(before, r.State(), nil); len(diffs) != 0 {
+		t.Errorf("the simulation changed the host:\n%s", manifest.Table(diffs, "before", "after"))
+	}
+	if diffs := manifest.Unexcused(manifest.Compare(simulated.Start, before, nil)); len(diffs) != 0 {
+		t.Errorf("the simulation does not start from this host:\n%s", manifest.Table(diffs, "simulated", "real"))
+	}
+	if res := r.Migrate(m); res.Code != exit.Done {
+		t.Fatalf("exit status %d\n%s", res.Code, res.Output)
+	}
+	compareEnds(t, simulated, r.State(), open...)
+}
+
+// compareBack fails for each difference between what was there before a run, and what a rollback left: the
+// dumps stay, and the logs that the daemons wrote.
+func compareBack(t *testing.T, r *Root, before *manifest.Manifest) {
+	t.Helper()
+	after := r.State()
+	for path := range after.Files {
+		if strings.HasPrefix(path, "/var/backups/zcp2kopano") || strings.HasPrefix(path, "/var/log/kopano") {
+			delete(after.Files, path)
+		}
+	}
+	if diffs := manifest.Compare(before, after, nil); len(diffs) != 0 {
+		t.Errorf("the host is not as it was:\n%s", manifest.Table(diffs, "before", "after"))
+	}
+}
