@@ -10,10 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/bazelbuild/buildtools/build"
 	"github.com/bazelbuild/buildtools/warn"
@@ -1239,4 +1241,52 @@ func stockCatalog(t *testing.T) []*sim.Package {
 		catalog = append(catalog, list...)
 	}
 	return catalog
+}
+
+// Limits that keep a library of runbooks readable: a file looks at one thing.
+const (
+	maxLines   = 150
+	maxColumns = 110
+)
+
+// familyWords are what only Debian has, or calls so. A file of lib with the name of a runbook is the one
+// that knows the runbook's family of systems.
+var familyWords = regexp.MustCompile(`(?i)dpkg|\bapt\b|apt-|\.deb\b|debian|ubuntu|dist-packages|sources\.list|policy-rc|apache2|/etc/default|crontabs/`)
+
+// TestStockIsReadable holds the limits, and the words of a family of systems in its own file.
+func TestStockIsReadable(t *testing.T) {
+	families := map[string]bool{}
+	for _, name := range script.StockRunbooks(runbooks.FS) {
+		families["lib/"+name+".star"] = true
+	}
+	files, err := fs.Glob(runbooks.FS, "lib/*.star")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := 0
+	for _, name := range append(files, "debian.star") {
+		data, err := fs.ReadFile(runbooks.FS, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+		if len(lines) > maxLines {
+			t.Errorf("%s has %d lines, more than %d: a file for each thing that it looks at", name, len(lines), maxLines)
+		}
+		for i, line := range lines {
+			if n := utf8.RuneCountInString(line); n > maxColumns {
+				t.Errorf("%s:%d has %d columns, more than %d", name, i+1, n, maxColumns)
+			}
+			found := familyWords.FindString(line)
+			if found != "" && families[name] {
+				words++
+			}
+			if found != "" && strings.HasPrefix(name, "lib/") && !families[name] {
+				t.Errorf("%s:%d says %s, which is a word of one family of systems: it belongs into lib/debian.star", name, i+1, found)
+			}
+		}
+	}
+	if words < 20 {
+		t.Errorf("only %d lines of a family's words were found where they belong", words)
+	}
 }
