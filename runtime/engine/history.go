@@ -233,107 +233,125 @@ func (h *history) take(rec journal.Record, calls map[uint64]*callRecord, pending
 	h.spent.take(rec, h.rollback)
 	switch rec.Type {
 	case "run":
-		h.begun = true
-		if err := json.Unmarshal(rec.Data, &h.info); err != nil {
-			return err
-		}
-		h.writer, h.until = h.info.Version, h.info.Until
+		return h.takeRun(rec)
 	case "resume":
-		var info story.RunInfo
-		if err := json.Unmarshal(rec.Data, &info); err != nil {
-			return err
-		}
-		h.writer, h.until = info.Version, info.Until
-		h.verdict, h.rollback, h.accepted = nil, false, false
-		for _, p := range h.intents { // what failed is done again
-			p.state().spared = false
-		}
-		h.forgetTail() // as the run that wrote this record did
-		*pending = nil
+		return h.takeResume(rec, pending)
 	case "step", "step-done", "step-undo", "restart", "step-undone":
 		var s stepRecord
 		if err := action.Strict(rec.Data, &s); err != nil {
 			return err
 		}
 		h.takeStep(rec.Type, s, pending)
-	case "read", "call":
-		c := &callRecord{seq: rec.Seq}
-		if err := action.Strict(rec.Data, c); err != nil {
-			return err
-		}
-		calls[rec.Seq] = c
-		if h.open != nil {
-			h.open.calls = append(h.open.calls, c)
-			h.calls[h.open.name]++
-		}
-	case "restore":
-		c := &callRecord{seq: rec.Seq}
-		if err := action.Strict(rec.Data, c); err != nil {
-			return err
-		}
-		calls[rec.Seq], h.restore = c, c
+		return nil
+	case "read", "call", "restore":
+		return h.takeCall(rec, calls)
 	case "intent", "mark", "done", "skip", "failed", "undone":
-		var a actionRecord
-		if err := action.Strict(rec.Data, &a); err != nil {
-			return err
-		}
-		c := calls[a.Call]
-		if c == nil {
-			return fmt.Errorf("it speaks of call %d, which is not in the journal", a.Call)
-		}
-		h.takeAction(rec.Type, a, c)
-		switch {
-		case rec.Type == "undone":
-			c.state(a.Index).endSeq = rec.Seq
-		case rec.Type == "done" && c == h.restore:
-			h.restored = rec.Seq
-		}
+		return h.takeActionOf(rec, calls)
 	case "finding":
 		var f runbook.Finding
-		if err := json.Unmarshal(rec.Data, &f); err != nil {
-			return err
-		}
+		err := json.Unmarshal(rec.Data, &f)
 		*pending = append(*pending, f)
+		return err
 	case "grant":
 		var g grantRecord
-		if err := action.Strict(rec.Data, &g); err != nil {
-			return err
-		}
+		err := action.Strict(rec.Data, &g)
 		h.grants = append(h.grants, g)
+		return err
 	case "no-return":
 		var n noReturnRecord
-		if err := json.Unmarshal(rec.Data, &n); err != nil {
-			return err
-		}
-		if h.noReturn == "" {
-			h.noReturn = n.Text
-		}
+		err := json.Unmarshal(rec.Data, &n)
+		h.noReturn = cmp.Or(h.noReturn, n.Text)
+		return err
 	case "verdict":
-		v := &story.Verdict{}
-		if err := json.Unmarshal(rec.Data, v); err != nil {
-			return err
-		}
-		h.verdict = v
-		if v.Until != "" {
-			h.until = ""
-		}
-	case "rollback":
-		var b backRecord
-		if err := action.Strict(rec.Data, &b); err != nil {
-			return err
-		}
-		h.verdict, h.rollback, h.to, h.accepted = nil, true, b.Name, false
-		h.until = ""
-		h.writer = cmp.Or(b.Version, h.writer)
-	case "accept":
-		var b backRecord
-		if err := action.Strict(rec.Data, &b); err != nil {
-			return err
-		}
-		h.accepted = true
-	default:
-		return fmt.Errorf("unknown type: %w", action.ErrOtherVersion)
+		return h.takeVerdict(rec)
+	case "rollback", "accept":
+		return h.takeBack(rec)
 	}
+	return fmt.Errorf("unknown type: %w", action.ErrOtherVersion)
+}
+
+func (h *history) takeRun(rec journal.Record) error {
+	h.begun = true
+	err := json.Unmarshal(rec.Data, &h.info)
+	h.writer, h.until = h.info.Version, h.info.Until
+	return err
+}
+
+func (h *history) takeResume(rec journal.Record, pending *[]runbook.Finding) error {
+	var info story.RunInfo
+	if err := json.Unmarshal(rec.Data, &info); err != nil {
+		return err
+	}
+	h.writer, h.until = info.Version, info.Until
+	h.verdict, h.rollback, h.accepted = nil, false, false
+	for _, p := range h.intents { // what failed is done again
+		p.state().spared = false
+	}
+	h.forgetTail() // as the run that wrote this record did
+	*pending = nil
+	return nil
+}
+
+func (h *history) takeCall(rec journal.Record, calls map[uint64]*callRecord) error {
+	c := &callRecord{seq: rec.Seq}
+	if err := action.Strict(rec.Data, c); err != nil {
+		return err
+	}
+	calls[rec.Seq] = c
+	switch {
+	case rec.Type == "restore":
+		h.restore = c
+	case h.open != nil:
+		h.open.calls = append(h.open.calls, c)
+		h.calls[h.open.name]++
+	}
+	return nil
+}
+
+func (h *history) takeActionOf(rec journal.Record, calls map[uint64]*callRecord) error {
+	var a actionRecord
+	if err := action.Strict(rec.Data, &a); err != nil {
+		return err
+	}
+	c := calls[a.Call]
+	if c == nil {
+		return fmt.Errorf("it speaks of call %d, which is not in the journal", a.Call)
+	}
+	h.takeAction(rec.Type, a, c)
+	switch {
+	case rec.Type == "undone":
+		c.state(a.Index).endSeq = rec.Seq
+	case rec.Type == "done" && c == h.restore:
+		h.restored = rec.Seq
+	}
+	return nil
+}
+
+func (h *history) takeVerdict(rec journal.Record) error {
+	v := &story.Verdict{}
+	if err := json.Unmarshal(rec.Data, v); err != nil {
+		return err
+	}
+	h.verdict = v
+	if v.Until != "" {
+		h.until = ""
+	}
+	return nil
+}
+
+// takeBack takes the begin of a rollback, or that its end was accepted.
+func (h *history) takeBack(rec journal.Record) error {
+	var b backRecord
+	if err := action.Strict(rec.Data, &b); err != nil {
+		return err
+	}
+	if rec.Type == "accept" {
+		h.accepted = true
+		return nil
+	}
+	h.verdict, h.rollback, h.to, h.accepted = nil, true, b.Name, false
+	h.until = ""
+	h.writer = cmp.Or(b.Version, h.writer)
 	return nil
 }
 
