@@ -10,6 +10,9 @@ import (
 	"zcp2kopano/runtime/host/sim/shell"
 )
 
+// chownProgram is what a script calls to change owners.
+const chownProgram = "chown"
+
 // prepare carries out what a service's unit does before its program starts: Debian's unit of kopano-server gives
 // directories to kopano. An init script is a program, which is not followed: what owners it may change is left open.
 func (sv *services) prepare(name string) error {
@@ -22,7 +25,7 @@ func (sv *services) prepare(name string) error {
 	}
 	for line := range strings.Lines(string(text)) {
 		words := strings.Fields(line)
-		if len(words) < 3 || words[0] != "chown" {
+		if len(words) < 3 || words[0] != chownProgram {
 			continue
 		}
 		for _, word := range words[2:] {
