@@ -30,7 +30,7 @@ test: parts lint
 # record of a real run, every bit of a journal flipped. It takes hours.
 crash: parts
 	CI=1 ZCP2KOPANO_CRASH=all $(GO) test -count=1 -timeout 12h -parallel 4 -run 'Crash|Killed|RealFlipped|Routes' \
-		./runbooks ./runtime/... ./e2e
+		./runbooks ./runtime/... ./cmd/e2e
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }

@@ -3,7 +3,7 @@ package hosttest
 import (
 	"testing"
 
-	"zcp2kopano/e2e/fakepkg"
+	"zcp2kopano/cmd/e2e/fakepkg"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim"
 )

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"zcp2kopano/e2e"
+	"zcp2kopano/cmd/e2e"
 	"zcp2kopano/runtime/host"
 )
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"zcp2kopano/e2e"
+	"zcp2kopano/cmd/e2e"
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/live"

@@ -18,8 +18,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"zcp2kopano/e2e"
-	"zcp2kopano/e2e/fakepkg"
+	"zcp2kopano/cmd/e2e"
+	"zcp2kopano/cmd/e2e/fakepkg"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/hosttest/manifest"
 	"zcp2kopano/runtime/host/live"

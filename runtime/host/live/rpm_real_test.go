@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"zcp2kopano/e2e"
+	"zcp2kopano/cmd/e2e"
 	"zcp2kopano/runtime/confine"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/hosttest/manifest"

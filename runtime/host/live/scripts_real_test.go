@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"zcp2kopano/e2e"
-	"zcp2kopano/e2e/fakepkg"
+	"zcp2kopano/cmd/e2e"
+	"zcp2kopano/cmd/e2e/fakepkg"
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/hosttest/manifest"

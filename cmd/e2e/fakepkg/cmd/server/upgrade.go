@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"zcp2kopano/e2e/fakepkg/service"
+	"zcp2kopano/cmd/e2e/fakepkg/service"
 )
 
 // step leads to a revision of the database. A statement cannot be taken back, so that a server which is

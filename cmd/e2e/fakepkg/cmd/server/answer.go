@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"zcp2kopano/e2e/fakepkg/service"
+	"zcp2kopano/cmd/e2e/fakepkg/service"
 )
 
 // answer serves requests on all sockets. As a real server it has no answer to GET, which is how one sees

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"zcp2kopano/e2e/fakepkg/service"
+	"zcp2kopano/cmd/e2e/fakepkg/service"
 )
 
 func main() {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"zcp2kopano/e2e/fakepkg/service"
+	"zcp2kopano/cmd/e2e/fakepkg/service"
 )
 
 const zarafaMaintainer = "Zarafa Development Team <development@zarafa.com>"

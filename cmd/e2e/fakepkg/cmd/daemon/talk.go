@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"zcp2kopano/e2e/fakepkg/service"
+	"zcp2kopano/cmd/e2e/fakepkg/service"
 )
 
 // talkIMAP greets, and lets in whoever logs in while a server answers.

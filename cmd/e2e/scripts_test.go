@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"zcp2kopano/e2e/fakepkg"
+	"zcp2kopano/cmd/e2e/fakepkg"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/hosttest/manifest"
 )

@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"zcp2kopano/e2e/fakepkg/service"
+	"zcp2kopano/cmd/e2e/fakepkg/service"
 )
 
 // ownAttachments makes the attachment directory, and makes it its user's if it belongs to somebody else,

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"zcp2kopano/e2e/fakepkg/service"
+	"zcp2kopano/cmd/e2e/fakepkg/service"
 )
 
 // session is what a spooler has with its server all the time: it waits there to be told of mail, and tries

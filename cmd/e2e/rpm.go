@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"zcp2kopano/e2e/fakepkg"
+	"zcp2kopano/cmd/e2e/fakepkg"
 )
 
 // rpmMmdebstrapArgs make the tree below every rpm root: Debian's builds of rpm, dnf (also by the name of

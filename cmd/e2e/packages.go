@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"zcp2kopano/e2e/fakepkg"
+	"zcp2kopano/cmd/e2e/fakepkg"
 )
 
 // Where a root sees the package repositories, and the key that signed them.
@@ -137,8 +137,8 @@ func writeReleases(dir string, signer *fakepkg.Signer) error {
 }
 
 func buildDaemons(dir string) (fakepkg.Programs, error) {
-	server, err1 := buildProgram(dir, "zcp2kopano/e2e/fakepkg/cmd/server")
-	daemon, err2 := buildProgram(dir, "zcp2kopano/e2e/fakepkg/cmd/daemon")
+	server, err1 := buildProgram(dir, "zcp2kopano/cmd/e2e/fakepkg/cmd/server")
+	daemon, err2 := buildProgram(dir, "zcp2kopano/cmd/e2e/fakepkg/cmd/daemon")
 	return fakepkg.Programs{Server: server, Daemon: daemon}, errors.Join(err1, err2)
 }
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"zcp2kopano/e2e/fakepkg/service"
+	"zcp2kopano/cmd/e2e/fakepkg/service"
 )
 
 // directivesTSV holds, for each configuration file and directive, what ZCP 7.2.6, Kopano Core 8.4

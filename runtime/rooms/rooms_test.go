@@ -65,7 +65,7 @@ var rooms = []room{
 }
 
 // tests are folders of tests alone, which may know whatever they test.
-var tests = list("e2e/...")
+var tests = list("cmd/e2e/...")
 
 func list(names string) []string { return strings.Fields(names) }
 
@@ -88,6 +88,13 @@ func roomOf(folder string) *room {
 }
 
 const module = "zcp2kopano/"
+
+func TestMain(m *testing.M) {
+	if err := os.Chdir("../.."); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // What ARCHITECTURE.md says of files, functions and modules must be so.
 func TestArchitectureIsTrue(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"zcp2kopano/e2e/fakepkg/service"
+	"zcp2kopano/cmd/e2e/fakepkg/service"
 )
 
 func main() {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"zcp2kopano/e2e/fakepkg/service"
+	"zcp2kopano/cmd/e2e/fakepkg/service"
 )
 
 // Programs are the stand-in daemons' bytes, without their roles.
