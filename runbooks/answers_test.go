@@ -185,7 +185,7 @@ func TestSearchThatDoesNotAnswerYet(t *testing.T) {
 	}
 	v, infos := run("kopano-search")
 	told := slices.ContainsFunc(infos, func(text string) bool {
-		return strings.HasPrefix(text, "kopano-search does not answer yet: its log tells how far it is: ")
+		return strings.HasPrefix(text, "kopano-search does not answer yet: its log says how far it is: ")
 	})
 	if v.Code != exit.Done || !told {
 		t.Errorf("%+v; told: %q", v, infos)

@@ -120,7 +120,7 @@ var stockHosts = []struct {
 		findings: []string{
 			"inhibitor: the package manager is locked",
 			"inhibitor: the package database is not in order",
-			"warning: how large the dump gets cannot be told",
+			"warning: how large the dump gets is not known",
 			"warning: max_allowed_packet is below 16M",
 			"warning: thread_stack is below 256K",
 			"warning: tables that are not InnoDB",
@@ -649,7 +649,7 @@ zarafa-search   active enabled pid=1260
 		{
 			name: "/etc/kopano is a symlink",
 			from: "-- tree --\n", to: "-- tree --\nd0755 root:root - - /srv/kopano\nl root:root - - /etc/kopano -> /srv/kopano\n",
-			code: exit.Inhibited, want: "inhibitor: /etc/kopano is no directory",
+			code: exit.Inhibited, want: "inhibitor: /etc/kopano is not a directory",
 		},
 		{
 			name:  "a purge that deletes the database",
@@ -813,7 +813,7 @@ zarafa-search   active enabled pid=1260
 		{
 			name: "a port that is none",
 			from: "mysql_port		= 3306", to: "mysql_port = mysql",
-			code: exit.Inhibited, want: "inhibitor: the database could not be looked at", reason: `mysql_port "mysql" is no port number`,
+			code: exit.Inhibited, want: "inhibitor: the database could not be looked at", reason: `mysql_port "mysql" is not a port number`,
 		},
 		{
 			name: "a directory of packages that is not there", params: map[string]string{"packages_dir": "/srv/kopano"},
@@ -823,7 +823,7 @@ zarafa-search   active enabled pid=1260
 		{
 			name: "a directory of packages that is a file", params: map[string]string{"packages_dir": "/srv/kopano"},
 			files: map[string]string{"/srv/kopano": "x\n"},
-			code:  exit.Inhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano: it is no directory",
+			code:  exit.Inhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano: it is not a directory",
 		},
 		{
 			name: "a directory without packages", params: map[string]string{"packages_dir": "/srv/kopano"},

@@ -444,7 +444,7 @@ func (c *conversion) listenAddress(top *File, bind, port string) string {
 	}
 	addr, err := netip.ParseAddr(strings.Trim(bind, "[]"))
 	if err != nil {
-		c.problem(top, 0, "server_bind = %s is no numeric address, and Kopano %s takes no other; write the address", bind, c.to)
+		c.problem(top, 0, "server_bind = %s is not a numeric address, and Kopano %s takes no other; write the address", bind, c.to)
 		return bind + iface + ":" + port
 	}
 	if addr.Is6() {

@@ -345,7 +345,7 @@ func (f *File) Problems() []Problem {
 		switch l.kind {
 		case setting:
 			if strings.HasPrefix(l.name, "#") {
-				say(n, "%q is no comment: \"#\" counts in column 0 only", l.name)
+				say(n, "%q is not a comment: \"#\" counts in column 0 only", l.name)
 				continue
 			}
 			if len(l.value) > maxValue {

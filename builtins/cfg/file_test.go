@@ -162,7 +162,7 @@ func TestProblems(t *testing.T) {
 	}
 	all := strings.Join(got, "\n")
 	for _, want := range []string{
-		":1: begins with a byte order mark", ":1: lines end in CR LF", ":2: \"# b\" is no comment", ":3: no \"=\"",
+		":1: begins with a byte order mark", ":1: lines end in CR LF", ":2: \"# b\" is not a comment", ":3: no \"=\"",
 		":4: a is set twice, first in line 1", ":5: unknown directive !inclde", ":6: !include names no file",
 		":7: !propmap rel.cfg is relative", ":8: l: value of 1500 bytes",
 	} {

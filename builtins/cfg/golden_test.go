@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // testdata/old is a site on ZCP 7.2.6 that began on 7.1, with LDAP and the Zarafa schema;
 // testdata/golden holds, per approach and target, the new files and what is said about them.

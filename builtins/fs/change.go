@@ -100,7 +100,7 @@ fs.symlink("/usr/share/kopano-webapp", "/etc/kopano/webapp")
 `,
 	Decide: func(c *script.Call) (script.Decision, error) {
 		if c.String("target") == "" || strings.ContainsRune(c.String("target"), 0) {
-			return script.Decision{}, c.Errorf("argument target: %q is no path", c.String("target"))
+			return script.Decision{}, c.Errorf("argument target: %q is not a path", c.String("target"))
 		}
 		return done(&action.Symlink{Path: c.String("path"), Target: c.String("target"), Replace: c.Bool("replace", false)})
 	},

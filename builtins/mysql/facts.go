@@ -135,7 +135,7 @@ func askTables(c *script.Call, db host.DatabaseConn) ([]table, error) {
 				continue // NULL: the engine does not say
 			}
 			if numbers[j], err = strconv.ParseInt(s, 10, 64); err != nil {
-				return nil, fmt.Errorf("table %s: %q is no number", row[0], s)
+				return nil, fmt.Errorf("table %s: %q is not a number", row[0], s)
 			}
 		}
 		tables[i] = table{name: row[0], engine: row[1], rows: numbers[0], bytes: numbers[1] + numbers[2], collation: row[5], format: row[6]}

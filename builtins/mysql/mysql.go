@@ -61,7 +61,7 @@ print(db.host, db.port, db.user, db.password)
 		}
 		port, err := strconv.ParseUint(options["mysql_port"].Reveal(), 10, 16)
 		if err != nil {
-			return nil, c.Errorf("mysql_port %q is no port number", options["mysql_port"].Reveal())
+			return nil, c.Errorf("mysql_port %q is not a port number", options["mysql_port"].Reveal())
 		}
 		return script.NewRecord(map[string]any{
 			"host": options["mysql_host"].Reveal(), "port": int64(port), "socket": options["mysql_socket"].Reveal(),

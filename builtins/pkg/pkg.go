@@ -252,7 +252,7 @@ func nameOf(v starlark.Value) (string, error) {
 		return "", fmt.Errorf("got a %s in it, want names or what pkg.installed returns", v.Type())
 	}
 	if s == "" || strings.HasPrefix(string(s), "-") || strings.ContainsAny(string(s), "*?[ \t\n") {
-		return "", fmt.Errorf("%q is no name of a package; pkg.installed lists the names that match a pattern", string(s))
+		return "", fmt.Errorf("%q is not the name of a package; pkg.installed lists the names that match a pattern", string(s))
 	}
 	return string(s), nil
 }

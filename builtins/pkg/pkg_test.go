@@ -121,8 +121,8 @@ func TestRemove(t *testing.T) {
 	s := scene(t)
 	s.Fail(`pkg.remove(["zarafa-common"])`, "would also remove zarafa-server", "nothing was changed", "expect")
 	s.Fail(`pkg.remove(["libical0", "zarafa-server"])`, "would also remove bluez-obexd")
-	s.Fail(`pkg.remove("zarafa-*")`, "is no name of a package", "pkg.installed")
-	s.Fail(`pkg.remove(["-f"])`, "is no name of a package")
+	s.Fail(`pkg.remove("zarafa-*")`, "is not the name of a package", "pkg.installed")
+	s.Fail(`pkg.remove(["-f"])`, "is not the name of a package")
 	s.Fail(`pkg.remove([1])`, "got a int in it")
 
 	r := s.Run(`pkg.remove(pkg.installed(vendor = "zarafa", status = "any"), purge = True)`)

@@ -198,7 +198,7 @@ func fromSource(c *script.Call, wanted []string) ([]string, error) {
 
 var refresh = &script.Builtin{
 	Name: "pkg.refresh",
-	Doc: "Reads anew what the configured repositories offer.\n\n" +
+	Doc: "Reads again what the configured repositories offer.\n\n" +
 		"A repository that does not answer, or is not signed as it should be, is an error.",
 	Params: []script.Param{
 		{Name: "name", Type: script.String, Doc: "only the source that pkg.add_repository configured under this name; all if left out", Optional: true, Default: `""`},

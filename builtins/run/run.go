@@ -26,8 +26,8 @@ var run = &script.Builtin{
 		"undone, which is announced as a point of no return. If the undo fails, the rollback stops; if it is begun again, and the undo " +
 		"fails again, it goes on, and names that at its end.\n\n" +
 		"A program that was broken off (the machine lost its power, a second Ctrl-C) is undone by these means, and run again by resume. One " +
-		"that cannot be undone is run again only if it is repeatable; else the run asks for a mended runbook. One that failed is " +
-		"taken to have told why, and resume runs it again, once the cause is mended.",
+		"that cannot be undone is run again only if it is repeatable; else the run asks for a corrected runbook. One that failed is " +
+		"taken to have told why, and resume runs it again, once the cause is fixed.",
 	Params: []script.Param{
 		{Name: "command", Type: script.Strings, Doc: "the program's absolute path, and its arguments"},
 		{Name: "undo", Type: script.Strings, Doc: "a program that undoes it, and its arguments", Optional: true, Keyword: true},

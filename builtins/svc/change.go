@@ -39,7 +39,7 @@ const toldResult = "None; or, if its log said something of the list warns, recor
 func serviceName(c *script.Call) (string, error) {
 	name := c.String("name")
 	if name == "" || strings.HasPrefix(name, "-") || strings.ContainsAny(name, "/ \t\n*?[") {
-		return "", c.Errorf("%q is no name of a service; svc.list lists those that match a pattern", name)
+		return "", c.Errorf("%q is not the name of a service; svc.list lists those that match a pattern", name)
 	}
 	return strings.TrimSuffix(name, ".service"), nil
 }
@@ -104,7 +104,7 @@ var start = &script.Builtin{
 		nameParam,
 		{Name: "no_return", Type: script.String, Doc: "what the start changes for good", Optional: true, Default: `""`, Keyword: true},
 		answersParam, upgradeParam, logParam, failuresParam, withinParam,
-		{Name: "lenient", Type: script.Bool, Doc: "a start that fails is no error", Optional: true, Default: "False", Keyword: true},
+		{Name: "lenient", Type: script.Bool, Doc: "a start that fails is not an error", Optional: true, Default: "False", Keyword: true},
 	},
 	Result: toldResult,
 	Effect: script.Change,

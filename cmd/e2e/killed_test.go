@@ -511,7 +511,7 @@ func (s *siege) isAfter(a, b place) bool {
 
 func (v *victim) isBackBeyond() {
 	v.t.Helper()
-	if strings.Contains(v.output, "mend the cause") {
+	if strings.Contains(v.output, "fix the cause") {
 		v.t.Fatalf("the rollback stopped on its way:\n%s", v.output)
 	}
 	if v.Run("test", "-s", dumpFile).Code != 0 {

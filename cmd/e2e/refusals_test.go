@@ -75,7 +75,7 @@ func TestRefusals(t *testing.T) {
 		{"a symlink in Kopano's place", func(t *testing.T) func() {
 			r.Must("ln", "-s", "/srv", "/var/lib/kopano")
 			return func() { r.Must("rm", "/var/lib/kopano") }
-		}, local, exit.Inhibited, []string{"/var/lib/kopano is no directory", "symlink"}},
+		}, local, exit.Inhibited, []string{"/var/lib/kopano is not a directory", "symlink"}},
 		{"configuration is missing", func(t *testing.T) func() {
 			r.Must("mv", serverCfg, serverCfg+".away")
 			return func() { r.Must("mv", serverCfg+".away", serverCfg) }

@@ -15,7 +15,7 @@ import (
 	"zcp2kopano/runtime/host/hosttest/manifest"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestMigration carries the stock runbook out for real and holds the whole final state to a golden
 // list of changes.

@@ -292,7 +292,7 @@ func TestLogOfADaemon(t *testing.T) {
 		r.Behave("kopano-ical", "says = no such plugin")
 		repository, _ := r.newest()
 		res := r.Migrate(Migration{Repository: repository})
-		for _, text := range []string{"service kopano-spooler does not work", "Unable to open admin session: logon failed", "kopano-ical works, and its log tells of failures", "no such plugin"} {
+		for _, text := range []string{"service kopano-spooler does not work", "Unable to open admin session: logon failed", "kopano-ical works, and its log shows failures", "no such plugin"} {
 			if res.Code != 1 || !strings.Contains(squeezed(res.Output), text) {
 				t.Errorf("exit status %d; want %q\n%s", res.Code, text, res.Output)
 			}

@@ -14,9 +14,9 @@ func checkCommand(a *app) *cobra.Command {
 	var h hostFlags
 	cmd := &cobra.Command{
 		Use:   "check [RUNBOOK]",
-		Short: "Look whether this machine is ready; change nothing",
+		Short: "Check whether this machine is ready; change nothing",
 		Long: `Run only the preflight of a runbook on this machine and print what it finds: facts, warnings, and
-inhibitors with their remedy. Nothing is changed. Mend one thing after the other and check again;
+inhibitors with their remedy. Nothing is changed. Fix one thing after the other and check again;
 with an inhibitor left the exit code is 2.`,
 		Example: `  sudo zcp2kopano check
   sudo zcp2kopano check --param config=copy --report /root/check.html

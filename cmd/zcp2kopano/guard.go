@@ -114,7 +114,7 @@ func (a *app) outcome(err error, crash string) error {
 	case syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE:
 		return ended{128 + int(s)} // as a shell says it of a program without a child
 	case syscall.SIGKILL:
-		return errors.New("the program was killed; if nobody did that, the kernel did for want of memory: dmesg tells")
+		return errors.New("the program was killed; if nobody did that, the kernel did for lack of memory: dmesg says so")
 	default:
 		return fmt.Errorf("the program was ended by a signal (%s); this is a bug in zcp2kopano", s)
 	}

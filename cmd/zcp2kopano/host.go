@@ -131,7 +131,7 @@ func readFixture(name string) (data []byte, label string, err error) {
 		return nil, "", err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, "", fmt.Errorf("%s is no file; --host wants a fixture's file (`zcp2kopano snapshot FILE` makes one) or live", name)
+		return nil, "", fmt.Errorf("%s is not a file; --host wants a fixture's file (`zcp2kopano snapshot FILE` makes one) or live", name)
 	}
 	data, err = os.ReadFile(name)
 	return data, name, err

@@ -107,7 +107,7 @@ func readTrusted(path string) ([]byte, error) {
 	owner := int(info.Sys().(*syscall.Stat_t).Uid)
 	switch {
 	case !info.Mode().IsRegular():
-		return nil, errors.New("it is no regular file")
+		return nil, errors.New("it is not a regular file")
 	case owner != 0 && owner != os.Getuid() && strconv.Itoa(owner) != sudoer():
 		return nil, fmt.Errorf("it belongs to user %d, who could have changed it; a plan has to belong to root or to you", owner)
 	case info.Mode().Perm()&0o022 != 0:

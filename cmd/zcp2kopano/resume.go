@@ -29,12 +29,12 @@ stopped or started, and that a restart of the machine or somebody has started or
 brought back to where it was. The run uses the runbook and the parameters that were kept with it.
 Without an ID it is about the unfinished run.
 
-With --runbook a mended runbook takes the place of the kept one: steps that ended stay ended; if the
+With --runbook a corrected runbook takes the place of the kept one: steps that ended stay ended; if the
 unfinished step now asks for something else, what it did is undone and it begins again. The changes of
 the runbook are shown first.
 
 What a step has decided it keeps: a resume wants the same versions of packages, also where the
-repository offers others by now. "rollback --to STEP" and then "resume" begin the step anew.
+repository offers others by now. "rollback --to STEP" and then "resume" begin the step again.
 
 A run that was begun with --until, and was cut short before it came there, still stops there; with
 "--until end" it goes on to the end. One that has stopped there goes on to the end.
@@ -76,9 +76,9 @@ runbook, it is not held to it any more.`,
 		},
 	}
 	t.flags(cmd)
-	cmd.Flags().StringVar(&runbook, "runbook", "", "go on with this mended runbook `FILE`")
+	cmd.Flags().StringVar(&runbook, "runbook", "", "go on with this corrected runbook `FILE`")
 	cmd.Flags().BoolVar(&noPlan, "no-plan", false, "go on without being held to the plan that the run was begun with")
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "take the mended runbook without asking")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "take the corrected runbook without asking")
 	untilFlag(cmd, &until)
 	foregroundFlag(cmd, &foreground)
 	return cmd
@@ -150,7 +150,7 @@ func (a *app) fitsRun(s state.Status, book *runbook.Runbook) error {
 		return err
 	}
 	if _, err := book.CheckParams(s.Order.Params, secrets); err != nil {
-		return fmt.Errorf("the mended runbook does not fit the run: a run goes on with the parameters that it was begun with; leave these in the runbook, and give new ones a default: %w", err)
+		return fmt.Errorf("the corrected runbook does not fit the run: a run goes on with the parameters that it was begun with; leave these in the runbook, and give new ones a default: %w", err)
 	}
 	return nil
 }
@@ -161,7 +161,7 @@ func (a *app) showMended(old, mended map[string]string) bool {
 	maps.Copy(labels, mended)
 	changed := false
 	for _, label := range slices.Sorted(maps.Keys(labels)) {
-		if text := diff.Diff("kept/"+label, []byte(old[label]), "mended/"+label, []byte(mended[label])); len(text) > 0 {
+		if text := diff.Diff("kept/"+label, []byte(old[label]), "corrected/"+label, []byte(mended[label])); len(text) > 0 {
 			changed = true
 			fmt.Fprintf(a.err, "%s", text)
 		}

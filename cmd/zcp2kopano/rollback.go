@@ -36,9 +36,9 @@ What somebody has changed since in what the run made, an edited configuration fi
 a directory, is kept first, in backup/since of the run's directory, and named at the end.
 
 Exit code 4 says that something is not as it was; what it is has been listed, and "zcp2kopano status"
-lists it again. No new run can begin until you have looked at it. Mend what you can: another rollback
+lists it again. No new run can begin until you have looked at it. Fix what you can: another rollback
 compares again. With --accept you say that the rest may stay so, which closes the run; nothing is undone
-by that. So can a run be closed that goes neither on nor back, because what stops it cannot be mended: what
+by that. So can a run be closed that goes neither on nor back, because what stops it cannot be fixed: what
 it changed and was not undone is listed, and stays. Another rollback of it is still possible, by its ID.
 A run whose journal is damaged is set aside, whole, in the folder aside of the state directory.
 

@@ -42,7 +42,7 @@ fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then o
 With --files the files that the run would leave are written into a new directory, to be looked at or
 compared: /etc/kopano, or what --files-of names. Passwords and keys in them are masked, and files in
 which they could not be found are left out, unless --with-secrets leaves them in. Symlinks are not
-followed; they, owners and modes are told in manifest.mtree, in the format of mtree(5).`,
+followed; they, owners and modes are listed in manifest.mtree, in the format of mtree(5).`,
 		Example: `  zcp2kopano simulate
   zcp2kopano simulate --live --report /root/plan.html
   zcp2kopano simulate --live --plan /root/evening.plan

@@ -29,7 +29,7 @@ func statusCommand(a *app) *cobra.Command {
 		Short: "Show how far a run is",
 		Long: `Show how far a run is, and what can be done next: the run named, else the one at work, else the
 unfinished one, else the newest; if another can be undone, it is named as well. With --follow the
-story of the run is told from its begin, and goes on until its verdict. With --journal each record of
+story of the run is shown from its beginning, and goes on until its verdict. With --journal each record of
 the journal is shown; "zcp2kopano doc journal" explains them.`,
 		Example: `  sudo zcp2kopano status
   sudo zcp2kopano status --follow
@@ -47,7 +47,7 @@ the journal is shown; "zcp2kopano doc journal" explains them.`,
 		},
 	}
 	cmd.Flags().BoolVar(&showJournal, "journal", false, "show the records of the journal")
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show the run from its begin, and what it does from now on")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show the run from its beginning, and what it does from now on")
 	cmd.MarkFlagsMutuallyExclusive("journal", "follow")
 	return cmd
 }
@@ -242,7 +242,7 @@ func (a *app) whereThingsStand() error {
 	_, err = fmt.Fprintf(a.out, `%s
 
   zcp2kopano simulate          shows a whole migration of an example server
-  zcp2kopano check             looks whether this machine is ready
+  zcp2kopano check             checks whether this machine is ready
   zcp2kopano simulate --live   shows what would happen on this machine
   zcp2kopano run               does it
   zcp2kopano --help            lists all commands

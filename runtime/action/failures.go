@@ -148,9 +148,9 @@ func (l *listening) seen() string {
 	case !l.read:
 		return "; its log was not seen"
 	case len(l.said) > 0:
-		return "; its log tells of failures"
+		return "; its log shows failures"
 	}
-	return "; its log tells of no failure"
+	return "; its log shows no failure"
 }
 
 // values are the lines to warn of, for the runbook.

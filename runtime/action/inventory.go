@@ -237,7 +237,7 @@ func (it item) content(dir host.DirReader, base string, trust bool) (string, err
 		if err != nil || trust && sameTime(st.Mtime, it.Mtime) {
 			return "", err
 		}
-		return "was touched since, and nobody can tell whether its content is the same", nil
+		return "was touched since, and it is not known whether its content is the same", nil
 	}
 	sum, err := digest(dir, base)
 	if errors.Is(err, host.ErrUnknown) {

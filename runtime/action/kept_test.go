@@ -45,7 +45,7 @@ func TestKeptIsWhatWasThere(t *testing.T) {
 			must(t, err)
 			_, err = f.Write([]byte("x"))
 			must(t, errors.Join(err, f.Close(), env.Host.Chtimes(kept+"/large", st.Atime, st.Mtime)))
-		}, "large: was touched since, and nobody can tell whether its content is the same"},
+		}, "large: was touched since, and it is not known whether its content is the same"},
 	} {
 		for where, env := range map[string]func(*testing.T) *Env{"renamed": hereEnv, "copied": elsewhereEnv} {
 			t.Run(name+", "+where, func(t *testing.T) {

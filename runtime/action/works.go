@@ -299,11 +299,11 @@ func (w *waiting) failed(why string) error {
 	}
 	switch {
 	case trace.Log == "":
-		return errors.New(text + "; see its log, and mend what it tells")
+		return errors.New(text + "; see its log, and fix what it reports")
 	case len(trace.Lines) == 0:
-		return fmt.Errorf("%s; see its log (%s), and mend what it tells", text, trace.Log)
+		return fmt.Errorf("%s; see its log (%s), and fix what it reports", text, trace.Log)
 	}
-	return fmt.Errorf("%s; mend what its log tells (%s), which ends with:\n%s", text, trace.Log, strings.Join(trace.Lines, "\n"))
+	return fmt.Errorf("%s; fix what its log reports (%s), which ends with:\n%s", text, trace.Log, strings.Join(trace.Lines, "\n"))
 }
 
 // worksNow tells whether the service works, without waiting for it.

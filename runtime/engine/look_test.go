@@ -72,7 +72,7 @@ func TestLook(t *testing.T) {
 	for _, want := range []string{
 		"hello\n! None None",
 		"inhibitor|nothing could not be looked at|", "/etc/none", "|make it",
-		"inhibitor|a mistake could not be looked at|unknown binary op: int + string|mend the cause and check again; the runbook asks for it at ", "site.star:7:",
+		"inhibitor|a mistake could not be looked at|unknown binary op: int + string|fix the cause and check again; the runbook asks for it at ", "site.star:7:",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is not told:\n%s", want, all)

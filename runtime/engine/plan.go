@@ -63,7 +63,7 @@ const clockSlip = time.Hour
 // errDiffers is a real run's departure from its plan.
 var errDiffers = errors.New("the run differs from its plan")
 
-var errNoMachineID = errors.New("this machine has no machine-id, by which it could be told that the plan is for it; make one (tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id)")
+var errNoMachineID = errors.New("this machine has no machine-id, so a plan cannot be tied to it; make one (tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id)")
 
 // CanPlan tells why no plan can be made on a host, before anything is simulated for it.
 func CanPlan(h host.Host) error {
@@ -253,7 +253,7 @@ func (p *Plan) Check(cfg Config) error {
 	case cfg.Now != nil && !resumed && cfg.Now().Sub(p.Made) > planLife:
 		return fmt.Errorf("%w: the plan is old: it was made on %s, and holds for %d days", errDiffers, p.Made.Local().Format("2006-01-02 15:04"), planLife/(24*time.Hour))
 	case cfg.Now != nil && !resumed && p.Made.Sub(cfg.Now()) > clockSlip:
-		return fmt.Errorf("%w: the plan is of a time to come, %s, so that its age cannot be told: the clock was set back since, or is wrong", errDiffers, p.Made.Local().Format("2006-01-02 15:04"))
+		return fmt.Errorf("%w: the plan was made in the future (%s), so its age is not known: the clock was set back since, or is wrong", errDiffers, p.Made.Local().Format("2006-01-02 15:04"))
 	case p.Runbook != cfg.Runbook.Name || p.Modules != cfg.Runbook.Digest():
 		return fmt.Errorf("%w: the runbook has changed since the plan was made", errDiffers)
 	case !sameStrings(p.Params, cfg.Params):

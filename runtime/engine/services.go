@@ -66,7 +66,7 @@ func (r *Run) keepService(k action.KeptService) (bool, error) {
 	if err != nil || !astray {
 		return false, err
 	}
-	r.emit(story.Event{Kind: story.Output, Text: fmt.Sprintf("service %s %s, and the run had left it otherwise: the machine was started anew since, or somebody has changed it", now.Name, runs(now))})
+	r.emit(story.Event{Kind: story.Output, Text: fmt.Sprintf("service %s %s, and the run had left it otherwise: the machine was restarted since, or somebody has changed it", now.Name, runs(now))})
 	r.emit(story.Event{Kind: story.ChangeBegin, Action: k.Set.Kind(), Text: k.Set.Summary() + " (again)"})
 	start := r.cfg.Now()
 	result, err := r.applyAndTell(k.Set, k.Env)

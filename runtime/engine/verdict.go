@@ -24,9 +24,9 @@ func (r *Run) close(err error) story.Verdict {
 		v.Code, v.Text = exit.Done, r.successText()
 	case errors.Is(err, errInhibited):
 		v.Code = exit.Inhibited
-		v.Text = fmt.Sprintf("%s: nothing more was changed; mend what is listed above and try again", plural(v.Inhibitors, "inhibitor"))
+		v.Text = fmt.Sprintf("%s: nothing more was changed; fix what is listed above and try again", plural(v.Inhibitors, "inhibitor"))
 		if s := r.standing(v); r.real() && s.Phase != ways.Untouched {
-			v.Text = fmt.Sprintf("%s: nothing more was changed; mend what is listed above, then: %s", plural(v.Inhibitors, "inhibitor"), ways.Join(s.Ways()))
+			v.Text = fmt.Sprintf("%s: nothing more was changed; fix what is listed above, then: %s", plural(v.Inhibitors, "inhibitor"), ways.Join(s.Ways()))
 		}
 	case errors.Is(err, errDiffers):
 		v.Code = exit.Differs
@@ -104,7 +104,7 @@ func (r *Run) successText() string {
 // next tells the admin what can be done after a failure.
 func (r *Run) next() []string {
 	if !r.real() {
-		return []string{"nothing on the host was changed; mend the cause and try again"}
+		return []string{"nothing on the host was changed; fix the cause and try again"}
 	}
 	s := r.standing(&r.verdict)
 	switch {
@@ -116,7 +116,7 @@ func (r *Run) next() []string {
 			"or simulate again with --plan, look at the new plan, and start the run with that",
 		}
 	case s.Phase == ways.Untouched:
-		return []string{"nothing was changed; mend the cause and start the run again"}
+		return []string{"nothing was changed; fix the cause and start the run again"}
 	}
 	return lines(s.Ways())
 }
@@ -141,7 +141,7 @@ func (r *Run) closeRollback(differences []string, err error) story.Verdict {
 		v.Text = "rollback interrupted; " + r.brokenText() + ways.Join(r.standing(v).Ways())
 	case err != nil:
 		v.Code, v.Text = exit.RollbackIncomplete, "rollback incomplete: "+r.secrets.mask(script.ErrorInfoOf(err).Message)
-		r.tellError(err, append([]string{"mend the cause first"}, lines(r.standing(v).Ways())...))
+		r.tellError(err, append([]string{"fix the cause first"}, lines(r.standing(v).Ways())...))
 	case len(differences) > 0:
 		r.closeDiffering(differences)
 	case r.undoneBefore:

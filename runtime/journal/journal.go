@@ -171,7 +171,7 @@ func frame(data []byte) (head, length int, short bool, err error) {
 			}
 			return i + 1, length, false, nil
 		case c < '0' || c > '9' || (i == 9 && c == '0'):
-			return 0, 0, false, errors.New("the length is no number")
+			return 0, 0, false, errors.New("the length is not a number")
 		}
 	}
 	if len(data) < longest {

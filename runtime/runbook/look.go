@@ -47,7 +47,7 @@ func look(c *script.Call) (starlark.Value, error) {
 	info := script.ErrorInfoOf(run.Explain(err))
 	remedy := c.String("remedy")
 	if remedy == "" {
-		remedy = "mend the cause and check again; the runbook asks for it at " + info.Pos
+		remedy = "fix the cause and check again; the runbook asks for it at " + info.Pos
 	}
 	return starlark.None, run.Find(Finding{
 		Severity: Inhibitor, Title: c.String("what") + " could not be looked at", Reason: info.Message, Remedy: remedy, Pos: c.Pos(),

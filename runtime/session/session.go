@@ -113,7 +113,7 @@ func (w Work) book(ctx context.Context, order state.Order) (*runbook.Runbook, er
 	}
 	book, err := runbook.LoadCopy(ctx, order.Label, modules, script.LoadOptions{Builtins: w.Builtins})
 	if err != nil && order.Program != w.Version {
-		err = fmt.Errorf("%w (the run was begun by version %s of the program, this is %s: use that version to go on, or mend the runbook and `%s`; a rollback needs neither)",
+		err = fmt.Errorf("%w (the run was begun by version %s of the program, this is %s: use that version to go on, or correct the runbook and `%s`; a rollback needs neither)",
 			err, order.Program, w.Version, w.Caller.Command("resume", "--runbook", "FILE"))
 	}
 	return book, err

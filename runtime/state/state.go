@@ -54,7 +54,7 @@ type Order struct {
 	Begun    time.Time         `json:"begun"`
 	Params   map[string]string `json:"params"`
 	Secrets  map[string]string `json:"secrets,omitempty"`  // parameter to reference in the Keeper
-	Copy     string            `json:"copy,omitempty"`     // directory of a mended runbook; empty for firstCopy
+	Copy     string            `json:"copy,omitempty"`     // directory of a corrected runbook; empty for firstCopy
 	Unheld   bool              `json:"unheld,omitempty"`   // the run is not held to its plan any more
 	Forecast *story.Times      `json:"forecast,omitempty"` // how long the rehearsal says that it takes
 }
@@ -86,7 +86,7 @@ func (d Dir) Judge() error {
 		return fmt.Errorf("state directory: %w", err)
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("state directory %s is no directory: move it away, or name another with --state", d.Path)
+		return fmt.Errorf("state directory %s is not a directory: move it away, or name another with --state", d.Path)
 	}
 	owner := info.Sys().(*syscall.Stat_t).Uid
 	if owner != 0 && int(owner) != os.Geteuid() || info.Mode().Perm()&0o077 != 0 || os.Geteuid() == 0 && owner != 0 {
@@ -303,7 +303,7 @@ func (r Run) Mend(label string, modules map[string]string) error {
 	}
 	for label, source := range modules {
 		if err := r.keepModule(order.Copy, label, source); err != nil {
-			return fmt.Errorf("run %s: keeping the mended runbook: %w", r.ID, err)
+			return fmt.Errorf("run %s: keeping the corrected runbook: %w", r.ID, err)
 		}
 	}
 	order.Label, order.Unheld = label, true

@@ -346,12 +346,12 @@ func TestBarFitsItsLine(t *testing.T) {
 
 func TestField(t *testing.T) {
 	for width, want := range map[int]string{
-		0:  "next       `zcp2kopano resume` goes on once the cause is mended\n",
-		40: "next       `zcp2kopano resume` goes on\n           once the cause is mended\n",
-		5:  "next       `zcp2kopano resume`\n           goes\n           on\n           once\n           the\n           cause\n           is\n           mended\n",
+		0:  "next       `zcp2kopano resume` goes on once the cause is fixed\n",
+		40: "next       `zcp2kopano resume` goes on\n           once the cause is fixed\n",
+		5:  "next       `zcp2kopano resume`\n           goes\n           on\n           once\n           the\n           cause\n           is\n           fixed\n",
 	} {
 		var out stdbytes.Buffer
-		if err := Field(&out, "next", "`zcp2kopano resume` goes on once the cause is mended", width); err != nil || out.String() != want {
+		if err := Field(&out, "next", "`zcp2kopano resume` goes on once the cause is fixed", width); err != nil || out.String() != want {
 			t.Errorf("%d columns: %q, want %q (%v)", width, out.String(), want, err)
 		}
 	}

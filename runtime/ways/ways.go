@@ -213,7 +213,7 @@ func (s Standing) Ways() []Way {
 	}
 	switch s.Phase {
 	case Untouched, RolledBack, Accepted, GivenUp:
-		return []Way{{"zcp2kopano check", "looks at this machine"}, {c.anew(), "begins anew"}}
+		return []Way{{"zcp2kopano check", "looks at this machine"}, {c.anew(), "begins a new run"}}
 	case NothingToDo:
 		return []Way{{"zcp2kopano check", "looks at the result"}}
 	case Done:
@@ -229,7 +229,7 @@ func (s Standing) Ways() []Way {
 		return s.furtherBack()
 	case Differing:
 		ways := []Way{
-			{c.Command("rollback"), "compares again, once you have mended what differs"},
+			{c.Command("rollback"), "compares again, once you have put right what differs"},
 			{c.Command("rollback", "--accept"), "says that it may stay so, and lets a new run begin"},
 		}
 		if s.Database == Restorable {
@@ -237,7 +237,7 @@ func (s Standing) Ways() []Way {
 		}
 		return ways
 	}
-	return append(s.on("goes on once the cause is mended"), s.back("goes back to what was before the run")...)
+	return append(s.on("goes on once the cause is fixed"), s.back("goes back to what was before the run")...)
 }
 
 // whileBusy are the ways while a service must not be disturbed: to wait, or to replace what it works on.
@@ -258,7 +258,7 @@ func (s Standing) on(words string) (ways []Way) {
 	c := s.Caller
 	plain := Way{c.Command("resume"), words}
 	unheld := Way{c.Command("resume", NoPlan), "goes on without being held to the plan"}
-	mended := Way{c.Command("resume", Runbook, "FILE"), "goes on with a mended runbook"}
+	mended := Way{c.Command("resume", Runbook, "FILE"), "goes on with a corrected runbook"}
 	switch {
 	case s.Barred == nil && s.Differs: // what differs after a change can mostly not be put back
 		return append(ways, unheld, Way{plain.Command, "goes on as planned, once what differs is put back"})
@@ -301,7 +301,7 @@ func (s Standing) furtherBack() []Way {
 		ways = append([]Way{{s.Caller.Command("rollback", "--to", s.To), "goes on with the rollback"}}, ways...)
 	}
 	if s.Stuck {
-		ways = append(ways, Way{s.Caller.Command("rollback", "--accept"), "undoes nothing more, lists what stays, and lets a new run begin: where the cause cannot be mended"})
+		ways = append(ways, Way{s.Caller.Command("rollback", "--accept"), "undoes nothing more, lists what stays, and lets a new run begin: where the cause cannot be fixed"})
 	}
 	return ways
 }

@@ -94,7 +94,7 @@ func (h debsWriter) fetchPackage(ctx context.Context, p host.Package, offered bo
 		}
 	}
 	if err := h.repack(ctx, p, part); err != nil {
-		return fmt.Errorf("it is neither in apt's cache nor offered by a repository, and cannot be packed anew: %w", err)
+		return fmt.Errorf("it is neither in apt's cache nor offered by a repository, and cannot be repacked: %w", err)
 	}
 	return nil
 }

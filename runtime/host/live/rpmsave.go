@@ -121,12 +121,12 @@ func (v rpms) isRPMOf(path string, p host.Package) bool {
 func (h rpmsWriter) rebuild(ctx context.Context, p host.Package, s *scratch, target string) error {
 	path, err := h.m.program("rpmrebuild")
 	if err != nil {
-		return errors.New("it is neither in the cache nor offered by a repository, and rpmrebuild, which could pack it anew, is not installed")
+		return errors.New("it is neither in the cache nor offered by a repository, and rpmrebuild, which could repack it, is not installed")
 	}
 	_, err = h.m.run(ctx, command{Path: path, Env: rpmEnv, Dir: s.path, Args: []string{
 		"--batch", "--notest-install", "--keep-perm", "--directory=" + s.path, rpm.FullName(p)}})
 	if err != nil {
-		return fmt.Errorf("it is neither in the cache nor offered by a repository, and cannot be packed anew: %w", err)
+		return fmt.Errorf("it is neither in the cache nor offered by a repository, and cannot be repacked: %w", err)
 	}
 	for _, dir := range append([]string{s.path}, h.m.files.below(s.path, 2)...) {
 		if err := h.takeFrom(dir, p, target); !errors.Is(err, errNotCached) {

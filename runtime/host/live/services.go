@@ -106,7 +106,7 @@ func (h servicesWriter) StartService(ctx context.Context, name string) error {
 	}
 	running, err := h.services.init().running(name)
 	if err == nil && !running {
-		err = fmt.Errorf("service %s ended right after its start; its log tells why", name)
+		err = fmt.Errorf("service %s ended right after its start; its log says why", name)
 	}
 	return err
 }
@@ -190,7 +190,7 @@ func (h servicesWriter) ReloadService(ctx context.Context, name string) error {
 	}
 	after, err := h.services.ServiceProcesses(name)
 	if err == nil && (len(after) == 0 || after[0].PID != before[0].PID) {
-		err = fmt.Errorf("reload of service %s: its process %d ended by it; its log tells why", name, before[0].PID)
+		err = fmt.Errorf("reload of service %s: its process %d ended by it; its log says why", name, before[0].PID)
 	}
 	return err
 }

@@ -522,7 +522,7 @@ func (m *machine) copy(from, to string, o copyOptions) error {
 			return err
 		}
 	default:
-		m.leave("the copy of "+from, "it is no regular file", shell.Path{Name: to})
+		m.leave("the copy of "+from, "it is not a regular file", shell.Path{Name: to})
 		return nil
 	}
 	if !o.keep {

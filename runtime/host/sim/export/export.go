@@ -175,7 +175,7 @@ func (s *sender) regular(name string, info os.FileInfo) error {
 // opaque sends what is no text, in which nobody finds secrets, only if these are wanted.
 func (s *sender) opaque(name string, info os.FileInfo, content []byte) error {
 	if !s.o.WithSecrets {
-		s.leave(name, "it is no text, and may hold secrets")
+		s.leave(name, "it is not text, and may hold secrets")
 	}
 	s.line(name, info, size(info))
 	if !s.o.WithSecrets {

@@ -131,7 +131,7 @@ func TestManifest(t *testing.T) {
 ./etc/kopano type=dir mode=0750 uid=0 gid=0 uname=root gname=root
 ./etc/kopano/a\040b.cfg type=file mode=0640 uid=0 gid=0 uname=root gname=root size=6
 ./etc/kopano/hook.sh type=file mode=4755 uid=0 gid=0 uname=root gname=root size=15
-# left out: /etc/kopano/keys.db: it is no text, and may hold secrets
+# left out: /etc/kopano/keys.db: it is not text, and may hold secrets
 ./etc/kopano/keys.db type=file mode=0640 uid=0 gid=0 uname=root gname=root size=9
 ./etc/kopano/out type=link mode=0777 uid=0 gid=0 uname=root gname=root link=/etc/shadowed
 ./etc/kopano/plain.cfg type=file mode=0640 uid=0 gid=116 uname=root gname=kopano size=11
