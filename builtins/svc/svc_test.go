@@ -80,8 +80,8 @@ func TestNoReturn(t *testing.T) {
 func TestErrors(t *testing.T) {
 	s := builtintest.New(t, fixture, svc.Builtins())
 	s.Fail(`svc.start("nothing")`, "no service nothing")
-	s.Fail(`svc.stop("zarafa-*")`, "no name of a service", "svc.list")
-	s.Fail(`svc.stop("-H")`, "no name of a service")
+	s.Fail(`svc.stop("zarafa-*")`, "not the name of a service", "svc.list")
+	s.Fail(`svc.stop("-H")`, "not the name of a service")
 	s.Fail(`svc.stop("zarafa-server", patience = 0)`, "out of range")
 	s.Fail(`svc.list("[")`, "pattern")
 	s.Fail(`svc.processes("[")`, "pattern")

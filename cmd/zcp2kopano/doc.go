@@ -133,7 +133,7 @@ func describeParams(book *runbook.Runbook) []map[string]any {
 	for _, p := range book.Params {
 		list = append(list, map[string]any{
 			"name": p.Name, "type": p.Type, "doc": p.Doc, "default": p.DefaultText(),
-			"choices": p.Choices, "required": p.Required, "secret": p.Secret,
+			"choices": p.Choices, "at_least": p.AtLeast, "at_most": p.AtMost, "required": p.Required, "secret": p.Secret,
 		})
 	}
 	return list

@@ -2,8 +2,10 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,6 +39,41 @@ func TestReadmeCommands(t *testing.T) {
 				t.Errorf("zcp2kopano %s: no flag --%s", line[1], name)
 			}
 		}
+	}
+}
+
+// TestReadmeSample looks for each line of the simulated run that the README shows, in its order, in what
+// simulate prints: only how long it took is another time's.
+func TestReadmeSample(t *testing.T) {
+	var printed strings.Builder
+	cmd := exec.Command("zcp2kopano", "--state", t.TempDir(), "simulate") // TestMain puts it on the path
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), "NO_COLOR=1"), &printed, &printed
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("simulate: %v\n%s", err, &printed)
+	}
+	took := regexp.MustCompile(`· [0-9.]+m?s$`)
+	var lines []string
+	for line := range strings.Lines(printed.String()) {
+		lines = append(lines, took.ReplaceAllString(strings.TrimRight(line, "\n"), "· N"))
+	}
+	_, sample, _ := strings.Cut(readme(t), "A simulated run, shortened:\n\n```\n")
+	sample, _, _ = strings.Cut(sample, "```")
+	shown := 0
+	for line := range strings.Lines(sample) {
+		line = took.ReplaceAllString(strings.TrimRight(line, "\n"), "· N")
+		if left := strings.TrimSpace(line); left == "" || left == "[…]" {
+			continue
+		}
+		i := slices.Index(lines, line)
+		if i < 0 {
+			t.Errorf("simulate does not print, here or at all: %q", line)
+			continue
+		}
+		lines = lines[i+1:]
+		shown++
+	}
+	if shown < 50 {
+		t.Errorf("only %d lines of the sample were found", shown)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -132,6 +133,9 @@ Exit codes:
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if err := checkExclusive(cmd); err != nil {
+				return err
+			}
 			if _, runs := cmd.Annotations[runsCode]; runs && !a.guarded {
 				return a.whereItStands(cmd, a.guard())
 			}
@@ -157,6 +161,22 @@ Exit codes:
 		fmtCommand(a), lintCommand(a), versionCommand(a),
 	)
 	return root
+}
+
+var exclusiveFlags = regexp.MustCompile(`\[([^\]]*)\] were all set`)
+
+// checkExclusive says in plain words which flags exclude each other; cobra's own words name its groups.
+func checkExclusive(cmd *cobra.Command) error {
+	err := cmd.ValidateFlagGroups()
+	if err == nil {
+		return nil
+	}
+	given := exclusiveFlags.FindStringSubmatch(err.Error())
+	if given == nil {
+		return err
+	}
+	flags := "--" + strings.Join(strings.Fields(given[1]), " and --")
+	return fmt.Errorf("%s exclude each other: give only one of them; see `%s --help`", flags, cmd.CommandPath())
 }
 
 // noArgs refuses arguments; on the root command, one is a misspelt command.

@@ -62,7 +62,7 @@ func TestLogTellsOfFailures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := result.Values["failures"].([]string); !slices.Equal(got, []string{"c: [error  ] a plugin is missing"}) || !strings.Contains(result.Summary, "tells of failures") {
+	if got, _ := result.Values["failures"].([]string); !slices.Equal(got, []string{"c: [error  ] a plugin is missing"}) || !strings.Contains(result.Summary, "shows failures") {
 		t.Errorf("%+v", result)
 	}
 }

@@ -24,7 +24,7 @@ func (r *Run) close(err error) story.Verdict {
 		v.Code, v.Text = exit.Done, r.successText()
 	case errors.Is(err, errInhibited):
 		v.Code = exit.Inhibited
-		v.Text = fmt.Sprintf("%s: nothing more was changed; fix what is listed above and try again", plural(v.Inhibitors, "inhibitor"))
+		v.Text = fmt.Sprintf("%s: %s; fix what is listed above and try again", plural(v.Inhibitors, "inhibitor"), unchangedText(v))
 		if s := r.standing(v); r.real() && s.Phase != ways.Untouched {
 			v.Text = fmt.Sprintf("%s: nothing more was changed; fix what is listed above, then: %s", plural(v.Inhibitors, "inhibitor"), ways.Join(s.Ways()))
 		}
@@ -44,6 +44,14 @@ func (r *Run) close(err error) story.Verdict {
 		r.tellError(err, r.next())
 	}
 	return r.finish()
+}
+
+// unchangedText is for a run that an inhibitor has ended.
+func unchangedText(v *story.Verdict) string {
+	if v.Changes == 0 {
+		return "nothing was changed"
+	}
+	return "nothing more was changed"
 }
 
 // real reports whether there is a run to go on with, or back from.

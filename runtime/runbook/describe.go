@@ -49,6 +49,8 @@ runbook = define(check = look, steps = [])`,
 				{Name: "type", Type: script.String, Doc: "type of the value", Choices: []string{"string", "int", "bool", "path"}, Optional: true, Default: "\"string\"", Keyword: true},
 				{Name: "default", Type: script.Any, Doc: "value if it is not given", Optional: true, Keyword: true},
 				{Name: "choices", Type: script.Strings, Doc: "the values that it may have", Optional: true, Keyword: true},
+				{Name: "at_least", Type: script.Int, Doc: "the smallest whole number that it may be", Optional: true, Keyword: true},
+				{Name: "at_most", Type: script.Int, Doc: "the largest one", Optional: true, Keyword: true},
 				{Name: "secret", Type: script.Bool, Doc: "it is a secret: never shown, never on a command line", Optional: true, Default: "False", Keyword: true},
 				{Name: "required", Type: script.Bool, Doc: "it must be given; True where there is no default and it is no secret", Optional: true, Keyword: true},
 			},
@@ -234,10 +236,15 @@ func makeParam(c *script.Call) (starlark.Value, error) {
 		Type:    script.Type(c.StringOr("type", "string")),
 		Default: c.Value("default"),
 		Choices: c.Strings("choices"),
+		AtLeast: bound(c, "at_least"),
+		AtMost:  bound(c, "at_most"),
 		Secret:  c.Bool("secret", false),
 	}
 	if !identifier.MatchString(spec.Name) {
 		return nil, c.Errorf("name %q: want lower case letters, digits and underscores", spec.Name)
+	}
+	if spec.RangeText() != "" && spec.Type != script.Int {
+		return nil, c.Errorf("%s: at_least and at_most are for type = \"int\"", spec.Name)
 	}
 	if spec.Secret && spec.Default != nil {
 		return nil, c.Errorf("%s: a secret has no default: it would stand in the runbook for all to read", spec.Name)
@@ -247,6 +254,14 @@ func makeParam(c *script.Call) (starlark.Value, error) {
 		return nil, c.Errorf("%w", err)
 	}
 	return paramValue{spec}, nil
+}
+
+func bound(c *script.Call, name string) *int64 {
+	if c.Value(name) == nil {
+		return nil
+	}
+	i := c.Int(name, 0)
+	return &i
 }
 
 func (p *ParamSpec) checkDefault() error {
@@ -259,6 +274,12 @@ func (p *ParamSpec) checkDefault() error {
 	}
 	if err := check.Check(p.Default); err != nil {
 		return fmt.Errorf("default of %s: %w", p.Name, err)
+	}
+	if i, ok := p.Default.(starlark.Int); ok {
+		n, _ := i.Int64()
+		if err := p.checkRange(n); err != nil {
+			return fmt.Errorf("default of %s: %w", p.Name, err)
+		}
 	}
 	return nil
 }

@@ -21,6 +21,8 @@ type ParamSpec struct {
 	Doc      string
 	Default  starlark.Value // nil if there is none
 	Choices  []string
+	AtLeast  *int64 // nil if there is no bound
+	AtMost   *int64
 	Required bool
 	Secret   bool
 }
@@ -61,6 +63,9 @@ func (p *ParamSpec) parse(text string) (starlark.Value, error) {
 		if err != nil {
 			return nil, fmt.Errorf("parameter %s: %q is not a whole number", p.Name, text)
 		}
+		if err := p.checkRange(i); err != nil {
+			return nil, fmt.Errorf("parameter %s: %w", p.Name, err)
+		}
 		return starlark.MakeInt64(i), nil
 	case script.Bool:
 		switch strings.ToLower(text) {
@@ -88,6 +93,27 @@ func (p *ParamSpec) parse(text string) (starlark.Value, error) {
 		}
 	}
 	return starlark.String(text), nil
+}
+
+// checkRange holds a whole number against the bounds of the parameter.
+func (p *ParamSpec) checkRange(i int64) error {
+	if (p.AtLeast == nil || i >= *p.AtLeast) && (p.AtMost == nil || i <= *p.AtMost) {
+		return nil
+	}
+	return fmt.Errorf("%d is out of range; give a number %s", i, p.RangeText())
+}
+
+// RangeText is what an admin reads of the bounds, "" if there are none.
+func (p *ParamSpec) RangeText() string {
+	switch {
+	case p.AtLeast != nil && p.AtMost != nil:
+		return fmt.Sprintf("from %d to %d", *p.AtLeast, *p.AtMost)
+	case p.AtLeast != nil:
+		return fmt.Sprintf("from %d on", *p.AtLeast)
+	case p.AtMost != nil:
+		return fmt.Sprintf("up to %d", *p.AtMost)
+	}
+	return ""
 }
 
 // parseEmptyPath takes no path where none is the default, too.

@@ -149,6 +149,9 @@ func specLine(p *runbook.ParamSpec) string {
 	if len(p.Choices) > 0 {
 		parts = append(parts, "one of "+strings.Join(p.Choices, ", "))
 	}
+	if bounds := p.RangeText(); bounds != "" {
+		parts = append(parts, bounds)
+	}
 	switch {
 	case p.Secret:
 		parts = append(parts, "given with --secret "+p.Name+"=FILE")
