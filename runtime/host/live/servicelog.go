@@ -18,7 +18,7 @@ func (s services) LogEnd(ctx context.Context, name, file string) host.LogMark {
 	if st, err := s.m.files.Stat(file); file != "" && err == nil {
 		mark.Inode, mark.Size = st.Ino, st.Size
 	}
-	_, mark.Cursor, _ = s.init().logged(ctx, name, "")
+	mark.Cursor = journalEnd(ctx, s.init(), name)
 	return mark
 }
 
@@ -28,18 +28,38 @@ func (s services) LogSince(ctx context.Context, name, file string, from host.Log
 	if file != "" {
 		part.Lines, part.Seen = s.m.files.fileSince(file, &part.End)
 	}
-	if from.Cursor == "" {
-		from.Cursor = allOfIt
-	}
-	lines, cursor, err := s.init().logged(ctx, name, from.Cursor)
-	if err != nil {
-		return part
-	}
-	part.Lines, part.Seen = append(part.Lines, lines...), true
-	if cursor != "" {
-		part.End.Cursor = cursor
-	}
+	lines, seen := journalSince(ctx, s.init(), name, &part.End)
+	part.Lines, part.Seen = append(part.Lines, lines...), part.Seen || seen
 	return part
+}
+
+// allOfIt stands for a cursor before the first entry, in a journal that is empty.
+const allOfIt = "begin"
+
+// journalEnd is the cursor where the journal ends; empty if it cannot be read.
+func journalEnd(ctx context.Context, in initSystem, name string) string {
+	_, cursor, err := in.logged(ctx, name, "")
+	if err == nil && cursor == "" {
+		return allOfIt
+	}
+	return cursor
+}
+
+// journalSince reads the journal behind a mark, and moves it. One that could not be marked is read from now on: what
+// an earlier attempt has said in it is not of this start.
+func journalSince(ctx context.Context, in initSystem, name string, mark *host.LogMark) ([]string, bool) {
+	if mark.Cursor == "" {
+		mark.Cursor = journalEnd(ctx, in, name)
+		return nil, false
+	}
+	lines, cursor, err := in.logged(ctx, name, mark.Cursor)
+	if err != nil {
+		return nil, false
+	}
+	if cursor != "" {
+		mark.Cursor = cursor
+	}
+	return lines, true
 }
 
 // fileSince reads the whole lines behind a mark, and moves it. A FIFO in the file's place is not waited for.
@@ -80,9 +100,6 @@ func fullLines(text string) []string {
 	}
 	return lines
 }
-
-// allOfIt stands for a cursor before the first entry.
-const allOfIt = "begin"
 
 // logged reads the journal of a unit behind a cursor. Without one it only says where the journal ends: that
 // of all units, since the unit may have said nothing yet.

@@ -2,10 +2,13 @@ package live
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"zcp2kopano/runtime/host"
 )
 
 func TestLogSince(t *testing.T) {
@@ -62,5 +65,52 @@ no entry
 `)
 	if want := []string{"[error  ] one", "two", "[x?"}; !slices.Equal(lines, want) || cursor != "s=3" {
 		t.Errorf("%q, %s", lines, cursor)
+	}
+}
+
+// journal is an init system whose journal has these lines, each of which is the cursor of itself.
+type journal struct {
+	initSystem
+	lines  []string
+	closed bool
+}
+
+func (j *journal) logged(_ context.Context, _, cursor string) (lines []string, end string, err error) {
+	if j.closed {
+		return nil, "", errors.New("timed out")
+	}
+	if len(j.lines) > 0 {
+		end = j.lines[len(j.lines)-1]
+	}
+	return j.lines[slices.Index(j.lines, cursor)+1:], end, nil
+}
+
+// TestJournalSince: what an earlier attempt has said is not read, also if the journal could not be marked before the
+// start; what a journal that was empty says is read from its begin.
+func TestJournalSince(t *testing.T) {
+	ctx := context.Background()
+	for name, tc := range map[string]struct {
+		before []string
+		closed bool // at the start
+		read   [2][]string
+	}{
+		"marked":     {[]string{"of old"}, false, [2][]string{{"one"}, {"two"}}},
+		"empty":      {nil, false, [2][]string{{"one"}, {"two"}}},
+		"not marked": {[]string{"of old"}, true, [2][]string{nil, {"two"}}},
+	} {
+		j := &journal{lines: tc.before, closed: tc.closed}
+		mark := host.LogMark{Cursor: journalEnd(ctx, j, "x")}
+		j.closed = false
+		for i, line := range []string{"one", "two"} {
+			j.lines = append(j.lines, line)
+			lines, seen := journalSince(ctx, j, "x", &mark)
+			if !slices.Equal(lines, tc.read[i]) || seen != (tc.read[i] != nil) {
+				t.Errorf("%s: after %q: %q, %v, want %q", name, line, lines, seen, tc.read[i])
+			}
+		}
+		j.closed = true
+		if lines, seen := journalSince(ctx, j, "x", &mark); seen || len(lines) > 0 || mark.Cursor != "two" {
+			t.Errorf("%s: closed: %q, %v, %+v", name, lines, seen, mark)
+		}
 	}
 }
