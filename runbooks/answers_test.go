@@ -127,6 +127,10 @@ func TestFailures(t *testing.T) {
 			"[error  ] Unable to open admin session. Error 0x80040115":         passes,
 			"[error  ] Unable to open admin session: logon failed (80040111)":  stops,
 			"[warning] Server connection lost. Reconnecting in 3 seconds...":   passes,
+			// Of one mail in the queue, whose user has no store.
+			"[error  ] Unable to open default store of user: not found (8004010f)":            warns,
+			"[error  ] Unable to open default store for system account: not found (8004010f)": stops,
+			"[error  ] Unable to open default store for system account. Error 0x8004010F":     stops,
 		},
 		"kopano-monitor": {
 			"[error  ] Unable to open an admin session: network error (80040115)": stops,
