@@ -15,7 +15,8 @@ import (
 
 // accountsKeeper keeps the account files.
 type accountsKeeper struct {
-	Accounts []Preimage `json:"accounts,omitempty"`
+	Accounts  []Preimage `json:"accounts,omitempty"`
+	Overrides *Preimage  `json:"overrides,omitempty"` // dpkg's list of them; nil if there was none
 }
 
 // accountFiles are changed by the packages' scripts, which make accounts and never remove them.
@@ -42,7 +43,14 @@ func (k *accountsKeeper) record(env *Env, _ *Commit, _ *found) error {
 		}
 		k.Accounts = append(k.Accounts, p)
 	}
-	return nil
+	p, err := env.Store.Save(overridesFile)
+	if errors.Is(err, host.ErrUnknown) {
+		return nil
+	}
+	if err == nil && p.Blob != nil {
+		k.Overrides = &p
+	}
+	return err
 }
 
 // accountMark is what the account files were when the transaction had ended, by path.

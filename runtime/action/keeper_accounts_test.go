@@ -58,7 +58,7 @@ func TestAccountsLeaveNoDraft(t *testing.T) {
 // dpkg does nothing at all while its list of overrides names an account that is gone: what a script added goes before
 // the account, and nothing else.
 func TestAccountsLeaveNoOverride(t *testing.T) {
-	const before, came, since = "root adm 640 /srv/a\n", "root kopano 640 /etc/kopano/debian-db.cfg\n", "#33 adm 755 /srv/b\nroot root 755 /srv/c\n"
+	const before, came, since = "root adm 640 /srv/a\nsomebody staff 750 /srv/of-a-directory\n", "root kopano 640 /etc/kopano/debian-db.cfg\n", "#33 adm 755 /srv/b\nroot root 755 /srv/c\n"
 	for name, c := range map[string]struct{ since, want string }{
 		"as the script left it":     {"", before},
 		"somebody has added to it":  {since, before + since},

@@ -11,7 +11,8 @@ import (
 // (Debian's kopano-common does).
 const overridesFile = "/var/lib/dpkg/statoverride"
 
-// dropOverrides takes the lines out of the list that name an account which was not there before, and so goes.
+// dropOverrides takes the lines out of the list that name an account which was not there before, and so goes. What the
+// list had before stays: its accounts may be those of a directory, which no account file knows.
 func (k *accountsKeeper) dropOverrides(env *Env) error {
 	users, err := k.namesBefore(env, passwdFile)
 	if err != nil || users == nil {
@@ -19,6 +20,10 @@ func (k *accountsKeeper) dropOverrides(env *Env) error {
 	}
 	groups, err := k.namesBefore(env, "/etc/group")
 	if err != nil || groups == nil {
+		return err
+	}
+	before, err := k.overridesBefore(env)
+	if err != nil {
 		return err
 	}
 	f, err := env.Host.Open(overridesFile)
@@ -36,7 +41,7 @@ func (k *accountsKeeper) dropOverrides(env *Env) error {
 	var left strings.Builder
 	for line := range strings.Lines(string(text)) {
 		fields := strings.Fields(line)
-		if len(fields) == 4 && !(known(users, fields[0]) && known(groups, fields[1])) {
+		if len(fields) == 4 && !slices.Contains(before, strings.TrimSpace(line)) && !(known(users, fields[0]) && known(groups, fields[1])) {
 			continue
 		}
 		left.WriteString(line)
@@ -54,6 +59,22 @@ func (k *accountsKeeper) dropOverrides(env *Env) error {
 	}
 	p.Blob = &blob
 	return env.Store.Restore(p)
+}
+
+// overridesBefore are the lines that the list had.
+func (k *accountsKeeper) overridesBefore(env *Env) ([]string, error) {
+	if k.Overrides == nil {
+		return nil, nil
+	}
+	text, err := env.Store.Bytes(*k.Overrides.Blob)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	return lines, nil
 }
 
 // known tells whether a list has a name; a number, "#112", names nobody.
