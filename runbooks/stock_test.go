@@ -124,7 +124,7 @@ var stockHosts = []struct {
 			"warning: max_allowed_packet is below 16M",
 			"warning: thread_stack is below 256K",
 			"warning: tables that are not InnoDB",
-			"inhibitor: the repository does not offer Kopano",
+			"inhibitor: the repository cannot be used",
 			"warning: duplicate rows in table names (K-1216)",
 			"warning: table names is full (K-1219)",
 			"inhibitor: not enough space on /",
@@ -833,7 +833,7 @@ zarafa-search   active enabled pid=1260
 		{
 			name: "a package that was not downloaded to its end", params: map[string]string{"packages_dir": "/srv/kopano"},
 			from: "-- tree --\n", to: "-- /srv/kopano/kopano-server.deb --\n<html>\n-- tree --\n",
-			code: exit.Inhibited, want: "inhibitor: the repository does not offer Kopano", reason: "/srv/kopano/kopano-server.deb: no Debian package",
+			code: exit.Inhibited, want: "inhibitor: packages_dir cannot be used", reason: "/srv/kopano/kopano-server.deb: no Debian package",
 		},
 		{
 			name: "a daemon that connects over TLS",
@@ -1006,7 +1006,7 @@ func TestStockSurveyGoesOn(t *testing.T) {
 		"warning: mode of /tmp",
 		"inhibitor: a configuration file cannot be read",
 		"inhibitor: the database does not answer",
-		"inhibitor: the repository does not offer Kopano",
+		"inhibitor: the repository cannot be used",
 		"inhibitor: /var/lib/kopano/attachments is not empty",
 		"warning: /etc/crontab names zarafa",
 		"warning: /etc/zarafa/webapp/config.php names /var/run/zarafa",
@@ -1020,7 +1020,7 @@ func TestStockSurveyGoesOn(t *testing.T) {
 func TestStockPackageFiles(t *testing.T) {
 	for _, tc := range []struct{ arch, depends, want, reason string }{
 		{arch: "amd64", depends: "libc6"},
-		{arch: "arm64", depends: "libc6", want: "inhibitor: the repository does not offer Kopano", reason: "the packages in /srv/kopano are for arm64, and this host is amd64"},
+		{arch: "arm64", depends: "libc6", want: "inhibitor: packages_dir cannot be used", reason: "the packages in /srv/kopano are for arm64, and this host is amd64"},
 		{arch: "amd64", depends: "libc6 (>= 2.28)", want: "inhibitor: Kopano's packages cannot be installed", reason: "libc6 (>= 2.28)"},
 		{arch: "amd64", depends: "libicu63", want: "inhibitor: Kopano's packages cannot be installed", reason: "libicu63"},
 	} {

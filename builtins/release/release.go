@@ -21,7 +21,7 @@ var versions = []script.Param{
 
 var atLeast = &script.Builtin{
 	Name:   "release.at_least",
-	Doc:    "Tells whether a version is another one or newer.\n\nVersions are compared number by number; what is no number ends one, and a number that is missing is 0.",
+	Doc:    "Tells whether a version is the same as another one, or newer.\n\nVersions are compared number by number; a version ends at what is not a number, and a missing number is 0.",
 	Params: versions,
 	Result: "bool",
 	Effect: script.Pure,
