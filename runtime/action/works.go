@@ -54,6 +54,7 @@ type waiting struct {
 	from      int64     // the revision at the begin
 	known     bool      // the revision was asked for
 	asked     error     // why it could not be
+	unasked   time.Time // since when a question could not be put; zero if the last could
 	remaining string    // what is missing
 
 	log listening
@@ -145,10 +146,25 @@ func (w *waiting) missing() error {
 		}
 		if err != nil {
 			w.remaining = err.Error()
-			return nil
+			return w.unaskable(err)
 		}
 	}
+	w.unasked = time.Time{}
 	return w.upgraded()
+}
+
+// unaskable ends a wait for an answer to a question that for a minute could not even be put: it would have no end.
+func (w *waiting) unaskable(err error) error {
+	now := w.env.Host.Now()
+	switch {
+	case !errors.Is(err, host.ErrUnasked):
+		w.unasked = time.Time{}
+	case w.unasked.IsZero():
+		w.unasked = now
+	case now.Sub(w.unasked) >= doubtTime:
+		return fmt.Errorf("whether service %s works cannot be seen: %w; mend that, and leave the service alone meanwhile", w.service, err)
+	}
+	return nil
 }
 
 // upgrading looks how far the database is. While the lock is held nothing is asked of the service: it

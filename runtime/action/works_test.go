@@ -460,3 +460,29 @@ func TestStaleLock(t *testing.T) {
 		t.Errorf("stopped %d times; the lock: %v", h.stopped, err)
 	}
 }
+
+// TestUnaskable: a wait without a limit ends where its question cannot be put, and not for one that passes.
+func TestUnaskable(t *testing.T) {
+	unasked := fmt.Errorf("http+unix:/run/server.sock: %w: permission denied", host.ErrUnasked)
+	h := &scripted{Host: server(t, "server"), answer: func(n int) error {
+		if n > 1000 {
+			panic("the wait has no end")
+		}
+		return unasked
+	}}
+	if err := perform(t, start(t, 118), env(h, nil)); err == nil || !errors.Is(err, host.ErrUnasked) || !strings.Contains(err.Error(), "leave the service alone") {
+		t.Errorf("got %v", err)
+	}
+	h = &scripted{Host: server(t, "server"), answer: func(n int) error {
+		switch {
+		case n > 200:
+			return nil
+		case n%50 == 0: // between two such times nobody listens
+			return errRefused
+		}
+		return unasked
+	}}
+	if err := perform(t, start(t, 118), env(h, nil)); err != nil {
+		t.Errorf("one that passes: %v", err)
+	}
+}
