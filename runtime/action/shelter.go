@@ -46,7 +46,7 @@ func shelter(env *Env, going []string) error {
 // withinReach tells whether the scripts of packages may take data for theirs. Once they might, they may: those whose
 // directory it is can be gone by now, and others not yet.
 func withinReach(env *Env, name string, going []string) (bool, error) {
-	note := path.Join(env.Store.Dir, "sheltered", keptTree{of: name}.key()+".needed")
+	note := noteOf(env, name)
 	if noted, err := exists(env.Host, note); err != nil || noted {
 		return noted, err
 	}
@@ -55,6 +55,11 @@ func withinReach(env *Env, name string, going []string) (bool, error) {
 		return false, err
 	}
 	return true, mkdirAll(env.Host, note)
+}
+
+// noteOf is there once data was to be sheltered.
+func noteOf(env *Env, name string) string {
+	return path.Join(env.Store.Dir, "sheltered", keptTree{of: name}.key()+".needed")
 }
 
 func moveToShelter(env *Env, name string) error {
@@ -89,8 +94,11 @@ func unshelter(env *Env) error {
 			return err
 		}
 		there, err := exists(env.Host, from)
-		if err == nil && there {
+		switch {
+		case err == nil && there:
 			err = fromShelter(env, from, name)
+		case err == nil:
+			err = missed(env, name)
 		}
 		if err == nil {
 			err = removePath(env.Host, placeOf(name))
@@ -100,6 +108,19 @@ func unshelter(env *Env) error {
 		}
 	}
 	return nil
+}
+
+// missed is an error if what was sheltered is neither there nor at its place: its file system is not mounted, say.
+func missed(env *Env, name string) error {
+	noted, err := exists(env.Host, noteOf(env, name))
+	if err != nil || !noted {
+		return err
+	}
+	there, err := exists(env.Host, name)
+	if err == nil && !there {
+		err = errors.New("it is in neither place; mount the file system that it lies on, and roll back again")
+	}
+	return err
 }
 
 func fromShelter(env *Env, from, name string) error {

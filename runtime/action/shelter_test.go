@@ -90,3 +90,21 @@ func TestShelterLeavesOthersData(t *testing.T) {
 		t.Error("it was moved away")
 	}
 }
+
+// TestShelterIsNotForgotten: a rollback that goes on without the file system of what it has sheltered does not end well.
+func TestShelterIsNotForgotten(t *testing.T) {
+	tr := sheltered(t)
+	must(t, shelter(tr.env, []string{"kopano-server"}))
+	hidden, err := shelterOf(tr.env, inPlace)
+	must(t, err)
+	must(t, renamePath(tr, hidden, hidden+".unmounted"))
+	if err := unshelter(tr.env); err == nil || !strings.Contains(err.Error(), "mount the file system") {
+		t.Errorf("error %v", err)
+	}
+	must(t, renamePath(tr, hidden+".unmounted", hidden))
+	must(t, unshelter(tr.env))
+	must(t, unshelter(tr.env))
+	if there, _ := exists(tr, inPlace+"/1/7.gz"); !there {
+		t.Error("the data is not back")
+	}
+}
