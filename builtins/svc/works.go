@@ -104,8 +104,8 @@ var failures = &script.Builtin{
 	Name: "svc.failures",
 	Doc: "Says what a service's log may not say while it comes up, for svc.start.\n\n" +
 		"The log is read from where it ended before the start: the file, and, with systemd, the journal. For each line the first list counts " +
-		"that has an expression for it. A line of stops fails the start, and is quoted. Those of warns are returned by it, for svc.start to have " +
-		"succeeded is no reason not to tell of them. What a service does not log, or logs to a syslog file, is not seen.",
+		"that has an expression for it. A line of stops fails the start, and is quoted. Those of warns are returned by it, so that a " +
+		"runbook can report them though the start succeeded. What a service does not log, or logs to a syslog file, is not seen.",
 	Params: []script.Param{
 		{Name: "stops", Type: script.Strings, Doc: "regular expressions (RE2) for lines that say that it does not do its work", Optional: true, Default: "[]", Keyword: true},
 		{Name: "warns", Type: script.Strings, Doc: "for lines that somebody should read", Optional: true, Default: "[]", Keyword: true},

@@ -39,7 +39,7 @@ repository offers others by now. "rollback --to STEP" and then "resume" begin th
 A run that was begun with --until, and was cut short before it came there, still stops there; with
 "--until end" it goes on to the end. One that has stopped there goes on to the end.
 
-A run that was begun with --plan is held to its plan after a resume, too. With --no-plan, or a mended
+A run that was begun with --plan is held to its plan after a resume, too. With --no-plan, or a corrected
 runbook, it is not held to it any more.`,
 		Example: `  sudo zcp2kopano resume
   sudo zcp2kopano resume --no-plan

@@ -162,7 +162,7 @@ func (w *waiting) unaskable(err error) error {
 	case w.unasked.IsZero():
 		w.unasked = now
 	case now.Sub(w.unasked) >= doubtTime:
-		return fmt.Errorf("whether service %s works cannot be seen: %w; mend that, and leave the service alone meanwhile", w.service, err)
+		return fmt.Errorf("whether service %s works cannot be seen: %w; fix that, and leave the service alone meanwhile", w.service, err)
 	}
 	return nil
 }

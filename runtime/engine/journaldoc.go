@@ -57,7 +57,7 @@ the program that does not know a format, a type, or a field says which version d
 nothing.
 
 A "read" is written together with the record behind it: what was read since the last one is lost to a
-kill, and a resume asks it anew.
+kill, and a resume asks it again.
 
 A reader stops at the first line whose checksum, length or number is wrong. What is left of an
 interrupted write at the end, on which nothing rests, is a torn tail: resume and rollback cut it off.
