@@ -27,6 +27,7 @@ type ender interface {
 // the transaction itself.
 type keepers struct {
 	wantsKeeper
+	masksKeeper
 	servicesKeeper
 	accountsKeeper
 	linksKeeper
@@ -48,7 +49,7 @@ type keepers struct {
 //   - directories are restored before what lies in them, so they are recorded after it.
 func (k *keepers) inOrder() []keeper {
 	return []keeper{
-		&k.wantsKeeper, &k.servicesKeeper, &k.accountsKeeper, &k.linksKeeper, &k.conffilesKeeper, &k.namesakesKeeper,
+		&k.wantsKeeper, &k.masksKeeper, &k.servicesKeeper, &k.accountsKeeper, &k.linksKeeper, &k.conffilesKeeper, &k.namesakesKeeper,
 		&k.dirsKeeper, &k.marksKeeper, &k.remainsKeeper, &k.startsKeeper, &k.departuresKeeper, &k.arrivalsKeeper,
 	}
 }

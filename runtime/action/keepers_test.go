@@ -33,6 +33,8 @@ func TestEachKeeperComparesAndRestores(t *testing.T) {
 		"wants": {func(t *testing.T, tr *trial) {
 			must(t, tr.Unlink(systemdDir+"/multi-user.target.wants/zarafa-server.service"))
 		}, "multi-user.target.wants/zarafa-server.service: is missing"},
+		"masks": {func(t *testing.T, tr *trial) { must(t, tr.Symlink("/dev/null", systemdDir+"/kopano-server.service")) },
+			"/kopano-server.service: masks a service, and was not there"},
 		"services": {func(t *testing.T, tr *trial) { must(t, tr.StopService(t.Context(), "zarafa-server", 0)) }, "service zarafa-server is stopped and masked, was running and masked"},
 		"accounts": {func(t *testing.T, tr *trial) {
 			tr.env.Marks = nil // or it would be left to whoever changed it after the transaction
