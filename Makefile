@@ -14,7 +14,7 @@ BUILD = $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 # Debian packages that the tests use.
 PARTS = systemd mmdebstrap gpg gpg-agent gpgconf ca-certificates slapd ldap-utils rpm createrepo-c
 
-.PHONY: build test crash lint parts bench clean
+.PHONY: build test crash golden lint parts bench clean
 
 build:
 	GOARCH=amd64 $(BUILD) -o dist/zcp2kopano-linux-amd64 ./cmd/zcp2kopano
@@ -31,6 +31,10 @@ test: parts lint
 crash: parts
 	CI=1 ZCP2KOPANO_CRASH=all $(GO) test -count=1 -timeout 12h -parallel 4 -run 'Crash|Killed|RealFlipped|Routes' \
 		./runbooks ./runtime/... ./cmd/e2e
+
+# Rewrites the files with expected output; read the difference.
+golden: parts
+	CI=1 $(GO) test -count=1 -run 'TestGolden|TestReference|TestMigration' ./builtins/cfg ./runtime/story ./cmd/e2e -update
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }

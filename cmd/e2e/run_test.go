@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,10 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"zcp2kopano/runtime/host/hosttest/golden"
 	"zcp2kopano/runtime/host/hosttest/manifest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestMigration carries the stock runbook out for real and holds the whole final state to a golden
 // list of changes.
@@ -42,7 +40,7 @@ func TestMigration(t *testing.T) {
 				t.Fatalf("exit status %d\n%s", res.Code, res.Output)
 			}
 			after := r.State()
-			golden(t, c.name, changes(before, after))
+			golden.File(t, "testdata/"+c.name+".golden", changes(before, after))
 			sameData(t, before, after, "/var/lib/zarafa/attachments", c.data, 500)
 			serverSettings(t, r, c.data)
 			everythingRuns(t, r)
@@ -53,24 +51,24 @@ func TestMigration(t *testing.T) {
 }
 
 // changes lists what is different, a line each. Attachments are left to sameData.
-func changes(before, after *manifest.Manifest) []string {
-	var lines []string
+func changes(before, after *manifest.Manifest) string {
+	var lines strings.Builder
 	for _, d := range manifest.Compare(before, after, nil) {
 		if strings.Contains(d.Path, "/attachments/") {
 			continue
 		}
 		switch {
 		case d.Aspect == "existence" && d.Right == "":
-			lines = append(lines, fmt.Sprintf("gone     %s", d.Path))
+			fmt.Fprintf(&lines, "gone     %s\n", d.Path)
 		case d.Aspect == "existence":
-			lines = append(lines, fmt.Sprintf("new      %s  %s", d.Path, describe(d.Path, after.Files[d.Path])))
+			fmt.Fprintf(&lines, "new      %s  %s\n", d.Path, describe(d.Path, after.Files[d.Path]))
 		case d.Aspect == "content":
-			lines = append(lines, fmt.Sprintf("content  %s  %s", d.Path, content(d.Path, after.Files[d.Path])))
+			fmt.Fprintf(&lines, "content  %s  %s\n", d.Path, content(d.Path, after.Files[d.Path]))
 		default:
-			lines = append(lines, fmt.Sprintf("%-8s %s  %s -> %s", d.Aspect, d.Path, d.Left, d.Right))
+			fmt.Fprintf(&lines, "%-8s %s  %s -> %s\n", d.Aspect, d.Path, d.Left, d.Right)
 		}
 	}
-	return lines
+	return lines.String()
 }
 
 func describe(path string, e manifest.Entry) string {
@@ -96,25 +94,6 @@ func content(path string, e manifest.Entry) string {
 		}
 	}
 	return e.Digest[:12]
-}
-
-func golden(t *testing.T, name string, lines []string) {
-	t.Helper()
-	file := filepath.Join("testdata", name+".golden")
-	got := strings.Join(lines, "\n") + "\n"
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("the final state is another one (-want +got); go test ./e2e -run TestMigration -update takes it over:\n%s", diff)
-	}
 }
 
 // sameData checks that every attachment is where it should be, as it was, and kopano's.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"zcp2kopano/runtime/host/hosttest/golden"
 	"zcp2kopano/runtime/host/hosttest/manifest"
 )
 
@@ -61,7 +62,7 @@ func TestMigrationSystemd(t *testing.T) {
 	if diffs := manifest.Compare(servicesOnly(captured.End), servicesOnly(after), nil); len(diffs) != 0 {
 		t.Errorf("the simulation over a snapshot ends with other services:\n%s", manifest.Table(diffs, "simulated", "real"))
 	}
-	golden(t, "systemd", changes(before, after))
+	golden.File(t, "testdata/systemd.golden", changes(before, after))
 	compareEnds(t, simulated, after)
 	sameData(t, before, after, "/var/lib/zarafa/attachments", "/var/lib/kopano/attachments", 500)
 	for _, daemon := range []string{"server", "dagent", "spooler", "gateway", "ical", "monitor", "search"} {

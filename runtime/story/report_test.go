@@ -4,10 +4,8 @@ import (
 	stdbytes "bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,11 +14,10 @@ import (
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/hosttest/golden"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/script"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 var begin = time.Date(2015, 8, 30, 22, 10, 0, 0, time.UTC)
 
@@ -102,24 +99,8 @@ func TestGolden(t *testing.T) {
 		t.Run(tt.file, func(t *testing.T) {
 			var out stdbytes.Buffer
 			play(tt.mode, tt.make(&out))
-			golden(t, filepath.Join("testdata", tt.file), out.Bytes())
+			golden.File(t, filepath.Join("testdata", tt.file), out.String())
 		})
-	}
-}
-
-func golden(t *testing.T, file string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !stdbytes.Equal(got, want) {
-		t.Errorf("%s differs; go test ./runtime/story -update rewrites it. got:\n%s", file, got)
 	}
 }
 
@@ -272,7 +253,7 @@ func TestReference(t *testing.T) {
 		Entry(&out, b, ConsoleOptions{})
 	}
 	Markdown(&out, builtins)
-	golden(t, filepath.Join("testdata", "reference.txt"), out.Bytes())
+	golden.File(t, filepath.Join("testdata", "reference.txt"), out.String())
 }
 
 // On a narrow terminal, no line is longer than it but for one long word and for the lines of files, the
