@@ -160,6 +160,13 @@ func shelterOf(env *Env, name string) (string, error) {
 	return path.Join(env.Store.Dir, "sheltered", key), nil
 }
 
+// everybodys are directories of the Filesystem Hierarchy Standard in which many keep what is theirs: no package's
+// script takes what is there for its own, also where no package but one lists them.
+var everybodys = map[string]bool{
+	"/": true, "/etc": true, "/home": true, "/media": true, "/mnt": true, "/opt": true, "/srv": true, "/usr": true,
+	"/var": true, "/var/lib": true, "/var/mail": true, "/var/opt": true, "/var/spool": true,
+}
+
 // ownedAlone tells whether a path lies in a directory that packages own, all of them among these.
 func ownedAlone(v host.View, name string, these []string) (bool, error) {
 	all, err := v.Packages()
@@ -185,7 +192,8 @@ func ownedAlone(v host.View, name string, these []string) (bool, error) {
 				switch {
 				case !going:
 					delete(alone, file)
-				case file == name || file != "/" && strings.HasPrefix(name, file+"/"):
+				case everybodys[file]:
+				case file == name || strings.HasPrefix(name, file+"/"):
 					alone[file] = true
 				}
 			}

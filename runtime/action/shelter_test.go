@@ -108,3 +108,25 @@ func TestShelterIsNotForgotten(t *testing.T) {
 		t.Error("the data is not back")
 	}
 }
+
+// A directory of the hierarchy standard is no package's own, also where one package alone lists it.
+func TestEverybodysDirectoriesAreNotSheltered(t *testing.T) {
+	for name, want := range map[string]bool{"/var/lib/kopano/attachments": true, "/var/lib/zarafa/attachments": false} {
+		h := &ownerHost{files: []string{"/", "/var", "/var/lib", "/var/lib/kopano"}}
+		got, err := ownedAlone(h, name, []string{"kopano-server"})
+		if err != nil || got != want {
+			t.Errorf("%s: %v, %v; want %v", name, got, err, want)
+		}
+	}
+}
+
+type ownerHost struct {
+	host.View
+	files []string
+}
+
+func (h *ownerHost) Packages() ([]host.Package, error) {
+	return []host.Package{{Name: "kopano-server", Status: "installed"}}, nil
+}
+
+func (h *ownerHost) PackageFiles(string) ([]string, error) { return h.files, nil }
