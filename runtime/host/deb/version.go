@@ -2,6 +2,7 @@ package deb
 
 import (
 	"cmp"
+	"strings"
 
 	"pault.ag/go/debian/version"
 )
@@ -19,6 +20,19 @@ func Compare(a, b string) int {
 		return -1
 	}
 	return cmp.Compare(a, b)
+}
+
+// CompareLoose orders as dpkg --compare-versions does, which only warns of what is not a version.
+func CompareLoose(a, b string) int { return version.Compare(loose(a), loose(b)) }
+
+func loose(v string) version.Version {
+	if parsed, err := version.Parse(v); err == nil {
+		return parsed
+	}
+	if i := strings.LastIndexByte(v, '-'); i >= 0 {
+		return version.Version{Version: v[:i], Revision: v[i+1:]}
+	}
+	return version.Version{Version: v}
 }
 
 // CheckVersion refuses what is no version.

@@ -19,7 +19,7 @@ func (m *machine) dpkg(c shell.Command) (shell.Result, error) {
 		return unanswered()
 	}
 	a, op, b := c.Args[2], c.Args[3], c.Args[4]
-	compared := deb.Compare(a, b)
+	compared := deb.CompareLoose(a, b)
 	if a == "" || b == "" { // an empty version is earlier than any, but for the operators that end in -nl
 		compared = map[bool]int{true: 0, false: 1}[a == b]
 		if a == "" && b != "" {
