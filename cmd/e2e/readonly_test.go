@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +102,10 @@ func TestSimulationWritesNothing(t *testing.T) {
 		if !strings.Contains(res.Output, "seccomp") {
 			t.Errorf("%s: the report does not say what kept the process from writing", name)
 		}
-		if diff := manifest.Compare(before, r.Manifest(whole), nil); len(diff) > 0 {
+		diff := slices.DeleteFunc(manifest.Compare(before, r.Manifest(whole), nil), func(d manifest.Difference) bool {
+			return d.Path == "/tmp" && d.Aspect == "mtime" // of the database server, which sorts some answers there
+		})
+		if len(diff) > 0 {
 			t.Errorf("%s: the machine is another one:\n%s", name, manifest.Table(diff, "before", "after"))
 		}
 	}

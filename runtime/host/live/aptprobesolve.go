@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/deb"
 )
@@ -102,7 +104,7 @@ func (s *space) filesIn(dir string) ([]string, error) {
 // It passes over what leads to no regular file, as apt does.
 func (v *space) copyInto(s *scratch, name string) error {
 	st, err := v.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !st.IsRegular() {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) || err == nil && !st.IsRegular() {
 		return nil
 	}
 	if err != nil {

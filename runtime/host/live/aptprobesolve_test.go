@@ -22,8 +22,8 @@ func TestCopyInto(t *testing.T) {
 	must(t, err)
 	defer s.remove()
 	for name, want := range map[string]error{
-		"a.list": nil, "b.list": nil, "c.list": nil, "none.list": nil,
-		"a.list/x": syscall.ENOTDIR, "d.list": syscall.ELOOP,
+		"a.list": nil, "b.list": nil, "c.list": nil, "d.list": nil, "none.list": nil,
+		"a.list/x": syscall.ENOTDIR,
 	} {
 		if err := h.parts.m.files.copyInto(s, "/etc/apt/sources.list.d/"+name); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", name, err, want)
