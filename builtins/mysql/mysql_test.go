@@ -58,7 +58,7 @@ print(c.host, c.port, c.socket, c.user, c.password, c.database)
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got %q", got)
 	}
-	s.Fail(`mysql.connection({"mysql_port": "mysql"})`, "no port number")
+	s.Fail(`mysql.connection({"mysql_port": "mysql"})`, "is not a port number")
 	s.Fail(`mysql.connection({"mysql_user": ["a"]})`, "mysql_user", "want a string")
 	s.Fail(`mysql.query({}, "SELECT 1")`, "argument conn", "mysql.connection")
 	s.Fail(`mysql.query(mysql.connection, "SELECT 1")`, "argument conn")
