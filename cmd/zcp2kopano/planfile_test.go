@@ -31,7 +31,7 @@ func TestReadTrusted(t *testing.T) {
 	refused := map[string]string{
 		"good": "", "readable": "", "link": "", "open/good": "",
 		"group": "mode 0664", "world": "mode 0606", "link-to-world": "mode 0606",
-		"fifo": "no regular file", ".": "no regular file", "none": "no such file",
+		"fifo": "not a regular file", ".": "not a regular file", "none": "no such file",
 	}
 	if os.Geteuid() == 0 {
 		for name, uid := range map[string]int{"theirs": 65534, "sudoers": 1234} {

@@ -16,3 +16,18 @@ func TestLastWords(t *testing.T) {
 		}
 	}
 }
+
+func TestScriptCause(t *testing.T) {
+	const begin, failure = "Setting up a (1) ...", "dpkg: error processing package a (--configure):\n installed a package post-installation script subprocess returned error exit status 3"
+	const cause = "package a: its post-installation script (postinst) returned error exit status 3"
+	for output, want := range map[string]string{
+		begin + "\nno luck\n" + failure + "\nErrors were encountered while processing:\n a": cause + `; the last that was said before is "no luck"`,
+		begin + "\n" + failure + "\nno luck\nErrors were encountered while processing:\n a": cause + `; the last that was said before is "no luck"`,
+		begin + "\n" + failure + "\nErrors were encountered while processing:\n a":          cause,
+		begin + "\n" + failure: cause,
+	} {
+		if got := scriptCause(output); got != want {
+			t.Errorf("%q:\n%s\nwant\n%s", output, got, want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package live
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -177,7 +178,7 @@ func scriptCause(output string) string {
 			name = deb.NameOfFile(name)
 		}
 		cause := fmt.Sprintf("package %s: its %s script (%s) %s", name, how[1], scriptOf[how[1]], how[2])
-		if said := lastWords(lines[:i]); said != "" {
+		if said := cmp.Or(lastWords(lines[:i]), nextWords(lines[i+2:])); said != "" {
 			cause += fmt.Sprintf("; the last that was said before is %q", said)
 		}
 		return cause
@@ -188,6 +189,19 @@ func scriptCause(output string) string {
 		}
 	}
 	return ""
+}
+
+// nextWords are what a script said that was read behind dpkg's lines on its failure, since it came by a pipe of its own.
+func nextWords(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	for _, own := range []string{"dpkg: ", "Errors were encountered", "Processing ", "E: "} {
+		if strings.HasPrefix(lines[0], own) {
+			return ""
+		}
+	}
+	return lastWords(lines[:1])
 }
 
 // lastWords are the last line that is not dpkg's own. The line with which dpkg begins a package may stand behind
