@@ -227,6 +227,45 @@ func TestUpgradeIsReplaced(t *testing.T) {
 	})
 }
 
+// TestKillIsAsked: on a terminal it is a full "yes", to a question that names what is killed, that ends a server in its upgrade.
+func TestKillIsAsked(t *testing.T) {
+	t.Parallel()
+	r := NewSite(t)
+	r.BindRepositories()
+	content := dumped(r)
+	r.Behave("kopano-server", "upgrade = 10m")
+	server := interrupted(t, r)
+	ask := func(answers ...string) Result {
+		t.Helper()
+		on := r.OnTerminal(r.program("rollback", "--restore-database"))
+		on.Expect("Undo all of run")
+		on.Expect("Type yes or no: ")
+		on.Type("yes\n")
+		on.Expect("kopano-server (process " + server + ") upgrades the database")
+		on.Expect("Kill it?")
+		for _, answer := range answers {
+			on.Expect("Type yes or no: ")
+			on.Type(answer + "\n")
+		}
+		return on.Finish()
+	}
+	if res := ask("y", "", "no"); res.Code != 1 || !strings.Contains(squeezed(res.Output), "not rolled back: nothing was changed, and kopano-server goes on") {
+		t.Errorf("no: exit status %d\n%s", res.Code, res.Output)
+	}
+	if now := r.processOf("kopano-server"); now != server {
+		t.Fatalf("the server was process %s, and is %s", server, now)
+	}
+	if res := ask("yes"); res.Code != 0 {
+		t.Fatalf("yes: exit status %d\n%s", res.Code, res.Output)
+	}
+	if pid := r.processOf("kopano-server"); pid != "" {
+		t.Errorf("kopano-server runs as process %s", pid)
+	}
+	if dumped(r) != content {
+		t.Error("the database is not as it was before the run")
+	}
+}
+
 // TestServerDiesInItsUpgrade: the run fails at once, with what the log says.
 func TestServerDiesInItsUpgrade(t *testing.T) {
 	t.Parallel()

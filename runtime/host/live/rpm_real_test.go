@@ -259,6 +259,40 @@ func TestRPMSaveAndGoBack(t *testing.T) {
 	})
 }
 
+// TestRPMFileWithOddName installs package files whose paths have what a front could take for an address, a pattern or an
+// option. None is passed over: it is installed, or, where rpm itself takes a path for a pattern, refused by its name.
+func TestRPMFileWithOddName(t *testing.T) {
+	onEachFront(t, func(t *testing.T, k rpmKind, r *e2e.Root, h *live.Host) {
+		files, err := filepath.Glob(r.Path(e2e.RPMReposDir + "/zcp/zarafa-common-*.rpm"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no package file: %v", err)
+		}
+		data, err := os.ReadFile(files[0])
+		must(t, err)
+		k.configure(t, r, h, "kopano", checked) // its key is the package's, too
+		for _, odd := range []string{"/srv/kopano:8.7/zarafa-common-1:7.2.6.noarch.rpm", "/srv/with blank/a b.rpm", "/srv/[ab]/zarafa*[x]?.rpm", "/srv/http:/x/zarafa-common.rpm", "/srv/@a/-y=!z.rpm"} {
+			must(t, os.MkdirAll(filepath.Dir(r.Path(odd)), 0o755))
+			must(t, os.WriteFile(r.Path(odd), data, 0o644))
+			tx := host.Transaction{Install: []string{odd}}
+			solution, err := h.Solve(tx)
+			if err != nil {
+				if !strings.Contains(odd, "*") || !strings.Contains(err.Error(), odd) {
+					t.Errorf("%s: %v", odd, err)
+				}
+				continue
+			}
+			if len(solution.Install) != 1 || solution.Install[0].Name != "zarafa-common" {
+				t.Errorf("%s: solution %+v", odd, solution)
+			}
+			must(t, h.CommitPackages(t.Context(), tx, nil))
+			if !installed(t, h, "zarafa-common").Installed() {
+				t.Errorf("%s is passed over", odd)
+			}
+			must(t, h.CommitPackages(t.Context(), host.Transaction{Remove: []string{"zarafa-common"}}, nil))
+		}
+	})
+}
+
 func TestRPMRepositories(t *testing.T) {
 	onEachFront(t, func(t *testing.T, k rpmKind, r *e2e.Root, h *live.Host) {
 		ctx := t.Context()
