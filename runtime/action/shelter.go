@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/policy"
 )
 
 // shelter takes data that lies in a directory of the packages that go, and is to stay, out of the reach of their
@@ -160,14 +161,8 @@ func shelterOf(env *Env, name string) (string, error) {
 	return path.Join(env.Store.Dir, "sheltered", key), nil
 }
 
-// everybodys are directories of the Filesystem Hierarchy Standard in which many keep what is theirs: no package's
-// script takes what is there for its own, also where no package but one lists them.
-var everybodys = map[string]bool{
-	"/": true, "/etc": true, "/home": true, "/media": true, "/mnt": true, "/opt": true, "/srv": true, "/usr": true,
-	"/var": true, "/var/lib": true, "/var/mail": true, "/var/opt": true, "/var/spool": true,
-}
-
-// ownedAlone tells whether a path lies in a directory that packages own, all of them among these.
+// ownedAlone tells whether a path lies in a directory that packages own, all of them among these. One of the system is
+// theirs never, also where no other package lists it.
 func ownedAlone(v host.View, name string, these []string) (bool, error) {
 	all, err := v.Packages()
 	if err != nil {
@@ -192,7 +187,7 @@ func ownedAlone(v host.View, name string, these []string) (bool, error) {
 				switch {
 				case !going:
 					delete(alone, file)
-				case everybodys[file]:
+				case policy.OfTheSystem(file):
 				case file == name || strings.HasPrefix(name, file+"/"):
 					alone[file] = true
 				}

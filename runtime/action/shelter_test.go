@@ -109,8 +109,8 @@ func TestShelterIsNotForgotten(t *testing.T) {
 	}
 }
 
-// A directory of the hierarchy standard is no package's own, also where one package alone lists it.
-func TestEverybodysDirectoriesAreNotSheltered(t *testing.T) {
+// A directory of the system is no package's own, also where one package alone lists it.
+func TestDirectoriesOfTheSystemAreNotSheltered(t *testing.T) {
 	for name, want := range map[string]bool{"/var/lib/kopano/attachments": true, "/var/lib/zarafa/attachments": false} {
 		h := &ownerHost{files: []string{"/", "/var", "/var/lib", "/var/lib/kopano"}}
 		got, err := ownedAlone(h, name, []string{"kopano-server"})
