@@ -25,6 +25,9 @@ func TestScriptCause(t *testing.T) {
 		begin + "\n" + failure + "\nno luck\nErrors were encountered while processing:\n a": cause + `; the last that was said before is "no luck"`,
 		begin + "\n" + failure + "\nErrors were encountered while processing:\n a":          cause,
 		begin + "\n" + failure: cause,
+		begin + "\n" + failure + "\nErrors were encountered while processing:\n a\nno luck\nE: Sub-process":                                   cause + `; the last that was said before is "no luck"`,
+		begin + "\n" + failure + "\nSetting up b (1) ...\nof another":                                                                         cause,
+		"Selecting previously unselected package a.\n(Reading database ... 5 files)\n" + begin + "\n" + failure + "\nno luck\nE: Sub-process": cause + `; the last that was said before is "no luck"`,
 	} {
 		if got := scriptCause(output); got != want {
 			t.Errorf("%q:\n%s\nwant\n%s", output, got, want)

@@ -178,7 +178,7 @@ func scriptCause(output string) string {
 			name = deb.NameOfFile(name)
 		}
 		cause := fmt.Sprintf("package %s: its %s script (%s) %s", name, how[1], scriptOf[how[1]], how[2])
-		if said := cmp.Or(lastWords(lines[:i]), nextWords(lines[i+2:])); said != "" {
+		if said := cmp.Or(nextWords(lines[i+2:]), lastWords(lines[:i])); said != "" {
 			cause += fmt.Sprintf("; the last that was said before is %q", said)
 		}
 		return cause
@@ -191,29 +191,31 @@ func scriptCause(output string) string {
 	return ""
 }
 
-// nextWords are what a script said that was read behind dpkg's lines on its failure, since it came by a pipe of its own.
+// nextWords are what a script said that was read behind dpkg's lines on its failure: dpkg complains by standard
+// error, and a script mostly speaks by standard output, so that either may be read first.
 func nextWords(lines []string) string {
-	if len(lines) == 0 {
-		return ""
-	}
-	for _, own := range []string{"dpkg: ", "Errors were encountered", "Processing ", "E: "} {
-		if strings.HasPrefix(lines[0], own) {
-			return ""
+	said := ""
+	for _, line := range lines {
+		switch {
+		case begins(line):
+			return said
+		case strings.TrimSpace(line) == "", complains(line):
+		default:
+			said = strings.TrimSpace(line)
 		}
 	}
-	return lastWords(lines[:1])
+	return said
 }
 
 // lastWords are the last line that is not dpkg's own. The line with which dpkg begins a package may stand behind
 // what its script said: the two come by different pipes.
 func lastWords(lines []string) string {
-	begins := 0
+	begun := 0
 	for _, line := range slices.Backward(lines) {
 		switch {
 		case strings.HasPrefix(line, "dpkg: "):
-		case strings.HasPrefix(line, "Setting up "), strings.HasPrefix(line, "Removing "), strings.HasPrefix(line, "Purging "),
-			strings.HasPrefix(line, "Preparing to unpack "), strings.HasPrefix(line, "Unpacking "), strings.HasPrefix(line, "(Reading database"):
-			if begins++; begins > 1 {
+		case begins(line):
+			if begun++; begun > 1 {
 				return ""
 			}
 		default:
@@ -221,6 +223,21 @@ func lastWords(lines []string) string {
 		}
 	}
 	return ""
+}
+
+// begins reports whether apt or dpkg says with the line that it turns to the next package.
+func begins(line string) bool {
+	return hasPrefix(line, "Setting up ", "Removing ", "Purging ", "Preparing to unpack ", "Unpacking ", "(Reading database",
+		"Selecting previously ", "Processing ", "Get:", "debconf: ")
+}
+
+// complains reports whether the line is one of dpkg's or apt's own on a failure.
+func complains(line string) bool {
+	return hasPrefix(line, " ", "dpkg: ", "Errors were encountered ", "E: ", "W: ", "needrestart ")
+}
+
+func hasPrefix(line string, prefixes ...string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(line, p) })
 }
 
 // scriptPath is where dpkg runs a maintainer script from: the installed one, or that of a package which is
