@@ -412,7 +412,7 @@ var takeover = &script.Builtin{
 		{Name: "group", Type: script.String, Doc: "group of the new files", Optional: true, Default: `"kopano"`, Keyword: true},
 	},
 	Result: "struct: files (list of structs: path, source), notes (list of structs: file, line, directive, old, new, reason, message), " +
-		"problems and skipped (lists of structs: path, line, text, message), others (list of structs: kind, source, target, link)",
+		"problems and skipped (lists of structs: path, line, text, message), others (list of structs: kind, source, target, link, mode)",
 	Effect: script.Change,
 	Example: `
 taken = cfg.takeover(from_version = "7.2.6", to_version = "8.7.20", overrides = {"server.cfg": {"user_safe_mode": True}})
@@ -515,7 +515,7 @@ func resultValue(r *Result) *starlarkstruct.Struct {
 		}))
 	}
 	for _, o := range r.Others {
-		others = append(others, script.NewRecord(map[string]any{"kind": o.Kind, "source": o.Source, "target": o.Target, "link": o.Link}))
+		others = append(others, script.NewRecord(map[string]any{"kind": o.Kind, "source": o.Source, "target": o.Target, "link": o.Link, "mode": o.Mode}))
 	}
 	return script.NewRecord(map[string]any{
 		"files": starlark.NewList(files), "notes": starlark.NewList(notes), "others": starlark.NewList(others),

@@ -362,7 +362,7 @@ func (c *conversion) shippedScript(name, value string) bool {
 		return false
 	}
 	def, _ := d.ZCPDefault(c.from)
-	return value == def || d.EverShipped(Version{7, 2, 6}, value)
+	return value == def || d.EverShipped(Version{7, 2, 6}, value) || ownScript(strings.TrimPrefix(value, c.paths.oldEtc+"/"))
 }
 
 var (

@@ -34,12 +34,14 @@ type NewFile struct {
 }
 
 // Other is something else in the old directory that Kopano needs as it is. Kind is "directory",
-// "file" or "symlink"; Link is where the new symlink must point.
+// "file" or "symlink"; Link is where the new symlink must point, Mode the mode of the new file if it is not
+// to keep the old one's.
 type Other struct {
 	Kind   string
 	Source string
 	Target string
 	Link   string
+	Mode   string
 }
 
 // Result is what a takeover decided.
@@ -292,6 +294,9 @@ func (w *work) file(source, daemon string) error {
 		}
 	}
 	c.run(tree)
+	if daemon == "server" {
+		w.checkScriptsElsewhere(c)
+	}
 	if w.Approach == "merge" && daemon != "ldap" {
 		return w.merge(c, tree)
 	}
@@ -602,11 +607,6 @@ func (w *work) checkPaths(name string, f *File) {
 
 // --- everything else in the directory
 
-// ownScripts are the user scripts that ZCP ships; Kopano brings its own.
-var ownScripts = []string{
-	"createuser", "creategroup", "createcompany", "deleteuser", "deletegroup", "deletecompany", "users_common.sh",
-}
-
 // others lists what the new directory needs besides the converted files, from the top down.
 func (w *work) others(dir string, entries []host.DirEntry) error {
 	for _, e := range entries {
@@ -630,8 +630,6 @@ func (w *work) dropReason(source, name string) string {
 	switch {
 	case dropped[rel] != "":
 		return dropped[rel]
-	case path.Dir(rel) == "userscripts" && slices.Contains(ownScripts, name):
-		return "a script of ZCP's own; Kopano brings one that knows KOPANO_* variables"
 	case packagesystem.IsLeftover(name):
 		return "left by the package manager"
 	}
@@ -643,37 +641,30 @@ func (w *work) other(source string, e host.DirEntry) error {
 	if err != nil {
 		return explain(source, err)
 	}
+	rel := strings.TrimPrefix(source, w.Source+"/")
 	switch {
+	case ownScript(rel):
+		w.keepScript(source, st)
 	case st.IsSymlink():
 		link, err := w.view.Readlink(source)
 		if err != nil {
 			return explain(source, err)
 		}
-		w.result.Others = append(w.result.Others, Other{"symlink", source, w.out(source), w.paths.convert(link)})
+		w.result.Others = append(w.result.Others, Other{Kind: "symlink", Source: source, Target: w.out(source), Link: w.paths.convert(link)})
 	case st.IsDir():
-		w.result.Others = append(w.result.Others, Other{"directory", source, w.out(source), ""})
+		w.result.Others = append(w.result.Others, Other{Kind: "directory", Source: source, Target: w.out(source)})
 		entries, err := w.view.ReadDir(source)
 		if err != nil {
 			return explain(source, err)
 		}
 		return w.others(source, entries)
 	case st.IsRegular():
-		w.result.Others = append(w.result.Others, Other{"file", source, w.out(source), ""})
-		w.checkScript(source)
+		w.result.Others = append(w.result.Others, Other{Kind: "file", Source: source, Target: w.out(source)})
+		if strings.HasPrefix(rel, scriptDir) {
+			w.checkScript(source, w.out(source))
+		}
 	default:
 		w.skip(source, "neither a file, a directory nor a symlink")
 	}
 	return nil
-}
-
-// checkScript finds user scripts that read the environment of ZCP.
-func (w *work) checkScript(source string) {
-	if !strings.HasPrefix(source, path.Join(w.Source, "userscripts")+"/") {
-		return
-	}
-	data, err := readFile(w.view, source)
-	if err == nil && bytes.Contains(data, []byte("ZARAFA_")) {
-		w.result.Problems = append(w.result.Problems, Problem{Path: w.out(source),
-			Text: "reads ZARAFA_* variables; Kopano sets KOPANO_USER, KOPANO_STOREGUID, ... instead: change the script"})
-	}
 }

@@ -326,7 +326,7 @@ func TestIncludes(t *testing.T) {
 	if !slices.ContainsFunc(r.Problems, func(p Problem) bool { return strings.Contains(p.String(), "/srv/far.cfg") }) {
 		t.Errorf("no problem about the file outside: %v", r.Problems)
 	}
-	if !slices.Contains(r.Others, Other{"file", "/etc/zarafa.bak/own.cfg", "/etc/kopano/own.cfg", ""}) {
+	if !slices.Contains(r.Others, Other{Kind: "file", Source: "/etc/zarafa.bak/own.cfg", Target: "/etc/kopano/own.cfg"}) {
 		t.Errorf("others: %v", r.Others)
 	}
 	merged := takeOver(t, map[string]string{"/etc/zarafa/server.cfg": "!include m.cfg\n", "/etc/zarafa/m.cfg": "threads = 9\n"}, "merge", "7.2.6", "8.7.20")
@@ -395,15 +395,16 @@ func TestOthers(t *testing.T) {
 		"/etc/zarafa/searchscripts/attachments_parser": "",
 	}, "copy", "7.2.6", "9.1.0")
 	want := []Other{
-		{"symlink", "/etc/zarafa/current", "/etc/kopano/current", "ssl"},
-		{"directory", "/etc/zarafa/quotamail", "/etc/kopano/quotamail", ""},
-		{"file", "/etc/zarafa/quotamail/userwarning.mail", "/etc/kopano/quotamail/userwarning.mail", ""},
-		{"directory", "/etc/zarafa/ssl", "/etc/kopano/ssl", ""},
-		{"file", "/etc/zarafa/ssl/server.pem", "/etc/kopano/ssl/server.pem", ""},
-		{"directory", "/etc/zarafa/userscripts", "/etc/kopano/userscripts", ""},
-		{"directory", "/etc/zarafa/userscripts/createuser.d", "/etc/kopano/userscripts/createuser.d", ""},
-		{"file", "/etc/zarafa/userscripts/createuser.d/00mine", "/etc/kopano/userscripts/createuser.d/00mine", ""},
-		{"symlink", "/etc/zarafa/webapp", "/etc/kopano/webapp", "/usr/share/kopano-webapp"},
+		{Kind: "symlink", Source: "/etc/zarafa/current", Target: "/etc/kopano/current", Link: "ssl"},
+		{Kind: "directory", Source: "/etc/zarafa/quotamail", Target: "/etc/kopano/quotamail"},
+		{Kind: "file", Source: "/etc/zarafa/quotamail/userwarning.mail", Target: "/etc/kopano/quotamail/userwarning.mail"},
+		{Kind: "directory", Source: "/etc/zarafa/ssl", Target: "/etc/kopano/ssl"},
+		{Kind: "file", Source: "/etc/zarafa/ssl/server.pem", Target: "/etc/kopano/ssl/server.pem"},
+		{Kind: "directory", Source: "/etc/zarafa/userscripts", Target: "/etc/kopano/userscripts"},
+		{Kind: "file", Source: "/etc/zarafa/userscripts/createuser", Target: "/etc/kopano/userscripts/createuser.zcp", Mode: "0640"},
+		{Kind: "directory", Source: "/etc/zarafa/userscripts/createuser.d", Target: "/etc/kopano/userscripts/createuser.d"},
+		{Kind: "file", Source: "/etc/zarafa/userscripts/createuser.d/00mine", Target: "/etc/kopano/userscripts/createuser.d/00mine"},
+		{Kind: "symlink", Source: "/etc/zarafa/webapp", Target: "/etc/kopano/webapp", Link: "/usr/share/kopano-webapp"},
 	}
 	if !slices.Equal(r.Others, want) {
 		t.Errorf("others: %v", r.Others)
@@ -417,7 +418,7 @@ func TestOthers(t *testing.T) {
 			t.Errorf("%s is not among the skipped: %v", p, skipped)
 		}
 	}
-	if !slices.ContainsFunc(r.Problems, func(p Problem) bool { return strings.Contains(p.String(), "00mine: reads ZARAFA_") }) {
+	if !slices.ContainsFunc(r.Problems, func(p Problem) bool { return strings.Contains(p.String(), "00mine: uses ZARAFA_USER in line 1") }) {
 		t.Errorf("problems: %v", r.Problems)
 	}
 }
