@@ -54,7 +54,7 @@ func (w *work) autorespond() error {
 		c.note(base, line, r.new, r.old+"="+value, converted, "autorespond is a program with a configuration file in Kopano")
 	}
 	w.handled[source] = true
-	w.collect(c, base)
+	w.collect(c)
 	if !changed {
 		w.skip(source, "holds what ZCP ships; kopano-autorespond has these defaults")
 		return nil

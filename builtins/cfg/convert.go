@@ -3,6 +3,7 @@ package cfg
 import (
 	"fmt"
 	"net/netip"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -54,6 +55,7 @@ type conversion struct {
 	paths    paths
 	schema   string // "keep" or "kopano": which LDAP schema the directory will have
 	out      func(f *File) string
+	where    func(string) string // where an old path is on the host
 
 	old      map[string]string // as set in the old tree
 	renamed  map[string]string // new name to old name
@@ -255,11 +257,31 @@ func (c *conversion) rewriteIncludes(f *File) {
 			i++
 			continue
 		}
-		if arg := c.paths.convert(l.value); arg != l.value {
+		if arg := c.newInclude(f, l.value); arg != l.value {
 			f.SetInclude(i+1, arg)
 			c.note(f, i+1, l.name, l.value, arg, "paths of Kopano")
 		}
 	}
+}
+
+// newInclude is the argument of an include line in the new file. A relative one counts from where its file is,
+// and that changes for files from outside.
+func (c *conversion) newInclude(f *File, arg string) string {
+	dir := f.dir
+	if dir == "" {
+		dir = path.Dir(f.Path)
+	}
+	if !path.IsAbs(arg) {
+		source := c.where(path.Join(dir, arg))
+		if c.paths.moved[source] != "" {
+			return c.paths.moved[source]
+		}
+		if c.paths.moved[f.Path] == "" {
+			return arg
+		}
+		arg = path.Join(dir, arg)
+	}
+	return c.paths.convert(arg)
 }
 
 // dropReason says why a directive cannot stay as it is; "" if it can.

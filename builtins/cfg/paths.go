@@ -42,6 +42,7 @@ var (
 // paths converts the paths in a value.
 type paths struct {
 	oldEtc, newEtc string
+	moved          map[string]string // files from outside oldEtc, and where they are from now on
 }
 
 // convert rewrites every ZCP path and server URL in a value; what is no default path of ZCP stays.
@@ -60,6 +61,9 @@ func (p paths) convert(value string) string {
 
 // one converts a single path.
 func (p paths) one(s string) string {
+	if to := p.moved[s]; to != "" {
+		return to
+	}
 	if below(s, p.oldEtc) {
 		return rebaseText(s, p.oldEtc, p.newEtc)
 	}

@@ -3,7 +3,7 @@ package cfg
 import "testing"
 
 func TestConvertPaths(t *testing.T) {
-	p := paths{"/etc/zarafa", "/etc/kopano"}
+	p := paths{"/etc/zarafa", "/etc/kopano", nil}
 	for old, want := range map[string]string{
 		"/var/run/zarafa":                         "/var/run/kopano/server.sock",
 		"file:///var/run/zarafa":                  "file:///var/run/kopano/server.sock",

@@ -88,7 +88,7 @@ func (t Takeover) Run(view host.FileReader) (*Result, error) {
 	}
 	sure := &sureReader{FileReader: view}
 	w := &work{Takeover: t, view: sure, result: &Result{}, handled: map[string]bool{}, written: map[string]*File{},
-		paths: paths{t.Original, t.Target}, plugin: map[string]string{}}
+		paths: paths{t.Original, t.Target, map[string]string{}}, plugin: map[string]string{}}
 	names := map[string]bool{}
 	for _, e := range entries {
 		names[e.Name] = true
@@ -148,11 +148,32 @@ func (w *work) where(p string) string { return rebase(p, w.Original, w.Source) }
 
 // out is the path of the new file for an old one.
 func (w *work) out(source string) string {
+	if to := w.paths.moved[source]; to != "" {
+		return to
+	}
 	p := rebase(source, w.Source, w.Target)
 	if path.Base(p) == "backup-plus.cfg" {
 		p = path.Join(path.Dir(p), "backup.cfg")
 	}
 	return p
+}
+
+// bringIn has a file from outside the old directory converted into the new one: left where it is, it would keep
+// directives that the daemons refuse, and the daemons read it as another user from now on.
+func (w *work) bringIn(source string) {
+	if !below(source, w.Source) && w.paths.moved[source] == "" {
+		w.paths.moved[source] = path.Join(w.Target, "included", strings.ReplaceAll(strings.Trim(source, "/"), "/", "-"))
+	}
+}
+
+// bringInAll is bringIn for a file of a daemon and what it names, as far as it is there.
+func (w *work) bringInAll(f *File) {
+	w.bringIn(f.Path)
+	for _, inc := range f.Includes() {
+		if source := w.where(inc.Path); w.exists(source) {
+			w.bringIn(source)
+		}
+	}
 }
 
 func (w *work) skip(source, reason string) {
@@ -206,15 +227,13 @@ func (w *work) findPlugin() error {
 	default:
 		return nil
 	}
-	if !below(config, w.Original) {
-		w.result.Problems = append(w.result.Problems, Problem{Path: config,
-			Text: "user_plugin_config lies outside " + w.Original + " and is not converted; convert it by hand, or move it there"})
-		delete(w.plugin, w.where(config))
-	} else if err := w.readable(config); err != nil {
+	if err := w.readable(config); err != nil {
 		w.result.Problems = append(w.result.Problems, Problem{Path: config,
 			Text: "user_plugin_config names a file that cannot be read: " + err.Error()})
 		delete(w.plugin, w.where(config))
+		return nil
 	}
+	w.bringIn(w.where(config))
 	return nil
 }
 
@@ -281,27 +300,29 @@ func (w *work) file(source, daemon string) error {
 		return err
 	}
 	c := &conversion{daemon: daemon, from: w.From, to: w.To, paths: w.paths, schema: w.LDAPSchema,
-		out: func(f *File) string { return w.out(f.Path) }}
+		out: func(f *File) string { return w.out(f.Path) }, where: w.where}
 	w.result.Problems = append(w.result.Problems, tree.AllProblems()...)
 	for i, f := range tree.Files {
 		w.handled[f.Path] = true
 		if shared := w.written[f.Path]; shared != nil { // another daemon includes it as well
 			tree.Files[i] = shared
 		}
-		if i > 0 && !below(f.Path, w.Source) {
-			w.result.Problems = append(w.result.Problems, Problem{Path: f.Path,
-				Text: "is included from outside " + w.Original + "; it is left as it is and not converted"})
+		if !w.flattens(daemon) {
+			w.bringInAll(f)
 		}
 	}
 	c.run(tree)
 	if daemon == "server" {
 		w.checkScriptsElsewhere(c)
 	}
-	if w.Approach == "merge" && daemon != "ldap" {
+	if w.flattens(daemon) {
 		return w.merge(c, tree)
 	}
 	return w.copy(c, tree)
 }
+
+// flattens tells whether what a daemon's file includes comes into the new file itself.
+func (w *work) flattens(daemon string) bool { return w.Approach == "merge" && daemon != "ldap" }
 
 // unneeded says why a daemon's file is not taken over.
 func (w *work) unneeded(source, daemon string) string {
@@ -331,15 +352,12 @@ func (w *work) copy(c *conversion, tree *Tree) error {
 	w.override(c, top)
 	c.checkValues(top)
 	for _, f := range tree.Files {
-		if !below(f.Path, w.Source) {
-			continue
-		}
 		if w.written[f.Path] == nil {
 			w.order = append(w.order, NewFile{Path: w.out(f.Path), Source: f.Path})
 		}
 		w.written[f.Path] = f
 	}
-	w.collect(c, top)
+	w.collect(c)
 	return nil
 }
 
@@ -403,7 +421,7 @@ func (w *work) merge(c *conversion, tree *Tree) error {
 	c.checkValues(base)
 	w.written[source] = base
 	w.order = append(w.order, NewFile{Path: w.out(source), Source: source})
-	w.collect(c, base)
+	w.collect(c)
 	return nil
 }
 
@@ -490,7 +508,7 @@ func (w *work) overrideMissing() error {
 		w.override(c, base)
 		w.written[target] = base
 		w.order = append(w.order, NewFile{Path: target})
-		w.collect(c, base)
+		w.collect(c)
 	}
 	return nil
 }
@@ -504,15 +522,31 @@ func sortedNames[V any](m map[string]V) []string {
 	return names
 }
 
-// collect takes over a conversion's notes, with the line numbers of the finished file.
-func (w *work) collect(c *conversion, top *File) {
-	for _, n := range c.notes {
-		if i := top.last(n.Directive); n.Line > 0 && n.File == c.out(top) && i >= 0 {
-			n.Line = i + 1
-		}
-		w.result.Notes = append(w.result.Notes, n)
-	}
+// collect takes over a conversion's notes and problems.
+func (w *work) collect(c *conversion) {
+	w.result.Notes = append(w.result.Notes, c.notes...)
 	w.result.Problems = append(w.result.Problems, c.problems...)
+}
+
+// numberNotes gives the notes the line numbers of the finished files.
+func (w *work) numberNotes() {
+	files := map[string]*File{}
+	for source, f := range w.written {
+		files[w.out(source)] = f
+	}
+	for i, n := range w.result.Notes {
+		if f := files[n.File]; f != nil && n.Line > 0 {
+			w.result.Notes[i].Line = lineOf(f, n) + 1
+		}
+	}
+}
+
+func lineOf(f *File, n Note) int {
+	name, _, _ := strings.Cut(n.Directive, ", ")
+	if !strings.HasPrefix(name, "!") {
+		return f.last(name)
+	}
+	return slices.IndexFunc(f.lines, func(l line) bool { return l.kind == directive && l.name == name && l.value == n.New })
 }
 
 // propmaps takes over the files that map MAPI properties to LDAP attributes: the shipped one, and
@@ -524,8 +558,8 @@ func (w *work) propmaps(names map[string]bool) error {
 	}
 	for _, f := range w.written {
 		for _, inc := range f.Includes() {
-			if source := rebase(inc.Path, w.Target, w.Source); inc.Kind == "propmap" && below(source, w.Source) {
-				todo[source] = true
+			if inc.Kind == "propmap" {
+				todo[w.sourceOf(inc.Path)] = true
 			}
 		}
 	}
@@ -545,6 +579,16 @@ func (w *work) propmaps(names map[string]bool) error {
 	return nil
 }
 
+// sourceOf is the old file that becomes a new one.
+func (w *work) sourceOf(target string) string {
+	for source, to := range w.paths.moved {
+		if to == target {
+			return source
+		}
+	}
+	return rebase(target, w.Target, w.Source)
+}
+
 func (w *work) convertPropmap(f *File) {
 	for i, l := range f.lines {
 		if l.kind != setting {
@@ -559,6 +603,7 @@ func (w *work) convertPropmap(f *File) {
 
 // finish renders the new files and checks the paths that Python daemons insist on.
 func (w *work) finish() (*Result, error) {
+	w.numberNotes()
 	for _, n := range w.order {
 		key := n.Source
 		if key == "" {
