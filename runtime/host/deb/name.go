@@ -30,8 +30,10 @@ func FileName(p host.Package) string {
 // FileVersion is a version in the name of a file.
 func FileVersion(v string) string { return strings.ReplaceAll(v, ":", "%3a") }
 
+const extension = ".deb"
+
 // IsFile tells whether a path names a package file.
-func IsFile(name string) bool { return path.Ext(name) == ".deb" }
+func IsFile(name string) bool { return path.Ext(name) == extension }
 
 // NameOfFile is the package that a package file holds, by the file's name.
 func NameOfFile(name string) string {

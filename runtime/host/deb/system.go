@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 
+	"pault.ag/go/debian/dependency"
+
 	"zcp2kopano/runtime/host"
 )
 
@@ -17,6 +19,16 @@ func (System) NameOfFile(name string) string { return NameOfFile(name) }
 func (System) Leftovers() []string           { return Leftovers }
 func (System) IsLeftover(name string) bool   { return IsLeftover(name) }
 func (System) SourceFile(name string) string { return SourceFile(name) }
+
+func (System) CheckVersion(v string) error    { return CheckVersion(v) }
+func (System) FileName(p host.Package) string { return FileName(p) }
+func (System) Extension() string              { return extension }
+func (System) Arch() string                   { return "amd64" }
+func (System) KeepsConffiles() bool           { return true }
+
+func (System) Owned(files []host.PackedFile) []host.PackedFile { return Owned(files) }
+
+func (System) ParseRelations(text string) []dependency.Relation { return ParseRelations(text) }
 
 func (System) ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) { return ReadFile(r, size) }
 

@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 
+	"pault.ag/go/debian/dependency"
+
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/deb"
 	"zcp2kopano/runtime/host/rpm"
@@ -38,8 +40,25 @@ type Repositories interface {
 	SourceFile(name string) string
 }
 
+// Packages knows packages, as a package file or a database has them.
+type Packages interface {
+	CheckVersion(v string) error
+	// ParseRelations reads a dependency field. One that does not parse binds nothing.
+	ParseRelations(text string) []dependency.Relation
+	// Owned puts the files that a package owns in order.
+	Owned(files []host.PackedFile) []host.PackedFile
+	// FileName is what a package file is called by custom, Extension what its name ends in.
+	FileName(p host.Package) string
+	Extension() string
+	// Arch is the architecture of a host or package that does not say.
+	Arch() string
+	// KeepsConffiles tells whether a package that is removed, and not purged, leaves its configuration.
+	KeepsConffiles() bool
+}
+
 // System is what is true of a package system on any host.
 type System interface {
+	Packages
 	Files
 	Repositories
 }

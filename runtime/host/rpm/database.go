@@ -56,7 +56,7 @@ func ParseRecord(text, machine string) (Record, error) {
 	size, _ := strconv.ParseInt(f[7], 10, 64)
 	r := Record{Package: host.Package{
 		Name: Name(f[0], f[3], machine), Version: EVR(f[1], f[2]), Arch: f[3], Status: "installed",
-		Origin: f[4], Source: sourceName(f[5], f[0]), Summary: f[6], SizeKiB: (size + 1023) >> 10,
+		Origin: f[4], Source: SourceName(f[5], f[0]), Summary: f[6], SizeKiB: (size + 1023) >> 10,
 		Depends:  JoinRelations(strings.Split(f[8], itemSeparator)),
 		Provides: JoinRelations(strings.Split(f[9], itemSeparator)), Conflicts: JoinRelations(strings.Split(f[10], itemSeparator)),
 	}}

@@ -36,8 +36,10 @@ func FullName(p host.Package) string {
 // FileName is the usual name of a package file.
 func FileName(p host.Package) string { return FullName(p) + ".rpm" }
 
+const extension = ".rpm"
+
 // IsFile tells whether a path names a package file.
-func IsFile(name string) bool { return path.Ext(name) == ".rpm" }
+func IsFile(name string) bool { return path.Ext(name) == extension }
 
 // NameOfFile is the package that a package file holds, by the file's usual name.
 func NameOfFile(name string) string {
@@ -50,8 +52,8 @@ func NameOfFile(name string) string {
 	return name
 }
 
-// sourceName is the name of a source package by its file: zarafa-7.2.6-1.src.rpm.
-func sourceName(file, otherwise string) string { return withoutVersion(file, otherwise) }
+// SourceName is the name of a source package by its file: zarafa-7.2.6-1.src.rpm.
+func SourceName(file, otherwise string) string { return withoutVersion(file, otherwise) }
 
 // withoutVersion takes the last two parts off NAME-VERSION-RELEASE.
 func withoutVersion(text, otherwise string) string {

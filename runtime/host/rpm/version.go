@@ -1,6 +1,7 @@
 package rpm
 
 import (
+	"errors"
 	"strings"
 
 	rpmversion "github.com/knqyf263/go-rpm-version"
@@ -35,4 +36,14 @@ func WithoutEpoch(evr string) string {
 		return version
 	}
 	return evr
+}
+
+var errNoEVR = errors.New("not of the form [EPOCH:]VERSION-RELEASE")
+
+// CheckVersion refuses what is no version.
+func CheckVersion(v string) error {
+	if strings.ContainsAny(v, " \t/") || strings.Count(v, "-") > 1 {
+		return errNoEVR
+	}
+	return nil
 }

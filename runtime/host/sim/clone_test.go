@@ -19,8 +19,8 @@ import (
 // A host and its clone have in common what lies behind these fields, because nobody changes it.
 var inCommon = map[string]bool{
 	"Package.Effects": true, "Package.Scripts": true, "Package.texts": true, "Package.declared": true, "Package.rel": true,
-	"PackageFile.Content": true,
-	"dir.from":            true, "lowerRef.dir": true, "lower.files": true, // where something is below
+	"PackedFile.Content": true,
+	"dir.from":           true, "lowerRef.dir": true, "lower.files": true, // where something is below
 }
 
 // Of these they have the elements in common, and each a list or map of its own.

@@ -42,7 +42,7 @@ func declarationsOf(p *Package, postinst string) []declaration {
 	return all
 }
 
-func parseDeclarations(program string, f PackageFile) []declaration {
+func parseDeclarations(program string, f host.PackedFile) []declaration {
 	var all []declaration
 	for line := range strings.Lines(string(f.Content)) {
 		line = strings.TrimSpace(line)

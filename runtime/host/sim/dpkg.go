@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/digest"
 )
 
 // debs does what dpkg does.
@@ -63,8 +64,8 @@ func (ds *debs) backOut(failed error, p *Package, c scriptCall) error {
 }
 
 // removeFiles deletes from the last path to the first, and returns those that stay.
-func (ds *debs) removeFiles(p *Package) ([]PackageFile, error) {
-	var left []PackageFile
+func (ds *debs) removeFiles(p *Package) ([]host.PackedFile, error) {
+	var left []host.PackedFile
 	for _, f := range slices.Backward(p.Files) {
 		if f.Path == "/" {
 			left = append(left, f)
@@ -99,8 +100,8 @@ func (ds *debs) removeFiles(p *Package) ([]PackageFile, error) {
 	return left, nil
 }
 
-func usedBelow(dir string, files []PackageFile) bool {
-	return slices.ContainsFunc(files, func(f PackageFile) bool { return strings.HasPrefix(f.Path, dir+"/") })
+func usedBelow(dir string, files []host.PackedFile) bool {
+	return slices.ContainsFunc(files, func(f host.PackedFile) bool { return strings.HasPrefix(f.Path, dir+"/") })
 }
 
 func (p *Package) conffile(name string) *host.Conffile {
@@ -141,7 +142,7 @@ func (ds *debs) purgePackage(p *Package) error {
 // removeLeft deletes the directories that a removal left, unless one that stays is below: behind a symlink
 // only that keeps the symlink.
 func (ds *debs) removeLeft(p *Package) error {
-	var left []PackageFile
+	var left []host.PackedFile
 	for _, f := range slices.Backward(p.Files) {
 		if f.Path == "/" || p.conffile(f.Path) != nil || ds.db.ownedByOther(f.Path, p) {
 			continue
@@ -197,7 +198,7 @@ func (ds *debs) unpack(p *Package) error {
 			continue
 		}
 		if o, has := overrides[f.Path]; has {
-			f = f.overridden(o)
+			f = o.of(f)
 		}
 		to := f.Path
 		if now.conffile(f.Path) != nil {
@@ -249,7 +250,7 @@ func (ds *debs) mergeConffiles(now, old *Package) {
 		f, _ := now.file(c.Path)
 		shipped := c.MD5
 		if f.Content != nil {
-			shipped = md5Of(f.Content)
+			shipped = digest.MD5(f.Content)
 		}
 		now.pending = append(now.pending, pendingConffile{path: c.Path, shipped: shipped})
 		c.MD5, c.Obsolete = newConffile, false
@@ -289,7 +290,7 @@ func (ds *debs) removeDropped(now, old *Package) error {
 
 // checkOverwrite is dpkg's refusal to overwrite a file of another package that the new one does not
 // replace.
-func (ds *debs) checkOverwrite(p *Package, f PackageFile) error {
+func (ds *debs) checkOverwrite(p *Package, f host.PackedFile) error {
 	if f.Mode.IsDir() {
 		return nil
 	}
@@ -320,7 +321,7 @@ func replaces(a, b *Package) bool {
 
 // unpackFile puts one path of a package in place. A directory, or a symlink, is left alone where a
 // directory is already, with whatever owner and mode it has.
-func (ds *debs) unpackFile(p *Package, f PackageFile, to string) error {
+func (ds *debs) unpackFile(p *Package, f host.PackedFile, to string) error {
 	if f.Mode.IsDir() || f.Mode&fs.ModeSymlink != 0 {
 		if st, err := ds.files.Stat(to); err == nil && st.IsDir() {
 			return nil

@@ -54,7 +54,7 @@ func (site *dpkgSite) readOverrides() map[string]override {
 	return all
 }
 
-func (f PackageFile) overridden(o override) PackageFile {
+func (o override) of(f host.PackedFile) host.PackedFile {
 	f.User, f.Group, f.Mode = o.user, o.group, f.Mode.Type()|o.mode
 	return f
 }
@@ -107,7 +107,7 @@ func prefixOf(glob string) string {
 
 // leavesOut tells whether dpkg does not unpack a path. The last filter that fits counts; a directory stays if something
 // below it may be wanted.
-func leavesOut(filters []pathFilter, f PackageFile) bool {
+func leavesOut(filters []pathFilter, f host.PackedFile) bool {
 	skip := false
 	for _, filter := range filters {
 		if filter.pattern.MatchString(f.Path) {

@@ -11,6 +11,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/deb"
+	"zcp2kopano/runtime/host/digest"
 	"zcp2kopano/runtime/host/sim/simfs"
 )
 
@@ -81,7 +82,7 @@ func (fl *files) digest(name, like string) (sum string, exists bool, err error) 
 	content, err := fl.readFile(name)
 	switch {
 	case err == nil:
-		return digestOf(content, like), true, nil
+		return digest.Of(content, like), true, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return "", false, nil
 	case errors.Is(err, host.ErrUnknown):

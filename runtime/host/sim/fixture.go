@@ -161,7 +161,7 @@ func ReadFixture(data []byte) (*Fixture, error) {
 		}
 	}
 	f.readOSRelease()
-	f.Facts.Arch = cmp.Or(f.Facts.Arch, f.format().arch())
+	f.Facts.Arch = cmp.Or(f.Facts.Arch, f.format().Arch())
 	return f, nil
 }
 
@@ -478,7 +478,7 @@ func setPayload(packages []*Package, name string, words []string, text string) e
 			}
 		}
 		if _, ok := p.file(e.Path); !ok {
-			p.setFiles(append(p.Files, PackageFile{Path: e.Path, Mode: e.Mode, User: e.User, Group: e.Group, Size: e.Size, Content: e.Content, Approx: e.Approx}))
+			p.Files = p.Format.Owned(append(p.Files, host.PackedFile{Path: e.Path, Mode: e.Mode, User: e.User, Group: e.Group, Size: e.Size, Content: e.Content, Approx: e.Approx}))
 		}
 	}
 	if !found {

@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"cmp"
-	"errors"
 	"slices"
 	"strings"
 
@@ -10,41 +8,30 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/deb"
+	"zcp2kopano/runtime/host/digest"
 	"zcp2kopano/runtime/host/packagesystem"
 	"zcp2kopano/runtime/host/rpm"
 )
 
-// Format is a kind of package: how versions are compared, how dependencies are written, and how a fixture
-// writes packages down. What is done with packages on a host is a matter of its manager.
+// Format is a kind of package: what is true of it on any host, and how a fixture writes packages down. What is done
+// with packages on a host is a matter of its manager.
 type Format interface {
-	Compare(a, b string) int
-	IsFile(name string) bool
-	checkVersion(v string) error
-	// parseRelations reads a dependency field. One that does not parse binds nothing.
-	parseRelations(text string) []dependency.Relation
+	packagesystem.Packages
+	packagesystem.Files
 	// matches tells whether a package is what a dependency names: itself, or by what it provides.
 	matches(p *Package, want dependency.Possibility) bool
-	// extension is that of package files, fileName what one is called by custom.
-	extension() string
-	fileName(p *Package) string
-	// arch is the architecture of a host or package that does not say.
-	arch() string
 	// digestLike is a digest of the kind that package databases record, isDigest knows those of a fixture.
 	digestLike() string
 	isDigest(word string) bool
 	// read takes the control fields of a stanza; fields are the names of those that only this format has.
-	read(s *stanza) *Package
+	read(s *deb.Stanza) *Package
 	fields() []string
 	idleFields() []string // and of those that say nothing to a simulation
-	// own puts the files that a package owns in order.
-	own(files []PackageFile) []PackageFile
 	// setFlag takes a word behind the path of a file, setConfigFlag of a configuration file.
-	setFlag(f *PackageFile, word string) bool
+	setFlag(f *host.PackedFile, word string) bool
 	isNoReplace(word string) bool
 	// effectTimes are the scripts that a catalogue can tell of.
 	effectTimes() []string
-	// keepsConffiles tells whether a package that is removed, and not purged, leaves its configuration.
-	keepsConffiles() bool
 	// describe is what a snapshot says of an installed package: the names of two fields, which scripts it has,
 	// and what stands behind the path of a configuration file.
 	describe(view host.View, p host.Package) description
@@ -85,38 +72,17 @@ func keepFormat(list []*Package, f Format) []*Package {
 // debFormat is Debian's.
 type debFormat struct{ deb.System }
 
-func (debFormat) checkVersion(v string) error                      { return deb.CheckVersion(v) }
-func (debFormat) parseRelations(text string) []dependency.Relation { return parseRelations(text) }
-func (debFormat) extension() string                                { return ".deb" }
-func (debFormat) fileName(p *Package) string                       { return deb.FileName(p.Package) }
-func (debFormat) arch() string                                     { return "amd64" }
-func (debFormat) digestLike() string                               { return editedMD5 }
-func (debFormat) isDigest(word string) bool                        { return isHex(word) && len(word) == 32 }
-func (debFormat) own(files []PackageFile) []PackageFile            { return withParents(files) }
-func (debFormat) setFlag(*PackageFile, string) bool                { return false }
-func (debFormat) isNoReplace(string) bool                          { return false }
-func (debFormat) keepsConffiles() bool                             { return true }
+func (debFormat) digestLike() string                    { return editedMD5 }
+func (debFormat) isDigest(word string) bool             { return isHex(word) && len(word) == 32 }
+func (debFormat) setFlag(*host.PackedFile, string) bool { return false }
+func (debFormat) isNoReplace(string) bool               { return false }
 
 func (debFormat) effectTimes() []string {
 	return []string{"preinst", "postinst", "prerm", "postrm", "purge"}
 }
 
-// matches asks for a versioned Provides where the dependency has a version (Debian Policy 7.5).
 func (debFormat) matches(p *Package, want dependency.Possibility) bool {
-	if p.Name == want.Name {
-		return satisfies(p.Version, want.Version)
-	}
-	for _, r := range p.relations().provides {
-		for _, offer := range r.Possibilities {
-			if offer.Name != want.Name {
-				continue
-			}
-			if want.Version == nil || (offer.Version != nil && satisfies(offer.Version.Number, want.Version)) {
-				return true
-			}
-		}
-	}
-	return false
+	return deb.Meets(p.Name, p.Version, p.relations().provides, want)
 }
 
 func (debFormat) fields() []string {
@@ -128,13 +94,13 @@ func (debFormat) idleFields() []string {
 		"Description-md5 Tag Bugs Origin Config-Version Built-Using Protected Important Triggers-Pending Triggers-Awaited")
 }
 
-func (debFormat) read(s *stanza) *Package {
+func (debFormat) read(s *deb.Stanza) *Package {
 	p := &Package{Format: Deb}
-	p.Origin = s.get("Maintainer")
-	p.Depends = joinRelations(s.get("Pre-Depends"), s.get("Depends"))
-	p.Conflicts = joinRelations(s.get("Conflicts"), s.get("Breaks"))
-	p.Breaks, p.Replaces = s.get("Breaks"), s.get("Replaces")
-	p.Scripts = strings.Fields(s.get("Scripts"))
+	p.Origin = s.Get("Maintainer")
+	p.Depends = joinRelations(s.Get("Pre-Depends"), s.Get("Depends"))
+	p.Conflicts = joinRelations(s.Get("Conflicts"), s.Get("Breaks"))
+	p.Breaks, p.Replaces = s.Get("Breaks"), s.Get("Replaces")
+	p.Scripts = strings.Fields(s.Get("Scripts"))
 	return p
 }
 
@@ -145,37 +111,17 @@ func (debFormat) describe(view host.View, p host.Package) description {
 // rpmFormat is that of rpm.
 type rpmFormat struct{ rpm.System }
 
-func (rpmFormat) parseRelations(text string) []dependency.Relation { return parseRPMRelations(text) }
-func (rpmFormat) extension() string                                { return ".rpm" }
-func (rpmFormat) fileName(p *Package) string                       { return rpm.FileName(p.Package) }
-func (rpmFormat) arch() string                                     { return "x86_64" }
-func (rpmFormat) digestLike() string                               { return sha256Like }
-func (rpmFormat) isDigest(word string) bool                        { return isHex(word) && digestOf(nil, word) != "" }
-func (rpmFormat) isNoReplace(word string) bool                     { return word == "noreplace" }
-func (rpmFormat) fields() []string                                 { return strings.Fields("Vendor Requires Obsoletes") }
-func (rpmFormat) idleFields() []string                             { return nil }
-func (rpmFormat) keepsConffiles() bool                             { return false }
-
-func (rpmFormat) matches(p *Package, want dependency.Possibility) bool { return p.providesRPM(want) }
+func (rpmFormat) digestLike() string           { return digest.SHA256Like }
+func (rpmFormat) isDigest(word string) bool    { return isHex(word) && digest.Of(nil, word) != "" }
+func (rpmFormat) isNoReplace(word string) bool { return word == "noreplace" }
+func (rpmFormat) fields() []string             { return strings.Fields("Vendor Requires Obsoletes") }
+func (rpmFormat) idleFields() []string         { return nil }
 
 func (rpmFormat) effectTimes() []string {
 	return []string{"pretrans", "pre", "post", "preun", "postun", "posttrans", "upgrade"}
 }
 
-func (rpmFormat) checkVersion(v string) error {
-	if strings.ContainsAny(v, " \t/") || strings.Count(v, "-") > 1 {
-		return errNoEVR
-	}
-	return nil
-}
-
-// own is what a package lists, and nothing else.
-func (rpmFormat) own(files []PackageFile) []PackageFile {
-	slices.SortFunc(files, func(a, b PackageFile) int { return cmp.Compare(a.Path, b.Path) })
-	return slices.CompactFunc(files, func(a, b PackageFile) bool { return a.Path == b.Path })
-}
-
-func (rpmFormat) setFlag(f *PackageFile, word string) bool {
+func (rpmFormat) setFlag(f *host.PackedFile, word string) bool {
 	switch word {
 	case "ghost":
 		f.Ghost = true
@@ -187,10 +133,10 @@ func (rpmFormat) setFlag(f *PackageFile, word string) bool {
 	return true
 }
 
-func (rpmFormat) read(s *stanza) *Package {
-	p := &Package{Format: RPM, Obsoletes: s.get("Obsoletes")}
-	p.Origin, p.Depends, p.Conflicts = s.get("Vendor"), s.get("Requires"), s.get("Conflicts")
-	p.Scripts = strings.Fields(s.get("Scripts"))
+func (rpmFormat) read(s *deb.Stanza) *Package {
+	p := &Package{Format: RPM, Obsoletes: s.Get("Obsoletes")}
+	p.Origin, p.Depends, p.Conflicts = s.Get("Vendor"), s.Get("Requires"), s.Get("Conflicts")
+	p.Scripts = strings.Fields(s.Get("Scripts"))
 	if slices.Equal(p.Scripts, unknownScripts) {
 		p.Scripts, p.unknownScripts = nil, true
 	}
@@ -211,8 +157,6 @@ func (rpmFormat) describe(view host.View, p host.Package) description {
 	}
 	return d
 }
-
-var errNoEVR = errors.New("not of the form [EPOCH:]VERSION-RELEASE")
 
 // unknownScripts is what a fixture says where it is not known whether a package of rpm has scriptlets.
 var unknownScripts = []string{"unknown"}

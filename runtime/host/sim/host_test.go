@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/digest"
 )
 
 func catalogues(t testing.TB) []*Package {
@@ -205,7 +206,7 @@ func describe(t *testing.T, h *Host, name string) string {
 	case st.IsRegular():
 		text += " " + formatSize(st.Size)
 		if content, err := h.files.readFile(name); err == nil {
-			text += " " + md5Of(content)
+			text += " " + digest.MD5(content)
 		}
 	}
 	return text

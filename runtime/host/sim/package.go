@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"pault.ag/go/debian/dependency"
 
@@ -26,13 +25,13 @@ type Package struct {
 	Obsoletes  string // rpm
 	Breaks     string
 	Replaces   string
-	Files      []PackageFile // what the package owns, parents before children
-	Effects    []Effect      // what its maintainer scripts are known to do
-	Scripts    []string      // maintainer scripts that it has; nil if none, or not known
-	RunAs      string        // user that its services become by themselves; empty for root
-	Repository string        // glob of the repository URL that offers it; empty for any
-	From       string        // where the knowledge comes from: "package file X", "fixture", "catalogue"
-	FileSize   int64         // of the package file; 0 if not known
+	Files      []host.PackedFile // what the package owns, parents before children
+	Effects    []Effect          // what its maintainer scripts are known to do
+	Scripts    []string          // maintainer scripts that it has; nil if none, or not known
+	RunAs      string            // user that its services become by themselves; empty for root
+	Repository string            // glob of the repository URL that offers it; empty for any
+	From       string            // where the knowledge comes from: "package file X", "fixture", "catalogue"
+	FileSize   int64             // of the package file; 0 if not known
 
 	rel        *relations
 	pending    []pendingConffile
@@ -48,26 +47,6 @@ type Package struct {
 	pristine       map[string]host.Stat // rpm: configuration files as they were shipped, where only their state is known
 }
 
-// PackageFile is a path that a package brings.
-type PackageFile struct {
-	Path    string
-	Mode    fs.FileMode // with the type
-	User    string      // name or number; empty for root
-	Group   string
-	Size    int64
-	Target  string // of a symlink
-	Link    string // path of the file that this one is a hard link to
-	Content []byte // nil where it is not known
-	Mtime   time.Time
-	Bare    bool // only the path is known: mode and size are guesses
-	Approx  bool // Content is only like the real one
-
-	NoReplace bool   // rpm: a configuration file that stays if it was edited
-	Ghost     bool   // rpm: owned, and not in the package
-	MissingOK bool   // rpm: not made again where it was deleted
-	Digest    string // rpm: of the content that the package has
-}
-
 // relations are a package's parsed dependency fields.
 type relations struct {
 	depends, recommends, conflicts, breaks, replaces, provides, obsoletes []dependency.Relation
@@ -77,43 +56,13 @@ type relations struct {
 func (p *Package) relations() *relations {
 	if p.rel == nil {
 		p.rel = &relations{
-			depends: p.Format.parseRelations(p.Depends), recommends: p.Format.parseRelations(p.Recommends),
-			conflicts: p.Format.parseRelations(p.Conflicts), breaks: p.Format.parseRelations(p.Breaks),
-			replaces: p.Format.parseRelations(p.Replaces), provides: p.Format.parseRelations(p.Provides),
-			obsoletes: p.Format.parseRelations(p.Obsoletes),
+			depends: p.Format.ParseRelations(p.Depends), recommends: p.Format.ParseRelations(p.Recommends),
+			conflicts: p.Format.ParseRelations(p.Conflicts), breaks: p.Format.ParseRelations(p.Breaks),
+			replaces: p.Format.ParseRelations(p.Replaces), provides: p.Format.ParseRelations(p.Provides),
+			obsoletes: p.Format.ParseRelations(p.Obsoletes),
 		}
 	}
 	return p.rel
-}
-
-func parseRelations(text string) []dependency.Relation {
-	if strings.TrimSpace(text) == "" {
-		return nil
-	}
-	d, err := dependency.Parse(text)
-	if err != nil {
-		return nil
-	}
-	return d.Relations
-}
-
-// satisfies tells whether a Debian version fulfils the relation of a dependency.
-func satisfies(v string, rel *dependency.VersionRelation) bool {
-	if rel == nil {
-		return true
-	}
-	c := deb.Compare(v, rel.Number)
-	switch rel.Operator {
-	case ">=":
-		return c >= 0
-	case "<=":
-		return c <= 0
-	case ">>", ">":
-		return c > 0
-	case "<<", "<":
-		return c < 0
-	}
-	return c == 0
 }
 
 // matches tells whether the package is what a dependency names: itself, or by Provides.
@@ -123,7 +72,7 @@ func (p *Package) matches(want dependency.Possibility) bool { return p.Format.ma
 // control fields of the format, and Files, Conffiles, Effects, Scripts, Repository. The text begins on
 // that line.
 func parsePackages(text, from string, line int, format Format) ([]*Package, error) {
-	stanzas, err := parseStanzas(text, line)
+	stanzas, err := deb.ParseStanzas(text, line)
 	if err != nil {
 		return nil, err
 	}
@@ -142,29 +91,29 @@ func parsePackages(text, from string, line int, format Format) ([]*Package, erro
 	return packages, nil
 }
 
-func packageOf(s *stanza, format Format) (*Package, error) {
+func packageOf(s *deb.Stanza, format Format) (*Package, error) {
 	p := packageFields(s, format)
 	if p.Name == "" {
-		return nil, fmt.Errorf("line %d: a package without a Package field", s.line)
+		return nil, fmt.Errorf("line %d: a package without a Package field", s.Line)
 	}
 	if p.Version == "" {
-		return nil, fmt.Errorf("line %d: package %s has no Version field", s.line, p.Name)
+		return nil, fmt.Errorf("line %d: package %s has no Version field", s.Line, p.Name)
 	}
-	if err := format.checkVersion(p.Version); err != nil {
-		return nil, fmt.Errorf("line %d: package %s: version %q: %w", s.line, p.Name, p.Version, err)
+	if err := format.CheckVersion(p.Version); err != nil {
+		return nil, fmt.Errorf("line %d: package %s: version %q: %w", s.Line, p.Name, p.Version, err)
 	}
-	p.Arch = cmp.Or(p.Arch, format.arch())
+	p.Arch = cmp.Or(p.Arch, format.Arch())
 	p.Source = cmp.Or(p.Source, p.Name)
-	if d := s.list("Description"); len(d) > 0 {
+	if d := s.List("Description"); len(d) > 0 {
 		p.Summary = d[0]
 	}
-	p.Repository, p.RunAs = s.get("Repository"), s.get("Run-As")
-	for _, read := range []func(*Package, *stanza) error{packageNumbers, packageStatus, packageFiles, packageConffiles, packageEffects} {
+	p.Repository, p.RunAs = s.Get("Repository"), s.Get("Run-As")
+	for _, read := range []func(*Package, *deb.Stanza) error{packageNumbers, packageStatus, packageFiles, packageConffiles, packageEffects} {
 		if err := read(p, s); err != nil {
 			return nil, err
 		}
 	}
-	p.setFiles(p.Files)
+	p.Files = p.Format.Owned(p.Files)
 	return p, nil
 }
 
@@ -175,78 +124,78 @@ var stanzaFields = strings.Fields("Package Version Architecture Status Source In
 var packageStates = strings.Fields("installed config-files half-installed unpacked half-configured triggers-awaited triggers-pending not-installed")
 
 // checkStanza refuses what would be passed over without a word.
-func checkStanza(s *stanza, p *Package) error {
+func checkStanza(s *deb.Stanza, p *Package) error {
 	known := slices.Concat(stanzaFields, p.Format.fields(), p.Format.idleFields())
 	seen := map[string]bool{}
-	for _, f := range s.fields {
-		name := strings.ToLower(f.name)
+	for _, f := range s.Fields {
+		name := strings.ToLower(f.Name)
 		if !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, name) }) {
-			return fmt.Errorf("line %d: package %s: unknown field %s", f.line, p.Name, f.name)
+			return fmt.Errorf("line %d: package %s: unknown field %s", f.Line, p.Name, f.Name)
 		}
 		if seen[name] {
-			return fmt.Errorf("line %d: package %s: %s is given twice", f.line, p.Name, f.name)
+			return fmt.Errorf("line %d: package %s: %s is given twice", f.Line, p.Name, f.Name)
 		}
 		seen[name] = true
 	}
-	if auto := s.get("Auto-Installed"); auto != "" && auto != "0" && auto != "1" {
-		return fmt.Errorf("line %d: package %s: Auto-Installed: %q is neither 1 nor 0", s.line, p.Name, auto)
+	if auto := s.Get("Auto-Installed"); auto != "" && auto != "0" && auto != "1" {
+		return fmt.Errorf("line %d: package %s: Auto-Installed: %q is neither 1 nor 0", s.Line, p.Name, auto)
 	}
 	if p.Status != "" && !slices.Contains(packageStates, p.Status) {
-		return fmt.Errorf("line %d: package %s: Status: %q is none of %s", s.line, p.Name, p.Status, strings.Join(packageStates, ", "))
+		return fmt.Errorf("line %d: package %s: Status: %q is none of %s", s.Line, p.Name, p.Status, strings.Join(packageStates, ", "))
 	}
 	return nil
 }
 
-func packageFields(s *stanza, format Format) *Package {
+func packageFields(s *deb.Stanza, format Format) *Package {
 	p := format.read(s)
-	p.Name, p.Version, p.Arch = s.get("Package"), s.get("Version"), s.get("Architecture")
-	p.Provides, p.Source, p.Recommends = s.get("Provides"), sourceName(s.get("Source")), s.get("Recommends")
+	p.Name, p.Version, p.Arch = s.Get("Package"), s.Get("Version"), s.Get("Architecture")
+	p.Provides, p.Source, p.Recommends = s.Get("Provides"), sourceName(s.Get("Source")), s.Get("Recommends")
 	return p
 }
 
-func packageFiles(p *Package, s *stanza) error {
-	for _, l := range s.list("Files") {
+func packageFiles(p *Package, s *deb.Stanza) error {
+	for _, l := range s.List("Files") {
 		f, err := parsePackageFile(l, p.Format)
 		if err != nil {
-			return fmt.Errorf("line %d: package %s: Files: %w", s.line, p.Name, err)
+			return fmt.Errorf("line %d: package %s: Files: %w", s.Line, p.Name, err)
 		}
 		p.Files = append(p.Files, f)
 	}
 	return nil
 }
 
-func packageConffiles(p *Package, s *stanza) error {
-	for _, l := range s.list("Conffiles") {
+func packageConffiles(p *Package, s *deb.Stanza) error {
+	for _, l := range s.List("Conffiles") {
 		c, noReplace, err := parseConffile(l, p.Format)
 		if err != nil {
-			return fmt.Errorf("line %d: package %s: Conffiles: %w", s.line, p.Name, err)
+			return fmt.Errorf("line %d: package %s: Conffiles: %w", s.Line, p.Name, err)
 		}
 		p.Conffiles = append(p.Conffiles, c)
-		p.own(PackageFile{Path: c.Path, Mode: 0o644, Bare: true}).NoReplace = noReplace
+		p.own(host.PackedFile{Path: c.Path, Mode: 0o644, Bare: true}).NoReplace = noReplace
 	}
 	return nil
 }
 
-func packageEffects(p *Package, s *stanza) error {
-	for _, l := range s.list("Effects") {
+func packageEffects(p *Package, s *deb.Stanza) error {
+	for _, l := range s.List("Effects") {
 		e, err := parseEffect(l, p.Format)
 		if err != nil {
-			return fmt.Errorf("line %d: package %s: Effects: %w", s.line, p.Name, err)
+			return fmt.Errorf("line %d: package %s: Effects: %w", s.Line, p.Name, err)
 		}
 		p.Effects = append(p.Effects, e)
 	}
 	return nil
 }
 
-func packageNumbers(p *Package, s *stanza) error {
+func packageNumbers(p *Package, s *deb.Stanza) error {
 	for field, to := range map[string]*int64{"Installed-Size": &p.SizeKiB, "Size": &p.FileSize} {
-		text := s.get(field)
+		text := s.Get(field)
 		if text == "" {
 			continue
 		}
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 0 {
-			return fmt.Errorf("line %d: package %s: %s: %q is not a number", s.line, p.Name, field, text)
+			return fmt.Errorf("line %d: package %s: %s: %q is not a number", s.Line, p.Name, field, text)
 		}
 		*to = n
 	}
@@ -254,9 +203,9 @@ func packageNumbers(p *Package, s *stanza) error {
 }
 
 // packageStatus reads dpkg's "want flag status" or the status alone.
-func packageStatus(p *Package, s *stanza) error {
-	p.Auto = s.get("Auto-Installed") == "1"
-	words := strings.Fields(s.get("Status"))
+func packageStatus(p *Package, s *deb.Stanza) error {
+	p.Auto = s.Get("Auto-Installed") == "1"
+	words := strings.Fields(s.Get("Status"))
 	switch len(words) {
 	case 0:
 	case 1:
@@ -264,7 +213,7 @@ func packageStatus(p *Package, s *stanza) error {
 	case 3:
 		p.Held, p.Status = words[0] == "hold", words[2]
 	default:
-		return fmt.Errorf("line %d: package %s: Status: %q is neither a state nor \"want flag state\"", s.line, p.Name, s.get("Status"))
+		return fmt.Errorf("line %d: package %s: Status: %q is neither a state nor \"want flag state\"", s.Line, p.Name, s.Get("Status"))
 	}
 	return nil
 }
@@ -312,12 +261,12 @@ func parseConffile(line string, format Format) (c host.Conffile, noReplace bool,
 }
 
 // parsePackageFile reads "PATH[/] [MODE] [USER:GROUP] [SIZE] [ghost] [missingok] [-> TARGET]".
-func parsePackageFile(line string, format Format) (PackageFile, error) {
+func parsePackageFile(line string, format Format) (host.PackedFile, error) {
 	words, err := splitWords(line)
 	if err != nil {
-		return PackageFile{}, err
+		return host.PackedFile{}, err
 	}
-	f := PackageFile{Path: path.Clean(words[0]), Bare: len(words) == 1}
+	f := host.PackedFile{Path: path.Clean(words[0]), Bare: len(words) == 1}
 	if !path.IsAbs(f.Path) {
 		return f, fmt.Errorf("%q is not an absolute path", words[0])
 	}
@@ -359,7 +308,7 @@ func guessMode(p string) fs.FileMode {
 }
 
 // own adds a path to the package's files if it is not there, and returns it.
-func (p *Package) own(f PackageFile) *PackageFile {
+func (p *Package) own(f host.PackedFile) *host.PackedFile {
 	for i := range p.Files {
 		if p.Files[i].Path == f.Path {
 			return &p.Files[i]
@@ -369,34 +318,11 @@ func (p *Package) own(f PackageFile) *PackageFile {
 	return &p.Files[len(p.Files)-1]
 }
 
-// setFiles sorts a package's files. A Debian package has the directories above them too; one of rpm
-// owns what it lists, and nothing else.
-func (p *Package) setFiles(files []PackageFile) { p.Files = p.Format.own(files) }
-
-// withParents sorts files, and adds the directories above them, as every .deb has them.
-func withParents(files []PackageFile) []PackageFile {
-	seen := make(map[string]bool, len(files))
-	for _, f := range files {
-		seen[f.Path] = true
-	}
-	for i := range files {
-		for dir := path.Dir(files[i].Path); !seen[dir]; dir = path.Dir(dir) {
-			seen[dir] = true
-			files = append(files, PackageFile{Path: dir, Mode: fs.ModeDir | 0o755, Bare: true})
-			if dir == "/" {
-				break
-			}
-		}
-	}
-	slices.SortFunc(files, func(a, b PackageFile) int { return cmp.Compare(a.Path, b.Path) })
-	return files
-}
-
 // file finds a path among the package's files, which are sorted.
-func (p *Package) file(name string) (PackageFile, bool) {
-	i, ok := slices.BinarySearchFunc(p.Files, name, func(f PackageFile, s string) int { return cmp.Compare(f.Path, s) })
-	if !ok {
-		return PackageFile{}, false
+func (p *Package) file(name string) (host.PackedFile, bool) {
+	i := host.FindPacked(p.Files, name)
+	if i < 0 {
+		return host.PackedFile{}, false
 	}
 	return p.Files[i], true
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/digest"
 	"zcp2kopano/runtime/host/packagelock"
 )
 
@@ -214,7 +215,7 @@ func (pk *packages) SavePackages(ctx context.Context, names []string, dir string
 			missing[name] = err.Error()
 			continue
 		}
-		file := path.Join(dir, p.Format.fileName(p))
+		file := path.Join(dir, p.Format.FileName(p.Package))
 		kept.FileSize = max(p.fileSize(), 1024)
 		if err := pk.savePackage(file, kept); err != nil {
 			return files, missing, err
@@ -274,7 +275,7 @@ func (pk *packages) capture(p *Package) (*Package, error) {
 					f.Content = content
 				}
 			}
-			if want := shipped[f.Path]; want != "" && (f.Content == nil || digestOf(f.Content, want) != want) {
+			if want := shipped[f.Path]; want != "" && (f.Content == nil || digest.Of(f.Content, want) != want) {
 				f.Content = nil // edited: what the package ships is not known
 			}
 		}

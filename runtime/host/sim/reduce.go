@@ -10,6 +10,7 @@ import (
 	"path"
 
 	"zcp2kopano/runtime/host/deb"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 // reducedLimit is the size up to which a file in a package keeps its content when the package is reduced:
@@ -90,7 +91,7 @@ func packed(name string, content []byte) []byte {
 			return small
 		}
 	case ".rpm":
-		if len(content) <= packageFileLimit && bytes.HasPrefix(content, []byte(rpmMagic)) {
+		if len(content) <= packageFileLimit && bytes.HasPrefix(content, []byte(rpm.Magic)) {
 			return content
 		}
 	}

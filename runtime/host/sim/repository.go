@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 )
 
 // repositories are where packages come from: those that are configured, and what the fixture and the
@@ -58,7 +59,7 @@ func (r repository) dir() string {
 }
 
 // repositories reads the sources of the package manager: .repo files, or both formats of
-// sources.list(5).
+// sources.List(5).
 func (rs *repositories) configured() ([]repository, error) {
 	var list []repository
 	for _, file := range rs.system.packager.sourceFiles() {
@@ -99,17 +100,17 @@ func (rs *repositories) parseSources(file, text string) []repository {
 }
 
 func parseDeb822Sources(file, text string) []repository {
-	stanzas, err := parseStanzas(text, 1)
+	stanzas, err := deb.ParseStanzas(text, 1)
 	if err != nil {
 		return nil
 	}
 	var list []repository
 	for i := range stanzas {
-		if strings.EqualFold(stanzas[i].get("Enabled"), "no") || !slices.Contains(strings.Fields(stanzas[i].get("Types")), "deb") {
+		if strings.EqualFold(stanzas[i].Get("Enabled"), "no") || !slices.Contains(strings.Fields(stanzas[i].Get("Types")), "deb") {
 			continue
 		}
-		for _, uri := range strings.Fields(stanzas[i].get("URIs")) {
-			for _, suite := range strings.Fields(stanzas[i].get("Suites")) {
+		for _, uri := range strings.Fields(stanzas[i].Get("URIs")) {
+			for _, suite := range strings.Fields(stanzas[i].Get("Suites")) {
 				list = append(list, newRepository(file, uri, suite))
 			}
 		}
@@ -256,13 +257,13 @@ func (rs *repositories) readFlatRepository(dir string) ([]*Package, error) {
 	if index == nil {
 		return rs.readPackageDir(dir)
 	}
-	stanzas, err := parseStanzas(string(index), 1)
+	stanzas, err := deb.ParseStanzas(string(index), 1)
 	if err != nil {
 		return nil, fmt.Errorf("%s/Packages: %w", dir, err)
 	}
 	var list []*Package
 	for i := range stanzas {
-		file := stanzas[i].get("Filename")
+		file := stanzas[i].Get("Filename")
 		if p, err := rs.packageFile(path.Join(dir, file)); file != "" && err == nil {
 			list = append(list, p)
 			continue
@@ -330,7 +331,7 @@ func (rs *repositories) readPackageDir(dir string) ([]*Package, error) {
 		list = append(list, p)
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("neither an index nor a package file (%s) is there", rs.system.format().extension())
+		return nil, fmt.Errorf("neither an index nor a package file (%s) is there", rs.system.format().Extension())
 	}
 	return list, nil
 }

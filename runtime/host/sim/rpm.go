@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/digest"
 )
 
 // rpms does what rpm does.
@@ -122,7 +123,7 @@ func (rs *rpms) install(p *Package, fates []fate) error {
 	for i := range now.Conffiles {
 		c := &now.Conffiles[i]
 		if f, ok := now.file(c.Path); ok && c.MD5 == "" {
-			c.MD5 = f.digest(sha256Like)
+			c.MD5 = digestOf(f, digest.SHA256Like)
 		}
 	}
 	if old := rs.db.byName[p.Name]; old != nil {
@@ -134,7 +135,7 @@ func (rs *rpms) install(p *Package, fates []fate) error {
 }
 
 // unpackRPM puts one path of a package in place.
-func (rs *rpms) unpack(p *Package, f PackageFile, what fate) error {
+func (rs *rpms) unpack(p *Package, f host.PackedFile, what fate) error {
 	to := f.Path
 	switch what {
 	case skip:
@@ -160,7 +161,7 @@ func (rs *rpms) unpack(p *Package, f PackageFile, what fate) error {
 
 // placeDir makes a directory, or gives one that is there the owner and mode of the package's. A
 // symlink to a directory counts as one if root made it, or the owner of the directory did.
-func (rs *rpms) placeDir(f PackageFile, to string) error {
+func (rs *rpms) placeDir(f host.PackedFile, to string) error {
 	st, err := rs.files.Lstat(to)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -184,7 +185,7 @@ func (rs *rpms) placeDir(f PackageFile, to string) error {
 }
 
 // placeLink makes a symlink, unless it is there.
-func (rs *rpms) placeLink(f PackageFile, to string) error {
+func (rs *rpms) placeLink(f host.PackedFile, to string) error {
 	if target, err := rs.files.Readlink(to); err == nil && target == f.Target {
 		return rs.own(f, to)
 	}
@@ -198,7 +199,7 @@ func (rs *rpms) placeLink(f PackageFile, to string) error {
 }
 
 // placeFile makes a file under a name of its own and renames it over what is there.
-func (rs *rpms) placeFile(p *Package, f PackageFile, to string) error {
+func (rs *rpms) placeFile(p *Package, f host.PackedFile, to string) error {
 	tmp := to + ";rpm"
 	if err := rs.files.clear(tmp); err != nil {
 		return err
@@ -219,7 +220,7 @@ func (rs *rpms) placeFile(p *Package, f PackageFile, to string) error {
 
 // own gives a path the owner and mode of the package's file. An account that the host lacks becomes
 // root, without the set-id bits.
-func (rs *rpms) own(f PackageFile, name string) error {
+func (rs *rpms) own(f host.PackedFile, name string) error {
 	mode := f.Mode
 	uid, _, err1 := rs.accounts.ownerIDs(f.User, "")
 	_, gid, err2 := rs.accounts.ownerIDs("", f.Group)

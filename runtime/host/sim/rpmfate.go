@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/digest"
 )
 
 // fate is what a transaction of rpm does with a path of a package.
@@ -74,7 +75,7 @@ func (t *rpmTransaction) check() error {
 
 // differ tells whether two packages bring a path in ways that rpm calls a conflict (rpmfilesCompare).
 // What is not known of one of them is taken to be equal.
-func differ(a, b PackageFile) bool {
+func differ(a, b host.PackedFile) bool {
 	if a.Ghost || b.Ghost || a.Bare || b.Bare {
 		return false
 	}
@@ -93,8 +94,8 @@ func differ(a, b PackageFile) bool {
 	if a.Size != b.Size {
 		return true
 	}
-	digest := a.digest(b.Digest)
-	other := b.digest(digest)
+	digest := digestOf(a, b.Digest)
+	other := digestOf(b, digest)
 	return digest != "" && other != "" && digest != other
 }
 
@@ -107,12 +108,12 @@ func ownerName(name string) string {
 
 // digest is that of the content that the package has, if it is known: of the same kind as another one,
 // or, if that is empty, of the kind that the package itself has.
-func (f PackageFile) digest(like string) string {
+func digestOf(f host.PackedFile, like string) string {
 	switch {
 	case f.Digest != "" && (like == "" || len(f.Digest) == len(like)):
 		return f.Digest
 	case f.Content != nil && !f.Approx:
-		return digestOf(f.Content, cmp.Or(like, sha256Like))
+		return digest.Of(f.Content, cmp.Or(like, digest.SHA256Like))
 	}
 	return ""
 }
@@ -129,7 +130,7 @@ func (t *rpmTransaction) fates(p *Package) ([]fate, error) {
 	return all, nil
 }
 
-func (t *rpmTransaction) fate(p *Package, f PackageFile) (fate, error) {
+func (t *rpmTransaction) fate(p *Package, f host.PackedFile) (fate, error) {
 	if f.Ghost {
 		return skip, nil
 	}
@@ -161,7 +162,7 @@ func (t *rpmTransaction) fate(p *Package, f PackageFile) (fate, error) {
 
 // decide chooses between the file on the host and the new one of a configuration file that a package
 // has already (rpmfilesDecideFate).
-func (t *rpmTransaction) decide(old *Package, of PackageFile, p *Package, f PackageFile) (fate, error) {
+func (t *rpmTransaction) decide(old *Package, of host.PackedFile, p *Package, f host.PackedFile) (fate, error) {
 	rs := t.rpms
 	st, err := rs.files.Lstat(f.Path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -199,7 +200,7 @@ func (t *rpmTransaction) decide(old *Package, of PackageFile, p *Package, f Pack
 }
 
 // unchanged tells whether two versions of a package have the same file.
-func unchanged(old *Package, of PackageFile, p *Package, f PackageFile) bool {
+func unchanged(old *Package, of host.PackedFile, p *Package, f host.PackedFile) bool {
 	if of.Mode.Type() != f.Mode.Type() {
 		return false
 	}
@@ -207,20 +208,20 @@ func unchanged(old *Package, of PackageFile, p *Package, f PackageFile) bool {
 		return of.Target == f.Target
 	}
 	was := old.shipped(of)
-	return was != "" && was == f.digest(was)
+	return was != "" && was == digestOf(f, was)
 }
 
 // shipped is the digest that the package database has of a file.
-func (p *Package) shipped(f PackageFile) string {
+func (p *Package) shipped(f host.PackedFile) string {
 	if c := p.conffile(f.Path); c != nil && c.MD5 != "" {
 		return c.MD5
 	}
-	return f.digest("")
+	return digestOf(f, "")
 }
 
 // shippedType guesses the type that a package gave to a path of which no more is known: that of what
 // is there, save that a configuration file is a file, and what has paths below it a directory.
-func shippedType(p *Package, f PackageFile, st host.Stat) fs.FileMode {
+func shippedType(p *Package, f host.PackedFile, st host.Stat) fs.FileMode {
 	switch {
 	case usedBelow(f.Path, p.Files):
 		return fs.ModeDir
@@ -232,7 +233,7 @@ func shippedType(p *Package, f PackageFile, st host.Stat) fs.FileMode {
 
 // changedConfig tells whether a package's configuration file is on the host and is not as the package
 // has it (rpmfilesConfigConflict).
-func (rs *rpms) changedConfig(p *Package, f PackageFile) (bool, error) {
+func (rs *rpms) changedConfig(p *Package, f host.PackedFile) (bool, error) {
 	if p.conffile(f.Path) == nil {
 		return false, nil
 	}
@@ -258,7 +259,7 @@ func (rs *rpms) changedConfig(p *Package, f PackageFile) (bool, error) {
 
 // isAs tells whether what is on the host is what a package has at that path: a symlink to the same
 // target, or a file with the same content.
-func (rs *rpms) isAs(p *Package, f PackageFile, st host.Stat) (bool, error) {
+func (rs *rpms) isAs(p *Package, f host.PackedFile, st host.Stat) (bool, error) {
 	if st.Mode.Type() != f.Mode.Type() {
 		return false, nil
 	}

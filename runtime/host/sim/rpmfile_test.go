@@ -16,6 +16,8 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/compression"
+	"zcp2kopano/runtime/host/digest"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 // rpmFull is a package with all that a simulation reads of one.
@@ -68,7 +70,7 @@ func checkFullFiles(t *testing.T, p *Package) {
 	for _, f := range p.Files {
 		line := strings.Join([]string{f.Mode.String(), f.User + ":" + f.Group, f.Path, f.Target}, " ")
 		if f.Mode.IsRegular() && !f.Ghost {
-			if int64(len(f.Content)) != f.Size || digestOf(f.Content, f.Digest) != f.Digest {
+			if int64(len(f.Content)) != f.Size || digest.Of(f.Content, f.Digest) != f.Digest {
 				t.Errorf("%s: %d bytes that are not those of the header", f.Path, len(f.Content))
 			}
 		}
@@ -200,7 +202,7 @@ func FuzzReadPackageFile(f *testing.F) {
 		f.Add(data)
 	}
 	f.Add([]byte("!<arch>\n"))
-	f.Add([]byte(rpmMagic))
+	f.Add([]byte(rpm.Magic))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_, _ = ReadPackageFile(bytes.NewReader(data), int64(len(data)), "fuzz")
 	})

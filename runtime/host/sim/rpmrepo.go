@@ -8,8 +8,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/sassoftware/go-rpmutils"
-
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/compression"
 	"zcp2kopano/runtime/host/rpm"
@@ -104,13 +102,10 @@ func (rs *repositories) readPrimary(r io.Reader, dir string) ([]*Package, error)
 
 func packageOfIndex(x rpm.Package) *Package {
 	p := &Package{Format: RPM, FileSize: x.Size.Package, Package: host.Package{
-		Name: x.Name, Arch: x.Arch, Summary: x.Summary, Origin: x.Format.Vendor, Source: rpmSource(x.Format.Source), SizeKiB: (x.Size.Installed + 1023) / 1024,
-		Version: evr(&rpmutils.NEVRA{Epoch: x.Version.Epoch, Version: x.Version.Version, Release: x.Version.Release}),
+		Name: x.Name, Arch: x.Arch, Summary: x.Summary, Origin: x.Format.Vendor, SizeKiB: (x.Size.Installed + 1023) / 1024,
+		Version: rpm.EVR(x.Version.Epoch, x.Version.Version+"-"+x.Version.Release), Source: rpm.SourceName(x.Format.Source, x.Name),
 		Depends: joinEntries(x.Format.Requires), Provides: joinEntries(x.Format.Provides), Conflicts: joinEntries(x.Format.Conflicts),
 	}}
-	if p.Source == "" {
-		p.Source = p.Name
-	}
 	p.Obsoletes, p.Recommends = joinEntries(x.Format.Obsoletes), joinEntries(x.Format.Recommends)
 	return p
 }

@@ -187,13 +187,13 @@ func TestOverlap(t *testing.T) {
 		{"a < 1.0", "a > 1.0", false}, {"a <= 1.0", "a >= 1.0", true}, {"a = 1.0~rc1-1", "a >= 1.0", false}, {"a = 1.0^git1-1", "a > 1.0", true},
 	} {
 		p := &Package{Format: RPM, Package: host.Package{Name: "p", Version: "1-1", Provides: c.provides}}
-		want := parseRPMRelations(c.requires)[0].Possibilities[0]
+		want := rpm.ParseRelations(c.requires)[0].Possibilities[0]
 		if got := p.matches(want); got != c.want {
 			t.Errorf("%s meets %s: %v", c.provides, c.requires, got)
 		}
 	}
 	p := &Package{Format: RPM, Package: host.Package{Name: "p", Version: "1-1", Provides: "a = 1"}}
-	if p.isRPM(dependency.Possibility{Name: "a"}) {
+	if rpm.Is(p.Name, p.Version, dependency.Possibility{Name: "a"}) {
 		t.Error("an Obsoletes asks for what is provided")
 	}
 }

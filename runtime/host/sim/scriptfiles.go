@@ -130,7 +130,7 @@ func (m *machine) copyContent(from, to string, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	if st.Size <= contentLimit {
+	if st.Size <= host.PackedContent {
 		data, err := m.files.readFile(from)
 		if err == nil {
 			return m.files.rewriteFile(to, data, mode)

@@ -635,7 +635,7 @@ func (m *machine) declare(c shell.Command) (shell.Result, error) {
 		if err != nil || t.Unknown {
 			return unknown("the content of " + file + " is not known")
 		}
-		for _, d := range parseDeclarations(program, PackageFile{Path: file, Content: []byte(t.S)}) {
+		for _, d := range parseDeclarations(program, host.PackedFile{Path: file, Content: []byte(t.S)}) {
 			done, err := m.carryOut(d)
 			if err != nil {
 				return byErrno(err)

@@ -17,6 +17,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/accounts"
+	"zcp2kopano/runtime/host/digest"
 	"zcp2kopano/runtime/host/secrets"
 )
 
@@ -640,7 +641,7 @@ func (s *snapshot) text(name string, st host.Stat) error {
 	case err != nil:
 		return err
 	}
-	if want := s.shipped[name]; want == "" || digestOf(content, want) != want {
+	if want := s.shipped[name]; want == "" || digest.Of(content, want) != want {
 		content = s.hide(name, content)
 	}
 	s.fileSection(name, st, content, "")

@@ -10,6 +10,7 @@ import (
 	"pault.ag/go/debian/dependency"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 // solver works a transaction out as the package manager does for the plain cases: the named packages
@@ -319,7 +320,7 @@ func (s *solver) losesToRemoval(p *Package) bool {
 // obsoletes tells whether a newcomer takes the place of another package, which it names by its name.
 func obsoletes(p, old *Package) bool {
 	for _, r := range p.relations().obsoletes {
-		if slices.ContainsFunc(r.Possibilities, old.isRPM) {
+		if slices.ContainsFunc(r.Possibilities, func(w dependency.Possibility) bool { return rpm.Is(old.Name, old.Version, w) }) {
 			return true
 		}
 	}
@@ -456,7 +457,7 @@ func (pk *packages) solution(pl *plan, tx host.Transaction) host.Solution {
 	for _, name := range pl.remove {
 		p := pk.db.byName[name]
 		sol.DiskDelta -= p.SizeKiB * 1024
-		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: p.Version, Purge: tx.Purge && p.Format.keepsConffiles()})
+		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: p.Version, Purge: tx.Purge && p.Format.KeepsConffiles()})
 	}
 	for _, name := range pl.purge {
 		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: pk.db.byName[name].Version, Purge: true})

@@ -15,7 +15,7 @@ type unpacker struct {
 }
 
 // writePackageFile makes a path of a package anew, under a temporary name first, as dpkg does.
-func (up *unpacker) writePackageFile(p *Package, f PackageFile, to string) error {
+func (up *unpacker) writePackageFile(p *Package, f host.PackedFile, to string) error {
 	uid, gid, err := up.accounts.ownerIDs(f.User, f.Group)
 	if errors.Is(err, host.ErrNoAccount) {
 		uid, gid, err = 0, 0, nil // the payload names an account that this host lacks
@@ -57,7 +57,7 @@ func (up *unpacker) writePackageFile(p *Package, f PackageFile, to string) error
 	return up.files.Rename(tmp, to)
 }
 
-func (up *unpacker) makePackageFile(p *Package, f PackageFile, at string) error {
+func (up *unpacker) makePackageFile(p *Package, f host.PackedFile, at string) error {
 	switch {
 	case f.Mode.IsDir():
 		return up.files.Mkdir(at, f.Mode&^fs.ModeType)

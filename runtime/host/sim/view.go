@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 	"zcp2kopano/runtime/host/sim/simfs"
 )
 
@@ -124,9 +125,9 @@ func (pk *packages) loadFiles() error {
 			return err
 		}
 		for _, file := range paths {
-			p.Files = append(p.Files, PackageFile{Path: path.Clean("/" + file), Bare: true})
+			p.Files = append(p.Files, host.PackedFile{Path: path.Clean("/" + file), Bare: true})
 		}
-		p.setFiles(p.Files)
+		p.Files = p.Format.Owned(p.Files)
 		pk.system.packager.note(p, pk.below)
 		p.Scripts = scriptsBelow(pk.below, p.Package)
 		pk.repositories.learnEffects(p)
@@ -140,7 +141,7 @@ func (pk *packages) loadFiles() error {
 // other, and asks where there is none, as with rpm.
 func filesOfPackage(view host.View, p host.Package) ([]string, error) {
 	for _, name := range []string{p.Name, p.Name + ":" + p.Arch} {
-		if text, err := readBelow(view, "/var/lib/dpkg/info/"+name+".list"); err == nil {
+		if text, err := readBelow(view, deb.InfoDir+"/"+name+".list"); err == nil {
 			return strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' }), nil
 		}
 	}
@@ -161,10 +162,11 @@ func readBelow(files host.FileReader, name string) ([]byte, error) {
 func describeFiles(p *Package, below host.View) {
 	p.unknownScripts = true
 	for _, c := range p.Conffiles {
-		f := p.at(c.Path)
-		if f == nil || c.MD5 != "" {
+		i := host.FindPacked(p.Files, c.Path)
+		if i < 0 || c.MD5 != "" {
 			continue
 		}
+		f := &p.Files[i]
 		if target := withoutDigest(below, c.Path); target != "" {
 			f.Mode, f.Target, f.Bare = fs.ModeSymlink|0o777, target, false
 			continue

@@ -1,19 +1,16 @@
-package sim
+package rpm
 
 import (
-	"path"
 	"slices"
 	"strings"
-
-	"zcp2kopano/runtime/host/rpm"
 
 	"pault.ag/go/debian/dependency"
 )
 
-// parseRPMRelations reads dependencies as rpm prints them, parted by commas: "NAME" or "NAME OP
+// ParseRelations reads dependencies as rpm prints them, parted by commas: "NAME" or "NAME OP
 // VERSION". Of rich dependencies (rpm 4.13) only "(A or B)" is understood; any other one binds
 // nothing, and neither do demands on rpm itself.
-func parseRPMRelations(text string) []dependency.Relation {
+func ParseRelations(text string) []dependency.Relation {
 	var list []dependency.Relation
 	for part := range strings.SplitSeq(text, ",") {
 		part = strings.TrimSpace(part)
@@ -22,7 +19,7 @@ func parseRPMRelations(text string) []dependency.Relation {
 		}
 		var r dependency.Relation
 		for _, alternative := range richAlternatives(part) {
-			r.Possibilities = append(r.Possibilities, parseRPMRelation(alternative))
+			r.Possibilities = append(r.Possibilities, parseRelation(alternative))
 		}
 		list = append(list, r)
 	}
@@ -43,7 +40,7 @@ func richAlternatives(part string) []string {
 	return strings.Split(inner, " or ")
 }
 
-func parseRPMRelation(text string) dependency.Possibility {
+func parseRelation(text string) dependency.Possibility {
 	words := strings.Fields(text)
 	if len(words) == 0 || strings.HasPrefix(words[0], "rpmlib(") {
 		return dependency.Possibility{Name: text, Substvar: true}
@@ -55,18 +52,13 @@ func parseRPMRelation(text string) dependency.Possibility {
 	return p
 }
 
-// providesRPM tells whether a package meets a dependency: by its name, by what it provides, or, for a
-// path, by a file that it owns.
-func (p *Package) providesRPM(want dependency.Possibility) bool {
-	if path.IsAbs(want.Name) {
-		if _, ok := p.file(want.Name); ok {
-			return true
-		}
-	}
-	if p.isRPM(want) {
+// Meets tells whether a package is what a dependency names: by its name, or by what it provides. Which files it owns
+// is not looked at.
+func Meets(name, version string, provides []dependency.Relation, want dependency.Possibility) bool {
+	if Is(name, version, want) {
 		return true
 	}
-	for _, r := range p.relations().provides {
+	for _, r := range provides {
 		if slices.ContainsFunc(r.Possibilities, func(offer dependency.Possibility) bool {
 			return offer.Name == want.Name && overlap(offer.Version, want.Version)
 		}) {
@@ -76,9 +68,9 @@ func (p *Package) providesRPM(want dependency.Possibility) bool {
 	return false
 }
 
-// isRPM tells whether a package is itself what a relation names; an Obsoletes asks for no more.
-func (p *Package) isRPM(want dependency.Possibility) bool {
-	return p.Name == want.Name && overlap(&dependency.VersionRelation{Operator: "=", Number: p.Version}, want.Version)
+// Is tells whether a package is itself what a relation names; an Obsoletes asks for no more.
+func Is(name, version string, want dependency.Possibility) bool {
+	return name == want.Name && overlap(&dependency.VersionRelation{Operator: "=", Number: version}, want.Version)
 }
 
 // overlap tells whether two ranges of versions have one in common (rpmdsCompare). Where one side
@@ -107,20 +99,7 @@ func compareRanges(a, b string) int {
 	versionA, releaseA, _ := strings.Cut(a, "-")
 	versionB, releaseB, _ := strings.Cut(b, "-")
 	if releaseA == "" || releaseB == "" {
-		return rpm.Compare(versionA, versionB)
+		return Compare(versionA, versionB)
 	}
-	return rpm.Compare(a, b)
-}
-
-// basicRPM stands for what every host with rpm has and a fixture need not say: a shell, the dynamic
-// linker and the libraries of C and C++.
-var basicRPM = &Package{Format: RPM, Files: []PackageFile{
-	{Path: "/bin/bash"}, {Path: "/bin/sh"}, {Path: "/sbin/ldconfig"}, {Path: "/usr/bin/bash"}, {Path: "/usr/bin/env"}, {Path: "/usr/bin/sh"}, {Path: "/usr/sbin/ldconfig"},
-}}
-
-var basicLibraries = []string{"ld-linux*", "libc.so.*", "libcrypt.so.*", "libdl.so.*", "libgcc_s.so.*", "libm.so.*", "libpthread.so.*", "libresolv.so.*", "librt.so.*", "libstdc++.so.*", "libutil.so.*", "rtld(*"}
-
-// basic tells whether a dependency is met by what the implied system has.
-func (rs *rpms) basic(want dependency.Possibility) bool {
-	return rs.system.implied && (basicRPM.providesRPM(want) || slices.ContainsFunc(basicLibraries, func(glob string) bool { return globMatch(glob, want.Name) }))
+	return Compare(a, b)
 }

@@ -1,4 +1,5 @@
-package sim
+// Package digest makes digests of the kinds that package databases record.
+package digest
 
 import (
 	"crypto/md5"  // the digest of dpkg's conffile records, and of old rpms
@@ -9,19 +10,20 @@ import (
 	"strings"
 )
 
-func md5Of(content []byte) string {
+// MD5 is what dpkg records of configuration files.
+func MD5(content []byte) string {
 	sum := md5.Sum(content)
 	return hex.EncodeToString(sum[:])
 }
 
-// sha256Like stands for a digest of the kind that rpm makes today.
-var sha256Like = strings.Repeat("0", 2*sha256.Size)
+// SHA256Like stands for a digest of the kind that rpm makes today.
+var SHA256Like = strings.Repeat("0", 2*sha256.Size)
 
-// digestOf is the digest of a content, of the same kind as another digest; empty where that is none.
-func digestOf(content []byte, like string) string {
+// Of is the digest of a content, of the same kind as another digest; empty where that is none.
+func Of(content []byte, like string) string {
 	switch len(like) / 2 {
 	case md5.Size:
-		return md5Of(content)
+		return MD5(content)
 	case sha1.Size:
 		sum := sha1.Sum(content)
 		return hex.EncodeToString(sum[:])
