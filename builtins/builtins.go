@@ -13,6 +13,7 @@ import (
 	"zcp2kopano/builtins/pkg"
 	"zcp2kopano/builtins/release"
 	"zcp2kopano/builtins/run"
+	"zcp2kopano/builtins/secret"
 	"zcp2kopano/builtins/svc"
 	"zcp2kopano/builtins/text"
 	"zcp2kopano/runtime/script"
@@ -30,6 +31,7 @@ func All() []*script.Builtin {
 		pkg.Builtins(),
 		release.Builtins(),
 		run.Builtins(),
+		secret.Builtins(),
 		svc.Builtins(),
 		text.Builtins(),
 	)

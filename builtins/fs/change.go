@@ -38,8 +38,8 @@ var write = &script.Builtin{
 		"other attributes that are not given. The directory must exist.",
 	Params: []script.Param{
 		{Name: "path", Type: script.Path, Doc: "absolute path"},
-		{Name: "content", Type: script.Text, Doc: "text, or a secret, which is then not shown"},
-		withDoc(modeParam, "octal permissions, like \"0640\"; as it is if left out, 0644 for a new file"),
+		{Name: "content", Type: script.Text, Doc: "text, or a secret or a text with one, which is then not shown"},
+		withDoc(modeParam, "octal permissions, like \"0640\"; as it is if left out; for a new file 0644, or 0600 if the content is secret"),
 		ownerParam, groupParam,
 	},
 	Result: "None",

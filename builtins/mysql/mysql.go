@@ -5,6 +5,7 @@ package mysql
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"go.starlark.net/starlark"
 
@@ -35,7 +36,7 @@ var makeConnection = &script.Builtin{
 		"It takes mysql_host, mysql_port, mysql_socket, mysql_user, mysql_password and mysql_database; others are " +
 		"ignored, absent ones have ZCP's defaults. A socket wins over a host. Nothing is connected yet.",
 	Params: []script.Param{{Name: "options", Type: script.Dict, Doc: "names and values, strings or secrets"}},
-	Result: "record(host, port, socket, user, password, database); password is a secret",
+	Result: "record(host, port, socket, user, password, database); password is a secret, and what was given as one",
 	Effect: script.Pure,
 	Example: `
 db = mysql.connection({"mysql_user": "zarafa", "mysql_database": "zarafa"})
@@ -63,11 +64,18 @@ print(db.host, db.port, db.user, db.password)
 		if err != nil {
 			return nil, c.Errorf("mysql_port %q is not a port number", options["mysql_port"].Reveal())
 		}
-		return script.NewRecord(map[string]any{
-			"host": options["mysql_host"].Reveal(), "port": int64(port), "socket": options["mysql_socket"].Reveal(),
-			"user": options["mysql_user"].Reveal(), "password": options["mysql_password"],
-			"database": options["mysql_database"].Reveal(),
-		}), nil
+		fields := map[string]any{"port": int64(port)}
+		for name, value := range options {
+			field := strings.TrimPrefix(name, "mysql_")
+			v, _, _ := given.Get(starlark.String(name))
+			switch _, secret := v.(script.SecretValue); {
+			case secret || field == "password":
+				fields[field] = value
+			case field != "port":
+				fields[field] = value.Reveal()
+			}
+		}
+		return script.NewRecord(fields), nil
 	},
 }
 

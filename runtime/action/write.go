@@ -20,7 +20,7 @@ type Write struct {
 	Path    string       `json:"path"`
 	Content []byte       `json:"-"` // before Stage; then it is in Blob
 	Blob    Blob         `json:"blob"`
-	Mode    *fs.FileMode `json:"mode,omitempty"`  // nil: as it is, 0644 for a new file
+	Mode    *fs.FileMode `json:"mode,omitempty"`  // nil: as it is; for a new file 0644, or 0600 if it is private
 	Owner   string       `json:"owner,omitempty"` // name or number; empty: as it is
 	Group   string       `json:"group,omitempty"`
 	Private bool         `json:"private,omitempty"` // the content is secret: no diff of it is shown
@@ -64,6 +64,9 @@ func (a *Write) Prepare(env *Env) (bool, error) {
 		return false, err
 	}
 	a.Want = or(a.Mode, 0o644)
+	if a.Private && a.Mode == nil {
+		a.Want = 0o600
+	}
 	if there {
 		a.Want = or(a.Mode, st.Perm())
 		uid, gid := or(a.UID, st.UID), or(a.GID, st.GID)

@@ -10,6 +10,7 @@ import (
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/secrets"
+	"zcp2kopano/runtime/script"
 )
 
 // masker keeps secrets and masks them in all that the run says.
@@ -61,7 +62,7 @@ func (m *masker) remember(s host.Secret) {
 }
 
 // mask masks the known secrets in a message, and what looks like one.
-func (m *masker) mask(text string) string { return secrets.MaskText(m.maskKnown(text)) }
+func (m *masker) mask(text string) string { return secrets.MaskText(m.maskKnown(script.Masked(text))) }
 
 func (m *masker) maskKnown(text string) string {
 	m.mu.Lock()

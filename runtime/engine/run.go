@@ -257,7 +257,7 @@ func (r *Run) info() (*story.RunInfo, error) {
 			params[p.Name] = string(v)
 		case script.SecretValue:
 			if !v.Secret.Empty() {
-				params[p.Name] = v.String()
+				params[p.Name] = v.Shown()
 			}
 		default:
 			params[p.Name] = v.String()

@@ -347,11 +347,11 @@ runbook = define(steps = [one])
 `, "internal error: boom", 1},
 		"secret text": {`
 def one():
-    """Use a secret as text."""
-    x = "pw=" + t.secret()
+    """Use a secret as a number."""
+    x = 1 + t.secret()
 
 runbook = define(steps = [one])
-`, "unknown binary op: string + secret", 1},
+`, "unknown binary op: int + secret", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t)

@@ -41,6 +41,16 @@ func (b *Builtin) bind(args starlark.Tuple, kwargs []starlark.Tuple) (map[string
 	}
 	for _, p := range b.Params {
 		v, given := bound[p.Name]
+		if !given {
+			continue
+		}
+		var err error
+		if bound[p.Name], err = p.open(v); err != nil {
+			return nil, fmt.Errorf("%s: argument %s: %w", b.Name, p.Name, err)
+		}
+	}
+	for _, p := range b.Params {
+		v, given := bound[p.Name]
 		if given && v == starlark.None && p.Optional && p.Type != Any && p.Type != Data {
 			delete(bound, p.Name)
 			given = false
@@ -98,12 +108,7 @@ func (b *Builtin) paramNames() []string {
 
 // Check reports whether a value fits the declared type.
 func (p *Param) Check(v starlark.Value) error {
-	want := func() error {
-		if _, secret := v.(SecretValue); secret {
-			return fmt.Errorf("got a secret, want %s: a secret can only be given where one is asked for", p.Type)
-		}
-		return fmt.Errorf("got %s, want %s", v.Type(), p.Type)
-	}
+	want := func() error { return fmt.Errorf("got %s, want %s", v.Type(), p.Type) }
 	switch p.Type {
 	case String, Path, Mode:
 		s, ok := v.(starlark.String)

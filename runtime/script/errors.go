@@ -50,6 +50,7 @@ func ErrorInfoOf(err error) *ErrorInfo {
 	if errors.As(err, &command) {
 		info.shorten(command)
 	}
+	info.Message = Masked(info.Message)
 	return info
 }
 

@@ -182,7 +182,12 @@ func (l *loader) eval(label string) (starlark.StringDict, error) {
 		return nil, err
 	}
 	l.sources[label] = source
-	_, program, err := starlark.SourceProgramOptions(dialect, label, source, l.predeclared.Has)
+	file, err := dialect.Parse(label, source, 0)
+	if err != nil {
+		return nil, err
+	}
+	guardComparisons(file)
+	program, err := starlark.FileProgram(file, l.predeclared.Has)
 	if err != nil {
 		return nil, err
 	}

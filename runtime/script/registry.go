@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 
-	starlarkjson "go.starlark.net/lib/json"
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
@@ -19,7 +19,7 @@ const runnerKey = "zcp2kopano.runner"
 // predeclare makes the names that a runbook sees: the builtins, those with a dot grouped in modules, and
 // two of the language's own.
 func predeclare(builtins []*Builtin) starlark.StringDict {
-	names := starlark.StringDict{"json": starlarkjson.Module, "struct": starlark.NewBuiltin("struct", starlarkstruct.Make)}
+	names := starlark.StringDict{"json": jsonModule(), "struct": starlark.NewBuiltin("struct", starlarkstruct.Make), comparedName: compared}
 	modules := map[string]*moduleValue{}
 	for _, b := range builtins {
 		value := b.Callable()
@@ -39,7 +39,7 @@ func predeclare(builtins []*Builtin) starlark.StringDict {
 }
 
 func predeclaredNames(names starlark.StringDict) []string {
-	all := append(names.Keys(), starlark.Universe.Keys()...)
+	all := slices.DeleteFunc(append(names.Keys(), starlark.Universe.Keys()...), func(name string) bool { return name == comparedName })
 	for _, v := range names {
 		if m, ok := v.(*moduleValue); ok {
 			for _, member := range m.AttrNames() {

@@ -13,27 +13,6 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// SecretValue is a secret as a runbook sees it: it prints as ***, has no attributes, and can only be
-// given to a builtin that takes one.
-type SecretValue struct{ Secret host.Secret }
-
-var _ starlark.Value = SecretValue{}
-
-// String hides the text.
-func (SecretValue) String() string { return "***" }
-
-// Type is the name of the type in a runbook.
-func (SecretValue) Type() string { return "secret" }
-
-// Freeze does nothing: a secret cannot change.
-func (SecretValue) Freeze() {}
-
-// Truth reports whether there is a text.
-func (s SecretValue) Truth() starlark.Bool { return starlark.Bool(!s.Secret.Empty()) }
-
-// Hash refuses: a hash would tell about the text.
-func (SecretValue) Hash() (uint32, error) { return 0, fmt.Errorf("unhashable type: secret") }
-
 // NewRecord makes a struct with these fields; values as ToStarlark takes them.
 func NewRecord(fields map[string]any) *starlarkstruct.Struct {
 	dict := starlark.StringDict{}
@@ -65,7 +44,7 @@ func ToStarlark(v any) starlark.Value {
 	case string:
 		return starlark.String(v)
 	case host.Secret:
-		return SecretValue{v}
+		return SecretValue{Secret: v}
 	case []string:
 		list := make([]starlark.Value, len(v))
 		for i, s := range v {
@@ -103,7 +82,7 @@ type SecretKeeper interface {
 }
 
 // Encode is a value's journal form: JSON, with what JSON lacks as a one-key object: {"tuple":
-// [...]}, {"dict": [[k, v], ...]}, {"struct": {...}}, {"secret": ref}, {"int": "big"}, {"bytes": base64} for a string that is not UTF-8.
+// [...]}, {"dict": [[k, v], ...]}, {"struct": {...}}, {"secret": ref, "shown": text}, {"int": "big"}, {"bytes": base64} for a string that is not UTF-8.
 func Encode(v starlark.Value, secrets SecretKeeper) (any, error) {
 	switch v := v.(type) {
 	case starlark.NoneType:
@@ -111,6 +90,9 @@ func Encode(v starlark.Value, secrets SecretKeeper) (any, error) {
 	case starlark.Bool:
 		return bool(v), nil
 	case starlark.String:
+		if text, err := openText(string(v)); err != nil || text != nil {
+			return encodeSecret(text, err, secrets)
+		}
 		if !utf8.ValidString(string(v)) { // JSON would replace what it cannot hold
 			return map[string]any{"bytes": []byte(v)}, nil
 		}
@@ -121,8 +103,7 @@ func Encode(v starlark.Value, secrets SecretKeeper) (any, error) {
 		}
 		return map[string]any{"int": v.String()}, nil
 	case SecretValue:
-		ref, err := secrets.Put(v.Secret)
-		return map[string]any{"secret": ref}, err
+		return encodeSecret(&v, nil, secrets)
 	case *starlark.List:
 		return encodeSequence(v, secrets)
 	case starlark.Tuple:
@@ -131,6 +112,9 @@ func Encode(v starlark.Value, secrets SecretKeeper) (any, error) {
 	case *starlark.Dict:
 		pairs := make([]any, 0, v.Len())
 		for _, item := range v.Items() {
+			if holdsSecret(item[0]) {
+				return nil, errSecretKey
+			}
 			pair, err := encodeSequence(item, secrets)
 			if err != nil {
 				return nil, err
@@ -152,6 +136,19 @@ func Encode(v starlark.Value, secrets SecretKeeper) (any, error) {
 		return map[string]any{"struct": fields}, nil
 	}
 	return nil, fmt.Errorf("a %s cannot be kept in the journal; use None, bool, int, string, list, tuple, dict or struct", v.Type())
+}
+
+// encodeSecret keeps a secret, and beside it how it is shown.
+func encodeSecret(v *SecretValue, err error, secrets SecretKeeper) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	ref, err := secrets.Put(v.Secret)
+	encoded := map[string]any{"secret": ref}
+	if v.shown != "" {
+		encoded["shown"] = v.shown
+	}
+	return encoded, err
 }
 
 func encodeSequence(seq starlark.Sequence, secrets SecretKeeper) ([]any, error) {
@@ -215,6 +212,7 @@ func decodeTagged(data json.RawMessage, secrets SecretKeeper) (starlark.Value, e
 		Int    *string                    `json:"int"`
 		Bytes  []byte                     `json:"bytes"`
 		Secret *string                    `json:"secret"`
+		Shown  string                     `json:"shown"`
 		Tuple  json.RawMessage            `json:"tuple"`
 		Dict   []json.RawMessage          `json:"dict"`
 		Struct map[string]json.RawMessage `json:"struct"`
@@ -236,7 +234,7 @@ func decodeTagged(data json.RawMessage, secrets SecretKeeper) (starlark.Value, e
 		return starlark.String(tagged.Bytes), nil
 	case tagged.Secret != nil:
 		s, err := secrets.Get(*tagged.Secret)
-		return SecretValue{s}, err
+		return SecretValue{Secret: s, shown: tagged.Shown}, err
 	case tagged.Tuple != nil:
 		list, err := decodeList(tagged.Tuple, secrets)
 		return starlark.Tuple(list), err

@@ -2,10 +2,14 @@ package script
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
+
+	"zcp2kopano/runtime/host"
 )
 
 // TestValuesKeepTheirBytes takes strings that JSON would change through the journal's form.
@@ -35,5 +39,45 @@ func TestValuesKeepTheirBytes(t *testing.T) {
 		if same, err := starlark.Equal(v, back); err != nil || !same {
 			t.Errorf("%q came back as %q (%v)", v, back, err)
 		}
+	}
+}
+
+// keeper keeps secrets as a run does.
+type keeper map[string]host.Secret
+
+func (k keeper) Put(s host.Secret) (string, error) {
+	ref := fmt.Sprint(len(k))
+	k[ref] = s
+	return ref, nil
+}
+func (k keeper) Get(ref string) (host.Secret, error) { return k[ref], nil }
+
+// TestSecretsInValues takes what a step made of a secret through the journal: no process after this one knows the
+// tokens that this one gave out.
+func TestSecretsInValues(t *testing.T) {
+	pw := SecretValue{Secret: host.NewSecret("hunter2")}
+	for text, shown := range map[string]string{pw.String(): "***", "password = " + pw.String(): "password = ***"} {
+		k := keeper{}
+		encoded, err := Encode(starlark.NewList([]starlark.Value{starlark.String(text)}), k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := json.Marshal(encoded)
+		if err != nil || strings.Contains(string(data), "hunter2") || strings.Contains(string(data), pw.String()) {
+			t.Errorf("journal: %s, %v", data, err)
+		}
+		back, err := Decode(data, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := back.(*starlark.List).Index(0).(SecretValue)
+		if got.Secret.Reveal() != strings.ReplaceAll(text, pw.String(), "hunter2") || got.Shown() != shown {
+			t.Errorf("%q came back as %q, shown as %q", text, got.Secret.Reveal(), got.Shown())
+		}
+	}
+	dict := starlark.NewDict(1)
+	_ = dict.SetKey(starlark.String(pw.String()), starlark.None)
+	if _, err := Encode(dict, keeper{}); err == nil {
+		t.Error("a secret was kept as the name of an item")
 	}
 }

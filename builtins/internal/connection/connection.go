@@ -3,6 +3,7 @@
 package connection
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -44,7 +45,7 @@ func Of(v starlark.Value) (host.DatabaseConn, error) {
 	}
 	port, err := strconv.Atoi(fields["port"].Reveal())
 	if err != nil {
-		return bad(fmt.Errorf("port %q", fields["port"].Reveal()))
+		return bad(errors.New("its port is no number"))
 	}
 	return host.DatabaseConn{
 		Host: fields["host"].Reveal(), Port: port, Socket: fields["socket"].Reveal(), User: fields["user"].Reveal(),
