@@ -10,8 +10,11 @@ import (
 // purge takes it.
 const Unpacked = ".dpkg-new"
 
+// Dist is the ending of the new version of a configuration file that stays as it was.
+const Dist = ".dpkg-dist"
+
 // Leftovers are the endings that dpkg gives to the other version of a configuration file.
-var Leftovers = []string{".dpkg-dist", Unpacked, ".dpkg-old", ".dpkg-tmp"}
+var Leftovers = []string{Dist, Unpacked, ".dpkg-old", ".dpkg-tmp"}
 
 // IsLeftover tells by its name whether a file is one of those, or another version that ucf left.
 func IsLeftover(name string) bool {

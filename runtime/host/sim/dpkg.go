@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
 	"zcp2kopano/runtime/host/digest"
 )
 
@@ -202,7 +203,7 @@ func (ds *debs) unpack(p *Package) error {
 		}
 		to := f.Path
 		if now.conffile(f.Path) != nil {
-			to = f.Path + ".dpkg-new"
+			to = f.Path + deb.Unpacked
 			if _, ok := ds.files.conffilePath(f.Path); !ok {
 				return &host.CommandError{Path: "/usr/bin/dpkg", Status: "exit status 1",
 					Output: fmt.Sprintf("conffile '%s' is not a plain file or symlink; unable to open '%s'", f.Path, to)}
@@ -253,7 +254,7 @@ func (ds *debs) mergeConffiles(now, old *Package) {
 			shipped = digest.MD5(f.Content)
 		}
 		now.pending = append(now.pending, pendingConffile{path: c.Path, shipped: shipped})
-		c.MD5, c.Obsolete = newConffile, false
+		c.MD5, c.Obsolete = deb.NewConffile, false
 		if old == nil {
 			continue
 		}
@@ -335,9 +336,6 @@ func (ds *debs) unpackFile(p *Package, f host.PackedFile, to string) error {
 	return ds.unpacker.writePackageFile(p, f, to)
 }
 
-// newConffile marks a conffile that the package database does not know yet.
-const newConffile = "newconffile"
-
 // pendingConffile is a conffile that is unpacked and not yet configured.
 type pendingConffile struct {
 	path    string
@@ -369,11 +367,11 @@ func (ds *debs) configureConffile(p *Package, pending pendingConffile) error {
 	if !ok {
 		return nil
 	}
-	fresh := name + ".dpkg-new"
+	fresh := name + deb.Unpacked
 	if _, err := ds.files.Lstat(fresh); err != nil {
 		// Behind a symlink dpkg looks for the new file where the link leads, does not find it, and
 		// leaves everything as it is.
-		if c.MD5 == newConffile {
+		if c.MD5 == deb.NewConffile {
 			c.MD5 = pending.shipped
 		}
 		return nil
@@ -391,23 +389,16 @@ func (ds *debs) choose(name, fresh, was, shipped string) error {
 	if err != nil {
 		return err
 	}
-	if !exists {
-		if was == newConffile {
-			return ds.files.Rename(fresh, name)
+	if exists {
+		if err := ds.files.copyOwnerMode(name, fresh); err != nil {
+			return err
 		}
-		if was == shipped {
-			return ds.files.Unlink(fresh)
-		}
-		return ds.files.replaceIfExists(fresh, name+".dpkg-dist")
 	}
-	if err := ds.files.copyOwnerMode(name, fresh); err != nil {
-		return err
-	}
-	switch edited := was == newConffile || current == "" || current != was; {
-	case current != "" && current == shipped, !edited:
+	switch deb.FateOf(current, exists, was, shipped) {
+	case deb.Place:
 		return ds.files.Rename(fresh, name)
-	case was == shipped && was != "":
+	case deb.Drop:
 		return ds.files.Unlink(fresh)
 	}
-	return ds.files.replaceIfExists(fresh, name+".dpkg-dist")
+	return ds.files.replaceIfExists(fresh, name+deb.Dist)
 }

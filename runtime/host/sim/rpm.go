@@ -10,6 +10,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/digest"
+	"zcp2kopano/runtime/host/rpm"
 )
 
 // rpms does what rpm does.
@@ -64,8 +65,8 @@ func (rs *rpms) commit(ctx context.Context, _ host.Transaction, pl *plan, w *hos
 type rpmStep struct {
 	verb  string
 	p     *Package
-	fates []fate
-	run   func(rs *rpms, p *Package, fates []fate) error
+	fates []rpm.Fate
+	run   func(rs *rpms, p *Package, fates []rpm.Fate) error
 }
 
 func (s rpmStep) do(rs *rpms) error { return s.run(rs, s.p, s.fates) }
@@ -104,9 +105,9 @@ func (t *rpmTransaction) steps(pl *plan) ([]rpmStep, error) {
 	return steps, nil
 }
 
-// installRPM puts a package's files in place and records it. The former version is in the database
+// install puts a package's files in place and records it. The former version is in the database
 // too until its rest is gone.
-func (rs *rpms) install(p *Package, fates []fate) error {
+func (rs *rpms) install(p *Package, fates []rpm.Fate) error {
 	if err := rs.scripts.runScriptlet(p, "pre"); err != nil {
 		return err
 	}
@@ -123,7 +124,7 @@ func (rs *rpms) install(p *Package, fates []fate) error {
 	for i := range now.Conffiles {
 		c := &now.Conffiles[i]
 		if f, ok := now.file(c.Path); ok && c.MD5 == "" {
-			c.MD5 = digestOf(f, digest.SHA256Like)
+			c.MD5 = rpm.DigestOf(f, digest.SHA256Like)
 		}
 	}
 	if old := rs.db.byName[p.Name]; old != nil {
@@ -134,18 +135,18 @@ func (rs *rpms) install(p *Package, fates []fate) error {
 	return rs.scripts.runScriptlet(now, "post")
 }
 
-// unpackRPM puts one path of a package in place.
-func (rs *rpms) unpack(p *Package, f host.PackedFile, what fate) error {
+// unpack puts one path of a package in place.
+func (rs *rpms) unpack(p *Package, f host.PackedFile, what rpm.Fate) error {
 	to := f.Path
 	switch what {
-	case skip:
+	case rpm.Skip:
 		return nil
-	case save, backup:
-		if err := rs.files.Rename(to, beside(to, what)); err != nil {
+	case rpm.Save, rpm.Backup:
+		if err := rs.files.Rename(to, what.Beside(to)); err != nil {
 			return err
 		}
-	case altname:
-		to = beside(to, what)
+	case rpm.AltName:
+		to = what.Beside(to)
 	}
 	if err := rs.files.mkdirAll(path.Dir(to)); err != nil {
 		return err
@@ -237,8 +238,8 @@ func (rs *rpms) own(f host.PackedFile, name string) error {
 	return rs.files.Chmod(name, mode&^fs.ModeType)
 }
 
-// cleanupRPM removes what is left of the former version of a package.
-func (rs *rpms) cleanup(old *Package, fates []fate) error {
+// cleanup removes what is left of the former version of a package.
+func (rs *rpms) cleanup(old *Package, fates []rpm.Fate) error {
 	if err := rs.eraseFiles(old, fates); err != nil {
 		return err
 	}
@@ -249,9 +250,9 @@ func (rs *rpms) cleanup(old *Package, fates []fate) error {
 	return nil
 }
 
-// eraseRPM removes a package: edited configuration files stay as .rpmsave, directories while something
+// erase removes a package: edited configuration files stay as .rpmsave, directories while something
 // is in them. A symlink that the admin put in the place of a directory goes.
-func (rs *rpms) erase(p *Package, fates []fate) error {
+func (rs *rpms) erase(p *Package, fates []rpm.Fate) error {
 	if err := rs.scripts.runScriptlet(p, "preun"); err != nil {
 		return err
 	}
@@ -265,15 +266,15 @@ func (rs *rpms) erase(p *Package, fates []fate) error {
 	return nil
 }
 
-func (rs *rpms) eraseFiles(p *Package, fates []fate) error {
+func (rs *rpms) eraseFiles(p *Package, fates []rpm.Fate) error {
 	for i, f := range slices.Backward(p.Files) {
 		switch {
-		case fates[i] == save && f.Ghost: // rpm neither keeps a copy of a ghost nor removes an edited one
-		case fates[i] == save:
-			if err := rs.files.Rename(f.Path, beside(f.Path, save)); err != nil && !isLeft(err) {
+		case fates[i] == rpm.Save && f.Ghost: // rpm neither keeps a copy of a ghost nor removes an edited one
+		case fates[i] == rpm.Save:
+			if err := rs.files.Rename(f.Path, rpm.Save.Beside(f.Path)); err != nil && !isLeft(err) {
 				return err
 			}
-		case fates[i] == erase:
+		case fates[i] == rpm.Erase:
 			if err := rs.files.eraseFile(f.Path); err != nil {
 				return err
 			}
@@ -282,7 +283,7 @@ func (rs *rpms) eraseFiles(p *Package, fates []fate) error {
 	return nil
 }
 
-// repairRPM removes the rest of former versions that an interrupted transaction left.
+// repair removes the rest of former versions that an interrupted transaction left.
 func (rs *rpms) repair() error {
 	for _, name := range sortedKeys(rs.db.surplus) {
 		old := rs.db.surplus[name]
