@@ -3,6 +3,8 @@ package host
 import (
 	"errors"
 	"net/url"
+	"path"
+	"strings"
 )
 
 // Repository is a source of packages that is to be configured.
@@ -30,6 +32,32 @@ type RepositorySetup struct {
 type RepositoryHost interface {
 	FileReader
 	Downloader
+}
+
+// Source is a repository as a file of the package manager configures it.
+type Source struct {
+	File string // where
+	URL  string // without user and password
+	Path string // below the URL
+}
+
+// NewSource takes user and password out of an address.
+func NewSource(file, uri, path string) Source {
+	if u, err := url.Parse(uri); err == nil && u.User != nil {
+		u.User = nil
+		uri = u.String()
+	}
+	return Source{File: file, URL: strings.TrimSuffix(uri, "/"), Path: path}
+}
+
+// Dir is the directory of a repository on this host; empty if it is elsewhere.
+func (s Source) Dir() string {
+	for _, scheme := range []string{"file:", "copy:", "dir:"} {
+		if rest, ok := strings.CutPrefix(s.URL, scheme); ok {
+			return path.Join("/", strings.TrimPrefix(rest, "//"), s.Path)
+		}
+	}
+	return ""
 }
 
 // PackageFile is what a package file says of itself.

@@ -29,3 +29,9 @@ var Locks = []string{
 	ListsDir + "/lock",
 	ArchivesDir + "/lock",
 }
+
+// ownFiles are what dpkg and apt keep for themselves.
+var ownFiles = []string{
+	"/var/lib/dpkg", "/var/cache/apt", "/var/lib/apt", "/var/log/dpkg*", "/var/log/apt", "/var/cache/debconf",
+	"/var/log/alternatives*", "/var/lib/systemd/deb-systemd-helper-*", "/etc/ld.so.cache", "/var/cache/ldconfig",
+}

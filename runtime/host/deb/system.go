@@ -26,6 +26,16 @@ func (System) Extension() string              { return extension }
 func (System) Arch() string                   { return "amd64" }
 func (System) KeepsConffiles() bool           { return true }
 
+func (System) Program() (path, failed string) { return "/usr/bin/apt-get", "exit status 100" }
+func (System) Says(text string) string        { return "E: " + text }
+func (System) OwnFiles() []string             { return ownFiles }
+func (System) Recommends() bool               { return true }
+func (System) PlainDirectories() bool         { return true }
+func (System) KeyDirs() []string              { return []string{KeyringsDir, TrustedDir} }
+func (System) SourceFiles() []string          { return SourceFiles }
+
+func (System) Sources(file, text string, _ host.Facts) []host.Source { return Sources(file, text) }
+
 func (System) Owned(files []host.PackedFile) []host.PackedFile { return Owned(files) }
 
 func (System) ParseRelations(text string) []dependency.Relation { return ParseRelations(text) }

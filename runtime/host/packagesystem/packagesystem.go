@@ -5,6 +5,7 @@ package packagesystem
 import (
 	"context"
 	"io"
+	"maps"
 	"slices"
 
 	"pault.ag/go/debian/dependency"
@@ -38,6 +39,25 @@ type Repositories interface {
 	Setup(ctx context.Context, h host.RepositoryHost, version string, r host.Repository) (host.RepositorySetup, error)
 	// SourceFile is the file that names a repository, for a refresh.
 	SourceFile(name string) string
+	// SourceFiles are patterns of the names of files that configure repositories, KeyDirs where their keys are.
+	SourceFiles() []string
+	KeyDirs() []string
+	// Sources reads the repositories that a file configures.
+	Sources(file, text string, facts host.Facts) []host.Source
+	// PlainDirectories tells whether a directory of package files is a repository without an index, too.
+	PlainDirectories() bool
+}
+
+// Manager knows the program that installs packages.
+type Manager interface {
+	// Program is its path, and what it exits with when it fails.
+	Program() (path, failed string)
+	// Says is an error in its words.
+	Says(text string) string
+	// OwnFiles are what it keeps for itself.
+	OwnFiles() []string
+	// Recommends tells whether it knows recommended packages.
+	Recommends() bool
 }
 
 // Packages knows packages, as a package file or a database has them.
@@ -61,18 +81,31 @@ type System interface {
 	Packages
 	Files
 	Repositories
+	Manager
 }
 
 // All are the package systems.
 var All = []System{deb.System{}, rpm.System{}}
 
-// Of is the one that a package manager is over.
+// managers are the package managers, with what each is over.
+var managers = map[string]System{
+	"apt": deb.System{}, "yum": rpm.With("yum"), "dnf": rpm.With("dnf"), "zypper": rpm.With("zypper"),
+}
+
+// Managers are the names of the package managers.
+func Managers() []string { return slices.Sorted(maps.Keys(managers)) }
+
+// Of is the package system with that manager; Debian's where it is not known.
 func Of(manager string) System {
-	switch manager {
-	case "yum", "dnf", "zypper":
-		return rpm.System{}
+	if s, ok := managers[manager]; ok {
+		return s
 	}
 	return deb.System{}
+}
+
+// IsFile tells by its name whether a file is a package of any kind.
+func IsFile(name string) bool {
+	return slices.ContainsFunc(All, func(s System) bool { return s.IsFile(name) })
 }
 
 // NameOfFile is the package that a package file of any kind holds, by the file's name.

@@ -11,14 +11,13 @@ import (
 )
 
 // System is the package system of rpm, for those who know package systems by what they can do.
-type System struct{}
+type System struct{ front *Front }
 
 func (System) Compare(a, b string) int       { return Compare(a, b) }
 func (System) IsFile(name string) bool       { return IsFile(name) }
 func (System) NameOfFile(name string) string { return NameOfFile(name) }
 func (System) Leftovers() []string           { return Leftovers }
 func (System) IsLeftover(name string) bool   { return IsLeftover(name) }
-func (System) SourceFile(name string) string { return YumRepoDirs[0] + "/" + name + ".repo" }
 
 func (System) CheckVersion(v string) error    { return CheckVersion(v) }
 func (System) FileName(p host.Package) string { return FileName(p) }
@@ -29,6 +28,34 @@ func (System) KeepsConffiles() bool           { return false }
 func (System) Owned(files []host.PackedFile) []host.PackedFile { return Owned(files) }
 
 func (System) ParseRelations(text string) []dependency.Relation { return ParseRelations(text) }
+
+func (s System) Program() (path, failed string) { return s.on().program, s.on().failed }
+func (s System) Says(text string) string        { return text }
+func (s System) OwnFiles() []string             { return s.on().own }
+func (s System) Recommends() bool               { return s.on().recommends }
+func (s System) PlainDirectories() bool         { return s.on().plain }
+func (s System) KeyDirs() []string              { return []string{"/etc/pki/rpm-gpg"} }
+func (s System) SourceFile(name string) string  { return s.on().repoDirs[0] + "/" + name + ".repo" }
+
+func (s System) SourceFiles() []string {
+	var patterns []string
+	for _, dir := range s.on().repoDirs {
+		patterns = append(patterns, dir+"/*"+".repo")
+	}
+	return patterns
+}
+
+func (System) Sources(file, text string, facts host.Facts) []host.Source {
+	return Sources(file, text, facts)
+}
+
+// on is the front, or yum where none is named.
+func (s System) on() *Front {
+	if s.front == nil {
+		return fronts["yum"]
+	}
+	return s.front
+}
 
 // ReadFile does not read package files yet: the builtins that do take Debian's only.
 func (System) ReadFile(io.ReaderAt, int64) (host.PackageFile, error) {

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"zcp2kopano/runtime/host"
@@ -10,34 +11,29 @@ import (
 
 // base is what every system of a family has, so that a fixture need not say it.
 type base struct {
-	manager host.PackageManager
-	dirs    []string
-	links   map[string]string // names to targets
-	passwd  string            // the fixed accounts that servers meet
-	group   string
-	shadow  fs.FileMode // of /etc/shadow
+	managers []string            // that such systems have
+	manager  host.PackageManager // where none is named
+	dirs     []string
+	links    map[string]string // names to targets
+	passwd   string            // the fixed accounts that servers meet
+	group    string
+	shadow   fs.FileMode // of /etc/shadow
 }
 
 // bases are the families, by the word that a fixture has for them.
 var bases = map[string]base{"debian": debianBase, "redhat": redhatBase, "suse": suseBase}
-
-// baseOf is the family of a package manager.
-func baseOf(manager string) string {
-	switch manager {
-	case "yum", "dnf":
-		return "redhat"
-	case "zypper":
-		return "suse"
-	}
-	return "debian"
-}
 
 // base is the family that a fixture names, or that its package manager tells.
 func (f *Fixture) base() base {
 	if b, ok := bases[f.Base]; ok {
 		return b
 	}
-	return bases[baseOf(f.Manager.Name)]
+	for _, b := range bases {
+		if slices.Contains(b.managers, f.Manager.Name) {
+			return b
+		}
+	}
+	return debianBase
 }
 
 // manager is the package manager that a fixture names, or that its family has.
@@ -111,7 +107,8 @@ const commonDirs = `/boot /dev /etc /etc/cron.d /etc/cron.daily /etc/logrotate.d
 	/var/log /var/opt /var/spool /var/tmp`
 
 var debianBase = base{
-	manager: host.PackageManager{Name: "apt", Version: "1.0.9.8"},
+	managers: []string{"apt"},
+	manager:  host.PackageManager{Name: "apt", Version: "1.0.9.8"},
 	dirs: strings.Fields(commonDirs + ` /bin /etc/apt /etc/apt/apt.conf.d /etc/apt/preferences.d
 		/etc/apt/sources.list.d /etc/apt/trusted.gpg.d /etc/default /etc/init.d /etc/rc0.d /etc/rc1.d /etc/rc2.d
 		/etc/rc3.d /etc/rc4.d /etc/rc5.d /etc/rc6.d /etc/rcS.d /lib /lib/systemd /lib/systemd/system /sbin
@@ -145,7 +142,8 @@ nogroup:x:65534:
 
 // redhatBase is that of RHEL 7 and its rebuilds.
 var redhatBase = base{
-	manager: host.PackageManager{Name: "yum", Version: "3.4.3"},
+	managers: []string{"yum", "dnf"},
+	manager:  host.PackageManager{Name: "yum", Version: "3.4.3"},
 	dirs: strings.Fields(commonDirs + ` /etc/pki /etc/pki/rpm-gpg /etc/rc.d /etc/rc.d/init.d /etc/rc.d/rc0.d
 		/etc/rc.d/rc1.d /etc/rc.d/rc2.d /etc/rc.d/rc3.d /etc/rc.d/rc4.d /etc/rc.d/rc5.d /etc/rc.d/rc6.d /etc/rpm
 		/etc/sysconfig /etc/yum /etc/yum.repos.d /usr/lib/systemd /usr/lib/systemd/system /usr/lib/tmpfiles.d
@@ -178,7 +176,8 @@ users:x:100:
 
 // suseBase is that of SLES 12.
 var suseBase = base{
-	manager: host.PackageManager{Name: "zypper", Version: "1.13.28"},
+	managers: []string{"zypper"},
+	manager:  host.PackageManager{Name: "zypper", Version: "1.13.28"},
 	dirs: strings.Fields(commonDirs + ` /bin /etc/init.d /etc/init.d/rc0.d /etc/init.d/rc1.d /etc/init.d/rc2.d
 		/etc/init.d/rc3.d /etc/init.d/rc4.d /etc/init.d/rc5.d /etc/init.d/rc6.d /etc/rpm /etc/sysconfig /etc/zypp
 		/etc/zypp/repos.d /lib /lib64 /sbin /usr/lib/systemd /usr/lib/systemd/system /usr/lib/tmpfiles.d /usr/lib64

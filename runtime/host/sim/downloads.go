@@ -46,7 +46,7 @@ func (dl *downloads) Download(ctx context.Context, address, _ string, _ host.Sec
 	})
 	switch path.Ext(u.Path) {
 	case ".key", ".asc", ".gpg":
-		for _, dir := range dl.system.packager.keyDirs() {
+		for _, dir := range dl.system.of().KeyDirs() {
 			dl.gaps.add(host.Unpredicted{What: "content of keys in " + dir, Why: "keys are not downloaded", Path: dir + "/*", Aspect: "content"})
 		}
 		return []byte(standInKey), nil

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"zcp2kopano/runtime/host/packagesystem"
 )
 
 func TestFixtureErrorsNameTheirPlace(t *testing.T) {
@@ -133,7 +135,7 @@ func TestFixturesAreDocumented(t *testing.T) {
 	for _, word := range regexp.MustCompile(`[\w-]+`).FindAllString(string(text), -1) {
 		named[word] = true
 	}
-	known := slices.Concat(sortedKeys(sectionReaders), sortedKeys(new(FixtureService).flags()), sortedKeys(effectVerbs), sortedKeys(managerPrograms), sortedKeys(bases),
+	known := slices.Concat(sortedKeys(sectionReaders), sortedKeys(new(FixtureService).flags()), sortedKeys(effectVerbs), packagesystem.Managers(), sortedKeys(bases),
 		Deb.effectTimes(), RPM.effectTimes(), RPM.fields(), Deb.fields(), stanzaFields,
 		strings.Fields("pid exe user ro dev inodes free-inodes available noeol base64 size approximate spread hardlink xattr payload download var table login down edited newconffile obsolete noreplace ghost missingok"))
 	for _, verb := range effectVerbs {

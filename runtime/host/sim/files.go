@@ -206,10 +206,15 @@ func (fl *files) removeAll(name string) error {
 	return fl.Rmdir(name)
 }
 
-func (fl *files) withSuffix(dir string, suffixes ...string) []string {
+// matching lists the files of a pattern, whose last part alone may have wildcards.
+func (fl *files) matching(pattern string) []string {
+	dir, glob := path.Split(pattern)
+	if !strings.Contains(glob, "*") {
+		return []string{pattern}
+	}
 	var files []string
-	for _, e := range fl.entries(dir) {
-		if slices.Contains(suffixes, path.Ext(e.Name)) {
+	for _, e := range fl.entries(path.Clean(dir)) {
+		if ok, _ := path.Match(glob, e.Name); ok {
 			files = append(files, path.Join(dir, e.Name))
 		}
 	}

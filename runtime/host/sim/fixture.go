@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagesystem"
 	"zcp2kopano/runtime/host/sim/simfs"
 )
 
@@ -292,8 +293,8 @@ func (f *Fixture) setHost(key, value string) error {
 		return err
 	case "manager":
 		f.Manager.Name, f.Manager.Version, _ = strings.Cut(value, " ")
-		if _, known := managerPrograms[f.Manager.Name]; !known {
-			return fmt.Errorf("manager is %q; it must be %s, and a version", f.Manager.Name, strings.Join(sortedKeys(managerPrograms), ", "))
+		if known := packagesystem.Managers(); !slices.Contains(known, f.Manager.Name) {
+			return fmt.Errorf("manager is %q; it must be %s, and a version", f.Manager.Name, strings.Join(known, ", "))
 		}
 		return nil
 	case "lock":

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -20,6 +21,10 @@ type Format interface {
 	packagesystem.Files
 	// matches tells whether a package is what a dependency names: itself, or by what it provides.
 	matches(p *Package, want dependency.Possibility) bool
+	// packager does what such packages ask for.
+	packager(h *Host) packager
+	// reduce is what a snapshot keeps of a package file; nil if it cannot.
+	reduce(content []byte) []byte
 	// digestLike is a digest of the kind that package databases record, isDigest knows those of a fixture.
 	digestLike() string
 	isDigest(word string) bool
@@ -52,8 +57,10 @@ var (
 
 // formatOf is the format of a package manager's packages.
 func formatOf(manager string) Format {
-	if packagesystem.Of(manager) == packagesystem.System(rpm.System{}) {
-		return RPM
+	for _, f := range []Format{Deb, RPM} {
+		if f.Extension() == packagesystem.Of(manager).Extension() {
+			return f
+		}
 	}
 	return Deb
 }
@@ -71,6 +78,16 @@ func keepFormat(list []*Package, f Format) []*Package {
 
 // debFormat is Debian's.
 type debFormat struct{ deb.System }
+
+func (debFormat) packager(h *Host) packager { return h.debs }
+
+func (debFormat) reduce(content []byte) []byte {
+	small, err := reduceDeb(content)
+	if err != nil {
+		return nil
+	}
+	return small
+}
 
 func (debFormat) digestLike() string                    { return editedMD5 }
 func (debFormat) isDigest(word string) bool             { return isHex(word) && len(word) == 32 }
@@ -110,6 +127,15 @@ func (debFormat) describe(view host.View, p host.Package) description {
 
 // rpmFormat is that of rpm.
 type rpmFormat struct{ rpm.System }
+
+func (rpmFormat) packager(h *Host) packager { return h.rpms }
+
+func (rpmFormat) reduce(content []byte) []byte {
+	if len(content) > packageFileLimit || !bytes.HasPrefix(content, []byte(rpm.Magic)) {
+		return nil
+	}
+	return content
+}
 
 func (rpmFormat) digestLike() string           { return digest.SHA256Like }
 func (rpmFormat) isDigest(word string) bool    { return isHex(word) && digest.Of(nil, word) != "" }

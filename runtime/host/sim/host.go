@@ -108,21 +108,14 @@ func (h *Host) connect() {
 	pk := h.packages
 	pk.mu, pk.files, pk.gaps, pk.clock, pk.system, pk.db = mu, h.files, h.gaps, h.clock, h.system, h.db
 	pk.repositories = h.repositories
-	h.choosePackager()
+	h.system.packager = h.system.format().packager(h)
 }
 
 // setManager says which package manager the host has. Packages of another format are not for it.
 func (h *Host) setManager(m host.PackageManager) {
 	h.system.manager = m
-	h.choosePackager()
+	h.system.packager = h.system.format().packager(h)
 	h.repositories.catalog = keepFormat(h.repositories.catalog, h.system.format())
-}
-
-func (h *Host) choosePackager() {
-	h.system.packager = h.debs
-	if h.system.format() == RPM {
-		h.system.packager = h.rpms
-	}
 }
 
 // Files is the simulated file system itself.

@@ -10,7 +10,6 @@ import (
 	"pault.ag/go/debian/dependency"
 
 	"zcp2kopano/runtime/host"
-	"zcp2kopano/runtime/host/deb"
 	"zcp2kopano/runtime/host/rpm"
 )
 
@@ -37,13 +36,8 @@ type packager interface {
 	// basic tells whether a dependency is met by what every system has.
 	basic(want dependency.Possibility) bool
 
-	// sourceFiles lists where the host's repositories are configured, and keyDirs where their keys are kept.
-	sourceFiles() []string
-	keyDirs() []string
 	// readRepository reads the index of a repository on this host and the package files that it names.
 	readRepository(dir string) ([]*Package, error)
-	// says is an error in the words of the manager.
-	says(text string) string
 
 	// enable and disable are what a package's scripts do with its services.
 	enable(service string) error
@@ -64,8 +58,6 @@ var (
 func (ds *debs) dependsOnFiles() bool              { return false }
 func (ds *debs) installsAgain() bool               { return true }
 func (ds *debs) basic(dependency.Possibility) bool { return false }
-func (ds *debs) keyDirs() []string                 { return []string{deb.KeyringsDir, deb.TrustedDir} }
-func (ds *debs) says(text string) string           { return "E: " + text }
 func (ds *debs) shipped(sum string) string         { return cmp.Or(sum, editedMD5) }
 func (ds *debs) note(*Package, host.View)          {}
 
@@ -83,10 +75,6 @@ func (ds *debs) clash(s *solver, _, old *Package) bool {
 func (ds *debs) mend(s *solver, p *Package) bool {
 	s.goes(p)
 	return true
-}
-
-func (ds *debs) sourceFiles() []string {
-	return append([]string{deb.SourcesFile}, ds.files.withSuffix(deb.SourcesDir, ".list", ".sources")...)
 }
 
 func (ds *debs) readRepository(dir string) ([]*Package, error) {
@@ -157,10 +145,8 @@ func (ds *debs) disable(name string) error {
 	return ds.services.disableScript(name)
 }
 
-func (rs *rpms) dependsOnFiles() bool    { return true }
-func (rs *rpms) installsAgain() bool     { return false }
-func (rs *rpms) keyDirs() []string       { return []string{"/etc/pki/rpm-gpg"} }
-func (rs *rpms) says(text string) string { return text }
+func (rs *rpms) dependsOnFiles() bool { return true }
+func (rs *rpms) installsAgain() bool  { return false }
 
 // shipped leaves open what is not known: the state of the file tells whether it is touched, see note.
 func (rs *rpms) shipped(sum string) string { return sum }
@@ -168,9 +154,8 @@ func (rs *rpms) shipped(sum string) string { return sum }
 // unpredictSite knows of no settings.
 func (rs *rpms) unpredictSite(*plan) {}
 
-// recommends knows that yum does not know of such.
 func (rs *rpms) recommends(tx host.Transaction) bool {
-	return !tx.NoRecommends && rs.system.manager.Name != "yum"
+	return !tx.NoRecommends && rs.system.of().Recommends()
 }
 
 // clash is an error.
@@ -198,10 +183,6 @@ func (rs *rpms) mend(s *solver, p *Package) bool {
 		}
 	}
 	return false
-}
-
-func (rs *rpms) sourceFiles() []string {
-	return rs.files.withSuffix(rs.repositories.repoDir(), ".repo")
 }
 
 func (rs *rpms) readRepository(dir string) ([]*Package, error) {

@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 
 	"zcp2kopano/runtime/host/deb"
-	"zcp2kopano/runtime/host/rpm"
 )
 
 // reducedLimit is the size up to which a file in a package keeps its content when the package is reduced:
@@ -85,17 +83,10 @@ const packageFileLimit = 32 << 20
 // packed is what a snapshot keeps of a package file that the run has read; nil for another file, and for
 // one that is too large.
 func packed(name string, content []byte) []byte {
-	switch path.Ext(name) {
-	case ".deb":
-		if small, err := reduceDeb(content); err == nil {
-			return small
-		}
-	case ".rpm":
-		if len(content) <= packageFileLimit && bytes.HasPrefix(content, []byte(rpm.Magic)) {
-			return content
+	for _, f := range []Format{Deb, RPM} {
+		if f.IsFile(name) {
+			return f.reduce(content)
 		}
 	}
 	return nil
 }
-
-func isPackageFile(name string) bool { return path.Ext(name) == ".deb" || path.Ext(name) == ".rpm" }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -30,8 +29,8 @@ type repositories struct {
 	lists        []*Package // of the fixture
 	catalog      []*Package
 	indexed      []*Package // of repositories on this host, as read last
-	refreshed    []repository
-	offers       []*Package // cache; nil when it has to be made anew
+	refreshed    []host.Source
+	offers       []*Package // cache; nil when it has to be made again
 	packageFiles map[string]*Package
 	dead         map[string]string // URL to what the package manager would say
 	asked        map[string]bool   // names that the package index of the machine below was asked for
@@ -41,98 +40,31 @@ func newRepositories(below host.View, catalog []*Package) *repositories {
 	return &repositories{below: below, catalog: catalog, packageFiles: map[string]*Package{}, dead: map[string]string{}, asked: map[string]bool{}}
 }
 
-// repository is a line of the package manager's sources.
-type repository struct {
-	file string // where it is configured
-	url  string // without user and password
-	path string // below url: "./", or "dists/SUITE"
-}
-
-// dir is the directory of a repository on this host; empty if it is elsewhere.
-func (r repository) dir() string {
-	for _, scheme := range []string{"file:", "copy:", "dir:"} {
-		if rest, ok := strings.CutPrefix(r.url, scheme); ok {
-			return path.Join("/", strings.TrimPrefix(rest, "//"), r.path)
+// configured reads the sources of the package manager.
+func (rs *repositories) configured() ([]host.Source, error) {
+	var list []host.Source
+	for _, pattern := range rs.system.of().SourceFiles() {
+		for _, file := range rs.files.matching(pattern) {
+			text, err := rs.files.readFile(file)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, rs.parseSources(file, string(text))...)
 		}
-	}
-	return ""
-}
-
-// repositories reads the sources of the package manager: .repo files, or both formats of
-// sources.List(5).
-func (rs *repositories) configured() ([]repository, error) {
-	var list []repository
-	for _, file := range rs.system.packager.sourceFiles() {
-		text, err := rs.files.readFile(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, rs.parseSources(file, string(text))...)
 	}
 	return list, nil
 }
 
-func (rs *repositories) parseSources(file, text string) []repository {
-	switch path.Ext(file) {
-	case ".sources":
-		return parseDeb822Sources(file, text)
-	case ".repo":
-		return rs.parseRepoFile(file, text)
-	}
-	var list []repository
-	for line := range strings.Lines(text) {
-		line, _, _ = strings.Cut(line, "#")
-		rest, ok := strings.CutPrefix(strings.TrimSpace(line), "deb")
-		if !ok || rest == "" || rest[0] != ' ' && rest[0] != '\t' && rest[0] != '[' {
-			continue
-		}
-		if rest = strings.TrimSpace(rest); strings.HasPrefix(rest, "[") {
-			_, rest, _ = strings.Cut(rest, "]")
-		}
-		if words := strings.Fields(rest); len(words) >= 2 {
-			list = append(list, newRepository(file, words[0], words[1]))
-		}
-	}
-	return list
-}
-
-func parseDeb822Sources(file, text string) []repository {
-	stanzas, err := deb.ParseStanzas(text, 1)
-	if err != nil {
-		return nil
-	}
-	var list []repository
-	for i := range stanzas {
-		if strings.EqualFold(stanzas[i].Get("Enabled"), "no") || !slices.Contains(strings.Fields(stanzas[i].Get("Types")), "deb") {
-			continue
-		}
-		for _, uri := range strings.Fields(stanzas[i].Get("URIs")) {
-			for _, suite := range strings.Fields(stanzas[i].Get("Suites")) {
-				list = append(list, newRepository(file, uri, suite))
-			}
-		}
-	}
-	return list
-}
-
-func newRepository(file, uri, suite string) repository {
-	if u, err := url.Parse(uri); err == nil && u.User != nil {
-		u.User = nil
-		uri = u.String()
-	}
-	r := repository{file: file, url: strings.TrimSuffix(uri, "/"), path: "dists/" + suite}
-	if strings.HasSuffix(suite, "/") {
-		r.path = path.Clean(suite)
-	}
-	return r
+func (rs *repositories) parseSources(file, text string) []host.Source {
+	return rs.system.of().Sources(file, text, rs.system.facts)
 }
 
 // offers tells whether a package of a fixture or catalogue comes from a repository.
-func (r repository) offers(p *Package) bool {
-	return p.Repository != "" && globMatch(p.Repository, r.url)
+func offers(r host.Source, p *Package) bool {
+	return p.Repository != "" && globMatch(p.Repository, r.URL)
 }
 
 // globMatch is path.Match in which "*" also matches slashes.
@@ -180,7 +112,7 @@ func (rs *repositories) collectOffers() []*Package {
 	for _, list := range [][]*Package{rs.lists, rs.catalog} {
 		for _, p := range list {
 			always := p.Repository == "" && !rs.isCatalog(p)
-			if always || slices.ContainsFunc(rs.refreshed, func(r repository) bool { return r.offers(p) }) {
+			if always || slices.ContainsFunc(rs.refreshed, func(r host.Source) bool { return offers(r, p) }) {
 				take(p)
 			}
 		}
@@ -212,7 +144,7 @@ func (pk *packages) RefreshPackages(ctx context.Context, only []string, w *host.
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if len(only) > 0 && !slices.Contains(only, r.file) {
+		if len(only) > 0 && !slices.Contains(only, r.File) {
 			continue
 		}
 		if err := pk.repositories.refresh(r); err != nil {
@@ -224,23 +156,23 @@ func (pk *packages) RefreshPackages(ctx context.Context, only []string, w *host.
 	return errors.Join(errs...)
 }
 
-func (rs *repositories) refresh(r repository) error {
-	if why, ok := rs.dead[r.url]; ok {
-		return rs.system.managerError("Failed to fetch %s: %s", r.url, why)
+func (rs *repositories) refresh(r host.Source) error {
+	if why, ok := rs.dead[r.URL]; ok {
+		return rs.system.managerError("Failed to fetch %s: %s", r.URL, why)
 	}
-	if dir := r.dir(); dir != "" {
+	if dir := r.Dir(); dir != "" {
 		list, err := rs.system.packager.readRepository(dir)
 		if err != nil {
-			return fmt.Errorf("repository %s (configured in %s): %w", r.url, r.file, err)
+			return fmt.Errorf("repository %s (configured in %s): %w", r.URL, r.File, err)
 		}
 		rs.indexed = append(list, rs.indexed...)
 		return nil
 	}
-	if !slices.ContainsFunc(rs.refreshed, func(have repository) bool { return have.url == r.url && have.path == r.path }) {
+	if !slices.ContainsFunc(rs.refreshed, func(have host.Source) bool { return have.URL == r.URL && have.Path == r.Path }) {
 		rs.refreshed = append(rs.refreshed, r)
 	}
 	rs.gaps.add(host.Unpredicted{
-		What:  "what the repository " + r.url + " offers",
+		What:  "what the repository " + r.URL + " offers",
 		Why:   "a simulation contacts no repository; the fixture and the built-in catalogue stand in for it",
 		Check: "the run asks the repository before anything is removed",
 	})
@@ -343,7 +275,7 @@ func (pk *packages) ProbeRepository(ctx context.Context, probe host.RepositoryPr
 	defer pk.mu.Unlock()
 	answer := host.RepositoryAnswer{Offers: map[string]string{}, Known: true}
 	var offered, indexed []*Package
-	var remote []repository
+	var remote []host.Source
 	for _, file := range probe.Files {
 		for _, r := range pk.repositories.parseSources(file.Path, file.Content.Reveal()) {
 			if err := ctx.Err(); err != nil {
@@ -354,7 +286,7 @@ func (pk *packages) ProbeRepository(ctx context.Context, probe host.RepositoryPr
 				return answer, err
 			}
 			offered = append(offered, list...)
-			if r.dir() == "" {
+			if r.Dir() == "" {
 				remote = append(remote, r)
 			} else {
 				indexed = append(indexed, list...)
@@ -385,8 +317,8 @@ func (pk *packages) ProbeRepository(ctx context.Context, probe host.RepositoryPr
 
 // solveWith solves an installation as if the lists of these repositories, and of these packages, had been
 // read as well, and what the transaction removes were gone.
-func (pk *packages) solveWith(remote []repository, indexed []*Package, tx host.Transaction) (host.Solution, error) {
-	defer func(refreshed []repository, packages map[string]*Package) {
+func (pk *packages) solveWith(remote []host.Source, indexed []*Package, tx host.Transaction) (host.Solution, error) {
+	defer func(refreshed []host.Source, packages map[string]*Package) {
 		// What the machine's own index was asked meanwhile, it is not asked again.
 		pk.repositories.refreshed, pk.repositories.indexed, pk.repositories.offers, pk.db.byName = refreshed, pk.repositories.indexed[len(indexed):], nil, packages
 	}(pk.repositories.refreshed, pk.db.byName)
@@ -403,26 +335,26 @@ func (pk *packages) solveWith(remote []repository, indexed []*Package, tx host.T
 	return pk.solution(pl, tx), nil
 }
 
-func (rs *repositories) probe(r repository) (list []*Package, known bool, err error) {
-	if why, ok := rs.dead[r.url]; ok {
-		return nil, true, fmt.Errorf("repository %s does not answer: %s", r.url, why)
+func (rs *repositories) probe(r host.Source) (list []*Package, known bool, err error) {
+	if why, ok := rs.dead[r.URL]; ok {
+		return nil, true, fmt.Errorf("repository %s does not answer: %s", r.URL, why)
 	}
-	if dir := r.dir(); dir != "" {
+	if dir := r.Dir(); dir != "" {
 		list, err := rs.system.packager.readRepository(dir)
 		if err != nil {
-			return nil, true, fmt.Errorf("repository %s: %w", r.url, err)
+			return nil, true, fmt.Errorf("repository %s: %w", r.URL, err)
 		}
 		return list, true, nil
 	}
-	for _, offers := range [][]*Package{rs.lists, rs.catalog} {
-		for _, p := range offers {
-			if r.offers(p) {
+	for _, known := range [][]*Package{rs.lists, rs.catalog} {
+		for _, p := range known {
+			if offers(r, p) {
 				list = append(list, p)
 			}
 		}
 	}
 	rs.gaps.add(host.Unpredicted{
-		What:  "whether the repository " + r.url + " answers, and what it offers",
+		What:  "whether the repository " + r.URL + " answers, and what it offers",
 		Why:   "a simulation contacts no repository; the fixture and the built-in catalogue stand in for it",
 		Check: "the run asks the repository before anything is removed",
 	})

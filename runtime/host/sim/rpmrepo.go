@@ -13,41 +13,11 @@ import (
 	"zcp2kopano/runtime/host/rpm"
 )
 
-// repoDir is where yum, dnf or zypper have their repositories.
-func (rs *repositories) repoDir() string {
-	if rs.system.manager.Name == "zypper" {
-		return "/etc/zypp/repos.d"
-	}
-	return "/etc/yum.repos.d"
-}
-
-// parseRepoFile reads a .repo file of yum or zypper. Of several addresses of a repository the first one
-// counts.
-func (rs *repositories) parseRepoFile(file, text string) []repository {
-	var list []repository
-	for _, section := range rpm.ParseSections(text) {
-		address := section.Values["baseurl"]
-		if address == "" {
-			address = section.Values["mirrorlist"] + section.Values["metalink"]
-		}
-		if words := strings.FieldsFunc(address, func(r rune) bool { return r == ' ' || r == ',' }); len(words) > 0 && section.Enabled() {
-			list = append(list, newRepository(file, rs.expandVariables(words[0]), "./"))
-		}
-	}
-	return list
-}
-
-// expandVariables puts in what yum and zypper know of the host.
-func (rs *repositories) expandVariables(address string) string {
-	version := rs.system.facts.OSRelease["VERSION_ID"]
-	return strings.NewReplacer("$releasever", version, "${releasever}", version, "$basearch", rs.system.facts.Arch, "${basearch}", rs.system.facts.Arch).Replace(address)
-}
-
-// readRPMRepository reads the index of a repository on this host, and the rpms that it names. Zypper
-// also takes a plain directory of rpms.
+// readRPMRepository reads the index of a repository on this host, and the rpms that it names; for zypper
+// also a plain directory of rpms.
 func (rs *repositories) readRPMRepository(dir string) ([]*Package, error) {
 	primary, err := rs.primaryIndex(dir)
-	if errors.Is(err, fs.ErrNotExist) && rs.system.manager.Name == "zypper" {
+	if errors.Is(err, fs.ErrNotExist) && rs.system.of().PlainDirectories() {
 		return rs.readPackageDir(dir)
 	}
 	if err != nil {

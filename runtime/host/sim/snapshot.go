@@ -18,6 +18,7 @@ import (
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/accounts"
 	"zcp2kopano/runtime/host/digest"
+	"zcp2kopano/runtime/host/packagesystem"
 	"zcp2kopano/runtime/host/secrets"
 )
 
@@ -335,7 +336,7 @@ func (s *snapshot) tree() error {
 		}
 	}
 	for _, name := range s.o.Read {
-		if err := s.capture(name, isPackageFile(name) || s.isText(name), 0); err != nil {
+		if err := s.capture(name, packagesystem.IsFile(name) || s.isText(name), 0); err != nil {
 			return err
 		}
 	}
@@ -626,7 +627,7 @@ func (s *snapshot) owner(st host.Stat) string {
 // secrets could be found, gets a section of metadata only.
 func (s *snapshot) text(name string, st host.Stat) error {
 	st, content, err := s.readStill(name, st)
-	if err == nil && isPackageFile(name) && slices.Contains(s.o.Read, name) {
+	if err == nil && packagesystem.IsFile(name) && slices.Contains(s.o.Read, name) {
 		if small := packed(name, content); small != nil {
 			s.fileSection(name, st, small, fmt.Sprintf(" fill=%d", st.Size))
 			return s.xattrs(name, st)
