@@ -52,6 +52,7 @@ func TestInstallEditPurge(t *testing.T) {
 }
 
 func TestMariaDBAnswersAndDumps(t *testing.T) {
+	t.Parallel()
 	r := NewRoot(t)
 	r.StartMariaDB()
 	if got := strings.TrimSpace(r.SQL("SELECT MAX(databaserevision) FROM zarafa.versions")); got != "64" {
@@ -68,6 +69,7 @@ func TestMariaDBAnswersAndDumps(t *testing.T) {
 }
 
 func TestZarafaServerRunsAndStops(t *testing.T) {
+	t.Parallel()
 	r := NewSite(t)
 	r.Must("service", "zarafa-server", "start")
 	r.Must("service", "zarafa-server", "status")

@@ -16,7 +16,8 @@ import (
 )
 
 // Behave has a program of the root ("kopano-server") behave in another way from its next start on: each
-// line is "name = value", see service.Behaviour. Without a line it behaves as usual again.
+// line is "name = value", see service.Behaviour. Without a line it behaves as usual again. Waits change at once: a test
+// lets a server upgrade "10m", and ends that when it has seen what it wants to see, however slow the machine is.
 func (r *Root) Behave(program string, lines ...string) {
 	r.t.Helper()
 	file := service.BehaviourDir + "/" + program

@@ -14,13 +14,13 @@ const hanging = "echo waiting for a better world; trap '' TERM; touch /run/bed/h
 // which, and why, and the rollback takes away what could not be set up. The machine is as it was.
 func TestBrokenScript(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ script, cause string }{
-		"fails": {"echo no luck; exit 3", "package kopano-server: its post-installation script (postinst)"},
-		"hangs": {hanging, "the maintainer script kopano-server.postinst had not ended after 5s and was ended"},
+	for turn, c := range []struct{ name, script, cause string }{
+		{"fails", "echo no luck; exit 3", "package kopano-server: its post-installation script (postinst)"},
+		{"hangs", hanging, "the maintainer script kopano-server.postinst had not ended after 5s and was ended"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			onBothInits(t, func(t *testing.T, r *Root) {
+			onOneInit(t, turn, func(t *testing.T, r *Root) {
 				r.BindRepositories()
 				r.Behave("kopano-server.postinst", c.script)
 				before := r.State()
@@ -47,16 +47,19 @@ func TestBrokenScript(t *testing.T) {
 // told, and both ways are open.
 func TestSecondInterrupt(t *testing.T) {
 	t.Parallel()
-	for name, way := range map[string]func(*testing.T, *Root) Result{
-		"resume": func(t *testing.T, r *Root) Result {
+	for turn, way := range []struct {
+		name string
+		goes func(*Root) Result
+	}{
+		{"rollback", func(r *Root) Result { return r.Zcp2kopano("rollback", "--yes") }},
+		{"resume", func(r *Root) Result {
 			r.Behave("kopano-server.postinst")
 			return r.Zcp2kopano("resume")
-		},
-		"rollback": func(t *testing.T, r *Root) Result { return r.Zcp2kopano("rollback", "--yes") },
+		}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()
-			onBothInits(t, func(t *testing.T, r *Root) {
+			onOneInit(t, turn, func(t *testing.T, r *Root) {
 				r.BindRepositories()
 				r.Behave("kopano-server.postinst", hanging)
 				before := r.State()
@@ -72,10 +75,10 @@ func TestSecondInterrupt(t *testing.T) {
 						t.Errorf("exit status %d; want %q\n%s", res.Code, text, res.Output)
 					}
 				}
-				if res := way(t, r); res.Code != 0 {
+				if res := way.goes(r); res.Code != 0 {
 					t.Fatalf("exit status %d\n%s", res.Code, res.Output)
 				}
-				if name == "resume" {
+				if way.name == "resume" {
 					everythingRunsAt(t, r, target)
 					return
 				}

@@ -10,6 +10,7 @@ import (
 // adduser, a log directory for adm, links that start the units whatever the init system, a database and
 // an access to it of its own, and a purge that takes the attachments along.
 func TestDebianSplit(t *testing.T) {
+	t.Parallel()
 	for name, opts := range map[string][]Option{"sysv": nil, "systemd": {Systemd()}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

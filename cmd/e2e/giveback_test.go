@@ -11,6 +11,7 @@ import (
 // with ZCP again, which reuses every number that the dump does not know: nobody may see what another has
 // got.
 func TestNobodyIsShownOthersMail(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		params []string
 		stages [][]string

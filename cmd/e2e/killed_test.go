@@ -342,7 +342,7 @@ func (v *victim) await(w wound, halted *halter, ended <-chan struct{}) bool {
 }
 
 // watchPause is how often a journal is looked at.
-const watchPause = 100 * time.Microsecond
+const watchPause = time.Millisecond
 
 // awaitRecord lets the program go on from record to record, up to this one.
 func (v *victim) awaitRecord(at place, halted *halter, ended <-chan struct{}) bool {

@@ -136,6 +136,7 @@ func routes() []route {
 // What the simulation said is there in the end, and what was there before is there again: no difference is left that
 // was not announced. It makes a sample, of each packager one at least; make crash makes all.
 func TestRoutes(t *testing.T) {
+	t.Parallel()
 	for _, route := range chance.Pick(t, routes(), 4, func(r route) string { return r.system.packager() }) {
 		t.Run(route.String(), func(t *testing.T) {
 			t.Parallel()

@@ -18,6 +18,7 @@ import (
 // TestMigration carries the stock runbook out for real and holds the whole final state to a golden
 // list of changes.
 func TestMigration(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name   string
 		params []string

@@ -423,6 +423,7 @@ func TestFailingScriptsLikeDpkg(t *testing.T) {
 // TestKopanoPackagesLikeDpkg installs, removes and purges Kopano Core as the vendor and as Debian package it, with daemons
 // held back, and holds the simulation to it. What stays open is pinned.
 func TestKopanoPackagesLikeDpkg(t *testing.T) {
+	t.Parallel()
 	open := append(rcOpen("nothing"), shadowOpen...)
 	open = append(open, "content of /usr/sbin/kopano-[a-z]* /usr/sbin/kopano-[a-z]* content") // larger than what is kept in memory
 	cases := []struct {

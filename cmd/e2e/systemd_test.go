@@ -12,6 +12,7 @@ import (
 )
 
 func TestSystemdBootsAndGoes(t *testing.T) {
+	t.Parallel()
 	var group string
 	t.Run("root", func(t *testing.T) {
 		r := NewRoot(t, Systemd())
@@ -258,7 +259,7 @@ func (r *Root) unitOf(pid string) string {
 // await looks until it is true, for as long as a busy machine may need.
 func (r *Root) await(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); !is(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !is(); time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)
 		}

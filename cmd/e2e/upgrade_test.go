@@ -8,21 +8,43 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"zcp2kopano/runtime/host/hosttest/chance"
 )
 
-// onBothInits runs a test of the migration on init scripts and on systemd, whose unit has a /tmp of its own.
-func onBothInits(t *testing.T, test func(*testing.T, *Root)) {
-	t.Run("sysv", func(t *testing.T) {
-		t.Parallel()
-		test(t, NewSite(t))
-	})
-	t.Run("systemd", func(t *testing.T) {
-		t.Parallel()
+// inits are the init systems that a site can have. The units of systemd give the server a /tmp of its own.
+var inits = []struct {
+	name string
+	site func(*testing.T) *Root
+}{
+	{"sysv", func(t *testing.T) *Root { return NewSite(t) }},
+	{"systemd", func(t *testing.T) *Root {
 		r := NewSite(t, Systemd())
 		r.WriteFile("/etc/systemd/system/kopano-server.service.d/tmp.conf", "[Service]\nPrivateTmp=yes\n", 0o644)
 		r.Must("systemctl", "daemon-reload")
-		test(t, r)
-	})
+		return r
+	}},
+}
+
+// onBothInits runs a test of the migration on init scripts and on systemd.
+func onBothInits(t *testing.T, test func(*testing.T, *Root)) {
+	for _, init := range inits {
+		t.Run(init.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, init.site(t))
+		})
+	}
+}
+
+// onOneInit runs one on an init system that the seed picks, with make crash on both. Tests that are much alike
+// have different turns, so that together they come upon both.
+func onOneInit(t *testing.T, turn int, test func(*testing.T, *Root)) {
+	if chance.Nothing() {
+		onBothInits(t, test)
+		return
+	}
+	init := inits[(turn+chance.Rand(t, 0).IntN(len(inits)))%len(inits)]
+	t.Run(init.name, func(t *testing.T) { test(t, init.site(t)) })
 }
 
 // bootedSystemd tells whether systemd runs in the root.
@@ -95,7 +117,7 @@ func TestUpgradeIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	onBothInits(t, func(t *testing.T, r *Root) {
 		r.BindRepositories()
-		r.Behave("kopano-server", "upgrade = 90s")
+		r.Behave("kopano-server", "upgrade = 10m")
 		_, target := r.newest()
 		server := interrupted(t, r)
 		for _, way := range [][]string{{"--yes"}, {"--restore-database", "--yes"}} {
@@ -112,8 +134,10 @@ func TestUpgradeIsLeftAlone(t *testing.T) {
 		if r.revision() == target {
 			t.Fatal("the upgrade was too short for this test")
 		}
-		res := r.Zcp2kopano("resume")
-		if res.Code != 0 || !strings.Contains(squeezed(res.Output), "of "+target) {
+		on := r.OnTerminal(r.program("resume", "--json"))
+		on.Expect("of " + target)
+		r.Behave("kopano-server")
+		if res := on.Finish(); res.Code != 0 {
 			t.Errorf("resume: exit status %d\n%s", res.Code, res.Output)
 		}
 		if now := r.processOf("kopano-server"); now != server {
@@ -135,7 +159,7 @@ func TestUpgradeIsLeftAlone(t *testing.T) {
 // says so, and the way back needs no dump.
 func TestNothingWasUpgraded(t *testing.T) {
 	t.Parallel()
-	onBothInits(t, func(t *testing.T, r *Root) {
+	onOneInit(t, 0, func(t *testing.T, r *Root) {
 		r.BindRepositories()
 		before := dumped(r)
 		r.Behave("kopano-server", "refuses = yes")
@@ -170,15 +194,18 @@ func squeezed(text string) string { return strings.Join(strings.Fields(text), " 
 // and status names no way that would be refused.
 func TestStopBeforeTheLock(t *testing.T) {
 	t.Parallel()
-	onBothInits(t, func(t *testing.T, r *Root) {
+	onOneInit(t, 1, func(t *testing.T, r *Root) {
 		r.BindRepositories()
-		r.Behave("kopano-server", "before lock = 20s", "upgrade = 60s")
+		r.Behave("kopano-server", "before lock = 10m")
 		_, target := r.newest()
 		server := interruptedAt(t, r, "the server", func() bool { return r.processOf("kopano-server") != "" })
 		if r.upgrading() {
 			t.Fatal("the upgrade has begun before this test could do its part")
 		}
-		res := r.Zcp2kopano("rollback", "--yes")
+		on := r.OnTerminal(r.program("rollback", "--yes", "--json"))
+		on.Expect("it was started just now")
+		r.Behave("kopano-server", "upgrade = 10m")
+		res := on.Finish()
 		for _, text := range []string{"nothing was changed", "kopano-server (pid " + server + ")", "upgrades the database"} {
 			if res.Code != 1 || !strings.Contains(squeezed(res.Output), text) {
 				t.Errorf("rollback: exit status %d; want %q\n%s", res.Code, text, res.Output)
@@ -191,6 +218,7 @@ func TestStopBeforeTheLock(t *testing.T) {
 		if now := r.processOf("kopano-server"); now != server {
 			t.Fatalf("the server was process %s, and is %s", server, now)
 		}
+		r.Behave("kopano-server")
 		if res := r.Zcp2kopano("resume"); res.Code != 0 || r.revision() != target {
 			t.Errorf("resume: exit status %d, revision %s\n%s", res.Code, r.revision(), res.Output)
 		}
@@ -269,9 +297,9 @@ func TestKillIsAsked(t *testing.T) {
 // TestServerDiesInItsUpgrade: the run fails at once, with what the log says.
 func TestServerDiesInItsUpgrade(t *testing.T) {
 	t.Parallel()
-	onBothInits(t, func(t *testing.T, r *Root) {
+	onOneInit(t, 2, func(t *testing.T, r *Root) {
 		r.BindRepositories()
-		r.Behave("kopano-server", "upgrade = 60s", "dies after = 20s")
+		r.Behave("kopano-server", "upgrade = 10m", "dies after = 10s")
 		repository, _ := r.newest()
 		res := r.Migrate(Migration{Repository: repository})
 		for _, text := range []string{"service kopano-server does not work", "ended", "/var/log/kopano/server.log", "Connection to database", "zcp2kopano resume"} {
@@ -288,7 +316,7 @@ func TestServerDiesInItsUpgrade(t *testing.T) {
 // TestDaemonThatDoesNotWork: the others start, the run fails, a resume mends it; later a check tells of it.
 func TestDaemonThatDoesNotWork(t *testing.T) {
 	t.Parallel()
-	onBothInits(t, func(t *testing.T, r *Root) {
+	onOneInit(t, 3, func(t *testing.T, r *Root) {
 		r.BindRepositories()
 		r.Behave("kopano-gateway", "refuses = yes")
 		repository, _ := r.newest()
@@ -325,7 +353,7 @@ func TestDaemonThatDoesNotWork(t *testing.T) {
 // beside its work is told, and the run goes on.
 func TestLogOfADaemon(t *testing.T) {
 	t.Parallel()
-	onBothInits(t, func(t *testing.T, r *Root) {
+	onOneInit(t, 4, func(t *testing.T, r *Root) {
 		r.BindRepositories()
 		r.Behave("kopano-spooler", "no session = yes")
 		r.Behave("kopano-ical", "says = no such plugin")

@@ -49,6 +49,16 @@ func readBehaviour(name string) (Behaviour, error) {
 	return b, nil
 }
 
+// Linger waits for as long as the daemon's behaviour says now: a test that takes a wait away ends it.
+func (d *Daemon) Linger(wait func(Behaviour) time.Duration) {
+	for begin, b := time.Now(), d.Behaviour; time.Since(begin) < wait(b); {
+		time.Sleep(min(wait(b)-time.Since(begin), 50*time.Millisecond))
+		if now, err := readBehaviour(d.Name()); err == nil { // else it is just being written
+			b = now
+		}
+	}
+}
+
 func (b *Behaviour) set(name, value string) error {
 	switches := map[string]*bool{"refuses": &b.Refuses, "never listens": &b.NeverListens, "silent": &b.Silent, "no session": &b.NoSession}
 	if to, ok := switches[name]; ok && value == "yes" {

@@ -103,7 +103,7 @@ func (s *server) serve(d *service.Daemon) error {
 	d.WritePID()
 	s.handleSignals(d)
 	s.upgrading.Store(true)
-	time.Sleep(d.Behaviour.BeforeLock)
+	d.Linger(func(b service.Behaviour) time.Duration { return b.BeforeLock })
 	if err := s.upgradeUnderLock(d); err != nil {
 		return err
 	}

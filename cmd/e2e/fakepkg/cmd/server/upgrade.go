@@ -82,7 +82,7 @@ func upgrade(d *service.Daemon, db *sql.DB) error {
 		}
 	}
 	for _, st := range todo {
-		if err := st.take(d, db, d.Behaviour.Upgrade/time.Duration(len(todo))); err != nil {
+		if err := st.take(d, db, len(todo)); err != nil {
 			return err
 		}
 	}
@@ -92,8 +92,8 @@ func upgrade(d *service.Daemon, db *sql.DB) error {
 	return nil
 }
 
-// take does a step; at least it takes the time given.
-func (st step) take(d *service.Daemon, db *sql.DB, lasts time.Duration) error {
+// take does a step, one of so many that share the time of an upgrade.
+func (st step) take(d *service.Daemon, db *sql.DB, of int) error {
 	d.Logf(service.Info, "Start: %s", st.what)
 	for _, statement := range st.statements {
 		if _, err := db.Exec(statement); err != nil {
@@ -104,7 +104,7 @@ func (st step) take(d *service.Daemon, db *sql.DB, lasts time.Duration) error {
 			return err
 		}
 	}
-	time.Sleep(lasts)
+	d.Linger(func(b service.Behaviour) time.Duration { return b.Upgrade / time.Duration(of) })
 	if err := noteVersion(d, db, st.revision); err != nil {
 		return err
 	}
