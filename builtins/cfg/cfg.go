@@ -34,6 +34,7 @@ var read = &script.Builtin{
 	Params: []script.Param{pathParam, followParam},
 	Result: "dict of directive to value (string or secret), in the order of the file",
 	Effect: script.Read,
+	Words:  factsTable,
 	Example: `
 settings = cfg.read("/etc/zarafa/server.cfg")
 print(settings.get("user_plugin", "db"))

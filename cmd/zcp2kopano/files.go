@@ -18,7 +18,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"zcp2kopano/runtime/exit"
-	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim/export"
 	"zcp2kopano/runtime/story"
 )
@@ -185,18 +184,13 @@ func (d *filesDir) close() error {
 }
 
 // keep writes the files of a simulation that succeeded, and says what came of it.
-func (d *filesDir) keep(a *app, v story.Verdict, t *target, secret map[string]host.Secret) error {
+func (d *filesDir) keep(a *app, v story.Verdict, t *target, o export.Options) error {
 	if d.writer == nil || v.Code != exit.Done {
 		return d.close()
 	}
-	var known []host.Secret
-	for _, s := range secret {
-		known = append(known, s)
-	}
-	sum, sendErr := export.Send(d.stream, t.source(), export.Options{
-		Paths: d.paths, Known: known, WithSecrets: d.withSecrets,
-		Title: fmt.Sprintf("what a run would leave of %s on %s; zcp2kopano %s", strings.Join(d.paths, ", "), t.label, version),
-	})
+	o.Paths, o.WithSecrets = d.paths, d.withSecrets
+	o.Title = fmt.Sprintf("what a run would leave of %s on %s; zcp2kopano %s", strings.Join(d.paths, ", "), t.label, version)
+	sum, sendErr := export.Send(d.stream, t.source(), o)
 	if err := d.close(); err != nil {
 		if d.failed.Len() > 0 {
 			err = errors.New(d.failed.String())

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"zcp2kopano/runtime/host/sim/export"
 	"zcp2kopano/runtime/story"
 )
 
@@ -46,7 +47,7 @@ func TestFilesDirIsHeld(t *testing.T) {
 	if err := afero.WriteFile(h.files, "/etc/kopano/server.cfg", []byte("port = 236\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.keep(quiet(t), story.Verdict{}, h, nil); err != nil {
+	if err := d.keep(quiet(t), story.Verdict{}, h, export.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if found, err := os.ReadDir(victim); err != nil || len(found) != 0 {
@@ -74,7 +75,7 @@ func TestFilesWriterFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	err = d.keep(quiet(t), story.Verdict{}, h, nil)
+	err = d.keep(quiet(t), story.Verdict{}, h, export.Options{})
 	if err == nil || !strings.Contains(err.Error(), "out is incomplete: ") || !strings.Contains(err.Error(), "out/etc: not a directory") {
 		t.Error(err)
 	}

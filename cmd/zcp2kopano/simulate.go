@@ -15,6 +15,7 @@ import (
 	"zcp2kopano/runbooks"
 	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim/export"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/script"
@@ -93,7 +94,7 @@ followed; they, owners and modes are listed in manifest.mtree, in the format of 
 			if err := plan.keep(v, target.Host, book, plain, secrets, log); err != nil {
 				return err
 			}
-			if err := files.keep(a, v, target, secrets); err != nil {
+			if err := files.keep(a, v, target, export.Options{Known: book.KnownSecrets(secrets)}); err != nil {
 				return err
 			}
 			if err := t.close(); err != nil {

@@ -111,7 +111,7 @@ func newRun(ctx context.Context, cfg Config) *Run {
 		guards:  cfg.Runbook.Guards,
 		results: map[string]starlark.Value{},
 		store:   &action.Store{Host: cfg.Host, Dir: cfg.Dir + "/backup"},
-		secrets: newMasker(cfg.Keeper),
+		secrets: newMasker(cfg.Keeper, cfg.Runbook.Words),
 		replay:  &replay{},
 		started: cfg.Now(),
 	}

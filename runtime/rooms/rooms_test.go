@@ -39,8 +39,8 @@ var rooms = []room{
 
 	{"runtime/near", nil},
 	{"runtime/exit", nil},
-	{"runtime/script", list("runtime/action runtime/exit runtime/host runtime/near")},
-	{"runtime/runbook", list("runtime/action runtime/host runtime/near runtime/policy runtime/script")},
+	{"runtime/script", list("runtime/action runtime/exit runtime/host runtime/host/... runtime/near")},
+	{"runtime/runbook", list("runtime/action runtime/host runtime/host/... runtime/near runtime/policy runtime/script")},
 
 	{"runtime/journal", nil},
 	{"runtime/ways", list("runtime/near")},

@@ -9,6 +9,8 @@ import (
 	"go.starlark.net/starlark"
 
 	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/secrets"
 	"zcp2kopano/runtime/near"
 	"zcp2kopano/runtime/policy"
 	"zcp2kopano/runtime/script"
@@ -28,6 +30,18 @@ type Runbook struct {
 	Guards  []action.Guard // services that are not to be disturbed at their work
 
 	program *script.Program
+}
+
+// Words are the ordinary words of the product, see script.Program.Words.
+func (rb *Runbook) Words() map[string]bool { return rb.program.Words() }
+
+// KnownSecrets are these secrets, to be masked in files.
+func (rb *Runbook) KnownSecrets(given map[string]host.Secret) *secrets.Known {
+	known := secrets.NewKnown(rb.Words)
+	for _, s := range given {
+		known.Add(s.Reveal())
+	}
+	return known
 }
 
 // Step is a function of a runbook.

@@ -69,6 +69,9 @@ type Builtin struct {
 	// record those that do not change by themselves. Another answer is the one field "". nil is nothing.
 	Lasting func(args, fields map[string]any) map[string]any
 	Example string // runbook source, executed by the tests
+	// Words, if set, is text whose words are ordinary ones of what the builtin knows. In free text they are not
+	// taken for a secret, even if one is spelled like that.
+	Words string
 
 	// Exactly one of these is set, by effect: Value for Pure, Describe and Read; Decide for Change.
 	Value  func(c *Call) (starlark.Value, error)

@@ -3,9 +3,12 @@ package script
 import (
 	"context"
 	"maps"
+	"strings"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
+
+	"zcp2kopano/runtime/host/secrets"
 )
 
 // Program is a module that was evaluated, with all that it loads.
@@ -21,6 +24,21 @@ type Program struct {
 
 // Modules are the sources of every module that it consists of, by label.
 func (p *Program) Modules() map[string]string { return maps.Clone(p.sources) }
+
+// Words are the ordinary words of the product: of what the builtins know, and of the stock runbooks. In free text
+// they are not taken for a secret.
+func (p *Program) Words() map[string]bool {
+	words := map[string]bool{}
+	for _, b := range p.Builtins {
+		secrets.Words(words, b.Words)
+	}
+	for label, source := range p.sources {
+		if strings.HasPrefix(label, stockRoot) {
+			secrets.Words(words, source)
+		}
+	}
+	return words
+}
 
 // Doc is the module's docstring.
 func (p *Program) Doc() string {

@@ -41,10 +41,10 @@ type Source struct {
 
 // Options say what is sent.
 type Options struct {
-	Paths       []string      // absolute; each with all that is below it
-	Known       []host.Secret // masked wherever they stand
-	WithSecrets bool          // leave secrets in
-	Title       string        // of the manifest
+	Paths       []string       // absolute; each with all that is below it
+	Known       *secrets.Known // masked where they stand as a word of their own; nil for none
+	WithSecrets bool           // leave secrets in
+	Title       string         // of the manifest
 }
 
 // Summary is what was sent.
@@ -218,10 +218,8 @@ func (s *sender) mask(name, text string) string {
 		}
 	}
 	text = secrets.MaskFile(name, text)
-	for _, known := range s.o.Known {
-		if secret := known.Reveal(); len(secret) >= secrets.Shortest {
-			text = strings.ReplaceAll(text, secret, secrets.Mask)
-		}
+	if s.o.Known != nil {
+		text = s.o.Known.Mask(text)
 	}
 	return text
 }

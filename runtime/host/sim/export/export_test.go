@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/afero"
 
-	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/secrets"
 	"zcp2kopano/runtime/host/sim/export"
 	"zcp2kopano/runtime/host/sim/simfs"
 )
@@ -84,8 +84,11 @@ func text(t *testing.T, files afero.Fs, name string) string {
 }
 
 func TestSecretsAreMasked(t *testing.T) {
+	known := secrets.NewKnown(func() map[string]bool { return nil })
+	known.Add("topsecret")
+	known.Add("23")
 	below, sum := copied(t, site(t), export.Options{
-		Paths: []string{"/etc/kopano", "/etc/postfix"}, Known: []host.Secret{host.NewSecret("topsecret"), host.NewSecret("23")}, Title: "two\nlines",
+		Paths: []string{"/etc/kopano", "/etc/postfix"}, Known: known, Title: "two\nlines",
 	})
 	for name, want := range map[string]string{
 		"/etc/kopano/server.cfg": "mysql_password = ***\nport = 236\n",
