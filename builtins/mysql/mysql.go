@@ -103,7 +103,8 @@ func where(db host.DatabaseConn) string {
 var query = &script.Builtin{
 	Name: "mysql.query",
 	Doc: "Asks the database one question.\n\n" +
-		"The session is read-only. NULL is the empty string. The answer goes into the run's journal.",
+		"It is one SELECT or SHOW, in a read-only transaction; a question that writes a file or a variable, locks rows, waits, or calls a " +
+		"function that is not the server's own is refused. NULL is the empty string. The answer goes into the run's journal.",
 	Params: []script.Param{
 		connParam,
 		{Name: "sql", Type: script.String, Doc: "one SELECT or SHOW statement"},

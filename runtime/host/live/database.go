@@ -11,13 +11,13 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"golang.org/x/sys/unix"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/query"
 )
 
 // mysqlSockets are where servers of Debian, RHEL and SLES put their socket; libmysqlclient's "localhost"
@@ -38,8 +38,8 @@ type (
 
 // Query asks in a session that is set read-only where the server can (MySQL 5.6.5, MariaDB 10.0), and
 // refuses anything but a SELECT or SHOW by itself, because older ones cannot.
-func (v database) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {
-	if err := checkQuery(query); err != nil {
+func (v database) Query(ctx context.Context, conn host.DatabaseConn, statement string) (host.Rows, error) {
+	if err := errors.Join(query.Check(statement), conn.Check()); err != nil {
 		return host.Rows{}, err
 	}
 	conn = v.locate(conn)
@@ -49,7 +49,7 @@ func (v database) Query(ctx context.Context, conn host.DatabaseConn, query strin
 	}
 	db := sql.OpenDB(connector)
 	defer db.Close()
-	rows, err := queryReadOnly(ctx, db, query)
+	rows, err := queryReadOnly(ctx, db, statement)
 	return rows, databaseError(conn, err)
 }
 
@@ -62,19 +62,19 @@ func (v database) Revision(ctx context.Context, q host.RevisionQuery) (int64, er
 	return rows.Number()
 }
 
-func queryReadOnly(ctx context.Context, db *sql.DB, query string) (host.Rows, error) {
+func queryReadOnly(ctx context.Context, db *sql.DB, question string) (host.Rows, error) {
 	session, err := db.Conn(ctx)
 	if err != nil {
 		return host.Rows{}, err
 	}
 	defer session.Close()
-	for _, statement := range []string{"SET SESSION TRANSACTION READ ONLY", "START TRANSACTION READ ONLY"} {
+	for _, statement := range []string{"SET SESSION sql_mode = '" + query.Mode + "'", "SET SESSION TRANSACTION READ ONLY", "START TRANSACTION READ ONLY"} {
 		if _, err := session.ExecContext(ctx, statement); err != nil && !isSyntaxError(err) {
 			return host.Rows{}, err
 		}
 	}
 	defer session.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-	result, err := session.QueryContext(ctx, query)
+	result, err := session.QueryContext(ctx, question)
 	if err != nil {
 		return host.Rows{}, err
 	}
@@ -227,90 +227,4 @@ func (s *space) dialSocket(ctx context.Context, path string) (net.Conn, error) {
 		failed.Addr = &net.UnixAddr{Name: path, Net: "unix"}
 	}
 	return conn, err
-}
-
-// checkQuery lets a single SELECT or SHOW pass that neither writes a file, nor sets variables, nor locks.
-func checkQuery(query string) error {
-	words, err := sqlWords(query)
-	if err != nil {
-		return fmt.Errorf("query refused: %w", err)
-	}
-	if len(words) == 0 || words[0] != "SELECT" && words[0] != "SHOW" {
-		return errors.New("query refused: only SELECT and SHOW are allowed")
-	}
-	for i, word := range words {
-		switch {
-		case word == "INTO":
-			return errors.New("query refused: SELECT ... INTO writes")
-		case word == ":=":
-			return errors.New("query refused: it sets a variable")
-		case word == "FOR" && i+1 < len(words) && (words[i+1] == "UPDATE" || words[i+1] == "SHARE"),
-			word == "LOCK" && i+1 < len(words) && words[i+1] == "IN":
-			return errors.New("query refused: it locks rows")
-		}
-	}
-	return nil
-}
-
-// sqlWords splits a statement into upper-case words, leaving out what is quoted and plain comments.
-// Comments that MySQL executes, and a second statement, are errors.
-func sqlWords(query string) ([]string, error) {
-	var words []string
-	for query != "" {
-		switch c := query[0]; {
-		case c == '\'' || c == '"' || c == '`':
-			n := quotedLen(query)
-			if n < 0 {
-				return nil, errors.New("a quote is not closed")
-			}
-			words, query = append(words, string(c)), query[n:]
-		case strings.HasPrefix(query, "/*!") || strings.HasPrefix(query, "/*M!"):
-			return nil, errors.New("it has a comment that the server would execute")
-		case strings.HasPrefix(query, "/*"):
-			end := strings.Index(query, "*/")
-			if end < 0 {
-				return nil, errors.New("a comment is not closed")
-			}
-			query = query[end+2:]
-		case c == '#' || strings.HasPrefix(query, "-- ") || strings.HasPrefix(query, "--\n"):
-			_, query, _ = strings.Cut(query, "\n")
-		case c == ';':
-			if strings.Trim(query, "; \t\r\n") != "" {
-				return nil, errors.New("only one statement is allowed")
-			}
-			query = ""
-		case isWordByte(c):
-			n := 1
-			for n < len(query) && isWordByte(query[n]) {
-				n++
-			}
-			words, query = append(words, strings.ToUpper(query[:n])), query[n:]
-		case strings.HasPrefix(query, ":="):
-			words, query = append(words, ":="), query[2:]
-		default:
-			query = query[1:]
-		}
-	}
-	return words, nil
-}
-
-func isWordByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '$' || c >= 0x80
-}
-
-// quotedLen is the length of the quoted text at the start, where a doubled quote stands for one and,
-// except in backquotes, a backslash protects the next byte.
-func quotedLen(query string) int {
-	quote := query[0]
-	for i := 1; i < len(query); i++ {
-		switch {
-		case query[i] == '\\' && quote != '`':
-			i++
-		case query[i] == quote && i+1 < len(query) && query[i+1] == quote:
-			i++
-		case query[i] == quote:
-			return i + 1
-		}
-	}
-	return -1
 }

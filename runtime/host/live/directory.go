@@ -37,6 +37,9 @@ func (v directory) SearchDirectory(ctx context.Context, conn host.DirectoryConn,
 	if !known {
 		return nil, fmt.Errorf("LDAP search: scope %q is none of base, one, sub", req.Scope)
 	}
+	if err := errors.Join(conn.Check(), req.Check()); err != nil {
+		return nil, err
+	}
 	server, address, err := v.dialDirectory(ctx, conn)
 	if err != nil {
 		return nil, err
@@ -60,9 +63,20 @@ func (v directory) SearchDirectory(ctx context.Context, conn host.DirectoryConn,
 	return entriesOf(found), nil
 }
 
+// greet asks for what each LDAP server tells (RFC 4512, 5.1), whatever it answers: nothing that a runbook wrote, the
+// bytes of a filter for one, reaches a server that speaks another protocol.
+func greet(server *ldap.Conn) error {
+	_, err := server.Search(ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{"1.1"}, nil))
+	var answer *ldap.Error
+	if errors.As(err, &answer) && answer.ResultCode < ldap.ErrorNetwork {
+		return nil
+	}
+	return err
+}
+
 func bind(server *ldap.Conn, conn host.DirectoryConn) error {
 	if conn.BindDN == "" {
-		return nil // a new session is anonymous
+		return greet(server) // a new session is anonymous
 	}
 	if conn.Password.Empty() {
 		// RFC 4513 5.1.2: this would succeed as an anonymous session.

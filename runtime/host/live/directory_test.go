@@ -2,10 +2,12 @@ package live
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -119,6 +121,82 @@ func TestRangeOf(t *testing.T) {
 		name, next, partial := rangeOf(attribute)
 		if name != want[0] || next != want[1] || partial != (next != "") {
 			t.Errorf("%s: %q %q %v", attribute, name, next, partial)
+		}
+	}
+}
+
+// mailServer answers as one does, however odd the lines, and tells what it was sent.
+func mailServer(t *testing.T) (address string, sent func() string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	var mu sync.Mutex
+	var all strings.Builder
+	var served sync.WaitGroup
+	served.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprint(c, "220 mail ESMTP\r\n")
+			buf := make([]byte, 4096)
+			n, _ := c.Read(buf)
+			mu.Lock()
+			all.Write(buf[:n])
+			mu.Unlock()
+			fmt.Fprint(c, "250 ok\r\n")
+			c.Close()
+		}
+	})
+	return l.Addr().String(), func() string {
+		l.Close()
+		served.Wait()
+		return all.String()
+	}
+}
+
+// TestNoMailBySearching has a runbook write commands of another protocol into what a directory is asked.
+func TestNoMailBySearching(t *testing.T) {
+	const mail = "\r\nMAIL FROM:<a@example.org>\r\n"
+	h, _ := open(t)
+	server, sent := mailServer(t)
+	urls := []string{"ldap://" + server}
+	for _, c := range []struct {
+		conn host.DirectoryConn
+		req  host.DirectorySearch
+	}{
+		{host.DirectoryConn{URLs: urls, BindDN: mail, Password: host.NewSecret("x")}, host.DirectorySearch{Scope: "sub", Filter: "(uid=*)"}},
+		{host.DirectoryConn{URLs: urls, BindDN: "x\nMAIL FROM", Password: host.NewSecret("x")}, host.DirectorySearch{Scope: "sub", Filter: "(uid=*)"}},
+		{host.DirectoryConn{URLs: urls, BindDN: "cn=x", Password: host.NewSecret(mail)}, host.DirectorySearch{Scope: "sub", Filter: "(uid=*)"}},
+		{host.DirectoryConn{URLs: urls}, host.DirectorySearch{Scope: "sub", Base: mail, Filter: "(uid=*)"}},
+		{host.DirectoryConn{URLs: urls}, host.DirectorySearch{Scope: "sub", Filter: "(uid=" + mail + ")"}},
+		{host.DirectoryConn{URLs: urls}, host.DirectorySearch{Scope: "sub", Filter: `(uid=\0d\0aMAIL FROM:<a@example.org>\0d\0a)`}},
+		{host.DirectoryConn{URLs: urls}, host.DirectorySearch{Scope: "sub", Filter: "(uid=*)", Attributes: []string{mail}}},
+	} {
+		if _, err := h.SearchDirectory(t.Context(), c.conn, c.req); err == nil {
+			t.Errorf("%+v: a mail server answered as a directory", c)
+		}
+	}
+	if all := sent(); strings.Contains(all, "MAIL FROM") {
+		t.Errorf("the mail server got a command: %q", all)
+	}
+}
+
+// TestConnectionsWithControls refuses them for databases, too: the user's name goes into an option file.
+func TestConnectionsWithControls(t *testing.T) {
+	h, dir := open(t)
+	for _, c := range []host.DatabaseConn{
+		{Host: "127.0.0.1\n", Port: 9}, {Host: "127.0.0.1", Port: 9, User: "a\"\nplugin-dir=/tmp\n"}, {Host: "127.0.0.1", Port: 9, Database: "a\x00"},
+		{Socket: "/x\r", User: "a"}, {Host: "127.0.0.1", Port: 9, Password: host.NewSecret("a\nb")},
+	} {
+		_, queried := h.Query(t.Context(), c, "SELECT 1")
+		_, dumped := h.DumpDatabase(t.Context(), host.DumpRequest{Conn: c, Path: filepath.Join(dir, "d")}, func(int64) {})
+		loaded := h.LoadDatabase(t.Context(), host.LoadRequest{Conn: c, Path: "/d"}, func(int64) {})
+		for what, err := range map[string]error{"query": queried, "dump": dumped, "load": loaded} {
+			if err == nil || !strings.Contains(err.Error(), "control character") || strings.Contains(err.Error(), "a\nb") {
+				t.Errorf("%s with %+v: %v", what, c, err)
+			}
 		}
 	}
 }

@@ -21,6 +21,9 @@ import (
 // DumpDatabase runs mysqldump and compresses what it writes in this process: both ends are watched,
 // and no shell pipe hides which one failed. The file of a dump that fails is removed.
 func (h databaseWriter) DumpDatabase(ctx context.Context, req host.DumpRequest, progress func(written int64)) (host.DumpResult, error) {
+	if err := req.Conn.Check(); err != nil {
+		return host.DumpResult{}, err
+	}
 	conn := h.database.locate(req.Conn)
 	charset, err := h.dumpCharset(ctx, conn)
 	if err != nil {

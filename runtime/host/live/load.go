@@ -114,6 +114,9 @@ func (d *dumpReader) close() {
 // LoadDatabase has the mysql client read a dump that is decompressed in this process. The password goes
 // by way of an option file that only root can read.
 func (h databaseWriter) LoadDatabase(ctx context.Context, req host.LoadRequest, progress func(read int64)) error {
+	if err := req.Conn.Check(); err != nil {
+		return err
+	}
 	conn := h.database.locate(req.Conn)
 	tool, err := h.m.program(host.LoadPrograms...)
 	if err != nil {

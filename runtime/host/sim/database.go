@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/query"
 )
 
 // database answers recorded queries; a query that was not recorded is not answered.
@@ -108,28 +109,34 @@ func lastByte(s string) byte {
 }
 
 // Query answers by what a simulated service has made of the database, with a recorded answer, or passes it to the machine below.
-func (sq *databaseServer) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {
+func (sq *databaseServer) Query(ctx context.Context, conn host.DatabaseConn, statement string) (host.Rows, error) {
+	if err := errors.Join(query.Check(statement), conn.Check()); err != nil {
+		return host.Rows{}, err
+	}
 	sq.mu.Lock()
-	changed, ok := sq.data.changed[normalQuery(query)]
+	changed, ok := sq.data.changed[normalQuery(statement)]
 	sq.mu.Unlock()
 	if ok {
 		return changed, nil
 	}
 	if sq.below != nil {
-		return sq.below.Query(ctx, conn, query)
+		return sq.below.Query(ctx, conn, statement)
 	}
 	sq.mu.Lock()
 	defer sq.mu.Unlock()
 	if err := sq.data.login(conn); err != nil {
 		return host.Rows{}, err
 	}
-	if rows, ok := sq.data.answer(query); ok {
+	if rows, ok := sq.data.answer(statement); ok {
 		return rows, nil
 	}
-	return host.Rows{}, fmt.Errorf("the database query %q: %w; add it with its answer to the section \"database\" of the fixture", query, host.ErrUnknown)
+	return host.Rows{}, fmt.Errorf("the database query %q: %w; add it with its answer to the section \"database\" of the fixture", statement, host.ErrUnknown)
 }
 
 func (d *database) login(conn host.DatabaseConn) error {
+	if err := conn.Check(); err != nil {
+		return err
+	}
 	switch {
 	case d.down != "":
 		return errors.New("connect to the database: " + d.down)

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -27,6 +28,9 @@ type directoryServer struct {
 
 // SearchDirectory searches the entries of the fixture, or of the machine below.
 func (dir *directoryServer) SearchDirectory(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch) ([]host.Entry, error) {
+	if err := errors.Join(conn.Check(), req.Check()); err != nil {
+		return nil, err
+	}
 	if dir.below != nil {
 		return dir.below.SearchDirectory(ctx, conn, req)
 	}

@@ -398,7 +398,7 @@ a | b
 	conn := host.DatabaseConn{User: "zarafa", Password: host.NewSecret("pw"), Database: "zarafa"}
 	cases := []struct{ query, want string }{
 		{"select max(databaserevision) as revision;", "64"},
-		{"SELECT `MAX`(databaserevision)\n AS revision", "64"},
+		{"SELECT MAX(`databaserevision`)\n AS revision", "64"},
 		{"SELECT a,b FROM t WHERE c='Two  Blanks'", "|x | y"},
 		{"SELECT VERSION() AS version", "5.5.59"},
 		{"SHOW VARIABLES LIKE 'max_allowed%'", "max_allowed_packet|16777216"},
