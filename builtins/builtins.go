@@ -11,6 +11,7 @@ import (
 	"zcp2kopano/builtins/ldap"
 	"zcp2kopano/builtins/mysql"
 	"zcp2kopano/builtins/pkg"
+	"zcp2kopano/builtins/postfix"
 	"zcp2kopano/builtins/release"
 	"zcp2kopano/builtins/run"
 	"zcp2kopano/builtins/secret"
@@ -29,6 +30,7 @@ func All() []*script.Builtin {
 		ldap.Builtins(),
 		mysql.Builtins(),
 		pkg.Builtins(),
+		postfix.Builtins(),
 		release.Builtins(),
 		run.Builtins(),
 		secret.Builtins(),

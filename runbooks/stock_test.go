@@ -118,6 +118,7 @@ var stockHosts = []struct {
 		fixture: "inhibited.txtar",
 		code:    exit.Inhibited,
 		findings: []string{
+			"inhibitor: ZCP 7.0.13 is too old",
 			"inhibitor: the package manager is locked",
 			"inhibitor: the package database is not in order",
 			"warning: how large the dump gets is not known",
@@ -339,12 +340,12 @@ func TestStockSurvey(t *testing.T) {
 		{
 			name:  "Postfix calls the delivery agent",
 			files: map[string]string{"/etc/postfix/master.cf": "# zarafa-dagent\nzarafa unix - n n - 10 pipe argv=/usr/bin/zarafa-dagent ${user}\n"},
-			want:  "warning: /etc/postfix/master.cf names zarafa-dagent",
+			want:  "warning: mail is kept back while zarafa-dagent is missing", reason: "/etc/postfix/master.cf, line 2: Postfix defers it",
 		},
 		{
 			name:  "a user's mail is forwarded to the delivery agent",
 			files: map[string]string{"/home/alice/.forward": "|/usr/bin/zarafa-dagent alice\n"},
-			want:  "warning: /home/alice/.forward names zarafa-dagent",
+			code:  exit.Inhibited, want: "inhibitor: mail would bounce: it is delivered by a command that is missing for a time", reason: "/home/alice/.forward, line 1: such mail bounces",
 		},
 		{
 			name:  "a watchdog",
@@ -1028,6 +1029,9 @@ func TestStockPackageFiles(t *testing.T) {
 			return strings.Replace(text, "-- tree --\n", "-- tree --\nd0755 root:root - - /srv/kopano\n", 1)
 		})
 		putPackage(t, h, "/srv/kopano", "kopano-server", tc.arch, tc.depends)
+		for _, name := range []string{"kopano-dagent", "kopano-gateway", "kopano-spooler"} {
+			putPackage(t, h, "/srv/kopano", name, tc.arch, tc.depends)
+		}
 		played := playStock(t, h, map[string]string{"packages_dir": "/srv/kopano"})
 		found := tc.want == "" || played.verdict.Code == exit.Inhibited && slices.Contains(played.serious, tc.want) &&
 			strings.Contains(strings.Join(played.reasons, "\n"), tc.reason)

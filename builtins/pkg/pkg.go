@@ -19,7 +19,7 @@ import (
 func Builtins() []*script.Builtin {
 	return []*script.Builtin{
 		manager, installed, files, owner, solve, candidates, lock, audit,
-		remove, install, refresh,
+		remove, install, putBack, refresh,
 		repository, localRepository, probe, addRepository,
 	}
 }

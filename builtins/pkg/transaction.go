@@ -162,6 +162,37 @@ svc.release_starts()
 	},
 }
 
+var putBack = &script.Builtin{
+	Name: "pkg.put_back",
+	Doc: "Installs packages again that this run has removed, in the version that they had, from the package files that it keeps.\n\n" +
+		"So a package can go out of the way of others that take the place of what it needs. Their configuration files are still there, " +
+		"unless they were purged. What is installed is left alone.",
+	Params: []script.Param{{Name: "names", Type: script.Any, Doc: namesDoc}, scriptPatienceParam},
+	Result: "None",
+	Effect: script.Change,
+	Example: `
+pkg.remove("apt-transport-https")
+pkg.put_back("apt-transport-https")
+`,
+	Decide: func(c *script.Call) (script.Decision, error) {
+		none := script.Decision{Result: starlark.None}
+		asked, err := names(c, "names")
+		if err != nil {
+			return none, err
+		}
+		wanted, err := lacking(c.View, asked)
+		if err != nil {
+			return none, c.Errorf("%w", err)
+		}
+		patience, err := scriptPatience(c)
+		if err != nil || len(wanted) == 0 {
+			return none, err
+		}
+		tx := host.Transaction{Install: wanted, NoRecommends: true}
+		return script.Decision{Actions: []action.Action{&action.Commit{Tx: tx, Kept: true, Patience: patience}}, Result: starlark.None}, nil
+	},
+}
+
 // lacking leaves out what is installed: a name in any version, NAME=VERSION in that version.
 func lacking(view host.View, asked []string) ([]string, error) {
 	known, err := byName(view)

@@ -13,7 +13,7 @@ import (
 // Builtins lists the module's functions.
 func Builtins() []*script.Builtin {
 	return []*script.Builtin{
-		state, list, processes, ask, lock, logOf, upgrade, failures,
+		state, list, processes, config, ask, lock, logOf, upgrade, failures,
 		stop, start, restart, reload, enable, disable, mask, unmask,
 		holdStarts, releaseStarts,
 	}
@@ -98,7 +98,7 @@ var processes = &script.Builtin{
 		{Name: "pattern", Type: script.String, Doc: "glob for the base name of the executable", Optional: true, Default: `"*"`},
 		{Name: "user", Type: script.String, Doc: "only those of this user", Optional: true, Default: `""`, Keyword: true},
 	},
-	Result:   "list of record(pid, name, exe, user, uid), in order of pid",
+	Result:   "list of record(pid, name, exe, user, uid, config), in order of pid; config is the file behind the option -c, empty if there is none",
 	Effect:   script.Read,
 	Volatile: true,
 	Example: `
@@ -120,7 +120,7 @@ for process in svc.processes("zarafa-*"):
 				continue
 			}
 			records = append(records, script.NewRecord(map[string]any{
-				"pid": p.PID, "name": p.Name, "exe": p.Exe, "user": p.User, "uid": p.UID,
+				"pid": p.PID, "name": p.Name, "exe": p.Exe, "user": p.User, "uid": p.UID, "config": p.Config,
 			}))
 		}
 		return script.ToStarlark(records), nil

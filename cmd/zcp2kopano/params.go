@@ -21,9 +21,10 @@ const maxSecret = 64 << 10
 
 // params are a runbook's parameters as the command line gives them.
 type params struct {
-	plain   []string
-	secrets []string
-	meant   *sim.Fixture // what it says of the run is taken where nothing is given; nil for nothing
+	plain     []string
+	secrets   []string
+	overrides []string
+	meant     *sim.Fixture // what it says of the run is taken where nothing is given; nil for nothing
 }
 
 // complete adds what a snapshot says of the run that it was taken for. Of secrets it has no more than that
@@ -46,6 +47,7 @@ func (p *params) complete(book *runbook.Runbook, plain map[string]string, secret
 func (p *params) flags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVarP(&p.plain, "param", "p", nil, "set a parameter of the runbook: `NAME=VALUE` (repeatable)")
 	cmd.Flags().StringArrayVar(&p.secrets, "secret", nil, "set a secret parameter: `NAME=FILE`, NAME=- for standard input, NAME=env:VARIABLE (repeatable)")
+	cmd.Flags().StringArrayVar(&p.overrides, "override", nil, "go on in spite of an inhibitor: `KEY=REASON`; the key stands with the inhibitor, the reason in the journal (repeatable)")
 }
 
 // read returns what was given, by name.
@@ -78,6 +80,23 @@ func (p *params) read(stdin *os.File) (map[string]string, map[string]host.Secret
 		secrets[name] = host.NewSecret(text)
 	}
 	return plain, secrets, nil
+}
+
+// readOverrides returns what is overridden: why, by the key of the inhibitor.
+func (p *params) readOverrides() (map[string]string, error) {
+	overrides := map[string]string{}
+	for _, arg := range p.overrides {
+		key, reason, _ := strings.Cut(arg, "=")
+		reason = strings.TrimSpace(reason)
+		if !runbook.IsFindingKey(key) || reason == "" {
+			return nil, fmt.Errorf("--override wants KEY=REASON: the key that stands with the inhibitor, and why it does not hold here")
+		}
+		if _, twice := overrides[key]; twice {
+			return nil, fmt.Errorf("--override %s is given twice", key)
+		}
+		overrides[key] = reason
+	}
+	return overrides, nil
 }
 
 func readSecret(source string, stdin *os.File) (string, error) {

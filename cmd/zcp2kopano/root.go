@@ -34,6 +34,8 @@ type app struct {
 	noColor bool
 	verbose bool
 	state   string
+
+	overrides map[string]string // inhibitors that the admin has overridden: why, by key
 }
 
 func (a *app) dir() state.Dir { return state.Dir{Path: a.state} }

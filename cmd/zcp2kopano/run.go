@@ -130,7 +130,7 @@ func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPa
 		name = strings.TrimSuffix(strings.TrimPrefix(book.Name, "@stock//"), ".star")
 	}
 	run, err := a.dir().Begin(state.Order{
-		Runbook: name, Label: book.Name, Program: version, Begun: time.Now().UTC(), Params: plain, Forecast: forecast,
+		Runbook: name, Label: book.Name, Program: version, Begun: time.Now().UTC(), Params: plain, Overrides: a.overrides, Forecast: forecast,
 	}, secrets, book.Modules())
 	if err != nil {
 		return err

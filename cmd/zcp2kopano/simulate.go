@@ -125,6 +125,9 @@ func (a *app) prepare(ctx context.Context, name string, h host.Host, p *params) 
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if a.overrides, err = p.readOverrides(); err != nil {
+		return nil, nil, nil, err
+	}
 	book, err := load(ctx, name, h)
 	if err != nil {
 		return nil, nil, nil, err
@@ -173,7 +176,7 @@ func (a *app) carryOut(ctx context.Context, mode string, t *target, book *runboo
 	ctx, release := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer release()
 	return engine.Execute(ctx, engine.Config{
-		Mode: mode, ID: mode, Runbook: book, Params: plain, Secrets: secrets,
+		Mode: mode, ID: mode, Runbook: book, Params: plain, Secrets: secrets, Overrides: a.overrides,
 		Host: t.Host, HostLabel: t.label, Dir: t.dir(a.state, mode), Until: until,
 		Journal: log, Keeper: state.Memory(),
 		Version: version, Now: time.Now, Emit: tell,

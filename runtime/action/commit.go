@@ -24,6 +24,8 @@ type Commit struct {
 	Tx host.Transaction `json:"tx"`
 	// Patience is how long one maintainer script may take, on the way and back; 0 is without end.
 	Patience time.Duration `json:"patience,omitempty"`
+	// Kept takes what is installed from the package files that the run keeps of what it has removed.
+	Kept bool `json:"kept,omitempty"`
 	// Solved is what the package manager has just said that it would do with all of Tx, for whoever has asked:
 	// then Prepare does not ask again. The manager is asked once more when it has its lock.
 	Solved *host.Solution `json:"-"`
@@ -50,7 +52,11 @@ func (a *Commit) Summary() string {
 		parts = append(parts, verb+strings.Join(a.Tx.Remove, ", "))
 	}
 	if len(a.Tx.Install) > 0 {
-		parts = append(parts, "install "+strings.Join(a.Tx.Install, ", "))
+		verb := "install "
+		if a.Kept {
+			verb = "put back "
+		}
+		parts = append(parts, verb+strings.Join(a.Tx.Install, ", "))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -90,6 +96,11 @@ func (a *Commit) Prepare(env *Env) (bool, error) {
 	a.Need = remaining(a.Tx, have)
 	if len(a.Need.Remove)+len(a.Need.Install) == 0 {
 		return false, nil
+	}
+	if a.Kept {
+		if a.Need.Install, err = keptFor(env, a.Need.Install); err != nil {
+			return false, fmt.Errorf("%s: %w", a.Summary(), err)
+		}
 	}
 	if err := a.solve(env.Host); err != nil {
 		return false, fmt.Errorf("%s: %w", a.Summary(), err)

@@ -20,6 +20,31 @@ func keptFilesDir(env *Env) (string, error) {
 	return dir, mkdirAll(env.Host, dir)
 }
 
+// keptFor are the kept files of packages.
+func keptFor(env *Env, names []string) ([]string, error) {
+	dir, err := keptFilesDir(env)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := env.Host.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	byName := map[string]string{}
+	for _, e := range entries {
+		byName[targetName(path.Join(dir, e.Name))] = path.Join(dir, e.Name)
+	}
+	var files []string
+	for _, name := range names {
+		file, kept := byName[name]
+		if !kept {
+			return nil, fmt.Errorf("no package file of %s was kept in %s; install it by hand, then resume", name, dir)
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
 // noteSums keeps the digests of kept files.
 func (k *keptFiles) noteSums(env *Env, kept map[string]string) error {
 	for _, file := range kept {

@@ -19,6 +19,9 @@ type Config struct {
 	Params  map[string]string      // given by the admin, as text
 	Secrets map[string]host.Secret // given by the admin, for secret parameters
 
+	// Overrides are the inhibitors that the admin takes upon himself, by key, with the reason.
+	Overrides map[string]string
+
 	Host      host.Host
 	HostLabel string // "this machine", "fixture debian8-zcp72.txtar"
 	Dir       string // run directory on the host: its backup/ holds the Store

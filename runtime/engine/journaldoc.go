@@ -13,7 +13,7 @@ type recordType struct{ name, data, doc string }
 
 // recordTypes are all that a run or a rollback writes, in the order in which they can come.
 var recordTypes = []recordType{
-	{"run", "id, mode, runbook, host, system, steps, params, version, machine_id", "a run begins; secret parameters show as ***"},
+	{"run", "id, mode, runbook, host, system, steps, params, version, machine_id, overrides", "a run begins; secret parameters show as ***"},
 	{"resume", "as run", "the run goes on; what it had not come to its end with is below, by replay"},
 	{"step", "name", "a step begins"},
 	{"read", "builtin, pos, args, value or blob", "a call that looked at the host, and what it answered; a large answer, and one that holds a secret, is a blob: digest and size of a file in backup/blobs. Of such an argument the digest is enough"},
@@ -23,7 +23,7 @@ var recordTypes = []recordType{
 	{"done", "call, index, kind, result", "the action was carried out"},
 	{"skip", "call, index, kind", "the host was as the action wants it: nothing was done"},
 	{"failed", "call, index, kind, error", "the action, or the look before it, failed"},
-	{"finding", "severity, title, reason, remedy, step, pos", "a result of the preflight"},
+	{"finding", "severity, key, title, reason, remedy, step, pos, final, overridden", "a result of the preflight; overridden is why the admin goes on in spite of it"},
 	{"grant", "path, why", "a path was added to what the run may change"},
 	{"no-return", "text", "the next action cannot be undone"},
 	{"step-done", "name, result or blob, finished", "a step has ended; finished, if it ended the run"},

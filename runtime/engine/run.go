@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -50,6 +51,7 @@ type Run struct {
 	step        *runbook.Step
 	readOnly    bool // check and verify change nothing
 	inhibited   bool
+	met         map[string]bool // keys of Config.Overrides that a finding had
 	verdict     story.Verdict
 	unpredicted int
 	kept        []string // what a rollback leaves on purpose
@@ -110,6 +112,7 @@ func newRun(ctx context.Context, cfg Config) *Run {
 		policy:  cfg.Runbook.Policy.With(policy.Policy{}),
 		guards:  cfg.Runbook.Guards,
 		results: map[string]starlark.Value{},
+		met:     map[string]bool{},
 		store:   &action.Store{Host: cfg.Host, Dir: cfg.Dir + "/backup"},
 		secrets: newMasker(cfg.Keeper, cfg.Runbook.Words),
 		replay:  &replay{},
@@ -268,6 +271,7 @@ func (r *Run) info() (*story.RunInfo, error) {
 		Host:   fmt.Sprintf("%s (%s)", facts.Hostname, r.cfg.HostLabel),
 		System: facts.OSRelease["PRETTY_NAME"], Steps: runbook.StepNames(r.rb.All()), Params: params,
 		Dir: r.cfg.Dir, Version: r.cfg.Version, MachineID: facts.MachineID, Guards: r.guards, Until: r.until,
+		Overrides: r.cfg.Overrides,
 	}, nil
 }
 
@@ -290,7 +294,7 @@ func (r *Run) fits() error {
 		}
 	}
 	f := runbook.Finding{
-		Severity: runbook.Inhibitor, Title: "the runbook is not for this system",
+		Severity: runbook.Inhibitor, Key: "runbook/system", Final: true, Title: "the runbook is not for this system",
 		Reason: fmt.Sprintf("it is for %v; this host is %s", r.rb.Systems, facts.OSRelease["PRETTY_NAME"]),
 		Remedy: "choose another runbook, or fork this one and test it in a simulation",
 	}
@@ -354,6 +358,9 @@ func (r *Run) runStep(step *runbook.Step, index, count int, past *history) (fini
 		r.emit(story.Event{Kind: story.Output, Text: finish.Reason})
 	}
 	if err != nil {
+		return "", err
+	}
+	if err := r.tellUnmet(step); err != nil {
 		return "", err
 	}
 	if r.inhibited {
@@ -483,10 +490,35 @@ func (r *Run) Ends(err error) bool {
 func (r *Run) Find(f runbook.Finding) error {
 	f.Step = r.step.Name
 	f.Title, f.Reason, f.Remedy = r.secrets.mask(f.Title), r.secrets.mask(f.Reason), r.secrets.mask(f.Remedy)
+	f.Name() // of what is masked: a key is no hiding-place either
+	f.Overrule(r.cfg.Overrides)
+	if _, asked := r.cfg.Overrides[f.Key]; asked {
+		r.met[f.Key] = true
+	}
 	r.count(f)
 	r.emit(story.Event{Kind: story.FindingFound, Finding: &f})
 	_, err := r.cfg.Journal.AppendLazy("finding", f)
 	return err
+}
+
+// tellUnmet tells of overrides that met nothing in the preflight: a key may be misspelt.
+func (r *Run) tellUnmet(step *runbook.Step) error {
+	if step != r.rb.Check {
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(r.cfg.Overrides)) {
+		if r.met[key] {
+			continue
+		}
+		err := r.Find(runbook.Finding{
+			Severity: runbook.Warning, Key: "override/unmet", Title: "--override " + key + " met nothing",
+			Reason: "no finding of the preflight has this key", Remedy: "take it from the command line, or see whether an inhibitor has another key",
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *Run) count(f runbook.Finding) {

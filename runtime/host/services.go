@@ -73,6 +73,8 @@ type Process struct {
 	Exe  string `json:"exe"`
 	User string `json:"user"`
 	UID  uint32 `json:"uid"`
+	// Config is the absolute path behind -c or --config, empty if there is none. Other arguments are nobody's business.
+	Config string `json:"config,omitempty"`
 
 	Started time.Time `json:"-"`
 }
@@ -97,6 +99,25 @@ type Trace struct {
 	Log   string   // where its log is: a path, or a command that shows it
 	Lines []string // the last ones
 	End   string   // how its last process ended: "exit status 255", "killed by signal 9"
+}
+
+// ConfigOf is the configuration file that a program's arguments name.
+func ConfigOf(args []string) string {
+	for i, arg := range args {
+		value, given := strings.CutPrefix(arg, "--config=")
+		switch {
+		case arg == "-c" || arg == "--config":
+			if i+1 < len(args) {
+				value, given = args[i+1], true
+			}
+		case !given && strings.HasPrefix(arg, "-c/"):
+			value, given = arg[2:], true
+		}
+		if given && strings.HasPrefix(value, "/") {
+			return value
+		}
+	}
+	return ""
 }
 
 // CheckServiceName refuses what neither systemd nor an init script can be called.

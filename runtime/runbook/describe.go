@@ -84,7 +84,7 @@ runbook = define(check = look, steps = [])`,
 		},
 		finding("info", Info, "Tell the admin something that needs no action."),
 		finding("warn", Warning, "Warn the admin: the run goes on."),
-		finding("inhibit", Inhibitor, "Refuse to go on: the run ends before the next change, or at the end of the step, with exit code 2. Other findings of the step are still collected."),
+		finding("inhibit", Inhibitor, "Refuse to go on: the run ends before the next change, or at the end of the step, with exit code 2. Other findings of the step are still collected. The admin may override one by its key, unless it is final: it then is a warning."),
 		lookBuiltin,
 		expectBuiltin,
 		{
@@ -104,6 +104,8 @@ func finding(name string, severity Severity, doc string) *script.Builtin {
 			{Name: "title", Type: script.String, Doc: "what was found, in a few words"},
 			{Name: "reason", Type: script.String, Doc: "why it matters, with the paths and values seen", Optional: true},
 			{Name: "remedy", Type: script.String, Doc: "what the admin can do", Optional: true},
+			{Name: "key", Type: script.String, Doc: "which finding it is, for ever, like \"attachments/s3-prefix\"; made of the title if left out", Optional: true, Keyword: true},
+			{Name: "final", Type: script.Bool, Doc: "of an inhibitor: --override does not help, because data would be lost", Optional: true, Default: "False", Keyword: true},
 		},
 		Result:  "None",
 		Example: fmt.Sprintf("%s(\"disk is small\", \"/var has 2 GB left\", remedy = \"free some space on /var\")", name),
@@ -112,8 +114,14 @@ func finding(name string, severity Severity, doc string) *script.Builtin {
 			if run == nil {
 				return nil, c.Errorf("a finding can only be made inside a step")
 			}
+			key := c.String("key")
+			if c.Has("key") && !IsFindingKey(key) {
+				return nil, c.Errorf("key %q: want lower case letters, digits, hyphens and slashes, like \"attachments/s3-prefix\"", key)
+			}
 			return starlark.None, run.Find(Finding{
 				Severity: severity,
+				Key:      key,
+				Final:    c.Bool("final", false),
 				Title:    c.String("title"),
 				Reason:   c.String("reason"),
 				Remedy:   c.String("remedy"),

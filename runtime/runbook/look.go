@@ -50,7 +50,8 @@ func look(c *script.Call) (starlark.Value, error) {
 		remedy = "fix the cause and check again; the runbook asks for it at " + info.Pos
 	}
 	return starlark.None, run.Find(Finding{
-		Severity: Inhibitor, Title: c.String("what") + " could not be looked at", Reason: info.Message, Remedy: remedy, Pos: c.Pos(),
+		Severity: Inhibitor, Final: true,
+		Title: c.String("what") + " could not be looked at", Reason: info.Message, Remedy: remedy, Pos: c.Pos(),
 	})
 }
 

@@ -92,7 +92,7 @@ func (w Work) Do(ctx context.Context) (story.Verdict, error) {
 	ctx, stop, release := onSignals(ctx, w.Heard)
 	defer release()
 	cfg := engine.Config{
-		Mode: w.Mode, ID: w.Run.ID, Runbook: book, Params: order.Params, Secrets: secrets,
+		Mode: w.Mode, ID: w.Run.ID, Runbook: book, Params: order.Params, Secrets: secrets, Overrides: order.Overrides,
 		Host: w.Host, HostLabel: w.HostLabel, Dir: w.Run.Path, Journal: log, Keeper: keeper,
 		Version: w.Version, Now: time.Now, Stop: stop, Previous: previous, Plan: plan,
 		RestoreDatabase: w.RestoreDatabase, KillGuarded: w.KillGuarded, Until: w.Until, Caller: w.Caller, Forecast: order.Forecast,

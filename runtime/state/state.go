@@ -48,15 +48,16 @@ type Run struct {
 // Order is what the admin asked for. After the run began, only a resume changes it, with another runbook
 // or without the plan.
 type Order struct {
-	Runbook  string            `json:"runbook"` // as the admin named it: "debian", "/root/site/site.star"
-	Label    string            `json:"label"`   // of the entry module
-	Program  string            `json:"program"` // version of the program
-	Begun    time.Time         `json:"begun"`
-	Params   map[string]string `json:"params"`
-	Secrets  map[string]string `json:"secrets,omitempty"`  // parameter to reference in the Keeper
-	Copy     string            `json:"copy,omitempty"`     // directory of a corrected runbook; empty for firstCopy
-	Unheld   bool              `json:"unheld,omitempty"`   // the run is not held to its plan any more
-	Forecast *story.Times      `json:"forecast,omitempty"` // how long the rehearsal says that it takes
+	Runbook   string            `json:"runbook"` // as the admin named it: "debian", "/root/site/site.star"
+	Label     string            `json:"label"`   // of the entry module
+	Program   string            `json:"program"` // version of the program
+	Begun     time.Time         `json:"begun"`
+	Params    map[string]string `json:"params"`
+	Overrides map[string]string `json:"overrides,omitempty"` // key of an inhibitor to the reason why it is overridden
+	Secrets   map[string]string `json:"secrets,omitempty"`   // parameter to reference in the Keeper
+	Copy      string            `json:"copy,omitempty"`      // directory of a corrected runbook; empty for firstCopy
+	Unheld    bool              `json:"unheld,omitempty"`    // the run is not held to its plan any more
+	Forecast  *story.Times      `json:"forecast,omitempty"`  // how long the rehearsal says that it takes
 }
 
 // firstCopy is the directory of the modules that the run began with.

@@ -163,6 +163,7 @@ func (c *console) header() {
 		c.field("run", r.ID+" in "+r.Dir)
 	}
 	c.field("parameters", params(r.Params))
+	c.field("overridden", params(r.Overrides))
 	if r.Until != "" {
 		c.field("until", r.Until)
 	}
@@ -472,8 +473,14 @@ func (c *console) findings() {
 		if f.Reason != "" {
 			c.block("     ", "why:    ", f.Reason, nil)
 		}
+		if f.Overridden != "" {
+			c.block("     ", "overridden: ", f.Overridden, nil)
+		}
 		if f.Remedy != "" {
 			c.block("     ", "remedy: ", f.Remedy, nil)
+		}
+		if f.Severity == runbook.Inhibitor && f.Key != "" && !f.Final {
+			c.block("     ", "key:    ", f.Key, nil)
 		}
 	}
 }

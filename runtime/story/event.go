@@ -74,8 +74,9 @@ type RunInfo struct {
 	Dir       string            `json:"dir,omitempty"`
 	Version   string            `json:"version"`
 	MachineID string            `json:"machine_id,omitempty"`
-	Guards    []action.Guard    `json:"guards,omitempty"` // services that are not to be disturbed
-	Until     string            `json:"until,omitempty"`  // where it is to stop: a step, or "no-return"
+	Guards    []action.Guard    `json:"guards,omitempty"`    // services that are not to be disturbed
+	Until     string            `json:"until,omitempty"`     // where it is to stop: a step, or "no-return"
+	Overrides map[string]string `json:"overrides,omitempty"` // inhibitors that the admin has overridden, by key, with the reason
 }
 
 // Verdict closes a run.

@@ -43,16 +43,17 @@ func writePage(w io.Writer, s *story, at time.Time) error {
 
 // pageData is what the template shows.
 type pageData struct {
-	Run      RunInfo
-	Banner   string
-	Params   string
-	Made     string
-	Verdict  Verdict
-	Summary  string
-	Failure  *script.ErrorInfo
-	Findings []runbook.Finding // worst first: a page is read from the top
-	Steps    []pageStep
-	Gaps     []pageGap
+	Run       RunInfo
+	Banner    string
+	Params    string
+	Overrides string // of inhibitors
+	Made      string
+	Verdict   Verdict
+	Summary   string
+	Failure   *script.ErrorInfo
+	Findings  []runbook.Finding // worst first: a page is read from the top
+	Steps     []pageStep
+	Gaps      []pageGap
 }
 
 type pageStep struct {
@@ -73,12 +74,13 @@ type pageGap struct {
 
 func newPage(s *story, at time.Time) pageData {
 	p := pageData{
-		Run:     s.run,
-		Params:  params(s.run.Params),
-		Made:    at.UTC().Format("2006-01-02 15:04:05 UTC"),
-		Verdict: *s.verdict,
-		Summary: summary(s.run.Mode, *s.verdict),
-		Failure: s.failure,
+		Run:       s.run,
+		Params:    params(s.run.Params),
+		Overrides: params(s.run.Overrides),
+		Made:      at.UTC().Format("2006-01-02 15:04:05 UTC"),
+		Verdict:   *s.verdict,
+		Summary:   summary(s.run.Mode, *s.verdict),
+		Failure:   s.failure,
 	}
 	if s.run.Mode == "simulate" {
 		p.Banner = simulationBanner

@@ -68,7 +68,10 @@ func (p processes) process(pid int) (host.Process, bool) {
 	cmdline, _ := os.ReadFile(dir + "/cmdline")
 	stat, _ := os.ReadFile(dir + "/stat")
 	started := startOf(stat, time.Now(), sinceBoot())
-	return host.Process{PID: pid, Name: programName(exe, cmdline), Exe: exe, UID: st.Uid, Started: started}, true
+	args := strings.Split(strings.TrimRight(string(cmdline), "\x00"), "\x00")
+	return host.Process{
+		PID: pid, Name: programName(exe, cmdline), Exe: exe, UID: st.Uid, Config: host.ConfigOf(args[min(1, len(args)):]), Started: started,
+	}, true
 }
 
 func (s *space) livesHere(dir string) bool {

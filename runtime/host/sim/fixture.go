@@ -553,11 +553,15 @@ func (f *Fixture) checkService(svc FixtureService) error {
 	return nil
 }
 
-// readProcesses reads lines "PID USER EXE".
+// readProcesses reads lines "PID USER EXE [config=PATH]".
 func (f *Fixture) readProcesses(s section) error {
 	return s.lines(func(words []string, line string) error {
-		if len(words) != 3 || !path.IsAbs(words[2]) {
-			return fmt.Errorf("%q is not \"PID USER EXE\"", line)
+		config := ""
+		if len(words) == 4 {
+			config, _ = strings.CutPrefix(words[3], "config=")
+		}
+		if len(words) < 3 || len(words) > 4 || !path.IsAbs(words[2]) || len(words) == 4 && !path.IsAbs(config) {
+			return fmt.Errorf("%q is not \"PID USER EXE [config=PATH]\"", line)
 		}
 		pid, err := strconv.Atoi(words[0])
 		if err != nil || pid <= 0 {
@@ -566,7 +570,7 @@ func (f *Fixture) readProcesses(s section) error {
 		if slices.ContainsFunc(f.Processes, func(p host.Process) bool { return p.PID == pid }) {
 			return fmt.Errorf("process %d is given twice", pid)
 		}
-		f.Processes = append(f.Processes, host.Process{PID: pid, User: words[1], Exe: words[2], Name: path.Base(words[2])})
+		f.Processes = append(f.Processes, host.Process{PID: pid, User: words[1], Exe: words[2], Name: path.Base(words[2]), Config: config})
 		return nil
 	})
 }

@@ -324,15 +324,49 @@ func (pk *packages) solveWith(remote []host.Source, indexed []*Package, tx host.
 	}(pk.repositories.refreshed, pk.db.byName)
 	pk.repositories.refreshed, pk.repositories.indexed, pk.repositories.offers = slices.Concat(pk.repositories.refreshed, remote), slices.Concat(indexed, pk.repositories.indexed), nil
 	pk.db.byName = maps.Clone(pk.db.byName)
+	before := &solver{packages: pk}
+	before.indexProviders()
 	for _, name := range tx.Remove {
 		delete(pk.db.byName, name)
 	}
 	tx.Remove = nil
 	pl, err := pk.solve(tx)
+	if err == nil {
+		err = pk.leftBroken(before, pl)
+	}
 	if err != nil {
 		return host.Solution{}, err
 	}
 	return pk.solution(pl, tx), nil
+}
+
+// leftBroken is the error of a manager that finds packages on the host whose needs went, and that what comes does not
+// meet again: it does nothing then.
+func (pk *packages) leftBroken(before *solver, pl *plan) error {
+	after := &solver{packages: pk, install: map[string]*Package{}, remove: map[string]bool{}}
+	for _, p := range pl.install {
+		after.install[p.Name] = p
+	}
+	for _, name := range pl.remove {
+		after.remove[name] = true
+	}
+	after.indexProviders()
+	var lines []string
+	for _, name := range sortedKeys(pk.db.byName) {
+		p := pk.db.byName[name]
+		if p.Status != "installed" || after.remove[name] || after.install[name] != nil {
+			continue
+		}
+		for _, r := range p.relations().depends {
+			if before.wasMet(r) && !after.met(r) {
+				lines = append(lines, fmt.Sprintf("%s : Depends: %s but it is not going to be installed", name, relationText(r)))
+			}
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return &host.SolveError{Summary: "the packages have unmet dependencies", Lines: lines}
 }
 
 func (rs *repositories) probe(r host.Source) (list []*Package, known bool, err error) {

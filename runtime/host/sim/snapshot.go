@@ -321,7 +321,11 @@ func (s *snapshot) processes() error {
 	s.section("processes")
 	for _, p := range list {
 		if path.IsAbs(p.Exe) {
-			fmt.Fprintf(s.out, "%d %s %s\n", p.PID, quoteWord(p.User), quoteWord(p.Exe))
+			config := ""
+			if p.Config != "" {
+				config = " " + quoteWord("config="+p.Config)
+			}
+			fmt.Fprintf(s.out, "%d %s %s%s\n", p.PID, quoteWord(p.User), quoteWord(p.Exe), config)
 		}
 	}
 	return nil

@@ -1,0 +1,170 @@
+package runbooks_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"zcp2kopano/runtime/exit"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim"
+	"zcp2kopano/testdata/hosts"
+)
+
+const sysvHost = "debian8-zcp71-ldap.txtar"
+
+// site is a host of real life: a shipped one, changed, and what is right there.
+type site struct {
+	name    string
+	fixture string // the example, if empty
+	edits   []string
+	add     string // sections
+	params  map[string]string
+	want    string // severity: title
+	reason  string // part of a reason
+	absent  string // a finding that must not be
+	code    int
+	changes []string // announced, in this order
+	never   string   // part of a change that must not be
+	check   func(*testing.T, *sim.Host)
+}
+
+func (s site) play(t *testing.T) {
+	if s.fixture == "" {
+		s.fixture = hosts.Example
+	}
+	h := stockHost(t, s.fixture, func(text string) string {
+		return edited(t, text, append(s.edits, "-- tree --\n", s.add+"-- tree --\n"))
+	})
+	played := playStock(t, h, s.params)
+	if played.verdict.Code != s.code {
+		t.Fatalf("%+v\n%s\n%s", played.verdict, strings.Join(played.serious, "\n"), strings.Join(played.reasons, "\n"))
+	}
+	all := append(slices.Clone(played.serious), played.infos...)
+	if s.want != "" && !slices.Contains(all, s.want) {
+		t.Errorf("no finding %q; there are\n%s", s.want, strings.Join(all, "\n"))
+	}
+	if s.absent != "" && slices.Contains(all, s.absent) {
+		t.Errorf("finding %q", s.absent)
+	}
+	if !strings.Contains(strings.Join(played.reasons, "\n"), s.reason) {
+		t.Errorf("no reason %q; there are\n%s", s.reason, strings.Join(played.reasons, "\n"))
+	}
+	at := 0
+	for _, want := range s.changes {
+		i := slices.IndexFunc(played.changes[at:], func(c string) bool { return strings.Contains(c, want) })
+		if i < 0 {
+			t.Fatalf("no change %q behind number %d of\n%s", want, at, strings.Join(played.changes, "\n"))
+		}
+		at += i + 1
+	}
+	if s.never != "" && slices.ContainsFunc(played.changes, func(c string) bool { return strings.Contains(c, s.never) }) {
+		t.Errorf("there is a change %q", s.never)
+	}
+	if s.check != nil {
+		s.check(t, h)
+	}
+}
+
+// zPush is Z-Push and WebApp 3 of repositories of their own, which need ZCP's PHP bindings, or Kopano's.
+const zPush = `Package: z-push-kopano
+Version: 2.3.9+0-0
+Architecture: all
+Maintainer: Z-Push
+Depends: php5-mapi | php-mapi
+Conffiles:
+ /etc/z-push/kopano.conf.php edited
+
+Package: kopano-webapp
+Version: 3.4.17
+Architecture: all
+Maintainer: Kopano
+Depends: php5-mapi
+Files:
+ /usr/share/kopano-webapp/index.php 9K
+
+`
+
+func TestSites(t *testing.T) {
+	const elsewhere = "inhibitor: zarafa-server reads another configuration"
+	const other = "-- /srv/zarafa/server.cfg --\nmysql_user = root\nmysql_password = rootpw\nmysql_database = zarafa\n"
+	for _, s := range []site{
+		{
+			name: "ZCP 6.40", edits: []string{"Version: 7.2.6.52101-1\n", "Version: 6.40.17-33736\n"}, code: exit.Inhibited,
+			want: "inhibitor: ZCP 6.40.17 is too old",
+		},
+		{
+			name: "the init script is told another file, under systemd", fixture: sysvHost, code: exit.Inhibited, add: other,
+			edits: []string{"-- /etc/default/zarafa --\n", "-- /etc/default/zarafa --\nSERVER_CONFIG=/srv/zarafa/server.cfg\n"},
+			want:  elsewhere, reason: "/etc/default/zarafa names /srv/zarafa/server.cfg",
+		},
+		{
+			name: "the process was told another file", code: exit.Inhibited, add: strings.ReplaceAll(strings.Replace(other, "root", "zarafa", 1), "rootpw", "s3cret#of-alice"),
+			edits: []string{"1201 zarafa  /usr/sbin/zarafa-server\n", "1201 zarafa  /usr/sbin/zarafa-server config=/srv/zarafa/server.cfg\n"},
+			want:  elsewhere, reason: "process 1201 names /srv/zarafa/server.cfg", absent: "inhibitor: the database does not answer",
+		},
+		{
+			name: "a drop-in names another file", code: exit.Inhibited, want: elsewhere, reason: "/etc/systemd/system/zarafa-server.service.d/x.conf names /srv/zarafa/server.cfg",
+			add: other + "-- /etc/systemd/system/zarafa-server.service.d/x.conf --\n[Service]\nExecStart=\nExecStart=/usr/sbin/zarafa-server -F -c /srv/zarafa/server.cfg\n",
+		},
+		{
+			name: "another name of the same file", add: "-- /etc/systemd/system/zarafa-server.service.d/x.conf --\n[Service]\nExecStart=\nExecStart=/usr/sbin/zarafa-server -F -c /srv/server.cfg\n",
+			edits: []string{"-- tree --\n", "-- tree --\nl root:root - - /srv/server.cfg -> /etc/zarafa/server.cfg\n"}, absent: elsewhere,
+		},
+		{
+			name: "a gateway that the defaults switch off", fixture: sysvHost, never: "start kopano-gateway", changes: []string{"disable kopano-gateway"},
+			want: "zarafa-gateway is switched off",
+			edits: []string{
+				"-- packages --\n", "-- packages --\nPackage: zarafa-gateway\nVersion: 7.1.11-46050\nMaintainer: Zarafa\nSource: zarafa\nConffiles:\n /etc/init.d/zarafa-gateway\n\n",
+				"-- /etc/default/zarafa --\n", "-- /etc/init.d/zarafa-gateway 0755 --\n#!/bin/sh\nDAEMON=/usr/bin/zarafa-gateway\n-- /etc/default/zarafa --\nGATEWAY_ENABLED=no\n",
+				"-- services --\n", "-- services --\nzarafa-gateway enabled\n",
+			},
+		},
+		{
+			name: "Z-Push and WebApp that need ZCP's PHP bindings", edits: []string{"-- packages --\n", "-- packages --\n" + zPush},
+			add:  "-- /etc/z-push/kopano.conf.php --\ndefine('MAPI_SERVER', 'file:///var/run/zarafad/server.sock');\n",
+			want: "warning: other packages are taken out with ZCP and put back with Kopano", absent: "warning: Kopano packages are here already",
+			changes: []string{"remove kopano-webapp, z-push-kopano", "purge libical0", "install kopano-dagent", "put back kopano-webapp, z-push-kopano"},
+			check: func(t *testing.T, h *sim.Host) {
+				if text := textOf(t, h, "/etc/z-push/kopano.conf.php"); !strings.Contains(text, "MAPI_SERVER") {
+					t.Errorf("its settings are gone: %s", text)
+				}
+				list, err := h.Packages()
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, name := range []string{"z-push-kopano", "kopano-webapp"} {
+					if !slices.ContainsFunc(list, func(p host.Package) bool { return p.Name == name && p.Installed() }) {
+						t.Errorf("%s is not there any more", name)
+					}
+				}
+			},
+		},
+		{
+			name: "a dependant whose need nothing meets again", edits: []string{"-- packages --\n", "-- packages --\n" + strings.Replace(zPush, "php5-mapi | php-mapi", "libvmime-zarafa7-0", 1)},
+			code: exit.Inhibited, want: "inhibitor: removing ZCP would take other packages along", reason: "z-push-kopano : Depends: libvmime-zarafa7-0",
+		},
+	} {
+		t.Run(s.name, s.play)
+	}
+}
+
+// TestNoSuccessor takes Kopano from a directory that lacks what brings mail in.
+func TestNoSuccessor(t *testing.T) {
+	for _, used := range []bool{true, false} {
+		h := stockHost(t, hosts.Example, func(text string) string {
+			text = strings.Replace(text, "-- tree --\n", "-- tree --\nd0755 root:root - - /srv/kopano\n", 1)
+			if !used {
+				text = edited(t, text, []string{"zarafa-dagent   active enabled pid=1230\n", "", "1230 zarafa  /usr/sbin/zarafa-dagent\n", ""})
+			}
+			return text
+		})
+		for _, name := range []string{"kopano-server", "kopano-spooler", "kopano-gateway"} {
+			putPackage(t, h, "/srv/kopano", name, "amd64", "libc6")
+		}
+		played := playStock(t, h, map[string]string{"packages_dir": "/srv/kopano"})
+		if found := slices.Contains(played.serious, "inhibitor: nothing takes the place of zarafa-dagent"); found != used {
+			t.Errorf("used: %v; %q", used, played.serious)
+		}
+	}
+}
