@@ -144,8 +144,87 @@ func TestSites(t *testing.T) {
 			name: "a dependant whose need nothing meets again", edits: []string{"-- packages --\n", "-- packages --\n" + strings.Replace(zPush, "php5-mapi | php-mapi", "libvmime-zarafa7-0", 1)},
 			code: exit.Inhibited, want: "inhibitor: removing ZCP would take other packages along", reason: "z-push-kopano : Depends: libvmime-zarafa7-0",
 		},
+		{
+			name: "automation", want: "warning: automation is at work on this host", reason: "puppet installs and starts what its catalogue says",
+			edits: []string{"-- services --\n", "-- services --\npuppet active enabled pid=1442\n"},
+			add:   "-- /usr/sbin/puppet 0755 --\nx\n-- /lib/systemd/system/puppet.service --\n[Service]\nExecStart=/usr/sbin/puppet\n[Install]\nWantedBy=multi-user.target\n",
+		},
+		{
+			name: "plugins of the site's own", want: "warning: plugins of dagent", reason: "/var/lib/zarafa/dagent/plugins: movetopublic.py; plugin_enabled is yes",
+			add:     "-- /var/lib/zarafa/dagent/plugins/movetopublic.py --\nimport MAPI\n",
+			changes: []string{"copy /var/lib/zarafa/dagent/plugins/movetopublic.py"},
+			check: func(t *testing.T, h *sim.Host) {
+				if textOf(t, h, "/var/lib/kopano/dagent/plugins/movetopublic.py") != "import MAPI\n" {
+					t.Error("it is another one")
+				}
+			},
+		},
+		{
+			name: "a unit of the site's own", want: "warning: zarafa-server has a unit of the site's own", reason: "it has LimitNOFILE=65536",
+			add: "-- /etc/systemd/system/zarafa-server.service --\n[Service]\nExecStart=/usr/sbin/zarafa-server -F -c /etc/zarafa/server.cfg\nLimitNOFILE=65536\n[Install]\nWantedBy=multi-user.target\n",
+		},
+		{
+			name: "a further instance", want: "warning: zarafa-dagent2 is a further instance", reason: "what it reads, /etc/zarafa/dagent2.cfg, is taken over like the daemon's own",
+			edits:   []string{"-- services --\n", "-- services --\nzarafa-dagent2 active enabled pid=1290\n", "-- processes --\n", "-- processes --\n1290 zarafa /usr/sbin/zarafa-dagent\n"},
+			add:     "-- /etc/systemd/system/zarafa-dagent2.service --\n[Service]\nExecStart=/usr/sbin/zarafa-dagent -l -c /etc/zarafa/dagent2.cfg\n[Install]\nWantedBy=multi-user.target\n-- /etc/zarafa/dagent2.cfg --\nlmtp_port = 2004\nspam_header_name = X-Spam-Flag\n",
+			changes: []string{"stop zarafa-dagent2", "disable zarafa-dagent2", "write /etc/kopano/dagent2.cfg"},
+			check: func(t *testing.T, h *sim.Host) {
+				if text := textOf(t, h, "/etc/kopano/dagent2.cfg"); !strings.Contains(text, "lmtp_listen = *:2004") {
+					t.Errorf("it is not converted:\n%s", text)
+				}
+			},
+		},
+		{
+			name: "folders in the site's language", want: "the language of new mailboxes",
+			check: func(t *testing.T, h *sim.Host) {
+				if text := textOf(t, h, "/etc/kopano/admin.cfg"); text != "default_store_locale = de_DE.UTF-8\n" {
+					t.Errorf("admin.cfg: %s", text)
+				}
+			},
+		},
+		{
+			name: "folders in the site's language, by the defaults", fixture: sysvHost, params: kopano84(), want: "the language of new mailboxes",
+			edits: []string{"ZARAFA_LOCALE=\"C\"\n", "ZARAFA_LOCALE=\"nl_NL.UTF-8\"\n", "init: systemd\n", "init: sysv\n"},
+			check: func(t *testing.T, h *sim.Host) {
+				if text := textOf(t, h, "/etc/default/kopano"); strings.Count(text, "KOPANO_USERSCRIPT_LOCALE=") != 1 || !strings.Contains(text, "KOPANO_USERSCRIPT_LOCALE=\"nl_NL.UTF-8\"") {
+					t.Errorf("the defaults: %s", text)
+				}
+			},
+		},
+		{
+			name: "daemons that run as somebody else", code: exit.Inhibited, want: "inhibitor: daemons run as vmail", reason: "run_as_user in /etc/zarafa/server.cfg",
+			edits: []string{"server_name = Zarafa\n", "server_name = Zarafa\nrun_as_user = vmail\n"},
+		},
+		{
+			name: "attachments of a number that nobody has", code: exit.Inhibited, want: "inhibitor: attachments belong to 1004", reason: "ZCP runs as root, which reads everything",
+			edits: []string{"f0644 zarafa:zarafa - /var/lib/zarafa/attachments .gz", "f0640 1004:1004 - /var/lib/zarafa/attachments .gz", "1201 zarafa  /usr", "1201 root  /usr"},
+		},
+		{
+			name: "attachments in S3", want: "attachments in S3", never: "move the contents of /var/lib/zarafa/attachments",
+			edits: []string{"attachment_storage	= files\n", "attachment_storage = s3\n", "attachment_path		= /var/lib/zarafa/attachments\n", "attachment_path = attachments\n"},
+			check: s3Prefix("attachments"),
+		},
+		{
+			name: "attachments in S3, with the default prefix", want: "attachments in S3",
+			edits: []string{"attachment_storage	= files\n", "attachment_storage = s3\n", "attachment_path		= /var/lib/zarafa/attachments\n", ""},
+			check: s3Prefix("/var/lib/zarafa/attachments"),
+		},
+		{
+			name: "attachments in S3, copied and kept", params: map[string]string{"config": "copy", "attachments": "keep"},
+			edits: []string{"attachment_storage	= files\n", "attachment_storage = s3\n", "attachment_path		= /var/lib/zarafa/attachments\n", ""},
+			check: s3Prefix("/var/lib/zarafa/attachments"),
+		},
 	} {
 		t.Run(s.name, s.play)
+	}
+}
+
+// s3Prefix wants the prefix of the objects' names as it was, default or not.
+func s3Prefix(want string) func(*testing.T, *sim.Host) {
+	return func(t *testing.T, h *sim.Host) {
+		if text := textOf(t, h, "/etc/kopano/server.cfg"); !strings.Contains("\n"+text, "\nattachment_path = "+want+"\n") {
+			t.Errorf("server.cfg has another attachment_path than %s:\n%s", want, text)
+		}
 	}
 }
 

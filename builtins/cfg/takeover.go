@@ -88,7 +88,7 @@ func (t Takeover) Run(view host.FileReader) (*Result, error) {
 	}
 	sure := &sureReader{FileReader: view}
 	w := &work{Takeover: t, view: sure, result: &Result{}, handled: map[string]bool{}, written: map[string]*File{},
-		paths: paths{t.Original, t.Target, map[string]string{}}, plugin: map[string]string{}}
+		paths: paths{t.Original, t.Target, map[string]string{}}, plugin: map[string]string{}, instances: map[string]string{}}
 	names := map[string]bool{}
 	for _, e := range entries {
 		names[e.Name] = true
@@ -134,13 +134,14 @@ func (t Takeover) check() error {
 // work is one takeover under way.
 type work struct {
 	Takeover
-	view    host.FileReader
-	paths   paths
-	result  *Result
-	handled map[string]bool   // source paths that need no copy
-	written map[string]*File  // new files by source path, converted
-	plugin  map[string]string // source path of the user plugin's file: its daemon
-	order   []NewFile
+	view      host.FileReader
+	paths     paths
+	result    *Result
+	handled   map[string]bool   // source paths that need no copy
+	written   map[string]*File  // new files by source path, converted
+	instances map[string]string // source path of a further instance's file: its daemon
+	plugin    map[string]string // source path of the user plugin's file: its daemon
+	order     []NewFile
 }
 
 // where finds a path of the old files on the host.
@@ -188,6 +189,9 @@ func (w *work) files(names map[string]bool) error {
 		if err := w.findPlugin(); err != nil {
 			return err
 		}
+	}
+	if err := w.findInstances(names); err != nil {
+		return err
 	}
 	todo := w.daemonFiles(names)
 	for _, source := range todo {
@@ -256,6 +260,9 @@ func (w *work) daemonFiles(names map[string]bool) []string {
 			todo = append(todo, path.Join(w.Source, name))
 		}
 	}
+	for source := range w.instances {
+		todo = append(todo, source)
+	}
 	for source := range w.plugin {
 		if !slices.Contains(todo, source) {
 			todo = append(todo, source)
@@ -281,6 +288,9 @@ func (w *work) daemonFiles(names map[string]bool) []string {
 
 func (w *work) daemonOf(source string) string {
 	if d := w.plugin[source]; d != "" {
+		return d
+	}
+	if d := w.instances[source]; d != "" {
 		return d
 	}
 	return daemons[path.Base(source)]
