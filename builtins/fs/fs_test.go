@@ -7,6 +7,7 @@ import (
 
 	"zcp2kopano/builtins/fs"
 	"zcp2kopano/builtins/internal/builtintest"
+	"zcp2kopano/runtime/exit"
 )
 
 const fixture = `
@@ -215,7 +216,7 @@ func TestChangeErrors(t *testing.T) {
 	s.Fail(`fs.symlink("", "/etc/zarafa/x")`, "target")
 	s.Fail(`fs.write("/etc/zarafa/x", "", mode = "rw")`, "octal")
 	s.Fail(`fs.write("/etc/zarafa/x", "", owner = "nobody-here")`, "nobody-here")
-	s.Fail(`fs.write("/boot/x", "")`, "policy does not allow")
+	s.Fail(`fs.write("/boot/x", "")`, "no policy can allow")
 	s.Fail(`fs.copy("/etc/zarafa", "/etc/zarafa/sub")`, "inside the other")
 }
 
@@ -230,5 +231,33 @@ func TestSecretContent(t *testing.T) {
 	}
 	if strings.Contains(string(r.Journal), "mysql_user") {
 		t.Error("the secret content stands in the journal")
+	}
+}
+
+// TestLinksLeadNowhere has a runbook link its way out of its policy. Of the places that it may write, /home is none.
+func TestLinksLeadNowhere(t *testing.T) {
+	for snippet, want := range map[string]string{
+		`fs.symlink("/home", "/srv/l")\nfs.write("/srv/l/x", "x")`:                                 "/srv/l/x leads to /home/x",
+		`fs.symlink("/home", "/srv/l")\nfs.mkdir("/srv/l/x")`:                                      "leads to /home/x",
+		`fs.symlink("/home", "/srv/l")\nfs.symlink("x", "/srv/l/x")`:                               "leads to /home/x",
+		`fs.symlink("/home", "/srv/l")\nfs.copy("/etc", "/srv/l/x")`:                               "leads to /home/x",
+		`fs.symlink("/home", "/srv/l")\nfs.copy("/etc", "/srv/l", contents = True)`:                "directory of the system",
+		`fs.symlink("/home", "/srv/l")\nfs.symlink("/srv/l", "/srv/m")\nfs.write("/srv/m/x", "x")`: "leads to /home/x",
+		`fs.symlink("..", "/srv/l")\nfs.write("/srv/l/home/x", "x")`:                               "leads to /home/x",
+		`fs.mkdir("/srv/d")\nfs.symlink("../../home", "/srv/d/l")\nfs.write("/srv/d/l/x", "x")`:    "leads to /home/x",
+		`fs.symlink("/etc", "/srv/l")\nfs.write("/srv/l/passwd", "x")`:                             "out of its reach",
+		`fs.symlink("/var/lib/zcp2kopano", "/srv/l")\nfs.write("/srv/l/lock", "x")`:                "the runs are kept",
+		`fs.symlink("/home", "/srv/l")\nfs.remove("/srv/l/x", missing_ok = False)`:                 "/srv/l/x",
+		`fs.write("/var/lib/zcp2kopano/lock", "x")`:                                                "the runs are kept",
+		`fs.mkdir("/var/lib")`: "directory of the system",
+	} {
+		s := builtintest.New(t, "-- host --\nhostname: h\ninit: systemd\n-- mounts --\n/ /dev/sda1 ext4 60G 38G\n-- /srv/keep --\nx\n-- /home/u/f --\nx\n-- /etc/f --\nx\n", fs.Builtins())
+		r := s.Run(strings.ReplaceAll(snippet, `\n`, "\n"))
+		if r.Verdict.Code != exit.Failed || !strings.Contains(r.Verdict.Text, want) {
+			t.Errorf("%s: code %d, %s; %q is not in it", snippet, r.Verdict.Code, r.Verdict.Text, want)
+		}
+		if s.Text("/home/u/f") != "x\n" {
+			t.Errorf("%s changed what it may not", snippet)
+		}
 	}
 }

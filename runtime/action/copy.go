@@ -35,7 +35,7 @@ type Copy struct {
 }
 
 func (a *Copy) Kind() string             { return "fs.copy" }
-func (a *Copy) Touches() []policy.Target { return pathTargets(a.To) }
+func (a *Copy) Touches() []policy.Target { return through(a.Contents, a.To) }
 func (a *Copy) Stage(*Env) error         { return nil }
 func (a *Copy) Irreversible() string     { return "" }
 func (a *Copy) Summary() string {

@@ -35,7 +35,7 @@ type Move struct {
 }
 
 func (a *Move) Kind() string             { return "fs.move" }
-func (a *Move) Touches() []policy.Target { return pathTargets(a.From, a.To) }
+func (a *Move) Touches() []policy.Target { return through(a.Contents, a.From, a.To) }
 func (a *Move) Stage(*Env) error         { return nil }
 func (a *Move) Irreversible() string     { return "" }
 func (a *Move) Summary() string {

@@ -179,3 +179,12 @@ func pathTargets(paths ...string) []policy.Target {
 	}
 	return targets
 }
+
+// through is pathTargets for directories whose content is meant: a symlink to one is followed.
+func through(contents bool, paths ...string) []policy.Target {
+	targets := pathTargets(paths...)
+	for i := range targets {
+		targets[i].Through = contents
+	}
+	return targets
+}

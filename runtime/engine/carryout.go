@@ -152,7 +152,7 @@ func (r *Run) change(c *script.Call) (starlark.Value, error) {
 func (r *Run) decided(c *script.Call, args json.RawMessage, decision script.Decision) (*callRecord, error) {
 	rec := &callRecord{Builtin: c.Builtin.Name, Pos: c.Pos(), Args: args}
 	for i, a := range decision.Actions {
-		if err := r.policy.Check(a.Touches()); err != nil {
+		if err := r.policy.Judge(a.Touches(), r.resolve); err != nil {
 			return nil, c.Errorf("%w", err)
 		}
 		if err := a.Stage(r.env(0, i, nil)); err != nil {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -109,7 +110,7 @@ func newRun(ctx context.Context, cfg Config) *Run {
 	return &Run{
 		logs: map[string]host.LogMark{},
 		cfg:  cfg, memory: m, ctx: ctx, rb: cfg.Runbook,
-		policy:  cfg.Runbook.Policy.With(policy.Policy{}),
+		policy:  cfg.Runbook.Policy.With(policy.Policy{State: stateOf(cfg.Dir)}),
 		guards:  cfg.Runbook.Guards,
 		results: map[string]starlark.Value{},
 		met:     map[string]bool{},
@@ -217,6 +218,38 @@ func (r *Run) nextStep(past *history) *runbook.Step {
 	return nil
 }
 
+// stateOf is what of the state no runbook may reach, by the run's directory in it.
+func stateOf(dir string) []string {
+	if runs := path.Dir(dir); path.Base(runs) == "runs" {
+		return []string{path.Dir(runs)}
+	}
+	return []string{dir}
+}
+
+// resolve follows the symlinks of a path, the one of its last name included or not.
+func (r *Run) resolve(name string, last bool) (string, error) {
+	if last {
+		return action.Resolve(r.cfg.Host, name)
+	}
+	dir, err := action.Resolve(r.cfg.Host, path.Dir(name))
+	return path.Join(dir, path.Base(name)), err
+}
+
+// allowPlaces allows the run where the symlinks lead that its policy names. They are journaled: for a run that is
+// resumed they are what they were, whatever it has linked since.
+func (r *Run) allowPlaces() error {
+	places := r.policy.Places(r.resolve)
+	for _, entry := range slices.Sorted(maps.Keys(places)) {
+		if err := r.policy.Grant(policy.Path, places[entry]); err != nil {
+			return err
+		}
+		if _, err := r.cfg.Journal.AppendLazy("grant", grantRecord{Path: places[entry], Why: "where " + entry + " leads"}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // begin announces the run, and journals it if it is new.
 func (r *Run) begin(past *history) error {
 	info, err := r.info()
@@ -243,8 +276,10 @@ func (r *Run) begin(past *history) error {
 		_, err = r.cfg.Journal.Append("resume", info)
 		return err
 	}
-	_, err = r.cfg.Journal.Append("run", info)
-	return err
+	if _, err = r.cfg.Journal.Append("run", info); err != nil {
+		return err
+	}
+	return r.allowPlaces()
 }
 
 func (r *Run) info() (*story.RunInfo, error) {

@@ -313,10 +313,10 @@ func TestRefusals(t *testing.T) {
 		"policy": {`
 def one():
     """Write."""
-    t.write("/etc/passwd", "x")
+    t.write("/etc/hosts", "x")
 
 runbook = define(steps = [one], allow = policy(write = ["/srv"+"/a"]))
-`, "does not allow it to change path /etc/passwd", 1},
+`, "does not allow it to change path /etc/hosts", 1},
 		"check changes": {`
 def look():
     """Look."""

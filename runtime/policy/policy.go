@@ -28,13 +28,27 @@ const (
 type Target struct {
 	Class Class  `json:"class"`
 	Name  string `json:"name"`
+	// Through is true of a path whose last name is followed if it is a symlink: what changes is where it leads.
+	Through bool `json:"through,omitempty"`
 }
 
 // Policy is what a runbook may change, per class: for paths, the path itself and all below it, or a
 // glob (path.Match, with all below a match); for programs the path, and no glob; for the others globs of
 // names; for LDAP bases, the DN and all below it.
+//
+// What a runbook may change is judged by the place where the change happens: see Judge.
 type Policy struct {
 	Allow map[Class][]string `json:"allow"`
+	// State is where runs are kept, which no runbook reaches.
+	State []string `json:"-"`
+}
+
+// untouchable is what no policy can allow, whatever its patterns: what is no file of a disk, what the machine
+// starts from, and who may log in.
+var untouchable = []string{
+	"/proc", "/sys", "/dev", "/boot",
+	"/etc/passwd", "/etc/passwd-", "/etc/group", "/etc/group-", "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-",
+	"/etc/subuid", "/etc/subuid-", "/etc/subgid", "/etc/subgid-", "/etc/sudoers", "/etc/sudoers.d",
 }
 
 // protected paths are never granted as a whole: a runbook names what it needs below them.
@@ -71,7 +85,25 @@ func CheckEntry(class Class, entry string) error {
 	if _, err := path.Match(entry, "/"); err != nil {
 		return fmt.Errorf("policy: path %q: %w", entry, err)
 	}
+	for dir := range protected {
+		if ok, _ := path.Match(entry, dir); ok {
+			return fmt.Errorf("policy: path %q: the pattern allows %s as a whole; name the directories below it that the runbook changes", entry, dir)
+		}
+	}
+	if within := closest(untouchable, entry); within != "" {
+		return fmt.Errorf("policy: path %q: %s cannot be allowed", entry, within)
+	}
 	return nil
+}
+
+// closest is the one of these paths that a path is, or lies below; "" for none.
+func closest(paths []string, name string) string {
+	for _, p := range paths {
+		if name == p || strings.HasPrefix(name, p+"/") {
+			return p
+		}
+	}
+	return ""
 }
 
 // checkProgram refuses an entry that would allow more than one program.
@@ -99,7 +131,7 @@ func (p *Policy) Grant(class Class, entry string) error {
 
 // With is a policy that allows what either of the two does.
 func (p Policy) With(more Policy) Policy {
-	both := Policy{Allow: map[Class][]string{}}
+	both := Policy{Allow: map[Class][]string{}, State: append(append([]string(nil), p.State...), more.State...)}
 	for _, one := range []Policy{p, more} {
 		for class, entries := range one.Allow {
 			both.Allow[class] = append(both.Allow[class], entries...)
@@ -112,6 +144,9 @@ func (p Policy) With(more Policy) Policy {
 // what is allowed in its class, and the way out.
 func (p *Policy) Check(targets []Target) error {
 	for _, t := range targets {
+		if err := p.reserved(t); err != nil {
+			return err
+		}
 		if !p.allows(t) {
 			allowed := append([]string(nil), p.Allow[t.Class]...)
 			sort.Strings(allowed)
@@ -124,6 +159,74 @@ func (p *Policy) Check(targets []Target) error {
 		}
 	}
 	return nil
+}
+
+// reserved is an error for a path that no policy can allow.
+func (p *Policy) reserved(t Target) error {
+	if t.Class != Path {
+		return nil
+	}
+	if within := closest(untouchable, t.Name); within != "" {
+		return fmt.Errorf("no policy can allow a runbook to change path %s: %s is out of its reach", t.Name, within)
+	}
+	if protected[t.Name] {
+		return fmt.Errorf("no policy can allow a runbook to change path %s: it is a directory of the system; change what lies below it", t.Name)
+	}
+	for _, state := range p.State {
+		if closest([]string{state}, t.Name) != "" || closest([]string{t.Name}, state) != "" {
+			return fmt.Errorf("no policy can allow a runbook to change path %s: the runs are kept at %s", t.Name, state)
+		}
+	}
+	return nil
+}
+
+// Judge is Check, by the places where the changes happen: resolve follows the symlinks of a path, all of them or
+// all but that of its last name. What is named has to be allowed, and where it leads.
+func (p *Policy) Judge(targets []Target, resolve func(name string, last bool) (string, error)) error {
+	if err := p.Check(targets); err != nil {
+		return err
+	}
+	for _, t := range targets {
+		if t.Class != Path {
+			continue
+		}
+		place, err := resolve(t.Name, t.Through)
+		if err != nil || place == t.Name {
+			continue // what cannot be resolved cannot be changed either: the change says why
+		}
+		if err := p.Check([]Target{{Class: Path, Name: place}}); err != nil {
+			return fmt.Errorf("%s leads to %s: %w", t.Name, place, err)
+		}
+	}
+	return nil
+}
+
+// Places are the entries of a policy whose directories are symlinks, as they are when the run begins, with where
+// they lead: what the admin has linked is allowed by its name. What a runbook links itself is not.
+func (p *Policy) Places(resolve func(name string, last bool) (string, error)) map[string]string {
+	places := map[string]string{}
+	for _, entry := range p.Allow[Path] {
+		fixed, rest := splitPattern(entry)
+		place, err := resolve(fixed, true)
+		if err != nil || place == fixed {
+			continue
+		}
+		if place = path.Join(place, rest); CheckEntry(Path, place) == nil {
+			places[entry] = place
+		}
+	}
+	return places
+}
+
+// splitPattern parts an entry before the first name that is a pattern.
+func splitPattern(entry string) (fixed, rest string) {
+	names := strings.Split(entry, "/")
+	for i, name := range names {
+		if strings.ContainsAny(name, `*?[\`) {
+			return "/" + path.Join(names[:i]...), path.Join(names[i:]...)
+		}
+	}
+	return entry, ""
 }
 
 func (p *Policy) allows(t Target) bool {

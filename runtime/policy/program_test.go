@@ -19,7 +19,7 @@ func TestPrograms(t *testing.T) {
 	}
 	p := Policy{Allow: map[Class][]string{Program: {"/usr/sbin/postmap"}, Path: {"/usr/sbin"}}}
 	for name, ok := range map[string]bool{"/usr/sbin/postmap": true, "/usr/sbin/postfix": false, "/usr/sbin/postmap/x": false} {
-		if err := p.Check([]Target{{Program, name}}); (err == nil) != ok {
+		if err := p.Check([]Target{{Class: Program, Name: name}}); (err == nil) != ok {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -64,7 +64,7 @@ func (s *Scene) Run(snippet string) Result {
 runbook = define(
     steps = [snippet],
     allow = policy(
-        write = ["/etc/*", "/var/*", "/usr/*", "/srv/*", "/opt/*"],
+        write = ["/etc/*", "/var/*/*", "/usr/*/*", "/srv/*", "/opt/*"],
         packages = ["*"], services = ["*"], databases = ["*"], ldap = ["dc=example,dc=org"],
         programs = ["/usr/sbin/postmap", "/usr/sbin/postfix"],
     ),
