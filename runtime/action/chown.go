@@ -209,14 +209,14 @@ func setAttrs(e entry[host.Dir], want attrs) error {
 	if e.st.IsDir() {
 		return e.self.ChmodSelf(want.Mode)
 	}
-	return e.dir.Chmod(e.name, want.Mode)
+	return e.dir.ChmodOf(e.st, e.name, want.Mode)
 }
 
 func lchown(e entry[host.Dir], want attrs) error {
 	if e.st.IsDir() {
 		return e.self.ChownSelf(int(want.UID), int(want.GID))
 	}
-	return e.dir.Lchown(e.name, int(want.UID), int(want.GID))
+	return e.dir.LchownOf(e.st, e.name, int(want.UID), int(want.GID))
 }
 
 func hasSetid(st host.Stat) bool {

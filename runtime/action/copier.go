@@ -114,16 +114,16 @@ func (c *copier) copy(src host.DirReader, sname string, dst host.Dir, dname stri
 	if err := c.env.Ctx.Err(); err != nil {
 		return err
 	}
-	m, err := readMeta(src, sname)
-	if err != nil {
-		return err
-	}
 	st, err := src.Lstat(sname)
 	if err != nil {
 		return err
 	}
+	m, err := metaOf(src, sname, st)
+	if err != nil {
+		return err
+	}
 	if st.IsDir() {
-		return c.copyDir(src, sname, m, dst, dname, root, rel)
+		return c.copyDir(src, sname, st, m, dst, dname, root, rel)
 	}
 	if err := c.copyLeaf(src, sname, st, m, dst, dname, root, rel); err != nil {
 		return fmt.Errorf("%s: %w", sname, err)
@@ -135,22 +135,27 @@ func (c *copier) copy(src host.DirReader, sname string, dst host.Dir, dname stri
 	return nil
 }
 
-func (c *copier) copyDir(src host.DirReader, sname string, m meta, dst host.Dir, dname string, root *copyRoot, rel string) error {
+func (c *copier) copyDir(src host.DirReader, sname string, st host.Stat, m meta, dst host.Dir, dname string, root *copyRoot, rel string) error {
 	if err := dst.Mkdir(dname, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := c.copyEntries(src, sname, dst, dname, root, rel); err != nil {
+	if err := c.copyEntries(src, sname, st, dst, dname, root, rel); err != nil {
 		return err
 	}
 	return setMeta(dst, dname, m)
 }
 
-func (c *copier) copyEntries(src host.DirReader, sname string, dst host.Dir, dname string, root *copyRoot, rel string) error {
+func (c *copier) copyEntries(src host.DirReader, sname string, st host.Stat, dst host.Dir, dname string, root *copyRoot, rel string) error {
 	from, err := src.OpenDir(sname)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
+	if self, err := from.Self(); err != nil {
+		return err
+	} else if err := host.Same(st, self); err != nil {
+		return fmt.Errorf("%s: %w", sname, err)
+	}
 	to, err := dst.OpenDirWrite(dname)
 	if err != nil {
 		return err
@@ -185,20 +190,20 @@ func (c *copier) copyLeaf(src host.DirReader, sname string, st host.Stat, m meta
 	if err := removeTree(dst, tmp); err != nil {
 		return err
 	}
-	if err := c.fill(src, sname, st, dst, tmp); err != nil {
+	if err := c.fill(src, sname, st, &m, dst, tmp); err != nil {
 		return err
 	}
-	if err := setMeta(dst, tmp, m); err != nil {
+	if err := setNewMeta(dst, tmp, m); err != nil {
 		return err
 	}
 	return dst.Rename(tmp, dst, dname)
 }
 
 // fill makes dst/tmp from an entry, without its metadata.
-func (c *copier) fill(src host.DirReader, sname string, st host.Stat, dst host.Dir, tmp string) error {
+func (c *copier) fill(src host.DirReader, sname string, st host.Stat, m *meta, dst host.Dir, tmp string) error {
 	switch {
 	case st.IsRegular():
-		return copyContent(src, sname, st, dst, tmp)
+		return copyContent(src, sname, st, m, dst, tmp)
 	case st.IsSymlink():
 		target, err := src.Readlink(sname)
 		if err != nil {
@@ -210,9 +215,31 @@ func (c *copier) fill(src host.DirReader, sname string, st host.Stat, dst host.D
 	}
 }
 
+// openSame opens a regular file that was looked at, and takes all its metadata from the descriptor that its content is
+// read by: who exchanges names in between gets no file with the owner of one and the content of another.
+func openSame(src host.DirReader, name string, st host.Stat, m *meta) (host.File, error) {
+	f, err := src.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	now, err := f.Stat()
+	if err == nil {
+		err = host.Same(st, now)
+	}
+	if attributed, ok := f.(host.Attributed); ok && err == nil {
+		m.mode, m.uid, m.gid = now.Mode, now.UID, now.GID
+		m.xattrs, err = xattrsOf(attributed.Listxattr, attributed.Getxattr)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 // copyContent copies a regular file's content, and reads it back to compare.
-func copyContent(src host.DirReader, sname string, st host.Stat, dst host.Dir, tmp string) error {
-	from, err := src.Open(sname)
+func copyContent(src host.DirReader, sname string, st host.Stat, m *meta, dst host.Dir, tmp string) error {
+	from, err := openSame(src, sname, st, m)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,11 @@ func readMeta(d host.DirReader, name string) (meta, error) {
 	if err != nil {
 		return meta{}, err
 	}
+	return metaOf(d, name, st)
+}
+
+// metaOf is readMeta of an entry that was looked at.
+func metaOf(d host.DirReader, name string, st host.Stat) (meta, error) {
 	xattrs, err := readXattrs(d, name)
 	if err != nil {
 		return meta{}, err
@@ -40,8 +45,24 @@ func setMeta(d host.Dir, name string, m meta) error {
 	if err != nil {
 		return err
 	}
+	return setMetaOf(d, name, st, m)
+}
+
+// setNewMeta is setMeta of what was just made. A file that has more names than one is not that.
+func setNewMeta(d host.Dir, name string, m meta) error {
+	st, err := d.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if st.IsRegular() && st.Nlink > 1 {
+		return host.ErrExchanged
+	}
+	return setMetaOf(d, name, st, m)
+}
+
+func setMetaOf(d host.Dir, name string, st host.Stat, m meta) error {
 	if st.UID != m.uid || st.GID != m.gid {
-		if err := d.Lchown(name, int(m.uid), int(m.gid)); err != nil {
+		if err := d.LchownOf(st, name, int(m.uid), int(m.gid)); err != nil {
 			return err
 		}
 	}
@@ -49,11 +70,12 @@ func setMeta(d host.Dir, name string, m meta) error {
 		return err
 	}
 	if !st.IsSymlink() {
-		if st, err = d.Lstat(name); err != nil {
+		now, err := d.Lstat(name)
+		if err != nil {
 			return err
 		}
-		if st.Perm() != perm(m.mode) {
-			if err := d.Chmod(name, perm(m.mode)); err != nil {
+		if now.Perm() != perm(m.mode) {
+			if err := d.ChmodOf(st, name, perm(m.mode)); err != nil {
 				return err
 			}
 		}
@@ -68,7 +90,14 @@ func perm(mode fs.FileMode) fs.FileMode { return host.Stat{Mode: mode}.Perm() }
 
 // readXattrs returns an entry's extended attributes, nil where it has none or cannot have any.
 func readXattrs(d host.DirReader, name string) (map[string][]byte, error) {
-	names, err := d.Listxattr(name)
+	return xattrsOf(
+		func() ([]string, error) { return d.Listxattr(name) },
+		func(attr string) ([]byte, error) { return d.Getxattr(name, attr) })
+}
+
+// xattrsOf reads them by two functions of an entry, or of an open file.
+func xattrsOf(list func() ([]string, error), get func(attr string) ([]byte, error)) (map[string][]byte, error) {
+	names, err := list()
 	if noXattrs(err) {
 		return nil, nil
 	}
@@ -80,7 +109,7 @@ func readXattrs(d host.DirReader, name string) (map[string][]byte, error) {
 		if attr == "security.evm" { // a signature over the inode itself: another inode cannot have it
 			continue
 		}
-		value, err := d.Getxattr(name, attr)
+		value, err := get(attr)
 		if errors.Is(err, syscall.ENODATA) {
 			continue
 		}

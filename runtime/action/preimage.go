@@ -62,9 +62,16 @@ func (s *Store) Save(name string) (Preimage, error) {
 	if err != nil {
 		return p, err
 	}
-	m, err := readMeta(dir, base)
+	m, err := metaOf(dir, base, st)
 	if err != nil {
 		return p, err
+	}
+	var content host.File
+	if st.IsRegular() {
+		if content, err = openSame(dir, base, st, &m); err != nil {
+			return p, err
+		}
+		defer content.Close()
 	}
 	p.Exists, p.Mode, p.UID, p.GID, p.Rdev = true, m.mode, m.uid, m.gid, st.Rdev
 	p.Atime, p.Mtime, p.Xattrs = m.atime, m.mtime, m.xattrs
@@ -72,13 +79,8 @@ func (s *Store) Save(name string) (Preimage, error) {
 	case st.IsSymlink():
 		p.Target, err = dir.Readlink(base)
 	case st.IsRegular():
-		var f host.File
-		if f, err = dir.Open(base); err != nil {
-			return p, err
-		}
-		defer f.Close()
 		var b Blob
-		if b, err = s.Put(f); err != nil {
+		if b, err = s.Put(content); err != nil {
 			return p, err
 		}
 		p.Blob = &b

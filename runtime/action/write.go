@@ -160,7 +160,7 @@ func (a *Write) replace(env *Env, dir host.Dir, base string) error {
 			return err
 		}
 	}
-	if err := setMeta(dir, tmp, m); err != nil {
+	if err := setNewMeta(dir, tmp, m); err != nil {
 		return err
 	}
 	return dir.Rename(tmp, dir, base)

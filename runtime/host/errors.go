@@ -12,6 +12,8 @@ var (
 	ErrNoAccount = errors.New("no such account")
 	// ErrNotRegular is a FIFO, socket or device where a regular file is needed.
 	ErrNotRegular = errors.New("not a regular file")
+	// ErrExchanged is another entry than the one that was looked at, under the same name.
+	ErrExchanged = errors.New("another file took its place, or it got another name, since it was looked at; stop what works there and try again")
 	// ErrUnsupported is an operation that this host has no means for.
 	ErrUnsupported = errors.New("not supported on this host")
 	// ErrUnknown is a question that a simulated host cannot answer: the fixture or snapshot does not

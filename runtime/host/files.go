@@ -89,6 +89,10 @@ type Dir interface {
 	Rename(name string, to Dir, newname string) error
 	Chmod(name string, mode fs.FileMode) error
 	Lchown(name string, uid, gid int) error
+	// ChmodOf and LchownOf change the entry that was looked at. If its name is another's by now, or it has another
+	// number of names, they change nothing: ErrExchanged.
+	ChmodOf(is Stat, name string, mode fs.FileMode) error
+	LchownOf(is Stat, name string, uid, gid int) error
 	Chtimes(name string, atime, mtime time.Time) error
 	Setxattr(name, attr string, value []byte) error
 	Removexattr(name, attr string) error
@@ -112,6 +116,12 @@ type File interface {
 	Stat() (Stat, error)
 	Truncate(size int64) error
 	Sync() error
+}
+
+// Attributed is a File whose extended attributes can be read by its descriptor, whoever has its name by now.
+type Attributed interface {
+	Getxattr(attr string) ([]byte, error)
+	Listxattr() ([]string, error)
 }
 
 // Cloner is a File that can take over another's whole content without reading it, as a reflink does;

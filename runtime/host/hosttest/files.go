@@ -86,6 +86,7 @@ var fileTests = []fileTest{
 	{"device nodes", true, testDevices},
 	{"chmod", false, testChmod},
 	{"lchown", true, testLchown},
+	{"changes of what was looked at", true, testChangesOf},
 	{"setgid directory", true, testSetgidDir},
 	{"chtimes", false, testChtimes},
 	{"times of changes", false, testChangeTimes},
@@ -646,6 +647,33 @@ func testChmod(h *helper) {
 	h.must(h.f.Symlink("a", h.p("/link")))
 	h.fails(h.f.Chmod(h.p("/link"), 0o600), syscall.EOPNOTSUPP)
 	h.fails(h.f.Chmod(h.p("/none"), 0o600), syscall.ENOENT)
+}
+
+// testChangesOf changes an entry by its name only as long as it is the one that was looked at.
+func testChangesOf(h *helper) {
+	h.write("/a", "")
+	h.write("/b", "")
+	h.must(h.f.Symlink("a", h.p("/link")))
+	d, err := h.f.OpenTreeWrite(h.p("/"))
+	h.must(err)
+	defer d.Close()
+	is := h.lstat("/a")
+	h.must(d.LchownOf(is, "a", 7, 8))
+	h.must(d.ChmodOf(is, "a", 0o640))
+	h.must(d.LchownOf(h.lstat("/link"), "link", 9, 9))
+	if st := h.lstat("/a"); st.UID != 7 || st.GID != 8 || st.Perm() != 0o640 {
+		h.Errorf("%d:%d %v", st.UID, st.GID, st.Perm())
+	}
+	h.fails(d.LchownOf(is, "b", 5, 5), host.ErrExchanged)
+	h.fails(d.LchownOf(is, "link", 5, 5), host.ErrExchanged)
+	h.fails(d.ChmodOf(is, "b", 0o777), host.ErrExchanged)
+	h.must(d.Link("a", d, "c"))
+	h.fails(d.LchownOf(is, "a", 5, 5), host.ErrExchanged)
+	h.fails(d.ChmodOf(is, "a", 0o777), host.ErrExchanged)
+	h.fails(d.LchownOf(is, "none", 5, 5), syscall.ENOENT)
+	if st := h.lstat("/b"); st.UID != 0 || st.Perm() == 0o777 {
+		h.Error("another file was changed")
+	}
 }
 
 func testLchown(h *helper) {

@@ -554,6 +554,28 @@ func (d *kernelDir) Lchown(name string, uid, gid int) error {
 	return wrap("lchown", name, unix.Fchownat(d.fd, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW))
 }
 
+func (d *kernelDir) ChmodOf(is host.Stat, name string, mode fs.FileMode) error {
+	now, err := d.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if err := host.Same(is, now); err != nil {
+		return wrap("chmod", name, err)
+	}
+	return d.Chmod(name, mode)
+}
+
+func (d *kernelDir) LchownOf(is host.Stat, name string, uid, gid int) error {
+	now, err := d.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if err := host.Same(is, now); err != nil {
+		return wrap("lchown", name, err)
+	}
+	return d.Lchown(name, uid, gid)
+}
+
 func (d *kernelDir) Chtimes(name string, atime, mtime time.Time) error {
 	if err := check(name); err != nil {
 		return err

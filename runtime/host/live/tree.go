@@ -179,6 +179,21 @@ func (t *tree) Lchown(name string, uid, gid int) error {
 	return t.change("lchown", name, func() error { return lchownAt(t.fd, name, uid, gid) })
 }
 
+func (t *tree) ChmodOf(is host.Stat, name string, mode fs.FileMode) error {
+	return t.change("chmod", name, func() error { return chmodOf(is, t.fd, name, mode) })
+}
+
+func (t *tree) LchownOf(is host.Stat, name string, uid, gid int) error {
+	return t.change("lchown", name, func() error {
+		fd, err := holdAt(is, t.fd, name)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		return retry(func() error { return unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH) })
+	})
+}
+
 func (t *tree) Chtimes(name string, atime, mtime time.Time) error {
 	return t.change("chtimes", name, func() error { return chtimesAt(t.fd, name, atime, mtime) })
 }

@@ -269,6 +269,31 @@ func (t *tree) Lchown(name string, uid, gid int) error {
 	return t.changeAt("lchown", name, func(n *inode) error { return t.f.chown(n, uid, gid) })
 }
 
+func (t *tree) ChmodOf(is host.Stat, name string, mode fs.FileMode) error {
+	if err := t.same("chmod", is, name); err != nil {
+		return err
+	}
+	return t.Chmod(name, mode)
+}
+
+func (t *tree) LchownOf(is host.Stat, name string, uid, gid int) error {
+	if err := t.same("lchown", is, name); err != nil {
+		return err
+	}
+	return t.Lchown(name, uid, gid)
+}
+
+func (t *tree) same(op string, is host.Stat, name string) error {
+	now, err := t.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if err := host.Same(is, now); err != nil {
+		return pathError(op, t.join(name), err)
+	}
+	return nil
+}
+
 func (t *tree) Chtimes(name string, atime, mtime time.Time) error {
 	return t.changeAt("chtimes", name, func(n *inode) error { return t.f.chtimes(n, atime, mtime) })
 }
