@@ -17,6 +17,7 @@ import (
 	"zcp2kopano/builtins/secret"
 	"zcp2kopano/builtins/svc"
 	"zcp2kopano/builtins/text"
+	"zcp2kopano/builtins/web"
 	"zcp2kopano/runtime/script"
 )
 
@@ -36,5 +37,6 @@ func All() []*script.Builtin {
 		secret.Builtins(),
 		svc.Builtins(),
 		text.Builtins(),
+		web.Builtins(),
 	)
 }

@@ -145,6 +145,23 @@ func TestSites(t *testing.T) {
 			code: exit.Inhibited, want: "inhibitor: removing ZCP would take other packages along", reason: "z-push-kopano : Depends: libvmime-zarafa7-0",
 		},
 		{
+			name: "Z-Push where only a web server's configuration names it", want: "warning: /data/sites/push/backend/zarafa/config.php names /var/run/zarafa",
+			add: "-- /etc/apache2/apache2.conf --\nIncludeOptional mail/*.conf\n-- /etc/apache2/mail/x.conf --\nAlias /Microsoft-Server-ActiveSync /data/sites/push\n" +
+				"-- /data/sites/push/backend/zarafa/config.php --\n<?php\ndefine('MAPI_SERVER', 'file:///var/run/zarafa');\n",
+		},
+		{
+			name: "CardDAV below /var/www", want: "warning: /var/www/sabre/config.inc.php names /var/run/zarafa",
+			add: "-- /var/www/sabre/config.inc.php --\n<?php\ndefine('ZARAFA_SERVER', 'file:///var/run/zarafa');\n",
+		},
+		{
+			name: "a pool of php-fpm", want: "warning: /etc/php5/fpm/pool.d/mail.conf names zarafa",
+			add: "-- /etc/php5/fpm/pool.d/mail.conf --\nphp_admin_value[open_basedir] = /usr/share/zarafa-webapp\n",
+		},
+		{
+			name: "a proxy to the server's port", want: "warning: /etc/nginx/conf.d/mail.conf names port 236",
+			add: "-- /etc/nginx/conf.d/mail.conf --\nproxy_pass http://127.0.0.1:236/;\n",
+		},
+		{
 			name: "automation", want: "warning: automation is at work on this host", reason: "puppet installs and starts what its catalogue says",
 			edits: []string{"-- services --\n", "-- services --\npuppet active enabled pid=1442\n"},
 			add:   "-- /usr/sbin/puppet 0755 --\nx\n-- /lib/systemd/system/puppet.service --\n[Service]\nExecStart=/usr/sbin/puppet\n[Install]\nWantedBy=multi-user.target\n",
@@ -245,5 +262,22 @@ func TestNoSuccessor(t *testing.T) {
 		if found := slices.Contains(played.serious, "inhibitor: nothing takes the place of zarafa-dagent"); found != used {
 			t.Errorf("used: %v; %q", used, played.serious)
 		}
+	}
+}
+
+// TestNoDirectoryOfPackages: every step makes the directories that it needs, where packages bring none.
+func TestNoDirectoryOfPackages(t *testing.T) {
+	h := stockHost(t, hosts.Example, func(text string) string {
+		return edited(t, text, []string{
+			"-- tree --\n", "-- tree --\nd0755 root:root - - /srv/kopano\n",
+			"-- passwd --\n", "-- passwd --\nkopano:x:500:500::/:/bin/false\n", "-- group --\n", "-- group --\nkopano:x:500:\n",
+		})
+	})
+	for _, name := range []string{"kopano-server", "kopano-dagent", "kopano-spooler", "kopano-gateway", "kopano-search"} {
+		putPackage(t, h, "/srv/kopano", name, "amd64", "libc6")
+	}
+	played := playStock(t, h, map[string]string{"packages_dir": "/srv/kopano", "attachments": "keep"})
+	if !slices.ContainsFunc(played.changes, func(c string) bool { return strings.HasPrefix(c, "move the contents of /var/lib/zarafa/search") }) || strings.Contains(played.verdict.Text, "move_index") {
+		t.Errorf("%+v\n%s", played.verdict, strings.Join(played.changes, "\n"))
 	}
 }

@@ -272,6 +272,9 @@ cfg.set("/etc/zarafa/server.cfg", {"user_safe_mode": True, "threads": 8})
 		if !ok {
 			return script.Decision{}, c.Errorf("argument values: got %s, want a dict of directive to value", c.Value("values").Type())
 		}
+		if err := ours(c.String("path")); err != nil {
+			return script.Decision{}, c.Errorf("%w", err)
+		}
 		tree, err := LoadTree(c.View, c.String("path"), nil)
 		if err != nil {
 			return script.Decision{}, c.Errorf("%w", err)
@@ -286,6 +289,15 @@ cfg.set("/etc/zarafa/server.cfg", {"user_safe_mode": True, "threads": 8})
 		}
 		return rewritten(tree.Top), nil
 	},
+}
+
+// ours refuses a file that is none of Zarafa or Kopano: others have a syntax of their own, such as lines that continue
+// the one before.
+func ours(name string) error {
+	if daemons[path.Base(name)] != "" || strings.Contains(name, "zarafa") || strings.Contains(name, "kopano") {
+		return nil
+	}
+	return fmt.Errorf("%s is no configuration file of Zarafa or Kopano, and may have another syntax: for Postfix there is postfix.set, for others fs.write", name)
 }
 
 func setOne(tree *Tree, key, v starlark.Value, reason string) error {

@@ -92,6 +92,7 @@ type Tree struct {
 	settings []Setting
 	load     func(name string) (*File, error)
 	where    func(string) string
+	there    func(name string) error // whether a file is there
 }
 
 // LoadTree reads a file and follows its !include lines; a file that was read is not read again, as
@@ -105,7 +106,17 @@ func LoadTree(view host.FileReader, name string, where func(string) string) (*Tr
 	if err != nil {
 		return nil, err
 	}
-	t := &Tree{Top: top, where: where, load: func(name string) (*File, error) { return loadVia(view, name, where) }}
+	there := func(name string) error {
+		actual, err := follow(view, name, where)
+		if err == nil {
+			_, err = view.Stat(actual)
+		}
+		if err == nil {
+			return nil
+		}
+		return explain(name, err)
+	}
+	t := &Tree{Top: top, where: where, there: there, load: func(name string) (*File, error) { return loadVia(view, name, where) }}
 	t.read()
 	return t, nil
 }
@@ -132,7 +143,11 @@ func (t *Tree) readFile(f *File, loaded map[string]*File, seen map[string]bool) 
 		inc := includes[0]
 		includes = includes[1:]
 		target := t.where(inc.Path)
-		if inc.Kind != "include" || seen[target] {
+		if inc.Kind != "include" {
+			t.checkPropmap(f, inc, target)
+			continue
+		}
+		if seen[target] {
 			continue
 		}
 		seen[target] = true
@@ -145,6 +160,13 @@ func (t *Tree) readFile(f *File, loaded map[string]*File, seen map[string]bool) 
 			continue
 		}
 		t.readFile(child, loaded, seen)
+	}
+}
+
+// checkPropmap reports a table of properties that is not there: the daemons refuse to start, as for an !include.
+func (t *Tree) checkPropmap(f *File, inc Include, target string) {
+	if err := t.there(target); err != nil {
+		t.Problems = append(t.Problems, Problem{f.Path, inc.Line, "!propmap: " + err.Error()})
 	}
 }
 

@@ -1,7 +1,9 @@
 package action
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 
@@ -147,13 +149,47 @@ func (a *Copy) record(env *Env, o overlay) error {
 	return nil
 }
 
-// Detail says how much is copied, and what is replaced.
-func (a *Copy) Detail(*Env) (Detail, error) {
+// Detail says how much is copied, and what is replaced: of short texts, what changes in them.
+func (a *Copy) Detail(env *Env) (Detail, error) {
 	d := Detail{Files: a.Size.Files, Bytes: a.Size.Bytes, Existing: len(a.Replaced)+len(a.Merged) > 0}
 	for _, p := range a.Replaced {
 		d.Lines = append(d.Lines, "replaces "+p.Path)
+		d.Diff += a.difference(env, p)
 	}
 	return d, nil
+}
+
+// shown is the size up to which a file's difference is shown.
+const shown = 64 << 10
+
+// difference is what changes in a text that is replaced; empty where that cannot be shown.
+func (a *Copy) difference(env *Env, p Preimage) string {
+	if p.Blob == nil || p.Blob.Size > shown {
+		return ""
+	}
+	from := path.Join(a.From, a.rel(p.Path))
+	st, err := env.Host.Lstat(from)
+	if err != nil || !st.IsRegular() || st.Size > shown {
+		return ""
+	}
+	old, err := env.Store.Bytes(*p.Blob)
+	if err != nil {
+		return ""
+	}
+	content, err := readSmall(env.Host, from)
+	if err != nil || !isText(old) || !isText(content) || bytes.Equal(old, content) {
+		return ""
+	}
+	return unified(p.Path, true, old, content)
+}
+
+func readSmall(files host.FileReader, name string) ([]byte, error) {
+	f, err := files.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, shown))
 }
 
 // rel is a path's name relative to To.

@@ -37,6 +37,6 @@ func IsFile(name string) bool { return path.Ext(name) == extension }
 
 // NameOfFile is the package that a package file holds, by the file's name.
 func NameOfFile(name string) string {
-	name, _, _ = strings.Cut(path.Base(name), "_")
+	name, _, _ = strings.Cut(strings.TrimSuffix(path.Base(name), extension), "_") // somebody may have given the file a short name
 	return name
 }
