@@ -25,6 +25,10 @@ func TestStockDefaults(t *testing.T) {
 		{name: "a server that is off", kopano: "# x\nSERVER_ENABLED='no' # for now\nDAGENT_OPTS=\"-d\"\n", want: keeps, reason: "kopano-server is switched off"},
 		{name: "a daemon that is off, and used", kopano: "SPOOLER_ENABLED=no\nDAGENT_OPTS=-d\n", want: keeps, reason: "kopano-spooler is switched off"},
 		{name: "a dagent without its option", kopano: "SERVER_ENABLED=no\nexport SERVER_ENABLED=yes\n", want: keeps, reason: "kopano-dagent gets no option -d"},
+		{name: "a dagent whose -d is a value", kopano: "DAGENT_OPTS=\"-F -d --folder -d -Pd -- -d\"\n", want: keeps, reason: "kopano-dagent gets no option -d"},
+		{name: "a dagent with -d among others", kopano: "DAGENT_OPTS=\"-ld\"\n"},
+		{name: "a dagent with the long option", kopano: "DAGENT_OPTS='-c /etc/kopano/dagent.cfg --daemonize'\n"},
+		{name: "a dagent with the long option, shortened", kopano: "DAGENT_OPTS=--daemon\n"},
 		{name: "settings that suit", kopano: "SERVER_ENABLED=yes\nICAL_ENABLED=no\nSPOOLER_ENABLED=No\nDAGENT_OPTS=\"-v -d\"\n"},
 		{name: "settings that systemd does not read", init: "systemd", kopano: "SERVER_ENABLED=no\n"},
 		{

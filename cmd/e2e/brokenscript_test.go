@@ -14,9 +14,9 @@ const hanging = "echo waiting for a better world; trap '' TERM; touch /run/bed/h
 // which, and why, and the rollback takes away what could not be set up. The machine is as it was.
 func TestBrokenScript(t *testing.T) {
 	t.Parallel()
-	for turn, c := range []struct{ name, script, cause string }{
-		{"fails", "echo no luck; exit 3", "package kopano-server: its post-installation script (postinst)"},
-		{"hangs", hanging, "the maintainer script kopano-server.postinst had not ended after 5s and was ended"},
+	for turn, c := range []struct{ name, patience, script, cause string }{
+		{"fails", "1800", "echo no luck; exit 3", "package kopano-server: its post-installation script (postinst)"},
+		{"hangs", "20", hanging, "the maintainer script kopano-server.postinst had not ended after 20s and was ended"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -25,7 +25,7 @@ func TestBrokenScript(t *testing.T) {
 				r.Behave("kopano-server.postinst", c.script)
 				before := r.State()
 				repository, _ := r.newest()
-				res := r.Migrate(Migration{Repository: repository, Params: []string{"script_patience=5"}})
+				res := r.Migrate(Migration{Repository: repository, Params: []string{"script_patience=" + c.patience}})
 				if res.Code != 1 || !strings.Contains(squeezed(res.Output), c.cause) {
 					t.Fatalf("exit status %d; want %q\n%s", res.Code, c.cause, res.Output)
 				}

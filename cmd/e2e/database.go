@@ -31,10 +31,11 @@ func (r *Root) StartMariaDB() {
 
 func (r *Root) serveMariaDB() {
 	r.t.Helper()
+	r.Must("install", "-d", "-o", "mysql", "-g", "mysql", "/run/mysqld/tmp") // else it sorts in /tmp
 	cmd := r.Command("/usr/sbin/mariadbd", "--no-defaults", "--user=mysql", "--datadir=/var/lib/mysql",
 		"--socket=/run/mysqld/mysqld.sock", "--pid-file=/run/mysqld/mysqld.pid", "--skip-networking",
 		"--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M",
-		"--log-error=/run/mysqld/error.log")
+		"--log-error=/run/mysqld/error.log", "--tmpdir=/run/mysqld/tmp")
 	if err := r.Start(cmd); err != nil {
 		r.t.Fatal(err)
 	}

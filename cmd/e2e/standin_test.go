@@ -112,8 +112,10 @@ func TestUpgradeIsStubborn(t *testing.T) {
 func TestKilledUpgrade(t *testing.T) {
 	t.Parallel()
 	r := kopanoServer(t)
-	r.Behave("kopano-server", "upgrade = 8s")
+	r.Behave("kopano-server", "upgrade = 1m")
 	process, ended := r.daemon("kopano-server", "-F")
+	r.until("step 70", func() bool { return r.revision() == "70" })
+	r.Behave("kopano-server", "upgrade = 1h")
 	r.until("the column of step 71", func() bool {
 		return strings.Contains(r.SQL("SHOW COLUMNS FROM zarafa.singleinstances"), "filename")
 	})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -120,6 +121,8 @@ func newDir(name string) (dir *os.File, made bool, err error) {
 	switch err := os.Mkdir(name, 0o700); {
 	case err == nil:
 		made = true
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, false, fmt.Errorf("%w; make %s first, or name another place", err, filepath.Dir(name))
 	case !errors.Is(err, fs.ErrExist):
 		return nil, false, err
 	}
@@ -188,6 +191,9 @@ func (d *filesDir) keep(a *app, v story.Verdict, t *target, o export.Options) er
 	if d.writer == nil || v.Code != exit.Done {
 		return d.close()
 	}
+	if missing := d.missing(t); len(missing) == len(d.paths) {
+		return cmp.Or(d.close(), nothingAt(missing))
+	}
 	o.Paths, o.WithSecrets = d.paths, d.withSecrets
 	o.Title = fmt.Sprintf("what a run would leave of %s on %s; zcp2kopano %s", strings.Join(d.paths, ", "), t.label, version)
 	sum, sendErr := export.Send(d.stream, t.source(), o)
@@ -214,10 +220,24 @@ func (d *filesDir) tell(w io.Writer, sum export.Summary) error {
 	for _, left := range sum.Left {
 		fmt.Fprintf(w, "files: left out: %s\n", left)
 	}
-	if len(sum.Missing) > 0 {
-		return fmt.Errorf("files: the run would leave nothing at %s; name another path with --files-of", strings.Join(sum.Missing, ", "))
+	return nothingAt(sum.Missing)
+}
+
+// missing are the paths at which there is nothing.
+func (d *filesDir) missing(t *target) (paths []string) {
+	for _, name := range d.paths {
+		if _, err := t.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			paths = append(paths, name)
+		}
 	}
-	return nil
+	return paths
+}
+
+func nothingAt(paths []string) error {
+	if len(paths) == 0 {
+		return nil
+	}
+	return fmt.Errorf("files: the run would leave nothing at %s; name another path with --files-of", strings.Join(paths, ", "))
 }
 
 // source is a simulated host as its files are exported.

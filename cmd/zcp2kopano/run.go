@@ -34,7 +34,8 @@ func runCommand(a *app) *cobra.Command {
 		Use:   "run [RUNBOOK]",
 		Short: "Carry a runbook out on this machine",
 		Long: `Carry a runbook out on this machine, as root. First the whole run is simulated over this machine and
-shown; then it asks, and only a full "yes" starts it. With --yes it starts at once.
+shown; then it asks, and only a full "yes" starts it. With --yes it does not ask: the simulation is not
+shown, and only says how long each step takes, and how long services are down.
 
 With --plan the run does what the plan says, call by call, or stops. The plan's file has to belong to
 root or to you, and nobody else may be able to write to it. What changes by itself while the server
@@ -72,7 +73,7 @@ a failure, the verdict names the commands that go on or back; "zcp2kopano status
 	t.flags(cmd)
 	p.flags(cmd)
 	cmd.Flags().StringVar(&packages, "packages", "", "install from this `DIR` of downloaded packages (the parameter packages_dir)")
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "start without a rehearsal and without asking")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "start without showing a rehearsal and without asking")
 	cmd.Flags().StringVar(&planPath, "plan", "", "hold the run to the plan in this `FILE` (simulate --live --plan): it stops before the first difference; a plan holds for 7 days")
 	untilFlag(cmd, &until)
 	foregroundFlag(cmd, &foreground)
@@ -120,11 +121,9 @@ func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPa
 	if err != nil {
 		return err
 	}
-	var forecast *story.Times
-	if !yes {
-		if forecast, err = a.rehearse(ctx, book, plain, secrets); err != nil {
-			return err
-		}
+	forecast, err := a.rehearse(ctx, book, plain, secrets, yes)
+	if err != nil {
+		return err
 	}
 	if name == "" {
 		name = strings.TrimSuffix(strings.TrimPrefix(book.Name, "@stock//"), ".star")
@@ -157,8 +156,12 @@ func (a *app) refuseUnfinished() error {
 	return fmt.Errorf("run %s is unfinished (%s), and has to come to its end before a new run: %s", s.ID, s.Phase, ways.Join(s.Ways()))
 }
 
-// rehearse simulates over this machine and asks. It returns how long the run takes.
-func (a *app) rehearse(ctx context.Context, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret) (*story.Times, error) {
+// rehearse simulates over this machine, and asks unless the answer was given. It returns how long the run takes, if the
+// simulation comes to its end.
+func (a *app) rehearse(ctx context.Context, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret, yes bool) (*story.Times, error) {
+	if yes {
+		return a.forecast(ctx, book, plain, secrets)
+	}
 	if !a.interactive() {
 		return nil, fmt.Errorf("there is no terminal to ask on; add --yes if you are sure, or look first: zcp2kopano simulate --live")
 	}
@@ -182,6 +185,25 @@ func (a *app) rehearse(ctx context.Context, book *runbook.Runbook, plain map[str
 		err = fmt.Errorf("not started: nothing was changed")
 	}
 	return v.Times, err
+}
+
+// forecast simulates unseen. What stands in the way is for the run to find, which then tells of it as ever.
+func (a *app) forecast(ctx context.Context, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret) (*story.Times, error) {
+	target, err := openSimulatedLive(plain[packagesParam])
+	if err != nil {
+		return nil, err
+	}
+	defer target.Close()
+	fmt.Fprintln(a.err, "simulating the run first, to know how long it takes")
+	v := a.carryOut(ctx, "simulate", target, book, plain, secrets, "", journal.Memory(version, time.Now), func(story.Event) {})
+	switch v.Code {
+	case exit.Done:
+		return v.Times, nil
+	case exit.Interrupted:
+		fmt.Fprintln(a.err, "interrupted before the run began; nothing was changed")
+		return nil, ended{exit.Interrupted}
+	}
+	return nil, nil
 }
 
 // lock takes the right to change this machine.

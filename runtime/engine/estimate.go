@@ -55,6 +55,18 @@ func (e *estimate) result() *story.Times {
 	return &t
 }
 
+// tellForecast tells a real run's admin, before it begins, how long it takes.
+func (r *Run) tellForecast() {
+	t := r.cfg.Forecast
+	if t == nil || !r.real() {
+		return
+	}
+	r.emit(story.Event{Kind: story.Output, Text: "the time that it takes, " + t.String()})
+	for _, why := range t.Why {
+		r.emit(story.Event{Kind: story.Output, Text: "- " + why})
+	}
+}
+
 // tellLeft tells a real run's admin, after a step, how long the rest takes.
 func (r *Run) tellLeft(step string, took time.Duration) {
 	t := r.cfg.Forecast

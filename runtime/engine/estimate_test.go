@@ -53,7 +53,7 @@ func TestTimesAreRefined(t *testing.T) {
 		v := s.run(fmt.Sprintf(threeSteps, ""), func(c *engine.Config) {
 			emit := c.Emit
 			c.Now = func() time.Time { return clock }
-			c.Forecast = &story.Times{Steps: []story.StepTime{
+			c.Forecast = &story.Times{Whole: action.Span{Least: 70 * time.Second, Most: 99*time.Minute + 30*time.Second}, Steps: []story.StepTime{
 				{Name: "one", Span: action.Span{Least: 10 * time.Second, Most: 90 * time.Second}},
 				{Name: "two", Span: action.Span{Least: time.Minute, Most: 98 * time.Minute}},
 			}}
@@ -64,6 +64,9 @@ func TestTimesAreRefined(t *testing.T) {
 				}
 			}
 		})
+		if forecast := "the time that it takes, a guess: 70 seconds to 100 minutes (two 60 seconds to 98 minutes, one 10 seconds to 2 minutes)"; !s.said(forecast) {
+			t.Errorf("%q is not said: %+v", forecast, s.events)
+		}
 		if v.Code != 0 || !s.said(want) {
 			t.Errorf("a step of %v: %+v, said %+v", took, v, s.events)
 		}

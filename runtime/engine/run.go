@@ -279,6 +279,7 @@ func (r *Run) begin(past *history) error {
 	if _, err = r.cfg.Journal.Append("run", info); err != nil {
 		return err
 	}
+	r.tellForecast()
 	return r.allowPlaces()
 }
 

@@ -253,11 +253,13 @@ func (l *Log) write(typ string, data any) (uint64, error) {
 	if err := l.flush(); err != nil {
 		return 0, err
 	}
-	wrote()
+	if l.ended != nil {
+		wrote()
+	}
 	return seq, nil
 }
 
-// wrote is called behind each write. It does something in a build for tests only; see halt.go.
+// wrote is called behind each write to a file. It does something in a build for tests only; see halt.go.
 var wrote = func() {}
 
 // add makes one record, which is not written yet.

@@ -17,6 +17,22 @@ func TestOptionFile(t *testing.T) {
 	}
 }
 
+func TestComplaintWithoutLooseOptions(t *testing.T) {
+	const loose = "Warning: /usr/bin/mysqldump: unknown variable 'loose-column-statistics=0'\nWarning: /usr/bin/mysqldump: unknown variable 'loose-set-gtid-purged=OFF'"
+	for said, want := range map[string]string{
+		loose: "/usr/bin/mysqldump: exit status 2, and it did not say why: see that the database server still runs, and what its log says",
+		loose + "\nmysqldump: Error 2013: Lost connection": "/usr/bin/mysqldump: exit status 2: mysqldump: Error 2013: Lost connection",
+	} {
+		err := withoutLoose(&host.CommandError{Path: "/usr/bin/mysqldump", Status: "exit status 2", Output: said})
+		if err.Error() != want {
+			t.Errorf("got %q, want %q", err, want)
+		}
+	}
+	if err := withoutLoose(nil); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDumpScanner(t *testing.T) {
 	dump := "-- MySQL dump\n\nCREATE TABLE `stores` (\n  `id` int\n);\nINSERT INTO `x` VALUES (0x" + strings.Repeat("AB", 100000) + ");\n" +
 		"CREATE TABLE IF NOT EXISTS `odd``name` (\n\n-- Dump completed on 2026-01-01\n\n"

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -112,6 +113,26 @@ func dumpArgs(optionFile, charset, database string) []string {
 	}
 }
 
+// withoutLoose leaves out of a client's complaint that it does not know loose options. One that says nothing else has
+// most often lost its server.
+func withoutLoose(err error) error {
+	var failed *host.CommandError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	var said []string
+	for line := range strings.Lines(failed.Output) {
+		if !strings.Contains(line, "unknown variable 'loose-") {
+			said = append(said, strings.TrimRight(line, "\n"))
+		}
+	}
+	failed.Output = strings.TrimSpace(strings.Join(said, "\n"))
+	if failed.Output == "" {
+		return fmt.Errorf("%w, and it did not say why: see that the database server still runs, and what its log says", err)
+	}
+	return err
+}
+
 func (h databaseWriter) toolVersion(tool string) string {
 	got, err := h.m.run(context.Background(), command{Path: tool, Args: []string{"--version"}, Timeout: queryTimeout})
 	if err != nil {
@@ -131,6 +152,7 @@ func (h databaseWriter) dumpTo(ctx context.Context, f host.File, compression str
 	scan := &dumpScanner{out: packer, progress: progress}
 	c.Stdout = scan
 	_, err = h.m.run(ctx, c)
+	err = withoutLoose(err)
 	cerr := packer.Close()
 	switch {
 	case scan.failed != nil: // the tool's complaint about the broken pipe is only the echo

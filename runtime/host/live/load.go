@@ -151,6 +151,7 @@ func (h databaseWriter) LoadDatabase(ctx context.Context, req host.LoadRequest, 
 		Path: tool, Args: loadArgs(s.path+"/client.cnf", charset, conn.Database),
 		Secrets: []string{conn.Password.Reveal()}, Stdin: d,
 	})
+	err = withoutLoose(err)
 	if err == nil {
 		err = h.loaded(ctx, conn, d, req.SHA256)
 	}

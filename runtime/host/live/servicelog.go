@@ -1,6 +1,7 @@
 package live
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -9,7 +10,7 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// logBytes is as much of a log as is read at once.
+// logBytes is as much of a log as is read at once, and the longest line.
 const logBytes = 1 << 20
 
 // LogEnd marks the end of a service's file and of its journal.
@@ -76,18 +77,22 @@ func (s *space) fileSince(name string, mark *host.LogMark) ([]string, bool) {
 		return nil, false
 	}
 	defer f.Close()
-	data := make([]byte, min(st.Size-mark.Size, logBytes))
-	n, err := f.ReadAt(data, mark.Size)
-	if err != nil && err != io.EOF {
-		return nil, false
+	var lines []string
+	for data := make([]byte, min(st.Size-mark.Size, logBytes)); ; {
+		n, err := f.ReadAt(data[:min(st.Size-mark.Size, int64(len(data)))], mark.Size)
+		if err != nil && err != io.EOF {
+			return lines, false
+		}
+		end := bytes.LastIndexByte(data[:n], '\n') + 1
+		if end == 0 && n == logBytes {
+			end = n // a line without an end
+		}
+		if end == 0 {
+			return lines, true
+		}
+		mark.Size += int64(end)
+		lines = append(lines, fullLines(string(data[:end]))...)
 	}
-	text := string(data[:n])
-	end := strings.LastIndexByte(text, '\n') + 1
-	if end == 0 && n == logBytes {
-		end = n // a line without an end
-	}
-	mark.Size += int64(end)
-	return fullLines(text[:end]), true
 }
 
 // fullLines are the lines of a text that are not empty.

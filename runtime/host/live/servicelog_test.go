@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"zcp2kopano/runtime/host"
@@ -46,6 +47,11 @@ func TestLogSince(t *testing.T) {
 	read("one")
 	more("o\n")
 	read("two")
+	long := strings.Repeat("x", logBytes/2)
+	more(long + "1\n" + long + "2\n" + long + "3\nthe last\nof which the end is sti")
+	read(long+"1", long+"2", long+"3", "the last")
+	more("ll to come\n")
+	read("of which the end is still to come")
 	if err := os.Rename(file, file+".1"); err != nil {
 		t.Fatal(err)
 	}
