@@ -164,6 +164,8 @@ func TestRoutes(t *testing.T) {
 			}
 			if res := r.Zcp2kopano("rollback", "--restore-database", "--yes"); res.Code != exit.Done {
 				t.Fatalf("rollback: exit status %d\n%s", res.Code, res.Output)
+			} else if !strings.Contains(squeezed(res.Output), "kept, and yours to remove: the logs in /var/log/kopano") {
+				t.Errorf("the rollback does not name the logs that stay:\n%s", res.Output)
 			}
 			compareBack(t, r, before)
 			if unnumbered(dumped(r)) != content {

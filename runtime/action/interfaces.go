@@ -53,6 +53,12 @@ type Teller interface {
 	Told() []string
 }
 
+// Logger is an action that has others write a log.
+type Logger interface {
+	// LogFile is the log; empty if there is none.
+	LogFile() string
+}
+
 // Newcomer is an action that can tell, once it was undone and compared, what came after the run where it
 // had worked, and was left there: that is no difference. Empty for nothing.
 type Newcomer interface {

@@ -142,6 +142,14 @@ func (a *Service) Told() []string {
 	return lines
 }
 
+// LogFile implements Logger.
+func (a *Service) LogFile() string {
+	if a.Works == nil || !or(a.Active, false) {
+		return ""
+	}
+	return a.Works.Log
+}
+
 // Now looks the service up by its exact name. It tells whether the host has it at all.
 func (a *Service) Now(v host.View) (host.Service, bool, error) {
 	list, err := v.Services(globEscape(a.Name))

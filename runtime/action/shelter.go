@@ -3,6 +3,7 @@ package action
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 
@@ -29,7 +30,11 @@ func shelter(env *Env, going []string) error {
 		if !reached {
 			continue
 		}
-		mounts, err := mountsBelow(env.Host, name)
+		real, err := whereIs(env, name)
+		if err != nil {
+			return err
+		}
+		mounts, err := mountsBelow(env.Host, real)
 		if err != nil {
 			return err
 		}
@@ -37,7 +42,7 @@ func shelter(env *Env, going []string) error {
 			return fmt.Errorf("%s lies where the scripts of %s may remove it, and %s is a mount, which cannot be moved: unmount it, go on with the rollback, and mount it again after that",
 				name, strings.Join(going, ", "), mounts[0])
 		}
-		if err := moveToShelter(env, name); err != nil {
+		if err := moveToShelter(env, name, real); err != nil {
 			return fmt.Errorf("move %s out of the reach of the packages' scripts: %w", name, err)
 		}
 	}
@@ -47,15 +52,16 @@ func shelter(env *Env, going []string) error {
 // withinReach tells whether the scripts of packages may take data for theirs. Once they might, they may: those whose
 // directory it is can be gone by now, and others not yet.
 func withinReach(env *Env, name string, going []string) (bool, error) {
-	note := noteOf(env, name)
-	if noted, err := exists(env.Host, note); err != nil || noted {
-		return noted, err
-	}
-	reached, err := ownedAlone(env.Host, name, going)
-	if err != nil || !reached {
+	noted, err := exists(env.Host, noteOf(env, name))
+	if err != nil {
 		return false, err
 	}
-	return true, mkdirAll(env.Host, note)
+	if !noted {
+		if noted, err = ownedAlone(env.Host, name, going); err != nil || !noted {
+			return false, err
+		}
+	}
+	return true, noteReal(env, name)
 }
 
 // noteOf is there once data was to be sheltered.
@@ -63,7 +69,33 @@ func noteOf(env *Env, name string) string {
 	return path.Join(env.Store.Dir, "sheltered", keptTree{of: name}.key()+".needed")
 }
 
-func moveToShelter(env *Env, name string) error {
+// noteReal notes where data lies behind the symlinks of its path, one of which may go with the packages.
+func noteReal(env *Env, name string) error {
+	real, err := whereIs(env, name)
+	if err == nil {
+		err = mkdirAll(env.Host, noteOf(env, name))
+	}
+	if err == nil {
+		err = env.Host.Symlink(real, realOf(env, name))
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+func realOf(env *Env, name string) string { return path.Join(noteOf(env, name), "at") }
+
+// whereIs is where data lies, or lay when that was noted.
+func whereIs(env *Env, name string) (string, error) {
+	noted, err := env.Host.Readlink(realOf(env, name))
+	if absent(err) {
+		return Resolve(env.Host, name)
+	}
+	return noted, err
+}
+
+func moveToShelter(env *Env, name, real string) error {
 	to, err := shelterOf(env, name)
 	if err != nil {
 		return err
@@ -71,20 +103,20 @@ func moveToShelter(env *Env, name string) error {
 	if err := mkdirAll(env.Host, path.Dir(to)); err != nil {
 		return err
 	}
-	parent, err := env.Host.OpenTreeWrite(path.Dir(name))
+	parent, err := env.Host.OpenTreeWrite(path.Dir(real))
 	if err != nil {
 		return err
 	}
 	defer parent.Close()
-	if there, err := exists(env.Host, placeOf(name)); err != nil {
+	if there, err := exists(env.Host, placeOf(real)); err != nil {
 		return err
 	} else if !there {
-		err := writeFile(parent, path.Base(placeOf(name)), strings.NewReader("keeps this directory while a rollback purges packages\n"))
+		err := writeFile(parent, path.Base(placeOf(real)), strings.NewReader("keeps this directory while a rollback purges packages\n"))
 		if err != nil {
 			return err
 		}
 	}
-	return renamePath(env.Host, name, to)
+	return renamePath(env.Host, real, to)
 }
 
 // unshelter takes back what shelter has moved, also of an Undo that was interrupted.
@@ -94,15 +126,19 @@ func unshelter(env *Env) error {
 		if err != nil {
 			return err
 		}
+		real, err := whereIs(env, name)
+		if err != nil {
+			return err
+		}
 		there, err := exists(env.Host, from)
 		switch {
 		case err == nil && there:
-			err = fromShelter(env, from, name)
+			err = fromShelter(env, from, real)
 		case err == nil:
-			err = missed(env, name)
+			err = missed(env, name, real)
 		}
 		if err == nil {
-			err = removePath(env.Host, placeOf(name))
+			err = removePath(env.Host, placeOf(real))
 		}
 		if err != nil && !absent(err) {
 			return fmt.Errorf("move %s back from %s: %w", name, from, err)
@@ -112,12 +148,12 @@ func unshelter(env *Env) error {
 }
 
 // missed is an error if what was sheltered is neither there nor at its place: its file system is not mounted, say.
-func missed(env *Env, name string) error {
+func missed(env *Env, name, real string) error {
 	noted, err := exists(env.Host, noteOf(env, name))
 	if err != nil || !noted {
 		return err
 	}
-	there, err := exists(env.Host, name)
+	there, err := exists(env.Host, real)
 	if err == nil && !there {
 		err = errors.New("it is in neither place; mount the file system that it lies on, and roll back again")
 	}
@@ -154,19 +190,38 @@ func shelterOf(env *Env, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	real, err := whereIs(env, name)
+	if err != nil {
+		return "", err
+	}
 	key := keptTree{of: name}.key()
-	if point := pointOf(mounts, name); point != pointOf(mounts, store) {
+	if point := pointOf(mounts, real); point != pointOf(mounts, store) {
 		return path.Join(point, tempPrefix+"shelter-"+key), nil
 	}
 	return path.Join(env.Store.Dir, "sheltered", key), nil
 }
 
-// ownedAlone tells whether a path lies in a directory that packages own, all of them among these. One of the system is
-// theirs never, also where no other package lists it.
+// liesIn tells whether a path is a directory, or below it.
+func liesIn(name, dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") }
+
+// ownedAlone tells whether a path lies in a directory that packages own, all of them among these, be it behind a
+// symlink that the admin has put in a directory's place. One of the system is theirs never, also where no other
+// package lists it.
 func ownedAlone(v host.View, name string, these []string) (bool, error) {
 	all, err := v.Packages()
 	if err != nil {
 		return false, err
+	}
+	real, err := Resolve(v, name)
+	if err != nil {
+		return false, err
+	}
+	holds := func(dir string) (bool, error) {
+		if liesIn(name, dir) {
+			return true, nil
+		}
+		behind, err := Resolve(v, dir)
+		return err == nil && liesIn(real, behind), err
 	}
 	mine := map[string]bool{}
 	for _, item := range these {
@@ -188,8 +243,14 @@ func ownedAlone(v host.View, name string, these []string) (bool, error) {
 				case !going:
 					delete(alone, file)
 				case policy.OfTheSystem(file):
-				case file == name || strings.HasPrefix(name, file+"/"):
-					alone[file] = true
+				default:
+					held, err := holds(file)
+					if err != nil {
+						return false, err
+					}
+					if held {
+						alone[file] = true
+					}
 				}
 			}
 		}

@@ -2,6 +2,7 @@ package action
 
 import (
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 	"testing"
@@ -15,14 +16,22 @@ const inPlace = "/var/lib/kopano-server/att" // in a directory that kopano-serve
 // sheltered is a host on which kopano-server came, where a site has had its data already: its script removes that
 // when it is purged.
 func sheltered(t tester, mounts ...simfs.Mount) *trial {
+	return shelteredBehind(t, path.Dir(inPlace), mounts...)
+}
+
+// shelteredBehind has the directory in another place, to which a symlink leads.
+func shelteredBehind(t tester, real string, mounts ...simfs.Mount) *trial {
 	h := newFake(mounts...)
 	must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
 	zarafaInstalled(t, h)
 	h.owned = map[string][]string{"kopano-server": {"/var", "/var/lib", "/var/lib/kopano-server"}, "zarafa-server": {"/var", "/var/lib"}}
-	must(t, h.PutDir("/var/lib/kopano-server", 0o750, 998, 998))
-	must(t, h.PutDir(inPlace, 0o700, 110, 110))
-	must(t, h.PutDir(inPlace+"/1", 0o750, 110, 110))
-	put(t, h, inPlace+"/1/7.gz", "old mail", 0o600, 110, 110)
+	must(t, h.PutDir(real, 0o750, 998, 998))
+	must(t, h.PutDir(real+"/att", 0o700, 110, 110))
+	must(t, h.PutDir(real+"/att/1", 0o750, 110, 110))
+	put(t, h, real+"/att/1/7.gz", "old mail", 0o600, 110, 110)
+	if real != path.Dir(inPlace) {
+		must(t, h.Symlink(real, path.Dir(inPlace)))
+	}
 	tr := &trial{fakeHost: h, env: newEnv(h)}
 	must(t, tr.prepare(t, &Commit{Tx: host.Transaction{Install: []string{"kopano-server"}}}))
 	must(t, tr.apply(t))
@@ -63,6 +72,31 @@ func TestPurgeSparesDataInPlace(t *testing.T) {
 				t.Fatalf("crash %d (mode %d, %v), then Undo: %v", k, mode, err, err)
 			}
 			check(tr, fmt.Sprintf("crash %d (mode %d, %v)", k, mode, err))
+		}
+	}
+}
+
+// TestPurgeSparesDataBehindALink: on another disk, whether the site's configuration names the symlink or what it leads to,
+// and also if the symlink goes with the package.
+func TestPurgeSparesDataBehindALink(t *testing.T) {
+	mounts := twoDisks()
+	mounts[1].Point = "/srv"
+	const real = "/srv/kopano"
+	for _, name := range []string{inPlace, real + "/att"} {
+		for _, linkGoes := range []bool{false, true} {
+			tr := shelteredBehind(t, real, mounts...)
+			tr.env.InPlace = []string{name}
+			purged := tr.purged
+			tr.purged = func() {
+				purged()
+				if linkGoes {
+					must(t, removePath(tr, path.Dir(inPlace)))
+				}
+			}
+			must(t, tr.undo(t))
+			if there, _ := exists(tr, real+"/att/1/7.gz"); !there {
+				t.Errorf("%s, the link goes %v: the data is gone", name, linkGoes)
+			}
 		}
 	}
 }
@@ -128,5 +162,7 @@ type ownerHost struct {
 func (h *ownerHost) Packages() ([]host.Package, error) {
 	return []host.Package{{Name: "kopano-server", Status: "installed"}}, nil
 }
+
+func (h *ownerHost) Lstat(string) (host.Stat, error) { return host.Stat{}, fs.ErrNotExist }
 
 func (h *ownerHost) PackageFiles(string) ([]string, error) { return h.files, nil }

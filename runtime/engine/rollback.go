@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
@@ -175,6 +178,9 @@ func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string
 	if err := r.tellScripts(); err != nil {
 		return nil, err
 	}
+	if r.keptLogs, err = logsOf(undone, r.cfg.Host); err != nil {
+		return nil, err
+	}
 	left, err := differencesOf(undone, way)
 	if err != nil {
 		return nil, err
@@ -186,6 +192,29 @@ func (r *Run) undoSteps(past *history, way *restoring, steps []string) ([]string
 		}
 	}
 	return append(left, r.kept...), err
+}
+
+// logsOf are the directories of the logs that undone actions had others write, and which stay: they tell what happened.
+func logsOf(undone []*pastAction, v host.View) ([]string, error) {
+	var dirs []string
+	for _, p := range undone {
+		a, err := p.action()
+		if err != nil {
+			return nil, err
+		}
+		l, ok := a.(action.Logger)
+		if !ok || l.LogFile() == "" {
+			continue
+		}
+		switch _, err := v.Lstat(l.LogFile()); {
+		case err == nil:
+			dirs = append(dirs, path.Dir(l.LogFile()))
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
+			return nil, err
+		}
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs), nil
 }
 
 // repeat does once more what rests on what was undone after it: a service that the run had made to read its

@@ -56,6 +56,7 @@ type Run struct {
 	verdict     story.Verdict
 	unpredicted int
 	kept        []string // what a rollback leaves on purpose
+	keptLogs    []string // directories with logs of services that the run had started, which a rollback leaves
 	beyond      bool     // rollback of a run that passed its point of no return
 	until       string   // the step before which it stops, or UntilNoReturn
 	planned     int      // calls compared with the plan so far

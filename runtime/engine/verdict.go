@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/exit"
@@ -159,6 +160,9 @@ func (r *Run) closeRollback(differences []string, err error) story.Verdict {
 			"The dump and a dump of what it replaced were kept; remove them once the database has proved good"
 	default:
 		v.Text = "rolled back" + r.backTo() + ": everything that " + r.toucher() + " touched was compared and is as it was"
+	}
+	if len(r.keptLogs) > 0 && !r.refused {
+		v.Text += "; kept, and yours to remove: the logs in " + strings.Join(r.keptLogs, ", ")
 	}
 	return r.finish()
 }
