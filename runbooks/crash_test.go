@@ -609,7 +609,7 @@ func crashAll(t *testing.T, r route, list []trial) {
 func TestCrashEverywhere(t *testing.T) {
 	all := mainTrials(t)
 	t.Log(all)
-	crashAll(t, mainRoute, chance.Pick(t, all.list, 900, trial.fineKind))
+	crashAll(t, mainRoute, chance.Pick(t, all.list, 600, trial.fineKind))
 }
 
 // otherRoutes are hosts and parameters that lead other ways through the stock runbook.
@@ -697,7 +697,7 @@ func TestCrashOtherRoutes(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			all := newGoal(t, r).trials(t)
 			t.Log(all)
-			crashAll(t, r, sample(t, all.list, 150))
+			crashAll(t, r, sample(t, all.list, 100))
 		})
 	}
 }
@@ -709,7 +709,7 @@ func sample(t *testing.T, list []trial, n int) []trial {
 
 // TestCrashAgain crashes a second and a third time, while the run is resumed or rolled back.
 func TestCrashAgain(t *testing.T) {
-	n := 240
+	n := 160
 	switch {
 	case testing.Short():
 		n /= 6

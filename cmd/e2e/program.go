@@ -15,6 +15,8 @@ type Migration struct {
 	Site bool
 	// Repository is the name of a local repository to install from; empty for ServeDownloads.
 	Repository string
+	// Forecast has the run say how long it takes; most tests do without.
+	Forecast bool
 	// Params are parameters beside those of the repository, "name=value".
 	Params []string
 }
@@ -28,7 +30,11 @@ func (r *Root) Migrate(m Migration) Result {
 // MigrateCommand is the command of a real migration, for Start or Finish.
 func (r *Root) MigrateCommand(m Migration) *exec.Cmd {
 	r.t.Helper()
-	return r.program("run", append([]string{"--yes"}, m.args()...)...)
+	assent := []string{"--yes", "--no-forecast"}
+	if m.Forecast {
+		assent = assent[:1]
+	}
+	return r.program("run", append(assent, m.args()...)...)
 }
 
 // Zcp2kopano runs any command of the program.

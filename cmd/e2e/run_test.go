@@ -35,7 +35,7 @@ func TestMigration(t *testing.T) {
 			r.ServeDownloads("kopano84")
 			before := r.State()
 			watch := r.WatchProcesses(RepoPassword, Password)
-			res := r.Migrate(Migration{Params: c.params})
+			res := r.Migrate(Migration{Params: c.params, Forecast: true})
 			watch()
 			if res.Code != 0 {
 				t.Fatalf("exit status %d\n%s", res.Code, res.Output)

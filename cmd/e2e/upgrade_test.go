@@ -115,7 +115,7 @@ func (r *Root) processOf(name string) string {
 // TestUpgradeIsLeftAlone breaks the wait for the upgrade off, tries what would end the server, and goes on with the wait.
 func TestUpgradeIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	onBothInits(t, func(t *testing.T, r *Root) {
+	onOneInit(t, 5, func(t *testing.T, r *Root) {
 		r.BindRepositories()
 		r.Behave("kopano-server", "upgrade = 10m")
 		_, target := r.newest()
@@ -228,7 +228,7 @@ func TestStopBeforeTheLock(t *testing.T) {
 // TestUpgradeIsReplaced ends the server in the middle of its upgrade, since the dump replaces what that breaks.
 func TestUpgradeIsReplaced(t *testing.T) {
 	t.Parallel()
-	onBothInits(t, func(t *testing.T, r *Root) {
+	onOneInit(t, 6, func(t *testing.T, r *Root) {
 		r.BindRepositories()
 		content := dumped(r)
 		r.Behave("kopano-server", "upgrade = 5m")

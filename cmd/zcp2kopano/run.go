@@ -29,13 +29,13 @@ func runCommand(a *app) *cobra.Command {
 	var t teller
 	var p params
 	var packages, planPath, until string
-	var yes, foreground bool
+	var yes, foreground, atOnce bool
 	cmd := &cobra.Command{
 		Use:   "run [RUNBOOK]",
 		Short: "Carry a runbook out on this machine",
 		Long: `Carry a runbook out on this machine, as root. First the whole run is simulated over this machine and
 shown; then it asks, and only a full "yes" starts it. With --yes it does not ask: the simulation is not
-shown, and only says how long each step takes, and how long services are down.
+shown, and only says how long each step takes, and how long services are down; --no-forecast leaves it out.
 
 With --plan the run does what the plan says, call by call, or stops. The plan's file has to belong to
 root or to you, and nobody else may be able to write to it. What changes by itself while the server
@@ -67,13 +67,17 @@ a failure, the verdict names the commands that go on or back; "zcp2kopano status
 			if err := p.setPackages(packages); err != nil {
 				return err
 			}
-			return a.run(cmd.Context(), first(args), &p, &t, planPath, until, yes, foreground)
+			if atOnce && !yes {
+				return fmt.Errorf("--no-forecast goes with --yes: without it the simulation is what you are asked about")
+			}
+			return a.run(cmd.Context(), first(args), &p, &t, planPath, until, assent{yes, atOnce}, foreground)
 		},
 	}
 	t.flags(cmd)
 	p.flags(cmd)
 	cmd.Flags().StringVar(&packages, "packages", "", "install from this `DIR` of downloaded packages (the parameter packages_dir)")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "start without showing a rehearsal and without asking")
+	cmd.Flags().BoolVar(&atOnce, "no-forecast", false, "with --yes: start at once, without the simulation that tells how long it takes")
 	cmd.Flags().StringVar(&planPath, "plan", "", "hold the run to the plan in this `FILE` (simulate --live --plan): it stops before the first difference; a plan holds for 7 days")
 	untilFlag(cmd, &until)
 	foregroundFlag(cmd, &foreground)
@@ -95,7 +99,10 @@ func needRoot(command string) error {
 	return nil
 }
 
-func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPath, until string, yes, foreground bool) error {
+// assent is what was said on the command line to a run's question whether to begin.
+type assent struct{ given, atOnce bool }
+
+func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPath, until string, yes assent, foreground bool) error {
 	// the lock is held from before the first look until the worker has it
 	lock, err := a.lock("run")
 	if err != nil {
@@ -158,8 +165,11 @@ func (a *app) refuseUnfinished() error {
 
 // rehearse simulates over this machine, and asks unless the answer was given. It returns how long the run takes, if the
 // simulation comes to its end.
-func (a *app) rehearse(ctx context.Context, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret, yes bool) (*story.Times, error) {
-	if yes {
+func (a *app) rehearse(ctx context.Context, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret, yes assent) (*story.Times, error) {
+	if yes.atOnce {
+		return nil, nil
+	}
+	if yes.given {
 		return a.forecast(ctx, book, plain, secrets)
 	}
 	if !a.interactive() {

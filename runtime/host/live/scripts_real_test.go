@@ -15,6 +15,7 @@ import (
 	"zcp2kopano/cmd/e2e/fakepkg"
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/hosttest/chance"
 	"zcp2kopano/runtime/host/hosttest/manifest"
 	"zcp2kopano/runtime/host/live"
 )
@@ -61,14 +62,15 @@ func writePackages(t *testing.T, r *e2e.Root, packages []fakepkg.Package) []stri
 const shortPatience = 3 * time.Second
 
 // TestTroubledInstallation installs packages one of whose maintainer scripts fails or hangs. Unmended, the
-// rollback finishes all the same, with nothing left; mended, the run goes on.
+// rollback finishes all the same, with nothing left; mended, the run goes on. It makes a sample, with make crash all.
 func TestTroubledInstallation(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
+	type trouble struct {
 		script, argument, trouble string
 		cause                     string // of the run's failure; empty if only the way back is troubled
 		kept                      string // the script without which the package went
-	}{
+	}
+	troubles := []trouble{
 		{"preinst", "install", fails, "package site-mail: its pre-installation script (preinst) ", ""},
 		{"preinst", "install", hangs, "the maintainer script site-mail.preinst had not ended after 3s and was ended", ""},
 		{"postinst", "configure", fails, "package site-mail: its post-installation script (postinst) ", ""},
@@ -78,7 +80,8 @@ func TestTroubledInstallation(t *testing.T) {
 		{"postrm", "remove", fails, "", "site-mail.postrm"},
 		{"postrm", "purge", fails, "", "site-mail.postrm"},
 		{"postrm", "purge", hangs, "", "site-mail.postrm"},
-	} {
+	}
+	for _, c := range chance.Pick(t, troubles, 6, func(c trouble) string { return c.script }) {
 		t.Run(fmt.Sprintf("%s %s %s", c.script, c.argument, map[string]string{fails: "fails", hangs: "hangs"}[c.trouble]), func(t *testing.T) {
 			t.Parallel()
 			r, h := debian(t)
