@@ -213,6 +213,9 @@ func (a *app) forecast(ctx context.Context, book *runbook.Runbook, plain map[str
 		fmt.Fprintln(a.err, "interrupted before the run began; nothing was changed")
 		return nil, ended{exit.Interrupted}
 	}
+	if v.Code == exit.Failed {
+		fmt.Fprintln(a.err, "how long it takes cannot be said: the simulation ends with: "+v.Text)
+	}
 	return nil, nil
 }
 

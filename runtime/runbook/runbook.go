@@ -32,8 +32,14 @@ type Runbook struct {
 	program *script.Program
 }
 
-// Words are the ordinary words of the product, see script.Program.Words.
-func (rb *Runbook) Words() map[string]bool { return rb.program.Words() }
+// Words are the ordinary words of the product, see script.Program.Words. A rollback, which runs no program, has none:
+// it masks rather too much.
+func (rb *Runbook) Words() map[string]bool {
+	if rb.program == nil {
+		return nil
+	}
+	return rb.program.Words()
+}
 
 // KnownSecrets are these secrets, to be masked in files.
 func (rb *Runbook) KnownSecrets(given map[string]host.Secret) *secrets.Known {
