@@ -41,7 +41,7 @@ func TestSystemdBootsAndGoes(t *testing.T) {
 func TestMigrationSystemd(t *testing.T) {
 	t.Parallel()
 	r := NewSite(t, Systemd())
-	m := Migration{Repository: "kopano87"}
+	m := Migration{Repository: "kopano87", Forecast: true}
 	r.BindRepositories()
 	before := r.State()
 	simulated := r.Rehearse(Simulation{Migration: m})
@@ -58,6 +58,9 @@ func TestMigrationSystemd(t *testing.T) {
 	res := r.Migrate(m)
 	if res.Code != 0 {
 		t.Fatalf("exit status %d\n%s", res.Code, res.Output)
+	}
+	if said := squeezed(res.Output); !strings.Contains(said, "the time that it takes, a guess: ") || !strings.Contains(said, "services are down for ") {
+		t.Errorf("how long it takes is not told before it begins:\n%s", res.Output)
 	}
 	after := r.State()
 	if diffs := manifest.Compare(servicesOnly(captured.End), servicesOnly(after), nil); len(diffs) != 0 {
