@@ -23,7 +23,9 @@ import (
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
 	"zcp2kopano/runtime/engine"
+
 	"zcp2kopano/runtime/exit"
+	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/host/sim/simfs"
 	"zcp2kopano/runtime/host/sim/simtest"
@@ -115,6 +117,24 @@ var stockHosts = []struct {
 		infos: []string{"the attachments stay in /var/lib/zarafa/attachments", "LDAP schema", "running as root"},
 	},
 	{
+		fixture: "rhel7-zcp72.txtar",
+		findings: []string{
+			"warning: /etc/crontab names zarafa",
+			"warning: /etc/yum.repos.d/zarafa.repo names zarafa",
+			"warning: configuration to look at",
+		},
+		infos: []string{"target: Kopano Core 8.7.20", "database schema", "attachments", "four-byte characters"},
+	},
+	{
+		fixture: "sles12-zcp72.txtar",
+		findings: []string{
+			"warning: /etc/crontab names zarafa",
+			"warning: /etc/zypp/repos.d/zarafa.repo names zarafa",
+			"warning: configuration to look at",
+		},
+		infos: []string{"target: Kopano Core 8.7.20", "database schema", "attachments", "four-byte characters"},
+	},
+	{
 		fixture: "inhibited.txtar",
 		code:    exit.Inhibited,
 		findings: []string{
@@ -133,15 +153,12 @@ var stockHosts = []struct {
 	},
 }
 
-// hostsWithoutRunbook are the shipped hosts of systems that no stock runbook is for.
-var hostsWithoutRunbook = []string{"rhel7-zcp72.txtar"}
-
 func TestStockFindings(t *testing.T) {
 	shipped, err := fs.Glob(hosts.FS, "*.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(shipped) != len(stockHosts)+len(hostsWithoutRunbook) {
+	if len(shipped) != len(stockHosts) {
 		t.Errorf("%d example hosts are shipped, %d are tested: %v", len(shipped), len(stockHosts), shipped)
 	}
 	for _, tc := range stockHosts {
@@ -1156,7 +1173,7 @@ func playStock(t *testing.T, h *sim.Host, params map[string]string) played {
 	var p played
 	log := journal.Memory("test", time.Now)
 	p.verdict = engine.Execute(context.Background(), engine.Config{
-		Mode: "simulate", ID: "simulate", Runbook: loadStock(t, "debian"), Params: params,
+		Mode: "simulate", ID: "simulate", Runbook: stockFor(t, h), Params: params,
 		Host: h, HostLabel: "an example", Dir: "/var/lib/zcp2kopano/runs/simulate",
 		Journal: log, Keeper: state.Memory(), Version: "test", Now: time.Now,
 		Emit: func(e story.Event) {
@@ -1202,6 +1219,27 @@ func loadStock(t *testing.T, name string) *runbook.Runbook {
 		t.Fatal(err)
 	}
 	return book
+}
+
+// stockFor is the runbook for a host.
+func stockFor(t *testing.T, h host.View) *runbook.Runbook {
+	t.Helper()
+	facts, err := h.Facts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range script.StockRunbooks(runbooks.FS) {
+		book := loadStock(t, name)
+		for _, spec := range book.Systems {
+			if fits, err := facts.Matches(spec); err != nil {
+				t.Fatal(err)
+			} else if fits {
+				return book
+			}
+		}
+	}
+	t.Fatalf("no stock runbook is for %v", facts.OSRelease)
+	return nil
 }
 
 // stockHost makes a shipped example host, its fixture changed by edit unless that is nil.
@@ -1253,13 +1291,14 @@ const (
 	maxColumns = 110
 )
 
-// familyWords are what only Debian has, or calls so. A file of lib with the name of a runbook is the one
-// that knows the runbook's family of systems.
-var familyWords = regexp.MustCompile(`(?i)dpkg|\bapt\b|apt-|\.deb\b|debian|ubuntu|dist-packages|sources\.list|policy-rc|apache2|/etc/default|crontabs/`)
+// familyWords are what only one family of systems has, or calls so. A file of lib with the name of a runbook is the one
+// that knows the runbook's family; rpm.star has what two of them share.
+var familyWords = regexp.MustCompile(`(?i)dpkg|\bapt\b|apt-|\.deb\b|debian|ubuntu|dist-packages|sources\.list|policy-rc|apache2|/etc/default|crontabs/` +
+	`|\brpm|\byum|\bdnf\b|zypp|red ?hat|\bsuse|\bsles|centos|site-packages|httpd|sysconfig`)
 
 // TestStockIsReadable holds the limits, and the words of a family of systems in its own file.
 func TestStockIsReadable(t *testing.T) {
-	families := map[string]bool{}
+	families := map[string]bool{"lib/rpm.star": true}
 	for _, name := range script.StockRunbooks(runbooks.FS) {
 		families["lib/"+name+".star"] = true
 	}
@@ -1268,7 +1307,7 @@ func TestStockIsReadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := 0
-	for _, name := range append(files, "debian.star") {
+	for _, name := range append(files, "debian.star", "rhel.star", "sles.star") {
 		data, err := fs.ReadFile(runbooks.FS, name)
 		if err != nil {
 			t.Fatal(err)
@@ -1286,7 +1325,7 @@ func TestStockIsReadable(t *testing.T) {
 				words++
 			}
 			if found != "" && strings.HasPrefix(name, "lib/") && !families[name] {
-				t.Errorf("%s:%d says %s, which is a word of one family of systems: it belongs into lib/debian.star", name, i+1, found)
+				t.Errorf("%s:%d says %s, which is a word of one family of systems: it belongs into the file of that family", name, i+1, found)
 			}
 		}
 	}

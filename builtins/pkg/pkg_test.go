@@ -180,7 +180,7 @@ func TestRepositoryArguments(t *testing.T) {
 }
 
 func TestAddRepository(t *testing.T) {
-	key, err := filepath.Abs("../../runtime/host/deb/testdata/key.asc")
+	key, err := filepath.Abs("../../runtime/host/signkey/testdata/key.asc")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ print([c.version for c in pkg.candidates(["kopano-server"])["kopano-server"]])
 	if st, err := s.Host.Lstat("/etc/apt/auth.conf"); err != nil || st.Perm() != 0o600 {
 		t.Errorf("auth.conf has mode %v (%v)", st.Perm(), err)
 	}
-	binary, err := os.ReadFile("../../runtime/host/deb/testdata/key.gpg")
+	binary, err := os.ReadFile("../../runtime/host/signkey/testdata/key.gpg")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,12 @@ func TestHTTPSNeedsItsMethod(t *testing.T) {
 
 func TestOtherManagers(t *testing.T) {
 	yum := strings.NewReplacer("manager: apt 1.0.9.8.4", "manager: yum 3.4.3", "\nMaintainer:", "\nVendor:", "\nDepends:", "\nRequires:").Replace(fixture)
-	builtintest.New(t, yum, pkg.Builtins()).Fail(`pkg.add_repository(pkg.repository("k", "https://a.example.org/"))`, "yum", "by hand")
+	s := builtintest.New(t, yum, pkg.Builtins())
+	s.Succeed(`pkg.add_repository(pkg.repository("k", "https://a.example.org/", user = "serial", password = "a b"))`)
+	st, err := s.Host.Stat("/etc/yum.repos.d/k.repo")
+	if err != nil || st.Mode.Perm() != 0o600 {
+		t.Errorf("/etc/yum.repos.d/k.repo: %v, %v", st.Mode, err)
+	}
 }
 
 // TestLocalFiles installs from a directory of real package files, by the files themselves.

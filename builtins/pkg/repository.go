@@ -34,7 +34,7 @@ var repository = &script.Builtin{
 	Name: "pkg.repository",
 	Doc: "Describes a repository of packages. Nothing is written or asked yet.\n\n" +
 		"User name and password are kept out of the list of sources, which everyone can read. The key is the " +
-		"repository's public key: a URL (fetched with the same user and password), the path of a file, or the " +
+		"repository's public key: a URL (https; fetched with the same user and password), the path of a file, or the " +
 		"ASCII-armoured text. With neither key nor trusted, the package manager must already know the signer.",
 	Params: []script.Param{
 		{Name: "name", Type: script.String, Doc: "name of its files: lower-case letters, digits and -"},
@@ -45,7 +45,7 @@ var repository = &script.Builtin{
 		{Name: "password", Type: script.SecretT, Doc: "password", Optional: true, Keyword: true},
 		{Name: "key", Type: script.String, Doc: "public key of the signer: URL, path or text", Optional: true, Default: `""`, Keyword: true},
 		{Name: "trusted", Type: script.Bool, Doc: "take packages without a signature: for a directory on this machine", Optional: true, Default: "False", Keyword: true},
-		{Name: "priority", Type: script.Int, Doc: "prefer it: apt_preferences(5) priority for all it offers; 0 leaves it alone", Optional: true, Default: "0", Keyword: true},
+		{Name: "priority", Type: script.Int, Doc: "prefer it: apt_preferences(5) priority for all it offers, where 500 is usual; 0 leaves it alone", Optional: true, Default: "0", Keyword: true},
 	},
 	Result: "record(kind, name, url, suite, components, user, password, key, trusted, priority)",
 	Effect: script.Pure,
@@ -205,8 +205,9 @@ var probe = &script.Builtin{
 		{Name: "repo", Type: script.Any, Doc: repoDoc},
 		{Name: "packages", Type: script.Strings, Doc: "packages that it must offer"},
 	},
-	Result: "record(offers, missing, known, problem): offers is a dict of names and newest versions; known is False where a simulated " +
-		"host cannot ask, and then offers is what it assumes; problem is \"\", or why the repository cannot be used, and then all are missing",
+	Result: "record(offers, missing, known, problem, keys): offers is a dict of names and newest versions; known is False where a simulated " +
+		"host cannot ask, and then offers is what it assumes; problem is \"\", or why the repository cannot be used, and then all are missing; " +
+		"keys are the fingerprints of the keys that it is to be signed by",
 	Effect:   script.Read,
 	Volatile: true,
 	Example: `
@@ -220,7 +221,7 @@ if answer.problem or answer.missing:
 		if err != nil {
 			return nil, err
 		}
-		answer, err := ask(c, r, c.Strings("packages"))
+		answer, keys, err := ask(c, r, c.Strings("packages"))
 		problem := ""
 		if err != nil {
 			if c.Context().Err() != nil {
@@ -229,24 +230,26 @@ if answer.problem or answer.missing:
 			problem, answer.Missing = err.Error(), c.Strings("packages")
 		}
 		return script.NewRecord(map[string]any{
-			"offers": answer.Offers, "missing": answer.Missing, "known": answer.Known, "problem": problem,
+			"offers": answer.Offers, "missing": answer.Missing, "known": answer.Known, "problem": problem, "keys": keys,
 		}), nil
 	},
 }
 
-func ask(c *script.Call, r repo, packages []string) (host.RepositoryAnswer, error) {
+// ask asks a repository for packages; keys are the fingerprints of those that it is to be signed by.
+func ask(c *script.Call, r repo, packages []string) (answer host.RepositoryAnswer, keys []string, err error) {
 	if r.kind == kindFiles {
-		return askFiles(c, r, packages)
+		answer, err = askFiles(c, r, packages)
+		return answer, nil, err
 	}
 	s, err := prepare(c, r)
 	if err != nil {
-		return host.RepositoryAnswer{}, err
+		return answer, nil, err
 	}
-	answer, err := c.View.ProbeRepository(c.Context(), host.RepositoryProbe{Files: s.Files, Packages: packages})
+	answer, err = c.View.ProbeRepository(c.Context(), host.RepositoryProbe{Files: s.Files, Packages: packages})
 	if err != nil {
-		return host.RepositoryAnswer{}, c.Errorf("%s: %w", r.URL, err)
+		return answer, s.Keys, c.Errorf("%s: %w", r.URL, err)
 	}
-	return answer, nil
+	return answer, s.Keys, nil
 }
 
 var addRepository = &script.Builtin{
@@ -254,7 +257,9 @@ var addRepository = &script.Builtin{
 	Doc: "Configures a repository and reads what it offers.\n\n" +
 		"With apt it writes /etc/apt/sources.list.d/NAME.list, the key to /etc/apt/keyrings/NAME.gpg (apt before 1.1: " +
 		"/etc/apt/trusted.gpg.d/NAME.gpg), user name and password to /etc/apt/auth.conf.d/NAME.conf (apt before 1.8: a line in " +
-		"/etc/apt/auth.conf), mode 0600, and the priority to /etc/apt/preferences.d/NAME.pref. The policy must allow these. " +
+		"/etc/apt/auth.conf), mode 0600, and the priority to /etc/apt/preferences.d/NAME.pref. With yum and dnf it writes " +
+		"/etc/yum.repos.d/NAME.repo, with zypper /etc/zypp/repos.d/NAME.repo, mode 0600 where it holds user name and password, " +
+		"and the key to RPM-GPG-KEY-NAME in /etc/pki/rpm-gpg or /etc/zypp/keys. The policy must allow these. " +
 		"For a directory of package files there is nothing to do: pkg.install takes it as source.",
 	Params: []script.Param{{Name: "repo", Type: script.Any, Doc: repoDoc}},
 	Result: "None",

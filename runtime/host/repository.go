@@ -25,7 +25,8 @@ type Repository struct {
 type RepositorySetup struct {
 	Dirs   []string // that must exist
 	Files  []ConfigFile
-	Source string // the file that names the source, for a refresh
+	Source string   // the file that names the source, for a refresh
+	Keys   []string // the fingerprints of the keys that it is to be signed by
 }
 
 // RepositoryHost is what a setup is made from: keys, and what is configured already.

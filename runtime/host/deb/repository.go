@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/signkey"
 )
 
 // apt is what a version of apt can do. The versions are those of apt's changelog and NEWS.
@@ -48,7 +49,7 @@ func Setup(ctx context.Context, h host.RepositoryHost, aptVersion string, r host
 			return host.RepositorySetup{}, fmt.Errorf("apt %s cannot fetch https by itself: install apt-transport-https and ca-certificates first", aptVersion)
 		}
 	}
-	key, err := fetchKey(ctx, h, r)
+	key, err := signkey.Fetch(ctx, h, r)
 	if err != nil {
 		return host.RepositorySetup{}, err
 	}
@@ -58,39 +59,9 @@ func Setup(ctx context.Context, h host.RepositoryHost, aptVersion string, r host
 			return host.RepositorySetup{}, err
 		}
 	}
-	return renderApt(a, r, key, old)
-}
-
-// fetchKey returns the repository's key without armour, nil if it has none.
-func fetchKey(ctx context.Context, h host.RepositoryHost, r host.Repository) ([]byte, error) {
-	var data []byte
-	var err error
-	switch {
-	case r.Key == "":
-		return nil, nil
-	case strings.HasPrefix(strings.TrimSpace(r.Key), armourBegin):
-		data = []byte(r.Key)
-	case path.IsAbs(r.Key):
-		data, err = readSmall(h, r.Key)
-	case sameHost(r.Key, r.URL):
-		data, err = h.Download(ctx, r.Key, r.User, r.Password)
-	default: // a password is for the host that it was given for
-		data, err = h.Download(ctx, r.Key, "", host.Secret{})
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the key: %w", err)
-	}
-	key, err := dearmour(data)
-	if err != nil {
-		return nil, fmt.Errorf("the key: %w", err)
-	}
-	return key, nil
-}
-
-func sameHost(a, b string) bool {
-	x, errX := url.Parse(a)
-	y, errY := url.Parse(b)
-	return errX == nil && errY == nil && x.Scheme == y.Scheme && x.Host == y.Host
+	setup, err := renderApt(a, r, key, old)
+	setup.Keys = signkey.Fingerprints(key)
+	return setup, err
 }
 
 func readSmall(files host.FileReader, name string) ([]byte, error) {

@@ -10,6 +10,9 @@ import (
 type Front struct {
 	program, failed string // the program, and what it exits with when it fails
 	repoDirs        []string
+	keyDir          string   // where keys of repositories lie as files
+	local           string   // the scheme of a repository that is a directory of this host
+	settings        []string // of a repository, beside those that all fronts know
 	own             []string // files that it keeps for itself
 	recommends      bool     // it knows recommended packages
 	plain           bool     // a directory of package files is a repository, without an index
@@ -21,11 +24,17 @@ var yumFiles = append([]string{
 	"/var/lib/yum", "/var/cache/yum", "/var/log/yum.log", "/var/lib/dnf", "/var/cache/dnf", "/var/log/dnf*", "/var/log/hawkey.log",
 }, rpmFiles...)
 
+const yumKeyDir = "/etc/pki/rpm-gpg"
+
+// yumSettings: no run may go on without its repository.
+var yumSettings = []string{"skip_if_unavailable=0"}
+
 var fronts = map[string]*Front{
-	"yum": {program: "/usr/bin/yum", failed: "exit status 1", repoDirs: YumRepoDirs, own: yumFiles},
-	"dnf": {program: "/usr/bin/dnf", failed: "exit status 1", repoDirs: YumRepoDirs, own: yumFiles, recommends: true},
+	"yum": {program: "/usr/bin/yum", failed: "exit status 1", repoDirs: YumRepoDirs, keyDir: yumKeyDir, local: "file", settings: yumSettings, own: yumFiles},
+	"dnf": {program: "/usr/bin/dnf", failed: "exit status 1", repoDirs: YumRepoDirs, keyDir: yumKeyDir, local: "file", settings: yumSettings, own: yumFiles, recommends: true},
 	"zypper": {
-		program: "/usr/bin/zypper", failed: "exit status 4", repoDirs: ZypperRepoDirs, recommends: true, plain: true,
+		program: "/usr/bin/zypper", failed: "exit status 4", repoDirs: ZypperRepoDirs, keyDir: "/etc/zypp/keys", local: "dir",
+		settings: []string{"type=rpm-md", "autorefresh=0"}, recommends: true, plain: true,
 		own: append([]string{"/var/lib/zypp", "/var/cache/zypp", "/var/log/zypp", "/var/log/zypper.log"}, rpmFiles...),
 	},
 }

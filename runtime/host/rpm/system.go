@@ -1,7 +1,6 @@
 package rpm
 
 import (
-	"context"
 	"fmt"
 	"io"
 
@@ -34,7 +33,7 @@ func (s System) Says(text string) string        { return text }
 func (s System) OwnFiles() []string             { return s.on().own }
 func (s System) Recommends() bool               { return s.on().recommends }
 func (s System) PlainDirectories() bool         { return s.on().plain }
-func (s System) KeyDirs() []string              { return []string{"/etc/pki/rpm-gpg"} }
+func (s System) KeyDirs() []string              { return []string{s.on().keyDir} }
 func (s System) SourceFile(name string) string  { return s.on().repoDirs[0] + "/" + name + ".repo" }
 
 func (s System) SourceFiles() []string {
@@ -60,11 +59,6 @@ func (s System) on() *Front {
 // ReadFile does not read package files yet: the builtins that do take Debian's only.
 func (System) ReadFile(io.ReaderAt, int64) (host.PackageFile, error) {
 	return host.PackageFile{}, fmt.Errorf("a directory of .rpm files as a source of packages: %w; make a repository of it (createrepo) and configure that by hand", host.ErrUnsupported)
-}
-
-// Setup configures no repositories yet.
-func (System) Setup(context.Context, host.RepositoryHost, string, host.Repository) (host.RepositorySetup, error) {
-	return host.RepositorySetup{}, fmt.Errorf("repositories of yum, dnf and zypper are %w; configure it by hand and leave this step out", host.ErrUnsupported)
 }
 
 // Fits tells whether a package of that architecture can be installed on a host.

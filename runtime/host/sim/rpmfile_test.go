@@ -173,7 +173,7 @@ func TestPackagesDirOfRPMs(t *testing.T) {
 		dir[s.name+".rpm"] = &fstest.MapFile{Data: data, Mode: 0o644}
 		files = append(files, "/root/rpms/"+s.name+".rpm")
 	}
-	h := readHost(t, "rhel7-zcp72", Options{PackagesDir: dir, PackagesPath: "/root/rpms"})
+	h := readHost(t, "rhel7", Options{PackagesDir: dir, PackagesPath: "/root/rpms"})
 	mustDo(t, h.CommitPackages(t.Context(), host.Transaction{Install: files}, nil))
 	user, err := h.User("kopano")
 	mustDo(t, err)

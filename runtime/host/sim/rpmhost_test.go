@@ -28,7 +28,7 @@ func exists(t *testing.T, h *Host, name string) bool {
 
 // TestZCPOnCentOS removes ZCP from the shipped host and installs Kopano, as rpm leaves things.
 func TestZCPOnCentOS(t *testing.T) {
-	h := readHost(t, "rhel7-zcp72", Options{})
+	h := readHost(t, "rhel7", Options{})
 	if f, err := h.Facts(); err != nil || f.Arch != "x86_64" {
 		t.Errorf("facts %+v %v", f, err)
 	}
@@ -106,7 +106,7 @@ func installKopano(t *testing.T, h *Host) {
 
 // TestRPMConflictsWithZCP: yum removes nothing for the sake of what it installs.
 func TestRPMConflictsWithZCP(t *testing.T) {
-	h := readHost(t, "rhel7-zcp72", Options{})
+	h := readHost(t, "rhel7", Options{})
 	mustDo(t, h.files.writeFile("/etc/yum.repos.d/kopano.repo", []byte(kopanoRepo), 0o600))
 	mustDo(t, h.RefreshPackages(t.Context(), nil, nil))
 	var solve *host.SolveError
@@ -117,7 +117,7 @@ func TestRPMConflictsWithZCP(t *testing.T) {
 
 // TestKeptRPMs goes back with what was saved before the removal.
 func TestKeptRPMs(t *testing.T) {
-	h := readHost(t, "rhel7-zcp72", Options{})
+	h := readHost(t, "rhel7", Options{})
 	ctx := t.Context()
 	mustDo(t, h.Mkdir("/root/kept", 0o700))
 	files, missing, err := h.SavePackages(ctx, zarafaRPMs, "/root/kept", nil)
@@ -248,7 +248,7 @@ func TestLocalRPMRepository(t *testing.T) {
 
 // TestSnapshotOfCentOS: what a snapshot of it keeps solves and removes alike.
 func TestSnapshotOfCentOS(t *testing.T) {
-	h := readHost(t, "rhel7-zcp72", Options{})
+	h := readHost(t, "rhel7", Options{})
 	var out bytes.Buffer
 	mustDo(t, Snapshot(t.Context(), &out, h, SnapshotOptions{Packages: []string{"zarafa-*", "libvmime*"}, Config: []string{"/etc/zarafa"}, Trees: []string{"/var/lib/zarafa", "/var/log/zarafa"}}))
 	f, err := ReadFixture(out.Bytes())

@@ -29,11 +29,20 @@ func (sv *services) unitFile(name string) string {
 		for _, dir := range unitDirs {
 			file := path.Join(dir, name+".service")
 			if _, err := sv.files.Lstat(file); err == nil {
-				return file
+				return sv.packagedPath(file)
 			}
 		}
 	}
 	return ""
+}
+
+// packagedPath is the path by which a package has a file: with /usr merged, /lib is a link that no package goes by.
+func (sv *services) packagedPath(file string) string {
+	target, err := sv.files.Readlink("/lib")
+	if err == nil && path.Join("/", target) == "/usr/lib" && strings.HasPrefix(file, "/lib/") {
+		return "/usr" + file
+	}
+	return file
 }
 
 // isAlias tells whether a unit is only another name of one. Of one that is masked systemd does not

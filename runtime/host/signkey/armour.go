@@ -1,4 +1,5 @@
-package deb
+// Package signkey gets the public keys that sign repositories, and knows their forms.
+package signkey
 
 import (
 	"bytes"
@@ -12,8 +13,7 @@ const (
 	armourEnd   = "-----END PGP PUBLIC KEY BLOCK-----"
 )
 
-// dearmour takes the ASCII armour (RFC 4880, 6.2) off a public key: every version of apt reads the
-// binary form, only those since 1.4 the armoured one. Several blocks become one keyring. What
+// dearmour takes the ASCII armour (RFC 4880, 6.2) off a public key. Several blocks become one keyring. What
 // is neither armoured nor plainly something else is passed on as it is: the package manager is the
 // judge of keys, and a probe asks it before anything is changed.
 func dearmour(data []byte) ([]byte, error) {
@@ -101,4 +101,18 @@ func crc24(data []byte) uint32 {
 		}
 	}
 	return crc & 0xFFFFFF
+}
+
+// Armour puts a keyring into the form that rpm imports.
+func Armour(keyring []byte) string {
+	var b strings.Builder
+	b.WriteString(armourBegin + "\n\n")
+	text := base64.StdEncoding.EncodeToString(keyring)
+	for len(text) > 64 {
+		b.WriteString(text[:64] + "\n")
+		text = text[64:]
+	}
+	sum := crc24(keyring)
+	b.WriteString(text + "\n=" + base64.StdEncoding.EncodeToString([]byte{byte(sum >> 16), byte(sum >> 8), byte(sum)}) + "\n" + armourEnd + "\n")
+	return b.String()
 }

@@ -1,0 +1,106 @@
+package runbooks_test
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"zcp2kopano/runtime/exit"
+	"zcp2kopano/runtime/host/sim"
+)
+
+// rpmHosts are the shipped hosts whose packages are rpm's, with where each has its repositories.
+var rpmHosts = map[string]string{"rhel7-zcp72.txtar": "/etc/yum.repos.d", "sles12-zcp72.txtar": "/etc/zypp/repos.d"}
+
+// TestRPMLeavesNoPasswords has no file left that the removal made of an edited one: rpm has no purge.
+func TestRPMLeavesNoPasswords(t *testing.T) {
+	for name := range rpmHosts {
+		for purge, left := range map[string]bool{"yes": false, "no": true} {
+			h := stockHost(t, name, nil)
+			if p := playStock(t, h, map[string]string{"purge": purge}); p.verdict.Code != exit.Done {
+				t.Fatalf("%s, purge = %s: %s", name, purge, p.verdict.Text)
+			}
+			for _, file := range []string{"/etc/zarafa/server.cfg.rpmsave", "/etc/zarafa/gateway.cfg.rpmsave"} {
+				_, err := h.Stat(file)
+				if err != nil && !errors.Is(err, fs.ErrNotExist) {
+					t.Fatal(err)
+				}
+				if there := err == nil; there != left {
+					t.Errorf("%s, purge = %s: %s is there: %v", name, purge, file, there)
+				}
+			}
+		}
+	}
+}
+
+// TestRPMRepository is where each front reads it, in the directory that was asked for.
+func TestRPMRepository(t *testing.T) {
+	for name, dir := range rpmHosts {
+		h := stockHost(t, name, nil)
+		want := map[string]string{"rhel7-zcp72.txtar": "RHEL_7_PHP_71", "sles12-zcp72.txtar": "SLE_12_PHP7"}[name]
+		if p := playStock(t, h, map[string]string{"repo_dir": want}); p.verdict.Code != exit.Done {
+			t.Fatalf("%s: %s", name, p.verdict.Text)
+		}
+		text := readAll(t, h, dir+"/kopano.repo")
+		if !strings.Contains(text, "baseurl=https://download.kopano.io/supported/core:/final/"+want+"/\n") {
+			t.Errorf("%s: %s", name, text)
+		}
+		packages, err := h.Packages()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range packages {
+			if p.Name == "php-mapi" && p.Origin != "Kopano" {
+				t.Errorf("%s: php-mapi is of %s", name, p.Origin)
+			}
+		}
+	}
+}
+
+// TestOldRPMSystems are refused, with the way that leads on.
+func TestOldRPMSystems(t *testing.T) {
+	for name, c := range map[string]struct{ from, to, finding string }{
+		"rhel7-zcp72.txtar":  {`VERSION_ID="7"`, `VERSION_ID="6.10"`, "inhibitor: this program does not migrate RHEL and CentOS 6"},
+		"sles12-zcp72.txtar": {`VERSION_ID="12.2"`, `VERSION_ID="11.4"`, "inhibitor: this program does not migrate SLES 11"},
+	} {
+		edited := func(text string) string {
+			if !strings.Contains(text, c.from) {
+				t.Fatalf("%s does not say %s", name, c.from)
+			}
+			return strings.Replace(text, c.from, c.to, 1)
+		}
+		p := playStock(t, stockHost(t, name, edited), nil)
+		if p.verdict.Code != exit.Inhibited || !strings.Contains(strings.Join(p.serious, "\n"), c.finding) {
+			t.Errorf("%s: %s; %v", name, p.verdict.Text, p.serious)
+		}
+	}
+}
+
+// TestLikeRHEL are systems that are made from RHEL, by what they say of themselves.
+func TestLikeRHEL(t *testing.T) {
+	for id, like := range map[string]string{"rocky": "rhel centos fedora", "ol": "fedora", "rhel": "fedora", "scientific": "rhel centos fedora"} {
+		h := stockHost(t, "rhel7-zcp72.txtar", func(text string) string {
+			text = strings.Replace(text, `ID="centos"`, `ID="`+id+`"`, 1)
+			return strings.Replace(text, `ID_LIKE="rhel fedora"`, `ID_LIKE="`+like+`"`, 1)
+		})
+		if book := stockFor(t, h); book.Name != "@stock//rhel.star" {
+			t.Errorf("%s gets the runbook %s", id, book.Name)
+		}
+	}
+}
+
+func readAll(t *testing.T, h *sim.Host, name string) string {
+	t.Helper()
+	f, err := h.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
