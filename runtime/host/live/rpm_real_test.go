@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -292,6 +293,45 @@ func TestRPMFileWithOddName(t *testing.T) {
 			}
 			must(t, h.CommitPackages(t.Context(), host.Transaction{Remove: []string{"zarafa-common"}}, nil))
 		}
+	})
+}
+
+// TestRPMSolveWithRepository asks what a transaction would do, with a repository that is not configured beside
+// the host's own, and ZCP, with which Kopano conflicts, gone.
+func TestRPMSolveWithRepository(t *testing.T) {
+	onEachFront(t, func(t *testing.T, k rpmKind, r *e2e.Root, h *live.Host) {
+		k.configure(t, r, h, "zcp", checked)
+		must(t, h.CommitPackages(t.Context(), host.Transaction{Install: []string{"zarafa-server"}}, nil))
+		before := changes(t, h)
+		ask := func(tx host.Transaction) (host.Solution, error) {
+			got, err := h.ProbeRepository(t.Context(), host.RepositoryProbe{Tx: &tx, Packages: []string{"kopano-server"}, Files: []host.ConfigFile{
+				{Path: k.dir + "/kopano.repo", Content: host.NewSecret(e2e.RPMRepoFile("kopano", checked)), Mode: 0o600},
+			}})
+			return got.Solution, err
+		}
+		gone := []string{"zarafa-server", "zarafa-common"}
+		got, err := ask(host.Transaction{Install: []string{"kopano-server"}, Remove: gone})
+		must(t, err)
+		var coming []string
+		for _, c := range got.Install {
+			coming = append(coming, c.Name)
+			if c.Origin != "kopano" && c.Origin != "" { // zypper does not say where from
+				t.Errorf("%s comes from %s", c.Name, c.Origin)
+			}
+		}
+		slices.Sort(coming)
+		if !slices.Equal(coming, []string{"kopano-common", "kopano-server"}) || len(got.Remove) > 0 {
+			t.Errorf("solution %+v", got)
+		}
+		if got, err = ask(host.Transaction{Install: []string{"kopano-common", "zarafa-ical"}}); err != nil || len(got.Install) != 2 {
+			t.Errorf("the host's own repository is not beside it: %+v, %v", got, err)
+		}
+		_, err = ask(host.Transaction{Install: []string{"kopano-broken"}, Remove: gone})
+		var impossible *host.SolveError
+		if !errors.As(err, &impossible) || !strings.Contains(err.Error(), "no-such-library") || strings.Contains(err.Error(), "zcp2kopano-") {
+			t.Errorf("want a refusal that names no-such-library: %v", err)
+		}
+		sameState(t, "a solution", before, h)
 	})
 }
 

@@ -25,6 +25,10 @@ type rpmFront interface {
 	refresh(ctx context.Context, ids []string, w *host.PackageWatch) error
 	// probe fetches the lists of the repositories in a scratch directory and says where they are.
 	probe(ctx context.Context, s *scratch, probe host.RepositoryProbe) ([]repositoryList, error)
+	// beside is the front with the repositories of a probe's scratch directory beside the host's own.
+	beside(s *scratch) (rpmFront, error)
+	// cacheOf is where such a front looks for the lists of one of the host's.
+	cacheOf(list repositoryList) string
 	// download fetches a package into a directory, or into the cache.
 	download(ctx context.Context, p host.Package, dir string) error
 	// repoDirs hold the configuration of repositories.
@@ -38,9 +42,9 @@ func (v rpms) front() (rpmFront, error) {
 	program, noYum := v.m.program("yum", "dnf")
 	switch {
 	case noZypper == nil && (noYum != nil || v.m.isSUSE()):
-		return zypper{v.m, v}, nil
+		return zypper{m: v.m, rpms: v}, nil
 	case noYum == nil:
-		return yum{v.m, v, program}, nil
+		return yum{m: v.m, rpms: v, program: program}, nil
 	}
 	return nil, fmt.Errorf("a system of rpm packages without yum, dnf and zypper: %w", host.ErrUnsupported)
 }

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -11,9 +12,6 @@ import (
 
 // ProbeRepository reads the lists of a repository that is not configured yet, in a scratch directory.
 func (v rpms) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (host.RepositoryAnswer, error) {
-	if probe.Tx != nil {
-		return host.RepositoryAnswer{}, fmt.Errorf("solving with a repository that is not configured: %w", host.ErrUnsupported)
-	}
 	front, err := v.front()
 	if err != nil {
 		return host.RepositoryAnswer{}, err
@@ -32,6 +30,20 @@ func (v rpms) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (
 		return host.RepositoryAnswer{}, hide(err)
 	}
 	answer, err := v.answerOffers(lists, probe.Packages)
+	if err != nil {
+		return answer, hide(err)
+	}
+	if probe.Tx == nil {
+		return answer, nil
+	}
+	answer.Solution, err = v.solveProbed(ctx, front, s, *probe.Tx)
+	var impossible *host.SolveError
+	if errors.As(err, &impossible) {
+		for i, line := range impossible.Lines {
+			impossible.Lines[i] = strings.ReplaceAll(line, s.path, "")
+		}
+		return answer, err
+	}
 	if err != nil {
 		return answer, hide(err)
 	}

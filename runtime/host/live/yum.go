@@ -19,6 +19,8 @@ type yum struct {
 	m       *machine
 	rpms    rpms
 	program string
+	extra   []string // options for a transaction
+	scratch string   // the cache that they name; empty for the host's
 }
 
 // yumOptions keep both from doing more than they are told, and make the lists at hand good enough: what
@@ -139,7 +141,7 @@ func (y yum) words(p rpmTransaction, s *scratch) ([]string, error) {
 			install = append(install, word)
 		}
 	}
-	options := yumOptions[:len(yumOptions):len(yumOptions)]
+	options := slices.Concat(yumOptions, y.extra)
 	if y.isDNF() && p.options.NoRecommends {
 		options = append(options, "--setopt=install_weak_deps=False")
 	}

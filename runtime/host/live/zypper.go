@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"zcp2kopano/runtime/host"
@@ -15,8 +16,10 @@ import (
 
 // zypper is SUSE's front over rpm.
 type zypper struct {
-	m    *machine
-	rpms rpms
+	m       *machine
+	rpms    rpms
+	extra   []string // options for a transaction
+	scratch string   // the cache that they name; empty for the host's
 }
 
 // zypperOptions come before the command.
@@ -97,7 +100,7 @@ func (z zypper) words(p rpmTransaction) []string {
 // as yum and dnf do. Before zypper had a switch for just that, its checks are off for the whole
 // transaction.
 func (z zypper) options(p rpmTransaction) ([]string, []string, error) {
-	options := zypperOptions[:len(zypperOptions):len(zypperOptions)]
+	options := slices.Concat(zypperOptions, z.extra)
 	words := z.words(p)
 	if p.files() == 0 {
 		return options, words, nil
