@@ -4,9 +4,12 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"zcp2kopano/runbooks"
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host/sim"
 )
@@ -103,4 +106,31 @@ func readAll(t *testing.T, h *sim.Host, name string) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// TestFamiliesSayTheSame has each family of systems answer what the others are asked.
+func TestFamiliesSayTheSame(t *testing.T) {
+	field := regexp.MustCompile(`(?m)^    (\w+) = `)
+	var want []string
+	for _, name := range []string{"debian", "rhel", "sles"} {
+		text, err := fs.ReadFile(runbooks.FS, "lib/"+name+".star")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, value, found := strings.Cut(string(text), "\n"+strings.ToUpper(name)+" = struct(\n")
+		if !found {
+			t.Fatalf("lib/%s.star has no %s", name, strings.ToUpper(name))
+		}
+		var got []string
+		for _, m := range field.FindAllStringSubmatch(value, -1) {
+			got = append(got, m[1])
+		}
+		slices.Sort(got)
+		if want == nil {
+			want = got
+		}
+		if len(got) < 20 || !slices.Equal(got, want) {
+			t.Errorf("%s says %v, Debian %v", name, got, want)
+		}
+	}
 }

@@ -1294,7 +1294,7 @@ const (
 // familyWords are what only one family of systems has, or calls so. A file of lib with the name of a runbook is the one
 // that knows the runbook's family; rpm.star has what two of them share.
 var familyWords = regexp.MustCompile(`(?i)dpkg|\bapt\b|apt-|\.deb\b|debian|ubuntu|dist-packages|sources\.list|policy-rc|apache2|/etc/default|crontabs/` +
-	`|\brpm|\byum|\bdnf\b|zypp|red ?hat|\bsuse|\bsles|centos|site-packages|httpd|sysconfig`)
+	`|\brpm|\byum|\bdnf\b|zypp|red ?hat|\bsuse|\bsles|centos|site-packages|sysconfig`)
 
 // TestStockIsReadable holds the limits, and the words of a family of systems in its own file.
 func TestStockIsReadable(t *testing.T) {
