@@ -20,6 +20,7 @@ import (
 	"zcp2kopano/runbooks"
 	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/hosttest"
 	"zcp2kopano/runtime/host/hosttest/manifest"
 	"zcp2kopano/runtime/host/live"
 	"zcp2kopano/runtime/host/secrets"
@@ -45,7 +46,7 @@ const tool = "/dev/e2e"
 type question struct {
 	Manifest manifest.Options
 	Simulate *Simulation
-	Services []ServiceOp
+	Services []hosttest.ServiceOp
 	Commit   *host.Transaction // of packages, in simulation
 	Lock     string
 	Censor   bool // replace secrets before content is compared, as a snapshot does

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -75,6 +76,17 @@ type DumpRequest struct {
 	// hold more.
 	MostBytes int64  `json:"most_bytes"`
 	Doubt     string `json:"doubt,omitempty"`
+}
+
+// Compressions are those of dumps.
+var Compressions = []string{"zstd", "gzip", "none"}
+
+// CheckCompression refuses what is none of them.
+func CheckCompression(kind string) error {
+	if !slices.Contains(Compressions, kind) {
+		return fmt.Errorf("compression %q is not one of %s", kind, strings.Join(Compressions, ", "))
+	}
+	return nil
 }
 
 // LargestDump is the largest dump, before and after compression, that a database can make that holds so

@@ -25,10 +25,10 @@ func (p MadePackage) deb(t *testing.T) []byte {
 	return data
 }
 
-// simulatedHost is a simulated machine with what the suites want.
-func simulatedHost(t *testing.T) host.Host {
+// hostOf is a simulated machine.
+func hostOf(t *testing.T, fixture string) *sim.Host {
 	t.Helper()
-	f, err := sim.ReadFixture([]byte("-- host --\nhostname: mail\n"))
+	f, err := sim.ReadFixture([]byte(fixture))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +37,13 @@ func simulatedHost(t *testing.T) host.Host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
+	return h
+}
+
+// simulatedHost is a simulated machine with what the suites of packages and accounts want.
+func simulatedHost(t *testing.T) host.Host {
+	t.Helper()
+	h := hostOf(t, "-- host --\nhostname: mail\n")
 	put := func(path string, data []byte) {
 		if err := h.Files().PutFile(path, data, 0o644, 0, 0, h.Now()); err != nil {
 			t.Fatal(err)

@@ -185,7 +185,7 @@ func compressor(kind string, w io.Writer) (io.WriteCloser, error) {
 	case "none":
 		return nopCloser{w}, nil
 	}
-	return nil, fmt.Errorf("compression %q is not one of zstd, gzip, none", kind)
+	return nil, host.CheckCompression(kind)
 }
 
 type nopCloser struct{ io.Writer }

@@ -63,7 +63,7 @@ func (h databaseWriter) openDump(ctx context.Context, path, compression string, 
 	case "none":
 		d.plain = packed{d}
 	default:
-		err = fmt.Errorf("compression %q is not one of zstd, gzip, none", compression)
+		err = host.CheckCompression(compression)
 	}
 	if err != nil {
 		f.Close()

@@ -27,7 +27,13 @@ type database struct {
 	answers   map[string]host.Rows
 	changed   map[string]host.Rows // what services that were started in the simulation made of it
 	known     bool                 // the fixture says something of a database
-	dumps     map[string]host.DumpResult
+	dumps     map[string]simulatedDump
+}
+
+// simulatedDump is a dump that a simulation made.
+type simulatedDump struct {
+	host.DumpResult
+	compression string
 }
 
 // databaseServer answers from recorded queries, or passes them to the machine below.
@@ -52,7 +58,7 @@ type dbTable struct {
 }
 
 func newDatabase() *database {
-	return &database{variables: map[string]string{}, answers: map[string]host.Rows{}, changed: map[string]host.Rows{}, dumps: map[string]host.DumpResult{}}
+	return &database{variables: map[string]string{}, answers: map[string]host.Rows{}, changed: map[string]host.Rows{}, dumps: map[string]simulatedDump{}}
 }
 
 func (d *database) record(query string, rows host.Rows) {
@@ -110,7 +116,7 @@ func lastByte(s string) byte {
 
 // Query answers by what a simulated service has made of the database, with a recorded answer, or passes it to the machine below.
 func (sq *databaseServer) Query(ctx context.Context, conn host.DatabaseConn, statement string) (host.Rows, error) {
-	if err := errors.Join(query.Check(statement), conn.Check()); err != nil {
+	if err := errors.Join(ctx.Err(), query.Check(statement), conn.Check()); err != nil {
 		return host.Rows{}, err
 	}
 	sq.mu.Lock()
@@ -127,7 +133,7 @@ func (sq *databaseServer) Query(ctx context.Context, conn host.DatabaseConn, sta
 	if err := sq.data.login(conn); err != nil {
 		return host.Rows{}, err
 	}
-	if rows, ok := sq.data.answer(statement); ok {
+	if rows, ok := sq.data.answer(statement, conn.Database); ok {
 		return rows, nil
 	}
 	return host.Rows{}, fmt.Errorf("the database query %q: %w; add it with its answer to the section \"database\" of the fixture", statement, host.ErrUnknown)
@@ -155,7 +161,7 @@ func yesNo(b bool) string {
 	return "NO"
 }
 
-func (d *database) answer(query string) (host.Rows, bool) {
+func (d *database) answer(query, name string) (host.Rows, bool) {
 	key := normalQuery(query)
 	if rows, ok := d.answers[key]; ok {
 		return rows, true
@@ -166,7 +172,7 @@ func (d *database) answer(query string) (host.Rows, bool) {
 	if rows, ok := d.selectVariables(key); ok {
 		return rows, true
 	}
-	return d.showTables(key)
+	return d.showTables(key, name)
 }
 
 var (
@@ -174,12 +180,13 @@ var (
 	tablesPattern  = regexp.MustCompile(`^select (.*) from information_schema\.tables where table_schema=(?:database\(\)|'[^']*')(?: and table_type='BASE TABLE')?(?: order by table_name)?$`)
 )
 
-// showTables answers the questions for tables from those that the fixture lists, in order of name.
-func (d *database) showTables(key string) (host.Rows, bool) {
+// showTables answers the questions for tables of the database of that name from those that the fixture lists, in
+// order of name.
+func (d *database) showTables(key, database string) (host.Rows, bool) {
 	if len(d.tables) == 0 {
 		return host.Rows{}, false
 	}
-	columns := []string{"table_name as tables"}
+	columns := []string{"table_name as Tables_in_" + database}
 	if m := tablesPattern.FindStringSubmatch(key); m != nil {
 		columns = strings.Split(m[1], ",")
 	} else if key != "show tables" {
@@ -336,7 +343,7 @@ func namesTables(column string, all []string) bool {
 func (sq *databaseServer) DumpDatabase(ctx context.Context, req host.DumpRequest, progress func(written int64)) (host.DumpResult, error) {
 	sq.mu.Lock()
 	defer sq.mu.Unlock()
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), host.CheckCompression(req.Compression)); err != nil {
 		return host.DumpResult{}, err
 	}
 	tables, err := sq.dumpTables(ctx, req.Conn)
@@ -355,7 +362,7 @@ func (sq *databaseServer) DumpDatabase(ctx context.Context, req host.DumpRequest
 		progress(res.RawBytes)
 	}
 	final := cmp.Or(req.Final, req.Path)
-	sq.data.dumps[final] = res
+	sq.data.dumps[final] = simulatedDump{res, req.Compression}
 	why := "a simulation dumps nothing; the size is an upper guess from the size of the data"
 	if req.Doubt != "" {
 		why = "a simulation dumps nothing; the size is a guess from the size of the data, and the dump may be larger: " + req.Doubt
@@ -402,10 +409,13 @@ func (sq *databaseServer) CheckDump(ctx context.Context, path, compression strin
 		return host.DumpResult{}, err
 	}
 	made, ok := sq.data.dumps[path]
-	if !ok || made.Bytes != st.Size {
+	switch {
+	case !ok || made.Bytes != st.Size:
 		return host.DumpResult{}, fmt.Errorf("the content of %s: %w", path, host.ErrUnknown)
+	case made.compression != compression:
+		return host.DumpResult{}, fmt.Errorf("dump %s: its compression is %s, not %s", path, made.compression, compression)
 	}
-	return made, nil
+	return made.DumpResult, nil
 }
 
 // LoadDatabase puts the database on the list of what the simulation does not know.
