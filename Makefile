@@ -11,6 +11,9 @@ DEADCODE = $(GO) run golang.org/x/tools/cmd/deadcode@v0.52.0
 UNUSED = OpenMemory
 BUILD = $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
+# What make crash has tried.
+FIGURES = $(CURDIR)/dist/crash.txt
+
 # Debian packages that the tests use.
 PARTS = systemd mmdebstrap gpg gpg-agent gpgconf ca-certificates slapd ldap-utils rpm createrepo-c
 
@@ -31,10 +34,12 @@ test: parts lint
 	$(GO) test -count=1 -timeout 40m -parallel $(AT_ONCE) ./...
 
 # What make test takes a sample of, all of it: every fault at every point of every route, a kill at every
-# record of a real run, every bit of a journal flipped. It takes hours. All tests run, so that none that takes a
-# sample can be left out.
+# record of a real run, every bit of a journal flipped. It takes hours, and ends with what was tried. All tests run,
+# so that none that takes a sample can be left out.
 crash: parts
-	CI=1 ZCP2KOPANO_CRASH=all $(GO) test -count=1 -timeout 12h -parallel $(AT_ONCE) ./...
+	@mkdir -p $(dir $(FIGURES)); rm -f $(FIGURES); status=0; \
+	CI=1 ZCP2KOPANO_CRASH=all ZCP2KOPANO_FIGURES=$(FIGURES) $(GO) test -count=1 -timeout 12h -parallel $(AT_ONCE) ./... || status=$$?; \
+	echo 'what was tried:'; cat $(FIGURES); exit $$status
 
 # Rewrites the files with expected output; read the difference.
 golden: parts

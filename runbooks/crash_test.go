@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
@@ -287,12 +288,18 @@ type stage struct{ step, op string }
 type kind struct {
 	fault string
 	in    stage
+	look  int // which one, where each is of a kind of its own
 }
 
-func (one trial) kind() kind { return kind{one.name, stage{step: one.in.step}} }
+func (one trial) kind() kind { return kind{fault: one.name, in: stage{step: one.in.step}} }
 
-// fineKind is every fault at everything that is done in every step.
-func (one trial) fineKind() kind { return kind{one.name, one.in} }
+// fineKind is every fault at everything that is done in every step, and each look.
+func (one trial) fineKind() kind {
+	if one.look && !testing.Short() {
+		return kind{look: one.at}
+	}
+	return kind{fault: one.name, in: one.in}
+}
 
 // trials are all faults at all points of a run.
 type trials struct {
@@ -374,8 +381,14 @@ func (g *goal) trials(t testing.TB) trials {
 			all.list = append(all.list, trial{fault{name: errno.Error(), errno: errno}, n + 1, in})
 		}
 	}
-	for _, errno := range errnos {
-		for n, in := range looks {
+	which := chance.Rand(t, uint64(len(looks)))
+	for n, in := range looks {
+		some := errnos
+		if !chance.Nothing() {
+			i := which.IntN(len(errnos))
+			some = errnos[i : i+1]
+		}
+		for _, errno := range some {
 			all.list = append(all.list, trial{fault{name: errno.Error() + " from reading", errno: errno, look: true}, n + 1, in})
 		}
 	}
@@ -581,6 +594,7 @@ func (g *goal) meet(t testing.TB, what trial) (w *world, where string, err error
 
 // crashAll makes trials on all processors.
 func crashAll(t *testing.T, r route, list []trial) {
+	begun := time.Now()
 	percent := debug.SetGCPercent(400) // worlds are small and many
 	t.Cleanup(func() { debug.SetGCPercent(percent) })
 	var next atomic.Int64
@@ -600,12 +614,26 @@ func crashAll(t *testing.T, r route, list []trial) {
 		})
 	}
 	t.Cleanup(func() {
-		t.Logf("%d trials begun; behind an action, they left %d different hosts and journals, of which each was resumed and rolled back", min(int(next.Load()), len(list)), len(dealtWith.known))
+		chance.Figures(t, begun, "%d trials at %d points; behind an action, they left %d different hosts and journals, of which each was resumed and rolled back",
+			min(int(next.Load()), len(list)), pointsIn(list), len(dealtWith.known))
 	})
 }
 
-// TestCrashEverywhere crashes the stock runbook at a sample of the points of its run, with make crash at
-// every point in every way.
+// pointsIn counts the points of trials: of change and of reading.
+func pointsIn(list []trial) int {
+	type point struct {
+		look bool
+		at   int
+	}
+	seen := map[point]bool{}
+	for _, one := range list {
+		seen[point{one.look, one.at}] = true
+	}
+	return len(seen)
+}
+
+// TestCrashEverywhere crashes the stock runbook at every point of reading, by one error each, and at a sample of the
+// points of change of its run, with make crash at every point in every way.
 func TestCrashEverywhere(t *testing.T) {
 	all := mainTrials(t)
 	t.Log(all)
@@ -725,7 +753,8 @@ func TestCrashAgain(t *testing.T) {
 	}
 }
 
-func crashAgain(t *testing.T, chance *rand.Rand, n int) {
+func crashAgain(t *testing.T, rnd *rand.Rand, n int) {
+	begun := time.Now()
 	g := newGoal(t, mainRoute)
 	list := mainTrials(t).list
 	sprung := 0
@@ -734,9 +763,9 @@ func crashAgain(t *testing.T, chance *rand.Rand, n int) {
 		w := g.kit.world(t)
 		var past []string
 		crash := func(what string, process func(*kit, *trap) story.Verdict) {
-			one := list[chance.IntN(len(list))]
+			one := list[rnd.IntN(len(list))]
 			if len(past) > 0 { // what is left to do is shorter
-				one.at = chance.IntN(one.at) + 1
+				one.at = rnd.IntN(one.at) + 1
 			}
 			tr := &trap{fault: one.fault, at: one.at}
 			process(g.kit, tr)
@@ -747,8 +776,8 @@ func crashAgain(t *testing.T, chance *rand.Rand, n int) {
 		}
 		crash("run", w.run)
 		then := g.resumed
-		for range 1 + chance.IntN(2) {
-			if chance.IntN(2) == 0 {
+		for range 1 + rnd.IntN(2) {
+			if rnd.IntN(2) == 0 {
 				crash("resume", w.run)
 				continue
 			}
@@ -756,14 +785,14 @@ func crashAgain(t *testing.T, chance *rand.Rand, n int) {
 			then = g.rolledBack
 			break
 		}
-		if chance.IntN(3) == 0 {
+		if rnd.IntN(3) == 0 {
 			then = g.rolledBack
 		}
 		if err := then(w); err != nil {
 			report.add(fmt.Errorf("%s: %w", strings.Join(past, "; "), err))
 		}
 	}
-	t.Logf("%d runs that met %d faults", n, sprung)
+	chance.Figures(t, begun, "%d runs that met %d faults", n, sprung)
 	report.end()
 }
 

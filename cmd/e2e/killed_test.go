@@ -34,6 +34,7 @@ const wantedKills = 200
 // It makes a sample of these kills: of every kind some, and one in each step. With make crash it makes all.
 func TestKilledRuns(t *testing.T) {
 	t.Parallel()
+	begun := time.Now()
 	rnd := chance.Rand(t, 0)
 	s := prepareSiege(t)
 	trials := s.trials(rnd.Uint64())
@@ -41,7 +42,7 @@ func TestKilledRuns(t *testing.T) {
 		trials = s.thinOut(rnd, trials)
 	}
 	ran, tried := s.carryOutAll(t, trials)
-	t.Logf("%d kills of a run at work (%d tried), at %d of %d records",
+	chance.Figures(t, begun, "%d kills of a run at work (%d tried), at %d of %d records",
 		s.hits, tried, len(s.struck), len(s.onward)+len(s.backward))
 	if t.Failed() || !chance.Nothing() || ran < len(trials) {
 		return

@@ -146,6 +146,7 @@ func goOn(t *testing.T, torn []byte, want []journal.Record) {
 // line some in the whole; with make crash they are all.
 func TestRealFlippedBitAtEveryPosition(t *testing.T) {
 	const further, frame, sampled = 4, 20, 25 // a line begins with its checksum and its length
+	begun := time.Now()
 	rnd := chance.Rand(t, 0)
 	flipped := 0
 	data := realJournal(t)
@@ -186,7 +187,7 @@ func TestRealFlippedBitAtEveryPosition(t *testing.T) {
 			})
 		}
 	}
-	t.Logf("%d lines, %d of %d bytes", p.Lines(), flipped, len(data))
+	chance.Figures(t, begun, "bits of %d of %d bytes flipped, in %d lines", flipped, len(data), p.Lines())
 }
 
 func flip(data []byte, pos, bit int, do func()) {

@@ -16,6 +16,7 @@ import (
 
 // DatabaseSQL makes the tables of a database that is tested.
 const DatabaseSQL = `
+SET NAMES utf8;
 CREATE TABLE site_items (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40), note TEXT) ENGINE=InnoDB DEFAULT CHARSET=utf8;
 INSERT INTO site_items VALUES (1, 'one', NULL), (2, 'two | half', 'ä'), (3, '', ' wide ');
 CREATE TABLE site_versions (revision INT PRIMARY KEY) ENGINE=InnoDB DEFAULT CHARSET=utf8;

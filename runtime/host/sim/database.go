@@ -139,6 +139,17 @@ func (sq *databaseServer) Query(ctx context.Context, conn host.DatabaseConn, sta
 	return host.Rows{}, fmt.Errorf("the database query %q: %w; add it with its answer to the section \"database\" of the fixture", statement, host.ErrUnknown)
 }
 
+// login asks the machine below whether it lets an account in, or the fixture.
+func (sq *databaseServer) login(ctx context.Context, conn host.DatabaseConn) error {
+	if sq.below != nil {
+		_, err := sq.below.Query(ctx, conn, "SELECT 1")
+		return err
+	}
+	sq.mu.Lock()
+	defer sq.mu.Unlock()
+	return sq.data.login(conn)
+}
+
 func (d *database) login(conn host.DatabaseConn) error {
 	if err := conn.Check(); err != nil {
 		return err
@@ -424,11 +435,11 @@ func (sq *databaseServer) LoadDatabase(ctx context.Context, req host.LoadRequest
 	if err != nil {
 		return err
 	}
-	sq.mu.Lock()
-	defer sq.mu.Unlock()
-	if err := sq.data.login(req.Conn); err != nil {
+	if err := sq.login(ctx, req.Conn); err != nil {
 		return err
 	}
+	sq.mu.Lock()
+	defer sq.mu.Unlock()
 	if _, err := host.FindProgram(sq.files, host.LoadPrograms...); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 package chance
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -39,6 +40,26 @@ func Rand(t testing.TB, stream uint64) *rand.Rand {
 	}
 	t.Logf("ZCP2KOPANO_SEED=%d repeats this", n)
 	return rand.New(rand.NewPCG(n, stream))
+}
+
+// Figures tells how much a test has tried, and in the end how long that took. make crash prints it: ZCP2KOPANO_FIGURES
+// names the file that it is added to.
+func Figures(t testing.TB, begun time.Time, format string, args ...any) {
+	t.Helper()
+	line := fmt.Sprintf(format, args...)
+	t.Log(line)
+	name := os.Getenv("ZCP2KOPANO_FIGURES")
+	if name == "" {
+		return
+	}
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := fmt.Fprintf(f, "%s: %s; %.0f seconds\n", t.Name(), line, time.Since(begun).Seconds()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Pick picks n of a list, in its order: of every kind at least one, even where there are more kinds than

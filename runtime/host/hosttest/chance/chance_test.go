@@ -1,8 +1,12 @@
 package chance_test
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
+	"time"
 
 	"zcp2kopano/runtime/host/hosttest/chance"
 )
@@ -31,5 +35,17 @@ func TestPick(t *testing.T) {
 	t.Setenv("ZCP2KOPANO_CRASH", "all")
 	if all := chance.Pick(t, list, 3, hundreds); len(all) != len(list) {
 		t.Errorf("%d of all %d", len(all), len(list))
+	}
+}
+
+func TestFigures(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "figures")
+	t.Setenv("ZCP2KOPANO_FIGURES", file)
+	begun := time.Now().Add(-time.Minute)
+	chance.Figures(t, begun, "%d trials", 3)
+	chance.Figures(t, begun, "%d trials", 4)
+	got, err := os.ReadFile(file)
+	if !regexp.MustCompile(`\ATestFigures: 3 trials; \d+ seconds\nTestFigures: 4 trials; \d+ seconds\n\z`).Match(got) || err != nil {
+		t.Errorf("%q, %v", got, err)
 	}
 }
