@@ -12,7 +12,7 @@ import (
 )
 
 // TestCrashAndBeginStepAgain goes back to the beginning of the step in which the run was killed, and then
-// on: what the step had decided, such as the versions of packages, it decides anew.
+// on: what the step had decided, such as the versions of packages, it decides again.
 func TestCrashAndBeginStepAgain(t *testing.T) {
 	g := newGoal(t, mainRoute)
 	var list []trial

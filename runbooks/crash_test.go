@@ -235,7 +235,7 @@ func (w *world) rollback(k *kit, tr *trap) story.Verdict {
 	})
 }
 
-// noReturn tells whether the journal holds an action that cannot be undone.
+// noReturn reports whether the journal holds an action that cannot be undone.
 func (w *world) noReturn() bool {
 	_, records := w.open()
 	announced := false
@@ -493,7 +493,7 @@ func (g *goal) rolledBack(w *world) error {
 	return nil
 }
 
-// begun tells whether the journal holds an action. Without one there is nothing to resume or to roll
+// begun reports whether the journal holds an action. Without one there is nothing to resume or to roll
 // back: the program says so, and a new run begins.
 func (w *world) begun() bool {
 	_, records := w.open()

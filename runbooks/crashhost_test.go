@@ -39,7 +39,7 @@ type trap struct {
 
 	deep    int            // within an operation that holds the host's lock
 	writing bool           // bytes into a file
-	watch   func(at place) // told of each point, before and behind it
+	watch   func(at place) // called at each point, before and after it
 }
 
 // place is a point as a watch sees it.
@@ -116,7 +116,7 @@ func (tr *trap) deepDo(point string, work func() error) error {
 	})
 }
 
-// halves tells whether the next point is to be done by half.
+// halves reports whether the next point is to be done by half.
 func (tr *trap) halves() bool { return tr.half && !tr.dead && tr.n+1 == tr.at }
 
 // see makes a point of a question to the host.

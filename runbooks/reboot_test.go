@@ -31,7 +31,7 @@ func (w *world) reboot() {
 	}
 }
 
-// runs tells whether a service runs whose name matches.
+// runs reports whether a service runs whose name matches.
 func (w *world) runs(pattern string) bool {
 	w.t.Helper()
 	list, err := w.host.Services(pattern)

@@ -1086,7 +1086,7 @@ func putPackage(t *testing.T, h *sim.Host, dir, name, arch, depends string) {
 	}
 }
 
-// TestStockDirectoryGone is told of a directory that does not answer by an inhibitor with its remedy.
+// TestStockDirectoryGone wants an inhibitor with its remedy for a directory that does not answer.
 func TestStockDirectoryGone(t *testing.T) {
 	edit := func(text string) string {
 		return strings.Replace(text, "-- directory --\n", "-- /root/directory --\n", 1)

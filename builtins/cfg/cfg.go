@@ -228,7 +228,7 @@ print(cfg.default("server.cfg", "attachment_path", "7.2.6"))
 
 var reloadable = &script.Builtin{
 	Name: "cfg.reloadable",
-	Doc: "Tells whether a release of Kopano takes a directive over when its daemon reads the configuration again, without a restart.\n\n" +
+	Doc: "Checks whether a release of Kopano takes a directive over when its daemon reads the configuration again, without a restart.\n\n" +
 		"The knowledge is that of the releases' own source.",
 	Params: []script.Param{
 		{Name: "file", Type: script.String, Doc: "name of the configuration file: \"server.cfg\", ..."},

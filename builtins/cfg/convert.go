@@ -89,7 +89,7 @@ func (c *conversion) value(name string) string {
 	return v
 }
 
-// knows tells whether the new release accepts a directive and honours it.
+// knows reports whether the new release accepts a directive and honours it.
 func (c *conversion) knows(name string) bool {
 	d := Lookup(c.daemon, name)
 	return d != nil && d.Known(c.to) && !d.Ignored(c.to)
@@ -327,7 +327,7 @@ func (c *conversion) heir(d *Directive) string {
 	return "; " + d.Replacement + " took its place, with the default " + def
 }
 
-// runsAsDefault tells whether a run_as_* line says no more than the default does. An active empty
+// runsAsDefault reports whether a run_as_* line says no more than the default does. An active empty
 // line, as ZCP up to 7.2.1 shipped it, would keep the daemon root (manual 4.3.4).
 func (c *conversion) runsAsDefault(name string) bool {
 	return (name == "run_as_user" || name == "run_as_group") && (c.old[name] == "" || c.old[name] == "zarafa")
@@ -377,7 +377,7 @@ func isUserScript(daemon, name string) bool {
 	return daemon == "server" && strings.HasSuffix(name, "_script")
 }
 
-// shippedScript tells whether a user script is ZCP's own.
+// shippedScript reports whether a user script is ZCP's own.
 func (c *conversion) shippedScript(name, value string) bool {
 	d := Lookup(c.daemon, name)
 	if d == nil {
@@ -494,7 +494,7 @@ func (c *conversion) protocols(value string) string {
 	return strings.Join(kept, " ")
 }
 
-// protocolsDropped tells whether a list of protocols says nothing any more.
+// protocolsDropped reports whether a list of protocols says nothing any more.
 func (c *conversion) protocolsDropped(name string) bool {
 	return isProtocols(name) && c.knows(name) && c.old[name] != "" && c.protocols(c.old[name]) == ""
 }
@@ -693,7 +693,7 @@ func (c *conversion) decideURI(top *File) {
 
 // --- checks
 
-// python tells whether the daemon's program is a Python one in Kopano.
+// python reports whether the daemon's program is a Python one in Kopano.
 func (c *conversion) python() bool {
 	return slices.Contains([]string{"search", "presence", "backup", "spamd", "autorespond"}, c.daemon)
 }

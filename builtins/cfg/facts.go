@@ -113,7 +113,7 @@ func Directives(daemon string) []*Directive {
 	return list
 }
 
-// Known tells whether a Kopano release accepts the directive, be it with a warning.
+// Known reports whether a Kopano release accepts the directive, be it with a warning.
 func (d *Directive) Known(v Version) bool {
 	v = v.final()
 	for _, r := range d.known {
@@ -124,7 +124,7 @@ func (d *Directive) Known(v Version) bool {
 	return false
 }
 
-// reaches tells whether v is a later release of a series whose last examined release is end.
+// reaches reports whether v is a later release of a series whose last examined release is end.
 func reaches(end, v Version) bool {
 	if end == (Version{11, 0, 2}) {
 		return true
@@ -143,7 +143,7 @@ func (d *Directive) Shipped(v Version) (value string, ok bool) {
 	return activeValue(d.shippedZCP[zcpColumn(v)])
 }
 
-// EverShipped tells whether some ZCP release up to v shipped this value in an active line.
+// EverShipped reports whether some ZCP release up to v shipped this value in an active line.
 func (d *Directive) EverShipped(v Version, value string) bool {
 	for i := 0; i <= zcpColumn(v); i++ {
 		if shipped, ok := activeValue(d.shippedZCP[i]); ok && shipped == value {
@@ -193,7 +193,7 @@ func (d *Directive) Default(v Version) (value string, ok bool) {
 	return value, ok
 }
 
-// Flag tells whether a Kopano release marks the directive: "UNUSED" and "OBSOLETE" (accepted with a
+// Flag reports whether a Kopano release marks the directive: "UNUSED" and "OBSOLETE" (accepted with a
 // warning, without effect), "DEPRECATED", "NONEMPTY", "ALIAS", "EXACT".
 func (d *Directive) Flag(v Version, flag string) bool {
 	v = v.final()
@@ -207,19 +207,19 @@ func (d *Directive) Flag(v Version, flag string) bool {
 	return set
 }
 
-// Ignored tells whether a Kopano release accepts the directive without effect.
+// Ignored reports whether a Kopano release accepts the directive without effect.
 func (d *Directive) Ignored(v Version) bool {
 	return d.Flag(v, "UNUSED") || d.Flag(v, "OBSOLETE") || strings.Contains(d.code[d.column(v.final())], "[py:ignore]")
 }
 
-// Conditional tells whether a Kopano release knows the directive only when it was built with a
+// Conditional reports whether a Kopano release knows the directive only when it was built with a
 // certain feature.
 func (d *Directive) Conditional(v Version) bool {
 	return strings.Contains(d.code[d.column(v.final())], " {WITH_") || strings.Contains(d.code[d.column(v.final())], " {HAVE_")
 }
 
 // PythonType returns the type of a Python daemon's option in a Kopano release: "string", "integer",
-// "boolean", "path", "size"; "" for the other daemons. MustExist tells whether its path must exist.
+// "boolean", "path", "size"; "" for the other daemons. MustExist reports whether its path must exist.
 func (d *Directive) PythonType(v Version) (kind string, mustExist bool) {
 	cell := d.code[d.column(v.final())]
 	_, rest, ok := strings.Cut(cell, "[py:")

@@ -174,7 +174,7 @@ func TestProblems(t *testing.T) {
 		t.Errorf("%d problems:\n%s", len(got), all)
 	}
 	if p := parse(t, "dnl m4 defines:\n`'\ndefine(`S', `ifelse(TYPE,`OPENLDAP',$1,$2)')\n# made by m4\nldap_host = a\n").Problems(); len(p) != 0 {
-		t.Errorf("what m4 left is told of: %v", p)
+		t.Errorf("what m4 left is reported: %v", p)
 	}
 	if p := parse(t, "# fine\n\na = 1\n!include x.cfg\n").Problems(); len(p) != 0 {
 		t.Errorf("%v", p)

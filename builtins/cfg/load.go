@@ -121,7 +121,7 @@ func LoadTree(view host.FileReader, name string, where func(string) string) (*Tr
 	return t, nil
 }
 
-// read puts the settings of all files in order, anew after a file was changed.
+// read puts the settings of all files in order, again after a file was changed.
 func (t *Tree) read() {
 	loaded := map[string]*File{}
 	for _, f := range t.Files {
@@ -207,7 +207,7 @@ func (t *Tree) AllProblems() []Problem {
 	return all
 }
 
-// below tells whether p is dir or lies below it.
+// below reports whether p is dir or lies below it.
 func below(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }
 
 // rebase moves a path from below one directory to below another; other paths stay.

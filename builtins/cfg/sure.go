@@ -34,7 +34,7 @@ func (r *sureReader) keep(name string, err error) {
 	r.failed = explain(name, err)
 }
 
-// nothingThere tells whether an error means that a path leads nowhere. One through a symlink that is not
+// nothingThere reports whether an error means that a path leads nowhere. One through a symlink that is not
 // followed does lead somewhere.
 func nothingThere(err error) bool {
 	var foreign *host.ForeignLinkError

@@ -331,7 +331,7 @@ func (w *work) file(source, daemon string) error {
 	return w.copy(c, tree)
 }
 
-// flattens tells whether what a daemon's file includes comes into the new file itself.
+// flattens reports whether what a daemon's file includes comes into the new file itself.
 func (w *work) flattens(daemon string) bool { return w.Approach == "merge" && daemon != "ldap" }
 
 // unneeded says why a daemon's file is not taken over.
@@ -435,7 +435,7 @@ func (w *work) merge(c *conversion, tree *Tree) error {
 	return nil
 }
 
-// wantsOther tells whether a want will give a directive another value.
+// wantsOther reports whether a want will give a directive another value.
 func (c *conversion) wantsOther(name, value string) bool {
 	return slices.ContainsFunc(c.wants, func(w want) bool { return w.name == name && w.value != value })
 }
@@ -451,7 +451,7 @@ func lastValue(tree *Tree, name string) string {
 	return value
 }
 
-// ownSetting tells whether the site set a directive otherwise than ZCP's own file does.
+// ownSetting reports whether the site set a directive otherwise than ZCP's own file does.
 func (w *work) ownSetting(c *conversion, name string) bool {
 	value, ok := c.old[name]
 	if target := c.aliases[name]; !ok && target != "" {

@@ -495,7 +495,7 @@ func TestSecretsAreNotInNotes(t *testing.T) {
 	}
 }
 
-// TestTakeoverOverLeftovers tells of what another release's file has left in Kopano's.
+// TestTakeoverOverLeftovers reports what another release's file has left in Kopano's.
 func TestTakeoverOverLeftovers(t *testing.T) {
 	result := takeOver(t, map[string]string{
 		"/etc/zarafa/gateway.cfg": "imap_port = 1143\n",

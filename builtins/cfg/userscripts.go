@@ -24,7 +24,7 @@ var ownScripts = []string{
 
 const scriptDir = "userscripts/"
 
-// ownScript tells whether a path below the old directory has the name of a script that ZCP or Kopano ships.
+// ownScript reports whether a path below the old directory has the name of a script that ZCP or Kopano ships.
 func ownScript(rel string) bool {
 	return strings.HasPrefix(rel, scriptDir) && slices.Contains(ownScripts, strings.TrimPrefix(rel, scriptDir))
 }
@@ -99,7 +99,7 @@ func (w *work) checkScript(source, target string) {
 	}
 }
 
-// checkScriptsElsewhere looks at user scripts that the server is told of and that are not among the old files.
+// checkScriptsElsewhere looks at user scripts that the server is configured to run and that are not among the old files.
 func (w *work) checkScriptsElsewhere(c *conversion) {
 	for _, name := range sortedNames(c.old) {
 		value := c.old[name]

@@ -23,7 +23,7 @@ func Builtins() []*script.Builtin {
 	}
 }
 
-// absent tells whether an error means that there is nothing at a path.
+// absent reports whether an error means that there is nothing at a path.
 func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }

@@ -136,7 +136,7 @@ if room.free < 100 * 1024 * 1024:
 
 var sameDevice = &script.Builtin{
 	Name: "fs.same_device",
-	Doc: "Tells whether a file can go from one path to the other by a rename, without copying.\n\n" +
+	Doc: "Checks whether a file can go from one path to the other by a rename, without copying.\n\n" +
 		"That needs the same file system and the same mount. A path that does not exist yet counts as its " +
 		"nearest existing parent.",
 	Params: []script.Param{

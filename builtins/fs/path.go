@@ -33,7 +33,7 @@ if fs.absolute("../attachments//", home = "/var/lib/zarafa/run") != "/var/lib/za
 
 var inside = &script.Builtin{
 	Name: "fs.inside",
-	Doc:  "Tells whether a path is a directory or lies below it, by their names: resolve symlinks first.",
+	Doc:  "Checks whether a path is a directory or lies below it, by their names: resolve symlinks first.",
 	Params: []script.Param{
 		{Name: "path", Type: script.String, Doc: "the path"},
 		{Name: "tree", Type: script.String, Doc: "the directory"},

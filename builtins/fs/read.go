@@ -20,7 +20,7 @@ const readLimit = 1 << 20
 
 var exists = &script.Builtin{
 	Name: "fs.exists",
-	Doc: "Tells whether there is something at a path.\n\n" +
+	Doc: "Checks whether there is something at a path.\n\n" +
 		"A symlink counts, whether or not it leads anywhere, unless follow is True. A symlink of another user than root on " +
 		"the way is an error, because it is not followed, and what it hides is not absent: see fs.foreign_link.",
 	Params: []script.Param{

@@ -46,7 +46,7 @@ if machine.uid != 0:
 
 var matches = &script.Builtin{
 	Name: "host.matches",
-	Doc: "Tells whether the machine is of one of the systems named.\n\n" +
+	Doc: "Checks whether the machine is of one of the systems named.\n\n" +
 		"A system is written as in define(): \"debian\", \"debian >= 8\", \"ubuntu == 14.04\". The name is ID of " +
 		"os-release(5); rhel and sles also fit what is like them (ID_LIKE).",
 	Params: []script.Param{{Name: "systems", Type: script.Any, Doc: "one system, or a list of them"}},

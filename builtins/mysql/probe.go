@@ -11,7 +11,7 @@ import (
 
 var probe = &script.Builtin{
 	Name: "mysql.probe",
-	Doc: "Tells whether the database can be reached and read, without failing if it cannot.\n\n" +
+	Doc: "Checks whether the database can be reached and read, without failing if it cannot.\n\n" +
 		"A preflight uses it to report the reason beside its other findings.",
 	Params: []script.Param{connParam},
 	Result: "record(ok, problem): problem is \"\", or why the database does not answer",

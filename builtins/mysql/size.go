@@ -73,7 +73,7 @@ type spaces struct {
 	bytes  map[string]int64
 }
 
-// hold is what the tables can hold at most; whole tells whether a place was found for each of them. A
+// hold is what the tables can hold at most; whole reports whether a place was found for each of them. A
 // table that has no tablespace of its own is in a shared one.
 func (s spaces) hold(database string, tables []table) (bytes int64, whole bool) {
 	prefix := fileName(database) + "/"

@@ -223,7 +223,7 @@ print([c.version for c in pkg.candidates(["kopano-server"])["kopano-server"]])
 	if strings.Contains(string(r.Journal), "hunter2") {
 		t.Error("the password stands in the journal")
 	}
-	// Again: only the lists are read anew.
+	// Again: only the lists are read again.
 	if again := s.Run(snippet); again.Verdict.Code != 0 || again.Verdict.Changes > 1 {
 		t.Errorf("a second time: %+v", again.Verdict)
 	}

@@ -21,7 +21,7 @@ var versions = []script.Param{
 
 var atLeast = &script.Builtin{
 	Name:   "release.at_least",
-	Doc:    "Tells whether a version is the same as another one, or newer.\n\nVersions are compared number by number; a version ends at what is not a number, and a missing number is 0.",
+	Doc:    "Checks whether a version is the same as another one, or newer.\n\nVersions are compared number by number; a version ends at what is not a number, and a missing number is 0.",
 	Params: versions,
 	Result: "bool",
 	Effect: script.Pure,
@@ -36,7 +36,7 @@ if not release.at_least("8.7.20", "8.7"):
 
 var below = &script.Builtin{
 	Name:   "release.below",
-	Doc:    "Tells whether a version is older than another one; see release.at_least.",
+	Doc:    "Checks whether a version is older than another one; see release.at_least.",
 	Params: versions,
 	Result: "bool",
 	Effect: script.Pure,

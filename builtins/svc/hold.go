@@ -108,7 +108,7 @@ func look(view host.View) (s holding, err error) {
 	return s, nil
 }
 
-// isNoneOfOurs tells whether the error of reading a file says that it is not what this program writes.
+// isNoneOfOurs reports whether the error of reading a file says that it is not what this program writes.
 // An error of the disk says nothing: the file could be ours, and would stay.
 func isNoneOfOurs(err error) bool {
 	for _, sign := range []error{host.ErrUnknown, host.ErrNotRegular, syscall.EISDIR, syscall.ELOOP, fs.ErrNotExist} {

@@ -30,7 +30,7 @@ runbook = define(
 `
 
 // largeObjects fills a table with random bytes that its statistics do not tell of: they are not made
-// anew when rows grow.
+// again when rows grow.
 func (r *Root) largeObjects(objects, size int) (bytes int64) {
 	r.t.Helper()
 	r.SQL("CREATE DATABASE `zar-afa`; USE `zar-afa`; CREATE TABLE lob (id INT PRIMARY KEY, val LONGBLOB) ENGINE=InnoDB STATS_PERSISTENT=1 STATS_AUTO_RECALC=0")

@@ -84,7 +84,7 @@ func worker(pids []int) int {
 
 // killFamily sends SIGKILL to a process and all that descends from it, as if at one instant: all are
 // held first, so that none can do anything or start another while the others die. Daemons that
-// have left their starter live on. It returns when all are gone, and tells whether a worker was
+// have left their starter live on. It returns when all are gone, and reports whether a worker was
 // at work.
 func killFamily(head int) (hit bool, err error) {
 	held := map[int]bool{}

@@ -490,7 +490,7 @@ func (v *victim) isBack() {
 	v.tidy()
 }
 
-// isBeyond tells whether the run has begun to start kopano-server, and that may have changed the database: one that
+// isBeyond reports whether the run has begun to start kopano-server, and that may have changed the database: one that
 // was seen to have done nothing to it needs no dump.
 func (v *victim) isBeyond() bool {
 	p := v.siege.noReturn
@@ -502,7 +502,7 @@ func (v *victim) isBeyond() bool {
 	return false
 }
 
-// isAfter tells whether a record comes after another in an uninterrupted run.
+// isAfter reports whether a record comes after another in an uninterrupted run.
 func (s *siege) isAfter(a, b place) bool {
 	index := func(p place) int {
 		return slices.IndexFunc(s.onward, func(m milestone) bool { return m.at == p })
@@ -699,7 +699,7 @@ func (s *siege) withoutServices() []milestone {
 }
 
 // thinOut takes one site of each kind. The kills at records, which the sites of a kind share, it takes
-// anew: onward one in each step, back a few.
+// again: onward one in each step, back a few.
 func (s *siege) thinOut(rnd *rand.Rand, trials []trial) []trial {
 	var kept []trial
 	kinds := byKind(trials)

@@ -36,11 +36,11 @@ func plannedRun(t *testing.T, r *Root, repository, schema string) {
 	}
 	// the machine gives the accounts of the packages other numbers than the simulation did
 	r.with("/etc/login.defs", func(text string) string { return text + "\nSYS_UID_MAX 555\nSYS_GID_MAX 555\n" })
-	mend := r.with("/etc/zarafa/gateway.cfg", func(text string) string { return text + "imap_enable = yes\n" })
+	repair := r.with("/etc/zarafa/gateway.cfg", func(text string) string { return text + "imap_enable = yes\n" })
 	if res := run(); res.Code != exit.Differs || !strings.Contains(res.Output, "differs from its plan") || !strings.Contains(res.Output, " was ") {
 		t.Errorf("an edited file: exit status %d\n%s", res.Code, res.Output)
 	}
-	mend()
+	repair()
 	r.mailComes()
 	if res := run(); res.Code != 0 {
 		t.Fatalf("run: exit status %d\n%s", res.Code, res.Output)

@@ -52,7 +52,7 @@ func (r *Root) program(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// stock tells whether the stock runbook's parameters are taken.
+// stock reports whether the stock runbook's parameters are taken.
 func (m Migration) stock() bool { return m.Runbook == "" || m.Site }
 
 // params are all parameters; those of the migration come last and win. A runbook of its own takes only

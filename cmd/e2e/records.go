@@ -44,7 +44,7 @@ type trail struct {
 	code      int  // of that verdict
 	restarted bool // a step was undone and begun again
 
-	each func(p place, when time.Time) // is told of every record; may be nil
+	each func(p place, when time.Time) // called for every record; may be nil
 }
 
 type trailRecord struct {
@@ -120,7 +120,7 @@ func (tr *trail) read() (places []place, err error) {
 	}
 }
 
-// arrived tells whether the newest attempt went that way and has come to its end with this code.
+// arrived reports whether the newest attempt went that way and has come to its end with this code.
 func (tr *trail) arrived(back bool, code int) bool {
 	return tr.ended && tr.back == back && tr.code == code
 }
@@ -224,7 +224,7 @@ func (tr *trail) lastCall() uint64 {
 	return 0
 }
 
-// forget drops what a resumed run asks, decides and tells anew: everything behind the last call
+// forget drops what a resumed run asks, decides and tells again: everything behind the last call
 // whose actions were begun, and all findings and grants.
 func (tr *trail) forget() {
 	var last uint64

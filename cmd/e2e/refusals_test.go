@@ -25,8 +25,8 @@ func TestRefusals(t *testing.T) {
 	local := Migration{Repository: "kopano84"}
 	cases := []struct {
 		name string
-		// prepare spoils the host and returns how to mend it.
-		prepare func(t *testing.T) (mend func())
+		// prepare spoils the host and returns how to repair it.
+		prepare func(t *testing.T) (repair func())
 		run     Migration
 		code    int
 		want    []string
@@ -101,8 +101,8 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			mend := c.prepare(t)
-			defer mend()
+			repair := c.prepare(t)
+			defer repair()
 			before := r.State()
 			res := r.Migrate(c.run)
 			if res.Code != c.code {
@@ -188,7 +188,7 @@ func TestDumpCutOff(t *testing.T) {
 	}
 }
 
-// dumping tells whether the dump waits for the locked table.
+// dumping reports whether the dump waits for the locked table.
 func (r *Root) dumping() bool {
 	const waiting = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'zarafa' AND STATE LIKE 'Waiting for table%'"
 	return strings.TrimSpace(r.SQL(waiting)) != "0"
@@ -200,7 +200,7 @@ func nothing(*testing.T) func() { return func() {} }
 func unwrap(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // with changes a file, and gives it back.
-func (r *Root) with(path string, change func(string) string) (mend func()) {
+func (r *Root) with(path string, change func(string) string) (repair func()) {
 	r.t.Helper()
 	was := r.ReadFile(path)
 	now := change(was)
@@ -239,7 +239,7 @@ func kill(cmd *exec.Cmd) {
 }
 
 // fill leaves that many bytes on the root's file system.
-func (r *Root) fill(t *testing.T, path string, leave int64) (mend func()) {
+func (r *Root) fill(t *testing.T, path string, leave int64) (repair func()) {
 	t.Helper()
 	var fs unix.Statfs_t
 	if err := unix.Statfs(r.Dir, &fs); err != nil {
@@ -257,7 +257,7 @@ func (r *Root) fill(t *testing.T, path string, leave int64) (mend func()) {
 }
 
 // bigDatabase makes a database that does not compress, and a small file system for its dump.
-func (r *Root) bigDatabase() (mend func()) {
+func (r *Root) bigDatabase() (repair func()) {
 	r.t.Helper()
 	r.Mount("/mnt/small", "256k")
 	r.SQL("USE zarafa; CREATE TABLE noise (b LONGBLOB) ENGINE=InnoDB; INSERT INTO noise SELECT RANDOM_BYTES(1024) FROM seq_1_to_2048;" +

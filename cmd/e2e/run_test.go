@@ -210,7 +210,7 @@ func noSecrets(t *testing.T, r *Root, output string) {
 	}
 }
 
-// reachable tells whether others can come to a file: every directory above must let them.
+// reachable reports whether others can come to a file: every directory above must let them.
 func reachable(r *Root, path string) bool {
 	for dir := filepath.Dir(path); len(dir) > len(r.Dir); dir = filepath.Dir(dir) {
 		if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o001 == 0 {

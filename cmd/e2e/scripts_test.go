@@ -453,7 +453,7 @@ func TestKopanoPackagesLikeDpkg(t *testing.T) {
 			if gone := !c.exists("/var/lib/kopano/attachments"); gone != s.gone {
 				t.Errorf("attachments are gone: %v", gone)
 			}
-			pin(t, "installed anew", c.step(host.Transaction{Install: []string{s.meta}, NoRecommends: true}, "apt-get", "install", "-y", "-q", "--no-install-recommends", s.meta), append(slices.Clone(open), s.open...))
+			pin(t, "installed again", c.step(host.Transaction{Install: []string{s.meta}, NoRecommends: true}, "apt-get", "install", "-y", "-q", "--no-install-recommends", s.meta), append(slices.Clone(open), s.open...))
 		})
 	}
 }

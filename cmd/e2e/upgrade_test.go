@@ -47,7 +47,7 @@ func onOneInit(t *testing.T, turn int, test func(*testing.T, *Root)) {
 	t.Run(init.name, func(t *testing.T) { test(t, init.site(t)) })
 }
 
-// bootedSystemd tells whether systemd runs in the root.
+// bootedSystemd reports whether systemd runs in the root.
 func (r *Root) bootedSystemd() bool {
 	_, err := os.Stat(r.Path("/run/systemd/system"))
 	return err == nil
@@ -61,7 +61,7 @@ func (r *Root) newest() (repository, revision string) {
 	return "kopano84", "66"
 }
 
-// upgrading tells whether the server upgrades: its lock is there, or, in a /tmp of its own, a step is done.
+// upgrading reports whether the server upgrades: its lock is there, or, in a /tmp of its own, a step is done.
 func (r *Root) upgrading() bool {
 	return r.processOf("kopano-server") != "" && (r.exists(kopanoLock) || r.revision() != "64")
 }
@@ -313,7 +313,7 @@ func TestServerDiesInItsUpgrade(t *testing.T) {
 	})
 }
 
-// TestDaemonThatDoesNotWork: the others start, the run fails, a resume mends it; later a check tells of it.
+// TestDaemonThatDoesNotWork: the others start, the run fails, a resume repairs it; later a check reports it.
 func TestDaemonThatDoesNotWork(t *testing.T) {
 	t.Parallel()
 	onOneInit(t, 3, func(t *testing.T, r *Root) {

@@ -63,7 +63,7 @@ runbook, it is not held to it any more.`,
 				return err
 			}
 			if runbook != "" {
-				if err := a.mend(cmd.Context(), s, runbook, yes); err != nil {
+				if err := a.correct(cmd.Context(), s, runbook, yes); err != nil {
 					return err
 				}
 			}
@@ -95,8 +95,8 @@ func around(noPlan bool, runbook string) (flags []string) {
 	return flags
 }
 
-// mend shows how a runbook differs from the one kept with the run, asks, and puts it in its place.
-func (a *app) mend(ctx context.Context, s state.Status, name string, yes bool) error {
+// correct shows how a runbook differs from the one kept with the run, asks, and puts it in its place.
+func (a *app) correct(ctx context.Context, s state.Status, name string, yes bool) error {
 	machine, err := openLive()
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func (a *app) mend(ctx context.Context, s state.Status, name string, yes bool) e
 	if err != nil {
 		return err
 	}
-	if !a.showMended(old, book.Modules()) {
+	if !a.showCorrected(old, book.Modules()) {
 		fmt.Fprintln(a.err, "the runbook is the one that was kept with the run")
 		return nil
 	}
@@ -121,7 +121,7 @@ func (a *app) mend(ctx context.Context, s state.Status, name string, yes bool) e
 	if err != nil {
 		return err
 	}
-	for _, line := range mendedSteps(s, book) {
+	for _, line := range correctedSteps(s, book) {
 		fmt.Fprintln(a.err, line)
 	}
 	if plan != nil && !s.Order.Unheld {
@@ -136,7 +136,7 @@ func (a *app) mend(ctx context.Context, s state.Status, name string, yes bool) e
 			return fmt.Errorf("not resumed: nothing was changed")
 		}
 	}
-	return s.Run.Mend(book.Name, book.Modules())
+	return s.Run.Correct(book.Name, book.Modules())
 }
 
 // fitsRun refuses a runbook that does not take the parameters that the run was begun with.
@@ -155,13 +155,13 @@ func (a *app) fitsRun(s state.Status, book *runbook.Runbook) error {
 	return nil
 }
 
-// showMended shows how the modules differ, and reports whether they do.
-func (a *app) showMended(old, mended map[string]string) bool {
+// showCorrected shows how the modules differ, and reports whether they do.
+func (a *app) showCorrected(old, corrected map[string]string) bool {
 	labels := maps.Clone(old)
-	maps.Copy(labels, mended)
+	maps.Copy(labels, corrected)
 	changed := false
 	for _, label := range slices.Sorted(maps.Keys(labels)) {
-		if text := diff.Diff("kept/"+label, []byte(old[label]), "corrected/"+label, []byte(mended[label])); len(text) > 0 {
+		if text := diff.Diff("kept/"+label, []byte(old[label]), "corrected/"+label, []byte(corrected[label])); len(text) > 0 {
 			changed = true
 			fmt.Fprintf(a.err, "%s", text)
 		}
@@ -169,8 +169,8 @@ func (a *app) showMended(old, mended map[string]string) bool {
 	return changed
 }
 
-// mendedSteps says what a fixed runbook means for a run that stands where it does.
-func mendedSteps(s state.Status, book *runbook.Runbook) []string {
+// correctedSteps says what a fixed runbook means for a run that stands where it does.
+func correctedSteps(s state.Status, book *runbook.Runbook) []string {
 	var names, lines []string
 	for _, step := range book.All() {
 		names = append(names, step.Name)

@@ -188,14 +188,14 @@ func (w *walk) backTo(dir string) {
 type node struct {
 	path []string
 	kept string   // copy of the machine there
-	luck string   // the misfortune that has happened, which nobody mends
+	luck string   // the misfortune that has happened, which nobody repairs
 	to   []string // places that the commands offered there lead to
 	free bool     // a new run was begun there
 }
 
 // TestNoDeadEnd walks, with the program itself, through all that a run can come to: it ends well, fails,
 // is killed, is rolled back to a step or all the way, and at each of these places one thing goes wrong
-// that nobody ever mends. Everywhere, each command that the status names is accepted, and these
+// that nobody ever repairs. Everywhere, each command that the status names is accepted, and these
 // commands lead to a place where a new run begins. "-everywhere" lets every misfortune happen at every
 // place; without it, each happens once.
 func TestNoDeadEnd(t *testing.T) {

@@ -82,7 +82,7 @@ func (a *app) showStatus(id string) error {
 	return nil
 }
 
-// disturbs tells whether a rollback of the run would be refused just now, because a service must not be disturbed. Where
+// disturbs reports whether a rollback of the run would be refused just now, because a service must not be disturbed. Where
 // that cannot be seen, nobody is warned.
 func disturbs(s state.Status) bool {
 	if !s.Blocks() {

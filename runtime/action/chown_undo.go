@@ -169,7 +169,7 @@ func descend(dir host.Dir, rel string) (host.Dir, error) {
 	return above.OpenDirWrite(path.Base(rel))
 }
 
-// compareEntries tells of entries that are gone, or have another owner or mode than before. Those that came
+// compareEntries reports entries that are gone, or have another owner or mode than before. Those that came
 // later are no difference. A run of a version that kept no roster is compared by count.
 func (a *Chown) compareEntries(env *Env) (lines []string, err error) {
 	if a.Names == nil {

@@ -32,7 +32,7 @@ type Dump struct {
 	Rows          int64    `json:"rows,omitempty"`  // about so many
 	Doubt         string   `json:"doubt,omitempty"` // why MostBytes is no upper bound
 
-	// What a restore tells of what is newer than the dump. Position asks for a number that grows with
+	// What a restore says about what is newer than the dump. Position asks for a number that grows with
 	// what comes in; Newer counts what came after it, which stands in for {}.
 	Position string `json:"position,omitempty"`
 	Newer    string `json:"newer,omitempty"`

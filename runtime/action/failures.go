@@ -49,7 +49,7 @@ type listening struct {
 // mostSaid is how many lines are quoted.
 const mostSaid = 10
 
-// heard is journaled once a failure was told: who goes on does so because it was mended, or is of no matter.
+// heard is journaled once a failure was told: who goes on does so because it was repaired, or does not matter.
 // Then the log counts from there on.
 type heard struct {
 	Told bool `json:"heard"`

@@ -67,7 +67,7 @@ func TestLogTellsOfFailures(t *testing.T) {
 	}
 }
 
-// TestLogStopsAStart quotes the line; who goes on starts behind it, since it was mended or is of no matter.
+// TestLogStopsAStart quotes the line; who goes on starts behind it, since it was repaired or does not matter.
 func TestLogStopsAStart(t *testing.T) {
 	h := (&logging{scripted: scripted{Host: server(t, "server")}, lines: []string{"[notice ] begins", "[error  ] no session: logon failed"}}).busy(3)
 	a := judged(t)

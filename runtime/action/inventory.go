@@ -17,7 +17,7 @@ import (
 // its inode alone: whoever changes a file changes its ctime, which nobody can set.
 const digested = 256 << 20
 
-// item is what an inventory holds of one entry: enough to tell whether it is still the same.
+// item is what an inventory holds of one entry: enough to say whether it is still the same.
 type item struct {
 	Rel    string      `json:"rel"` // "." for the top
 	Mode   fs.FileMode `json:"mode"`

@@ -77,7 +77,7 @@ func (k *accountsKeeper) overridesBefore(env *Env) ([]string, error) {
 	return lines, nil
 }
 
-// known tells whether a list has a name; a number, "#112", names nobody.
+// known reports whether a list has a name; a number, "#112", names nobody.
 func known(names []string, name string) bool {
 	return strings.HasPrefix(name, "#") || slices.Contains(names, name)
 }

@@ -317,7 +317,7 @@ func (a *Service) bring(env *Env, want func(host.Service) host.Service) error {
 	return nil
 }
 
-// ranMasked tells whether the service ran although it was masked: somebody had masked it so that it
+// ranMasked reports whether the service ran although it was masked: somebody had masked it so that it
 // would not start again. To make it run once more the mask has to be lifted for a moment.
 // A transaction of packages keeps it as a service that is to be both.
 func (a *Service) ranMasked() bool {
@@ -376,7 +376,7 @@ func (a *Service) startOrStop(env *Env, now, goal host.Service) error {
 	return env.stopService(a.Name, wait)
 }
 
-// mayBeStopping tells whether a stop that this action asked for may be under way: systemd goes on with it
+// mayBeStopping reports whether a stop that this action asked for may be under way: systemd goes on with it
 // when the program that asked is killed, and the service counts as running until it has ended. To
 // start one that does not stop changes nothing. A masked one cannot be started.
 func (a *Service) mayBeStopping(now host.Service) bool {

@@ -49,7 +49,7 @@ func shelter(env *Env, going []string) error {
 	return nil
 }
 
-// withinReach tells whether the scripts of packages may take data for theirs. Once they might, they may: those whose
+// withinReach reports whether the scripts of packages may take data for theirs. Once they might, they may: those whose
 // directory it is can be gone by now, and others not yet.
 func withinReach(env *Env, name string, going []string) (bool, error) {
 	noted, err := exists(env.Host, noteOf(env, name))
@@ -163,7 +163,7 @@ func missed(env *Env, name, real string) error {
 func fromShelter(env *Env, from, name string) error {
 	if there, err := exists(env.Host, name); err != nil {
 		return err
-	} else if there { // somebody has made it anew
+	} else if there { // somebody has made it again
 		if err := setAside(env, name); err != nil {
 			return err
 		}

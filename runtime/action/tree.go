@@ -50,7 +50,7 @@ type walker[D host.DirReader] struct {
 	// mount gets a directory on another device; what lies below it is not visited. Nil
 	// descends into it.
 	mount func(rel string) error
-	// leave tells of what is not visited, nor what lies below it; nil leaves nothing out.
+	// leave reports what is not visited, nor what lies below it; nil leaves nothing out.
 	leave func(rel string) bool
 }
 

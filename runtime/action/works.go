@@ -322,7 +322,7 @@ func (w *waiting) failed(why string) error {
 	return fmt.Errorf("%s; fix what its log reports (%s), which ends with:\n%s", text, trace.Log, strings.Join(trace.Lines, "\n"))
 }
 
-// worksNow tells whether the service works, without waiting for it.
+// worksNow reports whether the service works, without waiting for it.
 func (a *Service) worksNow(env *Env) (bool, error) {
 	w := &waiting{env: env, service: a.Name, works: *a.Works, began: env.Host.Now()}
 	running, err := env.Host.ServiceProcesses(a.Name)

@@ -323,7 +323,7 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// TestLenientStart tells of the failure and goes on; the start behind it does not.
+// TestLenientStart reports the failure and goes on; the start behind it does not.
 func TestLenientStart(t *testing.T) {
 	h := server(t, "server masked")
 	e := env(h, nil)

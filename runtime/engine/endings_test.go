@@ -62,22 +62,22 @@ func TestWhatIsNamedAtTheEnd(t *testing.T) {
     t.write("/srv/a/more", "x")`)
 	whole := fmt.Sprintf(threeSteps, "")
 	early := strings.Replace(whole, `t.write("/srv/a/one", "x")`, `fail("stop")`, 1)
-	go_, mend, back := "resume", "resume --runbook FILE", "rollback"
+	go_, correct, back := "resume", "resume --runbook FILE", "rollback"
 	tests := map[string]struct {
 		end  func(*scene, *dbHost) story.Verdict
 		code int
 		want []string // the commands named, in order
 	}{
 		"failed before a change": {code: 1, end: func(s *scene, h *dbHost) story.Verdict { return s.run(early, nil) }},
-		"failed":                 {code: 1, want: []string{go_, mend, back}, end: func(s *scene, h *dbHost) story.Verdict { return s.run(failing, nil) }},
-		"failed again": {code: 1, want: []string{go_, mend, back}, end: func(s *scene, h *dbHost) story.Verdict {
+		"failed":                 {code: 1, want: []string{go_, correct, back}, end: func(s *scene, h *dbHost) story.Verdict { return s.run(failing, nil) }},
+		"failed again": {code: 1, want: []string{go_, correct, back}, end: func(s *scene, h *dbHost) story.Verdict {
 			s.run(failing, nil)
 			return s.again(failing)
 		}},
 		"inhibited before a change": {code: 2, end: func(s *scene, h *dbHost) story.Verdict {
 			return s.run(strings.Replace(inhibited, `t.write("/srv/a/one", "x")`, `inhibit("not yet", "why", "wait")`, 1), nil)
 		}},
-		"inhibited after a change": {code: 2, want: []string{go_, mend, back}, end: func(s *scene, h *dbHost) story.Verdict { return s.run(inhibited, nil) }},
+		"inhibited after a change": {code: 2, want: []string{go_, correct, back}, end: func(s *scene, h *dbHost) story.Verdict { return s.run(inhibited, nil) }},
 		"interrupted before a change": {code: 130, want: []string{"check", "run"}, end: func(s *scene, h *dbHost) story.Verdict {
 			return s.run(whole, s.asked(story.StepBegin, 1))
 		}},
@@ -111,7 +111,7 @@ func TestWhatIsNamedAtTheEnd(t *testing.T) {
 		"stopped before the upgrade": {want: []string{go_, back}, end: func(s *scene, h *dbHost) story.Verdict {
 			return s.run(databaseScript, func(c *engine.Config) { on(h)(c); c.Until = engine.UntilNoReturn })
 		}},
-		"stopped before a step that has ended": {code: 1, want: []string{go_, mend, back}, end: func(s *scene, h *dbHost) story.Verdict {
+		"stopped before a step that has ended": {code: 1, want: []string{go_, correct, back}, end: func(s *scene, h *dbHost) story.Verdict {
 			s.run(failing, nil)
 			return s.run(failing, func(c *engine.Config) { c.Previous, c.Until = s.records(), "two" })
 		}},
@@ -119,10 +119,10 @@ func TestWhatIsNamedAtTheEnd(t *testing.T) {
 		"nothing to do": {end: func(s *scene, h *dbHost) story.Verdict {
 			return s.run("def one():\n    \"\"\"Look.\"\"\"\n    t.read(\"/etc/motd\")\n\nrunbook = define(steps = [one])\n", nil)
 		}},
-		"failed beyond the upgrade": {code: 1, want: []string{go_, mend, "rollback --restore-database", back}, end: func(s *scene, h *dbHost) story.Verdict {
+		"failed beyond the upgrade": {code: 1, want: []string{go_, correct, "rollback --restore-database", back}, end: func(s *scene, h *dbHost) story.Verdict {
 			return s.run(strings.Replace(databaseScript, `t.write("/srv/a/late", "x")`, `fail("stop")`, 1), on(h))
 		}},
-		"failed beyond the upgrade, without a dump": {code: 1, want: []string{go_, mend, back}, end: func(s *scene, h *dbHost) story.Verdict {
+		"failed beyond the upgrade, without a dump": {code: 1, want: []string{go_, correct, back}, end: func(s *scene, h *dbHost) story.Verdict {
 			script := strings.Replace(databaseScript, `t.dump("/srv/a/zarafa.sql.zst")`, "pass", 1)
 			return s.run(strings.Replace(script, `t.write("/srv/a/late", "x")`, `fail("stop")`, 1), on(h))
 		}},
@@ -134,7 +134,7 @@ func TestWhatIsNamedAtTheEnd(t *testing.T) {
 			s.run(failing, nil)
 			return s.rollback(h, "two")
 		}},
-		"rolled back to a wrong step": {code: 1, want: []string{go_, mend, back}, end: func(s *scene, h *dbHost) story.Verdict {
+		"rolled back to a wrong step": {code: 1, want: []string{go_, correct, back}, end: func(s *scene, h *dbHost) story.Verdict {
 			s.run(failing, nil)
 			return s.rollback(h, "four")
 		}},

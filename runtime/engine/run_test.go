@@ -239,7 +239,7 @@ func TestResumeAsksAgain(t *testing.T) {
 def one():
     """Refuse a bad file."""
     t.write("/srv/a/one", "x")
-    if t.read("/etc/motd") != "mended":
+    if t.read("/etc/motd") != "corrected":
         fail("bad motd")
 
 runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
@@ -247,7 +247,7 @@ runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
 	if v := s.run(source, nil); v.Code != exit.Failed {
 		t.Fatalf("verdict %+v", v)
 	}
-	s.edit("/etc/motd", "mended")
+	s.edit("/etc/motd", "corrected")
 	previous := s.records()
 	if v := s.run(source, func(c *engine.Config) { c.Previous = previous }); v.Code != 0 {
 		t.Errorf("resume: %+v", v)
@@ -256,15 +256,15 @@ runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
 
 // A fixed runbook whose unfinished step asks for something else has that step undone and begun
 // again; finished steps stay.
-func TestResumeMendedRunbook(t *testing.T) {
+func TestResumeCorrectedRunbook(t *testing.T) {
 	s := newScene(t)
 	s.mkdir("/srv/a")
 	if v := s.run(fmt.Sprintf(twoSteps, `fail("stop")`), nil); v.Code != exit.Failed {
 		t.Fatalf("verdict %+v", v)
 	}
 	previous := s.records()
-	mended := strings.ReplaceAll(fmt.Sprintf(twoSteps, ""), "/srv/a/two", "/srv/a/other")
-	v := s.run(mended, func(c *engine.Config) { c.Previous = previous })
+	corrected := strings.ReplaceAll(fmt.Sprintf(twoSteps, ""), "/srv/a/two", "/srv/a/other")
+	v := s.run(corrected, func(c *engine.Config) { c.Previous = previous })
 	if v.Code != 0 {
 		t.Fatalf("verdict %+v %+v", v, s.events)
 	}
@@ -446,7 +446,7 @@ def one():
     t.write("/srv/a/copy", text)
     t.write("/srv/a/copy", text + "password = geheim5\n")
     print(text)
-    warn("found: " + text.splitlines()[2], text, "mend it")
+    warn("found: " + text.splitlines()[2], text, "repair it")
     fail("cannot use " + text)
 
 runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))

@@ -49,7 +49,7 @@ type PackageWriter interface {
 	// until nobody else is at work on the packages.
 	ExpelPackages(ctx context.Context, list []Change, keep string, w *PackageWatch) error
 	// SavePackages keeps installed packages as package files in dir, so that they can be installed
-	// again: from the manager's cache, a repository, or packed anew from the installed state. It
+	// again: from the manager's cache, a repository, or packed from the installed state. It
 	// returns the file of each package, and the reason for each that cannot be kept.
 	SavePackages(ctx context.Context, names []string, dir string, w *PackageWatch) (files map[string]string, missing map[string]string, err error)
 	// SaveRemains keeps in dir what the database knows of packages that have left only their conffiles,
@@ -62,7 +62,7 @@ type PackageWriter interface {
 	MarkPackages(ctx context.Context, marks []PackageMark) error
 }
 
-// PackageWatch is how long work on packages may take, and who is told of it. A nil one has all patience and
+// PackageWatch is how long work on packages may take, and who hears of it. A nil one has all patience and
 // tells nobody.
 type PackageWatch struct {
 	// Patience is for one maintainer script: then it is ended, with all that it started. 0 is without end.
@@ -154,7 +154,7 @@ type Package struct {
 	Conffiles []Conffile `json:"conffiles,omitempty"`
 }
 
-// Installed tells whether the package is fully there.
+// Installed reports whether the package is fully there.
 func (p Package) Installed() bool { return p.Status == "installed" }
 
 // Conffile is a configuration file of a package with the digest that the package shipped.

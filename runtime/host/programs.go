@@ -62,7 +62,7 @@ var shells = []string{
 	"runuser", "setpriv", "setsid", "sh", "static-sh", "su", "sudo", "systemd-run", "tcsh", "timeout", "unshare", "xargs", "zsh",
 }
 
-// IsShell tells whether a program is a shell, or else does nothing but run others.
+// IsShell reports whether a program is a shell, or else does nothing but run others.
 func IsShell(name string) bool { return slices.Contains(shells, path.Base(name)) }
 
 // ProgramDirs are where a host looks for the programs that it runs; the caller's PATH is never asked.

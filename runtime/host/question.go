@@ -106,7 +106,7 @@ func (q Question) String() string {
 	return q.Protocol + tls + " on " + q.Address
 }
 
-// Judge tells whether a line is the answer that was expected.
+// Judge reports whether a line is the answer that was expected.
 func (q Question) Judge(line string) error {
 	if strings.HasPrefix(line, q.Expect) {
 		return nil

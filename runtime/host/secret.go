@@ -11,7 +11,7 @@ func NewSecret(text string) Secret { return Secret{text} }
 // Reveal returns the text, for the one place that needs it.
 func (s Secret) Reveal() string { return s.text }
 
-// Empty tells whether there is no text.
+// Empty reports whether there is no text.
 func (s Secret) Empty() bool { return s.text == "" }
 
 // String, GoString, Format and MarshalText hide the text.

@@ -88,7 +88,7 @@ type ServiceLock struct {
 	Holder Process
 }
 
-// Stale tells whether the lock is only a left-over.
+// Stale reports whether the lock is only a left-over.
 func (l ServiceLock) Stale() bool { return l.Holder.PID == 0 }
 
 // TraceLines is how many lines of a log a Trace holds.

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Matches tells whether a host is of the kind that a spec names: "debian", "debian >= 8",
+// Matches reports whether a host is of the kind that a spec names: "debian", "debian >= 8",
 // "ubuntu == 14.04", "rhel < 8". The name is compared with ID of /etc/os-release, and where that
 // differs with ID_LIKE ("rhel" fits CentOS); versions compare number by number.
 func (f Facts) Matches(spec string) (bool, error) {

@@ -106,7 +106,7 @@ func Durable(journal string) uint64 {
 	return seq
 }
 
-// Cut tells of a journal that ends before a record which it is known to have held: nil if it does not.
+// Cut reports a journal that ends before a record which it is known to have held: nil if it does not.
 func Cut(records []Record, damage *Damage, known uint64) *Damage {
 	if uint64(len(records)) >= known {
 		return damage

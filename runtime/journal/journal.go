@@ -19,7 +19,7 @@
 // The types of a run's records belong to package engine, which documents them together with this
 // format: see "zcp2kopano doc journal".
 //
-// Beside it, in a file of the same name and ".end", is the number of its last durable record: it tells of
+// Beside it, in a file of the same name and ".end", is the number of its last durable record: it reports
 // a journal that was cut off behind a whole line.
 //
 // An Append returns only after fsync: what is written ahead of a change is on disk before the

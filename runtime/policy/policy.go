@@ -60,7 +60,7 @@ var protected = map[string]bool{
 	"/var/spool": true, "/var/cache": true, "/opt": true, "/srv": true, "/mnt": true, "/media": true,
 }
 
-// OfTheSystem tells whether a directory is the system's: neither a runbook nor a package has it to itself.
+// OfTheSystem reports whether a directory is the system's: neither a runbook nor a package has it to itself.
 func OfTheSystem(dir string) bool { return protected[dir] }
 
 // CheckEntry refuses a path entry that is relative, unclean, or a whole system directory.

@@ -142,7 +142,7 @@ func (t *tokenTable) of(s SecretValue) string {
 	return name.String()
 }
 
-// replace puts something in the place of each token, and tells whether there was one, or a piece of one.
+// replace puts something in the place of each token, and reports whether there was one, or a piece of one.
 func (t *tokenTable) replace(text string, with func(SecretValue) string) (replaced string, found, pieces bool) {
 	if !strings.Contains(text, signPrefix) {
 		return text, false, false
@@ -175,7 +175,7 @@ func (t *tokenTable) replace(text string, with func(SecretValue) string) (replac
 	return b.String(), found, pieces
 }
 
-// pieceAt tells whether a text begins with two neighbouring signs of a token.
+// pieceAt reports whether a text begins with two neighbouring signs of a token.
 func (t *tokenTable) pieceAt(text string) bool {
 	if len(text) < 2*signBytes {
 		return false
@@ -297,7 +297,7 @@ func openDict(v *starlark.Dict) (starlark.Value, error) {
 	return dict, nil
 }
 
-// holdsSecret tells whether a value is or holds a secret, a token, or a piece of one.
+// holdsSecret reports whether a value is or holds a secret, a token, or a piece of one.
 func holdsSecret(v starlark.Value) bool { return holds(v, true) }
 
 func holdsToken(v starlark.Value) bool { return holds(v, false) }

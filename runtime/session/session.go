@@ -44,7 +44,7 @@ type Work struct {
 	RestoreDatabase bool // rollback: load the dump
 	KillGuarded     bool // rollback: end a service that must not be disturbed
 
-	Heard func(s os.Signal, n int) // told of each signal to stop; may be nil
+	Heard func(s os.Signal, n int) // called at each signal to stop; may be nil
 	Until string                   // run, resume: where to stop
 
 	Caller ways.Caller // how the admin calls the program for this run

@@ -134,7 +134,7 @@ func TellEnd() func(story.Event) {
 	return endTo(os.NewFile(endFD, "end"), 5*time.Second)
 }
 
-// endTo writes what tells of the end. Who does not read it does not hold the run up for longer than patience.
+// endTo writes how it ended. Who does not read it does not hold the run up for longer than patience.
 func endTo(pipe *os.File, patience time.Duration) func(story.Event) {
 	write := story.JSONLines(pipe)
 	return func(e story.Event) {

@@ -5,7 +5,7 @@
 //	    runs/ID/order.json      what the admin asked for: runbook, parameters, secrets by reference
 //	    runs/ID/secrets         the secrets (0600)
 //	    runs/ID/runbook/        the modules that run, as they were
-//	    runs/ID/runbook.1/ ...  mended modules, with which the run was resumed
+//	    runs/ID/runbook.1/ ...  corrected modules, with which the run was resumed
 //	    runs/ID/plan.json       the plan that the run is held to
 //	    runs/ID/journal         see package journal; beside it journal.end
 //	    runs/ID/backup/         contents and pre-images by digest; in since/, what a rollback found changed
@@ -291,10 +291,10 @@ func (r Run) Modules() (map[string]string, error) {
 	return modules, nil
 }
 
-// Mend keeps a fixed runbook, with which the run goes on from now on. The former ones stay next to it.
+// Correct keeps a corrected runbook, with which the run goes on from now on. The former ones stay next to it.
 // The run is not held to its plan any more, which was made with another runbook. All of it holds from
 // one instant on, when the order names the new copy.
-func (r Run) Mend(label string, modules map[string]string) error {
+func (r Run) Correct(label string, modules map[string]string) error {
 	order, err := r.Order()
 	if err != nil {
 		return err

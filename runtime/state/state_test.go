@@ -84,15 +84,15 @@ func private(t *testing.T, dir string) {
 func TestMendKeepsTheOldRunbook(t *testing.T) {
 	run := begin(t, Dir{filepath.Join(t.TempDir(), "state")}, begun)
 	for _, source := range []string{"first", "second"} {
-		if err := run.Mend("//mended.star", map[string]string{"//mended.star": source}); err != nil {
+		if err := run.Correct("//corrected.star", map[string]string{"//corrected.star": source}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	modules, err := run.Modules()
-	if err != nil || len(modules) != 1 || modules["//mended.star"] != "second" {
+	if err != nil || len(modules) != 1 || modules["//corrected.star"] != "second" {
 		t.Errorf("modules %v, %v", modules, err)
 	}
-	if order, err := run.Order(); err != nil || order.Label != "//mended.star" || order.Params["config"] != "copy" {
+	if order, err := run.Order(); err != nil || order.Label != "//corrected.star" || order.Params["config"] != "copy" {
 		t.Errorf("order %+v, %v", order, err)
 	}
 	for _, old := range []string{"runbook.1", "runbook.2"} {
@@ -597,13 +597,13 @@ func TestMendCutShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	if modules, err := run.Modules(); err != nil || len(modules) != 3 {
-		t.Errorf("after a mend that was cut short: %v, %v", modules, err)
+		t.Errorf("after a correct that was cut short: %v, %v", modules, err)
 	}
-	if err := run.Mend("//mended.star", map[string]string{"//mended.star": "x"}); err != nil {
+	if err := run.Correct("//corrected.star", map[string]string{"//corrected.star": "x"}); err != nil {
 		t.Fatal(err)
 	}
-	if modules, err := run.Modules(); err != nil || len(modules) != 1 || modules["//mended.star"] != "x" {
-		t.Errorf("mended after that: %v, %v", modules, err)
+	if modules, err := run.Modules(); err != nil || len(modules) != 1 || modules["//corrected.star"] != "x" {
+		t.Errorf("corrected after that: %v, %v", modules, err)
 	}
 	if order, err := run.Order(); err != nil || !order.Unheld || order.Copy != "runbook.2" {
 		t.Errorf("order %+v, %v", order, err)

@@ -90,7 +90,7 @@ func (r Run) barred(o Order) (around string, why error) {
 }
 
 // never reports whether the journal was never begun: it is missing, or not even its header was written
-// whole. The header is synced before anything is told of the run: where something was, a journal without
+// whole. The header is synced before anything is said about the run: where something was, a journal without
 // it has lost what it held.
 func (r Run) never(err error) bool {
 	if info, err := os.Stat(r.Events()); err == nil && info.Size() > 0 || journal.Durable(r.Journal()) > 0 {

@@ -34,7 +34,7 @@ const (
 	Unknown Phase = "unknown: its journal cannot be read"
 )
 
-// Database is what a run did to a database for good, that is, beyond what undoing its actions mends.
+// Database is what a run did to a database for good, that is, beyond what undoing its actions repairs.
 type Database int
 
 // What a run did to a database.
@@ -79,7 +79,7 @@ type Standing struct {
 	Changed  string   `json:"-"`                     // the step that changed the database for good
 	Stopped  bool     `json:"-"`                     // what changed the database was undone
 	Packages bool     `json:"-"`                     // packages went of which nothing was kept
-	Own      bool     `json:"-"`                     // the runbook is the admin's own, and can be mended
+	Own      bool     `json:"-"`                     // the runbook is the admin's own, and can be corrected
 	Differs  bool     `json:"-"`                     // it stopped because it differs from its plan
 	Left     []string `json:"differences,omitempty"` // what the last rollback left that is not as before
 	Stays    []string `json:"-"`                     // the actions that were begun and not undone
@@ -114,11 +114,11 @@ func (s Standing) Resume(flags ...string) error {
 	case s.Phase == Done || s.Phase == NothingToDo:
 		return fmt.Errorf("run %s is done: there is nothing to go on with; `zcp2kopano check` looks at the result", s.ID)
 	case s.Phase == Untouched:
-		return fmt.Errorf("run %s has changed nothing: begin a new one with `%s`", s.ID, s.Caller.anew())
+		return fmt.Errorf("run %s has changed nothing: begin a new one with `%s`", s.ID, s.Caller.again())
 	case s.Phase == RolledBack || s.Phase == Accepted:
-		return fmt.Errorf("run %s was rolled back: there is nothing to go on with; begin a new one with `%s`", s.ID, s.Caller.anew())
+		return fmt.Errorf("run %s was rolled back: there is nothing to go on with; begin a new one with `%s`", s.ID, s.Caller.again())
 	case s.Phase == GivenUp:
-		return fmt.Errorf("run %s was given up: begin a new one with `%s`", s.ID, s.Caller.anew())
+		return fmt.Errorf("run %s was given up: begin a new one with `%s`", s.ID, s.Caller.again())
 	case s.Phase == RollbackIncomplete || s.Phase == Differing:
 		return fmt.Errorf("run %s is on its way back (%s) and cannot be gone on with: %s", s.ID, s.Phase, Join(s.Ways()))
 	case s.Barred != nil && !slices.Contains(flags, s.Around):
@@ -213,7 +213,7 @@ func (s Standing) Ways() []Way {
 	}
 	switch s.Phase {
 	case Untouched, RolledBack, Accepted, GivenUp:
-		return []Way{{"zcp2kopano check", "looks at this machine"}, {c.anew(), "begins a new run"}}
+		return []Way{{"zcp2kopano check", "looks at this machine"}, {c.again(), "begins a new run"}}
 	case NothingToDo:
 		return []Way{{"zcp2kopano check", "looks at the result"}}
 	case Done:
@@ -258,7 +258,7 @@ func (s Standing) on(words string) (ways []Way) {
 	c := s.Caller
 	plain := Way{c.Command("resume"), words}
 	unheld := Way{c.Command("resume", NoPlan), "goes on without being held to the plan"}
-	mended := Way{c.Command("resume", Runbook, "FILE"), "goes on with a corrected runbook"}
+	corrected := Way{c.Command("resume", Runbook, "FILE"), "goes on with a corrected runbook"}
 	switch {
 	case s.Barred == nil && s.Differs: // what differs after a change can mostly not be put back
 		return append(ways, unheld, Way{plain.Command, "goes on as planned, once what differs is put back"})
@@ -267,18 +267,18 @@ func (s Standing) on(words string) (ways []Way) {
 	case s.Around == NoPlan:
 		return append(ways, unheld)
 	case s.Around == Runbook:
-		return append(ways, Way{mended.Command, "goes on with a copy of the runbook"})
+		return append(ways, Way{corrected.Command, "goes on with a copy of the runbook"})
 	default:
 		return nil
 	}
 	if s.Own && s.Phase == Failed {
-		ways = append(ways, mended)
+		ways = append(ways, corrected)
 	}
 	return ways
 }
 
 // again begins another run: it needs no ID.
-func (c Caller) anew() string { return Caller{Program: c.Program}.Command("run") }
+func (c Caller) again() string { return Caller{Program: c.Program}.Command("run") }
 
 // back are the ways back to the begin, in these words where nothing stays behind.
 func (s Standing) back(words string) []Way {

@@ -23,7 +23,7 @@ type Generation struct {
 	oldest  int    // oldest revision that the server upgrades
 	shipped int    // column of directivesTSV
 	known   int
-	// conffiles tells whether the packages bring configuration files, or examples only.
+	// conffiles reports whether the packages bring configuration files, or examples only.
 	conffiles bool
 	sysv      bool
 	rereads   bool // the daemons in C++ execute themselves again as their user

@@ -114,7 +114,7 @@ func OwnFields(paragraph string) string {
 	return b.String()
 }
 
-// IsInfoOf tells whether a file of InfoDir is of a package: NAME.KIND, or NAME:ARCH.KIND where several
+// IsInfoOf reports whether a file of InfoDir is of a package: NAME.KIND, or NAME:ARCH.KIND where several
 // architectures can be installed together. NAME.MORE.KIND is of another package.
 func IsInfoOf(p host.Package, file string) bool {
 	for _, prefix := range []string{BareName(p.Name) + ".", BareName(p.Name) + ":" + p.Arch + "."} {

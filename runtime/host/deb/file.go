@@ -58,7 +58,7 @@ func Members(r io.ReaderAt, size int64) ([]Member, error) {
 	return members, nil
 }
 
-// IsPayload tells whether it is the part with what the package brings.
+// IsPayload reports whether it is the part with what the package brings.
 func (m Member) IsPayload() bool { return strings.HasPrefix(m.Name, "data.tar") }
 
 // File is a package file.

@@ -32,7 +32,7 @@ func FileVersion(v string) string { return strings.ReplaceAll(v, ":", "%3a") }
 
 const extension = ".deb"
 
-// IsFile tells whether a path names a package file.
+// IsFile reports whether a path names a package file.
 func IsFile(name string) bool { return path.Ext(name) == extension }
 
 // NameOfFile is the package that a package file holds, by the file's name.

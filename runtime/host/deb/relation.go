@@ -18,7 +18,7 @@ func ParseRelations(text string) []dependency.Relation {
 	return d.Relations
 }
 
-// Satisfies tells whether a version fulfils the relation of a dependency.
+// Satisfies reports whether a version fulfils the relation of a dependency.
 func Satisfies(v string, rel *dependency.VersionRelation) bool {
 	if rel == nil {
 		return true
@@ -37,7 +37,7 @@ func Satisfies(v string, rel *dependency.VersionRelation) bool {
 	return c == 0
 }
 
-// Meets tells whether a package is what a dependency names: itself, or by what it provides. A dependency with a
+// Meets reports whether a package is what a dependency names: itself, or by what it provides. A dependency with a
 // version asks for a Provides with one (Debian Policy 7.5).
 func Meets(name, version string, provides []dependency.Relation, want dependency.Possibility) bool {
 	if name == want.Name {

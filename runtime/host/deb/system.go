@@ -46,7 +46,7 @@ func (System) Setup(ctx context.Context, h host.RepositoryHost, version string, 
 	return Setup(ctx, h, version, r)
 }
 
-// Fits tells whether a package of that architecture can be installed on a host.
+// Fits reports whether a package of that architecture can be installed on a host.
 func (System) Fits(arch, native string) bool { return arch == "all" || arch == native }
 
 // Directory tells what a directory with these entries is: an index is what dpkg-scanpackages or

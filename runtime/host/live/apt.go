@@ -45,7 +45,7 @@ func (v debs) PackageManager() (host.PackageManager, error) {
 	return host.PackageManager{Name: "apt", Version: words[1]}, nil
 }
 
-// aptKnows tells whether apt is at least of that version.
+// aptKnows reports whether apt is at least of that version.
 func (v debs) aptKnows(major, minor int) (bool, error) {
 	manager, err := v.PackageManager()
 	if err != nil {
@@ -149,7 +149,7 @@ func (v debs) apt(ctx context.Context, w *host.PackageWatch, args ...string) (an
 	return v.m.managePackages(ctx, w, nil, command{Args: args, Env: aptEnv}, "apt-get")
 }
 
-// managePackages runs a package manager, and tells of it.
+// managePackages runs a package manager, and reports what it does.
 func (m *machine) managePackages(ctx context.Context, w *host.PackageWatch, notes *scriptNotes, c command, names ...string) (got answer, err error) {
 	if c.Path == "" {
 		if c.Path, err = m.program(names...); err != nil {

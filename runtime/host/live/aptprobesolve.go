@@ -85,7 +85,7 @@ func (v debs) addStatusWithout(s *scratch, gone []string) error {
 	return s.write("status", []byte(text))
 }
 
-// filesIn lists the paths of what is no directory in a directory; a missing one holds nothing.
+// filesIn lists the paths of what is not a directory in a directory; a missing one holds nothing.
 func (s *space) filesIn(dir string) ([]string, error) {
 	entries, err := s.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -66,7 +66,7 @@ func (v debs) pending(tx host.Transaction) (debTransaction, error) {
 	return p, err
 }
 
-// halfUnpacked tells whether dpkg was killed while it unpacked a package, or could not end its removal.
+// halfUnpacked reports whether dpkg was killed while it unpacked a package, or could not end its removal.
 // Where no repository offers that version, apt does nothing any more, or would remove it, even if it is
 // given the file; dpkg takes it.
 func halfUnpacked(packages map[string]host.Package) bool {

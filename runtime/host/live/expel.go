@@ -106,7 +106,7 @@ func (e *expulsion) dpkg(args ...string) error {
 	})
 }
 
-// giveUp tells whether a failure is none of a package's.
+// giveUp reports whether a failure is none of a package's.
 func (e *expulsion) giveUp(err error) bool {
 	var command *host.CommandError
 	return err != nil && (e.ctx.Err() != nil || !errors.As(err, &command))
@@ -150,7 +150,7 @@ func blamed(status string) []string {
 	case "half-installed", "config-files":
 		return []string{"postrm"}
 	}
-	return []string{"prerm", "postrm"} // whether it needs to be installed anew hides the state
+	return []string{"prerm", "postrm"} // whether it needs to be reinstalled hides the state
 }
 
 // scriptFile is where dpkg has an installed script; empty if it has none.

@@ -152,7 +152,7 @@ func (s *space) readFile(path string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// exists tells whether a path leads to something.
+// exists reports whether a path leads to something.
 func (s *space) exists(path string) bool {
 	_, err := s.Stat(path)
 	return err == nil

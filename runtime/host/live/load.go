@@ -305,7 +305,7 @@ func (h databaseWriter) emptyDatabase(ctx context.Context, conn host.DatabaseCon
 	return nil
 }
 
-// changes tells whether a session is at a statement that changes something. The database's server goes on
+// changes reports whether a session is at a statement that changes something. The database's server goes on
 // with one, an ALTER TABLE say, whose client was killed, and notices that at its end only.
 func changes(session []string) bool {
 	command, statement := session[3], strings.ToUpper(strings.TrimSpace(session[4]))

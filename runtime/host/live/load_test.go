@@ -134,7 +134,7 @@ func TestLoadThatFails(t *testing.T) {
 	var told int64
 	must(t, h.LoadDatabase(t.Context(), load, func(n int64) { told = n }))
 	if got := content(t, r); got != want || told != made.RawBytes {
-		t.Errorf("loaded again: the database is as before: %v; told of %d bytes of %d", got == want, told, made.RawBytes)
+		t.Errorf("loaded again: the database is as before: %v; reported %d bytes of %d", got == want, told, made.RawBytes)
 	}
 	killed := false
 	err = h.LoadDatabase(t.Context(), load, func(int64) {

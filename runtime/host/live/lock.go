@@ -46,7 +46,7 @@ func (s services) ServiceLock(service string, paths []string) (*host.ServiceLock
 // startSlack is by how much the kernel's account of a process's start may be off, which counts in ticks.
 const startSlack = 20 * time.Millisecond
 
-// hasOpen tells whether a process has a file open.
+// hasOpen reports whether a process has a file open.
 func hasOpen(pid int, file os.FileInfo) bool {
 	dir := "/proc/" + strconv.Itoa(pid) + "/fd/"
 	entries, _ := os.ReadDir(dir)

@@ -30,7 +30,7 @@ func openSpace(root string) (*space, error) {
 	return &space{root: fd, path: path, euid: uint32(os.Geteuid())}, nil
 }
 
-// chrooted tells whether the host is a directory of this machine.
+// chrooted reports whether the host is a directory of this machine.
 func (s *space) chrooted() bool { return s.path != "/" }
 
 // clock is the machine's.

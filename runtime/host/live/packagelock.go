@@ -49,7 +49,7 @@ func (s *space) lockHolder(path string) (*host.LockHolder, error) {
 	return &host.LockHolder{PID: int(lock.Pid), Command: commandLine(int(lock.Pid)), Path: path}, nil
 }
 
-// processLives tells whether a process runs; one that has ended and was not waited for does not.
+// processLives reports whether a process runs; one that has ended and was not waited for does not.
 func processLives(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // SavePackages keeps a .deb of each installed package: the one in apt's cache, or one that a repository
-// still offers in this very version, or one packed anew from the files on disk. The last kind holds
+// still offers in this very version, or one packed from the files on disk. The last kind holds
 // conffiles as they are now, not as the package shipped them.
 func (h debsWriter) SavePackages(ctx context.Context, names []string, dir string, w *host.PackageWatch) (files, missing map[string]string, err error) {
 	if err := host.CheckPackageNames(names); err != nil {

@@ -113,7 +113,7 @@ func isInterpreter(name string) bool {
 	return false
 }
 
-// inUnit tells whether a process is in the control group of a unit of the system.
+// inUnit reports whether a process is in the control group of a unit of the system.
 func inUnit(pid int, unit string) bool {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
 	return err == nil && unitOf(string(data)) == unit

@@ -466,7 +466,7 @@ func TestFileWithColon(t *testing.T) {
 	}
 }
 
-// TestSaveAfterKill packs a package anew where a killed run had begun to: its file is cut short behind the
+// TestSaveAfterKill packs a package again where a killed run had begun to: its file is cut short behind the
 // control fields, and must not be taken for the package.
 func TestSaveAfterKill(t *testing.T) {
 	t.Parallel()

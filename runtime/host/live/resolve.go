@@ -260,5 +260,5 @@ func linkError(op, old, new string, err error) error {
 	return &os.LinkError{Op: op, Old: old, New: new, Err: err}
 }
 
-// isErrno tells whether an error comes from that errno.
+// isErrno reports whether an error comes from that errno.
 func isErrno(err error, errno syscall.Errno) bool { return errors.Is(err, errno) }

@@ -531,7 +531,7 @@ func TestRPMKilledTransactionIsRepaired(t *testing.T) {
 			}
 		}
 
-		// What only an admin can mend is told.
+		// What only an admin can repair is reported.
 		must(t, h.CommitPackages(ctx, host.Transaction{Install: []string{"zarafa-ical"}}, nil))
 		r.Must("rpm", "-e", "--nodeps", "zarafa-common")
 		err = h.RepairPackages(ctx, nil, nil)

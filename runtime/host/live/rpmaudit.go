@@ -145,7 +145,7 @@ func (h rpmsWriter) repairDatabase(ctx context.Context) error {
 	return err
 }
 
-// removeStaleRegions removes the shared memory of Berkeley DB (__db.*), which rpm makes anew. Locks in it
+// removeStaleRegions removes the shared memory of Berkeley DB (__db.*), which rpm makes again. Locks in it
 // outlive the process that held them.
 func (h rpmsWriter) removeStaleRegions() error {
 	dir := h.rpms.rpmDir()

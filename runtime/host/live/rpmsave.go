@@ -13,7 +13,7 @@ import (
 )
 
 // SavePackages keeps an .rpm of each installed package: the one in the front's cache, or one that a
-// repository still offers in this very version, or one packed anew by rpmrebuild(1), where that is
+// repository still offers in this very version, or one packed by rpmrebuild(1), where that is
 // installed. Without it an rpm cannot be made from what is installed: its header (scripts, triggers,
 // flags of files) is in the database in another form than in a package.
 func (h rpmsWriter) SavePackages(ctx context.Context, names []string, dir string, w *host.PackageWatch) (files, missing map[string]string, err error) {
@@ -108,7 +108,7 @@ func (h rpmsWriter) takeFrom(dir string, p host.Package, target string) error {
 	return errNotCached
 }
 
-// isRPMOf tells whether a file is a whole package of this name, version and architecture.
+// isRPMOf reports whether a file is a whole package of this name, version and architecture.
 func (v rpms) isRPMOf(path string, p host.Package) bool {
 	if st, err := v.m.files.Lstat(path); err != nil || !st.IsRegular() {
 		return false

@@ -20,11 +20,11 @@ import (
 	"zcp2kopano/runtime/host/live"
 )
 
-// fails and hangs are the end of a maintainer script that does so until somebody mends it. What hangs also
+// fails and hangs are the end of a maintainer script that does so until somebody repairs it. What hangs also
 // heeds no SIGTERM, and neither does what it has started.
 const (
-	fails = "[ -e /run/mended ] || { echo the disk is on fire; exit 3; }\n"
-	hangs = "[ -e /run/mended ] || { echo waiting for a better world; trap '' TERM; sh -c \"trap '' TERM; sleep 600\"; sleep 600; }\n"
+	fails = "[ -e /run/repaired ] || { echo the disk is on fire; exit 3; }\n"
+	hangs = "[ -e /run/repaired ] || { echo waiting for a better world; trap '' TERM; sh -c \"trap '' TERM; sleep 600\"; sleep 600; }\n"
 )
 
 // troubled are two packages, one of which needs the other, and has a script that goes wrong.
@@ -103,7 +103,7 @@ func TestTroubledInstallation(t *testing.T) {
 				t.Errorf("what the script said is not told: %v", err)
 			}
 			if c.cause != "" {
-				mended(t, r, h, commit)
+				repaired(t, r, h, commit)
 				return
 			}
 			undone(t, r, env, commit, before, c.kept)
@@ -149,10 +149,10 @@ func ticks(t *testing.T, told []action.Progress, what, text string) {
 	}
 }
 
-// mended has the cause mended, and goes on.
-func mended(t *testing.T, r *e2e.Root, h *live.Host, commit *action.Commit) {
+// repaired has the cause repaired, and goes on.
+func repaired(t *testing.T, r *e2e.Root, h *live.Host, commit *action.Commit) {
 	t.Helper()
-	r.WriteFile("/run/mended", "", 0o644)
+	r.WriteFile("/run/repaired", "", 0o644)
 	env := &action.Env{
 		Ctx: t.Context(), Host: h, Store: &action.Store{Host: h, Dir: "/var/lib/zcp2kopano/runs/1/backup"},
 		Tag: "1-1-0", Progress: func(action.Progress) {}, Mark: func(any) error { return nil },
@@ -161,7 +161,7 @@ func mended(t *testing.T, r *e2e.Root, h *live.Host, commit *action.Commit) {
 	must(t, err)
 	for _, name := range []string{"site-base", "site-mail"} {
 		if got := status(t, h, name); got != "installed" {
-			t.Errorf("mended, %s is %s", name, got)
+			t.Errorf("repaired, %s is %s", name, got)
 		}
 	}
 	if broken, err := h.PackageAudit(); err != nil || len(broken) > 0 {
@@ -178,7 +178,7 @@ func undone(t *testing.T, r *e2e.Root, env *action.Env, commit *action.Commit, b
 	if got := strings.Join(scripts, " "); got != kept {
 		t.Errorf("scripts set aside: %q, want %q", got, kept)
 	}
-	if kept != "" && !strings.Contains(r.ReadFile(env.Store.Scripts()+"/"+kept), "/run/mended") {
+	if kept != "" && !strings.Contains(r.ReadFile(env.Store.Scripts()+"/"+kept), "/run/repaired") {
 		t.Errorf("%s is not the script that was set aside", kept)
 	}
 	must(t, os.RemoveAll(r.Path("/var/lib/zcp2kopano")))

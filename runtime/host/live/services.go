@@ -37,9 +37,9 @@ type initSystem interface {
 	list(pattern string) ([]host.Service, error)
 	start(ctx context.Context, name string) error
 	stop(ctx context.Context, name string) error
-	// active tells whether the init system holds the service for running or about to be.
+	// active reports whether the init system holds the service for running or about to be.
 	active(name string) (bool, error)
-	// running tells whether a start has succeeded.
+	// running reports whether a start has succeeded.
 	running(name string) (bool, error)
 	enable(name string) error
 	disable(name string) error

@@ -278,7 +278,7 @@ func (s systemd) mask(name string) error    { return s.tell("mask", "--", name+"
 func (s systemd) unmask(name string) error  { return s.tell("unmask", "--", name+".service") }
 func (s systemd) reload() error             { return s.tell("daemon-reload") }
 
-// SessionEnds tells whether systemd is just stopping the unit that this process belongs to: a login
+// SessionEnds reports whether systemd is just stopping the unit that this process belongs to: a login
 // session (session-N.scope), as a rule. Signals that come then are not from somebody who means the
 // process.
 func (v *View) SessionEnds() bool {

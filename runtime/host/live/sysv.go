@@ -25,7 +25,7 @@ const initDir = "/etc/init.d/"
 // initDirs are the names of initDir: Red Hat's systemd and chkconfig know it by the second.
 var initDirs = []string{initDir, "/etc/rc.d/init.d/"}
 
-// list tells of every init script. Enabled is one that a start link of runlevels 2 to 5 names.
+// list lists every init script. Enabled is one that a start link of runlevels 2 to 5 names.
 func (s sysv) list(string) ([]host.Service, error) {
 	entries, err := s.m.files.ReadDir("/etc/init.d")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -160,7 +160,7 @@ func (s sysv) active(name string) (bool, error) {
 
 func (s sysv) running(name string) (bool, error) { return s.active(name) }
 
-// knows tells whether a script has an action, by its text: one without it often prints its usage and exits
+// knows reports whether a script has an action, by its text: one without it often prints its usage and exits
 // with 0.
 func (s sysv) knows(name, action string) bool {
 	data, err := s.m.files.readFile(initDir + name)

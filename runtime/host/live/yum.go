@@ -98,7 +98,7 @@ func (y yum) listsBelow(cache string, sections []rpm.Section) []repositoryList {
 	return lists
 }
 
-// hashedName tells whether it is ID, a hyphen, and the digest by which dnf tells addresses apart.
+// hashedName reports whether it is ID, a hyphen, and the digest by which dnf tells addresses apart.
 func hashedName(name, id string) bool {
 	digest, ok := strings.CutPrefix(name, id+"-")
 	return ok && len(digest) == 16 && strings.Trim(digest, "0123456789abcdef") == ""
@@ -592,7 +592,7 @@ func (y yum) verifyPackages(ctx context.Context, s *scratch, sections []rpm.Sect
 	return y.rpms.verifySamples(ctx, s, demanding, lists, names, db)
 }
 
-// checksPackages tells whether signatures of packages are demanded, by the repository's configuration or
+// checksPackages reports whether signatures of packages are demanded, by the repository's configuration or
 // else by the host's.
 func (y yum) checksPackages(section rpm.Section) bool {
 	demanded := false

@@ -293,7 +293,7 @@ func (z zypper) probe(ctx context.Context, s *scratch, probe host.RepositoryProb
 	return lists, z.rpms.verifySamples(ctx, s, demanding, lists, probe.Packages, db)
 }
 
-// checksPackages tells whether zypper looks at signatures of packages: where that is demanded, and where
+// checksPackages reports whether zypper looks at signatures of packages: where that is demanded, and where
 // signatures are, but not those of the lists.
 func checksPackages(section rpm.Section) bool {
 	lists := rpm.On(section.Values["repo_gpgcheck"], true)

@@ -85,7 +85,7 @@ var lostTexts = []string{
 	"can't create transaction lock",
 }
 
-// Lost tells whether a package manager's failure is that another process has the lock.
+// Lost reports whether a package manager's failure is that another process has the lock.
 func Lost(err error) bool {
 	var failed *host.CommandError
 	if !errors.As(err, &failed) {

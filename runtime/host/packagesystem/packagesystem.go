@@ -23,7 +23,7 @@ type Files interface {
 	IsFile(name string) bool
 	NameOfFile(name string) string
 	ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error)
-	// Fits tells whether a package of that architecture can be installed on a host.
+	// Fits reports whether a package of that architecture can be installed on a host.
 	Fits(arch, native string) bool
 	// Directory tells what a directory with these entries is.
 	Directory(names []string) host.PackageDirectory
@@ -44,7 +44,7 @@ type Repositories interface {
 	KeyDirs() []string
 	// Sources reads the repositories that a file configures.
 	Sources(file, text string, facts host.Facts) []host.Source
-	// PlainDirectories tells whether a directory of package files is a repository without an index, too.
+	// PlainDirectories reports whether a directory of package files is a repository without an index, too.
 	PlainDirectories() bool
 }
 
@@ -56,7 +56,7 @@ type Manager interface {
 	Says(text string) string
 	// OwnFiles are what it keeps for itself.
 	OwnFiles() []string
-	// Recommends tells whether it knows recommended packages.
+	// Recommends reports whether it knows recommended packages.
 	Recommends() bool
 }
 
@@ -72,7 +72,7 @@ type Packages interface {
 	Extension() string
 	// Arch is the architecture of a host or package that does not say.
 	Arch() string
-	// KeepsConffiles tells whether a package that is removed, and not purged, leaves its configuration.
+	// KeepsConffiles reports whether a package that is removed, and not purged, leaves its configuration.
 	KeepsConffiles() bool
 }
 

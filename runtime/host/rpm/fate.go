@@ -40,7 +40,7 @@ type Side struct {
 // Here is the host that a fate is decided on.
 type Here interface {
 	Lstat(path string) (host.Stat, error)
-	// Is tells whether what is there is what a package has at that path: a symlink to the same target, or a file
+	// Is reports whether what is there is what a package has at that path: a symlink to the same target, or a file
 	// with the same content.
 	Is(s Side, st host.Stat) (bool, error)
 }
@@ -119,10 +119,10 @@ func decide(h Here, old, s Side) (Fate, error) {
 	return Save, nil
 }
 
-// hasContent tells whether it is something that can be edited.
+// hasContent reports whether it is something that can be edited.
 func hasContent(mode fs.FileMode) bool { return mode.IsRegular() || mode&fs.ModeSymlink != 0 }
 
-// unchanged tells whether two versions of a package have the same file.
+// unchanged reports whether two versions of a package have the same file.
 func unchanged(old, s Side) bool {
 	if old.File.Mode.Type() != s.File.Mode.Type() {
 		return false
@@ -165,7 +165,7 @@ func (s *Side) guessType(st host.Stat) {
 	}
 }
 
-// changedConfig tells whether a package's configuration file is on the host and is not as the package has it
+// changedConfig reports whether a package's configuration file is on the host and is not as the package has it
 // (rpmfilesConfigConflict).
 func changedConfig(h Here, s Side) (bool, error) {
 	if s.config() == nil {
@@ -189,7 +189,7 @@ func changedConfig(h Here, s Side) (bool, error) {
 	return !same, err
 }
 
-// Differ tells whether two packages bring a path in ways that rpm calls a conflict (rpmfilesCompare). What is not
+// Differ reports whether two packages bring a path in ways that rpm calls a conflict (rpmfilesCompare). What is not
 // known of one of them is taken to be equal.
 func Differ(a, b host.PackedFile) bool {
 	if a.Ghost || b.Ghost || a.Bare || b.Bare {

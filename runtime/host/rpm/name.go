@@ -16,7 +16,7 @@ func Name(name, arch, machine string) string {
 	return name + "." + arch
 }
 
-// isX86 tells whether it is one of the names of 32-bit x86, of which a system mixes several.
+// isX86 reports whether it is one of the names of 32-bit x86, of which a system mixes several.
 func isX86(arch string) bool {
 	switch arch {
 	case "i386", "i486", "i586", "i686", "athlon":
@@ -38,7 +38,7 @@ func FileName(p host.Package) string { return FullName(p) + ".rpm" }
 
 const extension = ".rpm"
 
-// IsFile tells whether a path names a package file.
+// IsFile reports whether a path names a package file.
 func IsFile(name string) bool { return path.Ext(name) == extension }
 
 // NameOfFile is the package that a package file holds, by the file's usual name.

@@ -52,7 +52,7 @@ func parseRelation(text string) dependency.Possibility {
 	return p
 }
 
-// Meets tells whether a package is what a dependency names: by its name, or by what it provides. Which files it owns
+// Meets reports whether a package is what a dependency names: by its name, or by what it provides. Which files it owns
 // is not looked at.
 func Meets(name, version string, provides []dependency.Relation, want dependency.Possibility) bool {
 	if Is(name, version, want) {
@@ -68,12 +68,12 @@ func Meets(name, version string, provides []dependency.Relation, want dependency
 	return false
 }
 
-// Is tells whether a package is itself what a relation names; an Obsoletes asks for no more.
+// Is reports whether a package is itself what a relation names; an Obsoletes asks for no more.
 func Is(name, version string, want dependency.Possibility) bool {
 	return name == want.Name && overlap(&dependency.VersionRelation{Operator: "=", Number: version}, want.Version)
 }
 
-// overlap tells whether two ranges of versions have one in common (rpmdsCompare). Where one side
+// overlap reports whether two ranges of versions have one in common (rpmdsCompare). Where one side
 // names no version, any will do.
 func overlap(a, b *dependency.VersionRelation) bool {
 	if a == nil || b == nil {

@@ -8,7 +8,7 @@ type Section struct {
 	Values map[string]string // by key in small letters; a value of several lines has blanks between them
 }
 
-// Enabled tells whether the repository is in use.
+// Enabled reports whether the repository is in use.
 func (s Section) Enabled() bool { return On(s.Values["enabled"], true) }
 
 // On reads a boolean as yum, dnf and zypper do.

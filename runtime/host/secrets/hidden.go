@@ -28,7 +28,7 @@ func PasswordMaps(mainCf string) []string {
 	return maps
 }
 
-// Opaque tells whether a file is no text. Maps of Postfix and key stores may hold secrets that nobody
+// Opaque reports whether a file is no text. Maps of Postfix and key stores may hold secrets that nobody
 // finds; the keyrings of apt hold public keys.
 func Opaque(name string, content []byte) bool {
 	return bytes.Contains(content, []byte{0}) && !(strings.HasPrefix(name, "/etc/apt/") && path.Ext(name) == ".gpg")

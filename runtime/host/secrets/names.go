@@ -26,7 +26,7 @@ var inert = strings.Fields(`file files path dir directory attribute attr attrs t
 // lone are names that end like that of a secret and are none.
 var lone = []string{"bypass", "compass", "trespass", "pwd", "oldpwd", "nopasswd", "nopass", "pampassword"}
 
-// Name tells whether the value of a directive, variable, option or attribute is a secret.
+// Name reports whether the value of a directive, variable, option or attribute is a secret.
 func Name(name string) bool { return grade(name) != plain }
 
 // How far a name makes its value a secret.
@@ -95,7 +95,7 @@ var (
 	expansion = regexp.MustCompile("^(?:\\$\\{[^}]*\\}|\\$\\(.*\\)|`.*`|\\$[A-Z0-9_]+|%\\w|%\\{[^}]*\\}|@[A-Z_]+@|\\*\\*\\*|(?:\\w+=)?(?:FILE|VALUE|env:\\w+),?)$")
 )
 
-// held tells whether a value of a name of this grade is a secret.
+// held reports whether a value of a name of this grade is a secret.
 func held(grade int, value string) bool {
 	return value != "" && grade != plain && !expansion.MatchString(value) && (grade == sure || !evident.MatchString(value))
 }

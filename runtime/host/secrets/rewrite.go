@@ -63,7 +63,7 @@ func masked(string) string { return Mask }
 var hints = []string{"pass", "pw", "secret", "key", "token", "psk", "credential", "masterauth", "://", "$", "{", "krbprincipal", "sambalm", "sambant",
 	" -p", " -u", " -w", " -s", "authorization", "identified"}
 
-// hinted tells whether there may be a secret in a text.
+// hinted reports whether there may be a secret in a text.
 func hinted(text string) bool {
 	small := strings.ToLower(text)
 	return slices.ContainsFunc(hints, func(hint string) bool { return strings.Contains(small, hint) })

@@ -33,7 +33,7 @@ type accountTable struct {
 	passwd, group host.Stat
 }
 
-// accounts reads the simulated account files anew if they changed.
+// accounts reads the simulated account files again if they changed.
 func (ac *accountFiles) table() (*accounts.Table, error) {
 	passwd, err := ac.files.Stat("/etc/passwd")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -340,7 +340,7 @@ func tableColumn(rows host.Rows) []string {
 	return nil
 }
 
-// namesTables tells whether a column holds names of tables: by its own name, or as the name beside an
+// namesTables reports whether a column holds names of tables: by its own name, or as the name beside an
 // engine.
 func namesTables(column string, all []string) bool {
 	if column == "name" {

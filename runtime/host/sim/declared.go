@@ -98,7 +98,7 @@ func (sc *scripts) unpredictDeclaration(p *Package, d declaration) {
 	})
 }
 
-// carryOut tells whether it knows a kind of line.
+// carryOut reports whether it knows a kind of line.
 func (sc *scripts) carryOut(d declaration) (done bool, err error) {
 	name := d.word(1, "")
 	if name == "" || strings.Contains(strings.Join(d.words, " "), "%") {

@@ -105,7 +105,7 @@ func prefixOf(glob string) string {
 	return glob[:max(strings.LastIndexByte(glob, '/'), 0)]
 }
 
-// leavesOut tells whether dpkg does not unpack a path. The last filter that fits counts; a directory stays if something
+// leavesOut reports whether dpkg does not unpack a path. The last filter that fits counts; a directory stays if something
 // below it may be wanted.
 func leavesOut(filters []pathFilter, f host.PackedFile) bool {
 	skip := false
@@ -131,12 +131,12 @@ func permOf(mode uint32) fs.FileMode {
 }
 
 // unpredictSite tells what of a transaction's packages and of apt's settings a simulation leaves out.
-func (ds *debs) unpredictSite(pl *plan) {
+func (ds *debs) unpredictSite(sol *solution) {
 	var touched []*Package
-	for _, name := range slices.Concat(pl.remove, pl.purge) {
+	for _, name := range slices.Concat(sol.remove, sol.purge) {
 		touched = append(touched, ds.db.byName[name])
 	}
-	ds.site.unpredictDiversions(slices.Concat(touched, pl.install))
+	ds.site.unpredictDiversions(slices.Concat(touched, sol.install))
 	for _, s := range aptSettings {
 		for _, file := range ds.site.aptFiles(s.dirs) {
 			if text, err := ds.files.readFile(file); err == nil && s.pattern.Match(withoutComments(text)) {
@@ -200,7 +200,7 @@ func (site *dpkgSite) aptFiles(places []string) []string {
 	return files
 }
 
-// withRecommends tells whether apt's settings have it install recommended packages. The last one wins;
+// withRecommends reports whether apt's settings have it install recommended packages. The last one wins;
 // apt.conf itself is read after the files of its directory.
 func (site *dpkgSite) withRecommends() bool {
 	on := true

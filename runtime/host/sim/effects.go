@@ -97,7 +97,7 @@ func (e Effect) String() string {
 	return strings.Join(words, " ")
 }
 
-// effects carries out what is known of a script, and tells whether that is all it does.
+// effects carries out what is known of a script, and reports whether that is all it does.
 func (sc *scripts) effects(p *Package, when string) (complete bool, err error) {
 	for _, e := range p.Effects {
 		if e.Verb == "nothing-else" {

@@ -49,11 +49,11 @@ func (ds *debs) expelOne(name string, w *host.PackageWatch) error {
 
 // expelRPM erases packages. A scriptlet cannot leave one half-way.
 func (rs *rpms) expel(ctx context.Context, list []host.Change, w *host.PackageWatch) error {
-	pl := &plan{}
+	sol := &solution{}
 	for _, c := range list {
 		if rs.db.byName[c.Name] != nil {
-			pl.remove = append(pl.remove, c.Name)
+			sol.remove = append(sol.remove, c.Name)
 		}
 	}
-	return rs.commit(ctx, host.Transaction{}, pl, w)
+	return rs.commit(ctx, host.Transaction{}, sol, w)
 }

@@ -18,7 +18,7 @@ import (
 // files is the simulated file system, with what package managers and scripts do in it.
 type files struct{ *simfs.FS }
 
-// replaceFile writes a file anew, as a rename of a new file over the old one leaves it.
+// replaceFile replaces a file, as a rename of a new file over the old one leaves it.
 func (fl *files) replaceFile(name string, content []byte, like host.Stat) error {
 	tmp := name + "+"
 	if err := fl.clear(tmp); err != nil {
@@ -92,7 +92,7 @@ func (fl *files) digest(name, like string) (sum string, exists bool, err error) 
 }
 
 // removePath removes a name as dpkg does: a directory if it is empty, anything else at once. It
-// tells whether a directory stays.
+// reports whether a directory stays.
 func (fl *files) removePath(name string) (stays bool, err error) {
 	err = fl.Rmdir(name)
 	switch {
@@ -130,7 +130,7 @@ func (fl *files) purgeConffile(name string) error {
 	return nil
 }
 
-// conffilePath follows the symlinks of a conffile to the file itself, as dpkg does. It tells whether a file,
+// conffilePath follows the symlinks of a conffile to the file itself, as dpkg does. It reports whether a file,
 // or nothing, is there: anything else dpkg leaves alone.
 func (fl *files) conffilePath(name string) (file string, ok bool) {
 	for range 25 {

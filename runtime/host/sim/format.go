@@ -19,7 +19,7 @@ import (
 type Format interface {
 	packagesystem.Packages
 	packagesystem.Files
-	// matches tells whether a package is what a dependency names: itself, or by what it provides.
+	// matches reports whether a package is what a dependency names: itself, or by what it provides.
 	matches(p *Package, want dependency.Possibility) bool
 	// packager does what such packages ask for.
 	packager(h *Host) packager
@@ -35,7 +35,7 @@ type Format interface {
 	// setFlag takes a word behind the path of a file, setConfigFlag of a configuration file.
 	setFlag(f *host.PackedFile, word string) bool
 	isNoReplace(word string) bool
-	// effectTimes are the scripts that a catalogue can tell of.
+	// effectTimes are the scripts that a catalogue can describe.
 	effectTimes() []string
 	// describe is what a snapshot says of an installed package: the names of two fields, which scripts it has,
 	// and what stands behind the path of a configuration file.

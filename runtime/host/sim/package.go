@@ -65,7 +65,7 @@ func (p *Package) relations() *relations {
 	return p.rel
 }
 
-// matches tells whether the package is what a dependency names: itself, or by Provides.
+// matches reports whether the package is what a dependency names: itself, or by Provides.
 func (p *Package) matches(want dependency.Possibility) bool { return p.Format.matches(p, want) }
 
 // parsePackages reads packages from deb822 text, as testdata/hosts/README.md describes it: the usual
@@ -227,7 +227,7 @@ func joinRelations(fields ...string) string {
 	return strings.Join(slices.DeleteFunc(fields, func(s string) bool { return s == "" }), ", ")
 }
 
-// editedMD5 stands for a shipped digest that nobody knows, save that it is not the present one.
+// editedMD5 stands for a shipped digest that nobody knows, except that it is not the present one.
 const editedMD5 = "00000000000000000000000000000000"
 
 // parseConffile reads "PATH [DIGEST|edited] [obsolete] [noreplace]". Without a digest the file is as it

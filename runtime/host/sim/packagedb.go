@@ -29,7 +29,7 @@ func newPackageDB() *packageDB {
 	}
 }
 
-// ownedByOther tells whether another package that is at least unpacked has a path.
+// ownedByOther reports whether another package that is at least unpacked has a path.
 func (db *packageDB) ownedByOther(name string, p *Package) bool {
 	return slices.ContainsFunc(db.owners[name], func(other string) bool { return other != p.Name })
 }
@@ -108,10 +108,10 @@ func (db *packageDB) PackageAudit() ([]string, error) {
 	return lines, nil
 }
 
-// removals are the packages that a plan removes.
-func (db *packageDB) removals(pl *plan) []host.Change {
+// removals are the packages that a solution removes.
+func (db *packageDB) removals(sol *solution) []host.Change {
 	var list []host.Change
-	for _, name := range pl.remove {
+	for _, name := range sol.remove {
 		list = append(list, host.Change{Name: name, Version: db.byName[name].Version})
 	}
 	return list

@@ -17,23 +17,23 @@ import (
 type packager interface {
 	// commit carries a solved transaction out, expel removes packages from whatever state they are in, and
 	// repair finishes what was left half-way.
-	commit(ctx context.Context, tx host.Transaction, pl *plan, w *host.PackageWatch) error
+	commit(ctx context.Context, tx host.Transaction, sol *solution, w *host.PackageWatch) error
 	expel(ctx context.Context, list []host.Change, w *host.PackageWatch) error
 	repair() error
 	// unpredictSite tells what of a transaction's packages and of the host's settings is left out.
-	unpredictSite(pl *plan)
+	unpredictSite(sol *solution)
 
-	// dependsOnFiles tells whether a dependency may name a path.
+	// dependsOnFiles reports whether a dependency may name a path.
 	dependsOnFiles() bool
-	// recommends tells whether a transaction brings recommended packages.
+	// recommends reports whether a transaction brings recommended packages.
 	recommends(tx host.Transaction) bool
-	// installsAgain tells whether a package file is installed where that version is there already.
+	// installsAgain reports whether a package file is installed where that version is there already.
 	installsAgain() bool
 	// clash deals with a newcomer that conflicts with an installed package: false ends the search.
 	clash(s *solver, p, old *Package) bool
-	// mend deals with an installed package that loses what it depends on.
-	mend(s *solver, p *Package) bool
-	// basic tells whether a dependency is met by what every system has.
+	// bereave deals with an installed package that loses what it depends on.
+	bereave(s *solver, p *Package) bool
+	// basic reports whether a dependency is met by what every system has.
 	basic(want dependency.Possibility) bool
 
 	// readRepository reads the index of a repository on this host and the package files that it names.
@@ -46,7 +46,7 @@ type packager interface {
 	// shipped is the digest that the database has of a configuration file which is as it was shipped, with
 	// that of the file, if that is known.
 	shipped(sum string) string
-	// note completes what the database tells of an installed package; below is a machine, or nil.
+	// note completes what the database says about an installed package; below is a machine, or nil.
 	note(p *Package, below host.View)
 }
 
@@ -71,8 +71,8 @@ func (ds *debs) clash(s *solver, _, old *Package) bool {
 	return true
 }
 
-// mend lets it go.
-func (ds *debs) mend(s *solver, p *Package) bool {
+// bereave lets it go.
+func (ds *debs) bereave(s *solver, p *Package) bool {
 	s.goes(p)
 	return true
 }
@@ -148,11 +148,11 @@ func (ds *debs) disable(name string) error {
 func (rs *rpms) dependsOnFiles() bool { return true }
 func (rs *rpms) installsAgain() bool  { return false }
 
-// shipped leaves open what is not known: the state of the file tells whether it is touched, see note.
+// shipped leaves open what is not known: the state of the file reports whether it is touched, see note.
 func (rs *rpms) shipped(sum string) string { return sum }
 
 // unpredictSite knows of no settings.
-func (rs *rpms) unpredictSite(*plan) {}
+func (rs *rpms) unpredictSite(*solution) {}
 
 func (rs *rpms) recommends(tx host.Transaction) bool {
 	return !tx.NoRecommends && rs.system.of().Recommends()
@@ -164,8 +164,8 @@ func (rs *rpms) clash(s *solver, p, old *Package) bool {
 	return false
 }
 
-// mend lets nothing go for the sake of what comes, and looks for a version that fits.
-func (rs *rpms) mend(s *solver, p *Package) bool {
+// bereave lets nothing go for the sake of what comes, and looks for a version that fits.
+func (rs *rpms) bereave(s *solver, p *Package) bool {
 	if s.losesToRemoval(p) {
 		s.goes(p)
 		return true

@@ -120,23 +120,23 @@ func (pk *packages) CommitPackages(ctx context.Context, tx host.Transaction, w *
 	if err := pk.loadFiles(); err != nil {
 		return err
 	}
-	pl, err := pk.solve(tx)
+	sol, err := pk.solve(tx)
 	if err != nil {
 		return err
 	}
-	if err := tx.RefuseExtra(pk.db.removals(pl)); err != nil {
+	if err := tx.RefuseExtra(pk.db.removals(sol)); err != nil {
 		return err
 	}
-	if len(pl.install)+len(pl.remove)+len(pl.purge) > 0 {
+	if len(sol.install)+len(sol.remove)+len(sol.purge) > 0 {
 		pk.unpredictPackageFiles()
-		pk.system.packager.unpredictSite(pl)
+		pk.system.packager.unpredictSite(sol)
 	}
-	return pk.system.packager.commit(ctx, tx, pl, w)
+	return pk.system.packager.commit(ctx, tx, sol, w)
 }
 
 // commit removes, purges, unpacks and sets up, as apt has dpkg do it.
-func (ds *debs) commit(ctx context.Context, tx host.Transaction, pl *plan, w *host.PackageWatch) error {
-	for _, name := range pl.remove {
+func (ds *debs) commit(ctx context.Context, tx host.Transaction, sol *solution, w *host.PackageWatch) error {
+	for _, name := range sol.remove {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -146,10 +146,10 @@ func (ds *debs) commit(ctx context.Context, tx host.Transaction, pl *plan, w *ho
 			return fmt.Errorf("removing %s: %w", name, err)
 		}
 		if tx.Purge {
-			pl.purge = append(pl.purge, name)
+			sol.purge = append(sol.purge, name)
 		}
 	}
-	for _, name := range pl.purge {
+	for _, name := range sol.purge {
 		p := ds.db.byName[name]
 		if p == nil {
 			continue
@@ -160,13 +160,13 @@ func (ds *debs) commit(ctx context.Context, tx host.Transaction, pl *plan, w *ho
 		}
 	}
 	had := map[string]bool{}
-	for _, p := range pl.install {
+	for _, p := range sol.install {
 		had[p.Name] = ds.db.installed(p.Name) != nil
 	}
-	if err := ds.installAll(ctx, pl.install, w.Line); err != nil {
+	if err := ds.installAll(ctx, sol.install, w.Line); err != nil {
 		return err
 	}
-	ds.markAuto(tx, pl.install, had)
+	ds.markAuto(tx, sol.install, had)
 	return nil
 }
 

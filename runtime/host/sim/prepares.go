@@ -66,7 +66,7 @@ func (sv *services) prepareByUnit(name, unit string) error {
 	return nil
 }
 
-// isVolatile tells of a path that does not outlive the next boot.
+// isVolatile reports a path that does not outlive the next boot.
 func isVolatile(name string) bool { return isBelowAny(path.Clean(name), []string{"/run", "/var/run"}) }
 
 // command carries out a command that no script calls, with the shell's knowledge of commands.

@@ -62,7 +62,7 @@ func (rs *repositories) parseSources(file, text string) []host.Source {
 	return rs.system.of().Sources(file, text, rs.system.facts)
 }
 
-// offers tells whether a package of a fixture or catalogue comes from a repository.
+// offers reports whether a package of a fixture or catalogue comes from a repository.
 func offers(r host.Source, p *Package) bool {
 	return p.Repository != "" && globMatch(p.Repository, r.URL)
 }
@@ -330,24 +330,24 @@ func (pk *packages) solveWith(remote []host.Source, indexed []*Package, tx host.
 		delete(pk.db.byName, name)
 	}
 	tx.Remove = nil
-	pl, err := pk.solve(tx)
+	sol, err := pk.solve(tx)
 	if err == nil {
-		err = pk.leftBroken(before, pl)
+		err = pk.leftBroken(before, sol)
 	}
 	if err != nil {
 		return host.Solution{}, err
 	}
-	return pk.solution(pl, tx), nil
+	return sol.onHost(pk, tx), nil
 }
 
 // leftBroken is the error of a manager that finds packages on the host whose needs went, and that what comes does not
 // meet again: it does nothing then.
-func (pk *packages) leftBroken(before *solver, pl *plan) error {
+func (pk *packages) leftBroken(before *solver, sol *solution) error {
 	after := &solver{packages: pk, install: map[string]*Package{}, remove: map[string]bool{}}
-	for _, p := range pl.install {
+	for _, p := range sol.install {
 		after.install[p.Name] = p
 	}
-	for _, name := range pl.remove {
+	for _, name := range sol.remove {
 		after.remove[name] = true
 	}
 	after.indexProviders()

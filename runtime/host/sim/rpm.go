@@ -27,19 +27,19 @@ type rpms struct {
 	services     *services
 }
 
-// commit carries a plan out as rpm does: what happens to each file is decided before anything is
+// commit carries a solution out as rpm does: what happens to each file is decided before anything is
 // changed, then each new package is put in place and the rest of its former version goes, and at last
 // the packages go that nothing replaces.
-func (rs *rpms) commit(ctx context.Context, _ host.Transaction, pl *plan, w *host.PackageWatch) error {
-	t := rs.newTransaction(pl)
+func (rs *rpms) commit(ctx context.Context, _ host.Transaction, sol *solution, w *host.PackageWatch) error {
+	t := rs.newTransaction(sol)
 	if err := t.check(); err != nil {
 		return err
 	}
-	steps, err := t.steps(pl)
+	steps, err := t.steps(sol)
 	if err != nil {
 		return err
 	}
-	for _, p := range pl.install {
+	for _, p := range sol.install {
 		if err := rs.scripts.runScriptlet(p, "pretrans"); err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func (rs *rpms) commit(ctx context.Context, _ host.Transaction, pl *plan, w *hos
 			return fmt.Errorf("%s: %w", s, err)
 		}
 	}
-	for _, p := range pl.install {
+	for _, p := range sol.install {
 		if err := rs.scripts.runScriptlet(p, "posttrans"); err != nil {
 			return err
 		}
@@ -73,9 +73,9 @@ func (s rpmStep) do(rs *rpms) error { return s.run(rs, s.p, s.fates) }
 
 func (s rpmStep) String() string { return fmt.Sprintf("%s %s-%s", s.verb, s.p.Name, s.p.Version) }
 
-func (t *rpmTransaction) steps(pl *plan) ([]rpmStep, error) {
+func (t *rpmTransaction) steps(sol *solution) ([]rpmStep, error) {
 	var steps []rpmStep
-	for _, p := range pl.install {
+	for _, p := range sol.install {
 		fates, err := t.fates(p)
 		if err != nil {
 			return nil, err
@@ -94,7 +94,7 @@ func (t *rpmTransaction) steps(pl *plan) ([]rpmStep, error) {
 		}
 		steps = append(steps, rpmStep{"Cleanup", old, fates, (*rpms).cleanup})
 	}
-	for _, name := range pl.remove {
+	for _, name := range sol.remove {
 		p := t.rpms.db.byName[name]
 		fates, err := t.oldFates(p)
 		if err != nil {
@@ -287,7 +287,7 @@ func (rs *rpms) eraseFiles(p *Package, fates []rpm.Fate) error {
 func (rs *rpms) repair() error {
 	for _, name := range sortedKeys(rs.db.surplus) {
 		old := rs.db.surplus[name]
-		t := rs.newTransaction(&plan{install: []*Package{rs.db.byName[name]}})
+		t := rs.newTransaction(&solution{install: []*Package{rs.db.byName[name]}})
 		t.going[old] = true
 		fates, err := t.oldFates(old)
 		if err != nil {

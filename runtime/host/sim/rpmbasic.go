@@ -10,7 +10,7 @@ import (
 	"zcp2kopano/runtime/host/rpm"
 )
 
-// matches tells whether a package of rpm meets a dependency, which may be a path that it owns.
+// matches reports whether a package of rpm meets a dependency, which may be a path that it owns.
 func (rpmFormat) matches(p *Package, want dependency.Possibility) bool {
 	if path.IsAbs(want.Name) {
 		if _, ok := p.file(want.Name); ok {
@@ -28,7 +28,7 @@ var basicRPM = &Package{Format: RPM, Files: []host.PackedFile{
 
 var basicLibraries = []string{"ld-linux*", "libc.so.*", "libcrypt.so.*", "libdl.so.*", "libgcc_s.so.*", "libm.so.*", "libpthread.so.*", "libresolv.so.*", "librt.so.*", "libstdc++.so.*", "libutil.so.*", "rtld(*"}
 
-// basic tells whether a dependency is met by what the implied system has.
+// basic reports whether a dependency is met by what the implied system has.
 func (rs *rpms) basic(want dependency.Possibility) bool {
 	return rs.system.implied && (basicRPM.matches(want) || slices.ContainsFunc(basicLibraries, func(glob string) bool { return globMatch(glob, want.Name) }))
 }

@@ -17,9 +17,9 @@ type rpmTransaction struct {
 	taken  map[string]bool   // paths of those that come
 }
 
-func (rs *rpms) newTransaction(pl *plan) *rpmTransaction {
-	t := &rpmTransaction{rpms: rs, coming: pl.install, going: map[*Package]bool{}, taken: map[string]bool{}}
-	for _, p := range pl.install {
+func (rs *rpms) newTransaction(sol *solution) *rpmTransaction {
+	t := &rpmTransaction{rpms: rs, coming: sol.install, going: map[*Package]bool{}, taken: map[string]bool{}}
+	for _, p := range sol.install {
 		for _, f := range p.Files {
 			t.taken[f.Path] = true
 		}
@@ -27,7 +27,7 @@ func (rs *rpms) newTransaction(pl *plan) *rpmTransaction {
 			t.going[old] = true
 		}
 	}
-	for _, name := range pl.remove {
+	for _, name := range sol.remove {
 		t.going[rs.db.byName[name]] = true
 	}
 	return t
@@ -89,7 +89,7 @@ func (p *Package) side(f host.PackedFile) rpm.Side {
 // Lstat is what is at a path.
 func (rs *rpms) Lstat(name string) (host.Stat, error) { return rs.files.Lstat(name) }
 
-// Is tells whether what is on the host is what a package has at that path: a symlink to the same target, or a file
+// Is reports whether what is on the host is what a package has at that path: a symlink to the same target, or a file
 // with the same content.
 func (rs *rpms) Is(s rpm.Side, st host.Stat) (bool, error) {
 	name := s.File.Path

@@ -50,7 +50,7 @@ func (sv *services) initScript(name string) string {
 	return ""
 }
 
-// sysvEnabled tells whether one of the runlevels 2 to 5 starts an init script.
+// sysvEnabled reports whether one of the runlevels 2 to 5 starts an init script.
 func (sv *services) sysvEnabled(name string) bool {
 	return slices.ContainsFunc(sv.rcLinks(name), func(l string) bool {
 		return path.Base(l)[0] == 'S' && strings.Contains("2345", l[len("/etc/rc"):len("/etc/rcN")])
@@ -134,7 +134,7 @@ func (sv *services) removeRCLinks(name string) error {
 	return sv.files.unlinkAll(links)
 }
 
-// unpredictOrder tells of what insserv(8) writes when the links of an init script change.
+// unpredictOrder reports what insserv(8) writes when the links of an init script change.
 func (sv *services) unpredictOrder() {
 	const why = "insserv works them out from all init scripts"
 	sv.gaps.add(host.Unpredicted{What: "sequence numbers of runlevel links", Why: why, Path: "/etc/rc?.d/[SK][0-9][0-9]*"})
@@ -143,7 +143,7 @@ func (sv *services) unpredictOrder() {
 	}
 }
 
-// hasInsserv tells whether insserv(8) orders the init scripts of this host. A fixture of System V init has it.
+// hasInsserv reports whether insserv(8) orders the init scripts of this host. A fixture of System V init has it.
 func (sv *services) hasInsserv() bool {
 	if sv.below == nil && !sv.files.exists("/etc/insserv.conf") {
 		return sv.system.facts.Init != "systemd"

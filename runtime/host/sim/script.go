@@ -261,10 +261,10 @@ func (m *machine) LookPath(name string) (file string, found, known bool) {
 	return "", false, known
 }
 
-// listsPrograms tells whether a program that is not found is known not to be there.
+// listsPrograms reports whether a program that is not found is known not to be there.
 func (m *machine) listsPrograms() bool { return m.below != nil || m.system.programsListed }
 
-// unlisted tells whether a package was unpacked of whose files nothing is known: it could have brought any program.
+// unlisted reports whether a package was unpacked of whose files nothing is known: it could have brought any program.
 func (m *machine) unlisted() bool {
 	for _, p := range m.db.byName {
 		if !p.onHost && p.texts == nil && len(p.Files) == 0 {
@@ -274,7 +274,7 @@ func (m *machine) unlisted() bool {
 	return false
 }
 
-// elsewhere tells whether a program is in another directory of the system than a script expects it in.
+// elsewhere reports whether a program is in another directory of the system than a script expects it in.
 func (m *machine) elsewhere(file string) bool {
 	return slices.ContainsFunc(systemDirs, func(dir string) bool {
 		_, err := m.files.Lstat(path.Join(dir, path.Base(file)))
@@ -282,7 +282,7 @@ func (m *machine) elsewhere(file string) bool {
 	})
 }
 
-// implied tells of a file that a fixture does not list whether the system that it describes has it.
+// implied reports whether the system that a fixture describes has a file that the fixture does not list.
 func (m *machine) implied(file string) (is, known bool) {
 	name := path.Base(file)
 	switch {
@@ -309,7 +309,7 @@ func (m *machine) implied(file string) (is, known bool) {
 
 const debconfModule = "/usr/share/debconf/confmodule"
 
-// isHidden tells of a path that a simulation does not look at.
+// isHidden reports a path that a simulation does not look at.
 func isHidden(name string) bool {
 	return name != maskUnit && isBelowAny(path.Clean(name), []string{"/proc", "/sys", "/dev"})
 }

@@ -67,7 +67,7 @@ func TestPurgeDeletesWhatPostrmSays(t *testing.T) {
 				t.Errorf("said to be assumed: %v, %v", assumed, said)
 			}
 			if missed := strings.Contains(fmt.Sprint(said), `frobnicate "$1"`); missed != strings.Contains(c.postrm, "frobnicate") {
-				t.Errorf("a command that is not known is told of: %v", missed)
+				t.Errorf("a command that is not known is reported: %v", missed)
 			}
 		})
 	}

@@ -168,7 +168,7 @@ func (m *machine) useradd(c shell.Command) (shell.Result, error) {
 	return done()
 }
 
-// subordinate tells of the numbers that a user of no system gets below his own.
+// subordinate reports the numbers that a user of no system gets below his own.
 func (m *machine) subordinate(name string) (shell.Result, error) {
 	for _, file := range []string{"/etc/subuid", "/etc/subgid"} {
 		if m.files.exists(file) {
@@ -335,7 +335,7 @@ var adduserOf = map[string]string{
 	"ubuntu 12.04": "3.113", "ubuntu 14.04": "3.113", "ubuntu 16.04": "3.113", "ubuntu 18.04": "3.116", "ubuntu 20.04": "3.118", "ubuntu 22.04": "3.118",
 }
 
-// adduserVersion tells whether the adduser of this host is at least of a version.
+// adduserVersion reports whether the adduser of this host is at least of a version.
 func (m *machine) adduserVersion(least string) bool {
 	version, ok := adduserOf[m.system.facts.OSRelease["ID"]+" "+m.system.facts.OSRelease["VERSION_ID"]]
 	if p := m.db.installed("adduser"); p != nil {
@@ -489,7 +489,7 @@ func (m *machine) adduserGecos(name, gecos string) error {
 	return nil
 }
 
-// adduserNumbers picks the numbers of a system user and his group, and tells whether the group is made.
+// adduserNumbers picks the numbers of a system user and his group, and reports whether the group is made.
 func (m *machine) adduserNumbers(f flags, r ranges, modern bool, u *newUser) (gid uint32, own, ok bool) {
 	existing, err := m.accounts.Group(u.name)
 	hasOwn := err == nil

@@ -127,7 +127,7 @@ func (m *machine) addOverride(overrides map[string]override, f flags) (shell.Res
 	return byErrno(m.files.Chmod(name, permOf(uint32(mode))))
 }
 
-// maintscriptHelper is dpkg-maintscript-helper(1). When a package is installed anew it has nothing to do but to clear
+// maintscriptHelper is dpkg-maintscript-helper(1). When a package is installed for the first time it has nothing to do but to clear
 // up at purge; what it does on an upgrade from a certain version is not simulated.
 func (m *machine) maintscriptHelper(c shell.Command) (shell.Result, error) {
 	end := slices.Index(c.Args, "--")

@@ -397,7 +397,7 @@ func (m *machine) ln(c shell.Command) (shell.Result, error) {
 	return byErrno(m.files.Link(target, link))
 }
 
-// isDir tells whether a destination is a directory to put something into.
+// isDir reports whether a destination is a directory to put something into.
 func (m *machine) isDir(name string, asIs bool) bool {
 	look := m.files.Stat
 	if asIs {

@@ -570,7 +570,7 @@ func (m *machine) invokeRC(c shell.Command) (shell.Result, error) {
 	return m.act(name, action)
 }
 
-// inRunlevel tells whether the present runlevel starts a script. Where no runlevel is noted, none does.
+// inRunlevel reports whether the present runlevel starts a script. Where no runlevel is noted, none does.
 func (m *machine) inRunlevel(script string) bool {
 	if m.below != nil && !m.files.exists("/run/utmp") && !m.files.exists("/var/run/utmp") {
 		return false

@@ -81,7 +81,7 @@ func (m *machine) placeByUcf(from, to string) (decided bool, err error) {
 	return false, nil
 }
 
-// hasHistory tells whether a package tells the sums of former versions of a file.
+// hasHistory reports whether a package tells the sums of former versions of a file.
 func (m *machine) hasHistory(file string) bool {
 	return m.files.exists(file+".md5sum") || m.files.exists(file+".md5sum.d")
 }

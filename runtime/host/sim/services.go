@@ -56,7 +56,7 @@ const (
 	maskUnit  = "/dev/null"
 )
 
-// Services lists the services that unit files, init scripts or running processes tell of.
+// Services lists the services that unit files, init scripts or running processes show.
 func (sv *services) Services(pattern string) ([]host.Service, error) {
 	if _, err := path.Match(pattern, ""); err != nil {
 		return nil, fmt.Errorf("service pattern %q: %w", pattern, err)

@@ -426,7 +426,7 @@ func (s *snapshot) lookedAt() error {
 	return nil
 }
 
-// isText tells whether a file is small and can be read by people.
+// isText reports whether a file is small and can be read by people.
 func (s *snapshot) isText(name string) bool {
 	st, err := s.view.Lstat(name)
 	if err != nil || !st.IsRegular() || st.Size > configLimit {

@@ -31,14 +31,14 @@ type solver struct {
 	providers map[string][]*Package // installed packages by their names and what they provide
 }
 
-// plan is a solved transaction.
-type plan struct {
+// solution is a transaction that was solved: all that comes and goes.
+type solution struct {
 	install []*Package // dependencies first
 	remove  []string   // what depends on others first
 	purge   []string   // packages of which only conffiles are left
 }
 
-func (pk *packages) solve(tx host.Transaction) (*plan, error) {
+func (pk *packages) solve(tx host.Transaction) (*solution, error) {
 	if err := host.CheckPackageNames(slices.Concat(tx.Remove, tx.Install)); err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (pk *packages) solve(tx host.Transaction) (*plan, error) {
 	if len(s.errors) > 0 {
 		return nil, &host.SolveError{Summary: "the packages have unmet dependencies", Lines: s.errors}
 	}
-	return s.plan(), nil
+	return s.solution(), nil
 }
 
 func (s *solver) fail(format string, args ...any) {
@@ -178,7 +178,7 @@ func (s *solver) step() bool {
 		if p.Status != "installed" || s.remove[name] || s.install[name] != nil {
 			continue
 		}
-		if s.broken(p) && s.packages.system.packager.mend(s, p) {
+		if s.broken(p) && s.packages.system.packager.bereave(s, p) {
 			return true
 		}
 	}
@@ -253,7 +253,7 @@ func (s *solver) stepDepends(p *Package) bool {
 	return false
 }
 
-// met tells whether the state after the transaction fulfils a relation.
+// met reports whether the state after the transaction fulfils a relation.
 func (s *solver) met(r dependency.Relation) bool {
 	for _, want := range r.Possibilities {
 		if want.Substvar {
@@ -297,12 +297,12 @@ func (s *solver) choose(r dependency.Relation) *Package {
 	return nil
 }
 
-// broken tells whether an installed package has a dependency that was met and no longer is.
+// broken reports whether an installed package has a dependency that was met and no longer is.
 func (s *solver) broken(p *Package) bool {
 	return slices.ContainsFunc(p.relations().depends, func(r dependency.Relation) bool { return !s.met(r) && s.wasMet(r) })
 }
 
-// losesToRemoval tells whether what a package depends on is removed, and not replaced.
+// losesToRemoval reports whether what a package depends on is removed, and not replaced.
 func (s *solver) losesToRemoval(p *Package) bool {
 	for _, r := range p.relations().depends {
 		if s.met(r) || !s.wasMet(r) {
@@ -317,7 +317,7 @@ func (s *solver) losesToRemoval(p *Package) bool {
 	return false
 }
 
-// obsoletes tells whether a newcomer takes the place of another package, which it names by its name.
+// obsoletes reports whether a newcomer takes the place of another package, which it names by its name.
 func obsoletes(p, old *Package) bool {
 	for _, r := range p.relations().obsoletes {
 		if slices.ContainsFunc(r.Possibilities, func(w dependency.Possibility) bool { return rpm.Is(old.Name, old.Version, w) }) {
@@ -327,7 +327,7 @@ func obsoletes(p, old *Package) bool {
 	return false
 }
 
-// wasMet tells whether the host as it is fulfils a relation.
+// wasMet reports whether the host as it is fulfils a relation.
 func (s *solver) wasMet(r dependency.Relation) bool {
 	for _, want := range r.Possibilities {
 		if slices.ContainsFunc(s.installedFor(want), func(p *Package) bool { return p.matches(want) }) {
@@ -379,20 +379,20 @@ func relationText(r dependency.Relation) string {
 	return strings.Join(words, " | ")
 }
 
-// plan orders the result: removals so that nothing loses what it depends on before it goes itself,
+// solution orders the result: removals so that nothing loses what it depends on before it goes itself,
 // installations the other way round.
-func (s *solver) plan() *plan {
+func (s *solver) solution() *solution {
 	removed := map[string]*Package{}
 	for name := range s.remove {
 		removed[name] = s.packages.db.byName[name]
 	}
-	pl := &plan{purge: sortedKeys(s.purge)}
+	sol := &solution{purge: sortedKeys(s.purge)}
 	for _, p := range dependencyOrder(removed) {
-		pl.remove = append(pl.remove, p.Name)
+		sol.remove = append(sol.remove, p.Name)
 	}
-	slices.Reverse(pl.remove)
-	pl.install = dependencyOrder(s.install)
-	return pl
+	slices.Reverse(sol.remove)
+	sol.install = dependencyOrder(s.install)
+	return sol
 }
 
 // dependencyOrder sorts packages so that each follows what it depends on; a circle is cut anywhere.
@@ -433,39 +433,40 @@ func sortedKeys[V any](m map[string]V) []string {
 func (pk *packages) Solve(tx host.Transaction) (host.Solution, error) {
 	pk.mu.Lock()
 	defer pk.mu.Unlock()
-	pl, err := pk.solve(tx)
+	sol, err := pk.solve(tx)
 	if err != nil {
 		return host.Solution{}, err
 	}
-	return pk.solution(pl, tx), nil
+	return sol.onHost(pk, tx), nil
 }
 
-func (pk *packages) solution(pl *plan, tx host.Transaction) host.Solution {
-	var sol host.Solution
-	for _, p := range pl.install {
+// onHost is a solution as a host tells it.
+func (sol *solution) onHost(pk *packages, tx host.Transaction) host.Solution {
+	var told host.Solution
+	for _, p := range sol.install {
 		c := host.Change{Name: p.Name, Version: p.Version, Origin: cmp.Or(p.From, p.Origin)}
-		sol.Download += p.fileSize()
-		sol.DiskDelta += p.SizeKiB * 1024
+		told.Download += p.fileSize()
+		told.DiskDelta += p.SizeKiB * 1024
 		if have := pk.db.installed(p.Name); have != nil {
 			c.Old = have.Version
-			sol.DiskDelta -= have.SizeKiB * 1024
-			sol.Upgrade = append(sol.Upgrade, c)
+			told.DiskDelta -= have.SizeKiB * 1024
+			told.Upgrade = append(told.Upgrade, c)
 			continue
 		}
-		sol.Install = append(sol.Install, c)
+		told.Install = append(told.Install, c)
 	}
-	for _, name := range pl.remove {
+	for _, name := range sol.remove {
 		p := pk.db.byName[name]
-		sol.DiskDelta -= p.SizeKiB * 1024
-		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: p.Version, Purge: tx.Purge && p.Format.KeepsConffiles()})
+		told.DiskDelta -= p.SizeKiB * 1024
+		told.Remove = append(told.Remove, host.Change{Name: name, Version: p.Version, Purge: tx.Purge && p.Format.KeepsConffiles()})
 	}
-	for _, name := range pl.purge {
-		sol.Remove = append(sol.Remove, host.Change{Name: name, Version: pk.db.byName[name].Version, Purge: true})
+	for _, name := range sol.purge {
+		told.Remove = append(told.Remove, host.Change{Name: name, Version: pk.db.byName[name].Version, Purge: true})
 	}
-	for _, changes := range [][]host.Change{sol.Install, sol.Upgrade, sol.Remove} {
+	for _, changes := range [][]host.Change{told.Install, told.Upgrade, told.Remove} {
 		slices.SortFunc(changes, func(a, b host.Change) int { return cmp.Compare(a.Name, b.Name) })
 	}
-	return sol
+	return told
 }
 
 // fileSize is the size of the package file, or an estimate of it: packages shrink to about a third.

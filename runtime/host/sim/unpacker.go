@@ -14,7 +14,7 @@ type unpacker struct {
 	accounts *accountFiles
 }
 
-// writePackageFile makes a path of a package anew, under a temporary name first, as dpkg does.
+// writePackageFile makes a path of a package, under a temporary name first, as dpkg does.
 func (up *unpacker) writePackageFile(p *Package, f host.PackedFile, to string) error {
 	uid, gid, err := up.accounts.ownerIDs(f.User, f.Group)
 	if errors.Is(err, host.ErrNoAccount) {

@@ -157,7 +157,7 @@ func readBelow(files host.FileReader, name string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// describeFiles completes what rpm's database tells of configuration files. It does not tell which
+// describeFiles completes what rpm's database says about configuration files. It does not tell which
 // scriptlets there are.
 func describeFiles(p *Package, below host.View) {
 	p.unknownScripts = true

@@ -29,7 +29,7 @@ type Role struct {
 	Config  string // default path of the configuration
 	// ConfigOptional lets the daemon start without a file at the default path.
 	ConfigOptional bool
-	// Rereads has the daemon execute itself again as its user, with a configuration read anew, and bind
+	// Rereads has the daemon execute itself again as its user, with a configuration read again, and bind
 	// all sockets as root (Kopano 8.7.20). A server of that kind needs its attachment directory to be its
 	// user's, and is ended by a second SIGTERM.
 	Rereads  bool

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Nothing tells whether nothing is left to chance and all is tried: make crash.
+// Nothing reports whether nothing is left to chance and all is tried: make crash.
 func Nothing() bool { return os.Getenv("ZCP2KOPANO_CRASH") == "all" }
 
 // usual is the seed where none is given: what a change breaks shows with the change, not in some later run.

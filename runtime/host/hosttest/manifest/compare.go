@@ -105,7 +105,7 @@ func excuse(d Difference, unpredicted []host.Unpredicted) string {
 	return ""
 }
 
-// covers tells whether a pattern means a path, or a directory that the path is in.
+// covers reports whether a pattern means a path, or a directory that the path is in.
 func covers(pattern, name string) bool {
 	for ; strings.HasPrefix(name, "/"); name = path.Dir(name) {
 		if ok, _ := path.Match(pattern, name); ok {

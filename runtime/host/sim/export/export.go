@@ -248,7 +248,7 @@ func regularHeader(name string, perm fs.FileMode, size int64) *tar.Header {
 
 func (s *sender) header(h *tar.Header) error { return s.tar.WriteHeader(h) }
 
-// Receive writes what Send sends below a file system's root, and tells whether anything came.
+// Receive writes what Send sends below a file system's root, and reports whether anything came.
 func Receive(r io.Reader, below afero.Fs) (came bool, err error) {
 	stream := tar.NewReader(r)
 	for {

@@ -406,7 +406,7 @@ func (in *interp) whileClause(s *syntax.Stmt, cmd *syntax.WhileClause) error {
 	}
 }
 
-// round carries out the body of a loop, and tells whether the loop ends with that.
+// round carries out the body of a loop, and reports whether the loop ends with that.
 func (in *interp) round(body []*syntax.Stmt) (end bool, err error) {
 	err = in.stmts(body)
 	var loop *loopError

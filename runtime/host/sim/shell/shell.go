@@ -1,5 +1,5 @@
 // Package shell reads the shell scripts that packages bring, and follows them on a machine that is not
-// real. It evaluates what it understands, and tells of the rest: a command that nobody knows, a
+// real. It evaluates what it understands, and reports the rest: a command that nobody knows, a
 // condition whose answer is not known, words of the language that it does not speak. It never guesses:
 // what depends on something unknown is unknown, and is not carried out.
 //
@@ -32,7 +32,7 @@ type Machine interface {
 	ReadDir(name string) ([]fs.DirEntry, error)
 	// Source tells what a script reads in with ".".
 	Source(name string) (Library, error)
-	// Missed is told of what is not carried out.
+	// Missed is called with what is not carried out.
 	Missed(m Missed)
 }
 
@@ -108,7 +108,7 @@ type Script struct {
 }
 
 // Follow follows a script to its end. A script that is not one of the shell, or that cannot be parsed,
-// is missed as a whole. Complete tells whether all that it does was carried out.
+// is missed as a whole. Complete reports whether all that it does was carried out.
 func Follow(m Machine, s Script) (end Status, complete bool, err error) {
 	in := &interp{shared: &shared{m: m}, env: newScope(s.Env), name: s.Name, args: s.Args, umask: 0o022, dir: "/"}
 	file, why := parse(s.Text)

@@ -6,7 +6,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// miss tells of something that is not carried out.
+// miss reports something that is not carried out.
 func (in *interp) miss(line uint, code, why string, leaves ...Path) {
 	in.missed = true
 	in.m.Missed(Missed{Script: in.file_, Line: line, Code: code, Why: why, Leaves: leaves})
@@ -88,7 +88,7 @@ func (in *interp) taintCall(call *syntax.CallExpr) {
 	}
 }
 
-// mayEnd tells whether a node could end the script, function or loop that it is in without that being a
+// mayEnd reports whether a node could end the script, function or loop that it is in without that being a
 // failure, or changes what everything behind it depends on.
 func (in *interp) mayEnd(node syntax.Node, failing bool) bool {
 	ends := false
@@ -135,7 +135,7 @@ func (in *interp) callMayEnd(call *syntax.CallExpr, failing bool) bool {
 	}
 }
 
-// plain tells whether a statement does nothing but speak, and whether it always succeeds.
+// plain reports whether a statement does nothing but speak, and whether it always succeeds.
 func plain(s *syntax.Stmt) (harmless, succeeds bool) {
 	if s.Background || s.Negated || !onlyToTerminal(s.Redirs) {
 		return false, false
@@ -162,7 +162,7 @@ func plain(s *syntax.Stmt) (harmless, succeeds bool) {
 	return false, false
 }
 
-// asks tells whether a statement is a test, which changes nothing.
+// asks reports whether a statement is a test, which changes nothing.
 func asks(s *syntax.Stmt) bool {
 	call, ok := s.Cmd.(*syntax.CallExpr)
 	if !ok || s.Background || !onlyToTerminal(s.Redirs) || len(call.Args) == 0 || len(call.Assigns) > 0 || hasSubstitution(call) {

@@ -50,7 +50,7 @@ func (f *FS) owns(n *inode) error {
 	return syscall.EPERM
 }
 
-// mayEnter tells whether names in d can be looked up.
+// mayEnter reports whether names in d can be looked up.
 func (f *FS) mayEnter(d *inode) error {
 	if !d.isDir() {
 		return syscall.ENOTDIR
@@ -66,7 +66,7 @@ func (n *inode) mayChange() error {
 	return nil
 }
 
-// mayAdd tells whether a name can be added to d.
+// mayAdd reports whether a name can be added to d.
 func (f *FS) mayAdd(d *inode) error {
 	if d.dir().dead {
 		return syscall.ENOENT
@@ -74,7 +74,7 @@ func (f *FS) mayAdd(d *inode) error {
 	return f.allowed(d, mayWrite|mayExec)
 }
 
-// mayRemove tells whether n can go from d, as a directory or as something else.
+// mayRemove reports whether n can go from d, as a directory or as something else.
 func (f *FS) mayRemove(d, n *inode, asDir bool) error {
 	if err := f.allowed(d, mayWrite|mayExec); err != nil {
 		return err

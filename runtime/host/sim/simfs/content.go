@@ -53,7 +53,7 @@ func (c *content) page(index int64) *page {
 	return nil
 }
 
-// isAllocated tells whether writing to a page takes no new block.
+// isAllocated reports whether writing to a page takes no new block.
 func (c *content) isAllocated(index int64) bool {
 	return index*blockSize < c.baseLen || c.page(index) != nil
 }

@@ -7,7 +7,7 @@ import (
 
 // Clone is a file system with the same files, independent of this one from now on, on the same lower layer.
 // Nothing in it is open: what has no name any more, and lived only because somebody had it open, is gone. Now
-// is its clock; who is asked and told of changes stays the same, see Watch.
+// is its clock; who is asked about changes, and who hears of them, stays the same, see Watch.
 func (f *FS) Clone(now func() time.Time) *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -36,7 +36,7 @@ func (f *FS) Clone(now func() time.Time) *FS {
 	return out
 }
 
-// Watch says who is asked before every change and sync, and who is told of those that succeeded.
+// Watch says who is asked before every change and sync, and who hears of those that succeeded.
 func (f *FS) Watch(fault func(op, path string) error, after func(op, path string)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

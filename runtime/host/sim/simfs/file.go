@@ -120,7 +120,7 @@ func (h *file) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-// readAt reads up to the end of the file and tells whether it got there.
+// readAt reads up to the end of the file and reports whether it got there.
 func (h *file) readAt(p []byte, off int64) (n int, end bool, err error) {
 	if !h.reads {
 		return 0, false, syscall.EBADF

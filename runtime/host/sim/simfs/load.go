@@ -171,7 +171,7 @@ func (f *FS) CreateSized(path string, size int64, mode fs.FileMode) error {
 	})
 }
 
-// IsContentKnown tells whether a regular file's content can be read; the lower layer's can.
+// IsContentKnown reports whether a regular file's content can be read; the lower layer's can.
 func (f *FS) IsContentKnown(path string) (known bool, err error) {
 	err = f.at("open", path, true, func(n *inode) error {
 		if err := mustBeRegular(n); err != nil {

@@ -8,7 +8,7 @@ import (
 // This file adds, removes and moves names. The order of checks is the kernel's (fs/namei.c), because
 // it decides which error is seen when several apply.
 
-// vacant tells whether a new name can be made at p.
+// vacant reports whether a new name can be made at p.
 func (f *FS) vacant(p place, isDir bool) error {
 	if p.kind != lastName {
 		return syscall.EEXIST
@@ -199,7 +199,7 @@ func (f *FS) unlink(p place) error {
 	return nil
 }
 
-// loseName takes a link from a file that is no directory.
+// loseName takes a link from a file that is not a directory.
 func (f *FS) loseName(n *inode) {
 	n.nlink--
 	n.ctime = f.stamp()

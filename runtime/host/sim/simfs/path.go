@@ -72,7 +72,7 @@ func (f *FS) ReadDir(path string) (entries []host.DirEntry, err error) {
 	return entries, err
 }
 
-// mayList tells whether a directory can be opened for reading.
+// mayList reports whether a directory can be opened for reading.
 func (f *FS) mayList(n *inode) error {
 	if !n.isDir() {
 		return syscall.ENOTDIR

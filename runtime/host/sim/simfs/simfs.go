@@ -64,7 +64,7 @@ type Options struct {
 	TrustLinks bool
 	// Fault is asked before every change and every sync; an error stops it with that error.
 	Fault func(op, path string) error
-	// After is told of every change and sync that succeeded.
+	// After is called after every change and sync that succeeded.
 	After func(op, path string)
 }
 

@@ -225,7 +225,7 @@ func (f *FS) cross(n *inode) *inode {
 
 func (f *FS) root() *inode { return f.cross(f.mounts[0].root) }
 
-// isBelow tells whether n is d or lies below it.
+// isBelow reports whether n is d or lies below it.
 func isBelow(n, d *inode) bool {
 	for {
 		if n == d {

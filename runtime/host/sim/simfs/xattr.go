@@ -173,7 +173,7 @@ func (f *FS) mayChangeXattr(n *inode, attr string, value []byte, remove bool) er
 	return f.ownXattrs(n)
 }
 
-// isCaps tells whether value is a struct vfs_cap_data of revision 2 or 3 (linux/capability.h).
+// isCaps reports whether value is a struct vfs_cap_data of revision 2 or 3 (linux/capability.h).
 func isCaps(value []byte) bool {
 	if len(value) < 4 {
 		return false

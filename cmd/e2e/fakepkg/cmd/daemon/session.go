@@ -8,7 +8,7 @@ import (
 	"zcp2kopano/cmd/e2e/fakepkg/service"
 )
 
-// session is what a spooler has with its server all the time: it waits there to be told of mail, and tries
+// session is what a spooler has with its server all the time: it waits there to hear of mail, and tries
 // again three seconds after it was cut off. From the sources of ZCP 7.2.6 and kopano-core 8.7.20, ProcessQueue.
 func session(d *service.Daemon) {
 	for lost := 0; ; lost++ {

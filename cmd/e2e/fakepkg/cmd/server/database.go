@@ -107,7 +107,7 @@ func createDatabase(d *service.Daemon, c *mysql.Config) (*sql.DB, error) {
 	return db, noteVersion(d, db, d.Schema)
 }
 
-// procedures are those that the server makes anew at each start.
+// procedures are those that the server makes again at each start.
 var procedures = []string{"GetProps(IN hid integer, IN mode integer)", "PrepareGetProps(IN hid integer)",
 	"GetBestBody(hid integer, OUT bestbody integer)", "StreamObj(IN rootid integer, IN maxdepth integer, IN mode integer)"}
 

@@ -144,7 +144,7 @@ func databaseVersion(db *sql.DB) (version, error) {
 	return v, err
 }
 
-// hasMicro tells whether the table has the column, as the real server does: by the revision.
+// hasMicro reports whether the table has the column, as the real server does: by the revision.
 func hasMicro(db *sql.DB) (bool, error) {
 	var n int
 	err := db.QueryRow("SELECT COUNT(*) FROM versions WHERE databaserevision >= 64").Scan(&n)

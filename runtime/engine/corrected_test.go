@@ -42,11 +42,11 @@ func (s *scene) names(dir string) string {
 
 // However a fixed runbook differs, steps that ended stay ended, the unfinished step leaves no half
 // behind, and a rollback of it all goes back to the begin.
-func TestResumeOfAnyMendedRunbook(t *testing.T) {
+func TestResumeOfAnyCorrectedRunbook(t *testing.T) {
 	for name, tc := range map[string]struct {
-		mended string
-		want   string // files in the end
-		shared string
+		corrected string
+		want      string // files in the end
+		shared    string
 	}{
 		"unfinished step taken out":     {steps("a", "b", "d"), "a b d shared", "d"},
 		"unfinished step renamed":       {steps("a", "b", "cc", "d"), "a b cc d shared", "d"},
@@ -64,7 +64,7 @@ func TestResumeOfAnyMendedRunbook(t *testing.T) {
 			if v := s.run(steps("a", "b", "c!", "d"), nil); v.Code != exit.Failed {
 				t.Fatalf("verdict %+v", v)
 			}
-			if v := s.again(tc.mended); v.Code != 0 {
+			if v := s.again(tc.corrected); v.Code != 0 {
 				t.Fatalf("resume: %+v", v)
 			}
 			if got := s.names("/srv/a"); got != tc.want {
@@ -73,7 +73,7 @@ func TestResumeOfAnyMendedRunbook(t *testing.T) {
 			if got := s.text("/srv/a/shared"); got != tc.shared {
 				t.Errorf("shared is of step %s, want %s", got, tc.shared)
 			}
-			if v := s.back(tc.mended, ""); v.Code != 0 || s.names("/srv/a") != "" {
+			if v := s.back(tc.corrected, ""); v.Code != 0 || s.names("/srv/a") != "" {
 				t.Errorf("rollback: %+v, left %s", v, s.names("/srv/a"))
 			}
 		})
@@ -82,17 +82,17 @@ func TestResumeOfAnyMendedRunbook(t *testing.T) {
 
 // A fixed runbook may be cut short as well, at every record, and then go on, or be fixed again, or
 // taken back.
-func TestMendedRunbookCutShort(t *testing.T) {
-	first, mended := steps("a", "b", "c!", "d"), steps("a", "n", "b", "c", "d")
+func TestCorrectedRunbookCutShort(t *testing.T) {
+	first, corrected := steps("a", "b", "c!", "d"), steps("a", "n", "b", "c", "d")
 	for name, last := range map[string]string{
-		"goes on": mended, "taken back": steps("a", "b", "c", "d"), "mended again": steps("a", "d", "c"),
+		"goes on": corrected, "taken back": steps("a", "b", "c", "d"), "corrected again": steps("a", "d", "c"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			for at := 0; ; at++ {
 				s := newScene(t)
 				s.mkdir("/srv/a")
 				s.run(first, nil)
-				v := s.run(mended, func(c *engine.Config) {
+				v := s.run(corrected, func(c *engine.Config) {
 					c.Previous = s.records()
 					c.Journal = &cutJournal{Writer: s.log, left: at}
 				})
