@@ -272,7 +272,7 @@ var solve = &script.Builtin{
 	},
 	Result: "record(possible, problem, refusal, install, upgrade, remove, download, disk): problem is \"\" or the package manager's words; " +
 		"refusal is \"\", or says what would be removed that remove does not list, which pkg.remove and pkg.install refuse; " +
-		"install, upgrade and remove are lists of record(name, version, old, origin); download and disk are bytes, disk negative if space is freed",
+		"install, upgrade and remove are lists of record(name, version, old, origin, purge); download and disk are bytes, disk negative if space is freed",
 	Effect:   script.Read,
 	Volatile: true,
 	Example: `
@@ -347,7 +347,7 @@ func textOf(err error) string {
 func changes(list []host.Change) []any {
 	records := make([]any, len(list))
 	for i, ch := range list {
-		records[i] = script.NewRecord(map[string]any{"name": ch.Name, "version": ch.Version, "old": ch.Old, "origin": ch.Origin})
+		records[i] = script.NewRecord(map[string]any{"name": ch.Name, "version": ch.Version, "old": ch.Old, "origin": ch.Origin, "purge": ch.Purge})
 	}
 	return records
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
@@ -25,6 +26,7 @@ var remove = &script.Builtin{
 		{Name: "names", Type: script.Any, Doc: namesDoc},
 		{Name: "purge", Type: script.Bool, Doc: "remove configuration files too (dpkg), also those of packages removed before", Optional: true, Default: "False", Keyword: true},
 		{Name: "expect", Type: script.Any, Doc: "packages that may go along", Optional: true, Default: "[]", Keyword: true},
+		{Name: "solution", Type: script.Any, Doc: "what pkg.solve found for this removal: while the packages are as they were then, the package manager is not asked again before it begins", Optional: true, Keyword: true},
 		scriptPatienceParam,
 	},
 	Result: "None",
@@ -51,7 +53,7 @@ pkg.remove(pkg.installed(vendor = "zarafa"), purge = True)
 			return none, nil
 		}
 		tx := host.Transaction{Remove: present, Purge: purge}
-		s, err := c.View.Solve(tx)
+		s, err := removal(c, tx)
 		if err != nil {
 			return none, c.Errorf("%w", err)
 		}
@@ -64,6 +66,72 @@ pkg.remove(pkg.installed(vendor = "zarafa"), purge = True)
 		}
 		return commit(c, tx, s, expected)
 	},
+}
+
+// removal is what the package manager finds, or has found for pkg.solve if that still holds. Under its lock it finds it
+// once more, and begins nothing else.
+func removal(c *script.Call, tx host.Transaction) (host.Solution, error) {
+	if !c.Has("solution") {
+		return c.View.Solve(tx)
+	}
+	known, err := byName(c.View)
+	if err != nil {
+		return host.Solution{}, err
+	}
+	if found, ok := foundBefore(c.Value("solution"), tx, known); ok {
+		return found, nil
+	}
+	return c.View.Solve(tx)
+}
+
+// foundBefore reads what pkg.solve returned: false unless it removes these packages and does nothing else, and they are
+// as they were.
+func foundBefore(v starlark.Value, tx host.Transaction, known map[string]host.Package) (s host.Solution, ok bool) {
+	for part, to := range map[string]*[]host.Change{"install": &s.Install, "upgrade": &s.Upgrade, "remove": &s.Remove} {
+		if *to, ok = changesIn(v, part); !ok {
+			return s, false
+		}
+	}
+	if len(s.Install)+len(s.Upgrade) > 0 {
+		return s, false
+	}
+	for _, c := range s.Remove {
+		if known[c.Name].Version != c.Version || c.Purge && !tx.Purge {
+			return s, false
+		}
+	}
+	asked := slices.Sorted(slices.Values(tx.Remove))
+	return s, slices.Equal(namesOf(s.Remove), asked)
+}
+
+// changesIn is one part of what pkg.solve returned.
+func changesIn(v starlark.Value, part string) (list []host.Change, ok bool) {
+	record, ok := v.(*starlarkstruct.Struct)
+	if !ok {
+		return nil, false
+	}
+	records, err := record.Attr(part)
+	if err != nil {
+		return nil, false
+	}
+	sequence, ok := records.(starlark.Sequence)
+	if !ok {
+		return nil, false
+	}
+	for each := range starlark.Elements(sequence) {
+		one, ok := each.(*starlarkstruct.Struct)
+		if !ok {
+			return nil, false
+		}
+		text := func(name string) string {
+			value, _ := one.Attr(name)
+			s, _ := starlark.AsString(value)
+			return s
+		}
+		purge, _ := one.Attr("purge")
+		list = append(list, host.Change{Name: text("name"), Version: text("version"), Old: text("old"), Origin: text("origin"), Purge: purge == starlark.True})
+	}
+	return list, true
 }
 
 // expectHint is how a runbook names them.
@@ -256,7 +324,7 @@ pkg.refresh("kopano")
 	},
 }
 
-// commit plans a transaction. The packages that may go along are asked for by name, because the
+// commit decides on a transaction. The packages that may go along are asked for by name, because the
 // action refuses to remove any that is not.
 func commit(c *script.Call, tx host.Transaction, s host.Solution, expected []string) (script.Decision, error) {
 	patience, err := scriptPatience(c)

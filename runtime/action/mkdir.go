@@ -79,7 +79,7 @@ func (a *Mkdir) missing(v host.View) ([]string, error) {
 		case !errors.Is(err, fs.ErrNotExist):
 			return nil, err
 		case !a.Parents:
-			return nil, fmt.Errorf("make directory %s: there is not a directory %s to hold it; make that first, or ask for parents", a.Path, dir)
+			return nil, fmt.Errorf("make directory %s: there is no directory %s to hold it; make that first, or ask for parents", a.Path, dir)
 		}
 		made = append(made, dir)
 	}

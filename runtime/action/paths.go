@@ -164,7 +164,7 @@ func digest(dir host.DirReader, name string) (string, error) {
 func needParent(v host.View, name string) error {
 	st, err := v.Stat(path.Dir(name))
 	if absent(err) {
-		return fmt.Errorf("%s: there is not a directory %s to hold it; make it with fs.mkdir first", name, path.Dir(name))
+		return fmt.Errorf("%s: there is no directory %s to hold it; make it with fs.mkdir first", name, path.Dir(name))
 	}
 	if err == nil && !st.IsDir() {
 		return fmt.Errorf("%s: %s is not a directory", name, path.Dir(name))
