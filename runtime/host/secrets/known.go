@@ -42,7 +42,7 @@ func (k *Known) Add(text string) {
 	k.texts = append(k.texts, text)
 }
 
-// isOrdinary tells whether a text is made of ordinary words alone: presence, zarafa-server.
+// isOrdinary reports whether a text is made of ordinary words alone: presence, zarafa-server.
 func (k *Known) isOrdinary(text string) bool {
 	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !strings.ContainsRune("-_./", r) }) {
 		return false
@@ -88,7 +88,7 @@ func maskWord(text, secret string) string {
 	}
 }
 
-// unlikeAWord tells whether a text holds letters, digits and signs in a mixture that only chance, or whoever
+// unlikeAWord reports whether a text holds letters, digits and signs in a mixture that only chance, or whoever
 // thinks of a password, makes.
 func unlikeAWord(text string) bool {
 	changes, last := 0, 0
@@ -108,12 +108,12 @@ func unlikeAWord(text string) bool {
 	return len(text) >= 8 && changes >= 3 && strings.ContainsFunc(text, unicode.IsDigit)
 }
 
-// begins tells whether a word, or a value, can begin behind a text: not in a path, nor within another word.
+// begins reports whether a word, or a value, can begin behind a text: not in a path, nor within another word.
 func begins(before string) bool {
 	return before == "" || strings.ContainsAny(before[len(before)-1:], " \t\r\n\"'`=:,;()[]{}<>|&?%!")
 }
 
-// ends tells whether one can end before a text.
+// ends reports whether one can end before a text.
 func ends(after string) bool {
 	if after == "" || strings.ContainsAny(after[:1], " \t\r\n\"'`:,;()[]{}<>|&@?!") {
 		return true
