@@ -7,6 +7,8 @@ import (
 	"zcp2kopano/runtime/host/hosttest/golden"
 )
 
+//go:generate go test -count=1 -run TestGolden -update
+
 // testdata/old is a site on ZCP 7.2.6 that began on 7.1, with LDAP and the Zarafa schema;
 // testdata/golden holds, per approach and target, the new files and what is said about them.
 func TestGolden(t *testing.T) {

@@ -15,6 +15,8 @@ import (
 	"zcp2kopano/runtime/host/hosttest/manifest"
 )
 
+//go:generate go test -count=1 -run TestMigration -update
+
 // TestMigration carries the stock runbook out for real and holds the whole final state to a golden
 // list of changes.
 func TestMigration(t *testing.T) {

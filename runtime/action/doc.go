@@ -33,7 +33,7 @@
 //	action.go, env.go, registry.go    what an action is, what it works with, decoding by kind
 //	store.go, preimage.go, since.go   kept contents, what a path was, what somebody has changed since
 //	tree.go, paths.go, resolve.go     walks of trees, one path, symlinks
-//	temps.go, meta.go, sync.go        names of what is unfinished, owners and modes, durability
+//	temps.go, meta.go                 names of what is unfinished; owners and modes, and that they are durable
 //	copier.go, putback.go             copies of trees, and their way back
 //	overlay.go, inventory.go          one tree over another, and a tree as it was
 //	kept_tree.go, secondnames.go      trees whose files have second names
@@ -42,6 +42,5 @@
 //	overrides.go, shelter.go          dpkg's overrides, and data out of reach of the packages that go
 //	guard.go, kept_services.go        services that are not to be disturbed, and those that are to stay as they are
 //	connection.go, spared.go          how a database is reached, and whether a server has touched it
-//	owners.go, counted.go             users and groups by name, a number with its noun
 //	cost.go, diff.go                  how long it takes, how a text changes
 package action

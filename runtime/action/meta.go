@@ -3,7 +3,9 @@ package action
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -159,4 +161,104 @@ func noXattrs(err error) bool {
 func sameTime(a, b time.Time) bool {
 	d := a.Sub(b)
 	return d > -time.Second && d < time.Second
+}
+
+// userID finds a user by name, or by number.
+func userID(v host.View, name string) (uint32, error) {
+	if id, err := strconv.ParseUint(name, 10, 32); err == nil {
+		return uint32(id), nil
+	}
+	u, err := v.User(name)
+	if errors.Is(err, host.ErrNoAccount) {
+		return 0, fmt.Errorf("this host has no user %q: %w; install the package that makes it, or give a number", name, err)
+	}
+	return u.UID, err
+}
+
+// groupID finds a group by name, or by number.
+func groupID(v host.View, name string) (uint32, error) {
+	if id, err := strconv.ParseUint(name, 10, 32); err == nil {
+		return uint32(id), nil
+	}
+	g, err := v.Group(name)
+	if errors.Is(err, host.ErrNoAccount) {
+		return 0, fmt.Errorf("this host has no group %q: %w; install the package that makes it, or give a number", name, err)
+	}
+	return g.GID, err
+}
+
+// owner resolves an optional owner and group; nil stands for one that is not given.
+func owner(v host.View, user, group string) (uid, gid *uint32, err error) {
+	if user != "" {
+		id, err := userID(v, user)
+		if err != nil {
+			return nil, nil, err
+		}
+		uid = &id
+	}
+	if group != "" {
+		id, err := groupID(v, group)
+		if err != nil {
+			return nil, nil, err
+		}
+		gid = &id
+	}
+	return uid, gid, nil
+}
+
+// or is the value that p points to, or def.
+func or[T any](p *T, def T) T {
+	if p == nil {
+		return def
+	}
+	return *p
+}
+
+// syncOwn makes owner, mode and times of a directory durable: a sync of its parent covers its name only.
+func syncOwn(parent host.Dir, name string) error {
+	dir, err := parent.OpenDirWrite(name)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.SyncSelf()
+}
+
+// syncEntry makes a name durable that is new in a directory, with what was done to it last.
+func syncEntry(parent host.Dir, name string) error {
+	st, err := parent.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if st.IsDir() {
+		if err := syncOwn(parent, name); err != nil {
+			return err
+		}
+	}
+	return parent.SyncSelf()
+}
+
+// syncFileSystems makes all changes durable on the file systems of these paths, each once; a path that
+// is not there is left out.
+func syncFileSystems(h host.Host, names ...string) error {
+	done := map[uint64]bool{}
+	for _, name := range names {
+		dir, err := h.OpenTreeWrite(name)
+		if absent(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		st, err := dir.Self()
+		if err == nil && !done[st.Dev] {
+			done[st.Dev] = true
+			err = dir.SyncFileSystem()
+		}
+		dir.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

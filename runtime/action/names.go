@@ -2,6 +2,7 @@ package action
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -86,4 +87,12 @@ func (x *exception) UnmarshalJSON(data []byte) error {
 		x.Rel, err = decodeName(x.Rel)
 	}
 	return err
+}
+
+// counted is a number with its noun.
+func counted(n int64, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }

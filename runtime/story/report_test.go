@@ -19,6 +19,8 @@ import (
 	"zcp2kopano/runtime/script"
 )
 
+//go:generate go test -count=1 -run TestGolden|TestReference -update
+
 var begin = time.Date(2015, 8, 30, 22, 10, 0, 0, time.UTC)
 
 // madeUp is a made-up run that shows every kind of event.

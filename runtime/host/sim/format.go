@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"path"
 	"slices"
 	"strings"
 
@@ -53,11 +54,13 @@ type description struct {
 var (
 	Deb Format = debFormat{}
 	RPM Format = rpmFormat{}
+
+	formats = []Format{Deb, RPM}
 )
 
 // formatOf is the format of a package manager's packages.
 func formatOf(manager string) Format {
-	for _, f := range []Format{Deb, RPM} {
+	for _, f := range formats {
 		if f.Extension() == packagesystem.Of(manager).Extension() {
 			return f
 		}
@@ -188,3 +191,26 @@ func (rpmFormat) describe(view host.View, p host.Package) description {
 var unknownScripts = []string{"unknown"}
 
 func isHex(word string) bool { return strings.Trim(word, "0123456789abcdef") == "" }
+
+// matches reports whether a package of rpm meets a dependency, which may be a path that it owns.
+func (rpmFormat) matches(p *Package, want dependency.Possibility) bool {
+	if path.IsAbs(want.Name) {
+		if _, ok := p.file(want.Name); ok {
+			return true
+		}
+	}
+	return rpm.Meets(p.Name, p.Version, p.relations().provides, want)
+}
+
+// basicRPM stands for what every host with rpm has and a fixture need not say: a shell, the dynamic
+// linker and the libraries of C and C++.
+var basicRPM = &Package{Format: RPM, Files: []host.PackedFile{
+	{Path: "/bin/bash"}, {Path: "/bin/sh"}, {Path: "/sbin/ldconfig"}, {Path: "/usr/bin/bash"}, {Path: "/usr/bin/env"}, {Path: "/usr/bin/sh"}, {Path: "/usr/sbin/ldconfig"},
+}}
+
+var basicLibraries = []string{"ld-linux*", "libc.so.*", "libcrypt.so.*", "libdl.so.*", "libgcc_s.so.*", "libm.so.*", "libpthread.so.*", "libresolv.so.*", "librt.so.*", "libstdc++.so.*", "libutil.so.*", "rtld(*"}
+
+// basic reports whether a dependency is met by what the implied system has.
+func (rs *rpms) basic(want dependency.Possibility) bool {
+	return rs.system.implied && (basicRPM.matches(want) || slices.ContainsFunc(basicLibraries, func(glob string) bool { return globMatch(glob, want.Name) }))
+}
