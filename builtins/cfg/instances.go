@@ -80,7 +80,7 @@ func (w *work) daemonBy(tree *Tree) string {
 	return best[0]
 }
 
-// knows tells whether a daemon of ZCP has a directive, by its code or by the file that is shipped with it.
+// knows reports whether a daemon of ZCP has a directive, by its code or by the file that is shipped with it.
 func knows(daemon, name string, v Version) bool {
 	d := Lookup(daemon, name)
 	if d == nil {

@@ -538,7 +538,7 @@ func (r *Run) Find(f runbook.Finding) error {
 	return err
 }
 
-// tellUnmet tells of overrides that met nothing in the preflight: a key may be misspelt.
+// tellUnmet reports overrides that met nothing in the preflight: a key may be misspelt.
 func (r *Run) tellUnmet(step *runbook.Step) error {
 	if step != r.rb.Check {
 		return nil
