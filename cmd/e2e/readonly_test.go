@@ -86,7 +86,7 @@ func TestSimulationWritesNothing(t *testing.T) {
 	r.BindRepositories()
 	r.InstallProgram()
 	r.WriteFile("/root/hostile.star", hostile, 0o600)
-	// The bed lays the program anew for each call, and the database server sorts some answers in files; nothing else
+	// The bed puts the program there again for each call, and the database server sorts some answers in files; nothing else
 	// may differ.
 	whole := manifest.Options{Times: true, Ignore: []string{"/proc", "/sys", "/dev", Program, "/run/mysqld/tmp"}}
 	before := r.settled(whole)

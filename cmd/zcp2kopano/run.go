@@ -197,7 +197,7 @@ func (a *app) rehearse(ctx context.Context, book *runbook.Runbook, plain map[str
 	return v.Times, err
 }
 
-// forecast simulates unseen. What stands in the way is for the run to find, which then tells of it as ever.
+// forecast simulates unseen. What stands in the way is for the run to find, which then reports it as ever.
 func (a *app) forecast(ctx context.Context, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret) (*story.Times, error) {
 	target, err := openSimulatedLive(plain[packagesParam])
 	if err != nil {

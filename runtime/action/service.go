@@ -150,7 +150,7 @@ func (a *Service) LogFile() string {
 	return a.Works.Log
 }
 
-// Now looks the service up by its exact name. It tells whether the host has it at all.
+// Now looks the service up by its exact name. It reports whether the host has it at all.
 func (a *Service) Now(v host.View) (host.Service, bool, error) {
 	list, err := v.Services(globEscape(a.Name))
 	if err != nil {

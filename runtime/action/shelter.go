@@ -201,10 +201,10 @@ func shelterOf(env *Env, name string) (string, error) {
 	return path.Join(env.Store.Dir, "sheltered", key), nil
 }
 
-// liesIn tells whether a path is a directory, or below it.
+// liesIn reports whether a path is a directory, or below it.
 func liesIn(name, dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") }
 
-// ownedAlone tells whether a path lies in a directory that packages own, all of them among these, be it behind a
+// ownedAlone reports whether a path lies in a directory that packages own, all of them among these, be it behind a
 // symlink that the admin has put in a directory's place. One of the system is theirs never, also where no other
 // package lists it.
 func ownedAlone(v host.View, name string, these []string) (bool, error) {

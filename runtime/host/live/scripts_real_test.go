@@ -62,7 +62,7 @@ func writePackages(t *testing.T, r *e2e.Root, packages []fakepkg.Package) []stri
 const shortPatience = 3 * time.Second
 
 // TestTroubledInstallation installs packages one of whose maintainer scripts fails or hangs. Unmended, the
-// rollback finishes all the same, with nothing left; mended, the run goes on. It makes a sample, with make crash all.
+// rollback finishes all the same, with nothing left; repaired, the run goes on. It makes a sample, with make crash all.
 func TestTroubledInstallation(t *testing.T) {
 	t.Parallel()
 	type trouble struct {

@@ -61,7 +61,7 @@ func (System) ReadFile(io.ReaderAt, int64) (host.PackageFile, error) {
 	return host.PackageFile{}, fmt.Errorf("a directory of .rpm files as a source of packages: %w; make a repository of it (createrepo) and configure that by hand", host.ErrUnsupported)
 }
 
-// Fits tells whether a package of that architecture can be installed on a host.
+// Fits reports whether a package of that architecture can be installed on a host.
 func (System) Fits(arch, native string) bool { return Name("", arch, native) == "" }
 
 // Directory tells what a directory with these entries is.

@@ -45,7 +45,7 @@ func (sv *services) packagedPath(file string) string {
 	return file
 }
 
-// isAlias tells whether a unit is only another name of one. Of one that is masked systemd does not
+// isAlias reports whether a unit is only another name of one. Of one that is masked systemd does not
 // know that any more: the alias then counts as a masked service of its own.
 func (sv *services) isAlias(name string) bool {
 	unit := sv.unitFile(name)
