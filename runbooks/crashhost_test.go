@@ -461,6 +461,30 @@ func (h *crashHost) SearchDirectory(ctx context.Context, conn host.DirectoryConn
 	return look(h.trap, "search directory", req.Base, func() ([]host.Entry, error) { return h.sim.SearchDirectory(ctx, conn, req) })
 }
 
+func (h *crashHost) SearchPages(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch, page func([]host.Entry) error) error {
+	_, err := look(h.trap, "search directory", req.Base, func() (bool, error) { return true, h.sim.SearchPages(ctx, conn, req, page) })
+	return err
+}
+
+func (h *crashHost) OpenDirectory(ctx context.Context, conn host.DirectoryConn) (host.Directory, error) {
+	session, err := look(h.trap, "open directory", "", func() (host.Directory, error) { return h.sim.OpenDirectory(ctx, conn) })
+	return crashDirectory{session, h.trap}, err
+}
+
+// crashDirectory is a session in which every change of an entry may be the last.
+type crashDirectory struct {
+	host.Directory
+	trap *trap
+}
+
+func (d crashDirectory) Change(ctx context.Context, changes []host.EntryChange) []error {
+	answers := make([]error, len(changes))
+	for i, c := range changes {
+		answers[i] = d.trap.deepDo("change "+c.DN, func() error { return d.Directory.Change(ctx, []host.EntryChange{c})[0] })
+	}
+	return answers
+}
+
 func (h *crashHost) Lstat(path string) (host.Stat, error) {
 	return look(h.trap, "lstat", path, func() (host.Stat, error) { return h.sim.Lstat(path) })
 }

@@ -1170,6 +1170,12 @@ type played struct {
 
 func playStock(t *testing.T, h *sim.Host, params map[string]string) played {
 	t.Helper()
+	return playStockWatched(t, h, params, func(story.Event) {})
+}
+
+// playStockWatched plays it, and tells of each event.
+func playStockWatched(t *testing.T, h *sim.Host, params map[string]string, watch func(story.Event)) played {
+	t.Helper()
 	var p played
 	log := journal.Memory("test", time.Now)
 	p.verdict = engine.Execute(context.Background(), engine.Config{
@@ -1177,6 +1183,7 @@ func playStock(t *testing.T, h *sim.Host, params map[string]string) played {
 		Host: h, HostLabel: "an example", Dir: "/var/lib/zcp2kopano/runs/simulate",
 		Journal: log, Keeper: state.Memory(), Version: "test", Now: time.Now,
 		Emit: func(e story.Event) {
+			watch(e)
 			switch {
 			case e.Kind == story.ChangeBegin:
 				p.changes = append(p.changes, e.Text)

@@ -16,7 +16,7 @@ import (
 
 // Builtins are the functions of the module cfg.
 func Builtins() []*script.Builtin {
-	return []*script.Builtin{read, get, problems, includes, defaultValue, reloadable, set, rename, drop, takeover}
+	return []*script.Builtin{read, get, problems, includes, defaultValue, kopanoNames, reloadable, set, rename, drop, takeover}
 }
 
 var (
@@ -223,6 +223,38 @@ print(cfg.default("server.cfg", "attachment_path", "7.2.6"))
 			return starlark.None, nil
 		}
 		return starlark.String(pythonBool(value)), nil
+	},
+}
+
+var kopanoNames = &script.Builtin{
+	Name: "cfg.kopano_schema",
+	Doc: "Gives the settings of an ldap.cfg the names of the Kopano schema, as cfg.takeover does with ldap_schema = \"kopano\".\n\n" +
+		"DNs and secrets stay as they are.",
+	Params: []script.Param{{Name: "settings", Type: script.Any, Doc: "a dict of directive to value, as cfg.read returns it"}},
+	Result: "dict of directive to value",
+	Effect: script.Pure,
+	Example: `
+settings = cfg.kopano_schema({"ldap_user_search_filter": "(zarafaAccount=1)"})
+if settings["ldap_user_search_filter"] != "(kopanoAccount=1)":
+    fail("attributes have other names")
+`,
+	Value: func(c *script.Call) (starlark.Value, error) {
+		settings, ok := c.Value("settings").(*starlark.Dict)
+		if !ok {
+			return nil, c.Errorf("argument settings: got %s, want a dict", c.Value("settings").Type())
+		}
+		converted := starlark.NewDict(settings.Len())
+		for _, item := range settings.Items() {
+			name, isName := starlark.AsString(item[0])
+			value, isText := starlark.AsString(item[1])
+			if isName && isText {
+				item[1] = starlark.String(kopanoSchema(name, value))
+			}
+			if err := converted.SetKey(item[0], item[1]); err != nil {
+				return nil, err
+			}
+		}
+		return converted, nil
 	},
 }
 

@@ -2,6 +2,7 @@
 package ldap
 
 import (
+	"path"
 	"sort"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 
 // Builtins lists the module's functions.
 func Builtins() []*script.Builtin {
-	return []*script.Builtin{connection, search}
+	return []*script.Builtin{connection, probe, server, search, count, convert}
 }
 
 var connection = &script.Builtin{
@@ -25,8 +26,10 @@ var connection = &script.Builtin{
 		{Name: "bind_dn", Type: script.String, Doc: "who to log in as; empty is anonymous", Optional: true, Default: `""`},
 		{Name: "password", Type: script.SecretT, Doc: "its password", Optional: true},
 		{Name: "start_tls", Type: script.Bool, Doc: "encrypt an ldap:// session (RFC 4511, 4.14)", Optional: true, Default: "False", Keyword: true},
+		{Name: "external", Type: script.Bool, Doc: "log in as whom an ldapi:// socket knows this process (SASL EXTERNAL), instead of bind_dn", Optional: true, Default: "False", Keyword: true},
+		{Name: "ca_file", Type: script.String, Doc: "certificates of the authorities that are trusted, instead of the system's and those of ldap.conf; the server's certificate must be made out to its name", Optional: true, Default: `""`, Keyword: true},
 	},
-	Result: "record(urls, bind_dn, password, start_tls); password is a secret",
+	Result: "record(urls, bind_dn, password, start_tls, external, ca_file); password is a secret",
 	Effect: script.Pure,
 	Example: `
 directory = ldap.connection(["ldap://localhost:389"], bind_dn = "cn=reader,dc=example,dc=org")
@@ -42,8 +45,12 @@ print(directory.urls)
 				return nil, c.Errorf("argument urls: %q is no ldap://, ldaps:// or ldapi:// URL", u)
 			}
 		}
+		if ca := c.String("ca_file"); ca != "" && !path.IsAbs(ca) {
+			return nil, c.Errorf("argument ca_file: %q is not an absolute path", ca)
+		}
 		return script.NewRecord(map[string]any{
 			"urls": urls, "bind_dn": c.String("bind_dn"), "password": c.Secret("password"), "start_tls": c.Bool("start_tls", false),
+			"external": c.Bool("external", false), "ca_file": c.String("ca_file"),
 		}), nil
 	},
 }
@@ -118,10 +125,12 @@ func connOf(c *script.Call) (host.DirectoryConn, error) {
 	dn, ok2 := attr("bind_dn").(starlark.String)
 	password, ok3 := attr("password").(script.SecretValue)
 	tls, ok4 := attr("start_tls").(starlark.Bool)
-	if !ok1 || !ok2 || !ok3 || !ok4 {
+	external, ok5 := attr("external").(starlark.Bool)
+	ca, ok6 := attr("ca_file").(starlark.String)
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 {
 		return host.DirectoryConn{}, bad
 	}
-	conn := host.DirectoryConn{BindDN: string(dn), Password: password.Secret, StartTLS: bool(tls)}
+	conn := host.DirectoryConn{BindDN: string(dn), Password: password.Secret, StartTLS: bool(tls), External: bool(external), CAFile: string(ca)}
 	for i := range urls.Len() {
 		u, ok := urls.Index(i).(starlark.String)
 		if !ok {

@@ -61,3 +61,70 @@ func TestErrors(t *testing.T) {
 	s.Fail(d+`ldap.search(d, "dc=example,dc=org", "(a=b")`, "ldap://localhost below")
 	s.Fail(d+`ldap.search(d, "dc=example,dc=org", "(a=b)", scope = "tree")`, "base, one, sub")
 }
+
+const zarafaDirectory = `
+-- host --
+hostname: example.org
+-- /etc/os-release --
+ID=debian
+-- directory --
+dn: dc=example,dc=org
+objectClass: dcObject
+dc: example
+
+dn: cn=node1,dc=example,dc=org
+objectClass: device
+objectClass: zarafa-server
+cn: node1
+ZARAFAFILEPATH: file:///var/run/zarafa
+
+dn: cn=node2,dc=example,dc=org
+objectClass: device
+objectClass: zarafa-server
+cn: node2
+zarafaFilePath: /srv/zarafa/run.sock
+
+dn: cn=lists of zarafa-user,dc=example,dc=org
+objectClass: zarafa-addresslist
+cn: lists of zarafa-user
+description: zarafaHidden is no filter, (zarafaHidden=1) neither
+zarafaFilter: ( & (objectclass=zarafa-user ) (!(ZARAFAhidden=1))(zarafaAccount:integerMatch:=1)(mail=*zarafa-user*) )
+zarafaBase: ou=zarafa-user,dc=example,dc=org
+
+dn: uid=alice,dc=example,dc=org
+objectClass: account
+objectClass: Zarafa-User
+uid: alice
+zarafaaliases;lang-de: zarafaAliases@example.org
+zarafaSendAsPrivilege: cn=zarafa-user,dc=example,dc=org
+zarafaSomethingOfTheSite: 1
+`
+
+// TestConvert changes names of the schema, filters and sockets, and nothing else.
+func TestConvert(t *testing.T) {
+	s := builtintest.New(t, zarafaDirectory, ldap.Builtins())
+	r := s.Run(`
+d = ldap.connection(["ldap://localhost"], bind_dn = "cn=admin", password = "hunter2-secret")
+ldap.convert(d, ["dc=example,dc=org"])
+for e in ldap.search(d, "dc=example,dc=org", "(|(cn=*)(uid=*))"):
+    print(e.dn, e.attributes)
+print(ldap.count(d, "dc=example,dc=org", "(objectClass=kopano-server)", attributes = ["kopanoFilePath"]))
+`)
+	want := []string{
+		`cn=node1,dc=example,dc=org {"cn": ["node1"], "kopanoFilePath": ["/var/run/kopano/server.sock"], "objectClass": ["device", "kopano-server"]}`,
+		`cn=node2,dc=example,dc=org {"cn": ["node2"], "kopanoFilePath": ["/srv/zarafa/run.sock"], "objectClass": ["device", "kopano-server"]}`,
+		`cn=lists of zarafa-user,dc=example,dc=org {"cn": ["lists of zarafa-user"], "description": ["zarafaHidden is no filter, (zarafaHidden=1) neither"], ` +
+			`"kopanoBase": ["ou=zarafa-user,dc=example,dc=org"], "kopanoFilter": ["( & (objectclass=kopano-user ) (!(kopanoHidden=1))(kopanoAccount:integerMatch:=1)(mail=*zarafa-user*) )"], "objectClass": ["kopano-addresslist"]}`,
+		`uid=alice,dc=example,dc=org {"kopanoAliases;lang-de": ["zarafaAliases@example.org"], "kopanoSendAsPrivilege": ["cn=zarafa-user,dc=example,dc=org"], ` +
+			`"objectClass": ["account", "kopano-user"], "uid": ["alice"], "zarafaSomethingOfTheSite": ["1"]}`,
+		`struct(entries = 2, values = {"kopanoFilePath": 2})`,
+	}
+	if r.Verdict.Code != 0 || strings.Join(r.Printed, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\n%s\nwant\n%s", strings.Join(r.Printed, "\n"), r.Verdict.Text, strings.Join(want, "\n"))
+	}
+	if strings.Contains(string(r.Journal), "hunter2") {
+		t.Error("the password stands in the journal")
+	}
+	s.Fail(`ldap.convert(ldap.connection(["ldap://localhost"]), ["dc=other"])`, "policy")
+	s.Fail(`ldap.convert(ldap.connection(["ldap://localhost"]), [])`, "at least one")
+}

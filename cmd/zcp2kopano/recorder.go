@@ -102,6 +102,16 @@ func (r *recorder) SearchDirectory(ctx context.Context, conn host.DirectoryConn,
 	return entries, err
 }
 
+// SearchPages is SearchDirectory, page by page.
+func (r *recorder) SearchPages(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch, page func([]host.Entry) error) error {
+	err := r.View.SearchPages(ctx, conn, req, page)
+	if err == nil {
+		r.directory = conn
+		r.searches = append(r.searches, req)
+	}
+	return err
+}
+
 // Candidates asks the package index, and remembers what it offers.
 func (r *recorder) Candidates(names []string) (map[string][]host.Candidate, error) {
 	found, err := r.View.Candidates(names)

@@ -62,6 +62,7 @@ var (
 	copyPace     = pace{10 << 20, 300 << 20}                                                   // bytes: read, written, and read again
 	createPace   = pace{100, 10_000}                                                           // files made
 	ownerPace    = pace{500, 100_000}                                                          // entries
+	modifyPace   = pace{50, 4_000}                                                             // entries of a directory, each synced
 	downloadPace = pace{1 << 20, 50 << 20}                                                     // bytes
 	packagePace  = struct{ least, most time.Duration }{50 * time.Millisecond, 8 * time.Second} // each that comes or goes
 	stopSpan     = Span{time.Second, 65 * time.Second}                                         // init scripts wait so long

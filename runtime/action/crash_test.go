@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/hosttest"
 	"zcp2kopano/runtime/host/sim/simfs"
 )
 
@@ -46,6 +47,11 @@ func twoDisks() []simfs.Mount {
 }
 
 var scenarios = []scenario{
+	{
+		name:  "convert a directory",
+		setup: func(t tester, h *fakeHost) { h.directory = directoryHost(t, hosttest.DirectoryLDIF) },
+		act:   func() Action { return oldToNew() },
+	},
 	{
 		name:  "write new",
 		setup: func(t tester, h *fakeHost) { must(t, h.PutDir("/etc", 0o755, 0, 0)) },

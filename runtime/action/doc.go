@@ -24,6 +24,7 @@
 //	pkg.refresh     refresh.go     the package lists
 //	pkg.repair      repair.go      what an interrupted transaction left
 //	program.run     program.go     a program that the runbook names
+//	ldap.convert    convert.go     the names of one schema in a directory's entries, which become those of another
 //	svc.set         service.go     a service's state; what it is to do, in works.go
 //	svc.reload      reload.go      a service's configuration, read again
 //

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/host/sim/simfs"
 )
 
@@ -52,6 +53,8 @@ type fakeHost struct {
 	answers  map[string]host.Rows
 	content  string            // of the database
 	dumps    map[string]string // what was dumped, by path
+
+	directory *sim.Host // whose directory it has; nil for none
 
 	ops     int // changes and syncs so far
 	crashAt int // 1 for the first; 0 for never
@@ -571,6 +574,9 @@ func (h *fakeHost) state(t tester) map[string]string {
 		s["package "+name] = fmt.Sprintf("%s %s held=%v auto=%v", p.Status, p.Version, p.Held, p.Auto)
 	}
 	s["database"] = h.content
+	if h.directory != nil {
+		describeDirectory(t, h, s)
+	}
 	for name, svc := range h.services {
 		s["service "+name] = fmt.Sprintf("%+v", svc)
 	}

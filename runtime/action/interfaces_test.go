@@ -18,6 +18,7 @@ func TestWhatKindsAnswer(t *testing.T) {
 		"fs.remove":      "Comparer Detailer",
 		"fs.symlink":     "Comparer Recorder",
 		"fs.write":       "Comparer Detailer Recorder",
+		"ldap.convert":   "Breakable Comparer Coster Detailer Newcomer",
 		"pkg.commit":     "Breakable Comparer Coster Detailer PackageTransaction Recorder ServiceKeeper",
 		"pkg.refresh":    "Breakable Coster",
 		"pkg.repair":     "Breakable",

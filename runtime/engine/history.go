@@ -11,6 +11,7 @@ import (
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/policy"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/story"
 )
@@ -56,8 +57,16 @@ type actionRecord struct {
 }
 
 type grantRecord struct {
-	Path string `json:"path"`
-	Why  string `json:"why"`
+	Path  string       `json:"path"`
+	Why   string       `json:"why"`
+	Class policy.Class `json:"class,omitempty"` // of what else than a path
+}
+
+func (g grantRecord) class() policy.Class {
+	if g.Class == "" {
+		return policy.Path
+	}
+	return g.Class
 }
 
 type noReturnRecord struct {

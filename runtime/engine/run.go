@@ -260,7 +260,7 @@ func (r *Run) begin(past *history) error {
 	r.emit(story.Event{Kind: story.RunBegin, Run: info})
 	if past.begun {
 		for _, g := range past.grants {
-			if err := r.policy.Grant(policy.Path, g.Path); err != nil {
+			if err := r.policy.Grant(g.class(), g.Path); err != nil {
 				return err
 			}
 		}
@@ -570,16 +570,20 @@ func (r *Run) count(f runbook.Finding) {
 	}
 }
 
-// Grant adds a path to what the run may change.
-func (r *Run) Grant(path, why, pos string) error {
-	if slices.Contains(r.policy.Allow[policy.Path], path) {
+// Grant adds a path, or the base of a directory, to what the run may change.
+func (r *Run) Grant(class policy.Class, entry, why, pos string) error {
+	if slices.Contains(r.policy.Allow[class], entry) {
 		return nil
 	}
-	if err := r.policy.Grant(policy.Path, path); err != nil {
+	if err := r.policy.Grant(class, entry); err != nil {
 		return err
 	}
-	r.emit(story.Event{Kind: story.Granted, Text: fmt.Sprintf("%s: %s", path, why), Pos: pos})
-	_, err := r.cfg.Journal.AppendLazy("grant", grantRecord{Path: path, Why: why})
+	r.emit(story.Event{Kind: story.Granted, Text: fmt.Sprintf("%s: %s", entry, why), Pos: pos})
+	record := grantRecord{Path: entry, Why: why}
+	if class != policy.Path {
+		record.Class = class
+	}
+	_, err := r.cfg.Journal.AppendLazy("grant", record)
 	return err
 }
 

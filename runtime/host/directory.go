@@ -7,6 +7,25 @@ type DirectoryReader interface {
 	// SearchDirectory reads all entries below base that match an RFC 4515 filter, by pages where the
 	// server pages. It is an error if the server did not positively end the result.
 	SearchDirectory(ctx context.Context, conn DirectoryConn, req DirectorySearch) ([]Entry, error)
+	// SearchPages is SearchDirectory for any number of entries: it hands them on page by page, and holds one at a
+	// time. An error of page ends it.
+	SearchPages(ctx context.Context, conn DirectoryConn, req DirectorySearch, page func([]Entry) error) error
+}
+
+// DirectoryWriter changes the entries of an LDAP server.
+type DirectoryWriter interface {
+	// OpenDirectory opens a session at the first server that answers.
+	OpenDirectory(ctx context.Context, conn DirectoryConn) (Directory, error)
+}
+
+// Directory is a session with an LDAP server.
+type Directory interface {
+	// Search is SearchPages in this session.
+	Search(ctx context.Context, req DirectorySearch, page func([]Entry) error) error
+	// Change carries out changes, several at a time; each is done as a whole or not at all. The answers are in their
+	// order: nil, or why the server refused.
+	Change(ctx context.Context, changes []EntryChange) []error
+	Close() error
 }
 
 // DirectoryConn says how a directory is reached.
@@ -15,6 +34,8 @@ type DirectoryConn struct {
 	StartTLS bool     `json:"start_tls"`
 	BindDN   string   `json:"bind_dn"` // empty for an anonymous session
 	Password Secret   `json:"password"`
+	External bool     `json:"external,omitempty"` // as whom an ldapi:// socket knows this process (SASL EXTERNAL)
+	CAFile   string   `json:"ca_file,omitempty"`  // whose certificates are trusted, instead of the system's
 }
 
 // DirectorySearch is an LDAP search; Scope is "base", "one" or "sub".
@@ -29,4 +50,20 @@ type DirectorySearch struct {
 type Entry struct {
 	DN         string              `json:"dn"`
 	Attributes map[string][]string `json:"attributes"`
+}
+
+// EntryChange is a change of one entry: a new one, its end, or changes of its values.
+type EntryChange struct {
+	DN     string
+	Add    map[string][]string // the values of an entry that is new
+	Delete bool
+	Values []ValueChange
+	Relax  bool // may change what an entry is for good: its structural class (draft-zeilenga-ldap-relax)
+}
+
+// ValueChange adds values to an attribute, or takes them away.
+type ValueChange struct {
+	Delete    bool
+	Attribute string
+	Values    []string // none to delete all
 }

@@ -59,6 +59,7 @@ type Host interface {
 	PackageWriter
 	ServiceWriter
 	DatabaseWriter
+	DirectoryWriter
 	ProgramRunner
 
 	// Unpredicted lists, in order of occurrence, what this host did not carry out or could not know.

@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/go-ldap/ldap/v3"
+
 	"zcp2kopano/runtime/host"
 )
 
@@ -67,6 +69,12 @@ func OfTheSystem(dir string) bool { return protected[dir] }
 func CheckEntry(class Class, entry string) error {
 	if class == Program {
 		return checkProgram(entry)
+	}
+	if class == LDAP {
+		if dn, err := ldap.ParseDN(entry); err != nil || len(dn.RDNs) == 0 {
+			return fmt.Errorf("policy: %q is no DN of a base", entry)
+		}
+		return nil
 	}
 	if class != Path {
 		if entry == "" {
@@ -241,8 +249,7 @@ func (p *Policy) allows(t Target) bool {
 				return true
 			}
 		case LDAP:
-			dn, base := strings.ToLower(t.Name), strings.ToLower(entry)
-			if dn == base || strings.HasSuffix(dn, ","+base) {
+			if below(entry, t.Name) {
 				return true
 			}
 		default:
@@ -252,6 +259,13 @@ func (p *Policy) allows(t Target) bool {
 		}
 	}
 	return false
+}
+
+// below reports whether a DN is a base, or names what is below it.
+func below(base, name string) bool {
+	above, err1 := ldap.ParseDN(base)
+	dn, err2 := ldap.ParseDN(name)
+	return err1 == nil && err2 == nil && len(above.RDNs) > 0 && (above.EqualFold(dn) || above.AncestorOfFold(dn))
 }
 
 // matchPath reports whether name is the entry's match or lies below one.

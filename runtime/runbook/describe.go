@@ -82,6 +82,16 @@ runbook = define(check = look, steps = [])`,
 			Result:  "None",
 			Example: `grant("/srv/mail/attachments", "attachment_path in /etc/zarafa/server.cfg")`,
 		},
+		{
+			Name: "grant_base", Effect: script.Pure, Value: grantBase,
+			Doc: "Allow this run to change one more part of a directory, found on the host (ldap_search_base, say). The story of the run tells it.",
+			Params: []script.Param{
+				{Name: "base", Type: script.String, Doc: "a DN; all below it is allowed as well"},
+				{Name: "why", Type: script.String, Doc: "where it was found"},
+			},
+			Result:  "None",
+			Example: `grant_base("dc=example,dc=org", "ldap_search_base in /etc/zarafa/ldap.cfg")`,
+		},
 		finding("info", Info, "Tell the admin something that needs no action."),
 		finding("warn", Warning, "Warn the admin: the run goes on."),
 		finding("inhibit", Inhibitor, "Refuse to go on: the run ends before the next change, or at the end of the step, with exit code 2. Other findings of the step are still collected. The admin may override one by its key, unless it is final: it then is a warning."),
@@ -321,11 +331,19 @@ func makePolicy(c *script.Call) (starlark.Value, error) {
 }
 
 func grant(c *script.Call) (starlark.Value, error) {
+	return granted(c, policy.Path, c.String("path"))
+}
+
+func grantBase(c *script.Call) (starlark.Value, error) {
+	return granted(c, policy.LDAP, c.String("base"))
+}
+
+func granted(c *script.Call, class policy.Class, entry string) (starlark.Value, error) {
 	run := running(c)
 	if run == nil {
 		return nil, c.Errorf("it can only be called inside a step")
 	}
-	if err := run.Grant(c.String("path"), c.String("why"), c.Pos()); err != nil {
+	if err := run.Grant(class, entry, c.String("why"), c.Pos()); err != nil {
 		return nil, c.Errorf("%w", err)
 	}
 	return starlark.None, nil

@@ -2,6 +2,7 @@ package runbook
 
 import (
 	"go.starlark.net/starlark"
+	"zcp2kopano/runtime/policy"
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/script"
@@ -12,8 +13,8 @@ type Running interface {
 	script.Runner
 	// Find records a finding of the step in hand.
 	Find(f Finding) error
-	// Grant adds a path to what the run may change.
-	Grant(path, why, pos string) error
+	// Grant adds a path, or the base of a directory, to what the run may change.
+	Grant(class policy.Class, entry, why, pos string) error
 	// Expect notes how long something takes that only the runbook knows of.
 	Expect(what string, s action.Span)
 	// Checking reports whether the step in hand is the runbook's check.

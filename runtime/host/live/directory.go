@@ -14,6 +14,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
 )
 
 const (
@@ -27,40 +28,55 @@ var ldapScopes = map[string]int{
 	"sub":  ldap.ScopeWholeSubtree,
 }
 
-// directory reaches LDAP servers.
-type directory struct{ files *space }
+// ldapClient reaches LDAP servers.
+type ldapClient struct{ files *space }
 
 // SearchDirectory asks the first server of the list that answers. Every page must end with success: a
 // size limit, a lost connection or a page without its continuation is an error, never a short result.
-func (v directory) SearchDirectory(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch) ([]host.Entry, error) {
-	scope, known := ldapScopes[req.Scope]
-	if !known {
-		return nil, fmt.Errorf("LDAP search: scope %q is none of base, one, sub", req.Scope)
+func (v ldapClient) SearchDirectory(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch) ([]host.Entry, error) {
+	var all []host.Entry
+	err := v.SearchPages(ctx, conn, req, func(page []host.Entry) error {
+		all = append(all, page...)
+		return nil
+	})
+	return all, err
+}
+
+// SearchPages is SearchDirectory, page by page.
+func (v ldapClient) SearchPages(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch, page func([]host.Entry) error) error {
+	if _, known := ldapScopes[req.Scope]; !known {
+		return fmt.Errorf("LDAP search: scope %q is none of base, one, sub", req.Scope)
 	}
-	if err := errors.Join(conn.Check(), req.Check()); err != nil {
+	if err := req.Check(); err != nil {
+		return err
+	}
+	s, err := v.open(ctx, conn)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.Search(ctx, req, page)
+}
+
+// OpenDirectory opens a session at the first server of the list that answers.
+func (v ldapClient) OpenDirectory(ctx context.Context, conn host.DirectoryConn) (host.Directory, error) {
+	return v.open(ctx, conn)
+}
+
+func (v ldapClient) open(ctx context.Context, conn host.DirectoryConn) (*ldapSession, error) {
+	if err := conn.Check(); err != nil {
 		return nil, err
 	}
 	server, address, err := v.dialDirectory(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
-	defer server.Close()
 	defer context.AfterFunc(ctx, func() { server.Close() })()
 	if err := bind(server, conn); err != nil {
-		return nil, fmt.Errorf("LDAP server %s: %w", address, err)
+		server.Close()
+		return nil, fmt.Errorf("LDAP server %s: %w", address, directory.Explain(err))
 	}
-	search := ldap.NewSearchRequest(req.Base, scope, ldap.NeverDerefAliases, 0, 0, false, req.Filter, req.Attributes, nil)
-	found, err := searchPages(server, search)
-	if err == nil {
-		err = completeRanges(server, found)
-	}
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause
-	}
-	if err != nil {
-		return nil, fmt.Errorf("LDAP server %s, search for %s below %q: %w", address, req.Filter, req.Base, err)
-	}
-	return entriesOf(found), nil
+	return &ldapSession{server: server, address: address}, nil
 }
 
 // greet asks for what each LDAP server tells (RFC 4512, 5.1), whatever it answers: nothing that a runbook wrote, the
@@ -75,6 +91,12 @@ func greet(server *ldap.Conn) error {
 }
 
 func bind(server *ldap.Conn, conn host.DirectoryConn) error {
+	if conn.External {
+		if err := server.ExternalBind(); err != nil {
+			return fmt.Errorf("bind by SASL EXTERNAL: %w", err)
+		}
+		return nil
+	}
 	if conn.BindDN == "" {
 		return greet(server) // a new session is anonymous
 	}
@@ -86,29 +108,6 @@ func bind(server *ldap.Conn, conn host.DirectoryConn) error {
 		return fmt.Errorf("bind as %s: %w", conn.BindDN, err)
 	}
 	return nil
-}
-
-// searchPages reads page by page (RFC 2696). A server that does not page ignores the control and sends
-// everything at once.
-func searchPages(server *ldap.Conn, search *ldap.SearchRequest) ([]*ldap.Entry, error) {
-	paging := ldap.NewControlPaging(ldapPageSize)
-	search.Controls = []ldap.Control{paging}
-	var found []*ldap.Entry
-	for page := 1; ; page++ {
-		result, err := server.Search(search)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, result.Entries...)
-		answer, _ := ldap.FindControl(result.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
-		switch {
-		case answer == nil && page > 1:
-			return nil, fmt.Errorf("page %d does not say whether it is the last", page)
-		case answer == nil || len(answer.Cookie) == 0:
-			return found, nil
-		}
-		paging.SetCookie(answer.Cookie)
-	}
 }
 
 // completeRanges fetches the rest of attributes that Active Directory sends in part, as
@@ -163,13 +162,13 @@ func entriesOf(found []*ldap.Entry) []host.Entry {
 	return entries
 }
 
-func (v directory) dialDirectory(ctx context.Context, conn host.DirectoryConn) (*ldap.Conn, string, error) {
+func (v ldapClient) dialDirectory(ctx context.Context, conn host.DirectoryConn) (*ldap.Conn, string, error) {
 	if len(conn.URLs) == 0 {
 		return nil, "", errors.New("LDAP: no server is named")
 	}
 	var failures []error
 	for _, address := range conn.URLs {
-		server, err := v.dialServer(ctx, address, conn.StartTLS)
+		server, err := v.dialServer(ctx, address, conn)
 		if err == nil {
 			return server, address, nil
 		}
@@ -178,7 +177,7 @@ func (v directory) dialDirectory(ctx context.Context, conn host.DirectoryConn) (
 	return nil, "", errors.Join(failures...)
 }
 
-func (v directory) dialServer(ctx context.Context, address string, startTLS bool) (*ldap.Conn, error) {
+func (v ldapClient) dialServer(ctx context.Context, address string, conn host.DirectoryConn) (*ldap.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if rest, local := strings.CutPrefix(address, "ldapi://"); local {
@@ -192,7 +191,10 @@ func (v directory) dialServer(ctx context.Context, address string, startTLS bool
 	if err != nil {
 		return nil, err
 	}
-	config := v.ldapTLS(u.Hostname())
+	config, err := v.ldapTLS(u.Hostname(), conn.CAFile)
+	if err != nil {
+		return nil, err
+	}
 	var raw net.Conn
 	switch u.Scheme {
 	case "ldap":
@@ -206,7 +208,7 @@ func (v directory) dialServer(ctx context.Context, address string, startTLS bool
 		return nil, err
 	}
 	server := startSession(raw, u.Scheme == "ldaps")
-	if startTLS && u.Scheme == "ldap" {
+	if conn.StartTLS && u.Scheme == "ldap" {
 		if err := server.StartTLS(config); err != nil {
 			server.Close()
 			return nil, fmt.Errorf("StartTLS: %w", err)
@@ -244,9 +246,21 @@ func ldapiPath(host string) string {
 
 // ldapTLS trusts the system's authorities and those of the host's ldap.conf(5), whose TLS_REQCERT may
 // also say that certificates are not checked. These are the rules by which the mail server's own
-// connection lives.
-func (v directory) ldapTLS(server string) *tls.Config {
+// connection lives. A file of authorities that the caller names takes their place: then certificates are
+// checked by it, and nothing else.
+func (v ldapClient) ldapTLS(server, caFile string) (*tls.Config, error) {
 	config := &tls.Config{ServerName: server}
+	if caFile != "" {
+		data, err := v.files.readFile(caFile)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(data) {
+			return nil, fmt.Errorf("%s holds no certificate in PEM form", caFile)
+		}
+		return config, nil
+	}
 	settings := v.ldapConf()
 	switch strings.ToLower(settings["TLS_REQCERT"]) {
 	case "never", "allow":
@@ -261,10 +275,10 @@ func (v directory) ldapTLS(server string) *tls.Config {
 			config.RootCAs.AppendCertsFromPEM(data)
 		}
 	}
-	return config
+	return config, nil
 }
 
-func (v directory) ldapConf() map[string]string {
+func (v ldapClient) ldapConf() map[string]string {
 	settings := map[string]string{}
 	for _, path := range []string{"/etc/ldap/ldap.conf", "/etc/openldap/ldap.conf"} {
 		data, err := v.files.readFile(path)

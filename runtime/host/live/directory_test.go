@@ -12,10 +12,22 @@ import (
 	"time"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/hosttest"
 )
 
 // slapd starts an OpenLDAP server with n users on a socket inside a new host.
 func slapd(t *testing.T, n int, limit string) *Host {
+	t.Helper()
+	var ldif strings.Builder
+	ldif.WriteString("dn: dc=example,dc=org\nobjectClass: domain\ndc: example\n\n")
+	for i := range n {
+		fmt.Fprintf(&ldif, "dn: uid=u%d,dc=example,dc=org\nobjectClass: inetOrgPerson\nuid: u%d\ncn: User %d\nsn: %d\njpegPhoto:: AAECAw==\n\n", i, i, i, i)
+	}
+	return slapdWith(t, limit, ldif.String())
+}
+
+// slapdWith starts an OpenLDAP server with these lines of configuration and entries.
+func slapdWith(t *testing.T, config, ldif string) *Host {
 	t.Helper()
 	program, err := exec.LookPath("slapd")
 	if err != nil {
@@ -29,7 +41,7 @@ func slapd(t *testing.T, n int, limit string) *Host {
 	}
 	h, dir := open(t)
 	must(t, os.Mkdir(filepath.Join(dir, "db"), 0o700))
-	config := filepath.Join(dir, "slapd.conf")
+	conf := filepath.Join(dir, "slapd.conf")
 	write(t, dir, "slapd.conf", fmt.Sprintf(`include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
@@ -42,18 +54,13 @@ suffix "dc=example,dc=org"
 rootdn "cn=admin,dc=example,dc=org"
 rootpw "s3cr3t!"
 directory %s/db
-`, limit, dir))
-	var ldif strings.Builder
-	ldif.WriteString("dn: dc=example,dc=org\nobjectClass: domain\ndc: example\n\n")
-	for i := range n {
-		fmt.Fprintf(&ldif, "dn: uid=u%d,dc=example,dc=org\nobjectClass: inetOrgPerson\nuid: u%d\ncn: User %d\nsn: %d\njpegPhoto:: AAECAw==\n\n", i, i, i, i)
-	}
-	write(t, dir, "init.ldif", ldif.String())
-	if out, err := exec.Command(program, "-T", "add", "-q", "-f", config, "-l", filepath.Join(dir, "init.ldif")).CombinedOutput(); err != nil {
+`, config, dir))
+	write(t, dir, "init.ldif", ldif)
+	if out, err := exec.Command(program, "-T", "add", "-q", "-f", conf, "-l", filepath.Join(dir, "init.ldif")).CombinedOutput(); err != nil {
 		t.Fatalf("slapadd: %v: %s", err, out)
 	}
 	socket := strings.ReplaceAll(filepath.Join(dir, "ldapi"), "/", "%2F")
-	cmd := exec.Command(program, "-d", "0", "-f", config, "-h", "ldapi://"+socket)
+	cmd := exec.Command(program, "-d", "0", "-f", conf, "-h", "ldapi://"+socket)
 	must(t, cmd.Start())
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	for { // if it never answers, the test never ends
@@ -100,6 +107,19 @@ func TestSearchDirectory(t *testing.T) {
 	if _, err := h.SearchDirectory(t.Context(), host.DirectoryConn{URLs: []string{"ldap://127.0.0.1:9"}}, search); err == nil || !strings.Contains(err.Error(), "127.0.0.1:9") {
 		t.Errorf("no server: %v", err)
 	}
+}
+
+// TestDirectory runs the suite of directories against a real server.
+func TestDirectory(t *testing.T) {
+	var schema strings.Builder
+	for _, a := range hosttest.Attributes {
+		schema.WriteString("attributetype " + a + "\n")
+	}
+	for _, c := range hosttest.Classes {
+		schema.WriteString("objectclass " + c + "\n")
+	}
+	h := slapdWith(t, schema.String()+"sizelimit unlimited\n", hosttest.DirectoryLDIF)
+	hosttest.Directory(t, h, host.DirectoryConn{URLs: []string{"ldapi://%2Fldapi"}, BindDN: "cn=admin,dc=example,dc=org", Password: host.NewSecret("s3cr3t!")})
 }
 
 func TestSizeLimitIsAnError(t *testing.T) {

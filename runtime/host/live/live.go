@@ -53,6 +53,7 @@ type Host struct {
 	host.PackageWriter
 	host.ServiceWriter
 	host.DatabaseWriter
+	host.DirectoryWriter
 	host.ProgramRunner
 
 	parts        parts
@@ -80,14 +81,15 @@ func Open(root string) (*Host, error) {
 	}
 	p, write, patience := view.parts, filesWriter{view.parts.m.files}, packagelock.Usual
 	return &Host{
-		View:           view,
-		FileWriter:     write,
-		PackageWriter:  newPackagesWriter(p.packages, write, p.services, &patience),
-		ServiceWriter:  servicesWriter{m: p.m, services: p.services, write: write},
-		DatabaseWriter: databaseWriter{m: p.m, database: p.database, write: write},
-		ProgramRunner:  programs{m: p.m},
-		parts:          p,
-		lockPatience:   &patience,
+		View:            view,
+		FileWriter:      write,
+		PackageWriter:   newPackagesWriter(p.packages, write, p.services, &patience),
+		ServiceWriter:   servicesWriter{m: p.m, services: p.services, write: write},
+		DatabaseWriter:  databaseWriter{m: p.m, database: p.database, write: write},
+		DirectoryWriter: ldapClient{p.m.files},
+		ProgramRunner:   programs{m: p.m},
+		parts:           p,
+		lockPatience:    &patience,
 	}, nil
 }
 
@@ -110,7 +112,7 @@ func OpenView(root string) (*View, error) {
 		PackageReader:   p.packages,
 		ServiceReader:   p.services,
 		DatabaseReader:  p.database,
-		DirectoryReader: directory{files},
+		DirectoryReader: ldapClient{files},
 		SystemReader:    m,
 		AccountReader:   accounts,
 		Downloader:      downloads{files},

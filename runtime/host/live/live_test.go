@@ -36,7 +36,7 @@ func TestComposed(t *testing.T) {
 	for _, part := range []reflect.Type{
 		reflect.TypeFor[View](), reflect.TypeFor[space](), reflect.TypeFor[filesWriter](), reflect.TypeFor[debs](), reflect.TypeFor[debsWriter](),
 		reflect.TypeFor[rpms](), reflect.TypeFor[rpmsWriter](), reflect.TypeFor[servicesWriter](), reflect.TypeFor[databaseWriter](),
-		reflect.TypeFor[directory](), reflect.TypeFor[accountReader](), reflect.TypeFor[programs](),
+		reflect.TypeFor[ldapClient](), reflect.TypeFor[accountReader](), reflect.TypeFor[programs](),
 	} {
 		if !parts[part] {
 			t.Errorf("%v is not among the parts of a host", part)

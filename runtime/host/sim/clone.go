@@ -63,7 +63,7 @@ func (sq *databaseServer) clone() *databaseServer {
 }
 
 func (dir *directoryServer) clone() *directoryServer {
-	return &directoryServer{below: dir.below, entries: slices.Clone(dir.entries), known: dir.known}
+	return &directoryServer{below: dir.below, entries: slices.Clone(dir.entries), known: dir.known, changed: maps.Clone(dir.changed)}
 }
 
 func (dl *downloads) clone() *downloads { return &downloads{known: maps.Clone(dl.known)} }

@@ -27,7 +27,7 @@ var inCommon = map[string]bool{
 var elementsInCommon = map[string]bool{
 	"repositories.lists": true, "repositories.catalog": true, "repositories.indexed": true, "repositories.packageFiles": true,
 	"packageDB.halfway": true, "database.answers": true, "database.changed": true, "database.dumps": true,
-	"directoryServer.entries": true, "downloads.known": true, "inode.xattrs": true,
+	"directoryServer.entries": true, "directoryServer.changed": true, "downloads.known": true, "inode.xattrs": true,
 }
 
 // reach visits each pointer, map and list behind a value, but for what may be in common.
@@ -76,7 +76,7 @@ func reach(v reflect.Value, at string, seen map[uintptr]string) {
 
 // madeAgain are fields that a clone finds out again, or has no use for.
 var madeAgain = map[string]bool{
-	"accountFiles.cache": true, "accountFiles.former": true, "repositories.offers": true,
+	"accountFiles.cache": true, "directoryServer.parsed": true, "accountFiles.former": true, "repositories.offers": true,
 	"lower.open": true, "lower.turn": true, "inode.opens": true, "volume.orphans": true, "Package.rel": true,
 }
 

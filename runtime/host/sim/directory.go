@@ -2,43 +2,208 @@ package sim
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
 )
 
-// directoryServer answers from the entries of the fixture, or passes searches to the machine below.
+// directoryServer answers from the entries of the fixture, or passes searches to the machine below; what the run has
+// changed lies above both.
 type directoryServer struct {
 	mu    *sync.Mutex
 	below host.View
 
 	entries []host.Entry
 	known   bool
+	changed map[string]*host.Entry // by dnKey; nil for what is gone
+
+	parsed map[string]parsedDN // DNs of entries, as they are written
 }
 
-// SearchDirectory searches the entries of the fixture, or of the machine below.
+// parsedDN is a DN that was taken apart, and what dnKey makes of it.
+type parsedDN struct {
+	*ldap.DN
+	key string
+}
+
+// dn is an entry's DN, which is taken apart once.
+func (dir *directoryServer) dn(e host.Entry) (parsedDN, error) {
+	if dn, is := dir.parsed[e.DN]; is {
+		return dn, nil
+	}
+	dn, err := ldap.ParseDN(e.DN)
+	if err != nil {
+		return parsedDN{}, fmt.Errorf("entry %q: %w", e.DN, err)
+	}
+	if dir.parsed == nil {
+		dir.parsed = map[string]parsedDN{}
+	}
+	dir.parsed[e.DN] = parsedDN{dn, strings.ToLower(dn.String())}
+	return dir.parsed[e.DN], nil
+}
+
+// directoryPage is how many entries are handed on at once.
+const directoryPage = 500
+
+// SearchDirectory searches the entries of the fixture, or of the machine below, as the run has left them.
 func (dir *directoryServer) SearchDirectory(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch) ([]host.Entry, error) {
+	var all []host.Entry
+	err := dir.SearchPages(ctx, conn, req, func(page []host.Entry) error {
+		all = append(all, page...)
+		return nil
+	})
+	return all, err
+}
+
+// SearchPages is SearchDirectory, page by page.
+func (dir *directoryServer) SearchPages(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch, page func([]host.Entry) error) error {
 	if err := errors.Join(conn.Check(), req.Check()); err != nil {
-		return nil, err
+		return err
 	}
-	if dir.below != nil {
-		return dir.below.SearchDirectory(ctx, conn, req)
+	if dir.below == nil && !dir.known {
+		return fmt.Errorf("directory %s: %w; describe it in the section \"directory\" of the fixture", strings.Join(conn.URLs, " "), host.ErrUnknown)
 	}
+	s, err := newSearch(req)
+	if err != nil {
+		return err
+	}
+	if dir.below == nil {
+		found, err := dir.inFixture(s)
+		if err != nil {
+			return err
+		}
+		return s.page(ctx, found, page)
+	}
+	above, shadowed, err := dir.above(s)
+	if err != nil {
+		return err
+	}
+	err = dir.below.SearchPages(ctx, conn, req, func(entries []host.Entry) error {
+		return page(slices.DeleteFunc(entries, func(e host.Entry) bool { return shadowed(e.DN) }))
+	})
+	if err != nil {
+		return err
+	}
+	return s.page(ctx, above, page)
+}
+
+// above are the entries that the run has changed and a search finds; shadowed tells of an entry below whether the run
+// has changed it.
+func (dir *directoryServer) above(s *directorySearch) (found []host.Entry, shadowed func(dn string) bool, err error) {
 	dir.mu.Lock()
 	defer dir.mu.Unlock()
-	if !dir.known {
-		return nil, fmt.Errorf("directory %s: %w; describe it in the section \"directory\" of the fixture", strings.Join(conn.URLs, " "), host.ErrUnknown)
+	changed := maps.Clone(dir.changed)
+	for _, key := range sortedKeys(changed) {
+		if e := changed[key]; e != nil {
+			dn, err := dir.dn(*e)
+			if err != nil {
+				return nil, nil, err
+			}
+			if found, err = s.add(found, dn.DN, *e); err != nil {
+				return nil, nil, err
+			}
+		}
 	}
+	return found, func(dn string) bool { _, is := changed[dnKey(dn)]; return is }, nil
+}
+
+func (dir *directoryServer) inFixture(s *directorySearch) (found []host.Entry, err error) {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	baseSeen := len(s.base.RDNs) == 0
+	s.schema = schemaIn(dir.entries)
+	for _, e := range dir.all() {
+		dn, err := dir.dn(e)
+		if err != nil {
+			return nil, err
+		}
+		baseSeen = baseSeen || s.base.EqualFold(dn.DN)
+		if found, err = s.add(found, dn.DN, e); err != nil {
+			return nil, err
+		}
+	}
+	if !baseSeen {
+		return nil, &directory.Error{Code: ldap.LDAPResultNoSuchObject, Text: s.req.Base}
+	}
+	return found, nil
+}
+
+// schemaIn is the schema that a fixture describes; nil if it does not.
+func schemaIn(entries []host.Entry) *directory.Schema {
+	for _, e := range entries {
+		if strings.EqualFold(e.DN, fixtureSchema) {
+			return directory.ReadSchema(e)
+		}
+	}
+	return nil
+}
+
+// fixtureSchema is the entry in which a fixture describes the directory's schema.
+const fixtureSchema = "cn=Subschema"
+
+// all are the entries of the fixture as the run has left them.
+func (dir *directoryServer) all() []host.Entry {
+	var all []host.Entry
+	seen := map[string]bool{}
+	if len(dir.changed) == 0 {
+		return dir.entries
+	}
+	for _, e := range dir.entries {
+		key := dir.key(e)
+		changed, is := dir.changed[key]
+		switch seen[key] = true; {
+		case !is:
+			all = append(all, e)
+		case changed != nil:
+			all = append(all, *changed)
+		}
+	}
+	for _, key := range sortedKeys(dir.changed) {
+		if e := dir.changed[key]; e != nil && !seen[key] {
+			all = append(all, *e)
+		}
+	}
+	return all
+}
+
+// key is dnKey of an entry's DN.
+func (dir *directoryServer) key(e host.Entry) string {
+	dn, err := dir.dn(e)
+	if err != nil {
+		return strings.ToLower(e.DN)
+	}
+	return dn.key
+}
+
+// dnKey is the same for DNs that name the same entry.
+func dnKey(dn string) string {
+	parsed, err := ldap.ParseDN(dn)
+	if err != nil {
+		return strings.ToLower(dn)
+	}
+	return strings.ToLower(parsed.String())
+}
+
+// directorySearch is a search that was checked.
+type directorySearch struct {
+	req    host.DirectorySearch
+	base   *ldap.DN
+	filter *ber.Packet
+	schema *directory.Schema // nil if it is not known
+}
+
+func newSearch(req host.DirectorySearch) (*directorySearch, error) {
 	base, err := ldap.ParseDN(req.Base)
 	if err != nil {
 		return nil, fmt.Errorf("search base %q: %w", req.Base, err)
@@ -47,33 +212,35 @@ func (dir *directoryServer) SearchDirectory(ctx context.Context, conn host.Direc
 	if err != nil {
 		return nil, fmt.Errorf("filter %q: %w", req.Filter, err)
 	}
-	var found []host.Entry
-	baseSeen := len(base.RDNs) == 0
-	for _, e := range dir.entries {
-		dn, err := ldap.ParseDN(e.DN)
-		if err != nil {
-			return nil, fmt.Errorf("entry %q: %w", e.DN, err)
-		}
-		baseSeen = baseSeen || base.EqualFold(dn)
-		in, err := inScope(base, dn, req.Scope)
-		if err != nil {
-			return nil, err
-		}
-		if !in {
-			continue
-		}
-		matches, err := matchFilter(filter, e)
-		if err != nil {
-			return nil, fmt.Errorf("filter %q: %w", req.Filter, err)
-		}
-		if matches == isTrue {
-			found = append(found, selectAttributes(e, req.Attributes))
-		}
+	return &directorySearch{req: req, base: base, filter: filter}, nil
+}
+
+// add adds an entry that the search finds.
+func (s *directorySearch) add(found []host.Entry, dn *ldap.DN, e host.Entry) ([]host.Entry, error) {
+	in, err := inScope(s.base, dn, s.req.Scope)
+	if err != nil || !in {
+		return found, err
 	}
-	if !baseSeen {
-		return nil, ldap.NewError(ldap.LDAPResultNoSuchObject, fmt.Errorf("no such object: %s", req.Base))
+	matches, err := matchFilter(s.filter, e, s.schema)
+	if err != nil {
+		return found, fmt.Errorf("filter %q: %w", s.req.Filter, err)
+	}
+	if matches == isTrue {
+		found = append(found, selectAttributes(e, s.req.Attributes))
 	}
 	return found, nil
+}
+
+func (s *directorySearch) page(ctx context.Context, found []host.Entry, page func([]host.Entry) error) error {
+	for entries := range slices.Chunk(found, directoryPage) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := page(entries); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func inScope(base, dn *ldap.DN, scope string) (bool, error) {
@@ -92,7 +259,7 @@ func selectAttributes(e host.Entry, names []string) host.Entry {
 	all := len(names) == 0 || slices.Contains(names, "*")
 	out := host.Entry{DN: e.DN, Attributes: map[string][]string{}}
 	for name, values := range e.Attributes {
-		if all || slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {
+		if all || slices.ContainsFunc(names, func(n string) bool { return covers(n, name) }) {
 			out.Attributes[name] = slices.Clone(values)
 		}
 	}
@@ -117,13 +284,14 @@ func truthOf(b bool) truth {
 
 // matchFilter evaluates a compiled filter (RFC 4511) over an entry. Values are compared without
 // regard to case, as nearly all attributes of directories of people are; numbers in order
-// comparisons as numbers.
-func matchFilter(f *ber.Packet, e host.Entry) (truth, error) {
+// comparisons as numbers. A comparison with an attribute that the entry does not have is false; one that the schema
+// has no rule for is undefined.
+func matchFilter(f *ber.Packet, e host.Entry, schema *directory.Schema) (truth, error) {
 	switch f.Tag {
 	case ldap.FilterAnd:
 		result := isTrue
 		for _, c := range f.Children {
-			t, err := matchFilter(c, e)
+			t, err := matchFilter(c, e, schema)
 			if err != nil {
 				return isFalse, err
 			}
@@ -133,7 +301,7 @@ func matchFilter(f *ber.Packet, e host.Entry) (truth, error) {
 	case ldap.FilterOr:
 		result := isFalse
 		for _, c := range f.Children {
-			t, err := matchFilter(c, e)
+			t, err := matchFilter(c, e, schema)
 			if err != nil {
 				return isFalse, err
 			}
@@ -141,35 +309,51 @@ func matchFilter(f *ber.Packet, e host.Entry) (truth, error) {
 		}
 		return result, nil
 	case ldap.FilterNot:
-		t, err := matchFilter(f.Children[0], e)
+		t, err := matchFilter(f.Children[0], e, schema)
 		return isTrue - t, err
 	case ldap.FilterPresent:
 		return truthOf(len(attribute(e, f.Data.String())) > 0), nil
 	case ldap.FilterSubstrings:
-		return matchSubstrings(f, e), nil
+		return matchSubstrings(f, e, schema), nil
+	case ldap.FilterExtensibleMatch:
+		return matchExtensible(f, e, schema)
 	case ldap.FilterEqualityMatch, ldap.FilterApproxMatch, ldap.FilterGreaterOrEqual, ldap.FilterLessOrEqual:
-		return matchValue(f, e), nil
+		return matchValue(f, e, schema), nil
 	}
 	return isFalse, fmt.Errorf("%s is %w", ldap.FilterMap[uint64(f.Tag)], host.ErrUnsupported)
 }
 
-func attribute(e host.Entry, name string) []string {
-	for have, values := range e.Attributes {
-		if strings.EqualFold(have, name) {
-			return values
-		}
+// covers tells whether a description names an attribute, or one of which it is a subtype: "cn" covers "cn;lang-de".
+func covers(description, attribute string) bool {
+	if strings.EqualFold(description, attribute) {
+		return true
 	}
-	return nil
+	bare, _, _ := strings.Cut(attribute, ";")
+	return strings.EqualFold(description, bare)
 }
 
-func matchValue(f *ber.Packet, e host.Entry) truth {
-	want := strings.ToLower(packetText(f.Children[1]))
-	values := attribute(e, packetText(f.Children[0]))
-	if len(values) == 0 {
+func attribute(e host.Entry, name string) []string {
+	var values []string
+	for have, v := range e.Attributes {
+		if covers(name, have) {
+			values = append(values, v...)
+		}
+	}
+	return values
+}
+
+func matchValue(f *ber.Packet, e host.Entry, schema *directory.Schema) truth {
+	want := directory.Fold(packetText(f.Children[1]))
+	name, rule := packetText(f.Children[0]), "EQUALITY"
+	if f.Tag == ldap.FilterGreaterOrEqual || f.Tag == ldap.FilterLessOrEqual {
+		rule = "ORDERING"
+	}
+	if !schema.Compares(name, rule) {
 		return isUndefined
 	}
-	for _, v := range values {
-		c := compareValues(strings.ToLower(v), want)
+	for _, v := range attribute(e, name) {
+		v = directory.Fold(v)
+		c := compareValues(v, want)
 		switch f.Tag {
 		case ldap.FilterGreaterOrEqual:
 			if c >= 0 {
@@ -180,7 +364,7 @@ func matchValue(f *ber.Packet, e host.Entry) truth {
 				return isTrue
 			}
 		default:
-			if c == 0 {
+			if v == want {
 				return isTrue
 			}
 		}
@@ -203,13 +387,13 @@ func compareValues(a, b string) int {
 	return 0
 }
 
-func matchSubstrings(f *ber.Packet, e host.Entry) truth {
-	values := attribute(e, packetText(f.Children[0]))
-	if len(values) == 0 {
+func matchSubstrings(f *ber.Packet, e host.Entry, schema *directory.Schema) truth {
+	name := packetText(f.Children[0])
+	if !schema.Compares(name, "SUBSTR") {
 		return isUndefined
 	}
-	for _, v := range values {
-		if substringsOf(strings.ToLower(v), f.Children[1].Children) {
+	for _, v := range attribute(e, name) {
+		if substringsOf(directory.Fold(v), f.Children[1].Children) {
 			return isTrue
 		}
 	}
@@ -218,7 +402,7 @@ func matchSubstrings(f *ber.Packet, e host.Entry) truth {
 
 func substringsOf(value string, parts []*ber.Packet) bool {
 	for _, part := range parts {
-		text := strings.ToLower(packetText(part))
+		text := foldPart(packetText(part))
 		switch part.Tag {
 		case ldap.FilterSubstringsInitial:
 			rest, ok := strings.CutPrefix(value, text)
@@ -239,6 +423,52 @@ func substringsOf(value string, parts []*ber.Packet) bool {
 	return true
 }
 
+// foldPart folds a part of a value, whose outer blanks count.
+func foldPart(text string) string {
+	if utf8.ValidString(text) {
+		return strings.ToLower(text)
+	}
+	return text
+}
+
+// bitwiseAnd is Active Directory's rule that all bits of a number are set (MS-ADTS 3.1.1.3.4.4.1).
+const bitwiseAnd = "1.2.840.113556.1.4.803"
+
+// matchExtensible knows comparisons for equality, by whatever rule, and bits.
+func matchExtensible(f *ber.Packet, e host.Entry, schema *directory.Schema) (truth, error) {
+	var rule, name, value string
+	for _, c := range f.Children {
+		switch c.Tag {
+		case ldap.MatchingRuleAssertionMatchingRule:
+			rule = packetText(c)
+		case ldap.MatchingRuleAssertionType:
+			name = packetText(c)
+		case ldap.MatchingRuleAssertionMatchValue:
+			value = packetText(c)
+		case ldap.MatchingRuleAssertionDNAttributes:
+			return isFalse, fmt.Errorf("a filter for parts of DNs is %w", host.ErrUnsupported)
+		}
+	}
+	if name == "" {
+		return isFalse, fmt.Errorf("a filter that names no attribute is %w", host.ErrUnsupported)
+	}
+	if !schema.Empty() && schema.Attribute(name) == nil {
+		return isUndefined, nil
+	}
+	for _, v := range attribute(e, name) {
+		if rule == bitwiseAnd {
+			have, err1 := strconv.ParseInt(v, 10, 64)
+			bits, err2 := strconv.ParseInt(value, 10, 64)
+			if err1 == nil && err2 == nil && have&bits == bits {
+				return isTrue, nil
+			}
+		} else if directory.Fold(v) == directory.Fold(value) {
+			return isTrue, nil
+		}
+	}
+	return isFalse, nil
+}
+
 func packetText(p *ber.Packet) string {
 	if p.Data != nil && p.Data.Len() > 0 {
 		return p.Data.String()
@@ -247,125 +477,4 @@ func packetText(p *ber.Packet) string {
 		return s
 	}
 	return ""
-}
-
-// parseLDIF reads the entries of an LDIF file (RFC 2849). Change records are refused.
-func parseLDIF(text string, first int) ([]host.Entry, error) {
-	var entries []host.Entry
-	var entry *host.Entry
-	for _, l := range unfold(text, first) {
-		if l.text == "" {
-			entry = nil
-			continue
-		}
-		name, value, err := ldifLine(l.text)
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", l.number, err)
-		}
-		switch {
-		case strings.EqualFold(name, "version") && entry == nil:
-		case strings.EqualFold(name, "dn"):
-			if entry != nil {
-				return nil, fmt.Errorf("line %d: a dn inside the entry %s; part entries by an empty line", l.number, entry.DN)
-			}
-			if _, err := ldap.ParseDN(value); err != nil {
-				return nil, fmt.Errorf("line %d: dn %q: %w", l.number, value, err)
-			}
-			entries = append(entries, host.Entry{DN: value, Attributes: map[string][]string{}})
-			entry = &entries[len(entries)-1]
-		case entry == nil:
-			return nil, fmt.Errorf("line %d: %q before a dn", l.number, name)
-		case strings.EqualFold(name, "changetype"):
-			return nil, fmt.Errorf("line %d: a change record; only entries can be given", l.number)
-		default:
-			addValue(entry, name, value)
-		}
-	}
-	return entries, nil
-}
-
-func addValue(e *host.Entry, name, value string) {
-	for have := range e.Attributes {
-		if strings.EqualFold(have, name) {
-			name = have
-		}
-	}
-	e.Attributes[name] = append(e.Attributes[name], value)
-}
-
-type numberedLine struct {
-	number int
-	text   string
-}
-
-// unfold joins continuation lines and leaves comments out.
-func unfold(text string, first int) []numberedLine {
-	var lines []numberedLine
-	comment := false
-	number := first - 1
-	for line := range strings.Lines(text) {
-		number++
-		line = strings.TrimRight(line, "\r\n")
-		if rest, ok := strings.CutPrefix(line, " "); ok && len(lines) > 0 {
-			if !comment {
-				lines[len(lines)-1].text += rest
-			}
-			continue
-		}
-		if comment = strings.HasPrefix(line, "#"); !comment {
-			lines = append(lines, numberedLine{number, line})
-		}
-	}
-	return lines
-}
-
-func ldifLine(text string) (name, value string, err error) {
-	name, value, ok := strings.Cut(text, ":")
-	if !ok || name == "" {
-		return "", "", fmt.Errorf("%q is not of the form \"attribute: value\"", text)
-	}
-	if strings.HasPrefix(value, "<") {
-		return "", "", fmt.Errorf("%s: values from URLs are %w", name, host.ErrUnsupported)
-	}
-	if encoded, ok := strings.CutPrefix(value, ":"); ok {
-		raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
-		if err != nil {
-			return "", "", fmt.Errorf("%s: %w", name, err)
-		}
-		return name, string(raw), nil
-	}
-	return name, strings.TrimLeft(value, " "), nil
-}
-
-// formatLDIF writes entries as LDIF, attributes in order of name, objectClass first.
-func formatLDIF(entries []host.Entry) string {
-	var out strings.Builder
-	for i, e := range entries {
-		if i > 0 {
-			out.WriteByte('\n')
-		}
-		writeLDIF(&out, "dn", e.DN)
-		names := sortedKeys(e.Attributes)
-		sort.SliceStable(names, func(a, b int) bool {
-			return strings.EqualFold(names[a], "objectClass") && !strings.EqualFold(names[b], "objectClass")
-		})
-		for _, name := range names {
-			for _, v := range e.Attributes[name] {
-				writeLDIF(&out, name, v)
-			}
-		}
-	}
-	return out.String()
-}
-
-func writeLDIF(out *strings.Builder, name, value string) {
-	safe := value == "" || !strings.ContainsAny(value[:1], " :<") && !strings.HasSuffix(value, " ")
-	for i := 0; safe && i < len(value); i++ {
-		safe = value[i] >= ' ' && value[i] < 0x7f
-	}
-	if safe {
-		fmt.Fprintf(out, "%s: %s\n", name, value)
-		return
-	}
-	fmt.Fprintf(out, "%s:: %s\n", name, base64.StdEncoding.EncodeToString([]byte(value)))
 }

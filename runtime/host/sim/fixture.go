@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
 	"zcp2kopano/runtime/host/packagesystem"
 	"zcp2kopano/runtime/host/sim/simfs"
 )
@@ -577,7 +578,7 @@ func (f *Fixture) readProcesses(s section) error {
 
 func (f *Fixture) readDirectory(s section) (err error) {
 	f.hasDirectory = true
-	f.Directory, err = parseLDIF(s.text, s.line)
+	f.Directory, err = directory.ParseLDIF(s.text, s.line)
 	return err
 }
 

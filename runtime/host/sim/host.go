@@ -31,6 +31,7 @@ type Host struct {
 	host.DatabaseReader
 	host.DatabaseWriter
 	host.DirectoryReader
+	host.DirectoryWriter
 	host.ProgramRunner
 
 	files     *files
@@ -60,7 +61,7 @@ var _ host.Host = (*Host)(nil)
 func newHost(fs *simfs.FS, c *clock, below host.View, catalog []*Package) *Host {
 	h := &Host{
 		files: &files{fs}, clock: c, gaps: newGaps(), system: &system{}, accounts: &accountFiles{below: below},
-		services: newServices(below), database: newDatabaseServer(below), directory: &directoryServer{below: below},
+		services: newServices(below), database: newDatabaseServer(below), directory: &directoryServer{below: below, changed: map[string]*host.Entry{}},
 		programs: &programs{}, downloads: &downloads{},
 		packages: &packages{below: below}, db: newPackageDB(), repositories: newRepositories(below, catalog),
 		scripts: &scripts{below: below}, unpacker: &unpacker{}, site: &dpkgSite{}, debs: &debs{}, rpms: &rpms{},
@@ -77,7 +78,7 @@ func (h *Host) connect() {
 	h.PackageReader, h.PackageWriter = h.packages, h.packages
 	h.ServiceReader, h.ServiceWriter = h.services, h.services
 	h.DatabaseReader, h.DatabaseWriter = h.database, h.database
-	h.DirectoryReader, h.ProgramRunner = h.directory, h.programs
+	h.DirectoryReader, h.DirectoryWriter, h.ProgramRunner = h.directory, h.directory, h.programs
 
 	mu := &sync.Mutex{}
 	h.system.mu, h.system.files = mu, h.files

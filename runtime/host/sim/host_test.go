@@ -346,7 +346,7 @@ uidNumber: 1010
 		{"dc=example,dc=org", "sub", "(uidNumber>=1001)", "bob"},
 		{"dc=example,dc=org", "sub", "(uidnumber<=1000)", "alice"},
 		{"dc=example,dc=org", "sub", "(zarafaQuotaHard>=1000)", ""},
-		{"dc=example,dc=org", "sub", "(!(zarafaQuotaHard=900))", ""}, // undefined for those without the attribute
+		{"dc=example,dc=org", "sub", "(!(zarafaQuotaHard=900))", "example people bob"}, // also those without the attribute, as OpenLDAP has it
 		{"dc=example,dc=org", "sub", `(cn=b\c3\b6b)`, "bob"},
 		{"dc=example,dc=org", "sub", "(description=a long line)", "bob"},
 	}

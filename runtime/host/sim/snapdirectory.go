@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
 	"zcp2kopano/runtime/host/secrets"
 )
 
@@ -48,7 +49,7 @@ func (s *snapshot) directory() error {
 		maps.DeleteFunc(all[key].Attributes, func(name string, _ []string) bool { return secrets.Name(name) })
 		entries = append(entries, *all[key])
 	}
-	s.out.WriteString(formatLDIF(entries))
+	s.out.WriteString(directory.FormatLDIF(entries))
 	return nil
 }
 

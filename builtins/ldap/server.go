@@ -1,0 +1,102 @@
+package ldap
+
+import (
+	"slices"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
+	"zcp2kopano/runtime/script"
+)
+
+var server = &script.Builtin{
+	Name: "ldap.server",
+	Doc: "Tells what kind of server a directory has, and what it does not know of the Zarafa and the Kopano schema.\n\n" +
+		"It asks the server's root entry and its subschema.",
+	Params: []script.Param{{Name: "conn", Type: script.Any, Doc: "what ldap.connection returned"}},
+	Result: "record(kind, contexts, lacks_zarafa, lacks_kopano, schema_known): kind is \"openldap\", \"389-ds\", \"active-directory\" (Samba's among them) or \"\"; " +
+		"contexts is a list of DNs; lacks_zarafa and lacks_kopano list classes and attributes; schema_known is False where the server does not tell its schema",
+	Effect: script.Read,
+	Example: `
+found = ldap.server(ldap.connection(["ldap://localhost:389"]))
+if found.lacks_kopano:
+    print("the Kopano schema is not there, or not all of it")
+`,
+	Value: func(c *script.Call) (starlark.Value, error) {
+		conn, err := connOf(c)
+		if err != nil {
+			return nil, err
+		}
+		root, err := one(c, conn, "", []string{"*", "namingContexts", "subschemaSubentry", "vendorName", "supportedCapabilities", "structuralObjectClass"})
+		if err != nil {
+			return nil, err
+		}
+		where := "cn=Subschema"
+		if named := root["subschemasubentry"]; len(named) > 0 {
+			where = named[0]
+		}
+		sub, err := one(c, conn, where, []string{"attributeTypes", "objectClasses"})
+		if err != nil {
+			return nil, err
+		}
+		schema := directory.ReadSchema(host.Entry{Attributes: sub})
+		var zarafa, kopano []string
+		for _, n := range schemaNames {
+			if !knows(schema, n.class, n.zarafa) {
+				zarafa = append(zarafa, n.zarafa)
+			}
+			if !knows(schema, n.class, n.kopano) {
+				kopano = append(kopano, n.kopano)
+			}
+		}
+		return script.NewRecord(map[string]any{
+			"kind": kindOf(root), "contexts": slices.Clone(root["namingcontexts"]),
+			"lacks_zarafa": zarafa, "lacks_kopano": kopano, "schema_known": !schema.Empty(),
+		}), nil
+	},
+}
+
+func knows(schema *directory.Schema, class bool, name string) bool {
+	if class {
+		return schema.Class(name) != nil
+	}
+	return schema.Attribute(name) != nil
+}
+
+// one reads an entry's attributes, by name in lower case; none if it is not there.
+func one(c *script.Call, conn host.DirectoryConn, dn string, names []string) (map[string][]string, error) {
+	found, err := c.View.SearchDirectory(c.Context(), conn, host.DirectorySearch{Base: dn, Scope: "base", Filter: "(objectClass=*)", Attributes: names})
+	if directory.Is(err, noSuchObject) || err == nil && len(found) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, c.Errorf("%s: %w", strings.Join(conn.URLs, " "), err)
+	}
+	attributes := map[string][]string{}
+	for name, values := range found[0].Attributes {
+		attributes[strings.ToLower(name)] = values
+	}
+	return attributes, nil
+}
+
+const noSuchObject = 32
+
+// activeDirectory is among the capabilities of Microsoft's server, and of Samba's (MS-ADTS 3.1.1.3.4.3.1).
+const activeDirectory = "1.2.840.113556.1.4.800"
+
+func kindOf(root map[string][]string) string {
+	is := func(attribute, part string) bool {
+		return slices.ContainsFunc(root[attribute], func(v string) bool { return strings.Contains(strings.ToLower(v), part) })
+	}
+	switch {
+	case is("supportedcapabilities", activeDirectory):
+		return "active-directory"
+	case is("vendorname", "389 project"):
+		return "389-ds"
+	case is("objectclass", "openldaprootdse"), is("structuralobjectclass", "openldaprootdse"):
+		return "openldap"
+	}
+	return ""
+}

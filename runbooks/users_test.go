@@ -1,0 +1,221 @@
+package runbooks_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"zcp2kopano/runtime/exit"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim"
+	"zcp2kopano/runtime/story"
+)
+
+// endsSafeMode tells whether a played run ended it.
+func endsSafeMode(t *testing.T, h *sim.Host) bool {
+	t.Helper()
+	return strings.Contains(contentOf(t, h, "/etc/kopano/server.cfg"), "user_safe_mode = no")
+}
+
+// TestStockUsersAgree ends safe mode where the directory shows every object of the database in its class, and not
+// where one of any class is missing, has another class, or an attribute lost its values.
+func TestStockUsersAgree(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		edits []string
+		ends  bool
+		why   string // of the warning at the end
+	}{
+		{name: "as they are", ends: true},
+		{name: "a list of classes", ends: true, edits: []string{
+			"ldap_user_type_attribute_value = posixAccount\n", "ldap_user_type_attribute_value = posixAccount,  zarafa-user\n"}},
+		{name: "binary keys", ends: true, edits: []string{
+			"ldap_user_unique_attribute = uidNumber", "ldap_user_unique_attribute = objectGUID",
+			"31303031\n31303032\n", "1CAABBCCDDEEFF000102030405060799\n9C01FFFE80C328000102030405060788\n",
+			"65538 | 31303034\n65541 | 31303035\n", "65538 | 9C01FFFE80C328000102030405060789\n65541 | 31303035\n",
+			"uidNumber: 1001\n", "uidNumber: 1001\nobjectGUID:: HKq7zN3u/wABAgMEBQYHmQ==\n",
+			"uidNumber: 1002\n", "uidNumber: 1002\nobjectGUID:: nAH//oDDKAABAgMEBQYHiA==\n",
+			"uidNumber: 1004\n", "uidNumber: 1004\nobjectGUID:: nAH//oDDKAABAgMEBQYHiQ==\n",
+			"uidNumber: 1005\n", "objectGUID: 1005\nuidNumber: 1005\n"}},
+		{name: "another binary key", why: "objects in the database are not shown by the user plugin", edits: []string{
+			"ldap_user_unique_attribute = uidNumber", "ldap_user_unique_attribute = objectGUID",
+			"31303031\n31303032\n", "9C01FFFE80C328000102030405060788\n",
+			"65538 | 31303034\n65541 | 31303035\n", "",
+			"uidNumber: 1001\n", "uidNumber: 1001\nobjectGUID:: nAH//oDEKAABAgMEBQYHiA==\n"}},
+		{name: "a shared store that is a user now", why: "1 of 1 shared stores (keys 31303034)", edits: []string{"zarafaSharedStoreOnly: 1\n", "zarafaSharedStoreOnly: 0\n"}},
+		{name: "no contacts", why: "1 of 1 contacts", edits: []string{"ldap_contact_type_attribute_value = zarafa-contact\n", ""}},
+		{name: "no groups", why: "1 of 1 groups", edits: []string{"gidNumber: 200\n", "gidNumber: 201\n"}},
+		{name: "a security group", why: "1 of 1 groups", edits: []string{"zarafaSecurityGroup: 0\n", "zarafaSecurityGroup: 1\n"}},
+		{name: "no address lists", why: "1 of 1 address lists", edits: []string{"objectClass: zarafa-addresslist", "objectClass: applicationProcess"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := stockHost(t, "debian8-zcp71-ldap.txtar", func(text string) string { return edited(t, text, c.edits) })
+			played := playStock(t, h, kopano84())
+			if played.verdict.Code != exit.Done || endsSafeMode(t, h) != c.ends {
+				t.Errorf("%+v, safe mode ends: %v\n%q\n%q", played.verdict, !c.ends, played.serious, played.reasons)
+			}
+			told := strings.Join(played.reasons, "\n") + strings.Join(played.serious, "\n")
+			if strings.Contains(told, "user_safe_mode stays on") == c.ends || !strings.Contains(told, c.why) {
+				t.Errorf("told %s, want %q", told, c.why)
+			}
+		})
+	}
+}
+
+// TestStockConverts converts the directory and the configuration with it, so that the server finds the same.
+func TestStockConverts(t *testing.T) {
+	own := []string{
+		"ldap_user_type_attribute_value = posixAccount\n", "ldap_user_type_attribute_value = posixAccount, zarafa-user\n",
+		"0x3A11001E = sn\n", "0x3A11001E = sn\n0x67B3101E = zarafaEnabledFeatures\n",
+		"zarafaAdmin: 1\n", "zarafaAdmin: 1\nzarafaEnabledFeatures: imap\nzarafaQuotaHard: 100\n",
+	}
+	params := kopano84()
+	params["ldap_schema"] = "online"
+	h := stockHost(t, "debian8-zcp71-ldap.txtar", func(text string) string { return edited(t, text, own) })
+	played := playStock(t, h, params)
+	if played.verdict.Code != exit.Done || !endsSafeMode(t, h) {
+		t.Errorf("%+v\n%q\n%q", played.verdict, played.serious, played.reasons)
+	}
+	req := host.DirectorySearch{Base: "dc=example,dc=net", Scope: "sub", Filter: "(|(objectClass=zarafa-user)(zarafaAccount=*)(zarafaEnabledFeatures=*))"}
+	left, err := h.SearchDirectory(t.Context(), host.DirectoryConn{}, req)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left in the directory: %v, %v", left, err)
+	}
+	stopped := slices.Index(played.changes, "stop zarafa-server")
+	converted := slices.IndexFunc(played.changes, func(c string) bool { return strings.HasPrefix(c, "convert the directory") })
+	if converted < stopped {
+		t.Errorf("the directory is converted while ZCP runs: %q", played.changes)
+	}
+	for file, line := range map[string]string{
+		"/etc/kopano/ldap.openldap.cfg": "ldap_user_type_attribute_value = posixAccount, kopano-user\n",
+		"/etc/kopano/ldap.propmap.cfg":  "0x67B3101E = kopanoEnabledFeatures\n",
+	} {
+		if !strings.Contains(contentOf(t, h, file), line) {
+			t.Errorf("%s lacks %q", file, line)
+		}
+	}
+}
+
+// TestStockHalfConverted keeps safe mode where the directory and the configuration disagree.
+func TestStockHalfConverted(t *testing.T) {
+	for name, schema := range map[string]string{"a directory that was not converted": "converted", "a directory that was": "keep"} {
+		t.Run(name, func(t *testing.T) {
+			h := stockHost(t, "debian8-zcp71-ldap.txtar", func(text string) string {
+				if schema == "keep" {
+					before, after, _ := strings.Cut(text, "-- directory --\n")
+					return before + "-- directory --\n" + strings.ReplaceAll(after, "zarafa", "kopano")
+				}
+				return text
+			})
+			params := kopano84()
+			params["ldap_schema"] = schema
+			played := playStock(t, h, params)
+			if played.verdict.Code == exit.Done && endsSafeMode(t, h) {
+				t.Errorf("safe mode ends: %q", played.serious)
+			}
+			if !strings.Contains(strings.Join(played.serious, "\n"), "objects in the database are not shown by the user plugin") {
+				t.Errorf("%+v %q", played.verdict, played.serious)
+			}
+		})
+	}
+}
+
+// TestStockOneOfSeveral looks for this server's object in the directory, and writes down what ldapms.cfg had.
+func TestStockOneOfSeveral(t *testing.T) {
+	const object = `dn: cn=node1,dc=example,dc=net
+objectClass: device
+objectClass: ipHost
+objectClass: zarafa-server
+cn: node1
+ipHostNumber: 192.0.2.1
+zarafaHttpPort: 236
+zarafaFilePath: /var/run/zarafa
+
+dn: uid=backup,`
+	several := []string{"user_plugin = ldap\n", "user_plugin = ldap\nenable_distributed_zarafa = yes\nserver_name = Node1\n"}
+	for _, c := range []struct {
+		name  string
+		edits []string
+		want  string // a finding
+	}{
+		{"its object is there", []string{"dn: uid=backup,", object}, "warning: this server's object in the directory names another socket"},
+		{"it is not", nil, "inhibitor: the directory has no object for this server"},
+		{"it has no port", []string{"dn: uid=backup,", strings.Replace(object, "zarafaHttpPort: 236\n", "", 1)}, "inhibitor: this server's object in the directory has no http port"},
+		{"it has no name", []string{"server_name = Node1\n", ""}, "inhibitor: server_name is not set"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := stockHost(t, "debian8-zcp71-ldap.txtar", func(text string) string { return edited(t, text, append(several, c.edits...)) })
+			played := playStock(t, h, kopano84())
+			if !slices.Contains(played.serious, c.want) || !slices.Contains(played.serious, "warning: this is one of several servers") {
+				t.Errorf("%q\n%q", played.serious, played.reasons)
+			}
+			if played.verdict.Code != exit.Done {
+				return
+			}
+			config := contentOf(t, h, "/etc/kopano/ldap.openldap.cfg")
+			for _, line := range []string{"ldap_server_type_attribute_value = ipHost\n", "ldap_server_address_attribute = ipHostNumber\n"} {
+				if !strings.Contains(config, line) {
+					t.Errorf("the configuration lacks %q", line)
+				}
+			}
+		})
+	}
+}
+
+// TestStockDagentIsLast stops what brings mail in first, and starts it last.
+func TestStockDagentIsLast(t *testing.T) {
+	played := playStock(t, stockHost(t, "debian8-zcp71-ldap.txtar", nil), kopano84())
+	var order []string
+	for _, change := range played.changes {
+		if strings.HasPrefix(change, "stop zarafa-") || strings.HasPrefix(change, "start kopano-") {
+			order = append(order, change)
+		}
+	}
+	if len(order) < 4 || order[0] != "stop zarafa-dagent" {
+		t.Errorf("the order is %q", order)
+	}
+	last := slices.Index(order, "start kopano-dagent")
+	for _, change := range order {
+		if slices.Index(order, change) > last {
+			t.Errorf("%s comes after kopano-dagent: %q", change, order)
+		}
+	}
+}
+
+// TestStockDirectoryGoneLate starts no kopano-dagent, which would refuse mail for good, while the directory is gone.
+func TestStockDirectoryGoneLate(t *testing.T) {
+	h := stockHost(t, "debian8-zcp71-ldap.txtar", func(text string) string {
+		return strings.Replace(text, "ldap_search_base = dc=example,dc=net", "ldap_search_base = ou=people,dc=example,dc=net", 1)
+	})
+	starting := func(e story.Event) {
+		if e.Kind == story.ChangeBegin && strings.HasPrefix(e.Text, "start kopano-") {
+			session, err := h.OpenDirectory(t.Context(), host.DirectoryConn{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			emptyBranch(t, session)
+		}
+	}
+	played := playStockWatched(t, h, kopano84(), starting)
+	if played.verdict.Code == exit.Done || slices.Contains(played.changes, "start kopano-dagent") || !strings.Contains(played.verdict.Text, "the directory does not answer") {
+		t.Errorf("%+v, %q", played.verdict, played.changes)
+	}
+}
+
+// emptyBranch takes ou=people away, with all below it.
+func emptyBranch(t *testing.T, session host.Directory) {
+	t.Helper()
+	var gone []host.EntryChange
+	req := host.DirectorySearch{Base: "dc=example,dc=net", Scope: "sub", Filter: "(|(cn=*)(ou=people))", Attributes: []string{"1.1"}}
+	err := session.Search(t.Context(), req, func(page []host.Entry) error {
+		for _, e := range page {
+			gone = append(gone, host.EntryChange{DN: e.DN, Delete: true})
+		}
+		return nil
+	})
+	slices.Reverse(gone)
+	if err := errors.Join(append(session.Change(t.Context(), gone), err)...); err != nil {
+		t.Fatal(err)
+	}
+}

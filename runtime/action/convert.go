@@ -1,0 +1,587 @@
+package action
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
+	"zcp2kopano/runtime/policy"
+)
+
+func init() { register(func() Action { return &Convert{} }) }
+
+// Convert ("ldap.convert") gives the names of one schema in the entries of a directory those of another: classes,
+// attributes, names in filters, and some values. Each entry is converted by one change, which the server does as a
+// whole or not at all.
+//
+// Apply goes through the directory page by page. What the entries of a page were is in the store, and the journal says
+// so, before the first of them is changed; no more than a page is in memory. Entries that are converted are not found
+// again, so Apply can simply be begun again. Undo goes by what was kept, from the last page to the first.
+type Convert struct {
+	Directory
+
+	Bases    []string           `json:"bases"`
+	Renaming directory.Renaming `json:"renaming"`
+
+	Entries int64            `json:"entries"`           // that Prepare found
+	Classes map[string]int64 `json:"classes,omitempty"` // of these, by old class
+	Unread  []string         `json:"unread,omitempty"`  // filters that cannot be read, and stay as they are
+
+	examples []example
+	changed  few // what somebody has changed since, found by Undo
+	since    map[string]bool
+	counts   int64
+	plain    bool // the server does not know how to relax its rules, and changes structural classes as others
+}
+
+// Directory says how a directory is reached. Its password is kept outside the journal.
+type Directory struct {
+	URLs        []string    `json:"urls"`
+	StartTLS    bool        `json:"start_tls,omitempty"`
+	BindDN      string      `json:"bind_dn,omitempty"`
+	Password    host.Secret `json:"-"` // before Stage; then it is at PasswordRef
+	PasswordRef string      `json:"password_ref,omitempty"`
+	External    bool        `json:"external,omitempty"`
+	CAFile      string      `json:"ca_file,omitempty"`
+}
+
+// DirectoryAt is how an action reaches a directory.
+func DirectoryAt(conn host.DirectoryConn) Directory {
+	return Directory{URLs: conn.URLs, StartTLS: conn.StartTLS, BindDN: conn.BindDN, Password: conn.Password, External: conn.External, CAFile: conn.CAFile}
+}
+
+func (d *Directory) stage(env *Env) (err error) {
+	if d.PasswordRef == "" && !d.Password.Empty() {
+		d.PasswordRef, err = env.Secrets.Put(d.Password)
+	}
+	return err
+}
+
+func (d *Directory) conn(env *Env) (conn host.DirectoryConn, err error) {
+	conn = host.DirectoryConn{URLs: d.URLs, StartTLS: d.StartTLS, BindDN: d.BindDN, External: d.External, CAFile: d.CAFile}
+	if d.PasswordRef != "" {
+		conn.Password, err = env.Secrets.Get(d.PasswordRef)
+	}
+	return conn, err
+}
+
+func (a *Convert) Kind() string         { return "ldap.convert" }
+func (a *Convert) Irreversible() string { return "" }
+func (a *Convert) Stage(env *Env) error { return a.stage(env) }
+func (a *Convert) BrokenOff() string {
+	return "a part of the entries is converted; a resume converts the others, and a rollback takes it back; until then no server may use the directory"
+}
+func (a *Convert) Cost() Span    { return modifyPace.of(a.Entries) }
+func (a *Convert) where() string { return strings.Join(a.URLs, " ") }
+
+// Since implements Newcomer.
+func (a *Convert) Since() string {
+	if a.changed.n == 0 {
+		return ""
+	}
+	return "changed in the directory after its conversion, and kept under the old names: " + a.changed.String()
+}
+
+func (a *Convert) Summary() string {
+	return fmt.Sprintf("convert the directory %s below %s", a.where(), strings.Join(a.Bases, " and "))
+}
+
+func (a *Convert) Touches() []policy.Target {
+	var targets []policy.Target
+	for _, base := range a.Bases {
+		targets = append(targets, policy.Target{Class: policy.LDAP, Name: base})
+	}
+	return targets
+}
+
+// identities are attributes that name an entry for good, whatever its DN; of a server's kind there is one.
+var identities = []string{"entryUUID", "objectGUID", "nsUniqueId"}
+
+// kept is what an entry was before it was converted; values are bytes.
+type kept struct {
+	DN       string              `json:"dn"`
+	Identity string              `json:"identity,omitempty"` // "entryUUID=...", as a filter has it
+	Values   map[string][][]byte `json:"values"`
+}
+
+func keptOf(r *directory.Renaming, e host.Entry) kept {
+	k := kept{DN: e.DN, Identity: identity(e), Values: map[string][][]byte{}}
+	for name, values := range r.Touched(e) {
+		for _, v := range values {
+			k.Values[name] = append(k.Values[name], []byte(v))
+		}
+	}
+	return k
+}
+
+func (k kept) touched() directory.Touched {
+	t := directory.Touched{}
+	for name, values := range k.Values {
+		for _, v := range values {
+			t[name] = append(t[name], string(v))
+		}
+	}
+	return t
+}
+
+func identity(e host.Entry) string {
+	for _, name := range identities {
+		for have, values := range e.Attributes {
+			if !strings.EqualFold(have, name) || len(values) == 0 {
+				continue
+			}
+			if name != "objectGUID" {
+				return name + "=" + values[0]
+			}
+			var escaped strings.Builder
+			for _, b := range []byte(values[0]) {
+				fmt.Fprintf(&escaped, `\%02x`, b)
+			}
+			return name + "=" + escaped.String()
+		}
+	}
+	return ""
+}
+
+func (a *Convert) reads() []string { return append(a.Renaming.Reads(), identities...) }
+
+// each hands on the entries that have one of the old names, page by page.
+func (a *Convert) each(env *Env, page func([]host.Entry) error) error {
+	conn, err := a.conn(env)
+	if err != nil {
+		return err
+	}
+	for _, base := range a.Bases {
+		req := host.DirectorySearch{Base: base, Scope: "sub", Filter: a.Renaming.Search(), Attributes: a.reads()}
+		if err := env.Host.SearchPages(env.Ctx, conn, req, page); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Prepare counts what is to be converted, and refuses what cannot be.
+func (a *Convert) Prepare(env *Env) (bool, error) {
+	a.Entries, a.Classes, a.Unread, a.examples = 0, map[string]int64{}, nil, nil
+	var wrong few
+	err := a.each(env, func(page []host.Entry) error {
+		for _, e := range page {
+			t := a.Renaming.Touched(e)
+			to, err := a.Renaming.Convert(t)
+			if err != nil {
+				wrong.add(e.DN + ": " + err.Error())
+				continue
+			}
+			a.Entries++
+			a.tally(e, t, to)
+		}
+		env.Progress(Progress{What: "look at " + a.where(), Done: a.Entries, Unit: "entries"})
+		return nil
+	})
+	if err == nil && wrong.n > 0 {
+		err = fmt.Errorf("%s cannot be converted: %s", counted(int64(wrong.n), "entry", "entries"), wrong.String())
+	}
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
+	return a.Entries > 0, nil
+}
+
+// example is one converted entry of a class.
+type example struct {
+	class    string
+	dn       string
+	from, to directory.Touched
+}
+
+// tally counts an entry by its old classes, and keeps the first of each.
+func (a *Convert) tally(e host.Entry, from, to directory.Touched) {
+	class := "without an old class"
+	for _, c := range from["objectclass"] {
+		if a.Renaming.Classes[strings.ToLower(c)] != "" {
+			class = strings.ToLower(c)
+		}
+	}
+	if a.Classes[class]++; a.Classes[class] == 1 {
+		a.examples = append(a.examples, example{class, e.DN, from, to})
+	}
+	for _, name := range a.Renaming.Filters {
+		for _, v := range from[name] {
+			if _, err := a.Renaming.Filter(v); err != nil && len(a.Unread) < 10 {
+				a.Unread = append(a.Unread, e.DN+": "+err.Error())
+			}
+		}
+	}
+}
+
+// Detail shows the numbers, and of each class an entry as it was and will be.
+func (a *Convert) Detail(*Env) (Detail, error) {
+	d := Detail{Existing: true}
+	for _, class := range slices.Sorted(maps.Keys(a.Classes)) {
+		d.Lines = append(d.Lines, fmt.Sprintf("%s: %s", class, counted(a.Classes[class], "entry", "entries")))
+	}
+	for _, text := range a.Unread {
+		d.Lines = append(d.Lines, "left as it is, because it cannot be read: "+text)
+	}
+	for _, x := range a.examples {
+		d.Diff += fmt.Sprintf("@@ %s: dn: %s @@\n", x.class, x.dn)
+		for _, v := range a.Renaming.Change(x.dn, x.from, x.to).Values {
+			sign := "+"
+			if v.Delete {
+				sign = "-"
+			}
+			for _, value := range v.Values {
+				d.Diff += fmt.Sprintf("%s%s\n", sign, directory.Line(v.Attribute, value))
+			}
+		}
+	}
+	return d, nil
+}
+
+// most is how often the directory is gone through: entries may come while it is.
+const most = 5
+
+func (a *Convert) Apply(env *Env) (Result, error) {
+	conn, err := a.conn(env)
+	if err != nil {
+		return Result{}, err
+	}
+	session, err := env.Host.OpenDirectory(env.Ctx, conn)
+	if err != nil {
+		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
+	defer session.Close()
+	a.counts = 0
+	for range most {
+		found := false
+		err := a.each(env, func(page []host.Entry) error {
+			found = true
+			return a.convert(env, session, page)
+		})
+		if err != nil {
+			return Result{}, fmt.Errorf("%s: after %s: %w", a.Summary(), counted(a.counts, "entry", "entries"), err)
+		}
+		if !found {
+			return Result{Summary: "converted " + counted(a.counts, "entry", "entries"), Values: map[string]any{"entries": a.counts}}, nil
+		}
+	}
+	return Result{}, fmt.Errorf("%s: new entries with old names come again and again: find out which program writes them, stop it, and resume", a.Summary())
+}
+
+// convert converts the entries of a page.
+func (a *Convert) convert(env *Env, session host.Directory, page []host.Entry) error {
+	if err := a.keep(env, page); err != nil {
+		return err
+	}
+	works := make([]entryWork, len(page))
+	for i, e := range page {
+		works[i] = entryWork{dn: e.DN, from: a.Renaming.Touched(e), want: func(now host.Entry) (directory.Touched, error) {
+			return a.Renaming.Convert(a.Renaming.Touched(now))
+		}}
+		to, err := works[i].want(e)
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.DN, err)
+		}
+		works[i].to = to
+	}
+	err := a.carryOut(env, session, works)
+	a.counts += int64(len(page))
+	env.Progress(Progress{What: "convert " + a.where(), Done: a.counts, Total: a.Entries, Unit: "entries"})
+	return err
+}
+
+// keep puts what the entries of a page are into the store, and its name into the journal, both durably.
+func (a *Convert) keep(env *Env, page []host.Entry) error {
+	list := make([]kept, len(page))
+	for i, e := range page {
+		list[i] = keptOf(&a.Renaming, e)
+	}
+	data, err := json.Marshal(list)
+	if err != nil {
+		return err
+	}
+	blob, err := env.Store.PutBytes(data)
+	if err != nil {
+		return err
+	}
+	return env.Mark(blob)
+}
+
+// entryWork is an entry that is to be brought from what it was seen to be to what is wanted.
+type entryWork struct {
+	dn       string
+	identity string
+	from, to directory.Touched
+	want     func(now host.Entry) (directory.Touched, error) // of what it turns out to be
+}
+
+// changedMeanwhile are the answers to a change of an entry that is no longer what it was seen to be.
+var changedMeanwhile = []uint16{ldap.LDAPResultNoSuchAttribute, ldap.LDAPResultAttributeOrValueExists, ldap.LDAPResultObjectClassViolation,
+	ldap.LDAPResultConstraintViolation, ldap.LDAPResultNoSuchObject}
+
+// carryOut has the changes of many entries made. An entry that is not what it was seen to be is read again, and tried
+// again. The first error that stays is returned; what can be done beside it is done.
+func (a *Convert) carryOut(env *Env, session host.Directory, works []entryWork) error {
+	changes := make([]host.EntryChange, 0, len(works))
+	var of []entryWork
+	for _, w := range works {
+		if c := a.Renaming.Change(w.dn, w.from, w.to); len(c.Values) > 0 {
+			c.Relax = c.Relax && !a.plain
+			changes, of = append(changes, c), append(of, w)
+		}
+	}
+	var first error
+	for i, err := range session.Change(env.Ctx, changes) {
+		if err != nil {
+			err = a.again(env, session, of[i], err)
+		}
+		if err != nil && first == nil {
+			first = fmt.Errorf("%s: %w", of[i].dn, err)
+		}
+	}
+	return first
+}
+
+// tries is how often an entry is tried again, and how long a busy server is left alone between.
+const (
+	tries    = 5
+	breather = 2 * time.Second
+)
+
+func (a *Convert) again(env *Env, session host.Directory, w entryWork, err error) error {
+	for range tries {
+		switch {
+		case directory.Is(err, ldap.LDAPResultUnavailableCriticalExtension) && !a.plain:
+			a.plain = true
+		case directory.Is(err, ldap.LDAPResultBusy, ldap.LDAPResultUnavailable):
+			if err := env.Host.Sleep(env.Ctx, breather); err != nil {
+				return err
+			}
+		case !directory.Is(err, changedMeanwhile...) && !a.plain:
+			return err
+		}
+		before := err
+		if err = a.retry(env, session, w); err == nil {
+			return nil
+		}
+		if err.Error() == before.Error() && !directory.Is(err, ldap.LDAPResultBusy, ldap.LDAPResultUnavailable) {
+			return err
+		}
+	}
+	return err
+}
+
+// retry reads an entry again and changes it. One that is gone needs no change.
+func (a *Convert) retry(env *Env, session host.Directory, w entryWork) error {
+	now, err := a.find(env, session, w.dn, w.identity)
+	if err != nil || now == nil {
+		return err
+	}
+	to, err := w.want(*now)
+	if err != nil {
+		return err
+	}
+	change := a.Renaming.Change(now.DN, a.Renaming.Touched(*now), to)
+	if change.Relax = change.Relax && !a.plain; len(change.Values) == 0 {
+		return nil
+	}
+	return session.Change(env.Ctx, []host.EntryChange{change})[0]
+}
+
+// find reads an entry by its DN, or wherever it has been moved to; nil if it is gone.
+func (a *Convert) find(env *Env, session host.Directory, dn, identity string) (*host.Entry, error) {
+	var found *host.Entry
+	take := func(page []host.Entry) error {
+		found = &page[0]
+		return nil
+	}
+	filter := "(objectClass=*)"
+	if identity != "" {
+		filter = "(" + identity + ")"
+	}
+	err := session.Search(env.Ctx, host.DirectorySearch{Base: dn, Scope: "base", Filter: filter, Attributes: a.reads()}, take)
+	if err != nil && !directory.Is(err, ldap.LDAPResultNoSuchObject) {
+		return nil, err
+	}
+	if found != nil || identity == "" {
+		return found, nil
+	}
+	for _, base := range a.Bases {
+		if err := session.Search(env.Ctx, host.DirectorySearch{Base: base, Scope: "sub", Filter: filter, Attributes: a.reads()}, take); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// pages reads what was kept of each page, the last first.
+func (a *Convert) pages(env *Env, page func([]kept) error) error {
+	for _, mark := range slices.Backward(env.Marks) {
+		var blob Blob
+		if err := json.Unmarshal(mark, &blob); err != nil {
+			return err
+		}
+		data, err := env.Store.Bytes(blob)
+		if err != nil {
+			return err
+		}
+		var list []kept
+		if err := json.Unmarshal(data, &list); err != nil {
+			return err
+		}
+		if err := page(list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Convert) Undo(env *Env) error {
+	if len(env.Marks) == 0 {
+		return nil
+	}
+	conn, err := a.conn(env)
+	if err != nil {
+		return err
+	}
+	session, err := env.Host.OpenDirectory(env.Ctx, conn)
+	if err != nil {
+		return fmt.Errorf("take back: %s: %w", a.Summary(), err)
+	}
+	defer session.Close()
+	done, back := int64(0), a.Renaming.Back()
+	err = a.pages(env, func(page []kept) error {
+		works := make([]entryWork, 0, len(page))
+		for _, k := range page {
+			w, err := a.backTo(back, k)
+			if err != nil {
+				return fmt.Errorf("%s: %w", k.DN, err)
+			}
+			works = append(works, w)
+		}
+		done += int64(len(page))
+		env.Progress(Progress{What: "take back the conversion of " + a.where(), Done: done, Total: a.Entries, Unit: "entries"})
+		return a.carryOut(env, session, works)
+	})
+	if err != nil {
+		return fmt.Errorf("take back: %s: %w", a.Summary(), err)
+	}
+	return nil
+}
+
+// backTo is what brings an entry back to what it was. What somebody has changed since under a new name stays changed,
+// under the old one.
+func (a *Convert) backTo(back *directory.Renaming, k kept) (entryWork, error) {
+	was := k.touched()
+	made, err := a.Renaming.Convert(was)
+	if err != nil {
+		return entryWork{}, err
+	}
+	want := func(now host.Entry) (directory.Touched, error) {
+		return a.wanted(back, was, made, a.Renaming.Touched(now), now.DN)
+	}
+	return entryWork{dn: k.DN, identity: k.Identity, from: made, to: was, want: want}, nil
+}
+
+func (a *Convert) wanted(back *directory.Renaming, was, made, now directory.Touched, dn string) (directory.Touched, error) {
+	if a.takenBack(back, was, now) {
+		return now, nil
+	}
+	want := maps.Clone(was)
+	for key := range merged(now, made) {
+		bare, options, _ := strings.Cut(key, ";")
+		old := back.Attributes[bare]
+		same := directory.Same(directory.Touched{key: now[key]}, directory.Touched{key: made[key]})
+		if old == "" || same || directory.Same(directory.Touched{key: now[key]}, directory.Touched{key: was[key]}) {
+			continue
+		}
+		a.changed.add(fmt.Sprintf("%s: %s", dn, key))
+		if a.since == nil {
+			a.since = map[string]bool{}
+		}
+		a.since[dn] = true
+		turned, err := back.Convert(directory.Touched{key: now[key]})
+		if err != nil {
+			return nil, err
+		}
+		name := strings.ToLower(old)
+		if options != "" {
+			name += ";" + options
+		}
+		if want[name] = turned[name]; len(turned[name]) == 0 {
+			delete(want, name)
+		}
+	}
+	return want, nil
+}
+
+// takenBack tells whether an entry has no new name that it had not before.
+func (a *Convert) takenBack(back *directory.Renaming, was, now directory.Touched) bool {
+	for key, values := range now {
+		bare, _, _ := strings.Cut(key, ";")
+		switch {
+		case back.Attributes[bare] != "" && !directory.Same(directory.Touched{key: values}, directory.Touched{key: was[key]}):
+			return false
+		case key == "objectclass":
+			for _, c := range values {
+				if back.Classes[strings.ToLower(c)] != "" && !slices.Contains(was[key], c) {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+func merged(a, b directory.Touched) map[string]bool {
+	keys := map[string]bool{}
+	for key := range a {
+		keys[key] = true
+	}
+	for key := range b {
+		keys[key] = true
+	}
+	return keys
+}
+
+// Differences compares each entry with what was kept of it.
+func (a *Convert) Differences(env *Env) ([]string, error) {
+	if len(env.Marks) == 0 {
+		return nil, nil
+	}
+	conn, err := a.conn(env)
+	if err != nil {
+		return nil, err
+	}
+	session, err := env.Host.OpenDirectory(env.Ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	defer session.Close()
+	var differ few
+	err = a.pages(env, func(page []kept) error {
+		for _, k := range page {
+			now, err := a.find(env, session, k.DN, k.Identity)
+			switch {
+			case err != nil:
+				return err
+			case now == nil:
+				differ.add(k.DN + ": it is gone")
+			case !directory.Same(a.Renaming.Touched(*now), k.touched()) && !a.since[now.DN]:
+				differ.add(k.DN + ": it is not as before")
+			}
+		}
+		return nil
+	})
+	if err != nil || differ.n == 0 {
+		return nil, err
+	}
+	return []string{fmt.Sprintf("directory %s: %s", a.where(), differ.String())}, nil
+}

@@ -1,0 +1,316 @@
+package action
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
+	"zcp2kopano/runtime/host/hosttest"
+	"zcp2kopano/runtime/host/sim"
+)
+
+// standardSchema are the definitions of RFC 4519 and 4512 that the entries of the tests have.
+const standardSchema = `objectClasses: ( 2.5.6.0 NAME 'top' ABSTRACT MUST objectClass )
+objectClasses: ( 0.9.2342.19200300.100.4.13 NAME 'domain' SUP top STRUCTURAL MUST dc )
+objectClasses: ( 2.5.6.5 NAME 'organizationalUnit' SUP top STRUCTURAL MUST ou MAY description )
+objectClasses: ( 2.5.6.6 NAME 'person' SUP top STRUCTURAL MUST ( sn $ cn ) MAY description )
+attributeTypes: ( 2.5.4.0 NAME 'objectClass' EQUALITY objectIdentifierMatch )
+attributeTypes: ( 0.9.2342.19200300.100.1.25 NAME 'dc' EQUALITY caseIgnoreMatch SINGLE-VALUE )
+attributeTypes: ( 2.5.4.11 NAME 'ou' EQUALITY caseIgnoreMatch )
+attributeTypes: ( 2.5.4.3 NAME 'cn' EQUALITY caseIgnoreMatch )
+attributeTypes: ( 2.5.4.4 NAME 'sn' EQUALITY caseIgnoreMatch )
+attributeTypes: ( 2.5.4.13 NAME 'description' EQUALITY caseIgnoreMatch )
+attributeTypes: ( 1.3.6.1.1.16.4 NAME 'entryUUID' EQUALITY UUIDMatch SINGLE-VALUE USAGE directoryOperation )
+`
+
+// directoryHost is a simulated host with the directory of the suite's schemas.
+func directoryHost(t tester, ldif string) *sim.Host {
+	t.Helper()
+	text := "-- host --\nhostname: h\n-- directory --\n" + strings.TrimRight(ldif, "\n") + "\n\ndn: cn=Subschema\nobjectClass: subschema\n" + standardSchema
+	for _, a := range hosttest.Attributes {
+		text += "attributeTypes: " + a + "\n"
+	}
+	for _, c := range hosttest.Classes {
+		text += "objectClasses: " + c + "\n"
+	}
+	fixture, err := sim.ReadFixture([]byte(text))
+	must(t, err)
+	h, err := fixture.Host(sim.Options{})
+	must(t, err)
+	return h
+}
+
+// oldToNew converts the suite's old schema into its new one.
+func oldToNew() *Convert {
+	return &Convert{
+		Directory: Directory{URLs: []string{"ldap://localhost"}, BindDN: "cn=admin,dc=example,dc=org", Password: host.NewSecret("s3cr3t")},
+		Bases:     []string{"dc=example,dc=org"},
+		Renaming: directory.Renaming{
+			Attributes: map[string]string{"oldquota": "newQuota", "oldaliases": "newAliases", "oldid": "newId", "oldfilter": "newFilter"},
+			Classes:    map[string]string{"old-user": "new-user", "old-list": "new-list"},
+			Spelled:    []string{"oldQuota", "oldAliases", "oldId", "oldFilter"},
+			Structural: []string{"old-list"}, Single: []string{"oldquota", "oldid", "oldfilter"}, Filters: []string{"oldfilter"},
+		},
+	}
+}
+
+func (h *fakeHost) SearchPages(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch, page func([]host.Entry) error) error {
+	return h.directory.SearchPages(ctx, conn, req, page)
+}
+
+func (h *fakeHost) OpenDirectory(ctx context.Context, conn host.DirectoryConn) (host.Directory, error) {
+	session, err := h.directory.OpenDirectory(ctx, conn)
+	return &fakeDirectory{session, h}, err
+}
+
+// fakeDirectory is a session in which every change can be the last, or fail.
+type fakeDirectory struct {
+	host.Directory
+	h *fakeHost
+}
+
+func (d *fakeDirectory) Change(ctx context.Context, changes []host.EntryChange) []error {
+	answers := make([]error, len(changes))
+	for i, c := range changes {
+		answers[i] = d.h.change(func() error { return d.Directory.Change(ctx, []host.EntryChange{c})[0] })
+	}
+	return answers
+}
+
+// describeDirectory adds the entries to a host's state.
+func describeDirectory(t tester, h *fakeHost, s map[string]string) {
+	t.Helper()
+	err := h.directory.SearchPages(context.Background(), host.DirectoryConn{}, host.DirectorySearch{Base: "dc=example,dc=org", Scope: "sub", Filter: "(objectClass=*)"}, func(page []host.Entry) error {
+		for _, e := range page {
+			var lines []string
+			for name, values := range e.Attributes {
+				for _, v := range values {
+					lines = append(lines, fmt.Sprintf("%s=%q", name, v))
+				}
+			}
+			slices.Sort(lines)
+			s["entry "+e.DN] = strings.Join(lines, " ")
+		}
+		return nil
+	})
+	must(t, err)
+}
+
+// entries is what a directory holds.
+func (tr *trial) entries(t tester) map[string]string {
+	t.Helper()
+	s := map[string]string{}
+	describeDirectory(t, tr.fakeHost, s)
+	return s
+}
+
+// lists are n more entries than one page holds.
+func lists(n int) string {
+	var b strings.Builder
+	b.WriteString(hosttest.DirectoryLDIF)
+	for i := range n {
+		fmt.Fprintf(&b, "dn: cn=l%d,dc=example,dc=org\nobjectClass: old-list\ncn: l%d\noldFilter: (oldQuota=%d)\n\n", i, i, i)
+	}
+	return b.String()
+}
+
+func startConvert(t *testing.T, ldif string, a *Convert) *trial {
+	h := newFake()
+	must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+	h.directory = directoryHost(t, ldif)
+	tr := &trial{fakeHost: h, env: newEnv(h)}
+	must(t, tr.prepare(t, a))
+	return tr
+}
+
+// TestConvert converts every entry, and no more of it than names.
+func TestConvert(t *testing.T) {
+	tr := startConvert(t, lists(1010), oldToNew())
+	start := tr.entries(t)
+	must(t, tr.apply(t))
+	if len(tr.env.Marks) < 3 {
+		t.Errorf("%d pages", len(tr.env.Marks))
+	}
+	got := tr.entries(t)
+	for dn, text := range map[string]string{
+		"entry cn=Alice,ou=people,dc=example,dc=org":      `cn="Alice" newAliases;lang-de="alize@example.org" newAliases="alice@example.org" newAliases="jörg@example.org" newId="\x00\x01\xff\xfe" newQuota="100" objectClass="new-user" objectClass="person" sn="Example"`,
+		`entry cn=Bob\, no 2,ou=people,dc=example,dc=org`: `cn="Bob, no 2" description="old-user zarafa" objectClass="new-user" objectClass="person" sn="Example"`,
+		"entry cn=all,dc=example,dc=org":                  `cn="all" newFilter="(&(objectClass=new-user)(newQuota>=10))" objectClass="new-list"`,
+		"entry cn=l1009,dc=example,dc=org":                `cn="l1009" newFilter="(newQuota=1009)" objectClass="new-list"`,
+	} {
+		if got[dn] != text {
+			t.Errorf("%s is\n%s, want\n%s", dn, got[dn], text)
+		}
+	}
+	must(t, tr.undo(t))
+	sameState(t, "undone", tr.entries(t), start)
+	lines, err := tr.action(t).(*Convert).Differences(tr.env)
+	if err != nil || len(lines) > 0 {
+		t.Errorf("%q, %v", lines, err)
+	}
+}
+
+// changeEntry is what somebody else does to an entry.
+func (tr *trial) changeEntry(t *testing.T, dn string, values ...host.ValueChange) {
+	t.Helper()
+	session, err := tr.directory.OpenDirectory(t.Context(), host.DirectoryConn{})
+	must(t, err)
+	must(t, session.Change(t.Context(), []host.EntryChange{{DN: dn, Values: values}})[0])
+}
+
+const alice = "cn=Alice,ou=people,dc=example,dc=org"
+
+// TestConvertWithOthers keeps what somebody changes before the conversion comes to an entry, and after it.
+func TestConvertWithOthers(t *testing.T) {
+	tr := startConvert(t, hosttest.DirectoryLDIF, oldToNew())
+	add := func(attribute, value string) host.ValueChange {
+		return host.ValueChange{Attribute: attribute, Values: []string{value}}
+	}
+	drop := func(attribute, value string) host.ValueChange {
+		return host.ValueChange{Attribute: attribute, Values: []string{value}, Delete: true}
+	}
+	var once bool
+	tr.env.Mark = func(mark func(any) error) func(any) error {
+		return func(v any) error {
+			if !once { // the page is read, and nothing of it is changed yet
+				once = true
+				tr.changeEntry(t, alice, drop("oldQuota", "100"), add("oldQuota", "150"), add("oldAliases", "late@example.org"))
+			}
+			return mark(v)
+		}
+	}(tr.env.Mark)
+	must(t, tr.apply(t))
+	got := tr.entries(t)["entry "+alice]
+	for _, want := range []string{`newQuota="150"`, `newAliases="late@example.org"`} {
+		if !strings.Contains(got, want) || strings.Contains(got, "old") {
+			t.Errorf("%s: %s", want, got)
+		}
+	}
+	tr.changeEntry(t, alice, drop("newQuota", "150"), add("newQuota", "300"), drop("newAliases", "jörg@example.org"))
+	a := tr.action(t).(*Convert)
+	must(t, a.Undo(tr.env))
+	for range 2 { // once more changes nothing
+		got = tr.entries(t)["entry "+alice]
+		if !strings.Contains(got, `oldQuota="300"`) || strings.Contains(got, "jörg") || !strings.Contains(got, `oldAliases="late@example.org"`) || strings.Contains(got, "new") {
+			t.Errorf("taken back: %s", got)
+		}
+		must(t, a.Undo(tr.env))
+	}
+	if !strings.Contains(a.Since(), "cn=Alice") {
+		t.Errorf("told: %q", a.Since())
+	}
+	if lines, err := a.Differences(tr.env); err != nil || len(lines) > 0 {
+		t.Errorf("%q, %v", lines, err)
+	}
+}
+
+// TestConvertHalfWay ends well where another tool has left both classes and a part of the attributes in both schemas,
+// and is refused where an attribute would have two values.
+func TestConvertHalfWay(t *testing.T) {
+	ldif := strings.Replace(hosttest.DirectoryLDIF, "oldQuota: 100\n", "objectClass: new-user\noldQuota: 100\nnewQuota: 100\nnewAliases: ALICE@example.org\n", 1)
+	tr := startConvert(t, ldif, oldToNew())
+	start := tr.entries(t)
+	must(t, tr.apply(t))
+	if got := tr.entries(t)["entry "+alice]; strings.Contains(got, "old") || strings.Count(strings.ToLower(got), `"alice@example.org"`) != 1 {
+		t.Errorf("converted: %s", got)
+	}
+	must(t, tr.undo(t))
+	sameState(t, "undone", tr.entries(t), start)
+
+	h := newFake()
+	must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+	h.directory = directoryHost(t, strings.Replace(ldif, "newQuota: 100", "newQuota: 200", 1))
+	_, err := oldToNew().Prepare(newEnv(h))
+	if err == nil || !strings.Contains(err.Error(), "1 entry cannot be converted") || !strings.Contains(err.Error(), alice) {
+		t.Errorf("two values where there may be one: %v", err)
+	}
+}
+
+// refusingDirectory is a session in which a server refuses some changes.
+type refusingDirectory struct {
+	host.Directory
+	refuse func(n int, c host.EntryChange) error
+	n      int
+}
+
+func (d *refusingDirectory) Change(ctx context.Context, changes []host.EntryChange) []error {
+	answers := make([]error, len(changes))
+	for i, c := range changes {
+		if d.n++; d.refuse(d.n, c) != nil {
+			answers[i] = d.refuse(d.n, c)
+			continue
+		}
+		answers[i] = d.Directory.Change(ctx, []host.EntryChange{c})[0]
+	}
+	return answers
+}
+
+type refusingHost struct {
+	*fakeHost
+	refuse func(n int, c host.EntryChange) error
+}
+
+func (refusingHost) Sleep(context.Context, time.Duration) error { return nil }
+
+func (h refusingHost) OpenDirectory(ctx context.Context, conn host.DirectoryConn) (host.Directory, error) {
+	session, err := h.directory.OpenDirectory(ctx, conn)
+	return &refusingDirectory{Directory: session, refuse: h.refuse}, err
+}
+
+// TestConvertRefused says what the server refused, loses nothing, and is brought to its end by a resume.
+func TestConvertRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		refuse func(n int, c host.EntryChange) error
+		want   string // in the error; empty for none
+	}{
+		"rights that end half-way": {func(n int, _ host.EntryChange) error {
+			if n > 300 {
+				return &directory.Error{Code: 50}
+			}
+			return nil
+		}, "the user lacks the right"},
+		"the connection is cut": {func(n int, _ host.EntryChange) error {
+			if n > 550 {
+				return &directory.Error{Code: 200}
+			}
+			return nil
+		}, "the connection broke"},
+		"no such control": {func(_ int, c host.EntryChange) error { // as 389-ds has it
+			if c.Relax {
+				return &directory.Error{Code: 12}
+			}
+			return nil
+		}, "structural"}, // which the simulated server minds
+		"busy for once": {func(n int, _ host.EntryChange) error {
+			if n == 5 {
+				return &directory.Error{Code: 51}
+			}
+			return nil
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := startConvert(t, lists(600), oldToNew())
+			start := tr.entries(t)
+			a := tr.action(t)
+			tr.env.Host = refusingHost{tr.fakeHost, c.refuse}
+			_, err := a.Apply(tr.env)
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+			tr.env.Host = tr.fakeHost
+			must(t, tr.apply(t))
+			for dn, text := range tr.entries(t) {
+				if strings.Contains(text, "old-list") || strings.Contains(text, "oldQuota") {
+					t.Fatalf("after a resume %s is %s", dn, text)
+				}
+			}
+			must(t, tr.undo(t))
+			sameState(t, "undone", tr.entries(t), start)
+		})
+	}
+}
