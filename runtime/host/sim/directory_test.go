@@ -4,7 +4,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-ldap/ldap/v3"
+	"pgregory.net/rapid"
+
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
 	"zcp2kopano/runtime/host/hosttest"
 )
 
@@ -32,4 +36,83 @@ func TestDirectorySuite(t *testing.T) {
 	}
 	h := hostOf(t, "-- host --\nhostname: h\n-- directory --\n"+strings.TrimSuffix(hosttest.DirectoryLDIF, "\n")+"\n"+schema)
 	hosttest.Directory(t, h, host.DirectoryConn{})
+}
+
+// TestConvertedFilters has a renamed filter match a renamed entry exactly when the old one matched the old entry.
+func TestConvertedFilters(t *testing.T) {
+	renaming := &directory.Renaming{
+		Attributes: map[string]string{"oldquota": "newQuota", "oldaliases": "newAliases"}, Classes: map[string]string{"old-user": "new-user"},
+	}
+	names := rapid.SampledFrom([]string{"oldQuota", "OLDaliases", "cn", "objectClass", "oldAliases;lang-de", "oldOther"})
+	attributes := rapid.SampledFrom([]string{"oldQuota", "OLDaliases", "cn", "oldAliases;lang-de", "oldOther"})
+	values := rapid.SampledFrom([]string{"1", "2", "old-user", "Old-User", "other", "person", "oldQuota", "x y"})
+	blank := rapid.SampledFrom([]string{"", "", " "})
+	var filters *rapid.Generator[string]
+	filters = rapid.Custom(func(t *rapid.T) string {
+		b := blank.Draw(t, "blank")
+		switch rapid.IntRange(0, 7).Draw(t, "kind") {
+		case 0:
+			return "(&" + filters.Draw(t, "a") + filters.Draw(t, "b") + ")"
+		case 1:
+			return "(|" + filters.Draw(t, "a") + filters.Draw(t, "b") + ")"
+		case 2:
+			return "(!" + filters.Draw(t, "a") + ")"
+		case 3:
+			return "(" + names.Draw(t, "name") + "=*)"
+		case 4: // objectClass has no rule for parts of it, nor for an order
+			return "(" + attributes.Draw(t, "name") + "=" + values.Draw(t, "value")[:1] + "*)"
+		case 5:
+			return "(" + attributes.Draw(t, "name") + ">=" + values.Draw(t, "value") + ")"
+		}
+		return "(" + names.Draw(t, "name") + "=" + b + values.Draw(t, "value") + b + ")"
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		filter := filters.Draw(t, "filter")
+		e := host.Entry{DN: "cn=x", Attributes: map[string][]string{"objectClass": {rapid.SampledFrom([]string{"old-user", "person"}).Draw(t, "class")}}}
+		for range rapid.IntRange(0, 4).Draw(t, "attributes") {
+			name := names.Draw(t, "attribute")
+			if name == "OLDaliases" {
+				name = "oldAliases"
+			}
+			if v := values.Draw(t, "value"); name != "objectClass" {
+				e.Attributes[name] = []string{v}
+			}
+		}
+		touched := renaming.Touched(e)
+		made, err := renaming.Convert(touched)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := host.Entry{DN: e.DN, Attributes: map[string][]string{}}
+		for name, v := range e.Attributes {
+			if touched[strings.ToLower(name)] == nil {
+				after.Attributes[name] = v
+			}
+		}
+		for name, v := range made {
+			after.Attributes[name] = v
+		}
+		if e.Attributes["objectClass"][0] == "person" {
+			after.Attributes["objectClass"] = []string{"person"}
+		}
+		renamed, err := renaming.Filter(filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if was, is := evaluate(t, filter, e), evaluate(t, renamed, after); was != is {
+			t.Fatalf("%s of %v is %v, %s of %v is %v", filter, e, was, renamed, after, is)
+		}
+	})
+}
+
+func evaluate(t *rapid.T, filter string, e host.Entry) truth {
+	compiled, err := ldap.CompileFilter(filter)
+	if err != nil {
+		t.Skip(err)
+	}
+	result, err := matchFilter(compiled, e, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
 }
