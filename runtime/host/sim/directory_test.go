@@ -50,7 +50,7 @@ func TestConvertedFilters(t *testing.T) {
 	var filters *rapid.Generator[string]
 	filters = rapid.Custom(func(t *rapid.T) string {
 		b := blank.Draw(t, "blank")
-		switch rapid.IntRange(0, 7).Draw(t, "kind") {
+		switch rapid.IntRange(0, 9).Draw(t, "kind") {
 		case 0:
 			return "(&" + filters.Draw(t, "a") + filters.Draw(t, "b") + ")"
 		case 1:
@@ -59,6 +59,8 @@ func TestConvertedFilters(t *testing.T) {
 			return "(!" + filters.Draw(t, "a") + ")"
 		case 3:
 			return "(" + names.Draw(t, "name") + "=*)"
+		case 6, 7:
+			return "(objectClass=" + b + rapid.SampledFrom([]string{"old-user", "OLD-user", `old\2duser`, "person"}).Draw(t, "class") + ")"
 		case 4: // objectClass has no rule for parts of it, nor for an order
 			return "(" + attributes.Draw(t, "name") + "=" + values.Draw(t, "value")[:1] + "*)"
 		case 5:
