@@ -45,7 +45,7 @@ func TestStockLoads(t *testing.T) {
 	}
 	for _, name := range names {
 		book := loadStock(t, name)
-		if len(book.Systems) == 0 {
+		if len(book.Systems) == 0 && name != "directory" { // which no host is chosen for
 			t.Errorf("%s says of no system that it fits", name)
 		}
 	}
