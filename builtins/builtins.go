@@ -40,3 +40,12 @@ func All() []*script.Builtin {
 		web.Builtins(),
 	)
 }
+
+// Release is what one release of ZCP or Kopano makes of a directive.
+type Release = cfg.Release
+
+// Histories tells what is known of a directive, of each configuration file that has one of the name.
+func Histories(name string) []cfg.History { return cfg.Histories(name) }
+
+// DirectiveNames lists the names of all directives of ZCP and Kopano.
+func DirectiveNames() []string { return cfg.DirectiveNames() }

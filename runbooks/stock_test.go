@@ -306,7 +306,7 @@ func TestStockSurvey(t *testing.T) {
 		},
 		{
 			name: "a configuration file that is not UTF-8",
-			from: "-- tree --\n", to: "-- /etc/zarafa/ical.cfg base64 --\nIyBjYWbpCg==\n-- tree --\n",
+			from: "-- tree --\n", to: "-- /etc/zarafa/ical.cfg base64 --\nbG9nX2ZpbGUgPSBjYWbpCg==\n-- tree --\n",
 			code: exit.Inhibited, want: "inhibitor: a configuration file cannot be read",
 		},
 		{
@@ -677,12 +677,12 @@ zarafa-search   active enabled pid=1260
 		{
 			name: "a switch of a Python daemon that stops it",
 			from: "log_file = /var/log/zarafa/search.log", to: "log_file = /var/log/zarafa/search.log\nindex_attachments = on\n",
-			want: "warning: configuration to look at", reason: "kopano-search stops unless it is one of yes, no",
+			code: exit.Inhibited, want: "inhibitor: kopano-search would not start", reason: "kopano-search stops unless it is one of yes, no",
 		},
 		{
 			name: "a path of a Python daemon that stops it",
 			from: "log_file = /var/log/zarafa/search.log", to: "log_file = /var/log/zarafa/search.log\nrunning_path = /srv/none\n",
-			want: "warning: configuration to look at", reason: "running_path = /srv/none does not exist; kopano-search stops without it",
+			code: exit.Inhibited, want: "inhibitor: kopano-search would not start", reason: "running_path = /srv/none does not exist; kopano-search stops without it",
 		},
 		{
 			name: "the environment in a Python daemon's file",
@@ -1015,7 +1015,7 @@ func TestStockSurveyGoesOn(t *testing.T) {
 	const tree = "-- tree --\n"
 	edit := func(text string) string {
 		text = strings.Replace(text, "login zarafa ", "login zarafa another-", 1)
-		return strings.Replace(text, tree, "-- /etc/zarafa/ical.cfg base64 --\nIyBjYWbpCg==\n-- /etc/crontab --\n0 0 * * * root zarafa-stats\n"+
+		return strings.Replace(text, tree, "-- /etc/zarafa/ical.cfg base64 --\nbG9nX2ZpbGUgPSBjYWbpCg==\n-- /etc/crontab --\n0 0 * * * root zarafa-stats\n"+
 			"-- dead --\nhttps://download.kopano.io/supported/core:/final/Debian_8.0/ 401 Unauthorized\n"+
 			tree+"d0755 root:root - - /tmp\nf0644 root:root 10 - /var/lib/kopano/attachments/1\n", 1)
 	}

@@ -3,6 +3,7 @@ package cfg
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -16,7 +17,7 @@ import (
 
 // Builtins are the functions of the module cfg.
 func Builtins() []*script.Builtin {
-	return []*script.Builtin{read, get, problems, includes, defaultValue, kopanoNames, reloadable, set, rename, drop, takeover}
+	return []*script.Builtin{read, get, problems, includes, defaultValue, kopanoNames, reloadable, set, rename, drop, takeover, preview}
 }
 
 var (
@@ -162,7 +163,7 @@ func problemList(list []Problem, fatal bool) []starlark.Value {
 }
 
 func problemRecord(p Problem, fatal bool) starlark.Value {
-	return script.NewRecord(map[string]any{"path": p.Path, "line": p.Line, "text": p.Text, "message": p.String(), "fatal": fatal})
+	return script.NewRecord(map[string]any{"path": p.Path, "line": p.Line, "text": p.Text, "message": p.String(), "fatal": fatal, "stops": p.Stops, "at": p.At})
 }
 
 var includes = &script.Builtin{
@@ -430,6 +431,58 @@ cfg.drop("/etc/zarafa/server.cfg", ["license_socket"], "Kopano Core has no licen
 	},
 }
 
+// takeoverParams say what is to be taken over, and how.
+var takeoverParams = []script.Param{
+	{Name: "source", Type: script.Path, Doc: "the directory of the old files: /etc/zarafa, or a backup of it", Optional: true, Default: `"/etc/zarafa"`},
+	{Name: "target", Type: script.Path, Doc: "the directory of the new files", Optional: true, Default: `"/etc/kopano"`},
+	{Name: "approach", Type: script.String, Doc: "merge (manual 4.3.4 a) or copy (4.3.4 b)", Optional: true, Default: `"merge"`, Choices: []string{"merge", "copy"}},
+	{Name: "from_version", Type: script.String, Doc: "the release of ZCP, like \"7.2.6\"; package versions will do", Keyword: true},
+	{Name: "to_version", Type: script.String, Doc: "the release of Kopano Core, like \"8.7.20\"; package versions will do", Keyword: true},
+	{Name: "overrides", Type: script.Data, Doc: "values that win over all else: a dict of file name to a dict of directive to value " +
+		"(string, secret, number, bool), like {\"server.cfg\": {\"attachment_path\": \"/srv/attachments\"}}", Optional: true, Default: "{}", Keyword: true},
+	{Name: "ldap_schema", Type: script.String, Doc: "keep the Zarafa schema in the directory, or rename its attributes and classes in ldap.cfg for the kopano schema",
+		Optional: true, Default: `"keep"`, Choices: []string{"keep", "kopano"}, Keyword: true},
+	{Name: "original", Type: script.Path, Doc: "what the old files call their own directory, if source is a backup", Optional: true, Default: `"/etc/zarafa"`, Keyword: true},
+}
+
+const takeoverResult = "struct: files (list of structs: path, source), notes (list of structs: file, line, directive, old, new, reason, message), " +
+	"problems and skipped (lists of structs: path, line, text, message, stops: the daemon that would not start, at: where the admin edits it), " +
+	"entries (what became of each directive, a list of structs: file, directive, old, where, new, fate, reason, look), " +
+	"others (list of structs: kind, source, target, link, mode)"
+
+var preview = &script.Builtin{
+	Name: "cfg.preview",
+	Doc: "Tells what cfg.takeover would write, and what would be wrong with it, and writes nothing.\n\n" +
+		"So a survey knows before anything is removed at what a daemon would stop.",
+	Params: takeoverParams,
+	Result: takeoverResult,
+	Effect: script.Read,
+	Example: `
+for problem in cfg.preview(from_version = "7.2.6", to_version = "8.7.20").problems:
+    if problem.stops:
+        print(problem.message)
+`,
+	Value: func(c *script.Call) (starlark.Value, error) {
+		result, err := foreseen(c)
+		if err != nil {
+			return nil, err
+		}
+		return resultValue(result), nil
+	},
+}
+
+func foreseen(c *script.Call) (*Result, error) {
+	t, err := takeoverOf(c)
+	if err != nil {
+		return nil, c.Errorf("%w", err)
+	}
+	result, err := t.Run(c.View)
+	if err != nil {
+		return nil, c.Errorf("%w", err)
+	}
+	return result, nil
+}
+
 var takeover = &script.Builtin{
 	Name: "cfg.takeover",
 	Doc: "Takes the configuration files of ZCP over to Kopano (manual 4.3.4 and 4.3.5).\n\n" +
@@ -441,23 +494,12 @@ var takeover = &script.Builtin{
 		"that changed without a word, the old one is written down. ldap.cfg is always carried over as a whole.\n\n" +
 		"The new files get the mode, owner and group asked for. What else the old directory holds (certificates, templates, " +
 		"own scripts, symlinks) is listed in the result's others, for the runbook to copy. Taking over twice changes nothing.",
-	Params: []script.Param{
-		{Name: "source", Type: script.Path, Doc: "the directory of the old files: /etc/zarafa, or a backup of it", Optional: true, Default: `"/etc/zarafa"`},
-		{Name: "target", Type: script.Path, Doc: "the directory of the new files", Optional: true, Default: `"/etc/kopano"`},
-		{Name: "approach", Type: script.String, Doc: "merge (manual 4.3.4 a) or copy (4.3.4 b)", Optional: true, Default: `"merge"`, Choices: []string{"merge", "copy"}},
-		{Name: "from_version", Type: script.String, Doc: "the release of ZCP, like \"7.2.6\"; package versions will do", Keyword: true},
-		{Name: "to_version", Type: script.String, Doc: "the release of Kopano Core, like \"8.7.20\"; package versions will do", Keyword: true},
-		{Name: "overrides", Type: script.Data, Doc: "values that win over all else: a dict of file name to a dict of directive to value " +
-			"(string, secret, number, bool), like {\"server.cfg\": {\"attachment_path\": \"/srv/attachments\"}}", Optional: true, Default: "{}", Keyword: true},
-		{Name: "ldap_schema", Type: script.String, Doc: "keep the Zarafa schema in the directory, or rename its attributes and classes in ldap.cfg for the kopano schema",
-			Optional: true, Default: `"keep"`, Choices: []string{"keep", "kopano"}, Keyword: true},
-		{Name: "original", Type: script.Path, Doc: "what the old files call their own directory, if source is a backup", Optional: true, Default: `"/etc/zarafa"`, Keyword: true},
-		{Name: "mode", Type: script.Mode, Doc: "mode of the new files (manual 4.3.7)", Optional: true, Default: `"0640"`, Keyword: true},
-		{Name: "owner", Type: script.String, Doc: "owner of the new files", Optional: true, Default: `"root"`, Keyword: true},
-		{Name: "group", Type: script.String, Doc: "group of the new files", Optional: true, Default: `"kopano"`, Keyword: true},
-	},
-	Result: "struct: files (list of structs: path, source), notes (list of structs: file, line, directive, old, new, reason, message), " +
-		"problems and skipped (lists of structs: path, line, text, message), others (list of structs: kind, source, target, link, mode)",
+	Params: append(slices.Clone(takeoverParams),
+		script.Param{Name: "mode", Type: script.Mode, Doc: "mode of the new files (manual 4.3.7)", Optional: true, Default: `"0640"`, Keyword: true},
+		script.Param{Name: "owner", Type: script.String, Doc: "owner of the new files", Optional: true, Default: `"root"`, Keyword: true},
+		script.Param{Name: "group", Type: script.String, Doc: "group of the new files", Optional: true, Default: `"kopano"`, Keyword: true},
+	),
+	Result: takeoverResult,
 	Effect: script.Change,
 	Example: `
 taken = cfg.takeover(from_version = "7.2.6", to_version = "8.7.20", overrides = {"server.cfg": {"user_safe_mode": True}})
@@ -468,13 +510,9 @@ for note in taken.notes:
 }
 
 func decideTakeover(c *script.Call) (script.Decision, error) {
-	t, err := takeoverOf(c)
+	result, err := foreseen(c)
 	if err != nil {
-		return script.Decision{}, c.Errorf("%w", err)
-	}
-	result, err := t.Run(c.View)
-	if err != nil {
-		return script.Decision{}, c.Errorf("%w", err)
+		return script.Decision{}, err
 	}
 	decision := script.Decision{Result: resultValue(result)}
 	fileMode, ok := c.Mode("mode")
@@ -550,7 +588,13 @@ func overrides(v starlark.Value) (map[string]map[string]string, error) {
 }
 
 func resultValue(r *Result) *starlarkstruct.Struct {
-	var files, notes, others []starlark.Value
+	var files, notes, others, entries []starlark.Value
+	for _, e := range r.Entries {
+		entries = append(entries, script.NewRecord(map[string]any{
+			"file": e.File, "directive": e.Directive, "old": e.Old, "where": e.Where, "new": e.New,
+			"fate": string(e.Fate), "reason": e.Reason, "look": e.Look,
+		}))
+	}
 	for _, f := range r.Files {
 		files = append(files, script.NewRecord(map[string]any{"path": f.Path, "source": f.Source}))
 	}
@@ -564,6 +608,7 @@ func resultValue(r *Result) *starlarkstruct.Struct {
 	}
 	return script.NewRecord(map[string]any{
 		"files": starlark.NewList(files), "notes": starlark.NewList(notes), "others": starlark.NewList(others),
+		"entries":  starlark.NewList(entries),
 		"problems": starlark.NewList(problemList(r.Problems, false)), "skipped": starlark.NewList(problemList(r.Skipped, false)),
 	})
 }

@@ -137,7 +137,7 @@ print(cfg.default("server.cfg", "softdelete_lifetime", "7.2.6"), cfg.default("se
 	for _, want := range []string{
 		`{"mysql_password": ***, "enable_hosted_zarafa": "true", "server_bind": "192.0.2.1", "license_socket": "/var/run/zarafad/licensed.sock", "threads": "6", "user_plugin": "unix"}`,
 		"none", "6 7 None", `["/etc/zarafa/local.cfg"]`,
-		`["/etc/zarafa/server.cfg:7: threads is set twice, first in line 6; the last one counts"]`,
+		`["/etc/zarafa/server.cfg:7: threads is set twice, first in line 6; the last one counts: take the other out"]`,
 		`not a comment`, "is a directory", "0 30 None",
 	} {
 		if !strings.Contains(printed, want) {

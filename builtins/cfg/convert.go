@@ -56,8 +56,11 @@ type conversion struct {
 	schema   string // "keep" or "kopano": which LDAP schema the directory will have
 	out      func(f *File) string
 	where    func(string) string // where an old path is on the host
+	original func(string) string // what the site calls an old path
+	exists   func(string) bool   // whether a path of the new files will be there
 
 	old      map[string]string // as set in the old tree
+	at       map[string]string // where: "PATH:LINE"
 	renamed  map[string]string // new name to old name
 	aliases  map[string]string
 	wants    []want
@@ -112,14 +115,25 @@ func (c *conversion) note(f *File, line int, name, old, new, reason string) {
 }
 
 func (c *conversion) problem(f *File, line int, format string, args ...any) {
-	c.problems = append(c.problems, Problem{c.out(f), line, fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, Problem{Path: c.out(f), Line: line, Text: fmt.Sprintf(format, args...)})
+}
+
+// stop tells of a setting at which the daemon does not start.
+func (c *conversion) stop(f *File, line int, name, format string, args ...any) {
+	daemon := c.daemon
+	if daemon == "ldap" || daemon == "unix" {
+		daemon = "server"
+	}
+	c.problems = append(c.problems, Problem{Path: c.out(f), Line: line, Text: fmt.Sprintf(format, args...), Stops: daemon, At: c.at[name]})
 }
 
 // run decides the wants and rewrites the files of a tree. The wants are left to the caller.
 func (c *conversion) run(t *Tree) {
 	c.old, c.renamed, c.aliases = map[string]string{}, map[string]string{}, map[string]string{}
+	c.at = map[string]string{}
 	for _, s := range t.Settings() {
-		c.old[c.unalias(s.Name)] = s.Value
+		name := c.unalias(s.Name)
+		c.old[name], c.at[name] = s.Value, fmt.Sprintf("%s:%d", c.original(s.Path), s.Line)
 	}
 	c.decide(t.Top)
 	for _, f := range t.Files {
@@ -132,10 +146,10 @@ func (c *conversion) run(t *Tree) {
 func (c *conversion) settle(f *File) error {
 	for _, w := range c.wants {
 		current, set := f.Get(w.name)
-		if set && current == w.value {
+		if set && (current == w.value || !w.always && same(w.name, current, w.value)) {
 			continue
 		}
-		if def, _ := Lookup(c.daemon, w.name).Default(c.to); !set && !w.always && pythonBool(def) == w.value {
+		if def, _ := Lookup(c.daemon, w.name).Default(c.to); !set && !w.always && same(w.name, def, w.value) {
 			continue
 		}
 		line, err := f.SetAfter(w.name, w.value, w.near...)
@@ -159,21 +173,18 @@ func (c *conversion) unalias(name string) string {
 	if d == nil {
 		return name
 	}
-	for i, cell := range d.codeZCP {
-		if codeFlag(cell, "ALIAS") && i == zcpColumn(c.from) {
-			target, _ := codeValue(cell)
-			c.aliases[name] = target
-			return target
-		}
+	target := d.aliasAt(c.from)
+	if target == "" {
+		return name
 	}
-	return name
+	c.aliases[name] = target
+	return target
 }
 
 // decide collects the wants of the daemon.
 func (c *conversion) decide(top *File) {
 	c.decideListen(top)
 	c.decideTLS()
-	c.decidePins()
 	switch c.daemon {
 	case "server":
 		c.decideServer()
@@ -182,6 +193,7 @@ func (c *conversion) decide(top *File) {
 	case "ldap":
 		c.decideLDAP(top)
 	}
+	c.decidePins()
 }
 
 // --- names
@@ -290,14 +302,9 @@ func (c *conversion) dropReason(name string) string {
 	if c.daemon == "ldap" || c.daemon == "unix" {
 		program = "the " + c.daemon + " plugin of kopano-server " + c.to.String()
 	}
-	var heirs []string
-	for _, w := range c.wants {
-		if w.name != name && slices.Contains(w.near, name) && !c.knows(name) {
-			heirs = append(heirs, w.name)
-		}
-	}
+	heirs := c.heirs(name)
 	switch {
-	case len(heirs) > 0:
+	case len(heirs) > 0 && !c.knows(name):
 		return "replaced by " + strings.Join(heirs, ", ")
 	case c.runsAsDefault(name):
 		return "the default is kopano; an empty line would keep the daemon root"
@@ -324,6 +331,9 @@ func (c *conversion) heir(d *Directive) string {
 		return ""
 	}
 	def, _ := Lookup(c.daemon, d.Replacement).Default(c.to)
+	if def = plain(def); def == "" {
+		return "; " + d.Replacement + " took its place, which is empty by default"
+	}
 	return "; " + d.Replacement + " took its place, with the default " + def
 }
 
@@ -337,6 +347,9 @@ func (c *conversion) runsAsDefault(name string) bool {
 
 // literal are directives whose values are never paths of ZCP.
 func (c *conversion) literal(name string) bool {
+	if name == "attachment_path" && c.value("attachment_storage") == "s3" {
+		return true // the beginning of the objects' names, and no path
+	}
 	return secrets.Name(name) || strings.HasPrefix(name, "mysql_") || c.daemon == "ldap" || name == "server_name"
 }
 
@@ -355,6 +368,10 @@ func (c *conversion) newValue(name, value string) string {
 		}
 	case c.literal(name):
 		return value
+	case c.pythonKind(name) == "size" && value != "" && strings.Trim(value, "0123456789") == "":
+		return value + "b"
+	case c.pythonKind(name) == "boolean" && slices.Contains(pythonBools, strings.ToLower(value)):
+		return strings.ToLower(value)
 	}
 	return c.paths.convert(value)
 }
@@ -367,6 +384,10 @@ func (c *conversion) valueReason(name, old string) string {
 		return "the ldap plugin of Kopano does what ldapms did"
 	case isProtocols(name):
 		return "a protocol that the library does not have stops the daemon"
+	case c.pythonKind(name) == "size":
+		return "a size needs its unit"
+	case c.pythonKind(name) == "boolean":
+		return "kopano-" + c.daemon + " takes it in lower case only"
 	case isUserScript(c.daemon, name) && c.shippedScript(name, old):
 		return "Kopano's own script; the one of ZCP expects ZARAFA_* variables"
 	}
@@ -442,7 +463,7 @@ func (c *conversion) decideListen(top *File) {
 		value := ""
 		enabled := c.value(l.enable)
 		if l.enable == "" || enabled == "yes" || l.foldCase && strings.EqualFold(enabled, "yes") {
-			value = c.listenAddress(top, c.value("server_bind"), c.value(l.port))
+			value = c.listenAddress(top, c.value("server_bind"), c.port(top, l.port))
 		}
 		reason := "as before, and written down: the defaults changed between releases"
 		if value == "" {
@@ -450,6 +471,16 @@ func (c *conversion) decideListen(top *File) {
 		}
 		c.wantAlways(l.list, value, reason, near...)
 	}
+}
+
+// port is a port, or ZCP's default where the site has set none: an empty one cannot be written into a list or a URL.
+func (c *conversion) port(top *File, name string) string {
+	if v := c.value(name); v != "" {
+		return v
+	}
+	def, _ := Lookup(c.daemon, name).ZCPDefault(c.from)
+	c.problem(top, 0, "%s is empty: taken for %s; check it", name, def)
+	return def
 }
 
 // listenAddress writes an address as Kopano reads it: numeric, IPv6 in brackets, "*" for all.
@@ -466,7 +497,7 @@ func (c *conversion) listenAddress(top *File, bind, port string) string {
 	}
 	addr, err := netip.ParseAddr(strings.Trim(bind, "[]"))
 	if err != nil {
-		c.problem(top, 0, "server_bind = %s is not a numeric address, and Kopano %s takes no other; write the address", bind, c.to)
+		c.stop(top, 0, "server_bind", "server_bind = %s is not a numeric address, and Kopano %s takes no other; write the address", bind, c.to)
 		return bind + iface + ":" + port
 	}
 	if addr.Is6() {
@@ -543,42 +574,41 @@ func lowestProtocol(list string) string {
 
 // --- defaults that changed without a word
 
-// pins are directives whose default, or whose shipped value, changed in a way that users or admins
-// notice. Where ZCP relied on the old one, it is written down. Source: option tables; release notes
-// 8.5.6, 8.6.81, 8.7.81.
-var pins = map[string][]string{
-	"server": {"softdelete_lifetime", "sync_lifetime", "hide_everyone", "server_tcp_enabled", "server_bind",
-		"enable_sql_procedures", "server_name", "server_ssl_key_pass"},
-	"dagent":   {"plugin_enabled", "no_double_forward", "default_charset", "server_bind"},
-	"spooler":  {"plugin_enabled", "fax_domain", "fax_international"},
-	"gateway":  {"process_model", "server_bind"},
-	"ical":     {"process_model", "server_bind"},
-	"search":   {"index_attachments", "limit_results"},
-	"presence": {"server_bind"},
-	"unix":     {"non_login_shell", "default_domain"},
-}
-
+// decidePins writes down what ZCP worked by wherever the default of Kopano is another one, but for those that
+// are to be in force (defaults.tsv).
 func (c *conversion) decidePins() {
 	reason := "as before; the default of Kopano " + c.to.String() + " differs"
-	pin := func(name string) {
-		if value, ok := c.effective(name); ok && c.knows(name) {
-			c.wants = append(c.wants, want{name: name, value: c.newValue(name, pythonBool(value)), reason: reason})
+	for _, d := range Directives(c.daemon) {
+		value, ok := c.effective(d.Name)
+		if !ok || c.daemon == "ldap" || !c.knows(d.Name) || d.unused(c.from) || value == "<required>" {
+			continue
+		}
+		if _, set := c.set(d.Name); c.wanted(d.Name) || set && c.dropReason(d.Name) != "" {
+			continue
+		}
+		value = c.newValue(d.Name, plain(value))
+		if d.Flag(c.to, "NONEMPTY") && value == "" || c.python() && c.missing(d, value) {
+			continue
+		}
+		if _, ok := c.newDefault(d.Name); !ok || c.logsToFile(d.Name) {
+			c.wants = append(c.wants, want{name: d.Name, value: value, reason: reason})
 		}
 	}
-	for _, name := range pins[c.daemon] {
-		if name == "server_bind" && c.daemon != "presence" && (c.value(name) == "" || c.value(name) == "0.0.0.0") {
-			continue // all addresses, then as now
-		}
-		pin(name)
-	}
-	if strings.HasPrefix(c.value("server_socket"), "https:") { // how the daemon proves who it is
-		pin("sslkey_file")
-		pin("sslkey_pass")
-	}
-	if strings.HasPrefix(c.value("log_file"), "/") && c.value("log_method") == "file" {
-		pin("log_method")
-		pin("log_file")
-	}
+}
+
+func (c *conversion) wanted(name string) bool {
+	return slices.ContainsFunc(c.wants, func(w want) bool { return w.name == name })
+}
+
+// logsToFile tells whether a directive has the daemon log to a file, as it did.
+func (c *conversion) logsToFile(name string) bool {
+	return (name == "log_file" || name == "log_method") && strings.HasPrefix(c.value("log_file"), "/") && c.value("log_method") == "file"
+}
+
+// missing tells whether a Python daemon would stop because a path is not there.
+func (c *conversion) missing(d *Directive, value string) bool {
+	_, must := d.PythonType(c.to)
+	return must && path.IsAbs(value) && !c.exists(value)
 }
 
 // pythonBool spells the default of a Python daemon as its configuration file wants it.
@@ -600,7 +630,7 @@ func (c *conversion) decideServer() {
 		c.wantAlways("attachment_storage", v, "the default of Kopano differs; a wrong one hides attachments")
 	}
 	if v, ok := c.effective("attachment_path"); ok {
-		c.wantAlways("attachment_path", c.paths.convert(v), "the default of Kopano differs between releases")
+		c.wantAlways("attachment_path", c.newValue("attachment_path", v), "the default of Kopano differs between releases")
 	}
 	c.wantAlways("local_admin_users", localAdmins(c.value("local_admin_users")), "the other daemons connect as user kopano")
 }
@@ -688,7 +718,7 @@ func (c *conversion) decideURI(top *File) {
 	if addr, err := netip.ParseAddr(host); err == nil && addr.Is6() {
 		host = "[" + host + "]"
 	}
-	c.wantAlways("ldap_uri", protocol+"://"+host+":"+c.value("ldap_port"), "joins ldap_host, ldap_port and ldap_protocol", old...)
+	c.wantAlways("ldap_uri", protocol+"://"+host+":"+c.port(top, "ldap_port"), "joins ldap_host, ldap_port and ldap_protocol", old...)
 }
 
 // --- checks
@@ -708,8 +738,6 @@ func (c *conversion) checkNames(f *File) {
 	}
 }
 
-var pythonBools = []string{"yes", "no", "0", "1", "true", "false"}
-
 // checkValues finds what an admin should look at in the finished file, and what a Python daemon
 // would stop at.
 func (c *conversion) checkValues(f *File) {
@@ -724,14 +752,11 @@ func (c *conversion) checkValues(f *File) {
 		if d == nil {
 			continue
 		}
-		kind, _ := d.PythonType(c.to)
-		switch {
-		case strings.HasPrefix(s.Value, "$"):
+		if strings.HasPrefix(s.Value, "$") {
 			c.problem(f, s.Line, "%s = %s: kopano-%s does not read the environment; write the value", s.Name, s.Value, c.daemon)
-		case kind == "boolean" && !slices.Contains(pythonBools, s.Value):
-			c.problem(f, s.Line, "%s = %s: kopano-%s stops unless it is one of %s", s.Name, s.Value, c.daemon, strings.Join(pythonBools, ", "))
-		case kind == "integer" && !strings.Contains(d.code[d.column(c.to)], "multiple") && strings.Trim(s.Value, "0123456789") != "":
-			c.problem(f, s.Line, "%s = %s: kopano-%s stops unless it is a number", s.Name, s.Value, c.daemon)
+		}
+		if want := d.pythonWants(c.to, s.Value); want != "" {
+			c.stop(f, s.Line, s.Name, "%s = %s: kopano-%s stops unless it is %s", s.Name, s.Value, c.daemon, want)
 		}
 	}
 }

@@ -50,16 +50,11 @@ type factBook struct {
 // facts parses the table at first use: a program that only prints its version does not pay for it.
 var facts = sync.OnceValue(func() *factBook {
 	book := &factBook{byName: map[string]*Directive{}, count: map[string]int{}}
-	header := true
-	for row := range strings.SplitSeq(strings.TrimSuffix(factsTable, "\n"), "\n") {
-		if strings.HasPrefix(row, "# ") {
+	for i, row := range tableRows(factsTable) {
+		if i == 0 {
 			continue
 		}
-		if header {
-			header = false
-			continue
-		}
-		d := parseDirective(strings.Split(row, "\t"))
+		d := parseDirective(row)
 		book.all = append(book.all, d)
 		book.byName[d.Daemon+" "+d.Name] = d
 		book.count[d.Daemon]++
@@ -174,6 +169,12 @@ func activeValue(cell string) (string, bool) {
 // is false if that release does not know it.
 func (d *Directive) ZCPDefault(v Version) (value string, ok bool) {
 	return codeValue(d.codeZCP[zcpColumn(v)])
+}
+
+// unused tells whether a ZCP release accepts the directive without effect.
+func (d *Directive) unused(v Version) bool {
+	cell := d.codeZCP[zcpColumn(v)]
+	return codeFlag(cell, "UNUSED") || strings.Contains(cell, "[py:ignore]")
 }
 
 // Default returns the value that a Kopano release uses when the file does not set the directive; ok

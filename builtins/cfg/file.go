@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"zcp2kopano/runtime/host/secrets"
 )
 
 // The daemons read lines into a buffer of 4096 bytes and keep 1023 bytes of a value
@@ -72,6 +74,9 @@ type Problem struct {
 	Path string
 	Line int
 	Text string
+	// Stops is the daemon that does not start because of it, "" if none; At is where the admin edits it, if that is
+	// in another file: "/etc/zarafa/server.cfg:12".
+	Stops, At string
 }
 
 // String is "path:line: text".
@@ -99,14 +104,24 @@ func Parse(name string, data []byte) (*File, error) {
 		switch {
 		case strings.IndexByte(raw, 0) >= 0:
 			return nil, fmt.Errorf("%s:%d: holds a NUL byte; it is not a configuration file, or it is damaged", name, n)
-		case !utf8.ValidString(raw):
-			return nil, fmt.Errorf("%s:%d: not UTF-8; convert the file first: iconv -f latin1 -t utf-8", name, n)
+		case !utf8.ValidString(raw) && parseLine(raw, "").kind != comment:
+			return nil, fmt.Errorf("%s:%d: not UTF-8; %s", name, n, recode(raw))
 		case len(raw) > maxLine:
 			return nil, fmt.Errorf("%s:%d: %d bytes in one line; the daemons split a line after %d bytes, shorten it", name, n, len(raw), maxLine)
 		}
 		f.lines = append(f.lines, parseLine(raw, eol))
 	}
 	return f, nil
+}
+
+// recode says how a line that is not UTF-8 becomes readable. The daemons take the bytes of a secret as they are: it
+// would be another one afterwards.
+func recode(raw string) string {
+	const advice = "convert the file: iconv -f latin1 -t utf-8"
+	if name := parseLine(raw, "").name; secrets.Name(name) {
+		return "its bytes are the secret " + name + ", and " + advice + " would break it: give it another value first, of ASCII, here and where it is checked"
+	}
+	return advice
 }
 
 // cutLine takes the first line off data.
@@ -331,7 +346,7 @@ func (f *File) SetInclude(number int, arg string) {
 func (f *File) Problems() []Problem {
 	var all []Problem
 	say := func(n int, format string, args ...any) {
-		all = append(all, Problem{f.Path, n, fmt.Sprintf(format, args...)})
+		all = append(all, Problem{Path: f.Path, Line: n, Text: fmt.Sprintf(format, args...)})
 	}
 	if f.bom {
 		say(1, "begins with a byte order mark; the daemons take it for a part of the first line")
@@ -352,7 +367,10 @@ func (f *File) Problems() []Problem {
 				say(n, "%s: value of %d bytes; the daemons cut it after %d", l.name, len(l.value), maxValue)
 			}
 			if before, twice := seen[l.name]; twice {
-				say(n, "%s is set twice, first in line %d; the last one counts", l.name, before)
+				say(n, "%s is set twice, first in line %d; the last one counts: take the other out", l.name, before)
+			}
+			if hashInValue.MatchString(l.value) && !secrets.Name(l.name) {
+				say(n, "%s: \"#\" and what follows are a part of the value: a comment is a line of its own", l.name)
 			}
 			seen[l.name] = n
 		case directive:
@@ -367,6 +385,9 @@ func (f *File) Problems() []Problem {
 	}
 	return all
 }
+
+// hashInValue is what looks like a comment behind a value.
+var hashInValue = regexp.MustCompile(`(^|[ \t])#`)
 
 // leftByM4 is what making ldap.openldap.cfg and its like from ldap.m4 (ZCP, kopano-core: installer/linux)
 // can leave: lines of m4's own, which say nothing to a daemon and were never meant to.

@@ -93,11 +93,10 @@ func TestSetRefuses(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"a = 1\nb = \xe4\n":                          "server.cfg:2: not UTF-8",
-		"a = 1\x00\n":                                "server.cfg:1: holds a NUL byte",
-		"\n\na = " + strings.Repeat("x", 5000):       "server.cfg:3: 5004 bytes in one line",
-		strings.Repeat("# comment\n", 1<<17):         "too large",
-		"# \xe4 Latin-1 in a comment, on one line\n": "server.cfg:1: not UTF-8",
+		"a = 1\nb = \xe4\n":                    "server.cfg:2: not UTF-8",
+		"a = 1\x00\n":                          "server.cfg:1: holds a NUL byte",
+		"\n\na = " + strings.Repeat("x", 5000): "server.cfg:3: 5004 bytes in one line",
+		strings.Repeat("# comment\n", 1<<17):   "too large",
 	} {
 		if _, err := Parse("/etc/zarafa/server.cfg", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.30q: %v, want %q", text, err, want)
@@ -280,4 +279,59 @@ func TestFileProperty(t *testing.T) {
 		value := rapid.SampledFrom([]string{"", "1", "v = w", "#"}).Draw(t, "value")
 		checkFile(t, []byte(data), name, value)
 	})
+}
+
+// Bytes that are not UTF-8 are carried in comments; where a value has them, what to do depends on whether it is a
+// secret, whose bytes the daemons take as they are.
+func TestLatin1(t *testing.T) {
+	const text = "# gr\xfc\xdfe\nthreads = 8\n"
+	f, err := Parse("server.cfg", []byte(text))
+	if err != nil || string(f.Bytes()) != text {
+		t.Errorf("%q, %v", f.Bytes(), err)
+	}
+	_, err = Parse("server.cfg", []byte("server_name = gr\xfc\xdfe\n"))
+	if err == nil || !strings.HasSuffix(err.Error(), "convert the file: iconv -f latin1 -t utf-8") {
+		t.Error(err)
+	}
+	_, err = Parse("server.cfg", []byte("mysql_password = gr\xfc\xdfe\n"))
+	if err == nil || !strings.Contains(err.Error(), "its bytes are the secret mysql_password") {
+		t.Error(err)
+	}
+	r := takeOver(t, map[string]string{"/etc/zarafa/server.cfg": text}, "copy", "7.2.6", "8.7.20")
+	if got := string(r.Files[0].Content); !strings.HasPrefix(got, "# gr\xfc\xdfe\n") {
+		t.Errorf("%q", got)
+	}
+}
+
+// Small things that would be wrong, or told wrongly.
+func TestSmallThings(t *testing.T) {
+	r := takeOver(t, map[string]string{
+		"/etc/zarafa/server.cfg":  "server_tcp_port =\nuser_plugin = ldap\nuser_plugin_config = /etc/zarafa/ldap.cfg\nserver_name = mail # of the house\nthreads = 1\nthreads = 2\n",
+		"/etc/zarafa/ldap.cfg":    "ldap_host = l.example.org\nldap_port =\n",
+		"/etc/zarafa/server.cfg~": "", "/etc/zarafa/dagent.cfg.bak": "", "/etc/zarafa/license/base": "x",
+	}, "copy", "7.2.6", "9.1.0")
+	for _, c := range [][3]string{{"server.cfg", "server_listen", "*:236"}, {"ldap.cfg", "ldap_uri", "ldap://l.example.org:389"}} {
+		if got, _ := value(t, r, c[0], c[1]); got != c[2] {
+			t.Errorf("%s = %q, want %q", c[1], got, c[2])
+		}
+	}
+	if len(r.Others) != 0 {
+		t.Errorf("carried: %v", r.Others)
+	}
+	all := ""
+	for _, p := range r.Problems {
+		all += p.String() + "\n"
+	}
+	for _, want := range []string{"server_tcp_port is empty: taken for 236", "ldap_port is empty: taken for 389",
+		"/etc/zarafa/server.cfg:4: server_name: \"#\" and what follows are a part of the value",
+		"/etc/zarafa/server.cfg:6: threads is set twice, first in line 5; the last one counts: take the other out"} {
+		if strings.Count(all, want) != 1 {
+			t.Errorf("told %d times: %s\n%s", strings.Count(all, want), want, all)
+		}
+	}
+	for _, n := range r.Notes {
+		if strings.HasSuffix(n.Reason, "with the default ") {
+			t.Errorf("%s", n)
+		}
+	}
 }

@@ -156,7 +156,7 @@ func (t *Tree) readFile(f *File, loaded map[string]*File, seen map[string]bool) 
 			child, err = t.load(target)
 		}
 		if err != nil {
-			t.Problems = append(t.Problems, Problem{f.Path, inc.Line, "!include: " + err.Error()})
+			t.Problems = append(t.Problems, Problem{Path: f.Path, Line: inc.Line, Text: "!include: " + err.Error()})
 			continue
 		}
 		t.readFile(child, loaded, seen)
@@ -166,7 +166,7 @@ func (t *Tree) readFile(f *File, loaded map[string]*File, seen map[string]bool) 
 // checkPropmap reports a table of properties that is not there: the daemons refuse to start, as for an !include.
 func (t *Tree) checkPropmap(f *File, inc Include, target string) {
 	if err := t.there(target); err != nil {
-		t.Problems = append(t.Problems, Problem{f.Path, inc.Line, "!propmap: " + err.Error()})
+		t.Problems = append(t.Problems, Problem{Path: f.Path, Line: inc.Line, Text: "!propmap: " + err.Error()})
 	}
 }
 

@@ -49,6 +49,7 @@ type Result struct {
 	Files    []NewFile
 	Notes    []Note
 	Problems []Problem
+	Entries  []Entry // what became of each directive
 	Others   []Other
 	Skipped  []Problem // files that are not taken over, with the reason
 }
@@ -70,6 +71,7 @@ var dropped = map[string]string{
 	"ws.cfg":           "Kopano Core has no counterpart of zarafa-ws",
 	"msr.cfg":          "Kopano Core has no counterpart of zarafa-msr",
 	"indexer.cfg":      "zarafa-indexer became kopano-search; see search.cfg",
+	"license":          "Kopano Core has no licensed daemon",
 	"searchscripts":    "kopano-search reads attachments without scripts",
 	"webaccess":        "WebAccess ended with ZCP 7.2.2; WebApp takes its place",
 	"webaccess-ajax":   "WebAccess ended with ZCP 7.2.2; WebApp takes its place",
@@ -142,6 +144,8 @@ type work struct {
 	instances map[string]string // source path of a further instance's file: its daemon
 	plugin    map[string]string // source path of the user plugin's file: its daemon
 	order     []NewFile
+	// accounts are the conversions of the daemons' files, for the list of what became of each directive.
+	accounts []accounted
 }
 
 // where finds a path of the old files on the host.
@@ -310,8 +314,12 @@ func (w *work) file(source, daemon string) error {
 		return err
 	}
 	c := &conversion{daemon: daemon, from: w.From, to: w.To, paths: w.paths, schema: w.LDAPSchema,
-		out: func(f *File) string { return w.out(f.Path) }, where: w.where}
-	w.result.Problems = append(w.result.Problems, tree.AllProblems()...)
+		out: func(f *File) string { return w.out(f.Path) }, where: w.where, exists: w.comes,
+		original: func(p string) string { return rebase(p, w.Source, w.Original) }}
+	for _, p := range tree.AllProblems() {
+		p.Path = rebase(p.Path, w.Source, w.Original) // what the admin edits
+		w.result.Problems = append(w.result.Problems, p)
+	}
 	for i, f := range tree.Files {
 		w.handled[f.Path] = true
 		if shared := w.written[f.Path]; shared != nil { // another daemon includes it as well
@@ -322,6 +330,7 @@ func (w *work) file(source, daemon string) error {
 		}
 	}
 	c.run(tree)
+	w.accounts = append(w.accounts, accounted{c, w.out(source)})
 	if daemon == "server" {
 		w.checkScriptsElsewhere(c)
 	}
@@ -400,7 +409,7 @@ func (w *work) merge(c *conversion, tree *Tree) error {
 		return err
 	}
 	c.out = func(*File) string { return w.out(source) }
-	c.notes = slices.DeleteFunc(c.notes, func(n Note) bool { return n.New != "" || !w.ownSetting(c, n.Directive) })
+	c.notes = slices.DeleteFunc(c.notes, func(n Note) bool { return n.New != "" || !c.own(n.Directive) })
 	for _, f := range tree.Files {
 		for _, name := range activeNames(f) {
 			value := lastValue(tree, name)
@@ -409,11 +418,11 @@ func (w *work) merge(c *conversion, tree *Tree) error {
 				old = o
 			}
 			def, _ := Lookup(c.daemon, name).Default(c.to)
-			if !w.ownSetting(c, old) && def != "<required>" || c.wantsOther(name, value) {
+			if !c.own(old) && def != "<required>" || c.wantsOther(name, value) {
 				continue
 			}
 			current, set := base.Get(name)
-			if set && current == value || !set && pythonBool(def) == value {
+			if set && current == value || !set && same(name, def, value) {
 				continue
 			}
 			line, err := base.Set(name, value)
@@ -449,23 +458,6 @@ func lastValue(tree *Tree, name string) string {
 		}
 	}
 	return value
-}
-
-// ownSetting reports whether the site set a directive otherwise than ZCP's own file does.
-func (w *work) ownSetting(c *conversion, name string) bool {
-	value, ok := c.old[name]
-	if target := c.aliases[name]; !ok && target != "" {
-		value, ok = c.old[target]
-	}
-	if !ok {
-		return false
-	}
-	d := Lookup(c.daemon, name)
-	if d == nil {
-		return true
-	}
-	shipped, active := d.Shipped(c.from)
-	return !active || shipped != value
 }
 
 // base is Kopano's own file, or, where the package brings none (8.5.0 and later), a new one.
@@ -624,6 +616,7 @@ func (w *work) finish() (*Result, error) {
 		w.checkPaths(n.Path, f)
 		w.result.Files = append(w.result.Files, n)
 	}
+	w.account()
 	w.result.Problems = unique(w.result.Problems)
 	sort.Slice(w.result.Files, func(i, j int) bool { return w.result.Files[i].Path < w.result.Files[j].Path })
 	for i, f := range w.result.Files {
@@ -645,6 +638,19 @@ func unique(list []Problem) []Problem {
 	return kept
 }
 
+// comes tells whether a path is there, or will be, with what is taken over.
+func (w *work) comes(p string) bool { return w.exists(p) || w.exists(rebase(p, w.Target, w.Source)) }
+
+// editedAt is where the admin set what stands in a new file.
+func (w *work) editedAt(target, name string) string {
+	for _, a := range w.accounts {
+		if a.target == target {
+			return a.at[name]
+		}
+	}
+	return ""
+}
+
 func (w *work) checkPaths(name string, f *File) {
 	daemon := daemons[path.Base(name)]
 	for _, s := range f.Settings() {
@@ -652,11 +658,11 @@ func (w *work) checkPaths(name string, f *File) {
 		if d == nil || !path.IsAbs(s.Value) {
 			continue
 		}
-		if _, must := d.PythonType(w.To); !must || w.exists(s.Value) || w.exists(rebase(s.Value, w.Target, w.Source)) {
+		if _, must := d.PythonType(w.To); !must || w.comes(s.Value) {
 			continue
 		}
-		w.result.Problems = append(w.result.Problems, Problem{name, s.Line,
-			fmt.Sprintf("%s = %s does not exist; kopano-%s stops without it", s.Name, s.Value, daemon)})
+		w.result.Problems = append(w.result.Problems, Problem{Path: name, Line: s.Line, Stops: daemon, At: w.editedAt(name, s.Name),
+			Text: fmt.Sprintf("%s = %s does not exist; kopano-%s stops without it", s.Name, s.Value, daemon)})
 	}
 }
 
@@ -687,6 +693,8 @@ func (w *work) dropReason(source, name string) string {
 		return dropped[rel]
 	case packagesystem.IsLeftover(name):
 		return "left by the package manager"
+	case strings.HasSuffix(name, "~") || strings.HasSuffix(name, ".bak") || strings.HasSuffix(name, ".old"):
+		return "an older copy of a file"
 	}
 	return ""
 }

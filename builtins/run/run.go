@@ -34,6 +34,8 @@ var run = &script.Builtin{
 		{Name: "changes", Type: script.Paths, Doc: "files that it changes or makes; the policy must allow to write them", Optional: true, Default: "[]", Keyword: true},
 		{Name: "no_undo", Type: script.String, Doc: "why it cannot be undone", Optional: true, Keyword: true},
 		{Name: "repeatable", Type: script.Bool, Doc: "to run it twice is the same as to run it once", Optional: true, Default: "False", Keyword: true},
+		{Name: "database", Type: script.Bool, Doc: "it changes a database for good: a rollback needs the dump that the run made before; with no_undo",
+			Optional: true, Default: "False", Keyword: true},
 		{Name: "timeout", Type: script.Int, Doc: "seconds that it may take", Optional: true, Default: "60", Keyword: true},
 	},
 	Result: "record(output): the last 200 lines that it said, \"\" in a simulation",
@@ -46,7 +48,7 @@ print(said.output)
 	Decide: func(c *script.Call) (script.Decision, error) {
 		a := &action.Program{
 			Command: c.Strings("command"), Reverse: c.Strings("undo"), Changes: c.Strings("changes"), NoUndo: c.String("no_undo"),
-			Repeatable: c.Bool("repeatable", false), Timeout: time.Duration(c.Int("timeout", defaultTimeout)) * time.Second,
+			Repeatable: c.Bool("repeatable", false), Database: c.Bool("database", false), Timeout: time.Duration(c.Int("timeout", defaultTimeout)) * time.Second,
 		}
 		ways := a.Reverse != nil || a.Changes != nil
 		switch {
@@ -56,6 +58,8 @@ print(said.output)
 			return script.Decision{}, c.Errorf("say how a rollback undoes it: undo = [...], or changes = [...] if it only changes files, or no_undo = \"why it cannot be undone\"")
 		case ways && a.NoUndo != "":
 			return script.Decision{}, c.Errorf("no_undo says that it cannot be undone, and undo or changes say how; give one of them")
+		case a.Database && a.NoUndo == "":
+			return script.Decision{}, c.Errorf("a database that is changed for good is not undone by undo or changes; say with no_undo what that means")
 		case a.Timeout < time.Second:
 			return script.Decision{}, c.Errorf("timeout: want a number of seconds, 1 or more")
 		case slices.ContainsFunc(append(slices.Clone(a.Command), a.Reverse...), func(s string) bool { return slices.Contains([]byte(s), 0) }):

@@ -23,14 +23,19 @@ func docCommand(a *app) *cobra.Command {
 		Short: "Explain what a runbook can call, and what a runbook does",
 		Long: `Without a name, list everything that a runbook can call. With the name of a function or a module
 (fs.write, fs), explain it. "doc runbook NAME" explains a runbook: its steps and its parameters.
-"doc journal" explains the journal of a run, its format and its records.`,
+"doc directive NAME" tells what every release of ZCP and Kopano makes of a directive of their configuration
+files, and what took its place. "doc journal" explains the journal of a run, its format and its records.`,
 		Example: `  zcp2kopano doc
   zcp2kopano doc fs.write
   zcp2kopano doc runbook debian
+  zcp2kopano doc directive softdelete_lifetime
   zcp2kopano doc --markdown > reference.md`,
 		Args:              maxArgs(2),
 		ValidArgsFunction: completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 && args[0] == "directive" {
+				return a.docDirective(args[1])
+			}
 			if len(args) == 2 {
 				return a.docRunbook(cmd, args)
 			}
@@ -105,7 +110,7 @@ func (a *app) docJSON(found []*script.Builtin) error {
 
 func (a *app) docRunbook(cmd *cobra.Command, args []string) error {
 	if args[0] != "runbook" {
-		return fmt.Errorf("doc takes one name, or: doc runbook NAME")
+		return fmt.Errorf("doc takes one name, or: doc runbook NAME, doc directive NAME")
 	}
 	book, err := runbook.Load(cmd.Context(), script.LoadOptions{Name: args[1], Stock: runbooks.FS, Builtins: builtins.All()})
 	if err != nil {

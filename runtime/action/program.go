@@ -31,6 +31,8 @@ type Program struct {
 	NoUndo     string        `json:"no_undo,omitempty"`    // why it cannot be undone, if it cannot
 	Repeatable bool          `json:"repeatable,omitempty"` // to run it twice is to run it once
 	Timeout    time.Duration `json:"timeout"`
+	// Database tells that it changes a database, for good: the way back is by a dump.
+	Database bool `json:"database,omitempty"`
 
 	Before []Preimage `json:"before,omitempty"`
 }
@@ -53,6 +55,12 @@ func (a *Program) Kind() string         { return "program.run" }
 func (a *Program) Summary() string      { return "run " + commandLine(a.Command) }
 func (a *Program) Irreversible() string { return a.NoUndo }
 func (a *Program) Stage(*Env) error     { return nil }
+
+// ChangesDatabase implements DatabaseChanger.
+func (a *Program) ChangesDatabase() bool { return a.Database }
+
+// Spared implements DatabaseChanger: of a program that was broken off nobody knows how far it came.
+func (a *Program) Spared(*Env) bool { return false }
 
 func (a *Program) Touches() []policy.Target {
 	targets := []policy.Target{{Class: policy.Program, Name: a.Command[0]}}

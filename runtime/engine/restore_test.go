@@ -132,6 +132,13 @@ func (h *dbHost) Query(ctx context.Context, conn host.DatabaseConn, query string
 
 var databaseBuiltins = []*script.Builtin{
 	{
+		Name: "t.repair", Effect: script.Change,
+		Decide: func(c *script.Call) (script.Decision, error) {
+			return script.Decision{Actions: []action.Action{&action.Program{Command: []string{"/usr/bin/mysql", "repair"}, NoUndo: "names are joined",
+				Database: true, Repeatable: true, Timeout: time.Minute}}}, nil
+		},
+	},
+	{
 		Name: "t.dump", Effect: script.Change,
 		Params: []script.Param{{Name: "path", Type: script.Path}},
 		Decide: func(c *script.Call) (script.Decision, error) {
@@ -460,5 +467,22 @@ func TestRestoreCutShort(t *testing.T) {
 		if h.content != "zcp" || !s.active("old") || v.Code != 0 || h.dumps["/srv/a/zarafa.sql.zst"] != "zcp" {
 			t.Fatalf("cut after %d records: %+v, database %s", at, v, h.content)
 		}
+	}
+}
+
+// TestRollbackRestoresWhatAProgramChanged: a program that repairs the database is no less for good than an upgrade.
+func TestRollbackRestoresWhatAProgramChanged(t *testing.T) {
+	s, h := newDatabaseScene(t)
+	script := strings.Replace(databaseScript, `t.service("new", True, no_return = "it upgrades the database")`, `t.repair()`, 1)
+	script = strings.Replace(script, `databases = ["zarafa"]`, `databases = ["zarafa"], programs = ["/usr/bin/mysql"]`, 1)
+	if v := s.run(script, on(h)); v.Code != 0 || !strings.Contains(v.NoReturn, "names are joined") {
+		t.Fatalf("run: %+v", v)
+	}
+	h.content = "repaired"
+	if v := s.rollback(h, ""); v.Code == exit.Done {
+		t.Errorf("without the dump: %+v", v)
+	}
+	if v := s.rollback(h, "", restore); v.Code != exit.Done || h.content != "zcp" || !s.active("old") {
+		t.Errorf("%+v; database %s, old server %v", v, h.content, s.active("old"))
 	}
 }
