@@ -15,6 +15,7 @@ import (
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/directory"
 	"zcp2kopano/runtime/host/hosttest/chance"
+	"zcp2kopano/runtime/host/sim"
 )
 
 // entry is an entry as ZCP knows it, and as it must be afterwards: written down beside each other, so that no code
@@ -252,6 +253,10 @@ func TestConvertOnSlapd(t *testing.T) {
 	h, conn := slapd(t, ldifOf(want))
 	start := contents(t, h, conn)
 	check(t, "at first", start, want, isOld)
+	simulated(t, h, conn, want)
+	if now := contents(t, h, conn); !maps.Equal(now, start) {
+		t.Fatal("a simulation changed the directory")
+	}
 	dice := chance.Rand(t, 0)
 	rounds := 3
 	if chance.Nothing() {
@@ -294,4 +299,30 @@ func TestConvertOnSlapd(t *testing.T) {
 			t.Fatalf("differences %q, %v", lines, err)
 		}
 	}
+}
+
+// simulated converts the directory in a simulation over the machine, which leaves the same there.
+func simulated(t *testing.T, h host.Host, conn host.DirectoryConn, want []entry) {
+	t.Helper()
+	over, err := sim.FromView(withPackages{h}, sim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer over.Close()
+	env := environment(over)
+	if _, err := prepared(t, env, conn)().Apply(env); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "simulated", contents(t, over, conn), want, isNew)
+}
+
+// withPackages is a host with a package manager, which the bare root of the server lacks.
+type withPackages struct{ host.Host }
+
+func (withPackages) Packages() ([]host.Package, error)      { return nil, nil }
+func (withPackages) PackageLock() (*host.LockHolder, error) { return nil, nil }
+func (withPackages) PackageAudit() ([]string, error)        { return nil, nil }
+
+func (withPackages) PackageManager() (host.PackageManager, error) {
+	return host.PackageManager{Name: "apt", Version: "2.6.1"}, nil
 }

@@ -90,7 +90,10 @@ func (dir *directoryServer) SearchPages(ctx context.Context, conn host.Directory
 		return err
 	}
 	err = dir.below.SearchPages(ctx, conn, req, func(entries []host.Entry) error {
-		return page(slices.DeleteFunc(entries, func(e host.Entry) bool { return shadowed(e.DN) }))
+		if entries = slices.DeleteFunc(entries, func(e host.Entry) bool { return shadowed(e.DN) }); len(entries) == 0 {
+			return nil // no server sends an empty page
+		}
+		return page(entries)
 	})
 	if err != nil {
 		return err

@@ -39,6 +39,8 @@ type packager interface {
 	// readRepository reads the index of a repository on this host and the package files that it names.
 	readRepository(dir string) ([]*Package, error)
 
+	// splitUsr reports whether the distribution's programs are built for a /usr of its own.
+	splitUsr() bool
 	// enable and disable are what a package's scripts do with its services.
 	enable(service string) error
 	disable(service string) error
@@ -60,6 +62,7 @@ func (ds *debs) installsAgain() bool               { return true }
 func (ds *debs) basic(dependency.Possibility) bool { return false }
 func (ds *debs) shipped(sum string) string         { return cmp.Or(sum, editedMD5) }
 func (ds *debs) note(*Package, host.View)          {}
+func (ds *debs) splitUsr() bool                    { return true }
 
 func (ds *debs) recommends(tx host.Transaction) bool {
 	return !tx.NoRecommends && ds.site.withRecommends()
@@ -147,6 +150,7 @@ func (ds *debs) disable(name string) error {
 
 func (rs *rpms) dependsOnFiles() bool { return true }
 func (rs *rpms) installsAgain() bool  { return false }
+func (rs *rpms) splitUsr() bool       { return false }
 
 // shipped leaves open what is not known: the state of the file reports whether it is touched, see note.
 func (rs *rpms) shipped(sum string) string { return sum }

@@ -26,23 +26,23 @@ func (sv *services) unitFile(name string) string {
 		names = append(names, template+"@")
 	}
 	for _, name := range names {
-		for _, dir := range unitDirs {
+		for _, dir := range sv.unitDirs() {
 			file := path.Join(dir, name+".service")
 			if _, err := sv.files.Lstat(file); err == nil {
-				return sv.packagedPath(file)
+				return file
 			}
 		}
 	}
 	return ""
 }
 
-// packagedPath is the path by which a package has a file: with /usr merged, /lib is a link that no package goes by.
-func (sv *services) packagedPath(file string) string {
-	target, err := sv.files.Readlink("/lib")
-	if err == nil && path.Join("/", target) == "/usr/lib" && strings.HasPrefix(file, "/lib/") {
-		return "/usr" + file
+// unitDirs are those that the systemd of the distribution searches: Debian's is built for a /usr of its own, and says
+// /lib also where that leads into /usr; Red Hat's and SUSE's say /usr/lib.
+func (sv *services) unitDirs() []string {
+	if sv.system.packager.splitUsr() {
+		return unitDirs
 	}
-	return file
+	return slices.DeleteFunc(slices.Clone(unitDirs), func(dir string) bool { return dir == "/lib/systemd/system" })
 }
 
 // isAlias reports whether a unit is only another name of one. Of one that is masked systemd does not
