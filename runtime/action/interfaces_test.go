@@ -22,7 +22,7 @@ func TestWhatKindsAnswer(t *testing.T) {
 		"pkg.commit":     "Breakable Comparer Coster Detailer PackageTransaction Recorder ServiceKeeper",
 		"pkg.refresh":    "Breakable Coster",
 		"pkg.repair":     "Breakable",
-		"program.run":    "Breakable Comparer Coster Detailer Leaver Recorder",
+		"program.run":    "Breakable Comparer Coster DatabaseChanger Detailer Leaver Recorder",
 		"svc.reload":     "Repeater",
 		"svc.set":        "Breakable Comparer Coster DatabaseChanger ServiceKeeper ServiceSetter Teller",
 		"tree.give-back": "Comparer DatabaseRester Detailer Teller",

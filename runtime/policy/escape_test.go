@@ -40,10 +40,8 @@ func TestEntries(t *testing.T) {
 func TestNothingReserved(t *testing.T) {
 	const state = "/var/lib/zcp2kopano"
 	names := append(slices.Sorted(maps.Keys(protected)), untouchable...)
-	for _, p := range []string{"/proc/1/mem", "/proc/sys/kernel/core_pattern", "/sys/kernel/x", "/dev/sda", "/dev/shm/x", "/boot/vmlinuz", "/etc/sudoers.d/x",
-		state, state + "/runs", state + "/runs/r1/journal", state + "/lock", "/srv/state", "/srv/state/runs/x/backup"} {
-		names = append(names, p)
-	}
+	names = append(names, "/proc/1/mem", "/proc/sys/kernel/core_pattern", "/sys/kernel/x", "/dev/sda", "/dev/shm/x", "/boot/vmlinuz", "/etc/sudoers.d/x",
+		state, state+"/runs", state+"/runs/r1/journal", state+"/lock", "/srv/state", "/srv/state/runs/x/backup")
 	rows := 0
 	for _, entries := range [][]string{
 		{"/*/*/*", "/etc/*", "/srv/*", "/var/*/*", "/usr/*/*", "/opt/*"}, {"/*"}, {"/**"}, {"/"}, {"/?*"}, {"/[a-z]*"}, {"/*", "/*/*", "/*/*/*", "/*/*/*/*"},
