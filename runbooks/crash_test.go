@@ -634,6 +634,8 @@ func TestCrashEverywhere(t *testing.T) {
 	crashAll(t, mainRoute, chance.Pick(t, all.list, 600, trial.fineKind))
 }
 
+const withoutSystemd = "no systemd, Kopano 8.4, copied configuration"
+
 // otherRoutes are hosts and parameters that lead other ways through the stock runbook.
 func otherRoutes(t testing.TB) []route {
 	t.Helper()
@@ -705,7 +707,7 @@ kept
 		},
 		{name: "init scripts, LDAP, daemons as root", fixture: legacy, edits: few},
 		{
-			name: "no systemd, Kopano 8.4, copied configuration", fixture: legacy,
+			name: withoutSystemd, fixture: legacy,
 			edits:  append([]string{"init: systemd", "init: sysv", "core:/final/", "core:/8.4/"}, few...),
 			params: map[string]string{"config": "copy", "target": "8.4.5", "repo_url": "https://download.kopano.io/supported/core:/8.4"},
 		},
@@ -721,6 +723,29 @@ func TestCrashOtherRoutes(t *testing.T) {
 			t.Log(all)
 			crashAll(t, r, sample(t, all.list, 100))
 		})
+	}
+}
+
+// TestCrashAmongRunlevelLinks fills the disk at each link that starts or stops kopano-server: what is there of them then is
+// left alone by the tools that made it, and the service must be enabled all the same.
+func TestCrashAmongRunlevelLinks(t *testing.T) {
+	routes := otherRoutes(t)
+	i := slices.IndexFunc(routes, func(r route) bool { return r.name == withoutSystemd })
+	g := newGoal(t, routes[i])
+	var points []int
+	tr := &trap{watch: func(at place) {
+		if !at.look && !at.after && strings.HasPrefix(at.point, "symlink /etc/rc") && strings.HasSuffix(at.point, "kopano-server") {
+			points = append(points, at.n)
+		}
+	}}
+	g.kit.world(t).run(g.kit, tr)
+	if len(points) != 7 {
+		t.Fatalf("%d links of kopano-server, want one in each runlevel", len(points))
+	}
+	for _, n := range points {
+		if err := g.crash(t, trial{fault: fault{name: "disk full", errno: syscall.ENOSPC}, at: n}); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

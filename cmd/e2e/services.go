@@ -3,6 +3,8 @@ package e2e
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/hosttest"
@@ -52,7 +54,20 @@ func (r *Root) PutService(c hosttest.ServiceCase) {
 	for _, name := range c.Programs {
 		r.Must("cp", "/usr/bin/sleep", hosttest.ServiceProgram(name))
 	}
-	if c.Links {
-		r.Must("update-rc.d", c.ServiceName(), "defaults")
+	if c.Links == "" {
+		return
+	}
+	r.Must("update-rc.d", c.ServiceName(), "defaults")
+	links, err := filepath.Glob(r.Path("/etc/rc?.d/???" + c.ServiceName()))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, link := range links {
+		if level := filepath.Base(filepath.Dir(link))[2:3]; strings.Contains(c.Links, level) {
+			continue
+		}
+		if err := os.Remove(link); err != nil {
+			r.t.Fatal(err)
+		}
 	}
 }

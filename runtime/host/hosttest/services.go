@@ -181,9 +181,15 @@ type ServiceCase struct {
 	Of       string // name of the service; "test-" and Name if empty
 	Files    map[string]string
 	Programs []string // names of services with a program
-	Links    bool     // its init script has links for the runlevels, as update-rc.d defaults makes them
+	Links    string   // runlevels that have a link of its init script; allLinks is what update-rc.d defaults makes
 	Steps    []ServiceStep
 }
+
+// halfLinks are what insserv has made when it meets a full disk, or is killed.
+const (
+	allLinks  = "0123456"
+	halfLinks = "01"
+)
 
 // ServiceName is the service's.
 func (c ServiceCase) ServiceName() string {
@@ -225,7 +231,13 @@ func unitCase(name string, steps ...ServiceStep) ServiceCase {
 // scriptCase is a service with an init script that has its links.
 func scriptCase(name string, steps ...ServiceStep) ServiceCase {
 	of := "test-" + name
-	return ServiceCase{Name: name, Files: map[string]string{"/etc/init.d/" + of: InitScript(of)}, Programs: []string{of}, Links: true, Steps: steps}
+	return ServiceCase{Name: name, Files: map[string]string{"/etc/init.d/" + of: InitScript(of)}, Programs: []string{of}, Links: allLinks, Steps: steps}
+}
+
+// half is a case whose init script has some of its links only.
+func (c ServiceCase) half() ServiceCase {
+	c.Links = halfLinks
+	return c
 }
 
 // nobody are calls for a service that is not there, or that no service can be called.
@@ -244,7 +256,7 @@ func SystemdCases() []ServiceCase {
 		ServiceStep{"disable", "", "active", 1},
 		ServiceStep{"stop", "", "-", 0},
 		ServiceStep{"enable", "", "enabled", 0})
-	both.Files["/etc/init.d/test-unit-and-script"], both.Links = InitScript("test-unit-and-script"), true
+	both.Files["/etc/init.d/test-unit-and-script"], both.Links = InitScript("test-unit-and-script"), allLinks
 
 	admins := unitCase("of-the-admin",
 		ServiceStep{"enable", "", "enabled", 0},
@@ -266,6 +278,11 @@ func SystemdCases() []ServiceCase {
 		ServiceStep{"start", Refused, "failed", 0},
 		ServiceStep{"stop", "", "failed", 0})
 	stranger.Files[UnitFile("test-as-nobody-known")] = Unit("test-as-nobody-known", "User=nosuchuser")
+
+	bothHalf := unitCase("unit-and-half-linked",
+		ServiceStep{"disable", "", "-", 0},
+		ServiceStep{"enable", "", "enabled", 0})
+	bothHalf.Files["/etc/init.d/test-unit-and-half-linked"] = InitScript("test-unit-and-half-linked")
 
 	return []ServiceCase{
 		unitCase("usual",
@@ -300,7 +317,10 @@ func SystemdCases() []ServiceCase {
 			ServiceStep{"start", "masked", "masked", 0},
 			ServiceStep{"unmask", "", "-", 0},
 			ServiceStep{"enable", "", "enabled", 0}),
-		admins, linked, stranger,
+		scriptCase("half-linked",
+			ServiceStep{"enable", "", "enabled", 0},
+			ServiceStep{"disable", "", "-", 0}).half(),
+		bothHalf.half(), admins, linked, stranger,
 		nobody("nobody", "test-nobody", ""), nobody("option", "--help", Refused), nobody("path", "../x", Refused),
 	}
 }
@@ -326,6 +346,12 @@ func SysvCases() []ServiceCase {
 			ServiceStep{"kill", "", "enabled", 0},
 			ServiceStep{"kill", "", "enabled", 0},
 			ServiceStep{"reload", "", "enabled", 0}),
+		scriptCase("half-linked",
+			ServiceStep{"enable", "", "enabled", 0},
+			ServiceStep{"disable", "", "-", 0}).half(),
+		scriptCase("half-linked-off",
+			ServiceStep{"disable", "", "-", 0},
+			ServiceStep{"enable", "", "enabled", 0}).half(),
 		nobody("nobody", "test-nobody", ""), nobody("option", "--help", Refused), nobody("path", "../x", Refused),
 	}
 }

@@ -42,10 +42,10 @@ func (c ServiceCase) put(t *testing.T, h *sim.Host) {
 			t.Fatal(err)
 		}
 	}
-	if !c.Links {
-		return
-	}
 	for _, level := range strings.Split("0K01 1K01 2S01 3S01 4S01 5S01 6K01", " ") {
+		if !strings.Contains(c.Links, level[:1]) {
+			continue
+		}
 		link := "/etc/rc" + level[:1] + ".d/" + level[1:] + c.ServiceName()
 		if err := h.Files().PutSymlink(link, "../init.d/"+c.ServiceName(), 0, 0); err != nil {
 			t.Fatal(err)

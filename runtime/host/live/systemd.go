@@ -272,11 +272,19 @@ func endOf(p map[string]string) string {
 	return ""
 }
 
-func (s systemd) enable(name string) error  { return s.tell("enable", "--", name+".service") }
-func (s systemd) disable(name string) error { return s.tell("disable", "--", name+".service") }
+func (s systemd) enable(name string) error  { return s.toggle("enable", name) }
+func (s systemd) disable(name string) error { return s.toggle("disable", name) }
 func (s systemd) mask(name string) error    { return s.tell("mask", "--", name+".service") }
 func (s systemd) unmask(name string) error  { return s.tell("unmask", "--", name+".service") }
 func (s systemd) reload() error             { return s.tell("daemon-reload") }
+
+// toggle sees to the links of an init script first: systemctl keeps them in step, and fails where update-rc.d does.
+func (s systemd) toggle(verb, name string) error {
+	if err := (sysv{m: s.m}).finishLinks(name); err != nil {
+		return err
+	}
+	return s.tell(verb, "--", name+".service")
+}
 
 // SessionEnds reports whether systemd is just stopping the unit that this process belongs to: a login
 // session (session-N.scope), as a rule. Signals that come then are not from somebody who means the

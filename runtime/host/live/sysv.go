@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -83,6 +84,22 @@ func (s *space) startLinks() map[string]bool {
 		}
 	}
 	return links
+}
+
+// onlyStops reports whether a script of Debian's has links, and none in a runlevel that could start it.
+func (s *space) onlyStops(name string) bool {
+	found := false
+	for _, level := range []string{"S", "2", "3", "4", "5", "0", "1", "6"} {
+		entries, _ := s.ReadDir("/etc/rc" + level + ".d")
+		linked := slices.ContainsFunc(entries, func(e host.DirEntry) bool {
+			return len(e.Name) > 3 && e.Name[3:] == name && (e.Name[0] == 'S' || e.Name[0] == 'K')
+		})
+		if linked && strings.Contains("S2345", level) {
+			return false
+		}
+		found = found || linked
+	}
+	return found
 }
 
 // pid finds a service's process: the one that its pid file names, or one whose program bears the
@@ -205,6 +222,9 @@ func (s sysv) enable(name string) error {
 	if s.usesChkconfig() {
 		return s.tell("chkconfig", []string{"--add", name}, []string{name, "on"})
 	}
+	if err := s.finishLinks(name); err != nil {
+		return err
+	}
 	return s.tell("update-rc.d", []string{name, "defaults"}, []string{name, "enable"})
 }
 
@@ -212,7 +232,20 @@ func (s sysv) disable(name string) error {
 	if s.usesChkconfig() {
 		return s.tell("chkconfig", []string{name, "off"})
 	}
+	if err := s.finishLinks(name); err != nil {
+		return err
+	}
 	return s.tell("update-rc.d", []string{name, "disable"})
+}
+
+// finishLinks makes all links of a script that has only those that stop it. So what makes them leaves it when it meets
+// a full disk, or is killed: insserv makes those of runlevels 0 and 1 first. Afterwards update-rc.d takes them for
+// somebody's own and adds none, and refuses to turn what is not there. Chkconfig adds what is missing.
+func (s sysv) finishLinks(name string) error {
+	if s.usesChkconfig() || !s.m.files.onlyStops(name) {
+		return nil
+	}
+	return s.tell("update-rc.d", []string{"-f", name, "remove"}, []string{name, "defaults"})
 }
 
 // usesChkconfig tells Red Hat's and SUSE's way to make the links from Debian's.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"path"
@@ -103,23 +104,51 @@ func (sv *services) sysvLinks(name string, on bool) error {
 	return nil
 }
 
-// makeRCLinks makes links for the runlevels that an init script names.
+// toggleScript enables or disables an init script as a live host does, which makes all links of one that has only
+// those that stop it. So what makes them leaves it when it is cut short.
+func (sv *services) toggleScript(name string, on bool) error {
+	if links := sv.rcLinks(name); len(links) > 0 && !slices.ContainsFunc(links, couldStart) {
+		if err := sv.removeRCLinks(name); err != nil {
+			return err
+		}
+		if err := sv.makeRCLinks(name); err != nil {
+			return err
+		}
+	}
+	return sv.sysvLinks(name, on)
+}
+
+// couldStart reports whether a link is in a runlevel that update-rc.d turns links of.
+func couldStart(link string) bool {
+	return strings.Contains("S2345", link[len("/etc/rc"):len("/etc/rcN")])
+}
+
+// makeRCLinks makes links for the runlevels that an init script names: insserv(8) goes from runlevel to
+// runlevel, update-rc.d without it makes those that start it first. What is cut short leaves the first of them.
 func (sv *services) makeRCLinks(name string) error {
 	start, stop := "S01", "K01"
-	if sv.hasInsserv() {
+	insserv := sv.hasInsserv()
+	if insserv {
 		start, stop = "S20", "K20"
 		sv.unpredictOrder()
 	}
+	var links []string
 	starts, stops := sv.runlevelsOf(name)
-	for prefix, levels := range map[string][]string{start: starts, stop: stops} {
-		for _, level := range levels {
-			dir := "/etc/rc" + level + ".d"
-			if err := sv.files.mkdirAll(dir); err != nil {
-				return err
-			}
-			if err := sv.files.Symlink("../init.d/"+name, path.Join(dir, prefix+name)); err != nil && !errors.Is(err, fs.ErrExist) {
-				return err
-			}
+	for _, level := range starts {
+		links = append(links, "/etc/rc"+level+".d/"+start+name)
+	}
+	for _, level := range stops {
+		links = append(links, "/etc/rc"+level+".d/"+stop+name)
+	}
+	if insserv {
+		slices.SortStableFunc(links, func(a, b string) int { return cmp.Compare(path.Dir(a), path.Dir(b)) })
+	}
+	for _, link := range links {
+		if err := sv.files.mkdirAll(path.Dir(link)); err != nil {
+			return err
+		}
+		if err := sv.files.Symlink("../init.d/"+name, link); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
 		}
 	}
 	return nil

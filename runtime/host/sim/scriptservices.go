@@ -591,6 +591,7 @@ func (m *machine) updateRC(c shell.Command) (shell.Result, error) {
 	}
 	st, err := m.files.Stat(script)
 	there := err == nil && st.IsRegular()
+	links := m.services.rcLinks(name)
 	switch action {
 	case "remove":
 		return byErrno(m.services.removeRCLinks(name))
@@ -598,9 +599,12 @@ func (m *machine) updateRC(c shell.Command) (shell.Result, error) {
 		if !there {
 			return failed()
 		}
+		if len(links) > 0 { // however few they are, and disabled stays disabled
+			return byErrno(nil)
+		}
 		return byErrno(m.services.sysvLinks(name, true))
 	case "defaults-disabled":
-		if !there || len(m.services.rcLinks(name)) > 0 {
+		if !there || len(links) > 0 {
 			return byErrno(nil)
 		}
 		if err := m.services.sysvLinks(name, true); err != nil {
@@ -608,7 +612,7 @@ func (m *machine) updateRC(c shell.Command) (shell.Result, error) {
 		}
 		return byErrno(m.services.sysvLinks(name, false))
 	case "disable", "enable":
-		if len(m.services.rcLinks(name)) == 0 {
+		if !slices.ContainsFunc(links, couldStart) { // it has none to turn
 			return failed()
 		}
 		if err := m.services.sysvLinks(name, action == "enable"); err != nil {

@@ -304,7 +304,7 @@ func (sv *services) EnableService(name string) error {
 
 func (sv *services) enable(name string) error {
 	if script := sv.initScript(name); script != "" { // systemctl keeps the links of a script beside a unit in step
-		if err := sv.sysvLinks(path.Base(script), true); err != nil {
+		if err := sv.toggleScript(path.Base(script), true); err != nil {
 			return err
 		}
 	}
@@ -327,7 +327,7 @@ func (sv *services) DisableService(name string) error {
 
 func (sv *services) disable(name string) error {
 	if script := sv.initScript(name); script != "" {
-		if err := sv.sysvLinks(path.Base(script), false); err != nil {
+		if err := sv.toggleScript(path.Base(script), false); err != nil {
 			return err
 		}
 	}
