@@ -604,6 +604,16 @@ func TestServices(t *testing.T) {
 	cmd.Stdin, cmd.Stdout = nil, nil
 	must(t, cmd.Start())
 	defer syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		running, err := h.ServiceProcesses("stubborn")
+		must(t, err)
+		if len(running) > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the process does not run")
+		}
+	}
 	err = h.StopService(ctx, "stubborn", 300*time.Millisecond)
 	if err == nil || !strings.Contains(err.Error(), strconv.Itoa(cmd.Process.Pid)) {
 		t.Errorf("stubborn: %v", err)
