@@ -2,6 +2,7 @@
 package pkg
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -344,7 +345,10 @@ func textOf(err error) string {
 	return err.Error()
 }
 
+// changes are a part of a solution by name: package managers have orders of their own, and a run is held to its plan by
+// what its calls are given.
 func changes(list []host.Change) []any {
+	list = slices.SortedFunc(slices.Values(list), func(a, b host.Change) int { return cmp.Compare(a.Name, b.Name) })
 	records := make([]any, len(list))
 	for i, ch := range list {
 		records[i] = script.NewRecord(map[string]any{"name": ch.Name, "version": ch.Version, "old": ch.Old, "origin": ch.Origin, "purge": ch.Purge})

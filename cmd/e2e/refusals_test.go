@@ -62,7 +62,7 @@ func TestRefusals(t *testing.T) {
 			return func() { r.Must("rmdir", serverCfg); r.Must("mv", serverCfg+".away", serverCfg) }
 		}, local, exit.Inhibited, []string{serverCfg, "directory"}},
 		{"configuration is not UTF-8", func(*testing.T) func() {
-			return r.with(serverCfg, func(text string) string { return text + "# K\xf6ln\n" })
+			return r.with(serverCfg, func(text string) string { return text + "server_name = K\xf6ln\n" })
 		}, local, exit.Inhibited, []string{"a configuration file cannot be read", "not UTF-8", "iconv"}},
 		{"configuration cannot be followed", func(t *testing.T) func() {
 			r.Must("mv", serverCfg, serverCfg+".away")
