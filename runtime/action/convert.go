@@ -41,37 +41,6 @@ type Convert struct {
 	plain    bool // the server does not know how to relax its rules, and changes structural classes as others
 }
 
-// Directory says how a directory is reached. Its password is kept outside the journal.
-type Directory struct {
-	URLs        []string    `json:"urls"`
-	StartTLS    bool        `json:"start_tls,omitempty"`
-	BindDN      string      `json:"bind_dn,omitempty"`
-	Password    host.Secret `json:"-"` // before Stage; then it is at PasswordRef
-	PasswordRef string      `json:"password_ref,omitempty"`
-	External    bool        `json:"external,omitempty"`
-	CAFile      string      `json:"ca_file,omitempty"`
-}
-
-// DirectoryAt is how an action reaches a directory.
-func DirectoryAt(conn host.DirectoryConn) Directory {
-	return Directory{URLs: conn.URLs, StartTLS: conn.StartTLS, BindDN: conn.BindDN, Password: conn.Password, External: conn.External, CAFile: conn.CAFile}
-}
-
-func (d *Directory) stage(env *Env) (err error) {
-	if d.PasswordRef == "" && !d.Password.Empty() {
-		d.PasswordRef, err = env.Secrets.Put(d.Password)
-	}
-	return err
-}
-
-func (d *Directory) conn(env *Env) (conn host.DirectoryConn, err error) {
-	conn = host.DirectoryConn{URLs: d.URLs, StartTLS: d.StartTLS, BindDN: d.BindDN, External: d.External, CAFile: d.CAFile}
-	if d.PasswordRef != "" {
-		conn.Password, err = env.Secrets.Get(d.PasswordRef)
-	}
-	return conn, err
-}
-
 func (a *Convert) Kind() string         { return "ldap.convert" }
 func (a *Convert) Irreversible() string { return "" }
 func (a *Convert) Stage(env *Env) error { return a.stage(env) }

@@ -96,20 +96,6 @@ func (r *Renaming) isNew(attribute string) bool {
 	return false
 }
 
-// Done tells whether nothing of the old names is left.
-func (r *Renaming) Done(t Touched) bool {
-	for key, values := range t {
-		bare, _, _ := strings.Cut(key, ";")
-		if r.Attributes[bare] != "" {
-			return false
-		}
-		if key == "objectclass" && slices.ContainsFunc(values, func(c string) bool { return r.Classes[strings.ToLower(c)] != "" }) {
-			return false
-		}
-	}
-	return true
-}
-
 // Convert gives values their new names. Those that are there already under the new name are not there twice. It is an
 // error where an attribute can have one value only, and would have two.
 func (r *Renaming) Convert(t Touched) (Touched, error) {
