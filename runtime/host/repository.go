@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"io"
 	"net/url"
 	"path"
 	"strings"
@@ -59,6 +60,16 @@ func (s Source) Dir() string {
 		}
 	}
 	return ""
+}
+
+// ReadSmall reads a key or a file of settings, of which the first MiB counts.
+func ReadSmall(files FileReader, name string) ([]byte, error) {
+	f, err := files.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, 1<<20))
 }
 
 // PackageFile is what a package file says of itself.

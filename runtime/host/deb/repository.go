@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
 	"path"
@@ -64,17 +63,8 @@ func Setup(ctx context.Context, h host.RepositoryHost, aptVersion string, r host
 	return setup, err
 }
 
-func readSmall(files host.FileReader, name string) ([]byte, error) {
-	f, err := files.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, 1<<20))
-}
-
 func readAuth(files host.FileReader) (string, error) {
-	data, err := readSmall(files, AuthFile)
+	data, err := host.ReadSmall(files, AuthFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

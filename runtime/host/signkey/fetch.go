@@ -3,7 +3,6 @@ package signkey
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"path"
@@ -22,7 +21,7 @@ func Fetch(ctx context.Context, h host.RepositoryHost, r host.Repository) ([]byt
 	case strings.HasPrefix(strings.TrimSpace(r.Key), armourBegin):
 		data = []byte(r.Key)
 	case path.IsAbs(r.Key):
-		data, err = readSmall(h, r.Key)
+		data, err = host.ReadSmall(h, r.Key)
 	case !private(r.Key):
 		return nil, fmt.Errorf("the key at %s would come by a connection that anybody can change: get it another way, compare its fingerprint, and give its file", r.Key)
 	case sameHost(r.Key, r.URL):
@@ -54,13 +53,4 @@ func sameHost(a, b string) bool {
 	x, errX := url.Parse(a)
 	y, errY := url.Parse(b)
 	return errX == nil && errY == nil && x.Scheme == y.Scheme && x.Host == y.Host
-}
-
-func readSmall(files host.FileReader, name string) ([]byte, error) {
-	f, err := files.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, 1<<20))
 }
