@@ -155,12 +155,12 @@ Exit codes:
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageTemplate(plainSwitches(root.UsageTemplate()))
 	simulate, check, run, resume := simulateCommand(a), checkCommand(a), runCommand(a), resumeCommand(a)
-	doc, snapshot := docCommand(a), snapshotCommand(a)
-	markRunsCode(simulate, check, run, resume, doc, snapshot)
+	doc, snapshot, test := docCommand(a), snapshotCommand(a), testCommand(a)
+	markRunsCode(simulate, check, run, resume, doc, snapshot, test)
 	root.AddCommand(
 		simulate, check, run, statusCommand(a), resume,
 		rollbackCommand(a), workerCommand(a), writeFilesCommand(a), snapshot, doc, forkCommand(a),
-		fmtCommand(a), lintCommand(a), versionCommand(a),
+		fmtCommand(a), lintCommand(a), test, versionCommand(a),
 	)
 	return root
 }

@@ -3,6 +3,8 @@ package engine
 import (
 	"time"
 
+	"go.starlark.net/starlark"
+
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/journal"
@@ -52,6 +54,9 @@ type Config struct {
 	// KillGuarded lets a rollback that loads the dump end a service at what it must not be disturbed in: the dump
 	// replaces what that breaks, and the admin has said so.
 	KillGuarded bool
+	// Results are those of steps that ended before the runbook's own, by name; what its own steps give is added. nil
+	// for none.
+	Results map[string]starlark.Value
 	// Previous holds the records of the run to be resumed; empty for a new one.
 	Previous []journal.Record
 }

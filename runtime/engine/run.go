@@ -108,12 +108,15 @@ func newRun(ctx context.Context, cfg Config) *Run {
 		m = &memory{Writer: cfg.Journal}
 		cfg.Journal = m
 	}
+	if cfg.Results == nil {
+		cfg.Results = map[string]starlark.Value{}
+	}
 	return &Run{
 		logs: map[string]host.LogMark{},
 		cfg:  cfg, memory: m, ctx: ctx, rb: cfg.Runbook,
 		policy:  cfg.Runbook.Policy.With(policy.Policy{State: stateOf(cfg.Dir)}),
 		guards:  cfg.Runbook.Guards,
-		results: map[string]starlark.Value{},
+		results: cfg.Results,
 		met:     map[string]bool{},
 		store:   &action.Store{Host: cfg.Host, Dir: cfg.Dir + "/backup"},
 		secrets: newMasker(cfg.Keeper, cfg.Runbook.Words),

@@ -55,6 +55,7 @@ type Step struct {
 	Name string
 	Doc  string
 	fn   *starlark.Function
+	args starlark.Tuple // by position, of a function that is called by itself
 }
 
 // All lists check, steps and verify in the order in which they run.
@@ -86,7 +87,7 @@ func (rb *Runbook) Verifies(step string) bool { return rb.Verify != nil && rb.Ve
 func (rb *Runbook) Call(ctx context.Context, run script.Runner, step *Step, value func(name string) (starlark.Value, bool), print func(pos, text string)) (starlark.Value, error) {
 	var kwargs []starlark.Tuple
 	names, _ := step.needs()
-	for _, name := range names {
+	for _, name := range names[min(len(step.args), len(names)):] {
 		v, ok := value(name)
 		if !ok {
 			continue // checkSteps made sure that it has a default
@@ -97,7 +98,7 @@ func (rb *Runbook) Call(ctx context.Context, run script.Runner, step *Step, valu
 		v.Freeze()
 		kwargs = append(kwargs, starlark.Tuple{starlark.String(name), v})
 	}
-	return rb.program.Call(ctx, run, step.fn, kwargs, print)
+	return rb.program.Call(ctx, run, step.fn, step.args, kwargs, print)
 }
 
 // Explain adds to an error of the runbook's what it takes to show where it happened.

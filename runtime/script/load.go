@@ -32,16 +32,20 @@ var dialect = &syntax.FileOptions{Set: true}
 type LoadOptions struct {
 	// Name is a stock runbook ("debian") or the path of a file ("site/debian.star"); the file's
 	// directory is then the root of the fork.
-	Name     string
+	Name string
+	// Dir, if given, is the root of the fork, and Name the path of a file below it.
+	Dir      string
 	Stock    fs.FS // root of @stock//: debian.star, lib/...
 	Builtins []*Builtin
 	Limits   Limits // zero: DefaultLimits
+	// Coverage, if given, counts the lines that are carried out.
+	Coverage *Coverage
 }
 
 // Load reads, checks and evaluates a module and all that it loads. Errors are for ErrorInfoOf.
 func Load(ctx context.Context, opts LoadOptions) (*Program, error) {
 	l := newLoader(ctx, opts)
-	label, err := l.entry(opts.Name)
+	label, err := l.entry(opts.Dir, opts.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -59,11 +63,15 @@ func LoadCopy(ctx context.Context, label string, modules map[string]string, opts
 }
 
 func newLoader(ctx context.Context, opts LoadOptions) *loader {
-	return &loader{
-		ctx: ctx, stock: opts.Stock, builtins: opts.Builtins,
+	l := &loader{
+		ctx: ctx, coverage: opts.Coverage, stock: opts.Stock, builtins: opts.Builtins,
 		predeclared: predeclare(opts.Builtins), budget: newBudget(opts.Limits),
 		sources: map[string]string{}, modules: map[string]*module{},
 	}
+	if l.coverage != nil {
+		l.predeclared[markName] = l.coverage.marks()
+	}
+	return l
 }
 
 // program evaluates a module and all that it loads.
@@ -84,6 +92,7 @@ type loader struct {
 	builtins    []*Builtin
 	predeclared starlark.StringDict
 	budget      *budget
+	coverage    *Coverage // nil if nothing counts lines
 	sources     map[string]string
 	modules     map[string]*module
 }
@@ -94,7 +103,11 @@ type module struct {
 }
 
 // entry finds the module to start with and opens the fork's root if it is a file.
-func (l *loader) entry(name string) (label string, err error) {
+func (l *loader) entry(dir, name string) (label string, err error) {
+	if dir != "" {
+		l.fork, err = os.OpenRoot(dir)
+		return forkRoot + name, err
+	}
 	if strings.HasPrefix(name, stockRoot) {
 		return name, nil
 	}
@@ -187,6 +200,9 @@ func (l *loader) eval(label string) (starlark.StringDict, error) {
 		return nil, err
 	}
 	guardComparisons(file)
+	if l.coverage != nil {
+		l.coverage.mark(label, source, file)
+	}
 	program, err := starlark.FileProgram(file, l.predeclared.Has)
 	if err != nil {
 		return nil, err

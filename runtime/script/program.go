@@ -57,6 +57,13 @@ func (p *Program) Doc() string {
 	return Dedent(lit.Value.(string))
 }
 
+// Afresh is the program with all that it may compute, for one more use of it.
+func (p *Program) Afresh() *Program {
+	fresh := *p
+	fresh.budget = newBudget(p.budget.limits)
+	return &fresh
+}
+
 // Explain adds to an error of the program's what it takes to show where it happened.
 func (p *Program) Explain(err error) error {
 	return &Error{Err: err, Sources: p.sources, names: p.names}
@@ -64,14 +71,14 @@ func (p *Program) Explain(err error) error {
 
 // Call calls a function of the program within its limits: what it asks of the host, run carries out, and what
 // it prints goes to print.
-func (p *Program) Call(ctx context.Context, run Runner, fn *starlark.Function, kwargs []starlark.Tuple, print func(pos, text string)) (starlark.Value, error) {
+func (p *Program) Call(ctx context.Context, run Runner, fn *starlark.Function, args starlark.Tuple, kwargs []starlark.Tuple, print func(pos, text string)) (starlark.Value, error) {
 	thread := &starlark.Thread{Name: fn.Name(), Print: func(t *starlark.Thread, msg string) {
 		print(t.CallFrame(1).Pos.String(), msg)
 	}}
 	thread.SetLocal(runnerKey, run)
 	settle := p.budget.arm(ctx, thread)
 	defer settle()
-	value, err := starlark.Call(thread, fn, nil, kwargs)
+	value, err := starlark.Call(thread, fn, args, kwargs)
 	if err != nil {
 		return nil, p.Explain(err)
 	}

@@ -39,7 +39,7 @@ func predeclare(builtins []*Builtin) starlark.StringDict {
 }
 
 func predeclaredNames(names starlark.StringDict) []string {
-	all := slices.DeleteFunc(append(names.Keys(), starlark.Universe.Keys()...), func(name string) bool { return name == comparedName })
+	all := slices.DeleteFunc(append(names.Keys(), starlark.Universe.Keys()...), func(name string) bool { return name == comparedName || name == markName })
 	for _, v := range names {
 		if m, ok := v.(*moduleValue); ok {
 			for _, member := range m.AttrNames() {
