@@ -32,6 +32,7 @@ test: parts lint
 	@if [ "$$(id -u)" = 0 ]; then export CI=1; \
 	else echo "not root: the end-to-end tests are left out; run make test as root for all of them"; fi; \
 	$(GO) test -count=1 -timeout 40m -parallel $(AT_ONCE) ./...
+	$(GO) run ./cmd/zcp2kopano test --coverage-at-least 90 runbooks
 
 # What make test takes a sample of, all of it: every fault at every point of every route, a kill at every
 # record of a real run, every bit of a journal flipped. It takes hours, and ends with what was tried. All tests run,

@@ -16,7 +16,7 @@ import (
 // hostValue is a simulated host, as a test has it. Nothing changes it: a run works on a copy.
 type hostValue struct {
 	text string // of its fixture; empty for a host that a run has left
-	*sim.Host
+	*made
 }
 
 func (h *hostValue) String() string        { return "<host>" }
@@ -25,35 +25,49 @@ func (h *hostValue) Freeze()               {}
 func (h *hostValue) Truth() starlark.Bool  { return true }
 func (h *hostValue) Hash() (uint32, error) { return 0, fmt.Errorf("unhashable type: host") }
 
-// hosts are those of fixtures, which are built once and copied.
+// made is a host that is built when something first needs it: one of which others are made by edits may never be.
+type made struct {
+	once    sync.Once
+	fixture *sim.Fixture
+	opts    sim.Options
+	built   *sim.Host
+	err     error
+}
+
+// left is a host that there is already.
+func left(h *sim.Host) *hostValue {
+	m := &made{built: h}
+	m.once.Do(func() {})
+	return &hostValue{made: m}
+}
+
+func (m *made) host() (*sim.Host, error) {
+	m.once.Do(func() { m.built, m.err = m.fixture.Host(m.opts) })
+	return m.built, m.err
+}
+
+// hosts are those of whole fixtures, which many tests begin with.
 type hosts struct {
 	mu   sync.Mutex
 	made map[string]*made
 }
 
-type made struct {
-	once sync.Once
-	host *sim.Host
-	err  error
-}
-
-// host is the host of a fixture's text.
-func (s *suite) host(text string) (*sim.Host, error) {
+// host is the host of a fixture's text, to be kept if it is that of a file.
+func (s *suite) host(text string, keep bool) (*hostValue, error) {
 	s.hosts.mu.Lock()
-	m := s.hosts.made[text]
-	if m == nil {
-		m = &made{}
+	defer s.hosts.mu.Unlock()
+	if m := s.hosts.made[text]; m != nil {
+		return &hostValue{text, m}, nil
+	}
+	fixture, err := sim.ReadFixture([]byte(text))
+	if err != nil {
+		return nil, err
+	}
+	m := &made{fixture: fixture, opts: s.Sim}
+	if keep {
 		s.hosts.made[text] = m
 	}
-	s.hosts.mu.Unlock()
-	m.once.Do(func() {
-		fixture, err := sim.ReadFixture([]byte(text))
-		if err == nil {
-			m.host, err = fixture.Host(s.Sim)
-		}
-		m.err = err
-	})
-	return m.host, m.err
+	return &hostValue{text, m}, nil
 }
 
 // fixture reads a fixture: a shipped one by its name, or a file of the directory that is tested, beside the test.
@@ -101,24 +115,32 @@ func makeHost(c *script.Call) (starlark.Value, error) {
 			return nil, err
 		}
 	}
-	if text, err = sim.EditFixture(text, edits); err != nil {
-		return nil, c.Errorf("%w", err)
-	}
-	h, err := t.suite.host(text)
+	edited, err := sim.EditFixture(text, edits)
 	if err != nil {
 		return nil, c.Errorf("%w", err)
 	}
-	return &hostValue{text, h}, nil
+	_, named := c.Value("fixture").(starlark.String)
+	h, err := t.suite.host(edited, named && edited == text)
+	if err != nil {
+		return nil, c.Errorf("%w", err)
+	}
+	return h, nil
 }
 
-// hostOf is an argument that is a host, or a run, which has left one.
-func hostOf(c *script.Call, name string) (*hostValue, error) {
-	switch v := c.Value(name).(type) {
+// hostOf is the argument that is a host, or a run, which has left one.
+func hostOf(c *script.Call) (*sim.Host, error) {
+	var h *hostValue
+	switch v := c.Value("host").(type) {
 	case *hostValue:
-		return v, nil
+		h = v
 	case *runValue:
-		return v.host, nil
+		h = v.host
 	default:
-		return nil, c.Errorf("argument %s: got %s, want a host or a run", name, v.Type())
+		return nil, c.Errorf("argument host: got %s, want a host or a run", v.Type())
 	}
+	built, err := h.host()
+	if err != nil {
+		return nil, c.Errorf("%w", err)
+	}
+	return built, nil
 }

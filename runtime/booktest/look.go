@@ -16,7 +16,7 @@ import (
 
 // fileText is the content of a file of a host; None if there is no file.
 func fileText(c *script.Call) (starlark.Value, error) {
-	h, err := hostOf(c, "host")
+	h, err := hostOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func fileText(c *script.Call) (starlark.Value, error) {
 
 // fileState is what a path of a host is; None if there is nothing.
 func fileState(c *script.Call) (starlark.Value, error) {
-	h, err := hostOf(c, "host")
+	h, err := hostOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func fileState(c *script.Call) (starlark.Value, error) {
 
 // packages are those of a host: name to version.
 func packages(c *script.Call) (starlark.Value, error) {
-	h, err := hostOf(c, "host")
+	h, err := hostOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func packages(c *script.Call) (starlark.Value, error) {
 
 // services are those of a host: name to "active enabled" and the like.
 func services(c *script.Call) (starlark.Value, error) {
-	h, err := hostOf(c, "host")
+	h, err := hostOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func entries(c *script.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := hostOf(c, "host")
+	h, err := hostOf(c)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/hosttest/manifest"
+	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/near"
 	"zcp2kopano/runtime/policy"
@@ -31,7 +32,8 @@ const runDir = "/var/lib/zcp2kopano/runs/test"
 type runValue struct {
 	fields starlark.StringDict
 	host   *hostValue // as it was left
-	before *hostValue
+	after  *sim.Host  // that
+	before *sim.Host
 	config engine.Config
 	log    *journal.Log
 }
@@ -103,7 +105,7 @@ type order struct {
 
 // carryOut carries a runbook out on a copy of a host.
 func (t *tester) carryOut(c *script.Call, o order) (*runValue, error) {
-	before, err := hostOf(c, "host")
+	before, err := hostOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +134,7 @@ func (t *tester) carryOut(c *script.Call, o order) (*runValue, error) {
 	after.Files().Watch(breaker.file, nil)
 	told := &teller{at: breaker.change}
 	told.console = story.Console(&told.told, story.ConsoleOptions{})
-	r := &runValue{host: &hostValue{Host: after}, before: before, log: journal.Memory("test", after.Now)}
+	r := &runValue{host: left(after), after: after, before: before, log: journal.Memory("test", after.Now)}
 	r.config = engine.Config{
 		Mode: o.mode, ID: "test", Runbook: o.book, Params: plain, Secrets: secrets, Overrides: overrides, Results: o.results,
 		Host: breaker, HostLabel: "of a test", Dir: runDir, Until: o.until, Journal: r.log, Keeper: state.Memory(),
@@ -271,7 +273,7 @@ func undone(c *script.Call) (starlark.Value, error) {
 	if err = errors.Join(err, asError(damage)); err != nil {
 		return nil, c.Errorf("%w", err)
 	}
-	after := r.host.Clone()
+	after := r.after.Clone()
 	cfg := r.config
 	log, _, _, err := journal.OpenMemory(r.log.Bytes(), after.Now)
 	if err != nil {
