@@ -2,7 +2,9 @@ package pkg
 
 import (
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 
@@ -17,8 +19,11 @@ var localRepository = &script.Builtin{
 	Name: "pkg.local_repository",
 	Doc: "Describes a directory of downloaded packages as a source of packages.\n\n" +
 		"If it has an index (Packages, as dpkg-scanpackages or apt-ftparchive write it), it is a repository for " +
-		"pkg.add_repository, trusted without a signature. Else, or if it is signed (a copy of somebody's repository), its .deb files are installed directly: give the result as " +
-		"source to pkg.install.",
+		"pkg.add_repository, trusted without a signature. Else, or if it is signed (a copy of somebody's repository), its package files (.deb) are installed directly: give the result as " +
+		"source to pkg.install. With yum, dnf and zypper a directory of .rpm files is such a source, and one with an index " +
+		"(repodata, as createrepo writes it) a repository.\n\n" +
+		"Scripts in the packages run as root, so a run refuses a directory or a file in it that anybody but root, or who became " +
+		"root by sudo, could exchange, and says how to mend it. What is installed is copied into the run's directory first.",
 	Params: []script.Param{
 		{Name: "path", Type: script.Path, Doc: "the directory"},
 		{Name: "name", Type: script.String, Doc: "name of the repository's files: lower-case letters, digits and -", Optional: true, Default: `"local"`},
@@ -37,6 +42,9 @@ pkg.install(["kopano-server"], source = repo)
 			return nil, err
 		}
 		d, err := directoryOf(c.View, system, dir)
+		if err == nil {
+			err = trusted(c, dir, d.Files)
+		}
 		if err != nil {
 			return nil, c.Errorf("%w", err)
 		}
@@ -46,7 +54,7 @@ pkg.install(["kopano-server"], source = repo)
 			r.kind, r.URL, r.Suite, r.Trusted = kindRepository, "file:"+strings.TrimSuffix(dir, "/")+"/", "./", true
 		}
 		if !d.Index && len(d.Files) == 0 {
-			return nil, c.Errorf("%s holds neither an index (Packages) nor .deb files", dir)
+			return nil, c.Errorf("%s holds neither an index nor package files (%s)", dir, system.Extension())
 		}
 		if err := r.check(); err != nil {
 			return nil, c.Errorf("%w", err)
@@ -76,6 +84,19 @@ func directoryOf(files host.FileReader, system packagesystem.Files, dir string) 
 	return system.Directory(names), nil
 }
 
+// trusted judges a directory of package files: their scripts run as root.
+func trusted(c *script.Call, dir string, files []string) error {
+	if err := c.Trust(dir); err != nil {
+		return err
+	}
+	for _, name := range files {
+		if err := c.Trust(path.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // packageFiles are the newest package files of a directory that fit the host, by name.
 type packageFiles map[string]host.PackageFile
 
@@ -92,6 +113,9 @@ func readFiles(c *script.Call, r repo) (packageFiles, error) {
 	dir := strings.TrimPrefix(r.URL, "file:")
 	d, err := directoryOf(c.View, system, dir)
 	if err != nil {
+		return nil, err
+	}
+	if err := trusted(c, dir, d.Files); err != nil {
 		return nil, err
 	}
 	found := packageFiles{}
@@ -130,10 +154,25 @@ func readFile(files host.FileReader, system packagesystem.Files, name string) (h
 	return p, err
 }
 
+// providers are the packages by each name that they have or provide.
+func (files packageFiles) providers() map[string]host.PackageFile {
+	by := map[string]host.PackageFile{}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		for _, other := range files[name].Provides {
+			if _, known := by[other]; !known {
+				by[other] = files[name]
+			}
+		}
+	}
+	maps.Copy(by, files)
+	return by
+}
+
 // closure returns the files of the packages wanted and of what they depend on, as far as the
 // directory has them; names that it lacks stay names, for the configured repositories.
 func (files packageFiles) closure(wanted []string) []string {
 	var result []string
+	meets := files.providers()
 	seen := map[string]bool{}
 	queue := append([]string(nil), wanted...)
 	for len(queue) > 0 {
@@ -152,8 +191,8 @@ func (files packageFiles) closure(wanted []string) []string {
 		result = append(result, p.Path)
 		for _, names := range p.Needs {
 			for _, n := range names {
-				if _, ok := files[n]; ok {
-					queue = append(queue, n)
+				if p, ok := meets[n]; ok {
+					queue = append(queue, p.Name)
 					break
 				}
 			}

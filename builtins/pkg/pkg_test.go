@@ -3,8 +3,10 @@ package pkg_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -301,6 +303,170 @@ print([(p.name, p.version) for p in pkg.installed("kopano-*")])
 repo = pkg.repository("none", "https://a.example.org/")
 pkg.install(["kopano-none"], source = repo)
 `, "kopano-none")
+}
+
+// TestLocalRPMs installs from a directory of .rpm files, by the files themselves, and by what they provide.
+func TestLocalRPMs(t *testing.T) {
+	if _, err := exec.LookPath("rpmbuild"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("needs rpmbuild: ", err)
+		}
+		t.Skip("needs rpmbuild")
+	}
+	yum := strings.NewReplacer("manager: apt 1.0.9.8.4", "manager: yum 3.4.3", "\nMaintainer:", "\nVendor:", "\nDepends:", "\nRequires:").Replace(fixture)
+	s := builtintest.New(t, yum, pkg.Builtins())
+	for _, p := range []struct{ name, version, tags string }{
+		{"kopano-common", "8.6.0", "Provides: libkcutil.so.0()(64bit)"},
+		{"kopano-common", "8.10.0", "Provides: libkcutil.so.0()(64bit)"},
+		{"kopano-server", "8.10.0", "Requires: libkcutil.so.0()(64bit)"},
+		{"kopano-ical", "8.10.0", "Requires: kopano-common"},
+	} {
+		putRPM(t, s, p.name, p.version, p.tags)
+	}
+	got := s.Succeed(`
+repo = pkg.local_repository("/srv/debs")
+print(repo.kind)
+answer = pkg.probe(repo, ["kopano-server", "kopano-none"])
+print(answer.offers, answer.missing, answer.known)
+pkg.install(["kopano-server"], source = repo)
+print([(p.name, p.version) for p in pkg.installed("kopano-*")])
+`)
+	want := []string{
+		"files",
+		`{"kopano-server": "8.10.0-1"} ["kopano-none"] True`,
+		`[("kopano-common", "8.10.0-1"), ("kopano-server", "8.10.0-1")]`,
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// putRPM builds a package file and puts it on the simulated host.
+func putRPM(t *testing.T, s *builtintest.Scene, name, version, tags string) {
+	t.Helper()
+	dir := t.TempDir()
+	spec := fmt.Sprintf("Name: %s\nVersion: %s\nRelease: 1\nSummary: a package\nLicense: none\nBuildArch: noarch\nAutoReqProv: no\n%s\n%%description\na package\n%%files\n", name, version, tags)
+	if err := os.WriteFile(dir+"/p.spec", []byte(spec), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("rpmbuild", "--quiet", "-bb", "--define", "_topdir "+dir, "--define", "_rpmdir "+dir, "--define", "_dbpath "+dir+"/db", "--define", "_build_name_fmt out.rpm", dir+"/p.spec")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	data, err := os.ReadFile(dir + "/out.rpm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := s.Host.Create("/srv/debs/"+name+"-"+version+"-1.noarch.rpm", 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// exchanging is a host on which somebody exchanges the package files in a directory as soon as they are to be installed.
+type exchanging struct {
+	host.Host
+	t     *testing.T
+	files []string
+}
+
+func (h *exchanging) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
+	for _, file := range h.files {
+		h.must(h.Unlink(file))
+		f, err := h.Create(file, 0o644)
+		h.must(err)
+		_, err = f.Write([]byte("evil"))
+		h.must(err)
+		f.Close()
+	}
+	for _, item := range tx.Install {
+		if path.IsAbs(item) && !strings.HasPrefix(item, "/var/lib/zcp2kopano/runs/") {
+			h.t.Errorf("%s is installed from where it was found", item)
+		}
+	}
+	return h.Host.CommitPackages(ctx, tx, w)
+}
+
+func (h *exchanging) must(err error) {
+	if err != nil {
+		h.t.Error(err)
+	}
+}
+
+// What was looked at is what is installed.
+func TestExchangedFiles(t *testing.T) {
+	s := scene(t)
+	put(t, s, "kopano-common", "8.10.0-1", "all", "", "gzip")
+	s.Around = func(h *sim.Host) host.Host {
+		return &exchanging{h, t, []string{"/srv/debs/kopano-common_8.10.0-1_all.deb"}}
+	}
+	s.Succeed(`pkg.install(["kopano-common"], source = pkg.local_repository("/srv/debs"))`)
+	s.Around = nil
+	if got := s.Succeed(`print(pkg.installed("kopano-common")[0].version)`); got[0] != "8.10.0-1" {
+		t.Error(got)
+	}
+}
+
+// A package is judged by the name of its file.
+func TestFileCalledLikeAnother(t *testing.T) {
+	s := scene(t)
+	put(t, s, "kopano-common", "8.10.0-1", "all", "", "gzip")
+	if err := s.Host.Rename("/srv/debs/kopano-common_8.10.0-1_all.deb", "/srv/debs/zarafa-x_1_all.deb"); err != nil {
+		t.Fatal(err)
+	}
+	s.Fail(`pkg.install(["/srv/debs/zarafa-x_1_all.deb"])`, "it holds the package kopano-common", "kopano-common_8.10.0-1_all.deb")
+}
+
+// What somebody else could exchange is told in a simulation, and refused by a run.
+func TestForeignFiles(t *testing.T) {
+	const file, repo = "/srv/debs/kopano-common_8.10.0-1_all.deb", `pkg.local_repository("/srv/debs")`
+	for what, c := range map[string]struct {
+		spoil   func(h host.Host) error
+		snippet string
+		where   string
+	}{
+		"the directory":          {func(h host.Host) error { return h.Lchown("/srv/debs", 1000, 1000) }, repo, "/srv/debs"},
+		"the directory's mode":   {func(h host.Host) error { return h.Chmod("/srv/debs", 0o777) }, repo, "/srv/debs"},
+		"a directory above":      {func(h host.Host) error { return h.Chmod("/srv", 0o775) }, repo, "/srv"},
+		"a file":                 {func(h host.Host) error { return h.Lchown(file, 1000, 1000) }, repo, file},
+		"a file's mode":          {func(h host.Host) error { return h.Chmod(file, 0o666) }, repo, file},
+		"a file that is named":   {func(h host.Host) error { return h.Lchown(file, 1000, 1000) }, `pkg.install(["` + file + `"])`, file},
+		"an unsigned repository": {func(h host.Host) error { return h.Lchown(file, 1000, 1000) }, `pkg.probe(pkg.repository("a", "file:/srv/debs/", trusted = True), [])`, file},
+		"a key":                  {func(h host.Host) error { return h.Lchown(file, 1000, 1000) }, `pkg.add_repository(pkg.repository("a", "https://a.example.org/", key = "` + file + `"))`, file},
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := scene(t)
+			put(t, s, "kopano-common", "8.10.0-1", "all", "", "gzip")
+			if err := c.spoil(s.Host); err != nil {
+				t.Fatal(err)
+			}
+			r := s.Run(c.snippet)
+			if len(r.Findings) == 0 || r.Findings[0].Severity != "warning" || !strings.Contains(r.Findings[0].Reason, c.where+" ") || !strings.Contains(r.Findings[0].Remedy, "`c") {
+				t.Errorf("told: %+v", r.Findings)
+			}
+			s.Distrust = true
+			if strings.Contains(c.snippet, "probe") {
+				s.Succeed(`
+p = ` + c.snippet + `
+if "could exchange" not in p.problem:
+    fail(p.problem)
+`)
+				return
+			}
+			s.Fail(c.snippet, c.where+" ", "could exchange")
+		})
+	}
+	s := scene(t)
+	put(t, s, "kopano-common", "8.10.0-1", "all", "", "gzip")
+	if err := s.Host.Chmod("/srv", 0o777|fs.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	s.Distrust = true
+	s.Succeed(repo)
 }
 
 // put builds a package file and puts it on the simulated host.

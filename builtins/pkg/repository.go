@@ -3,6 +3,7 @@ package pkg
 import (
 	"fmt"
 	"net/url"
+	"path"
 	"regexp"
 	"strings"
 
@@ -184,10 +185,36 @@ func (f *fields) texts(name string) []string {
 	return texts
 }
 
+// trustedSource judges what of a repository lies on this host and no signature covers: its key, and the directory of
+// one that is taken without.
+func trustedSource(c *script.Call, r host.Repository) error {
+	if path.IsAbs(r.Key) {
+		if err := c.Trust(r.Key); err != nil {
+			return err
+		}
+	}
+	dir := host.Source{URL: r.URL}.Dir()
+	if dir == "" || !r.Trusted {
+		return nil
+	}
+	entries, err := c.View.ReadDir(dir)
+	if err != nil {
+		return nil // who reads it says why
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name
+	}
+	return trusted(c, dir, names)
+}
+
 // prepare renders a repository for the host's package manager.
 func prepare(c *script.Call, r repo) (host.RepositorySetup, error) {
 	m, err := c.View.PackageManager()
 	if err != nil {
+		return host.RepositorySetup{}, c.Errorf("%w", err)
+	}
+	if err := trustedSource(c, r.Repository); err != nil {
 		return host.RepositorySetup{}, c.Errorf("%w", err)
 	}
 	s, err := packagesystem.Of(m.Name).Setup(c.Context(), c.View, m.Version, r.Repository)

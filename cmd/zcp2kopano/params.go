@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,6 +15,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim"
+	"zcp2kopano/runtime/host/trust"
 	"zcp2kopano/runtime/runbook"
 )
 
@@ -21,10 +24,11 @@ const maxSecret = 64 << 10
 
 // params are a runbook's parameters as the command line gives them.
 type params struct {
-	plain     []string
-	secrets   []string
-	overrides []string
-	meant     *sim.Fixture // what it says of the run is taken where nothing is given; nil for nothing
+	plain      []string
+	secrets    []string
+	overrides  []string
+	distrusted []error      // files that somebody else could exchange
+	meant      *sim.Fixture // what it says of the run is taken where nothing is given; nil for nothing
 }
 
 // complete adds what a snapshot says of the run that it was taken for. Of secrets it has no more than that
@@ -73,6 +77,9 @@ func (p *params) read(stdin *os.File) (map[string]string, map[string]host.Secret
 		if _, twice := secrets[name]; twice {
 			return nil, nil, fmt.Errorf("--secret %s is given twice", name)
 		}
+		if path, err := filepath.Abs(source); err == nil && source != "-" && !strings.HasPrefix(source, "env:") {
+			p.judge(path)
+		}
 		text, err := readSecret(source, stdin)
 		if err != nil {
 			return nil, nil, fmt.Errorf("--secret %s: %w", name, err)
@@ -80,6 +87,14 @@ func (p *params) read(stdin *os.File) (map[string]string, map[string]host.Secret
 		secrets[name] = host.NewSecret(text)
 	}
 	return plain, secrets, nil
+}
+
+// judge notes a file that somebody else could exchange. One that cannot be looked at cannot be read either.
+func (p *params) judge(path string) {
+	var foreign *trust.Error
+	if errors.As(trust.Check(trust.Here{}, trust.Ours(), path), &foreign) {
+		p.distrusted = append(p.distrusted, foreign)
+	}
 }
 
 // readOverrides returns what is overridden: why, by the key of the inhibitor.

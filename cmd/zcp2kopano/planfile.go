@@ -9,12 +9,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strconv"
 	"syscall"
 
 	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/trust"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/story"
@@ -104,24 +104,16 @@ func readTrusted(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	owner := int(info.Sys().(*syscall.Stat_t).Uid)
+	owner := info.Sys().(*syscall.Stat_t).Uid
 	switch {
 	case !info.Mode().IsRegular():
 		return nil, errors.New("it is not a regular file")
-	case owner != 0 && owner != os.Getuid() && strconv.Itoa(owner) != sudoer():
+	case !trust.Ours().Has(owner):
 		return nil, fmt.Errorf("it belongs to user %d, who could have changed it; a plan has to belong to root or to you", owner)
 	case info.Mode().Perm()&0o022 != 0:
 		return nil, fmt.Errorf("others may write to it (mode %04o): simulate again with --plan, and let nobody else write to the new one", info.Mode().Perm())
 	}
 	return io.ReadAll(f)
-}
-
-// sudoer is the user who became root by sudo, empty if nobody did.
-func sudoer() string {
-	if os.Geteuid() != 0 {
-		return ""
-	}
-	return os.Getenv("SUDO_UID")
 }
 
 // readPlan reads the plan that a run is held to; nil without one. A plan is carried out once: a run that

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -106,7 +107,8 @@ func (a *app) correct(ctx context.Context, s state.Status, name string, yes bool
 	if err != nil {
 		return err
 	}
-	if err := a.fitsRun(s, book); err != nil {
+	a.distrusts = true
+	if err := errors.Join(a.judgeFiles(distrusted(name, book)), a.fitsRun(s, book)); err != nil {
 		return err
 	}
 	old, err := s.Run.Modules()

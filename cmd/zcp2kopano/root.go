@@ -35,6 +35,7 @@ type app struct {
 	verbose bool
 	state   string
 
+	distrusts bool              // refuse what somebody else could exchange, instead of telling
 	overrides map[string]string // inhibitors that the admin has overridden: why, by key
 }
 

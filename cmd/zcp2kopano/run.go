@@ -117,6 +117,7 @@ func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPa
 		return err
 	}
 	defer machine.Close()
+	a.distrusts = true
 	book, plain, secrets, err := a.prepare(ctx, name, machine.Host, p)
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim/export"
+	"zcp2kopano/runtime/host/trust"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/script"
@@ -139,7 +140,7 @@ func (a *app) prepare(ctx context.Context, name string, h host.Host, p *params) 
 	if _, err := book.CheckParams(plain, secrets); err != nil {
 		return nil, nil, nil, err
 	}
-	return book, plain, secrets, nil
+	return book, plain, secrets, a.judgeFiles(append(p.distrusted, distrusted(name, book)...))
 }
 
 // allBuiltins is what runbooks can call; a test adds one that means harm.
@@ -177,7 +178,7 @@ func (a *app) carryOut(ctx context.Context, mode string, t *target, book *runboo
 	defer release()
 	return engine.Execute(ctx, engine.Config{
 		Mode: mode, ID: mode, Runbook: book, Params: plain, Secrets: secrets, Overrides: a.overrides,
-		Host: t.Host, HostLabel: t.label, Dir: t.dir(a.state, mode), Until: until,
+		Host: t.Host, HostLabel: t.label, Dir: t.dir(a.state, mode), Until: until, Trusted: trust.Ours(),
 		Journal: log, Keeper: state.Memory(),
 		Version: version, Now: time.Now, Emit: tell,
 	})

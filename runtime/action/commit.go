@@ -36,6 +36,7 @@ type Commit struct {
 	New      []string         `json:"new,omitempty"` // packages that were not there at all
 
 	keptFiles
+	takenFiles
 	keepers
 }
 
@@ -102,6 +103,9 @@ func (a *Commit) Prepare(env *Env) (bool, error) {
 			return false, fmt.Errorf("%s: %w", a.Summary(), err)
 		}
 	}
+	if a.Need.Install, err = a.take(env, a.Need.Install); err != nil {
+		return false, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
 	if err := a.solve(env.Host); err != nil {
 		return false, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
@@ -126,6 +130,7 @@ func (a *Commit) solve(h host.PackageReader) (err error) {
 		return nil
 	}
 	a.Solution, err = h.Solve(a.Need)
+	a.Solution = a.named(a.Solution)
 	return err
 }
 
@@ -188,6 +193,9 @@ func (a *Commit) LosesPackages() bool { return len(a.Missing) > 0 }
 
 func (a *Commit) Apply(env *Env) (Result, error) {
 	if err := env.Undisturbed(""); err != nil {
+		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
+	if err := a.asTaken(env); err != nil {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
 	if err := repairWith(env, nil, a.watch(env), a.installFiles); err != nil {

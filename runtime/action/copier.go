@@ -244,6 +244,11 @@ func copyContent(src host.DirReader, sname string, st host.Stat, m *meta, dst ho
 		return err
 	}
 	defer from.Close()
+	return copyOpen(from, st, dst, tmp)
+}
+
+// copyOpen is copyContent of a file that is open, and was st when it was opened.
+func copyOpen(from host.File, st host.Stat, dst host.Dir, tmp string) error {
 	to, err := dst.Create(tmp, 0o600)
 	if err != nil {
 		return err

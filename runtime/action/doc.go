@@ -40,6 +40,7 @@
 //	kept_tree.go, secondnames.go      trees whose files have second names
 //	treelist.go, roster.go, names.go  lists of trees, and names that are not UTF-8
 //	packages.go, kept_files.go        the package database, and kept package files
+//	taken_files.go                    package files, copied to where nobody can exchange them
 //	overrides.go, shelter.go          dpkg's overrides, and data out of reach of the packages that go
 //	guard.go, kept_services.go        services that are not to be disturbed, and those that are to stay as they are
 //	connection.go, spared.go          how a database is reached, and whether a server has touched it

@@ -25,6 +25,8 @@ type Env struct {
 	Marks []json.RawMessage
 	// Stop is closed when the admin asks the run to stop: a wait that can be gone on with later ends then.
 	Stop <-chan struct{}
+	// Trust refuses what root is to execute, if somebody else could exchange it; nil refuses nothing.
+	Trust func(name string) error
 	// Guards are the services that are not to be disturbed.
 	Guards []Guard
 	// Kill allows to end a guarded service that must not be disturbed.
@@ -58,6 +60,13 @@ func (env *Env) stopped() bool {
 	default:
 		return false
 	}
+}
+
+func (env *Env) trusts(name string) error {
+	if env.Trust == nil {
+		return nil
+	}
+	return env.Trust(name)
 }
 
 func (env *Env) mask(text string) string {

@@ -128,10 +128,10 @@ func (a *Commit) expel(env *Env, names []string) error {
 	return env.Host.ExpelPackages(env.Ctx, list, keep, a.undoWatch(env))
 }
 
-// fileOf is the package file that the transaction named for what it installed; empty if it came from a
+// fileOf is the package file that the transaction took for what it installed; empty if it came from a
 // repository.
 func (a *Commit) fileOf(c host.Change) string {
-	for _, item := range a.Tx.Install {
+	for _, item := range a.Need.Install {
 		if path.IsAbs(item) && targetName(item) == bareName(c.Name) {
 			return item
 		}

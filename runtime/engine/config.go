@@ -7,6 +7,7 @@ import (
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/trust"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/story"
@@ -23,6 +24,11 @@ type Config struct {
 
 	// Overrides are the inhibitors that the admin takes upon himself, by key, with the reason.
 	Overrides map[string]string
+
+	// Trusted are those whose files root goes by, beside root. What somebody else could exchange is told as a warning,
+	// or with Distrust refused.
+	Trusted  trust.Users
+	Distrust bool
 
 	Host      host.Host
 	HostLabel string // "this machine", "fixture debian8-zcp72.txtar"

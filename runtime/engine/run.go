@@ -24,6 +24,7 @@ import (
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/trust"
 	"zcp2kopano/runtime/policy"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/script"
@@ -52,6 +53,7 @@ type Run struct {
 	step        *runbook.Step
 	readOnly    bool // check and verify change nothing
 	inhibited   bool
+	distrusted  map[string]bool // what Trust has told
 	met         map[string]bool // keys of Config.Overrides that a finding had
 	verdict     story.Verdict
 	unpredicted int
@@ -117,7 +119,7 @@ func newRun(ctx context.Context, cfg Config) *Run {
 		policy:  cfg.Runbook.Policy.With(policy.Policy{State: stateOf(cfg.Dir)}),
 		guards:  cfg.Runbook.Guards,
 		results: cfg.Results,
-		met:     map[string]bool{},
+		met:     map[string]bool{}, distrusted: map[string]bool{},
 		store:   &action.Store{Host: cfg.Host, Dir: cfg.Dir + "/backup"},
 		secrets: newMasker(cfg.Keeper, cfg.Runbook.Words),
 		replay:  &replay{},
@@ -539,6 +541,23 @@ func (r *Run) Find(f runbook.Finding) error {
 	r.emit(story.Event{Kind: story.FindingFound, Finding: &f})
 	_, err := r.cfg.Journal.AppendLazy("finding", f)
 	return err
+}
+
+// Trust refuses what root is to execute or load and somebody else could exchange, or tells of it once.
+func (r *Run) Trust(name string) error {
+	err := trust.Check(r.cfg.Host, r.cfg.Trusted, name)
+	var foreign *trust.Error
+	if !errors.As(err, &foreign) || r.cfg.Distrust {
+		return err
+	}
+	if r.distrusted[foreign.Where] {
+		return nil
+	}
+	r.distrusted[foreign.Where] = true
+	return r.Find(runbook.Finding{
+		Severity: runbook.Warning, Key: "trust/exchangeable", Title: "a run will refuse " + foreign.Path,
+		Reason: foreign.Where + " " + foreign.Why, Remedy: foreign.Remedy,
+	})
 }
 
 // tellUnmet reports overrides that met nothing in the preflight: a key may be misspelt.

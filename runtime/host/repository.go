@@ -79,6 +79,8 @@ type PackageFile struct {
 	Arch    string
 	Version string
 	Needs   [][]string // of each dependency, the names that meet it
+	// Provides are more names that it meets dependencies by; Debian's are not looked at.
+	Provides []string
 }
 
 // PackageDirectory is a directory that may be a repository.

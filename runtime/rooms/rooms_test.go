@@ -47,8 +47,8 @@ var rooms = []room{
 	{"runtime/story", list("runtime/action runtime/exit runtime/host runtime/runbook runtime/script")},
 	{"runtime/engine", list(`runtime/action runtime/exit runtime/host runtime/host/... runtime/journal runtime/near
 		runtime/policy runtime/runbook runtime/script runtime/story runtime/ways`)},
-	{"runtime/state", list("runtime/action runtime/engine runtime/host runtime/journal runtime/story runtime/ways")},
-	{"runtime/session", list("runtime/engine runtime/host runtime/journal runtime/runbook runtime/script runtime/state runtime/story runtime/ways")},
+	{"runtime/state", list("runtime/action runtime/engine runtime/host runtime/host/... runtime/journal runtime/story runtime/ways")},
+	{"runtime/session", list("runtime/engine runtime/host runtime/host/... runtime/journal runtime/runbook runtime/script runtime/state runtime/story runtime/ways")},
 	{"runtime/booktest", list(`runtime/engine runtime/exit runtime/host runtime/host/... runtime/host/sim/... runtime/journal runtime/near
 		runtime/policy runtime/runbook runtime/script runtime/state runtime/story`)},
 	{"runtime/confine/...", nil},
@@ -62,7 +62,7 @@ var rooms = []room{
 	{"runbooks", nil},
 	{"testdata/...", nil},
 	{"cmd/zcp2kopano", list(`builtins runbooks runtime/booktest runtime/confine/... runtime/engine runtime/exit runtime/host runtime/host/live
-		runtime/host/sim/... runtime/journal runtime/near runtime/runbook runtime/script runtime/session runtime/state
+		runtime/host/sim/... runtime/host/... runtime/journal runtime/near runtime/runbook runtime/script runtime/session runtime/state
 		runtime/story runtime/ways testdata/...`)},
 }
 

@@ -94,6 +94,20 @@ type Call struct {
 	args    map[string]starlark.Value
 }
 
+// Truster is a Runner that judges what root is to execute or load.
+type Truster interface {
+	// Trust is an error if somebody else could exchange what is at a path, and the run refuses that.
+	Trust(name string) error
+}
+
+// Trust has the runner judge what root is to execute or load.
+func (c *Call) Trust(name string) error {
+	if t, ok := c.Runner().(Truster); ok {
+		return t.Trust(name)
+	}
+	return nil
+}
+
 // Runner carries out what a thread's calls ask of the host.
 type Runner interface {
 	// Context ends when what is in hand is to be broken off.

@@ -20,6 +20,7 @@ import (
 
 	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/trust"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/script"
@@ -93,7 +94,7 @@ func (w Work) Do(ctx context.Context) (story.Verdict, error) {
 	defer release()
 	cfg := engine.Config{
 		Mode: w.Mode, ID: w.Run.ID, Runbook: book, Params: order.Params, Secrets: secrets, Overrides: order.Overrides,
-		Host: w.Host, HostLabel: w.HostLabel, Dir: w.Run.Path, Journal: log, Keeper: keeper,
+		Host: w.Host, HostLabel: w.HostLabel, Trusted: trust.Ours(), Distrust: true, Dir: w.Run.Path, Journal: log, Keeper: keeper,
 		Version: w.Version, Now: time.Now, Stop: stop, Previous: previous, Plan: plan,
 		RestoreDatabase: w.RestoreDatabase, KillGuarded: w.KillGuarded, Until: w.Until, Caller: w.Caller, Forecast: order.Forecast,
 		Emit: story.Tee(seldom(numbered(log, story.JSONLines(events))), w.Emit),

@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/trust"
 	"zcp2kopano/runtime/story"
 )
 
@@ -81,7 +82,7 @@ func (d Dir) Prepare() error {
 func (d Dir) Judge() error {
 	info, err := os.Stat(d.Path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return d.judgeWay(trust.Writable)
 	}
 	if err != nil {
 		return fmt.Errorf("state directory: %w", err)
@@ -93,6 +94,14 @@ func (d Dir) Judge() error {
 	if owner != 0 && int(owner) != os.Geteuid() || info.Mode().Perm()&0o077 != 0 || os.Geteuid() == 0 && owner != 0 {
 		return fmt.Errorf("state directory %s has owner %d and mode %04o; it holds secrets and backups: chown it to root and chmod it to 0700",
 			d.Path, owner, info.Mode().Perm())
+	}
+	return d.judgeWay(trust.Check)
+}
+
+// judgeWay asks of all directories above that nobody else can put another in the place of this one.
+func (d Dir) judgeWay(judge func(trust.Files, trust.Users, string) error) error {
+	if err := judge(trust.Here{}, trust.Ours(), d.Path); err != nil {
+		return fmt.Errorf("state directory: %w", err)
 	}
 	return nil
 }

@@ -28,6 +28,7 @@ type Scene struct {
 	Host     *sim.Host
 	Builtins []*script.Builtin
 	Around   func(*sim.Host) host.Host // what snippets see of the host, if it is not as it is
+	Distrust bool                      // as for a real run: see engine.Config
 	runs     int
 }
 
@@ -86,7 +87,7 @@ runbook = define(
 	log := journal.Memory("test", s.Host.Now)
 	id := "r" + string(rune('0'+s.runs))
 	r.Verdict = engine.Execute(context.Background(), engine.Config{
-		Mode: "run", ID: id, Runbook: rb, Host: seen, HostLabel: "test", Dir: "/var/lib/zcp2kopano/runs/" + id,
+		Mode: "run", ID: id, Runbook: rb, Host: seen, HostLabel: "test", Distrust: s.Distrust, Dir: "/var/lib/zcp2kopano/runs/" + id,
 		Journal: log, Keeper: state.Memory(), Version: "test", Now: s.Host.Now, Stop: make(chan struct{}),
 		Emit: func(e story.Event) {
 			switch e.Kind {

@@ -1,19 +1,17 @@
 package rpm
 
 import (
-	"bufio"
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	"github.com/sassoftware/go-rpmutils"
 
 	"zcp2kopano/runtime/host"
 )
@@ -31,109 +29,93 @@ type Contents struct {
 
 // ReadContents reads a package file: its header, which scriptlets it has, and its payload. Dependencies on what
 // it provides itself are left in, as rpm shows them.
-func ReadContents(r io.ReaderAt, size int64) (c *Contents, err error) {
-	defer func() {
-		if recover() != nil { // the library trusts the offsets in the header
-			c, err = nil, errors.New("not a readable rpm: its header is damaged")
-		}
-	}()
-	if err := checkHeaders(r, size); err != nil {
-		return nil, err
-	}
-	pkg, err := rpmutils.ReadRpm(bufio.NewReader(io.NewSectionReader(r, 0, size)))
+func ReadContents(r io.ReaderAt, size int64) (*Contents, error) {
+	h, at, err := installable(r, size)
 	if err != nil {
-		return nil, fmt.Errorf("not a readable rpm: %w", err)
-	}
-	if !pkg.Header.HasTag(rpmutils.SOURCERPM) {
-		return nil, errors.New("a source package, which installs nothing")
-	}
-	if c, err = readHeader(pkg.Header); err != nil {
 		return nil, err
 	}
-	if err := c.readFiles(pkg.Header); err != nil {
-		return nil, err
+	c := contentsOf(h)
+	sizes, err := c.readFiles(h)
+	if err != nil {
+		return nil, fmt.Errorf("list of files: %w", err)
 	}
-	if err := c.readPayload(pkg); err != nil {
+	if err := c.readPayload(io.NewSectionReader(r, at, size-at), h, sizes); err != nil {
 		return nil, fmt.Errorf("payload: %w", err)
 	}
 	return c, nil
 }
 
-// checkHeaders makes sure that the two headers end within the file, before anything of the size that
-// they claim is read.
-func checkHeaders(r io.ReaderAt, size int64) error {
-	const lead, intro = 96, 16
-	at := int64(lead)
-	for range 2 { // the signatures, and the header itself
-		head := make([]byte, intro)
-		if _, err := r.ReadAt(head, at); err != nil {
-			return errors.New("not a readable rpm: it ends within its header")
-		}
-		entries, data := int64(binary.BigEndian.Uint32(head[8:])), int64(binary.BigEndian.Uint32(head[12:]))
-		at += intro + entries*16 + data
-		if at > size {
-			return errors.New("not a readable rpm: it ends within its header")
-		}
-		at = (at + 7) / 8 * 8
+// ReadFile reads what a package file says of itself. A dependency is met by each name that the file's directory may
+// have for it.
+func ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) {
+	h, _, err := installable(r, size)
+	if err != nil {
+		return host.PackageFile{}, err
 	}
-	return nil
+	c := contentsOf(h)
+	p := host.PackageFile{Name: c.Name, Arch: c.Arch, Version: c.Version}
+	for _, relation := range ParseRelations(c.Depends) {
+		var names []string
+		for _, one := range relation.Possibilities {
+			if !one.Substvar {
+				names = append(names, one.Name)
+			}
+		}
+		if len(names) > 0 {
+			p.Needs = append(p.Needs, names)
+		}
+	}
+	for _, relation := range ParseRelations(c.Provides) {
+		for _, one := range relation.Possibilities {
+			p.Provides = append(p.Provides, one.Name)
+		}
+	}
+	return p, nil
 }
 
-// Tags that the library has no name for.
-const (
-	tagPretrans         = 1151
-	tagPosttrans        = 1152
-	tagPretransProg     = 1153
-	tagPosttransProg    = 1154
-	tagRecommends       = 5046
-	tagRecommendVersion = 5047
-	tagRecommendFlags   = 5048
-	tagFileTriggers     = 5066
-	tagTransTriggers    = 5076
-)
+// installable reads the header of a package file that installs something.
+func installable(r io.ReaderAt, size int64) (h header, payload int64, err error) {
+	if h, payload, err = headers(r, size); err != nil {
+		return nil, 0, err
+	}
+	if !h.has(tagSourceRPM) {
+		return nil, 0, errors.New("a source package, which installs nothing")
+	}
+	for _, tag := range []uint32{tagName, tagVersion, tagRelease, tagArch} {
+		if h.text(tag) == "" {
+			return nil, 0, errHeader
+		}
+	}
+	return h, payload, nil
+}
 
-func readHeader(h *rpmutils.RpmHeader) (*Contents, error) {
-	id, err := h.GetNEVRA()
-	if err != nil {
-		return nil, fmt.Errorf("not a readable rpm: %w", err)
+func contentsOf(h header) *Contents {
+	epoch := ""
+	if list := h.numbers(tagEpoch); len(list) > 0 {
+		epoch = strconv.FormatUint(list[0], 10)
 	}
 	c := &Contents{Package: host.Package{
-		Name: id.Name, Version: EVR(id.Epoch, id.Version+"-"+id.Release), Arch: id.Arch,
-		Origin: headerText(h, rpmutils.VENDOR), Summary: headerText(h, rpmutils.SUMMARY),
-		Source: SourceName(headerText(h, rpmutils.SOURCERPM), id.Name),
+		Name: h.text(tagName), Version: EVR(epoch, h.text(tagVersion)+"-"+h.text(tagRelease)), Arch: h.text(tagArch),
+		Origin: h.text(tagVendor), Summary: h.text(tagSummary),
+		Source:  SourceName(h.text(tagSourceRPM), h.text(tagName)),
+		SizeKiB: int64((at(h.wide(tagSize, tagLongSize), 0)&math.MaxInt64 + 1023) / 1024),
 	}}
-	if n, err := h.InstalledSize(); err == nil {
-		c.SizeKiB = (n + 1023) / 1024
-	}
-	c.Depends = headerRelations(h, rpmutils.REQUIRENAME, rpmutils.REQUIREFLAGS, rpmutils.REQUIREVERSION)
-	c.Provides = headerRelations(h, rpmutils.PROVIDENAME, rpmutils.PROVIDEFLAGS, rpmutils.PROVIDEVERSION)
-	c.Conflicts = headerRelations(h, rpmutils.CONFLICTNAME, rpmutils.CONFLICTFLAGS, rpmutils.CONFLICTVERSION)
-	c.Obsoletes = headerRelations(h, rpmutils.OBSOLETENAME, rpmutils.OBSOLETEFLAGS, rpmutils.OBSOLETEVERSION)
-	c.Recommends = headerRelations(h, tagRecommends, tagRecommendFlags, tagRecommendVersion)
+	c.Depends = relations(h, tagRequireName, tagRequireFlags, tagRequireVersion)
+	c.Provides = relations(h, tagProvideName, tagProvideFlags, tagProvideVersion)
+	c.Conflicts = relations(h, tagConflictName, tagConflictFlags, tagConflictVersion)
+	c.Obsoletes = relations(h, tagObsoleteName, tagObsoleteFlags, tagObsoleteVersion)
+	c.Recommends = relations(h, tagRecommends, tagRecommendFlags, tagRecommendVersion)
 	c.Scripts = scriptlets(h)
-	return c, nil
+	return c
 }
 
-func headerText(h *rpmutils.RpmHeader, tag int) string {
-	list, err := h.GetStrings(tag)
-	if err != nil || len(list) == 0 {
-		return ""
-	}
-	return list[0]
-}
-
-// headerRelations writes dependencies as rpm prints them.
-func headerRelations(h *rpmutils.RpmHeader, names, flags, versions int) string {
-	list, err := h.GetStrings(names)
-	if err != nil {
-		return ""
-	}
-	senses, err1 := h.GetUint32s(flags)
-	numbers, err2 := h.GetStrings(versions)
+// relations writes dependencies as rpm prints them.
+func relations(h header, names, flags, versions uint32) string {
+	senses, numbers := h.numbers(flags), h.texts(versions)
 	seen := map[string]bool{}
 	var all []string
-	for i, text := range list {
-		if err1 == nil && err2 == nil && i < len(senses) && i < len(numbers) && numbers[i] != "" {
+	for i, text := range h.texts(names) {
+		if i < len(senses) && i < len(numbers) && numbers[i] != "" {
 			text += " " + sense(senses[i]) + " " + numbers[i]
 		}
 		if !seen[text] {
@@ -144,12 +126,12 @@ func headerRelations(h *rpmutils.RpmHeader, names, flags, versions int) string {
 	return strings.Join(all, ", ")
 }
 
-func sense(flags uint32) string {
+func sense(flags uint64) string {
 	text := ""
 	for _, s := range []struct {
-		bit  uint32
+		bit  uint64
 		sign string
-	}{{rpmutils.RPMSENSE_LESS, "<"}, {rpmutils.RPMSENSE_GREATER, ">"}, {rpmutils.RPMSENSE_EQUAL, "="}} {
+	}{{1 << 1, "<"}, {1 << 2, ">"}, {1 << 3, "="}} {
 		if flags&s.bit != 0 {
 			text += s.sign
 		}
@@ -158,51 +140,63 @@ func sense(flags uint32) string {
 }
 
 // scriptlets are the names of those that a package has.
-func scriptlets(h *rpmutils.RpmHeader) []string {
+func scriptlets(h header) []string {
 	var scripts []string
 	for _, s := range []struct {
 		name string
-		tags []int
+		tags []uint32
 	}{
-		{"pretrans", []int{tagPretrans, tagPretransProg}}, {"pre", []int{rpmutils.PREIN, rpmutils.PREINPROG}},
-		{"post", []int{rpmutils.POSTIN, rpmutils.POSTINPROG}}, {"preun", []int{rpmutils.PREUN, rpmutils.PREUNPROG}},
-		{"postun", []int{rpmutils.POSTUN, rpmutils.POSTUNPROG}}, {"posttrans", []int{tagPosttrans, tagPosttransProg}},
-		{"triggers", []int{rpmutils.TRIGGERSCRIPTS, tagFileTriggers, tagTransTriggers}},
+		{"pretrans", []uint32{tagPretrans, tagPretransProg}}, {"pre", []uint32{tagPre, tagPreProg}},
+		{"post", []uint32{tagPost, tagPostProg}}, {"preun", []uint32{tagPreun, tagPreunProg}},
+		{"postun", []uint32{tagPostun, tagPostunProg}}, {"posttrans", []uint32{tagPosttrans, tagPosttransProg}},
+		{"triggers", []uint32{tagTriggerScripts, tagFileTriggers, tagTransTriggers}},
 	} {
-		if slices.ContainsFunc(s.tags, h.HasTag) {
+		if slices.ContainsFunc(s.tags, h.has) {
 			scripts = append(scripts, s.name)
 		}
 	}
 	return scripts
 }
 
-// readFiles takes the list of files from the header: also those that have no content in the payload.
-func (c *Contents) readFiles(h *rpmutils.RpmHeader) error {
-	list, err := h.GetFiles()
+// readFiles takes the list of files from the header: also those that have no content in the payload. It returns how
+// much each has there.
+func (c *Contents) readFiles(h header) ([]int64, error) {
+	names, err := h.files()
 	if err != nil {
-		return fmt.Errorf("list of files: %w", err)
+		return nil, err
 	}
-	firstName := map[[2]int]string{} // device and inode number to path, for hard links
-	for _, info := range list {
+	sizes, modes, mtimes := h.wide(tagFileSizes, tagLongFileSizes), h.numbers(tagFileModes), h.numbers(tagFileMtimes)
+	flags, devices, inodes := h.numbers(tagFileFlags), h.numbers(tagFileDevices), h.numbers(tagFileInodes)
+	digests, targets := h.texts(tagFileDigests), h.texts(tagFileLinkTos)
+	users, groups := h.texts(tagFileUserName), h.texts(tagFileGroupName)
+	firstName, lastName := map[[2]uint64]string{}, map[[2]uint64]int{} // device and inode number, for hard links
+	packed := make([]int64, len(names))
+	for i, name := range names {
+		flag := at(flags, i)
 		f := host.PackedFile{
-			Path: path.Clean("/" + info.Name()), Mode: fileMode(uint32(info.Mode())), User: info.UserName(), Group: info.GroupName(),
-			Size: info.Size(), Target: info.Linkname(), Digest: info.Digest(), Mtime: time.Unix(int64(info.Mtime()), 0),
-			NoReplace: info.Flags()&fileNoReplace != 0, Ghost: info.Flags()&fileIsGhost != 0, MissingOK: info.Flags()&fileMissingOK != 0,
+			Path: path.Clean("/" + name), Mode: fileMode(uint32(at(modes, i))), User: at(users, i), Group: at(groups, i),
+			Size: int64(at(sizes, i) & math.MaxInt64), Target: at(targets, i), Digest: at(digests, i), Mtime: time.Unix(int64(uint32(at(mtimes, i))), 0),
+			NoReplace: flag&fileNoReplace != 0, Ghost: flag&fileIsGhost != 0, MissingOK: flag&fileMissingOK != 0,
 		}
 		if !f.Mode.IsRegular() {
 			f.Size = 0
 		}
-		if id := [2]int{info.Device(), info.Inode()}; f.Mode.IsRegular() && !f.Ghost && info.Inode() != 0 {
+		packed[i] = f.Size + int64(len(f.Target))
+		if id := [2]uint64{at(devices, i), at(inodes, i)}; f.Mode.IsRegular() && !f.Ghost && id[1] != 0 {
 			f.Link = firstName[id]
 			firstName[id] = cmp.Or(f.Link, f.Path)
+			if last, again := lastName[id]; again {
+				packed[last] = 0
+			}
+			lastName[id] = i
 		}
-		if info.Flags()&fileIsConfig != 0 {
+		if flag&fileIsConfig != 0 {
 			c.Conffiles = append(c.Conffiles, host.Conffile{Path: f.Path, MD5: f.Digest})
 		}
 		c.Files = append(c.Files, f)
 	}
 	c.Files = Owned(c.Files)
-	return nil
+	return packed, nil
 }
 
 // Owned puts the files that a package owns in order. It owns what it lists, and nothing else.
@@ -240,27 +234,38 @@ func fileMode(mode uint32) fs.FileMode {
 }
 
 // readPayload takes the contents of files. Of several names of a file only the last one has it.
-func (c *Contents) readPayload(pkg *rpmutils.Rpm) error {
+func (c *Contents) readPayload(r io.Reader, h header, sizes []int64) error {
 	if len(c.Files) == 0 {
 		return nil
 	}
-	payload, err := pkg.PayloadReaderExtended()
+	names, err := h.files()
 	if err != nil {
 		return err
 	}
+	archive, unpacked, err := openPayload(r, h, sizes)
+	if err != nil {
+		return err
+	}
+	defer unpacked.Close()
 	for {
-		info, err := payload.Next()
+		m, err := archive.next()
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		i := host.FindPacked(c.Files, path.Clean("/"+info.Name()))
-		if i < 0 || !c.Files[i].Mode.IsRegular() || payload.IsLink() || info.Size() > host.PackedContent {
+		if m.index >= 0 {
+			m.name = names[m.index]
+		}
+		i := host.FindPacked(c.Files, path.Clean("/"+m.name))
+		if i < 0 {
+			return fmt.Errorf("%q is not among the files of the package", m.name)
+		}
+		if f := c.Files[i]; !f.Mode.IsRegular() || m.size == 0 && f.Size > 0 || m.size > host.PackedContent {
 			continue
 		}
-		content, err := io.ReadAll(io.LimitReader(payload, info.Size()))
+		content, err := io.ReadAll(archive)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.Files[i].Path, err)
 		}

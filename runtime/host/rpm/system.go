@@ -1,7 +1,6 @@
 package rpm
 
 import (
-	"fmt"
 	"io"
 
 	"pault.ag/go/debian/dependency"
@@ -56,10 +55,7 @@ func (s System) on() *Front {
 	return s.front
 }
 
-// ReadFile does not read package files yet: the builtins that do take Debian's only.
-func (System) ReadFile(io.ReaderAt, int64) (host.PackageFile, error) {
-	return host.PackageFile{}, fmt.Errorf("a directory of .rpm files as a source of packages: %w; make a repository of it (createrepo) and configure that by hand", host.ErrUnsupported)
-}
+func (System) ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) { return ReadFile(r, size) }
 
 // Fits reports whether a package of that architecture can be installed on a host.
 func (System) Fits(arch, native string) bool { return Name("", arch, native) == "" }

@@ -7,8 +7,7 @@ import (
 	rpmversion "github.com/knqyf263/go-rpm-version"
 )
 
-// Compare orders versions of the form [EPOCH:]VERSION[-RELEASE] as rpm does, "~" and "^" included (which
-// the comparison of go-rpmutils is too old for).
+// Compare orders versions of the form [EPOCH:]VERSION[-RELEASE] as rpm does, "~" and "^" included.
 func Compare(a, b string) int {
 	return rpmversion.NewVersion(a).Compare(rpmversion.NewVersion(b))
 }

@@ -39,6 +39,7 @@ func (g *gaps) forget() { g.list, g.seen = nil, map[host.Unpredicted]bool{} }
 
 // Copied implements host.CopyWatcher.
 func (h *Host) Copied(from, to string) {
+	h.packages.copied(from, to)
 	for _, u := range h.gaps.all() {
 		rest, below := strings.CutPrefix(u.Path, from)
 		if u.Path == "" || !below || rest != "" && rest[0] != '/' {

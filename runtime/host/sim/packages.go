@@ -225,6 +225,15 @@ func (pk *packages) SavePackages(ctx context.Context, names []string, dir string
 	return files, missing, nil
 }
 
+// copied knows a copy of a package file for what the file is.
+func (pk *packages) copied(from, to string) {
+	pk.mu.Lock()
+	defer pk.mu.Unlock()
+	if p := pk.repositories.packageFiles[from]; p != nil {
+		pk.repositories.packageFiles[to] = p
+	}
+}
+
 func (pk *packages) savePackage(file string, p *Package) error {
 	if err := pk.files.Unlink(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

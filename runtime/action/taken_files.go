@@ -1,0 +1,151 @@
+package action
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagesystem"
+)
+
+// takenFiles are the package files that a transaction installs from. Their scripts run as root, so they are copied to
+// where only root comes before they are solved: what was looked at is what is installed, whoever owns the directory
+// that they came from.
+type takenFiles struct {
+	Taken map[string]takenFile `json:"taken,omitempty"` // by the path of the copy
+}
+
+type takenFile struct {
+	From   string `json:"from"`
+	SHA256 string `json:"sha256,omitempty"` // empty where a simulated host knows no content
+}
+
+// take replaces package files by copies.
+func (t *takenFiles) take(env *Env, items []string) ([]string, error) {
+	taken := make([]string, len(items))
+	for i, item := range items {
+		taken[i] = item
+		if !path.IsAbs(item) || strings.HasPrefix(item, env.Store.Dir+"/") {
+			continue
+		}
+		var err error
+		if taken[i], err = t.takeOne(env, item); err != nil {
+			return nil, fmt.Errorf("package file %s: %w", item, err)
+		}
+	}
+	return taken, nil
+}
+
+func (t *takenFiles) takeOne(env *Env, file string) (string, error) {
+	if err := env.trusts(file); err != nil {
+		return "", err
+	}
+	room := path.Join("taken", env.Tag)
+	dir, err := env.Store.room(room)
+	if err != nil {
+		return "", err
+	}
+	defer dir.Close()
+	name := path.Base(file)
+	if err := copyFile(env, file, dir, name); err != nil {
+		return "", err
+	}
+	to := path.Join(env.Store.Dir, room, name)
+	if w, ok := env.Host.(host.CopyWatcher); ok {
+		w.Copied(file, to)
+	}
+	if err := nameIsTrue(env, to); err != nil {
+		return "", err
+	}
+	sum, err := digest(dir, name)
+	if err != nil && !errors.Is(err, host.ErrUnknown) {
+		return "", err
+	}
+	if t.Taken == nil {
+		t.Taken = map[string]takenFile{}
+	}
+	t.Taken[to] = takenFile{From: file, SHA256: sum}
+	return to, nil
+}
+
+// copyFile copies the content of a file, by the descriptor that it is looked at by, to a name that the copy gets when
+// it is complete and durable.
+func copyFile(env *Env, file string, dir host.Dir, name string) error {
+	from, err := env.Host.Open(file)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	st, err := from.Stat()
+	if err != nil {
+		return err
+	}
+	if err := unlinkIfThere(dir, incoming); err != nil {
+		return err
+	}
+	if err := copyOpen(from, st, dir, incoming); err != nil {
+		return err
+	}
+	if err := dir.Rename(incoming, dir, name); err != nil {
+		return err
+	}
+	return dir.SyncSelf()
+}
+
+// nameIsTrue refuses a package file that is called like another package than it holds: by its name it is judged what
+// the runbook may install.
+func nameIsTrue(env *Env, file string) error {
+	for _, system := range packagesystem.All {
+		if !system.IsFile(file) {
+			continue
+		}
+		f, err := env.Host.Open(file)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		st, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		p, err := system.ReadFile(f, st.Size)
+		if err == nil && p.Name != system.NameOfFile(file) {
+			return fmt.Errorf("it holds the package %s, and is called like another one; give it its usual name, %s",
+				p.Name, system.FileName(host.Package{Name: p.Name, Version: p.Version, Arch: p.Arch}))
+		}
+		return nil // what cannot be read the package manager refuses, and says why
+	}
+	return nil
+}
+
+// asTaken refuses copies that are not what was taken.
+func (t *takenFiles) asTaken(env *Env) error {
+	for _, file := range sortedKeys(t.Taken) {
+		want := t.Taken[file].SHA256
+		if want == "" {
+			continue
+		}
+		sum, err := sumOf(env, file)
+		if err == nil && sum != want {
+			err = errors.New("its content is another")
+		}
+		if err != nil {
+			return fmt.Errorf("the copy %s of a package file is not what was taken: %w; check the disk, and begin the step again (rollback --to)", file, err)
+		}
+	}
+	return nil
+}
+
+// named has a solution speak of the files that were given, and not of their copies.
+func (t *takenFiles) named(s host.Solution) host.Solution {
+	for _, list := range [][]host.Change{s.Install, s.Upgrade} {
+		for i := range list {
+			for file, it := range t.Taken {
+				list[i].Origin = strings.ReplaceAll(list[i].Origin, file, it.From)
+			}
+		}
+	}
+	return s
+}
