@@ -18,16 +18,17 @@ import (
 	"unicode/utf8"
 
 	"github.com/bazelbuild/buildtools/build"
-	"github.com/bazelbuild/buildtools/warn"
 
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
+	"zcp2kopano/runtime/booktest"
 	"zcp2kopano/runtime/engine"
 
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/lint"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/state"
@@ -49,16 +50,8 @@ func TestStockLoads(t *testing.T) {
 	}
 }
 
-// stockLint are the linter's rules that speak of Starlark as such, not of Bazel's files.
-var stockLint = []string{
-	"dict-concatenation", "duplicated-name", "function-docstring", "integer-division",
-	"keyword-positional-params", "list-append", "load", "module-docstring", "no-effect",
-	"redefined-variable", "return-value", "string-iteration", "uninitialized", "unreachable",
-	"unused-variable",
-}
-
 func TestStockIsFormattedAndClean(t *testing.T) {
-	files := 0
+	files, names := 0, []string(nil)
 	err := fs.WalkDir(runbooks.FS, ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(name, ".star") {
 			return err
@@ -73,9 +66,7 @@ func TestStockIsFormattedAndClean(t *testing.T) {
 			t.Error(err)
 			return nil
 		}
-		for _, f := range warn.FileWarnings(parsed, stockLint, nil, warn.ModeWarn, nil) {
-			t.Errorf("%s:%d: %s (%s)", name, f.Start.Line, f.Message, f.Category)
-		}
+		names = append(names, name)
 		if !bytes.Equal(build.Format(parsed), data) {
 			t.Errorf("%s is not formatted: zcp2kopano fmt runbooks", name)
 		}
@@ -86,6 +77,13 @@ func TestStockIsFormattedAndClean(t *testing.T) {
 	}
 	if files < 5 {
 		t.Errorf("only %d runbook files are embedded", files)
+	}
+	found, err := lint.Files(t.Context(), script.LoadOptions{Dir: ".", Stock: runbooks.FS, Builtins: builtins.All()}, booktest.Builtins(), names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		t.Errorf("%s: %s (%s)", f.Pos(), f.Message, f.Rule)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"zcp2kopano/runtime/exit"
+	"zcp2kopano/runtime/lint"
 	"zcp2kopano/runtime/near"
 	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/state"
@@ -91,6 +92,11 @@ func (a *app) exitCode(err error) int {
 
 // tellError prints an error that no verdict has told.
 func (a *app) tellError(err error) {
+	var refused *lint.Failure
+	if errors.As(err, &refused) {
+		a.tellMistakes(refused)
+		return
+	}
 	info := script.ErrorInfoOf(err)
 	if a.json {
 		story.JSONLines(a.out)(story.Event{Kind: story.Failed, Error: info})

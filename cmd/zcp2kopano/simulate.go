@@ -150,7 +150,7 @@ var allBuiltins = builtins.All
 func load(ctx context.Context, name string, h host.Host) (*runbook.Runbook, error) {
 	opts := script.LoadOptions{Name: name, Stock: runbooks.FS, Builtins: allBuiltins()}
 	if name != "" {
-		return runbook.Load(ctx, opts)
+		return loadChecked(ctx, opts)
 	}
 	facts, err := h.Facts()
 	if err != nil {

@@ -20,6 +20,9 @@ func HintOrList(name string, candidates []string) string {
 	if hint := Hint(name, candidates); hint != "" {
 		return hint
 	}
+	if len(candidates) == 0 {
+		return "; there is none"
+	}
 	return "; there are " + strings.Join(candidates, ", ")
 }
 

@@ -41,6 +41,7 @@ var rooms = []room{
 	{"runtime/exit", nil},
 	{"runtime/script", list("runtime/action runtime/exit runtime/host runtime/host/... runtime/near")},
 	{"runtime/runbook", list("runtime/action runtime/host runtime/host/... runtime/near runtime/policy runtime/script")},
+	{"runtime/lint", list("runtime/near runtime/runbook runtime/script")},
 
 	{"runtime/journal", nil},
 	{"runtime/ways", list("runtime/near")},
@@ -62,7 +63,7 @@ var rooms = []room{
 	{"runbooks", nil},
 	{"testdata/...", nil},
 	{"cmd/zcp2kopano", list(`builtins runbooks runtime/booktest runtime/confine/... runtime/engine runtime/exit runtime/host runtime/host/live
-		runtime/host/sim/... runtime/host/... runtime/journal runtime/near runtime/runbook runtime/script runtime/session runtime/state
+		runtime/host/sim/... runtime/host/... runtime/journal runtime/lint runtime/near runtime/runbook runtime/script runtime/session runtime/state
 		runtime/story runtime/ways testdata/...`)},
 }
 

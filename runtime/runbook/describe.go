@@ -73,7 +73,7 @@ runbook = define(check = look, steps = [])`,
 		},
 		guardBuiltin,
 		{
-			Name: "grant", Effect: script.Pure, Value: grant,
+			Name: "grant", Effect: script.Pure, InStep: true, Value: grant,
 			Doc: "Allow this run to change one more path, found on the host (an attachment_path, say). The story of the run tells it. Whole system directories are refused.",
 			Params: []script.Param{
 				{Name: "path", Type: script.Path, Doc: "the path; all below it is allowed as well"},
@@ -83,7 +83,7 @@ runbook = define(check = look, steps = [])`,
 			Example: `grant("/srv/mail/attachments", "attachment_path in /etc/zarafa/server.cfg")`,
 		},
 		{
-			Name: "grant_base", Effect: script.Pure, Value: grantBase,
+			Name: "grant_base", Effect: script.Pure, InStep: true, Value: grantBase,
 			Doc: "Allow this run to change one more part of a directory, found on the host (ldap_search_base, say). The story of the run tells it.",
 			Params: []script.Param{
 				{Name: "base", Type: script.String, Doc: "a DN; all below it is allowed as well"},
@@ -98,7 +98,7 @@ runbook = define(check = look, steps = [])`,
 		lookBuiltin,
 		expectBuiltin,
 		{
-			Name: "finish", Effect: script.Pure, Value: finish,
+			Name: "finish", Effect: script.Pure, InStep: true, Value: finish,
 			Doc:     "End the run here, in success: the steps that are left have nothing to do. verify still runs.",
 			Params:  []script.Param{{Name: "reason", Type: script.String, Doc: "what the admin reads"}},
 			Result:  "does not return",
@@ -109,7 +109,7 @@ runbook = define(check = look, steps = [])`,
 
 func finding(name string, severity Severity, doc string) *script.Builtin {
 	return &script.Builtin{
-		Name: name, Effect: script.Pure, Doc: doc,
+		Name: name, Effect: script.Pure, InStep: true, Doc: doc,
 		Params: []script.Param{
 			{Name: "title", Type: script.String, Doc: "what was found, in a few words"},
 			{Name: "reason", Type: script.String, Doc: "why it matters, with the paths and values seen", Optional: true},

@@ -10,7 +10,7 @@ import (
 )
 
 var expectBuiltin = &script.Builtin{
-	Name: "expect", Effect: script.Pure, Value: expect,
+	Name: "expect", Effect: script.Pure, InStep: true, Value: expect,
 	Doc: "Tell how long something takes that only the runbook knows of, for the estimate of the run: work of a server at its start, say. It is a guess with its range, and nothing waits for it.",
 	Params: []script.Param{
 		{Name: "what", Type: script.String, Doc: "what takes the time"},

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
@@ -376,4 +377,13 @@ func (rb *Runbook) checkSteps() error {
 		names = append(names, s.Name)
 	}
 	return nil
+}
+
+// Pos is where the step's function is defined.
+func (s *Step) Pos() syntax.Position { return s.fn.Position() }
+
+// Takes lists what the step's function takes: parameters of the runbook, and earlier steps.
+func (s *Step) Takes() []string {
+	names, _ := s.needs()
+	return names
 }

@@ -72,7 +72,14 @@ func (b *Builtin) bind(args starlark.Tuple, kwargs []starlark.Tuple) (map[string
 func (b *Builtin) Signature() string {
 	var parts []string
 	star := false
-	for _, p := range b.Params {
+	for i, p := range b.Params {
+		if p.Rest {
+			parts, star = append(parts, p.Name), true
+			continue
+		}
+		if i > 0 && b.Params[i-1].Positional && !p.Positional {
+			parts = append(parts, "/")
+		}
 		if p.Keyword && !star {
 			parts, star = append(parts, "*"), true
 		}

@@ -43,6 +43,13 @@ const (
 	Any      Type = "any"
 )
 
+// Types of the language's own functions.
+const (
+	Iterable Type = "iterable"
+	Sized    Type = "sized"
+	Number   Type = "number"
+)
+
 // Param declares a parameter.
 type Param struct {
 	Name     string
@@ -52,6 +59,10 @@ type Param struct {
 	Default  string   // as Starlark source, for documentation: "\"merge\"", "[]"; empty for the type's zero value
 	Choices  []string // for String
 	Keyword  bool     // may only be given by name
+
+	// Of the language's own functions only:
+	Positional bool // may not be given by name
+	Rest       bool // "*args" takes all that are left, "**fields" all that are left and have a name
 }
 
 // Builtin declares a function that runbooks can call. One declaration serves argument checking,
@@ -65,6 +76,8 @@ type Builtin struct {
 	// Volatile marks a Read builtin whose answers change by themselves (clock, free space, process
 	// IDs): a saved plan does not rest on them.
 	Volatile bool
+	// InStep marks one of effect Pure that works on the run, so that it can only be called inside a step.
+	InStep bool
 	// Lasting, if set, tells what of a Read builtin's answer a saved plan rests on: of the fields of a
 	// record those that do not change by themselves. Another answer is the one field "". nil is nothing.
 	Lasting func(args, fields map[string]any) map[string]any
