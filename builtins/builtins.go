@@ -7,6 +7,7 @@ import (
 	"zcp2kopano/builtins/cfg"
 	"zcp2kopano/builtins/chown"
 	"zcp2kopano/builtins/fs"
+	"zcp2kopano/builtins/fstab"
 	"zcp2kopano/builtins/host"
 	"zcp2kopano/builtins/ldap"
 	"zcp2kopano/builtins/mysql"
@@ -27,6 +28,7 @@ func All() []*script.Builtin {
 		cfg.Builtins(),
 		chown.Builtins(),
 		fs.Builtins(),
+		fstab.Builtins(),
 		host.Builtins(),
 		ldap.Builtins(),
 		mysql.Builtins(),

@@ -667,8 +667,15 @@ Files:
 	}
 	return []route{
 		{
-			name: "copied configuration, attachments kept, all components, no purge, a password", fixture: crashFixture,
-			params:  map[string]string{"config": "copy", "attachments": "keep", "components": "all", "purge": "no"},
+			name: "copied configuration, attachments mounted elsewhere, mail held, a dependant put back, all components, no purge, a password", fixture: crashFixture,
+			edits: []string{
+				disk, disk + strings.Replace(attachmentDisk, "nas:/mail", "/dev/sdb1", 1) + "\n",
+				"-- packages --\n", "-- packages --\n" + zPush,
+				"-- services --\n", "-- services --\npostfix active enabled pid=1100 exe=/usr/lib/postfix/master\n",
+				tree, "-- /lib/systemd/system/postfix.service --\n[Service]\nExecStart=/usr/lib/postfix/master\n[Install]\nWantedBy=multi-user.target\n" +
+					"-- /etc/postfix/main.cf --\n" + agentCommand + "-- /etc/fstab --\n" + attachmentLine + "-- /home/alice/.forward 0644 alice:alice --\n|/usr/bin/zarafa-dagent alice\n" + tree,
+			},
+			params:  map[string]string{"config": "copy", "attachments": "remount", "delivery": "soft_bounce", "components": "all", "purge": "no"},
 			secrets: map[string]host.Secret{"repo_password": host.NewSecret("k0pano-subscription")},
 		},
 		{

@@ -318,6 +318,12 @@ func (h *crashHost) RunProgram(ctx context.Context, req host.ProgramRequest) (li
 	return lines, err
 }
 
+// Mount and Unmount are points of the files.
+func (h *crashHost) Mount(ctx context.Context, point string) error { return h.sim.Mount(ctx, point) }
+func (h *crashHost) Unmount(ctx context.Context, point string) error {
+	return h.sim.Unmount(ctx, point)
+}
+
 func (h *crashHost) StartService(ctx context.Context, name string) error {
 	return h.trap.deepDo("start "+name, func() error { return h.sim.StartService(ctx, name) })
 }

@@ -166,3 +166,40 @@ if not fs.same_device("/var/lib/zarafa", "/var/lib/kopano"):
 		return starlark.Bool(devices[0] == devices[1] && points[0] == points[1]), nil
 	},
 }
+
+var mount = &script.Builtin{
+	Name: "fs.mount",
+	Doc: "Mounts at a directory what /etc/fstab lists for it.\n\n" +
+		"The directory must be there, and empty. Where something is mounted already, nothing is done. A rollback unmounts it.",
+	Params: []script.Param{
+		{Name: "path", Type: script.Path, Doc: "absolute path of the directory"},
+		{Name: "source", Type: script.String, Doc: "what must be mounted there then, as fs.mount_of names it; anything else is an error", Optional: true, Default: `""`, Keyword: true},
+		{Name: "type", Type: script.String, Doc: "its type, together with source", Optional: true, Default: `""`, Keyword: true},
+	},
+	Result: "None",
+	Effect: script.Change,
+	Example: `
+was = fs.mount_of("/srv/mail")
+fs.unmount("/srv/mail")
+fs.mount("/srv/mail", source = was.source, type = was.type)
+`,
+	Decide: func(c *script.Call) (script.Decision, error) {
+		return done(&action.Mount{Point: c.String("path"), Source: c.String("source"), Type: c.String("type")})
+	},
+}
+
+var unmount = &script.Builtin{
+	Name: "fs.unmount",
+	Doc: "Unmounts what is mounted at a directory.\n\n" +
+		"It must have a line in /etc/fstab, by which a rollback mounts it again. While a process uses it that is an error, " +
+		"which names the process. Where nothing is mounted, nothing is done.",
+	Params: []script.Param{{Name: "path", Type: script.Path, Doc: "absolute path of the directory"}},
+	Result: "None",
+	Effect: script.Change,
+	Example: `
+fs.unmount("/srv/mail")
+`,
+	Decide: func(c *script.Call) (script.Decision, error) {
+		return done(&action.Unmount{Point: c.String("path")})
+	},
+}

@@ -426,6 +426,24 @@ func (r *Root) Mount(path, size string) {
 	}
 }
 
+// MountListed puts a mount of its own at path that has a line in fstab, and outlives being unmounted.
+func (r *Root) MountListed(path string) {
+	r.t.Helper()
+	const store = "/dev/mail" // no part of a state
+	err := errors.Join(os.MkdirAll(r.Path(path), 0o755), os.MkdirAll(r.Path(store), 0o755))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	table := ""
+	if _, err := os.Stat(r.Path("/etc/fstab")); err == nil {
+		table = r.ReadFile("/etc/fstab")
+	}
+	r.WriteFile("/etc/fstab", table+store+" "+path+" none bind 0 0\n", 0o644)
+	if err := unix.Mount(r.Path(store), r.Path(path), "", unix.MS_BIND, ""); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // Bind shows a directory or file of the test machine in the root, read-only.
 func (r *Root) Bind(outside, path string) {
 	r.t.Helper()

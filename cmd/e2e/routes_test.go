@@ -77,29 +77,30 @@ func bindings(release string) string {
 type peculiarity struct {
 	name    string
 	prepare func(*Root)
+	listed  bool // the attachments' mount has a line in fstab
 }
 
 var peculiarities = []peculiarity{
-	{"plain", nil},
-	{"attachments on a mount", func(r *Root) {
+	{name: "plain"},
+	{name: "attachments on a mount", listed: true, prepare: func(r *Root) {
 		r.Must("service", "zarafa-server", "stop")
 		r.Must("mv", "/var/lib/zarafa/attachments", "/var/lib/zarafa/a")
-		r.Mount("/var/lib/zarafa/attachments", "64m")
+		r.MountListed("/var/lib/zarafa/attachments")
 		r.Must("cp", "-a", "/var/lib/zarafa/a/.", "/var/lib/zarafa/attachments")
 		r.Must("rm", "-r", "/var/lib/zarafa/a")
 		r.Must("service", "zarafa-server", "start")
 	}},
-	{"attachments behind a symlink", func(r *Root) {
+	{name: "attachments behind a symlink", prepare: func(r *Root) {
 		r.Must("service", "zarafa-server", "stop")
 		r.Must("mv", "/var/lib/zarafa/attachments", "/srv/attachments")
 		r.Must("ln", "-s", "/srv/attachments", "/var/lib/zarafa/attachments")
 		r.Must("service", "zarafa-server", "start")
 	}},
-	{"extra files", func(r *Root) {
+	{name: "extra files", prepare: func(r *Root) {
 		r.WriteFile("/etc/zarafa/notes/of the admin.txt", "remember\n", 0o600)
 		r.Must("ln", "-s", "/usr/share/zarafa-webapp", "/etc/zarafa/webapp-link")
 	}},
-	{"leftovers of an earlier attempt", func(r *Root) {
+	{name: "leftovers of an earlier attempt", prepare: func(r *Root) {
 		r.WriteFile("/etc/kopano/server.cfg", "# from an earlier attempt\nserver_name = Earlier\n", 0o644)
 		r.WriteFile("/etc/zarafa.bak/old", "old\n", 0o600)
 		r.Must("mkdir", "-p", "/var/lib/kopano/attachments")
@@ -123,7 +124,11 @@ func routes() []route {
 	for _, s := range systems {
 		for _, p := range peculiarities {
 			for _, config := range []string{"merge", "copy"} {
-				for _, attachments := range []string{"move", "keep"} {
+				attachments := []string{"move", "keep"}
+				if p.listed {
+					attachments = append(attachments, "remount")
+				}
+				for _, attachments := range attachments {
 					all = append(all, route{s, p, []string{"config=" + config, "attachments=" + attachments}})
 				}
 			}

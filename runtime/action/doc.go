@@ -15,6 +15,8 @@
 //	fs.copy         copy.go        a tree, laid over another
 //	fs.move         move.go        a tree, moved or laid over another
 //	fs.remove       remove.go      a tree, kept whole in the store
+//	fs.mount        mount.go       a file system, by its line in fstab
+//	fs.unmount      mount.go       one that goes from where it is mounted
 //	chown           chown.go       owners and modes of a tree; what it finds, its rules and its undo are in chown_*.go
 //	tree.keep       keep.go        second names for the files of a tree, against their deletion
 //	tree.give-back  giveback.go    what a kept tree holds again on the way back; giver.go

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/fstab"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/host/sim/simfs"
 )
@@ -74,6 +75,7 @@ func (h *fakeHost) note(op, name string) {
 	}
 	last, changed, _ := strings.Cut(h.unsynced[disk], " ")
 	switch op {
+	case "mount", "unmount": // which a power cut takes back at once, and fstab decides
 	case "syncfs":
 		delete(h.unsynced, disk)
 	case "fsync":
@@ -195,6 +197,28 @@ func (h *fakeHost) SyncDir(p string) error                            { return h
 func (h *fakeHost) OpenTreeWrite(p string) (host.Dir, error)          { return h.FS.OpenTreeWrite(p) }
 func (h *fakeHost) Close() error                                      { return h.FS.Close() }
 func (h *fakeHost) Mounts() ([]host.Mount, error)                     { return h.FS.Mounts(), nil }
+
+// Mount and Unmount know a file system by what fstab calls it.
+func (h *fakeHost) Mount(ctx context.Context, point string) error {
+	text, err := fstab.Read(h)
+	if err != nil {
+		return err
+	}
+	line, err := fstab.At(text, point)
+	if err != nil {
+		return err
+	}
+	return h.FS.Remount(line.Source, point)
+}
+
+func (h *fakeHost) Unmount(ctx context.Context, point string) error {
+	m, err := mountedAt(h, point)
+	if err != nil || m == nil {
+		return fmt.Errorf("%s is not mounted: %w", point, err)
+	}
+	_, err = h.FS.Unmount(point, m.Source)
+	return err
+}
 
 func (h *fakeHost) User(name string) (host.User, error) {
 	id, ok := h.users[name]

@@ -33,6 +33,15 @@ type SystemReader interface {
 	Mounts() ([]Mount, error)
 }
 
+// MountWriter changes what is mounted where.
+type MountWriter interface {
+	// Mount mounts what /etc/fstab lists for a point, and sees that something is mounted there.
+	Mount(ctx context.Context, point string) error
+	// Unmount takes away what is mounted at a point, and sees that it is gone. While it is in use that is an error,
+	// which names the processes.
+	Unmount(ctx context.Context, point string) error
+}
+
 // AccountReader looks accounts up. An unknown one is ErrNoAccount.
 type AccountReader interface {
 	User(name string) (User, error)
@@ -60,6 +69,7 @@ type Host interface {
 	ServiceWriter
 	DatabaseWriter
 	DirectoryWriter
+	MountWriter
 	ProgramRunner
 
 	// Unpredicted lists, in order of occurrence, what this host did not carry out or could not know.

@@ -1,7 +1,9 @@
 package live_test
 
 import (
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"zcp2kopano/cmd/e2e"
@@ -58,6 +60,31 @@ func TestConformance(t *testing.T) {
 			t.Run("packages", func(t *testing.T) { hosttest.Packages(t, fresh) })
 			t.Run("accounts", func(t *testing.T) { hosttest.Accounts(t, fresh(t)) })
 		})
+	}
+}
+
+// TestConformanceMounts has mount(8) and umount(8), and the simulation over the same root, carry a mount elsewhere.
+// One that is in use stays, and who uses it is named.
+func TestConformanceMounts(t *testing.T) {
+	t.Parallel()
+	r, h := debian(t)
+	r.MountListed("/srv/mail")
+	r.WriteFile("/srv/mail/here", "mail", 0o600)
+	must(t, os.MkdirAll(r.Path("/srv/other"), 0o755))
+	over := simulated(t, r) // before anything changes
+	t.Run("simulated", func(t *testing.T) { hosttest.Mounts(t, over, "/srv/mail", "/srv/other") })
+	must(t, over.Close()) // it has directories open
+	t.Run("live", func(t *testing.T) { hosttest.Mounts(t, h, "/srv/mail", "/srv/other") })
+
+	f, err := os.Open(r.Path("/srv/mail/here"))
+	must(t, err)
+	defer f.Close()
+	err = h.Unmount(t.Context(), "/srv/mail")
+	if want := fmt.Sprintf("it is in use by process %d (", os.Getpid()); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+	if r.ReadFile("/srv/mail/here") != "mail" {
+		t.Error("it is gone")
 	}
 }
 

@@ -163,6 +163,7 @@ func busyHost(t *testing.T) *Host {
 	mustDo(t, err)
 	mustDo(t, h.Setxattr("/srv/one", "user.x", []byte("y")))
 	mustDo(t, h.Link("/srv/one", "/srv/two"))
+	mustDo(t, h.Unmount(ctx, "/media"))
 	return h
 }
 
@@ -192,6 +193,11 @@ os-release.ID: debian
 -- mounts --
 / /dev/sda1 ext4 100G 60G
 /srv /dev/sdb1 ext4 10G 9G
+/media nas:/media nfs4 10G 9G
+/mnt /dev/sdc1 ext4 10G 9G
+-- /etc/fstab --
+nas:/media /media nfs4 rw
+UUID=1234 /mnt ext4 noatime 0 2
 -- packages --
 Package: app
 Version: 1
@@ -440,6 +446,8 @@ var changes = map[string]func(ctx context.Context, h *Host) error{
 	"LoadDatabase": func(ctx context.Context, h *Host) error {
 		return h.LoadDatabase(ctx, host.LoadRequest{Path: "/kept/dump", Compression: "none"}, nil)
 	},
+	"Unmount": func(ctx context.Context, h *Host) error { return h.Unmount(ctx, "/mnt") },
+	"Mount":   func(ctx context.Context, h *Host) error { return h.Mount(ctx, "/media") },
 	"RunProgram": func(ctx context.Context, h *Host) error {
 		_, err := h.RunProgram(ctx, host.ProgramRequest{Path: "/usr/bin/a"})
 		return err
@@ -459,6 +467,7 @@ func TestCloneIsIndependent(t *testing.T) {
 	for _, writer := range []reflect.Type{
 		reflect.TypeFor[host.FileWriter](), reflect.TypeFor[host.PackageWriter](), reflect.TypeFor[host.ServiceWriter](),
 		reflect.TypeFor[host.DatabaseWriter](), reflect.TypeFor[host.ProgramRunner](),
+		reflect.TypeFor[host.MountWriter](),
 	} {
 		for i := range writer.NumMethod() {
 			name := writer.Method(i).Name

@@ -32,6 +32,7 @@ type Host struct {
 	host.DatabaseWriter
 	host.DirectoryReader
 	host.DirectoryWriter
+	host.MountWriter
 	host.ProgramRunner
 
 	files     *files
@@ -79,9 +80,10 @@ func (h *Host) connect() {
 	h.ServiceReader, h.ServiceWriter = h.services, h.services
 	h.DatabaseReader, h.DatabaseWriter = h.database, h.database
 	h.DirectoryReader, h.DirectoryWriter, h.ProgramRunner = h.directory, h.directory, h.programs
+	h.MountWriter = h.system
 
 	mu := &sync.Mutex{}
-	h.system.mu, h.system.files = mu, h.files
+	h.system.mu, h.system.files, h.system.gaps = mu, h.files, h.gaps
 	h.accounts.files, h.accounts.gaps, h.accounts.clock = h.files, h.gaps, h.clock
 	h.programs.mu, h.programs.files, h.programs.gaps = mu, h.files, h.gaps
 	h.downloads.files, h.downloads.gaps, h.downloads.system = h.files, h.gaps, h.system

@@ -15,6 +15,7 @@ import (
 type system struct {
 	mu    *sync.Mutex
 	files *files
+	gaps  *gaps
 
 	facts          host.Facts
 	manager        host.PackageManager

@@ -30,6 +30,12 @@ func (f *FS) Clone(now func() time.Time) *FS {
 	for n, m := range f.covers {
 		out.covers[c.inode(n)] = c.mount(m)
 	}
+	for name, m := range f.detached {
+		if out.detached == nil {
+			out.detached = map[string]*mount{}
+		}
+		out.detached[name] = c.mount(m)
+	}
 	for id, n := range f.links {
 		out.links[id] = c.inode(n)
 	}

@@ -3,6 +3,7 @@ package simfs
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -214,4 +215,79 @@ func (n *inode) release() {
 	n.flags |= unattached
 	v.blocks -= n.blocks()
 	v.inodes--
+}
+
+// Unmount takes the file system at a point away, and keeps it under a name, for Remount. What the lower layer has
+// under one of its own mounts it does not show: the directory that comes to light is empty then, and hidden is true.
+func (f *FS) Unmount(point, name string) (hidden bool, err error) {
+	err = f.change("unmount", point, func() error {
+		at, mt, err := f.mountAt(point)
+		if err != nil {
+			return err
+		}
+		for _, other := range f.mounts {
+			if other != mt && isBelow(f.whereIs(other), mt.root) {
+				return syscall.EBUSY
+			}
+		}
+		if hidden = at.from.dir != nil; hidden {
+			at.body, at.from = &dir{parent: at.dir().parent}, lowerRef{}
+		}
+		at.flags &^= covered
+		delete(f.covers, at)
+		f.mounts = slices.DeleteFunc(f.mounts, func(m *mount) bool { return m == mt })
+		if f.detached == nil {
+			f.detached = map[string]*mount{}
+		}
+		f.detached[name] = mt
+		return nil
+	})
+	return hidden, err
+}
+
+// Remount puts a file system that was unmounted onto a directory; one that the name does not tell is ENODEV.
+func (f *FS) Remount(name, point string) error {
+	return f.change("mount", point, func() error {
+		mt := f.detached[name]
+		if mt == nil {
+			return syscall.ENODEV
+		}
+		at, err := f.find(point, true)
+		if err != nil {
+			return err
+		}
+		if !at.isDir() {
+			return syscall.ENOTDIR
+		}
+		if len(f.mounts) > 0 && at == at.mount.root {
+			return syscall.EBUSY
+		}
+		delete(f.detached, name)
+		mt.Point = point
+		mt.root.dir().parent = at.dir().parent
+		at.flags |= covered
+		f.covers[at] = mt
+		f.mounts = append(f.mounts, mt)
+		return nil
+	})
+}
+
+// mountAt is what is mounted at a point last, and the directory that it hides.
+func (f *FS) mountAt(point string) (*inode, *mount, error) {
+	for i := len(f.mounts) - 1; i > 0; i-- {
+		if f.mounts[i].Point == point {
+			return f.whereIs(f.mounts[i]), f.mounts[i], nil
+		}
+	}
+	return nil, nil, syscall.EINVAL
+}
+
+// whereIs is the directory that a mount hides.
+func (f *FS) whereIs(mt *mount) *inode {
+	for n, m := range f.covers {
+		if m == mt {
+			return n
+		}
+	}
+	return mt.root
 }

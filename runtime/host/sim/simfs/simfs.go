@@ -37,11 +37,13 @@ type FS struct {
 	fault func(op, path string) error
 	after func(op, path string)
 
-	mounts  []*mount
-	covers  map[*inode]*mount // by the inode that the mount hides
-	volumes map[uint64]*volume
-	links   map[lowerID]*inode // lower files with several names, by what makes them one
-	lastIno uint64
+	mounts []*mount
+	covers map[*inode]*mount // by the inode that the mount hides
+	// detached are file systems that were unmounted, by the names that they were given then
+	detached map[string]*mount
+	volumes  map[uint64]*volume
+	links    map[lowerID]*inode // lower files with several names, by what makes them one
+	lastIno  uint64
 }
 
 var (
