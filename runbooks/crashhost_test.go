@@ -360,6 +360,10 @@ func (h *crashHost) Ask(ctx context.Context, q host.Question) (string, error) {
 	return look(h.trap, "ask", q.String(), func() (string, error) { return h.sim.Ask(ctx, q) })
 }
 
+func (h *crashHost) Listeners() ([]host.Listener, error) {
+	return look(h.trap, "listeners", "", h.sim.Listeners)
+}
+
 func (h *crashHost) ServiceProcesses(name string) ([]host.Process, error) {
 	return look(h.trap, "processes of", name, func() ([]host.Process, error) { return h.sim.ServiceProcesses(name) })
 }

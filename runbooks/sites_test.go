@@ -121,6 +121,30 @@ func TestSites(t *testing.T) {
 			},
 		},
 		{
+			name: "another program on a port that a daemon needs", code: exit.Inhibited, want: "inhibitor: port 143 is not free for kopano-gateway",
+			reason: "dovecot (process 1500) has it, at 0.0.0.0; kopano-gateway is wanted",
+			edits:  []string{"-- processes --\n", "-- processes --\n1500 root /usr/sbin/dovecot listen=0.0.0.0:143\n"},
+		},
+		{
+			name: "a program on dagent's port, at all addresses of IPv6", code: exit.Inhibited, want: "inhibitor: port 2003 is not free for kopano-dagent", reason: "postsrsd (process 1500) has it, at ::",
+			edits: []string{"-- processes --\n", "-- processes --\n1500 nobody /usr/sbin/postsrsd listen=[::]:2003\n"},
+		},
+		{
+			name: "a port at another address, ports that are off, and ZCP's own", absent: "inhibitor: port 143 is not free for kopano-gateway",
+			edits: []string{
+				"-- processes --\n", "-- processes --\n1500 root /usr/sbin/dovecot listen=192.0.2.1:143 listen=[::1]:993 listen=0.0.0.0:110\n",
+				"/usr/sbin/zarafa-gateway\n", "/usr/sbin/zarafa-gateway listen=127.0.0.1:143 listen=127.0.0.1:993\n",
+				"imap_port = 143\n", "imap_port = 143\nserver_bind = 127.0.0.1\n",
+			},
+		},
+		{
+			name: "a program on the port of a gateway that is not wanted", never: "start kopano-gateway", absent: "inhibitor: port 143 is not free for kopano-gateway",
+			edits: []string{
+				"-- processes --\n", "-- processes --\n1500 root /usr/sbin/dovecot listen=0.0.0.0:143\n",
+				"zarafa-gateway  active enabled pid=1255\n", "zarafa-gateway\n", "1255 zarafa  /usr/sbin/zarafa-gateway\n", "",
+			},
+		},
+		{
 			name: "Z-Push and WebApp that need ZCP's PHP bindings", edits: []string{"-- packages --\n", "-- packages --\n" + zPush},
 			add:  "-- /etc/z-push/kopano.conf.php --\ndefine('MAPI_SERVER', 'file:///var/run/zarafad/server.sock');\n",
 			want: "warning: other packages are taken out with ZCP and put back with Kopano", absent: "warning: Kopano packages are here already",

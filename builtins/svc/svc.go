@@ -13,7 +13,7 @@ import (
 // Builtins lists the module's functions.
 func Builtins() []*script.Builtin {
 	return []*script.Builtin{
-		state, list, processes, config, ask, lock, logOf, upgrade, failures,
+		state, list, processes, listeners, config, ask, lock, logOf, upgrade, failures,
 		stop, start, restart, reload, enable, disable, mask, unmask,
 		holdStarts, releaseStarts,
 	}
@@ -60,6 +60,43 @@ if svc.state("zarafa-server").active:
 			return nil, c.Errorf("%w", err)
 		}
 		return record(s), nil
+	},
+}
+
+var listeners = &script.Builtin{
+	Name: "svc.listeners",
+	Doc: "Lists where processes accept connections over TCP.\n\n" +
+		"Where it cannot be seen whose a socket is, pid is 0 and name and user are empty. In a simulation it is as it was at its " +
+		"start, without what has ended since.",
+	Result:   "list of record(address, port, pid, name, user), in order of port; address is \"0.0.0.0\" or \"::\" for all of the host's",
+	Effect:   script.Read,
+	Volatile: true,
+	Example: `
+for listener in svc.listeners():
+    if listener.port == 143:
+        print(listener.name, "serves IMAP")
+`,
+	Value: func(c *script.Call) (starlark.Value, error) {
+		found, err := c.View.Listeners()
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		running, err := c.View.Processes()
+		if err != nil {
+			return nil, c.Errorf("%w", err)
+		}
+		names := map[int]host.Process{}
+		for _, p := range running {
+			names[p.PID] = p
+		}
+		var records []any
+		for _, l := range found {
+			p := names[l.PID]
+			records = append(records, script.NewRecord(map[string]any{
+				"address": l.Address, "port": l.Port, "pid": l.PID, "name": p.Name, "user": p.User,
+			}))
+		}
+		return script.ToStarlark(records), nil
 	},
 }
 

@@ -25,6 +25,7 @@ type recorder struct {
 	// As they were found first, with the power of root.
 	services  []host.Service
 	processes []host.Process
+	listeners []host.Listener
 	audit     []string
 
 	conn      host.DatabaseConn
@@ -47,6 +48,15 @@ func (r *recorder) Processes() ([]host.Process, error) {
 	list, err := r.View.Processes()
 	if err == nil {
 		r.processes = list
+	}
+	return list, err
+}
+
+// Listeners keeps what it finds.
+func (r *recorder) Listeners() ([]host.Listener, error) {
+	list, err := r.View.Listeners()
+	if err == nil {
+		r.listeners = list
 	}
 	return list, err
 }
@@ -77,8 +87,9 @@ func (v foundView) Services(pattern string) ([]host.Service, error) {
 	return v.found.services, nil
 }
 
-func (v foundView) Processes() ([]host.Process, error) { return v.found.processes, nil }
-func (v foundView) PackageAudit() ([]string, error)    { return v.found.audit, nil }
+func (v foundView) Processes() ([]host.Process, error)  { return v.found.processes, nil }
+func (v foundView) Listeners() ([]host.Listener, error) { return v.found.listeners, nil }
+func (v foundView) PackageAudit() ([]string, error)     { return v.found.audit, nil }
 
 // Query asks, and remembers what has an answer.
 func (r *recorder) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {

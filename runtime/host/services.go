@@ -13,6 +13,8 @@ type ServiceReader interface {
 	Services(pattern string) ([]Service, error)
 	// Processes lists running processes, in order of PID.
 	Processes() ([]Process, error)
+	// Listeners lists where processes accept TCP connections, in order of port, address and PID.
+	Listeners() ([]Listener, error)
 	// ServiceProcesses lists the processes of a service, the main one first. A socket or a pid file that
 	// was left behind is no process.
 	ServiceProcesses(name string) ([]Process, error)
@@ -77,6 +79,13 @@ type Process struct {
 	Config string `json:"config,omitempty"`
 
 	Started time.Time `json:"-"`
+}
+
+// Listener is a TCP socket that accepts connections.
+type Listener struct {
+	Address string `json:"address"` // "0.0.0.0" and "::" for all of the host's
+	Port    int    `json:"port"`
+	PID     int    `json:"pid,omitempty"` // 0 if it cannot be seen who has it
 }
 
 // ServiceLock is a file by which a service says that it must not be disturbed.

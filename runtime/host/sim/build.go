@@ -331,6 +331,7 @@ func (b *builder) packageFiles(o Options) error {
 func (b *builder) services() error {
 	h := b.h
 	h.services.processes = slices.Clone(b.f.Processes)
+	h.services.listeners = slices.Clone(b.f.Listeners)
 	for i := range h.services.processes {
 		if u, ok := b.table.User(h.services.processes[i].User); ok {
 			h.services.processes[i].UID = u.UID

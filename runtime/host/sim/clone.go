@@ -46,7 +46,7 @@ func (sy *system) clone() *system {
 func (ac *accountFiles) clone() *accountFiles { return &accountFiles{below: ac.below} }
 
 func (sv *services) clone() *services {
-	c := &services{below: sv.below, known: map[string]*service{}, processes: slices.Clone(sv.processes), lastPID: sv.lastPID}
+	c := &services{below: sv.below, known: map[string]*service{}, processes: slices.Clone(sv.processes), listeners: slices.Clone(sv.listeners), lastPID: sv.lastPID}
 	for name, s := range sv.known {
 		state := *s
 		state.pids = slices.Clone(s.pids)

@@ -224,6 +224,8 @@ Files:
 Effects:
  postinst system-user fresh
 
+-- processes --
+77 root /usr/sbin/listens listen=127.0.0.1:143 listen=[::]:993
 -- services --
 a active enabled exe=/usr/bin/a
 b

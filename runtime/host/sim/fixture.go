@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"net/url"
 	"path"
 	"slices"
@@ -32,6 +33,7 @@ type Fixture struct {
 	Available []*Package
 	Services  []FixtureService
 	Processes []host.Process
+	Listeners []host.Listener
 	Entries   []Entry
 	Database  *database
 	Directory []host.Entry
@@ -557,12 +559,8 @@ func (f *Fixture) checkService(svc FixtureService) error {
 // readProcesses reads lines "PID USER EXE [config=PATH]".
 func (f *Fixture) readProcesses(s section) error {
 	return s.lines(func(words []string, line string) error {
-		config := ""
-		if len(words) == 4 {
-			config, _ = strings.CutPrefix(words[3], "config=")
-		}
-		if len(words) < 3 || len(words) > 4 || !path.IsAbs(words[2]) || len(words) == 4 && !path.IsAbs(config) {
-			return fmt.Errorf("%q is not \"PID USER EXE [config=PATH]\"", line)
+		if len(words) < 3 || !path.IsAbs(words[2]) {
+			return fmt.Errorf("%q is not \"PID USER EXE [config=PATH] [listen=ADDRESS:PORT]...\"", line)
 		}
 		pid, err := strconv.Atoi(words[0])
 		if err != nil || pid <= 0 {
@@ -571,9 +569,34 @@ func (f *Fixture) readProcesses(s section) error {
 		if slices.ContainsFunc(f.Processes, func(p host.Process) bool { return p.PID == pid }) {
 			return fmt.Errorf("process %d is given twice", pid)
 		}
-		f.Processes = append(f.Processes, host.Process{PID: pid, User: words[1], Exe: words[2], Name: path.Base(words[2]), Config: config})
+		p := host.Process{PID: pid, User: words[1], Exe: words[2], Name: path.Base(words[2])}
+		for _, word := range words[3:] {
+			if err := f.readProcessWord(&p, word); err != nil {
+				return err
+			}
+		}
+		f.Processes = append(f.Processes, p)
 		return nil
 	})
+}
+
+func (f *Fixture) readProcessWord(p *host.Process, word string) error {
+	name, value, _ := strings.Cut(word, "=")
+	switch name {
+	case "config":
+		if p.Config = value; !path.IsAbs(value) {
+			return fmt.Errorf("%q is not the absolute path of a file", value)
+		}
+		return nil
+	case "listen":
+		at, err := netip.ParseAddrPort(value)
+		if err != nil || at.Port() == 0 {
+			return fmt.Errorf("%q is not ADDRESS:PORT, such as 0.0.0.0:143 or [::1]:143", value)
+		}
+		f.Listeners = append(f.Listeners, host.Listener{Address: at.Addr().String(), Port: int(at.Port()), PID: p.PID})
+		return nil
+	}
+	return fmt.Errorf("unknown word %q of a process; known are config= and listen=", word)
 }
 
 func (f *Fixture) readDirectory(s section) (err error) {

@@ -44,6 +44,7 @@ type services struct {
 
 	known     map[string]*service
 	processes []host.Process
+	listeners []host.Listener // of the start; those whose process has ended are gone
 	lastPID   int
 }
 
@@ -141,6 +142,16 @@ func (sv *services) Processes() ([]host.Process, error) {
 	list := slices.Clone(sv.processes)
 	slices.SortFunc(list, func(a, b host.Process) int { return a.PID - b.PID })
 	return list, nil
+}
+
+// Listeners are those that were there at the start, of processes that still run. Where a service listens that the
+// simulation has started is not simulated.
+func (sv *services) Listeners() ([]host.Listener, error) {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(sv.listeners), func(l host.Listener) bool {
+		return l.PID != 0 && !slices.ContainsFunc(sv.processes, func(p host.Process) bool { return p.PID == l.PID })
+	}), nil
 }
 
 // StartService starts a service that can start: it has a unit file or init script, is not masked,
@@ -421,6 +432,9 @@ func (sv *services) readServices(view host.View) error {
 	}
 	for _, p := range sv.processes {
 		sv.lastPID = max(sv.lastPID, p.PID)
+	}
+	if sv.listeners, err = view.Listeners(); err != nil {
+		return err
 	}
 	for _, s := range list {
 		state := &service{active: s.Active, failed: s.Failed}

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -318,15 +320,25 @@ func (s *snapshot) processes() error {
 	if err != nil {
 		return err
 	}
+	listeners, err := s.view.Listeners()
+	if err != nil {
+		return err
+	}
 	s.section("processes")
 	for _, p := range list {
-		if path.IsAbs(p.Exe) {
-			config := ""
-			if p.Config != "" {
-				config = " " + quoteWord("config="+p.Config)
-			}
-			fmt.Fprintf(s.out, "%d %s %s%s\n", p.PID, quoteWord(p.User), quoteWord(p.Exe), config)
+		if !path.IsAbs(p.Exe) {
+			continue
 		}
+		words := []string{strconv.Itoa(p.PID), quoteWord(p.User), quoteWord(p.Exe)}
+		if p.Config != "" {
+			words = append(words, quoteWord("config="+p.Config))
+		}
+		for _, l := range listeners {
+			if l.PID == p.PID {
+				words = append(words, "listen="+net.JoinHostPort(l.Address, strconv.Itoa(l.Port)))
+			}
+		}
+		fmt.Fprintln(s.out, strings.Join(words, " "))
 	}
 	return nil
 }

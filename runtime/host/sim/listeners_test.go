@@ -1,0 +1,35 @@
+package sim
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"zcp2kopano/runtime/host"
+)
+
+// Where processes listen goes with them: into a simulation over the host, into a snapshot and back, and away.
+func TestListeners(t *testing.T) {
+	f, err := ReadFixture([]byte(busyFixture))
+	mustDo(t, err)
+	below, err := f.Host(Options{})
+	mustDo(t, err)
+	want := []host.Listener{{Address: "127.0.0.1", Port: 143, PID: 77}, {Address: "::", Port: 993, PID: 77}}
+	over, err := FromView(below, Options{})
+	mustDo(t, err)
+	defer over.Close()
+	var text strings.Builder
+	mustDo(t, Snapshot(t.Context(), &text, below, SnapshotOptions{}))
+	if line := "77 root /usr/sbin/listens listen=127.0.0.1:143 listen=[::]:993\n"; !strings.Contains(text.String(), line) {
+		t.Errorf("a snapshot has no line %q:\n%s", line, text.String())
+	}
+	for name, h := range map[string]*Host{"fixture": below, "over a machine": over} {
+		if got, err := h.Listeners(); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	over.services.processes = nil
+	if got, err := over.Listeners(); err != nil || len(got) != 0 {
+		t.Errorf("they listen still: %+v, %v", got, err)
+	}
+}
