@@ -2,6 +2,7 @@ package action
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -46,7 +47,8 @@ type Chown struct {
 	Changes    int64       `json:"changes"`
 	Skipped    []string    `json:"skipped,omitempty"` // mount points below the root
 
-	came few // what came later, found when the undone tree was compared
+	links map[inode]*linkCount // files with several names, as Prepare saw them
+	came  few                  // what came later, found when the undone tree was compared
 }
 
 func (a *Chown) Kind() string             { return "chown" }
@@ -111,7 +113,7 @@ func (a *Chown) Prepare(env *Env) (bool, error) {
 		return false, fmt.Errorf("chown %s: %w", a.Path, err)
 	}
 	a.Entries, a.Changes, a.Skipped, a.Linked = s.entries, s.changes, s.skipped, len(s.links) > 0
-	a.Setid, a.Caps = s.setid, s.caps
+	a.Setid, a.Caps, a.links = s.setid, s.caps, s.links
 	if a.Changes == 0 {
 		return false, nil
 	}
@@ -141,15 +143,15 @@ func (a *Chown) Apply(env *Env) (Result, error) {
 	if err != nil {
 		return result, err
 	}
-	change := func(e entry[host.Dir]) error {
-		want := a.Rule.apply(e.st)
-		if want == attrsOf(e.st) {
+	change := func(e changeable, rel string, st host.Stat) error {
+		want := a.Rule.apply(st)
+		if want == attrsOf(st) {
 			return nil
 		}
-		if e.st.IsRegular() && e.st.Nlink > 1 && !inside[inode{e.st.Dev, e.st.Ino}] {
-			return fmt.Errorf("%s got a name outside the tree since it was looked at; stop what works there and try again", e.rel)
+		if hasMore(st) && !inside[inode{st.Dev, st.Ino}] {
+			return errors.New("it got a name outside the tree since it was looked at; stop what works there and try again")
 		}
-		return setAttrs(e, want)
+		return setAttrs(e, st, want)
 	}
 	if err := a.each(env, change); err != nil {
 		return result, fmt.Errorf("chown %s: %w", a.Path, err)
@@ -180,84 +182,63 @@ func (a *Chown) sync(env *Env) error {
 
 // inside is the set of files with several names that all lie in the tree.
 func (a *Chown) inside(env *Env) (map[inode]bool, error) {
-	set := map[inode]bool{}
 	if !a.Linked {
-		return set, nil
+		return nil, nil
 	}
-	s, err := a.tally(env, nil)
-	if err != nil {
-		return nil, err
+	links := a.links
+	if links == nil { // Prepare was another process
+		s, err := a.tally(env, nil)
+		if err != nil {
+			return nil, err
+		}
+		links = s.links
 	}
-	for id, l := range s.links {
+	set := map[inode]bool{}
+	for id, l := range links {
 		set[id] = l.seen == l.nlink
 	}
 	return set, nil
 }
 
+// hasMore reports whether a file has more names than one.
+func hasMore(st host.Stat) bool { return st.IsRegular() && st.Nlink > 1 }
+
+// changeable is an entry that is held, or an open directory: what a change of owner and mode takes.
+type changeable interface {
+	Chown(uid, gid int) error
+	Chmod(mode fs.FileMode) error
+}
+
+// itself is an open directory as an entry.
+type itself struct{ host.Dir }
+
+func (d itself) Chown(uid, gid int) error     { return d.ChownSelf(uid, gid) }
+func (d itself) Chmod(mode fs.FileMode) error { return d.ChmodSelf(mode) }
+
 // setAttrs changes what differs: owner first, because that clears setuid and setgid.
-func setAttrs(e entry[host.Dir], want attrs) error {
-	is := attrsOf(e.st)
+func setAttrs(e changeable, st host.Stat, want attrs) error {
+	is := attrsOf(st)
 	chowned := want.UID != is.UID || want.GID != is.GID
 	if chowned {
-		if err := lchown(e, want); err != nil {
+		if err := e.Chown(int(want.UID), int(want.GID)); err != nil {
 			return err
 		}
 	}
-	if e.st.IsSymlink() || want.Mode == is.Mode && !(chowned && hasSetid(e.st)) {
+	if st.IsSymlink() || want.Mode == is.Mode && !(chowned && hasSetid(st)) {
 		return nil
 	}
-	if e.st.IsDir() {
-		return e.self.ChmodSelf(want.Mode)
-	}
-	return e.dir.ChmodOf(e.st, e.name, want.Mode)
-}
-
-func lchown(e entry[host.Dir], want attrs) error {
-	if e.st.IsDir() {
-		return e.self.ChownSelf(int(want.UID), int(want.GID))
-	}
-	return e.dir.LchownOf(e.st, e.name, int(want.UID), int(want.GID))
+	return e.Chmod(want.Mode)
 }
 
 func hasSetid(st host.Stat) bool {
 	return st.IsRegular() && st.Mode&(fs.ModeSetuid|fs.ModeSetgid) != 0
 }
 
-// each visits every entry that the action is about, for changes; the root last.
-func (a *Chown) each(env *Env, change func(entry[host.Dir]) error) error {
-	n := int64(0)
-	visit := func(e entry[host.Dir]) error {
-		if n++; n%1000 == 0 {
-			env.Progress(Progress{What: "chown " + a.Path, Done: n, Total: a.Entries, Unit: "files"})
-		}
-		if !a.meant(e.name, e.st) {
-			return nil
-		}
-		err := change(e)
-		if absent(err) { // it went away meanwhile
-			return nil
-		}
-		return err
-	}
-	return a.open(env, visit, func(root host.Dir, st host.Stat) error {
-		defer root.Close()
-		if a.Recursive {
-			w := walker[host.Dir]{ctx: env.Ctx, open: host.Dir.OpenDirWrite, visit: visit}
-			w.mount = func(string) error { return nil }
-			if err := w.walk(root, "", st.Dev); err != nil {
-				return err
-			}
-		}
-		st, err := root.Self()
-		if err != nil {
-			return err
-		}
-		return visit(entry[host.Dir]{name: path.Base(a.Path), rel: ".", st: st, self: root})
-	})
-}
+// change is what is done to an entry that is held, or to an open directory.
+type change func(e changeable, rel string, st host.Stat) error
 
-// open hands a directory to dir, which closes it, and visits anything else.
-func (a *Chown) open(env *Env, visit func(entry[host.Dir]) error, dir func(root host.Dir, st host.Stat) error) error {
+// each visits every entry that the action is about, for changes; the root last.
+func (a *Chown) each(env *Env, do change) error {
 	st, err := a.root(env.Host)
 	if err != nil {
 		return err
@@ -268,13 +249,48 @@ func (a *Chown) open(env *Env, visit func(entry[host.Dir]) error, dir func(root 
 			return err
 		}
 		defer above.Close()
-		return visit(entry[host.Dir]{dir: above, name: base, rel: ".", st: st})
+		return a.leaf(do)(above, base, ".")
 	}
 	root, err := env.Host.OpenTreeWrite(a.Path)
 	if err != nil {
 		return err
 	}
-	return dir(root, st)
+	defer root.Close()
+	if a.Recursive {
+		c := crew{ctx: env.Ctx, leaf: a.leaf(do), folder: a.folder(do), tick: func(done int64) {
+			env.Progress(Progress{What: "chown " + a.Path, Done: done, Total: a.Entries, Unit: "files"})
+		}}
+		if err := c.change(root, st.Dev); err != nil {
+			return err
+		}
+	}
+	return a.folder(do)(root, ".")
+}
+
+// leaf does it to what is not a directory.
+func (a *Chown) leaf(do change) func(dir host.Dir, name, rel string) error {
+	return func(dir host.Dir, name, rel string) error {
+		return held(dir, name, func(e host.HeldWrite, st host.Stat) error {
+			if st.IsDir() {
+				return host.ErrExchanged
+			}
+			if !a.meant(name, st) {
+				return nil
+			}
+			return do(e, rel, st)
+		})
+	}
+}
+
+// folder does it to an open directory.
+func (a *Chown) folder(do change) func(self host.Dir, rel string) error {
+	return func(self host.Dir, rel string) error {
+		st, err := self.Self()
+		if err != nil || !a.meant("", st) {
+			return err
+		}
+		return do(itself{self}, rel, st)
+	}
 }
 
 // root looks at the path itself: through a symlink only to a directory that is to be walked.
@@ -377,7 +393,7 @@ func (s *tally) add(rel string, st host.Stat, meant bool) {
 	s.entries++
 	want, is := s.rule.apply(st), attrsOf(st)
 	changes := meant && want != is
-	if st.IsRegular() && st.Nlink > 1 {
+	if hasMore(st) {
 		s.countLink(rel, st, changes)
 	}
 	if !meant {
@@ -396,7 +412,7 @@ func (s *tally) add(rel string, st host.Stat, meant bool) {
 	}
 	s.changes++
 	if hasSetid(st) {
-		s.setid = append(s.setid, exception{rel, is})
+		s.setid = append(s.setid, exception{rel, is, st.Ino})
 	}
 }
 

@@ -54,6 +54,26 @@ func (r rule) apply(st host.Stat) attrs {
 	return is
 }
 
+// gave reports whether an entry has an owner that the rule gives; by a rule that gives none, everybody but root has.
+func (r rule) gave(st host.Stat) bool {
+	switch {
+	case r.UID != nil:
+		return st.UID == *r.UID
+	case len(r.UIDs) > 0:
+		return hasValue(r.UIDs, st.UID)
+	}
+	return st.UID != 0
+}
+
+func hasValue[K, V comparable](m map[K]V, v V) bool {
+	for _, has := range m {
+		if has == v {
+			return true
+		}
+	}
+	return false
+}
+
 func mapped[K comparable](m map[K]K, k K) K {
 	if to, ok := m[k]; ok {
 		return to
@@ -169,7 +189,15 @@ func (s *tally) addCaps(e entry[host.DirReader], meant bool) error {
 	if !meant || !e.st.IsRegular() || is.Mode&0o111 == 0 || is.UID == want.UID && is.GID == want.GID {
 		return nil
 	}
-	value, err := capsOf(e.dir, e.name)
+	held, err := e.dir.Hold(e.name)
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	value, err := capsOf(held)
 	if value != nil {
 		s.caps = append(s.caps, capable{e.rel, value})
 	}
@@ -177,9 +205,9 @@ func (s *tally) addCaps(e entry[host.DirReader], meant bool) error {
 }
 
 // capsOf reads the capabilities of a program, nil if it has none.
-func capsOf(dir host.DirReader, name string) ([]byte, error) {
-	value, err := dir.Getxattr(name, capsAttr)
-	if noXattrs(err) || errors.Is(err, syscall.ENODATA) || absent(err) {
+func capsOf(e host.Held) ([]byte, error) {
+	value, err := e.Getxattr(capsAttr)
+	if noXattrs(err) || errors.Is(err, syscall.ENODATA) {
 		return nil, nil
 	}
 	return value, err
@@ -187,14 +215,14 @@ func capsOf(dir host.DirReader, name string) ([]byte, error) {
 
 // setCaps gives programs back what the change of owner took.
 func (a *Chown) setCaps(env *Env) error {
-	return a.eachCapable(env, func(c capable, e entry[host.Dir]) error {
-		return e.dir.Setxattr(e.name, capsAttr, c.Value)
+	return a.eachCapable(env, func(c capable, e host.HeldWrite) error {
+		return e.Setxattr(capsAttr, c.Value)
 	})
 }
 
 // lostCaps adds a line for each program that has not the capabilities that it had.
 func (a *Chown) lostCaps(env *Env, lines []string) ([]string, error) {
-	err := a.eachCapable(env, func(c capable, _ entry[host.Dir]) error {
+	err := a.eachCapable(env, func(c capable, _ host.HeldWrite) error {
 		lines = append(lines, path.Join(a.Path, c.Rel)+": extended attribute "+capsAttr+" differs")
 		return nil
 	})
@@ -202,17 +230,18 @@ func (a *Chown) lostCaps(env *Env, lines []string) ([]string, error) {
 }
 
 // eachCapable visits the programs whose capabilities are not what they were.
-func (a *Chown) eachCapable(env *Env, visit func(capable, entry[host.Dir]) error) error {
+func (a *Chown) eachCapable(env *Env, visit func(capable, host.HeldWrite) error) error {
 	for _, c := range a.Caps {
-		err := a.at(env, c.Rel, func(e entry[host.Dir]) error {
-			if !e.st.IsRegular() {
+		err := a.at(env, c.Rel, func(e changeable, _ string, st host.Stat) error {
+			program, ok := e.(host.HeldWrite)
+			if !ok || !st.IsRegular() {
 				return nil
 			}
-			has, err := capsOf(e.dir, e.name)
+			has, err := capsOf(program)
 			if err != nil || bytes.Equal(has, c.Value) {
 				return err
 			}
-			return visit(c, e)
+			return visit(c, program)
 		})
 		if err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 type exception struct {
 	Rel string `json:"rel"`
 	Was attrs  `json:"was"`
+	Ino uint64 `json:"ino,omitempty"` // 0 in records of versions that kept none
 }
 
 // recordExceptions keeps a line for each entry that the inverse map does not take back: its old user,
@@ -81,11 +82,26 @@ func (a *Chown) eachException(env *Env, visit func(exception) error) error {
 // Undo takes back by rule, then what the rule does not take back exactly. Both can be done again,
 // and change nothing where nothing was applied.
 func (a *Chown) Undo(env *Env) error {
-	back := func(e entry[host.Dir]) error { return setAttrs(e, a.Back.apply(e.st)) }
-	if err := a.each(env, back); err != nil {
+	inside, err := a.inside(env)
+	if err != nil {
+		return err
+	}
+	// A file with several names that has not the owner which the rule gives, and may have names outside, is left:
+	// one of them may be somebody's way to a file that is not his.
+	back := func(e changeable, st host.Stat, was attrs) error {
+		if hasMore(st) && !inside[inode{st.Dev, st.Ino}] && !a.Rule.gave(st) {
+			return nil
+		}
+		return setAttrs(e, st, was)
+	}
+	err = a.each(env, func(e changeable, _ string, st host.Stat) error { return back(e, st, a.Back.apply(st)) })
+	if err != nil {
 		return fmt.Errorf("chown %s: %w", a.Path, err)
 	}
-	if err := a.undoExceptions(env); err != nil {
+	err = a.eachException(env, func(x exception) error {
+		return a.at(env, x.Rel, func(e changeable, _ string, st host.Stat) error { return back(e, st, x.Was) })
+	})
+	if err != nil {
 		return fmt.Errorf("chown %s: %w", a.Path, err)
 	}
 	if err := a.setModes(env, a.Setid, func(old attrs) fs.FileMode { return old.Mode }); err != nil {
@@ -97,19 +113,16 @@ func (a *Chown) Undo(env *Env) error {
 	return a.sync(env)
 }
 
-func (a *Chown) undoExceptions(env *Env) error {
-	return a.eachException(env, func(x exception) error {
-		return a.at(env, x.Rel, func(e entry[host.Dir]) error { return setAttrs(e, x.Was) })
-	})
-}
-
 // setModes gives these files the modes that follow from what they were.
 func (a *Chown) setModes(env *Env, files []exception, mode func(old attrs) fs.FileMode) error {
 	for _, x := range files {
-		err := a.at(env, x.Rel, func(e entry[host.Dir]) error {
-			want := attrsOf(e.st)
+		err := a.at(env, x.Rel, func(e changeable, _ string, st host.Stat) error {
+			if x.Ino != 0 && x.Ino != st.Ino { // another file has the name by now
+				return nil
+			}
+			want := attrsOf(st)
 			want.Mode = mode(x.Was)
-			return setAttrs(e, want)
+			return setAttrs(e, st, want)
 		})
 		if err != nil {
 			return fmt.Errorf("chown %s: %w", a.Path, err)
@@ -119,41 +132,57 @@ func (a *Chown) setModes(env *Env, files []exception, mode func(old attrs) fs.Fi
 }
 
 // at visits one entry of the tree, by descriptors from the root. One that is gone is not visited.
-func (a *Chown) at(env *Env, rel string, visit func(entry[host.Dir]) error) error {
-	return a.open(env, visit, func(root host.Dir, _ host.Stat) error {
-		err := visitBelow(root, rel, visit)
-		if absent(err) {
-			return nil
-		}
+func (a *Chown) at(env *Env, rel string, do change) error {
+	st, err := a.root(env.Host)
+	if err != nil {
 		return err
-	})
+	}
+	if !st.IsDir() {
+		return a.each(env, do)
+	}
+	root, err := env.Host.OpenTreeWrite(a.Path)
+	if err != nil {
+		return err
+	}
+	err = visitBelow(root, rel, do)
+	if absent(err) {
+		return nil
+	}
+	return err
 }
 
 // visitBelow closes root.
-func visitBelow(root host.Dir, rel string, visit func(entry[host.Dir]) error) error {
+func visitBelow(root host.Dir, rel string, do change) error {
 	dir, err := descend(root, path.Dir(rel))
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
 	if rel == "." {
-		st, err := dir.Self()
-		if err != nil {
-			return err
-		}
-		return visit(entry[host.Dir]{rel: rel, st: st, self: dir})
+		return visitDir(dir, rel, do)
 	}
-	e := entry[host.Dir]{dir: dir, name: path.Base(rel), rel: rel}
-	if e.st, err = dir.Lstat(e.name); err != nil {
+	name := path.Base(rel)
+	st, err := dir.Lstat(name)
+	if err != nil {
 		return err
 	}
-	if e.st.IsDir() {
-		if e.self, err = dir.OpenDirWrite(e.name); err != nil {
-			return err
-		}
-		defer e.self.Close()
+	if !st.IsDir() {
+		return held(dir, name, func(e host.HeldWrite, st host.Stat) error { return do(e, rel, st) })
 	}
-	return visit(e)
+	self, err := dir.OpenDirWrite(name)
+	if err != nil {
+		return err
+	}
+	defer self.Close()
+	return visitDir(self, rel, do)
+}
+
+func visitDir(dir host.Dir, rel string, do change) error {
+	st, err := dir.Self()
+	if err != nil {
+		return err
+	}
+	return do(itself{dir}, rel, st)
 }
 
 // descend opens the directory at rel below dir, and closes dir.
@@ -206,8 +235,8 @@ func (a *Chown) Differences(env *Env) ([]string, error) {
 		return nil, err
 	}
 	err = a.eachException(env, func(x exception) error {
-		return a.at(env, x.Rel, func(e entry[host.Dir]) error {
-			if is := attrsOf(e.st); is.UID != x.Was.UID || is.GID != x.Was.GID || !e.st.IsSymlink() && is.Mode != x.Was.Mode {
+		return a.at(env, x.Rel, func(_ changeable, _ string, st host.Stat) error {
+			if is := attrsOf(st); is.UID != x.Was.UID || is.GID != x.Was.GID || !st.IsSymlink() && is.Mode != x.Was.Mode {
 				lines = append(lines, fmt.Sprintf("%s: is %d:%d %v, was %d:%d %v", path.Join(a.Path, x.Rel),
 					is.UID, is.GID, is.Mode, x.Was.UID, x.Was.GID, x.Was.Mode))
 			}

@@ -109,23 +109,25 @@ func (c *copier) copyTo(from, to string) (*copyRoot, error) {
 	return root, syncEntry(dst, base)
 }
 
-// copy copies one entry. Its copy has the path rel from root.
+// copy copies one entry, all from one descriptor: who exchanges names meanwhile gets no file with the owner of one
+// and the content of another. Its copy has the path rel from root.
 func (c *copier) copy(src host.DirReader, sname string, dst host.Dir, dname string, root *copyRoot, rel string) error {
 	if err := c.env.Ctx.Err(); err != nil {
 		return err
 	}
-	st, err := src.Lstat(sname)
+	from, err := src.Hold(sname)
 	if err != nil {
 		return err
 	}
-	m, err := metaOf(src, sname, st)
+	defer from.Close()
+	m, st, err := metaOf(from)
 	if err != nil {
 		return err
 	}
 	if st.IsDir() {
 		return c.copyDir(src, sname, st, m, dst, dname, root, rel)
 	}
-	if err := c.copyLeaf(src, sname, st, m, dst, dname, root, rel); err != nil {
+	if err := c.copyLeaf(from, st, m, dst, dname, root, rel); err != nil {
 		return fmt.Errorf("%s: %w", sname, err)
 	}
 	c.done.add(st)
@@ -173,7 +175,7 @@ func (c *copier) copyEntries(src host.DirReader, sname string, st host.Stat, dst
 	return to.SyncSelf()
 }
 
-func (c *copier) copyLeaf(src host.DirReader, sname string, st host.Stat, m meta, dst host.Dir, dname string, root *copyRoot, rel string) error {
+func (c *copier) copyLeaf(from host.Held, st host.Stat, m meta, dst host.Dir, dname string, root *copyRoot, rel string) error {
 	id := inode{st.Dev, st.Ino}
 	first, again := c.links[id]
 	if again {
@@ -182,7 +184,7 @@ func (c *copier) copyLeaf(src host.DirReader, sname string, st host.Stat, m meta
 	if st.Nlink > 1 {
 		c.links[id] = linked{root, rel}
 	}
-	complete, err := alike(src, sname, st, dst, dname)
+	complete, err := alike(from, st, dst, dname)
 	if err != nil || complete {
 		return err
 	}
@@ -190,7 +192,7 @@ func (c *copier) copyLeaf(src host.DirReader, sname string, st host.Stat, m meta
 	if err := removeTree(dst, tmp); err != nil {
 		return err
 	}
-	if err := c.fill(src, sname, st, &m, dst, tmp); err != nil {
+	if err := fill(from, st, dst, tmp); err != nil {
 		return err
 	}
 	if err := setNewMeta(dst, tmp, m); err != nil {
@@ -200,12 +202,12 @@ func (c *copier) copyLeaf(src host.DirReader, sname string, st host.Stat, m meta
 }
 
 // fill makes dst/tmp from an entry, without its metadata.
-func (c *copier) fill(src host.DirReader, sname string, st host.Stat, m *meta, dst host.Dir, tmp string) error {
+func fill(from host.Held, st host.Stat, dst host.Dir, tmp string) error {
 	switch {
 	case st.IsRegular():
-		return copyContent(src, sname, st, m, dst, tmp)
+		return copyContent(from, st, dst, tmp)
 	case st.IsSymlink():
-		target, err := src.Readlink(sname)
+		target, err := from.Readlink()
 		if err != nil {
 			return err
 		}
@@ -215,31 +217,9 @@ func (c *copier) fill(src host.DirReader, sname string, st host.Stat, m *meta, d
 	}
 }
 
-// openSame opens a regular file that was looked at, and takes all its metadata from the descriptor that its content is
-// read by: who exchanges names in between gets no file with the owner of one and the content of another.
-func openSame(src host.DirReader, name string, st host.Stat, m *meta) (host.File, error) {
-	f, err := src.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	now, err := f.Stat()
-	if err == nil {
-		err = host.Same(st, now)
-	}
-	if attributed, ok := f.(host.Attributed); ok && err == nil {
-		m.mode, m.uid, m.gid = now.Mode, now.UID, now.GID
-		m.xattrs, err = xattrsOf(attributed.Listxattr, attributed.Getxattr)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
 // copyContent copies a regular file's content, and reads it back to compare.
-func copyContent(src host.DirReader, sname string, st host.Stat, m *meta, dst host.Dir, tmp string) error {
-	from, err := openSame(src, sname, st, m)
+func copyContent(held host.Held, st host.Stat, dst host.Dir, tmp string) error {
+	from, err := held.Open()
 	if err != nil {
 		return err
 	}

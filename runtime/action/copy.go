@@ -376,18 +376,16 @@ func (s *sources) like(name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	st, err := src.Lstat(path.Base(from))
-	if absent(err) {
+	if _, err := src.Lstat(path.Base(from)); absent(err) {
 		return false, nil
-	}
-	if err != nil {
+	} else if err != nil {
 		return false, err
 	}
 	dst, err := s.to.open(path.Dir(name))
 	if err != nil {
 		return false, err
 	}
-	return alike(src, path.Base(from), st, dst, path.Base(name))
+	return alikeAt(src, path.Base(from), dst, path.Base(name))
 }
 
 // Differences lists what the copy left, and what it replaced and is not back.

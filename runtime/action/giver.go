@@ -158,7 +158,7 @@ func (g *giver) setAside(e entry[host.Dir]) error {
 		if err != nil {
 			return err
 		}
-		if kept, err := alike(e.dir, e.name, e.st, to, name); err != nil {
+		if kept, err := alikeAt(e.dir, e.name, to, name); err != nil {
 			return err
 		} else if kept { // a copy that an interruption left both of
 			return e.dir.Unlink(e.name)
@@ -243,11 +243,12 @@ func (g *giver) copyBack(from, to string) error {
 // own gives a file that was brought back the owner and mode that were listed; not one that has other
 // names, which may be somebody's way to become the owner of what is not his.
 func (g *giver) own(dir host.Dir, name string, l treeLine) error {
-	st, err := dir.Lstat(name)
-	if err != nil || st.Nlink > 1 {
-		return err
-	}
-	return setAttrs(entry[host.Dir]{dir: dir, name: name, rel: l.Rel, st: st}, attrs{l.UID, l.GID, l.Perm})
+	return held(dir, name, func(e host.HeldWrite, st host.Stat) error {
+		if st.Nlink > 1 || !st.IsRegular() {
+			return nil
+		}
+		return setAttrs(e, st, attrs{l.UID, l.GID, l.Perm})
+	})
 }
 
 // home opens a directory of the tree, and makes it and those above it as they were listed.

@@ -16,7 +16,7 @@ import (
 )
 
 // liveEnv is an environment on the real file system below a scratch directory.
-func liveEnv(t *testing.T) (*Env, string) {
+func liveEnv(t testing.TB) (*Env, string) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		if os.Getenv("CI") != "" {

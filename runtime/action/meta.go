@@ -24,60 +24,72 @@ type meta struct {
 
 // readMeta reads an entry's metadata; ACLs and security labels are extended attributes.
 func readMeta(d host.DirReader, name string) (meta, error) {
-	st, err := d.Lstat(name)
+	e, err := d.Hold(name)
 	if err != nil {
 		return meta{}, err
 	}
-	return metaOf(d, name, st)
+	defer e.Close()
+	m, _, err := metaOf(e)
+	return m, err
 }
 
-// metaOf is readMeta of an entry that was looked at.
-func metaOf(d host.DirReader, name string, st host.Stat) (meta, error) {
-	xattrs, err := readXattrs(d, name)
+// metaOf is readMeta of an entry that is held.
+func metaOf(e host.Held) (meta, host.Stat, error) {
+	st, err := e.Stat()
 	if err != nil {
-		return meta{}, err
+		return meta{}, st, err
 	}
-	return meta{mode: st.Mode, uid: st.UID, gid: st.GID, atime: st.Atime, mtime: st.Mtime, xattrs: xattrs}, nil
+	xattrs, err := xattrsOf(e)
+	return meta{mode: st.Mode, uid: st.UID, gid: st.GID, atime: st.Atime, mtime: st.Mtime, xattrs: xattrs}, st, err
 }
 
-// setMeta gives an entry this metadata. The order matters: a change of owner clears setuid and file
-// capabilities, an ACL changes the group bits, and the mode has the last word on them.
+// setMeta gives an entry this metadata.
 func setMeta(d host.Dir, name string, m meta) error {
-	st, err := d.Lstat(name)
-	if err != nil {
-		return err
-	}
-	return setMetaOf(d, name, st, m)
+	return held(d, name, func(e host.HeldWrite, st host.Stat) error { return setMetaOf(e, st, m) })
 }
 
 // setNewMeta is setMeta of what was just made. A file that has more names than one is not that.
 func setNewMeta(d host.Dir, name string, m meta) error {
-	st, err := d.Lstat(name)
+	return held(d, name, func(e host.HeldWrite, st host.Stat) error {
+		if st.IsRegular() && st.Nlink > 1 || st.Mode.Type() != m.mode.Type() {
+			return host.ErrExchanged
+		}
+		return setMetaOf(e, st, m)
+	})
+}
+
+// held does something to an entry that is held for it, as it was looked at then.
+func held(d host.Dir, name string, do func(host.HeldWrite, host.Stat) error) error {
+	e, err := d.HoldWrite(name)
 	if err != nil {
 		return err
 	}
-	if st.IsRegular() && st.Nlink > 1 {
-		return host.ErrExchanged
+	defer e.Close()
+	st, err := e.Stat()
+	if err != nil {
+		return err
 	}
-	return setMetaOf(d, name, st, m)
+	return do(e, st)
 }
 
-func setMetaOf(d host.Dir, name string, st host.Stat, m meta) error {
+// setMetaOf gives what is held this metadata. The order matters: a change of owner clears setuid and file
+// capabilities, an ACL changes the group bits, and the mode has the last word on them.
+func setMetaOf(e host.HeldWrite, st host.Stat, m meta) error {
 	if st.UID != m.uid || st.GID != m.gid {
-		if err := d.LchownOf(st, name, int(m.uid), int(m.gid)); err != nil {
+		if err := e.Chown(int(m.uid), int(m.gid)); err != nil {
 			return err
 		}
 	}
-	if err := setXattrs(d, name, m.xattrs); err != nil {
+	if err := setXattrs(e, m.xattrs); err != nil {
 		return err
 	}
 	if !st.IsSymlink() {
-		now, err := d.Lstat(name)
+		now, err := e.Stat()
 		if err != nil {
 			return err
 		}
 		if now.Perm() != perm(m.mode) {
-			if err := d.ChmodOf(st, name, perm(m.mode)); err != nil {
+			if err := e.Chmod(perm(m.mode)); err != nil {
 				return err
 			}
 		}
@@ -85,21 +97,24 @@ func setMetaOf(d host.Dir, name string, st host.Stat, m meta) error {
 	if m.mtime.IsZero() {
 		return nil
 	}
-	return d.Chtimes(name, m.atime, m.mtime)
+	return e.Chtimes(m.atime, m.mtime)
 }
 
 func perm(mode fs.FileMode) fs.FileMode { return host.Stat{Mode: mode}.Perm() }
 
-// readXattrs returns an entry's extended attributes, nil where it has none or cannot have any.
+// readXattrs returns the extended attributes of an entry by name.
 func readXattrs(d host.DirReader, name string) (map[string][]byte, error) {
-	return xattrsOf(
-		func() ([]string, error) { return d.Listxattr(name) },
-		func(attr string) ([]byte, error) { return d.Getxattr(name, attr) })
+	e, err := d.Hold(name)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	return xattrsOf(e)
 }
 
-// xattrsOf reads them by two functions of an entry, or of an open file.
-func xattrsOf(list func() ([]string, error), get func(attr string) ([]byte, error)) (map[string][]byte, error) {
-	names, err := list()
+// xattrsOf returns the extended attributes of what is held, nil where it has none or cannot have any.
+func xattrsOf(e host.Held) (map[string][]byte, error) {
+	names, err := e.Listxattr()
 	if noXattrs(err) {
 		return nil, nil
 	}
@@ -111,7 +126,7 @@ func xattrsOf(list func() ([]string, error), get func(attr string) ([]byte, erro
 		if attr == "security.evm" { // a signature over the inode itself: another inode cannot have it
 			continue
 		}
-		value, err := get(attr)
+		value, err := e.Getxattr(attr)
 		if errors.Is(err, syscall.ENODATA) {
 			continue
 		}
@@ -129,8 +144,8 @@ func xattrsOf(list func() ([]string, error), get func(attr string) ([]byte, erro
 // setXattrs makes an entry's extended attributes equal to want. What a new file inherits from its
 // directory (a default ACL) is removed if it is not wanted; a security label stays if none is given,
 // because the security module sets it and does not let it be removed.
-func setXattrs(d host.Dir, name string, want map[string][]byte) error {
-	have, err := readXattrs(d, name)
+func setXattrs(e host.HeldWrite, want map[string][]byte) error {
+	have, err := xattrsOf(e)
 	if err != nil {
 		return err
 	}
@@ -138,7 +153,7 @@ func setXattrs(d host.Dir, name string, want map[string][]byte) error {
 		if _, wanted := want[attr]; wanted || attr == "security.selinux" {
 			continue
 		}
-		if err := d.Removexattr(name, attr); err != nil && !errors.Is(err, syscall.ENODATA) {
+		if err := e.Removexattr(attr); err != nil && !errors.Is(err, syscall.ENODATA) {
 			return err
 		}
 	}
@@ -146,7 +161,7 @@ func setXattrs(d host.Dir, name string, want map[string][]byte) error {
 		if bytes.Equal(have[attr], want[attr]) && have[attr] != nil {
 			continue
 		}
-		if err := d.Setxattr(name, attr, want[attr]); err != nil {
+		if err := e.Setxattr(attr, want[attr]); err != nil {
 			return err
 		}
 	}

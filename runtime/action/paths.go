@@ -148,7 +148,17 @@ func writeFile(dir host.Dir, name string, r io.Reader) error {
 
 // digest is the SHA-256 of a regular file.
 func digest(dir host.DirReader, name string) (string, error) {
-	f, err := dir.Open(name)
+	e, err := dir.Hold(name)
+	if err != nil {
+		return "", err
+	}
+	defer e.Close()
+	return digestOf(e)
+}
+
+// digestOf is digest of what is held.
+func digestOf(e host.Held) (string, error) {
+	f, err := e.Open()
 	if err != nil {
 		return "", err
 	}

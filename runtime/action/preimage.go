@@ -55,41 +55,44 @@ func (s *Store) Save(name string) (Preimage, error) {
 	}
 	defer dir.Close()
 	base := path.Base(name)
-	st, err := dir.Lstat(base)
+	e, err := dir.Hold(base)
 	if absent(err) {
 		return p, nil
 	}
 	if err != nil {
 		return p, err
 	}
-	m, err := metaOf(dir, base, st)
+	defer e.Close()
+	m, st, err := metaOf(e)
 	if err != nil {
 		return p, err
-	}
-	var content host.File
-	if st.IsRegular() {
-		if content, err = openSame(dir, base, st, &m); err != nil {
-			return p, err
-		}
-		defer content.Close()
 	}
 	p.Exists, p.Mode, p.UID, p.GID, p.Rdev = true, m.mode, m.uid, m.gid, st.Rdev
 	p.Atime, p.Mtime, p.Xattrs = m.atime, m.mtime, m.xattrs
 	switch {
 	case st.IsSymlink():
-		p.Target, err = dir.Readlink(base)
+		p.Target, err = e.Readlink()
 	case st.IsRegular():
-		var b Blob
-		if b, err = s.Put(content); err != nil {
+		if p.Blob, err = s.putContent(e); err != nil {
 			return p, err
 		}
-		p.Blob = &b
 		if st.Nlink > 1 {
 			p.Names = st.Nlink
 			p.Twin, err = twinOf(dir, base, st)
 		}
 	}
 	return p, err
+}
+
+// putContent keeps what a file that is held holds.
+func (s *Store) putContent(e host.Held) (*Blob, error) {
+	f, err := e.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := s.Put(f)
+	return &b, err
 }
 
 // saveMeta is Store.Save without the content, for what is kept whole.
@@ -193,51 +196,62 @@ func (s *Store) put(dir host.Dir, base, tmp string, p Preimage) error {
 	case there && st.IsDir():
 		return errors.New("a directory is there now; move it away and try again")
 	}
-	if twin, err := s.hasTwin(dir, p); err != nil {
+	if twin, err := s.twin(dir, p); err != nil {
 		return err
-	} else if twin {
-		return putTwin(dir, base, tmp, p)
+	} else if twin != nil {
+		return putTwin(dir, base, tmp, p, *twin)
 	}
 	if err := s.make(dir, tmp, p); err != nil {
 		return err
 	}
-	if err := setMeta(dir, tmp, p.meta()); err != nil {
+	if err := setNewMeta(dir, tmp, p.meta()); err != nil {
 		return err
 	}
 	return dir.Rename(tmp, dir, base)
 }
 
-// hasTwin reports whether the file that the path was another name of is still there, unchanged.
-func (s *Store) hasTwin(dir host.Dir, p Preimage) (bool, error) {
+// twin looks at the file that the path was another name of, if it is still there, unchanged.
+func (s *Store) twin(dir host.DirReader, p Preimage) (*host.Stat, error) {
 	if p.Twin == "" {
-		return false, nil
+		return nil, nil
 	}
-	st, err := dir.Lstat(p.Twin)
-	if absent(err) || err == nil && (!st.IsRegular() || st.Size != p.Blob.Size) {
-		return false, nil
+	e, err := dir.Hold(p.Twin)
+	if absent(err) {
+		return nil, nil
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	sum, err := digest(dir, p.Twin)
-	if errors.Is(err, host.ErrUnknown) {
-		return false, nil
+	defer e.Close()
+	st, err := e.Stat()
+	if err != nil || !st.IsRegular() || st.Size != p.Blob.Size {
+		return nil, err
 	}
-	return sum == p.Blob.SHA256, err
+	sum, err := digestOf(e)
+	if errors.Is(err, host.ErrUnknown) || err == nil && sum != p.Blob.SHA256 {
+		return nil, nil
+	}
+	return &st, err
 }
 
 // putTwin makes a path a name of its twin's file again.
-func putTwin(dir host.Dir, base, tmp string, p Preimage) error {
+func putTwin(dir host.Dir, base, tmp string, p Preimage, twin host.Stat) error {
 	if err := dir.Link(p.Twin, dir, tmp); err != nil {
+		return err
+	}
+	err := held(dir, tmp, func(e host.HeldWrite, st host.Stat) error {
+		if st.Dev != twin.Dev || st.Ino != twin.Ino {
+			return host.ErrExchanged
+		}
+		return setMetaOf(e, st, p.meta())
+	})
+	if err != nil {
 		return err
 	}
 	if err := dir.Rename(tmp, dir, base); err != nil {
 		return err
 	}
-	if err := unlinkIfThere(dir, tmp); err != nil { // rename(2) leaves both names where they are one file already
-		return err
-	}
-	return setMeta(dir, base, p.meta())
+	return unlinkIfThere(dir, tmp) // rename(2) leaves both names where they are one file already
 }
 
 // make creates a file, symlink or special file without its metadata.

@@ -128,11 +128,16 @@ func partOfDir(ctx context.Context, a host.DirReader, aName string, b host.DirRe
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	st, err := a.Lstat(aName)
+	e, err := a.Hold(aName)
 	if err != nil {
 		return false, err
 	}
-	same, err := alike(a, aName, st, b, bName)
+	defer e.Close()
+	st, err := e.Stat()
+	if err != nil {
+		return false, err
+	}
+	same, err := alike(e, st, b, bName)
 	if err != nil || !same || !st.IsDir() {
 		return same, err
 	}
@@ -164,7 +169,7 @@ func partOfDir(ctx context.Context, a host.DirReader, aName string, b host.DirRe
 // alike reports whether two entries look the same without reading their content: type, owner, mode,
 // and size and modification time of a regular file. A copy gets its name only when all of that is
 // set, so one that looks the same is complete. Directories are alike if both are directories.
-func alike(a host.DirReader, aName string, ast host.Stat, b host.DirReader, bName string) (bool, error) {
+func alike(a host.Held, ast host.Stat, b host.DirReader, bName string) (bool, error) {
 	bst, err := b.Lstat(bName)
 	if absent(err) {
 		return false, nil
@@ -182,7 +187,7 @@ func alike(a host.DirReader, aName string, ast host.Stat, b host.DirReader, bNam
 		return false, nil
 	}
 	if ast.IsSymlink() {
-		at, err := a.Readlink(aName)
+		at, err := a.Readlink()
 		if err != nil {
 			return false, err
 		}
@@ -193,4 +198,18 @@ func alike(a host.DirReader, aName string, ast host.Stat, b host.DirReader, bNam
 		return false, nil
 	}
 	return !ast.IsRegular() || ast.Size == bst.Size && sameTime(ast.Mtime, bst.Mtime), nil
+}
+
+// alikeAt is alike by name.
+func alikeAt(a host.DirReader, aName string, b host.DirReader, bName string) (bool, error) {
+	e, err := a.Hold(aName)
+	if err != nil {
+		return false, err
+	}
+	defer e.Close()
+	st, err := e.Stat()
+	if err != nil {
+		return false, err
+	}
+	return alike(e, st, b, bName)
 }

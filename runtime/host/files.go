@@ -70,7 +70,33 @@ type DirReader interface {
 	OpenDir(name string) (DirReader, error)
 	Getxattr(name, attr string) ([]byte, error)
 	Listxattr(name string) ([]string, error)
+	// Hold takes hold of an entry of any type: whatever becomes of its name, all that the Held does is about the one
+	// that bore the name then.
+	Hold(name string) (Held, error)
 	Close() error
+}
+
+// Held is an entry of a directory by descriptor. A symlink is held itself.
+type Held interface {
+	// Stat looks at it as it is now.
+	Stat() (Stat, error)
+	Readlink() (string, error)
+	// Open opens a regular file for reading; ErrNotRegular and EISDIR as of DirReader.
+	Open() (File, error)
+	Getxattr(attr string) ([]byte, error)
+	Listxattr() ([]string, error)
+	Close() error
+}
+
+// HeldWrite is a Held that can be changed.
+type HeldWrite interface {
+	Held
+	// Chmod, Chown, Chtimes, Setxattr and Removexattr are those of FileWriter.
+	Chmod(mode fs.FileMode) error
+	Chown(uid, gid int) error
+	Chtimes(atime, mtime time.Time) error
+	Setxattr(attr string, value []byte) error
+	Removexattr(attr string) error
 }
 
 // Dir is an open directory whose entries can be changed.
@@ -87,15 +113,8 @@ type Dir interface {
 	Rmdir(name string) error
 	// Rename moves an entry, to another open directory or within this one.
 	Rename(name string, to Dir, newname string) error
-	Chmod(name string, mode fs.FileMode) error
-	Lchown(name string, uid, gid int) error
-	// ChmodOf and LchownOf change the entry that was looked at. If its name is another's by now, or it has another
-	// number of names, they change nothing: ErrExchanged.
-	ChmodOf(is Stat, name string, mode fs.FileMode) error
-	LchownOf(is Stat, name string, uid, gid int) error
-	Chtimes(name string, atime, mtime time.Time) error
-	Setxattr(name, attr string, value []byte) error
-	Removexattr(name, attr string) error
+	// HoldWrite is Hold for changes: what an entry is, is looked at first, and what is changed is that one.
+	HoldWrite(name string) (HeldWrite, error)
 	// ChmodSelf, ChownSelf and SyncSelf change the directory itself.
 	ChmodSelf(mode fs.FileMode) error
 	ChownSelf(uid, gid int) error
@@ -118,17 +137,17 @@ type File interface {
 	Sync() error
 }
 
-// Attributed is a File whose extended attributes can be read by its descriptor, whoever has its name by now.
-type Attributed interface {
-	Getxattr(attr string) ([]byte, error)
-	Listxattr() ([]string, error)
-}
-
 // Cloner is a File that can take over another's whole content without reading it, as a reflink does;
 // a simulated file does so by reference. A File may be one.
 type Cloner interface {
 	// CloneFrom returns false, and has changed nothing, where this is not possible for these files.
 	CloneFrom(src File) (bool, error)
+}
+
+// Parallel is a directory where more than one thing can be done at a time.
+type Parallel interface {
+	// Parallel is how many.
+	Parallel() int
 }
 
 // CopyWatcher is a host that wants to know what was copied: a simulated one leaves open in a copy what it leaves open

@@ -126,7 +126,7 @@ func chownTree(d host.Dir) (changed int, err error) {
 		if _, err := d.Lstat(e.Name); err != nil {
 			return changed, err
 		}
-		if err := d.Lchown(e.Name, 1001, 1002); err != nil {
+		if err := held(d, e.Name, func(e host.HeldWrite) error { return e.Chown(1001, 1002) }); err != nil {
 			return changed, err
 		}
 		changed++

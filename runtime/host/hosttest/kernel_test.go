@@ -2,10 +2,12 @@ package hosttest
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"sort"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -540,55 +542,108 @@ func (d *kernelDir) Rename(name string, to host.Dir, newname string) error {
 	return wrapLink("rename", name, newname, unix.Renameat(d.fd, name, to.(*kernelDir).fd, newname))
 }
 
-func (d *kernelDir) Chmod(name string, mode fs.FileMode) error {
-	if err := check(name); err != nil {
-		return err
-	}
-	return chmodAt(d.fd, name, mode)
-}
+func (d *kernelDir) Hold(name string) (host.Held, error) { return d.HoldWrite(name) }
 
-func (d *kernelDir) Lchown(name string, uid, gid int) error {
+func (d *kernelDir) HoldWrite(name string) (host.HeldWrite, error) {
 	if err := check(name); err != nil {
-		return err
+		return nil, err
 	}
-	return wrap("lchown", name, unix.Fchownat(d.fd, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW))
-}
-
-func (d *kernelDir) ChmodOf(is host.Stat, name string, mode fs.FileMode) error {
-	now, err := d.Lstat(name)
+	fd, err := unix.Openat(d.fd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
+		return nil, wrap("open", name, err)
+	}
+	return kernelHeld{d, name, fd}, nil
+}
+
+// kernelHeld is what an O_PATH descriptor leads to, by /proc; where that is not mounted, what has the name: nobody
+// exchanges names there.
+type kernelHeld struct {
+	d    *kernelDir
+	name string
+	fd   int
+}
+
+func (e kernelHeld) proc() string {
+	name := "/proc/self/fd/" + strconv.Itoa(e.fd)
+	if unix.Access("/proc/self/fd", unix.F_OK) == nil {
+		return name
+	}
+	return ""
+}
+
+func (e kernelHeld) Close() error             { return unix.Close(e.fd) }
+func (e kernelHeld) Stat() (host.Stat, error) { return statAt("lstat", e.fd, "", unix.AT_EMPTY_PATH) }
+
+func (e kernelHeld) Readlink() (string, error) {
+	to, err := readlinkAt(e.fd, "")
+	if errors.Is(err, syscall.ENOENT) { // which Linux says of what is no symlink, without a name
+		err = wrap("readlink", e.name, syscall.EINVAL)
+	}
+	return to, err
+}
+
+func (e kernelHeld) Open() (host.File, error) {
+	st, err := e.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case st.IsSymlink():
+		return nil, wrap("open", e.name, syscall.ELOOP)
+	case e.proc() == "":
+		return e.d.Open(e.name)
+	}
+	return openRegular(unix.AT_FDCWD, e.proc(), unix.O_RDONLY)
+}
+
+func (e kernelHeld) Chown(uid, gid int) error {
+	return wrap("lchown", e.name, unix.Fchownat(e.fd, "", uid, gid, unix.AT_EMPTY_PATH))
+}
+
+func (e kernelHeld) Chmod(mode fs.FileMode) error {
+	st, err := e.Stat()
+	switch {
+	case err != nil:
 		return err
+	case st.IsSymlink():
+		return wrap("chmod", e.name, syscall.EOPNOTSUPP)
+	case e.proc() == "":
+		return chmodAt(e.d.fd, e.name, mode)
 	}
-	if err := host.Same(is, now); err != nil {
-		return wrap("chmod", name, err)
-	}
-	return d.Chmod(name, mode)
+	return wrap("chmod", e.name, unix.Chmod(e.proc(), rawPerm(mode)))
 }
 
-func (d *kernelDir) LchownOf(is host.Stat, name string, uid, gid int) error {
-	now, err := d.Lstat(name)
-	if err != nil {
-		return err
+func (e kernelHeld) Chtimes(atime, mtime time.Time) error {
+	if e.proc() == "" {
+		return chtimesAt(e.d.fd, e.name, atime, mtime)
 	}
-	if err := host.Same(is, now); err != nil {
-		return wrap("lchown", name, err)
-	}
-	return d.Lchown(name, uid, gid)
+	times := []unix.Timespec{timespec(atime), timespec(mtime)}
+	return wrap("chtimes", e.name, unix.UtimesNanoAt(unix.AT_FDCWD, e.proc(), times, 0))
 }
 
-func (d *kernelDir) Chtimes(name string, atime, mtime time.Time) error {
-	if err := check(name); err != nil {
-		return err
+func (e kernelHeld) Getxattr(attr string) ([]byte, error) {
+	if e.proc() == "" {
+		return e.d.Getxattr(e.name, attr)
 	}
-	return chtimesAt(d.fd, name, atime, mtime)
+	buf := make([]byte, 64<<10)
+	n, err := unix.Getxattr(e.proc(), attr, buf)
+	return buf[:max(n, 0)], wrap("getxattr", e.name, err)
 }
 
-func (d *kernelDir) Setxattr(name, attr string, value []byte) error {
-	return d.within("setxattr", name, func() error { return kernel{}.Setxattr(name, attr, value) })
+func (e kernelHeld) Listxattr() ([]string, error) {
+	if e.proc() == "" {
+		return e.d.Listxattr(e.name)
+	}
+	buf := make([]byte, 64<<10)
+	n, err := unix.Listxattr(e.proc(), buf)
+	return strings.FieldsFunc(string(buf[:max(n, 0)]), func(r rune) bool { return r == 0 }), wrap("listxattr", e.name, err)
 }
 
-func (d *kernelDir) Removexattr(name, attr string) error {
-	return d.within("removexattr", name, func() error { return kernel{}.Removexattr(name, attr) })
+func (e kernelHeld) Setxattr(attr string, value []byte) error {
+	return wrap("setxattr", e.name, unix.Setxattr(e.proc(), attr, value, 0))
+}
+
+func (e kernelHeld) Removexattr(attr string) error {
+	return wrap("removexattr", e.name, unix.Removexattr(e.proc(), attr))
 }
 
 func (d *kernelDir) ChmodSelf(mode fs.FileMode) error {

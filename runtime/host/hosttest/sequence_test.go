@@ -267,11 +267,11 @@ func (p *player) playDir(o op) (string, error) {
 	case "d.rename":
 		return "", d.Rename(name, p.target(d, o), o.to)
 	case "d.chmod":
-		return "", d.Chmod(name, o.mode)
+		return "", held(d, name, func(e host.HeldWrite) error { return e.Chmod(o.mode) })
 	case "d.lchown":
-		return "", d.Lchown(name, o.uid, o.gid)
+		return "", held(d, name, func(e host.HeldWrite) error { return e.Chown(o.uid, o.gid) })
 	case "d.chtimes":
-		return "", d.Chtimes(name, oldTime(o.num), oldTime(o.num+1))
+		return "", held(d, name, func(e host.HeldWrite) error { return e.Chtimes(oldTime(o.num), oldTime(o.num+1)) })
 	case "d.chmodself":
 		return "", d.ChmodSelf(o.mode)
 	case "d.chownself":

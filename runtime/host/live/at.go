@@ -250,48 +250,6 @@ func chmodAt(dir int, name string, mode fs.FileMode) error {
 	return withoutProc(dir, name, func(fd int) error { return unix.Fchmod(fd, permBits(mode)) })
 }
 
-// holdAt opens what bears the name, whatever its type, if it is the entry that was looked at.
-func holdAt(is host.Stat, dir int, name string) (fd int, err error) {
-	if fd, err = openAt(dir, name, unix.O_PATH|unix.O_NOFOLLOW); err != nil {
-		return -1, err
-	}
-	if err = heldIs(is, fd); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
-}
-
-func heldIs(is host.Stat, fd int) error {
-	var st unix.Stat_t
-	if err := fstat(fd, &st); err != nil {
-		return err
-	}
-	return host.Same(is, statOf(&st))
-}
-
-// chmodOf is chmodAt of the entry that was looked at.
-func chmodOf(is host.Stat, dir int, name string, mode fs.FileMode) error {
-	if is.IsSymlink() {
-		return unix.EOPNOTSUPP
-	}
-	fd, err := holdAt(is, dir, name)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	err = retry(func() error { return unix.Chmod(procPath(fd, ""), permBits(mode)) })
-	if err != unix.ENOENT && err != unix.ENOTDIR {
-		return err
-	}
-	return withoutProc(dir, name, func(fd int) error {
-		if err := heldIs(is, fd); err != nil {
-			return err
-		}
-		return unix.Fchmod(fd, permBits(mode))
-	})
-}
-
 // procPath is the name of an open directory's entry (or, without a name, of the open file) for the
 // system calls that take only paths.
 func procPath(fd int, name string) string {

@@ -39,17 +39,6 @@ func (f *file) Seek(offset int64, whence int) (int64, error) {
 	return n, f.wrap("seek", err)
 }
 
-// Getxattr and Listxattr implement host.Attributed.
-func (f *file) Getxattr(attr string) ([]byte, error) {
-	value, err := readSized(func(buf []byte) (int, error) { return unix.Fgetxattr(int(f.f.Fd()), attr, buf) })
-	return value, f.wrap("getxattr", err)
-}
-
-func (f *file) Listxattr() ([]string, error) {
-	data, err := readSized(func(buf []byte) (int, error) { return unix.Flistxattr(int(f.f.Fd()), buf) })
-	return attrNames(data), f.wrap("listxattr", err)
-}
-
 func (f *file) Stat() (host.Stat, error) {
 	var st unix.Stat_t
 	if err := fstat(int(f.f.Fd()), &st); err != nil {

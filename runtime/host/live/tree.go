@@ -2,6 +2,7 @@ package live
 
 import (
 	"io/fs"
+	"runtime"
 	"strings"
 	"time"
 
@@ -124,6 +125,13 @@ func (t *treeReader) Listxattr(name string) ([]string, error) {
 	return names, t.wrap("listxattr", name, err)
 }
 
+func (t *treeReader) Hold(name string) (host.Held, error) { return t.hold(name) }
+
+func (t *tree) HoldWrite(name string) (host.HeldWrite, error) { return t.hold(name) }
+
+// Parallel implements host.Parallel: a disk is quicker when it is asked for several things, and so are several processors.
+func (t *treeReader) Parallel() int { return max(4, runtime.GOMAXPROCS(0)) }
+
 func (t *treeReader) Close() error {
 	return pathError("close", t.path, unix.Close(t.fd))
 }
@@ -169,41 +177,6 @@ func (t *tree) Unlink(name string) error {
 
 func (t *tree) Rmdir(name string) error {
 	return t.change("rmdir", name, func() error { return unlinkAt(t.fd, name, unix.AT_REMOVEDIR) })
-}
-
-func (t *tree) Chmod(name string, mode fs.FileMode) error {
-	return t.change("chmod", name, func() error { return chmodAt(t.fd, name, mode) })
-}
-
-func (t *tree) Lchown(name string, uid, gid int) error {
-	return t.change("lchown", name, func() error { return lchownAt(t.fd, name, uid, gid) })
-}
-
-func (t *tree) ChmodOf(is host.Stat, name string, mode fs.FileMode) error {
-	return t.change("chmod", name, func() error { return chmodOf(is, t.fd, name, mode) })
-}
-
-func (t *tree) LchownOf(is host.Stat, name string, uid, gid int) error {
-	return t.change("lchown", name, func() error {
-		fd, err := holdAt(is, t.fd, name)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		return retry(func() error { return unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH) })
-	})
-}
-
-func (t *tree) Chtimes(name string, atime, mtime time.Time) error {
-	return t.change("chtimes", name, func() error { return chtimesAt(t.fd, name, atime, mtime) })
-}
-
-func (t *tree) Setxattr(name, attr string, value []byte) error {
-	return t.change("setxattr", name, func() error { return setxattrAt(t.fd, name, attr, value) })
-}
-
-func (t *tree) Removexattr(name, attr string) error {
-	return t.change("removexattr", name, func() error { return removexattrAt(t.fd, name, attr) })
 }
 
 func (t *tree) Symlink(target, name string) error {

@@ -288,4 +288,5 @@ func (emptyDir) Open(name string) (host.File, error)         { return nil, none(
 func (emptyDir) Listxattr(name string) ([]string, error)     { return nil, none("listxattr", name) }
 func (emptyDir) Getxattr(name, _ string) ([]byte, error)     { return nil, none("getxattr", name) }
 func (emptyDir) OpenDir(name string) (host.DirReader, error) { return nil, none("open", name) }
+func (emptyDir) Hold(name string) (host.Held, error)         { return nil, none("open", name) }
 func (emptyDir) Close() error                                { return nil }

@@ -173,6 +173,31 @@ func (t *tree) Listxattr(name string) (names []string, err error) {
 	return names, err
 }
 
+func (t *tree) Hold(name string) (host.Held, error) {
+	e, err := t.hold(name)
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func (t *tree) HoldWrite(name string) (host.HeldWrite, error) {
+	e, err := t.hold(name)
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func (t *tree) hold(name string) (e *entry, err error) {
+	err = t.at("open", name, func(n *inode) error {
+		n.opens++
+		e = &entry{f: t.f, n: n, dir: t, name: name}
+		return nil
+	})
+	return e, err
+}
+
 func (t *tree) Close() error {
 	return t.self("close", func() error {
 		t.closed = true
@@ -259,51 +284,6 @@ func (t *tree) pair(op, name string, to host.Dir, newname string, do func(dest *
 		return do(dest)
 	}))
 	return linkError(op, t.join(name), dest.join(newname), err)
-}
-
-func (t *tree) Chmod(name string, mode fs.FileMode) error {
-	return t.changeAt("chmod", name, func(n *inode) error { return t.f.chmod(n, mode) })
-}
-
-func (t *tree) Lchown(name string, uid, gid int) error {
-	return t.changeAt("lchown", name, func(n *inode) error { return t.f.chown(n, uid, gid) })
-}
-
-func (t *tree) ChmodOf(is host.Stat, name string, mode fs.FileMode) error {
-	if err := t.same("chmod", is, name); err != nil {
-		return err
-	}
-	return t.Chmod(name, mode)
-}
-
-func (t *tree) LchownOf(is host.Stat, name string, uid, gid int) error {
-	if err := t.same("lchown", is, name); err != nil {
-		return err
-	}
-	return t.Lchown(name, uid, gid)
-}
-
-func (t *tree) same(op string, is host.Stat, name string) error {
-	now, err := t.Lstat(name)
-	if err != nil {
-		return err
-	}
-	if err := host.Same(is, now); err != nil {
-		return pathError(op, t.join(name), err)
-	}
-	return nil
-}
-
-func (t *tree) Chtimes(name string, atime, mtime time.Time) error {
-	return t.changeAt("chtimes", name, func(n *inode) error { return t.f.chtimes(n, atime, mtime) })
-}
-
-func (t *tree) Setxattr(name, attr string, value []byte) error {
-	return t.changeAt("setxattr", name, func(n *inode) error { return t.f.setxattr(n, attr, value) })
-}
-
-func (t *tree) Removexattr(name, attr string) error {
-	return t.changeAt("removexattr", name, func(n *inode) error { return t.f.removexattr(n, attr) })
 }
 
 func (t *tree) ChmodSelf(mode fs.FileMode) error {

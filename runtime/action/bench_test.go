@@ -1,0 +1,116 @@
+package action
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// benchFiles is how large the trees are; BENCH_FILES says otherwise.
+func benchFiles(b *testing.B, usual int) int {
+	b.Helper()
+	s := os.Getenv("BENCH_FILES")
+	if s == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		b.Fatalf("BENCH_FILES: %v", err)
+	}
+	return n
+}
+
+// plantStore makes files in 10 by 20 directories, as the server lays attachments out. All belong to user and group 110.
+func plantStore(b *testing.B, root string, files int, size func(i int) int) {
+	b.Helper()
+	content := make([]byte, 64<<10)
+	for i := range content {
+		content[i] = byte(i * i >> 7)
+	}
+	must(b, os.MkdirAll(root, 0o750))
+	must(b, os.Chown(root, 110, 110))
+	for i := range files {
+		dir := filepath.Join(root, strconv.Itoa(i%10), strconv.Itoa(i/10%20))
+		if i < 200 {
+			must(b, os.MkdirAll(dir, 0o750))
+			must(b, os.Chown(filepath.Dir(dir), 110, 110))
+			must(b, os.Chown(dir, 110, 110))
+		}
+		f, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(i)+".gz"), os.O_CREATE|os.O_WRONLY, 0o640)
+		must(b, err)
+		for left := size(i); left > 0; left -= len(content) {
+			_, err := f.Write(content[:min(left, len(content))])
+			must(b, err)
+		}
+		must(b, f.Chown(110, 110))
+		must(b, f.Close())
+	}
+}
+
+// timed runs something, and makes sure first that it does not wait for what was written before.
+func timed(b *testing.B, cold bool, do func()) time.Duration {
+	b.Helper()
+	unix.Sync()
+	if cold {
+		must(b, os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0))
+	}
+	begun := time.Now()
+	do()
+	return time.Since(begun)
+}
+
+func peer(b *testing.B, name string, args ...string) {
+	b.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		b.Fatalf("%s: %v\n%s", name, err, out)
+	}
+	unix.Sync()
+}
+
+// against reports the speed of ours in that of a peer.
+type against struct{ ours, theirs time.Duration }
+
+func (a against) report(b *testing.B, peer string) {
+	b.Helper()
+	n := time.Duration(b.N)
+	b.ReportMetric(a.theirs.Seconds()/a.ours.Seconds(), "x-"+peer)
+	b.ReportMetric(a.ours.Seconds()/float64(b.N), "s-ours")
+	b.ReportMetric((a.theirs / n).Seconds(), "s-"+peer)
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkChown changes the owner of an attachment store, with all that it takes to undo that, against chown -R --from
+// and a sync.
+func BenchmarkChown(b *testing.B) {
+	for _, cold := range []bool{false, true} {
+		b.Run(map[bool]string{false: "warm", true: "cold"}[cold], func(b *testing.B) {
+			env, root := liveEnv(b)
+			plantStore(b, filepath.Join(root, "tree"), benchFiles(b, 100_000), func(int) int { return 0 })
+			var took against
+			for i := 0; b.Loop(); i++ {
+				env.Tag = fmt.Sprintf("b-%d", i)
+				took.ours += timed(b, cold, func() {
+					a := &Chown{Path: "/tree", Recursive: true, Users: map[string]string{"110": "998"}, Groups: map[string]string{"110": "998"}}
+					needed, err := a.Prepare(env)
+					must(b, err)
+					if !needed {
+						b.Fatal("nothing to do")
+					}
+					_, err = a.Apply(env)
+					must(b, err)
+				})
+				took.theirs += timed(b, cold, func() {
+					peer(b, "chown", "-R", "--from", "998:998", "110:110", filepath.Join(root, "tree"))
+				})
+			}
+			took.report(b, "chown")
+		})
+	}
+}

@@ -1,0 +1,202 @@
+package action
+
+import (
+	"context"
+	"fmt"
+
+	"zcp2kopano/runtime/host"
+)
+
+// entry is one name below a walk's root.
+type entry[D host.DirReader] struct {
+	dir  D // holds the entry
+	name string
+	rel  string // path from the root of the walk
+	st   host.Stat
+	self D // the entry itself, if it is a directory
+}
+
+// under is the path of a name in a directory of a walk; that of the root is empty.
+func under(rel, name string) string {
+	if rel == "" {
+		return name
+	}
+	return rel + "/" + name
+}
+
+// lanes is how much can be done at a time below a directory.
+func lanes(dir host.DirReader) int {
+	if p, ok := dir.(host.Parallel); ok {
+		return p.Parallel()
+	}
+	return 1
+}
+
+// walker visits all entries below a directory, one at a time, in order of name, those of a directory before itself.
+// Where the host can do more than one thing at a time, it looks ahead: what comes next is read meanwhile.
+// D is host.DirReader or host.Dir.
+type walker[D host.DirReader] struct {
+	ctx  context.Context
+	open func(dir D, name string) (D, error)
+	// visit is told the entry, and for a directory the open directory itself.
+	visit func(e entry[D]) error
+	// mount gets a directory on another device; what lies below it is not visited. Nil
+	// descends into it.
+	mount func(rel string) error
+	// leave reports what is not visited, nor what lies below it; nil leaves nothing out.
+	leave func(rel string) bool
+	// ahead lets it look ahead. Then visit may not change the tree.
+	ahead bool
+}
+
+func readWalker(ctx context.Context, visit func(entry[host.DirReader]) error) walker[host.DirReader] {
+	return walker[host.DirReader]{ctx: ctx, open: host.DirReader.OpenDir, visit: visit, ahead: true}
+}
+
+// walk visits what is below dir, which has the path rel from the root and lies on device dev.
+func (w *walker[D]) walk(dir D, rel string, dev uint64) error {
+	list, err := dir.ReadDir()
+	if err != nil {
+		return err
+	}
+	return w.listed(dir, list, rel, dev)
+}
+
+// strideAhead is how many entries are looked at by one that looks ahead, before they are visited.
+const strideAhead = 128
+
+func (w *walker[D]) listed(dir D, list []host.DirEntry, rel string, dev uint64) error {
+	n, stride := 1, 1
+	if w.ahead {
+		if n = lanes(dir); n > 1 {
+			stride = strideAhead
+		}
+	}
+	looks := inOrder(n, (len(list)+stride-1)/stride, func(i int) []looked {
+		return w.look(dir, list[i*stride:min(len(list), (i+1)*stride)], rel)
+	})
+	folders := w.folders(n, dir, list, rel)
+	defer folders.drain(func(f folder[D]) { f.close() })
+	defer looks.drain(func([]looked) {})
+	for looks.more() {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		for _, l := range looks.next() {
+			var f folder[D]
+			if l.isDir {
+				f = folders.next()
+			}
+			if err := w.entry(dir, l, f, rel, dev); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// looked is what a look at an entry found.
+type looked struct {
+	name  string
+	isDir bool // by what the list of the directory says
+	left  bool
+	st    host.Stat
+	err   error
+}
+
+func (w *walker[D]) look(dir D, list []host.DirEntry, rel string) []looked {
+	out := make([]looked, len(list))
+	for i, de := range list {
+		l := &out[i]
+		l.name, l.isDir = de.Name, de.Type.IsDir()
+		if l.left = w.leave != nil && w.leave(under(rel, de.Name)); !l.left {
+			l.st, l.err = dir.Lstat(de.Name)
+		}
+	}
+	return out
+}
+
+// folder is a directory that is read before the walk comes to it.
+type folder[D host.DirReader] struct {
+	open bool
+	dir  D
+	list []host.DirEntry
+	err  error
+}
+
+func (f folder[D]) close() {
+	if f.open {
+		f.dir.Close()
+	}
+}
+
+// folders reads the directories that a directory holds, in their order, ahead of the walk. One that is left
+// out, or is a mount point, is for the walk to find out: it reads what is not read yet.
+func (w *walker[D]) folders(n int, dir D, list []host.DirEntry, rel string) *ordered[folder[D]] {
+	var names []string
+	for _, de := range list {
+		if de.Type.IsDir() {
+			names = append(names, de.Name)
+		}
+	}
+	return inOrder(n, len(names), func(i int) (f folder[D]) {
+		if n == 1 || w.leave != nil && w.leave(under(rel, names[i])) {
+			return f
+		}
+		if f.dir, f.err = w.open(dir, names[i]); f.err != nil {
+			return f
+		}
+		f.open = true
+		f.list, f.err = f.dir.ReadDir()
+		return f
+	})
+}
+
+func (w *walker[D]) entry(dir D, l looked, f folder[D], rel string, dev uint64) error {
+	defer f.close()
+	if l.left || absent(l.err) {
+		return nil
+	}
+	if l.err != nil {
+		return l.err
+	}
+	e := entry[D]{dir: dir, name: l.name, rel: under(rel, l.name), st: l.st}
+	if !e.st.IsDir() {
+		return w.visit(e)
+	}
+	if e.st.Dev != dev && w.mount != nil {
+		return w.mount(e.rel)
+	}
+	if f.err != nil {
+		return f.err
+	}
+	if f.open {
+		return w.descend(e, f)
+	}
+	self, err := w.open(dir, l.name)
+	if err != nil {
+		return err
+	}
+	defer self.Close()
+	if err := w.walk(self, e.rel, e.st.Dev); err != nil {
+		return err
+	}
+	e.self = self
+	return w.visit(e)
+}
+
+// descend goes through a directory that was read ahead.
+func (w *walker[D]) descend(e entry[D], f folder[D]) error {
+	now, err := f.dir.Self()
+	if err != nil {
+		return err
+	}
+	if err := host.Same(e.st, now); err != nil {
+		return fmt.Errorf("%s: %w", e.rel, err)
+	}
+	if err := w.listed(f.dir, f.list, e.rel, e.st.Dev); err != nil {
+		return err
+	}
+	e.self = f.dir
+	return w.visit(e)
+}
