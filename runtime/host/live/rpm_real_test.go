@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"zcp2kopano/cmd/e2e"
@@ -249,14 +251,42 @@ func TestRPMSaveAndGoBack(t *testing.T) {
 			t.Errorf("zarafa-ical is %s", got)
 		}
 
-		// Nothing to save from: the reason is told, and a file that is cut short is no package.
+		// Nothing to save from but what is installed; and a file that is cut short is no package.
 		r.Must("rm", "-rf", "/var/cache/dnf", "/var/cache/zypp")
 		must(t, os.Truncate(r.Path(files["zarafa-ical"]), 2000))
 		if err := h.CommitPackages(ctx, host.Transaction{Install: []string{files["zarafa-ical"]}}, nil); err == nil {
 			t.Error("a file that is cut short is installed")
 		}
+		r.Must("rm", files["zarafa-server"], files["zarafa-common"])
+		r.Edit("/etc/zarafa/server.cfg", "log_level = 3", "log_level = 5")
+		database := func() string {
+			return r.Must("rpm", append([]string{"-q", "--info", "--requires", "--provides", "--scripts", "--dump"}, names...)...)
+		}
+		volatile := regexp.MustCompile(`(?m)^(Install Date|Signature  ).*\n`) // and the digest of what was edited
+		before := volatile.ReplaceAllString(database(), "")
 		files, missing, err = h.SavePackages(ctx, names, "/root/kept", nil)
-		if err != nil || len(files) != 2 || !strings.Contains(missing["zarafa-ical"], "rpmrebuild") {
+		if err != nil || len(files) != 3 {
+			t.Fatalf("saved %v, missing %v, %v", files, missing, err)
+		}
+		if entries, _ := h.ReadDir("/root/kept"); len(entries) != 3 {
+			t.Errorf("left in the directory: %v", entries)
+		}
+		back.Install = []string{files["zarafa-server"], files["zarafa-common"], files["zarafa-ical"]}
+		must(t, h.CommitPackages(ctx, host.Transaction{Remove: names}, nil))
+		must(t, h.CommitPackages(ctx, back, nil))
+		after := volatile.ReplaceAllString(database(), "")
+		if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(after, "\n")); strings.Count(diff, "\n+") > 1 || !strings.Contains(diff, "/etc/zarafa/server.cfg") {
+			t.Errorf("the database knows other things of packages that were built anew:\n%s", diff)
+		}
+		if got := r.Run("rpm", append([]string{"-V"}, names...)...); got.Output != "" {
+			t.Errorf("rpm -V: %s", got.Output)
+		}
+
+		// What cannot be built anew says why.
+		r.Must("rm", "/usr/sbin/zarafa-ical", files["zarafa-ical"])
+		must(t, h.Mkdir("/usr/sbin/zarafa-ical", 0o755))
+		files, missing, err = h.SavePackages(ctx, names, "/root/kept", nil)
+		if err != nil || len(files) != 2 || !strings.Contains(missing["zarafa-ical"], "/usr/sbin/zarafa-ical: something else") {
 			t.Errorf("saved %v, missing %v, %v", files, missing, err)
 		}
 	})

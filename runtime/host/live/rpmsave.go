@@ -13,9 +13,8 @@ import (
 )
 
 // SavePackages keeps an .rpm of each installed package: the one in the front's cache, or one that a
-// repository still offers in this very version, or one packed by rpmrebuild(1), where that is
-// installed. Without it an rpm cannot be made from what is installed: its header (scripts, triggers,
-// flags of files) is in the database in another form than in a package.
+// repository still offers in this very version, or one built anew from the database and the files on disk. The
+// last kind holds configuration files as they are now, and is not signed.
 func (h rpmsWriter) SavePackages(ctx context.Context, names []string, dir string, w *host.PackageWatch) (files, missing map[string]string, err error) {
 	if err := host.CheckPackageNames(names); err != nil {
 		return nil, nil, err
@@ -115,23 +114,4 @@ func (v rpms) isRPMOf(path string, p host.Package) bool {
 	}
 	header, err := v.rpmFile(path)
 	return err == nil && header.Package.Name == p.Name && header.Package.Version == p.Version && header.Package.Arch == p.Arch
-}
-
-// rebuild has rpmrebuild pack the installed files, configuration as it is now.
-func (h rpmsWriter) rebuild(ctx context.Context, p host.Package, s *scratch, target string) error {
-	path, err := h.m.program("rpmrebuild")
-	if err != nil {
-		return errors.New("it is neither in the cache nor offered by a repository, and rpmrebuild, which could repack it, is not installed")
-	}
-	_, err = h.m.run(ctx, command{Path: path, Env: rpmEnv, Dir: s.path, Args: []string{
-		"--batch", "--notest-install", "--keep-perm", "--directory=" + s.path, rpm.FullName(p)}})
-	if err != nil {
-		return fmt.Errorf("it is neither in the cache nor offered by a repository, and cannot be repacked: %w", err)
-	}
-	for _, dir := range append([]string{s.path}, h.m.files.below(s.path, 2)...) {
-		if err := h.takeFrom(dir, p, target); !errors.Is(err, errNotCached) {
-			return err
-		}
-	}
-	return errors.New("it is neither in the cache nor offered by a repository, and rpmrebuild packed something else")
 }
