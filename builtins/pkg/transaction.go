@@ -20,13 +20,15 @@ var remove = &script.Builtin{
 	Name: "pkg.remove",
 	Doc: "Removes packages: exactly these.\n\n" +
 		"The package manager is asked first what it would do. If anything else would go, or come, nothing is done and the " +
-		"error lists it. Packages that are not there are no error. With purge = True their configuration files go too, edited " +
+		"error lists it. Packages that are not there are no error. A package file of each is kept for a way back; where that " +
+		"cannot be, nothing is done. With purge = True their configuration files go too, edited " +
 		"ones included: back them up before.",
 	Params: []script.Param{
 		{Name: "names", Type: script.Any, Doc: namesDoc},
 		{Name: "purge", Type: script.Bool, Doc: "remove configuration files too (dpkg), also those of packages removed before", Optional: true, Default: "False", Keyword: true},
 		{Name: "expect", Type: script.Any, Doc: "packages that may go along", Optional: true, Default: "[]", Keyword: true},
 		{Name: "solution", Type: script.Any, Doc: "what pkg.solve found for this removal: while the packages are as they were then, the package manager is not asked again before it begins", Optional: true, Keyword: true},
+		loseParam,
 		scriptPatienceParam,
 	},
 	Result: "None",
@@ -186,6 +188,7 @@ var install = &script.Builtin{
 		{Name: "recommends", Type: script.Bool, Doc: "take recommended packages along", Optional: true, Default: "False", Keyword: true},
 		{Name: "source", Type: script.Any, Doc: "what pkg.local_repository returned: take the package files from there", Optional: true, Keyword: true},
 		{Name: "expect", Type: script.Any, Doc: "packages that may be removed in exchange", Optional: true, Default: "[]", Keyword: true},
+		loseParam,
 		scriptPatienceParam,
 	},
 	Result: "None",
@@ -336,7 +339,14 @@ func commit(c *script.Call, tx host.Transaction, s host.Solution, expected []str
 			tx.Remove = append(tx.Remove, ch.Name)
 		}
 	}
-	return script.Decision{Actions: []action.Action{&action.Commit{Tx: tx, Patience: patience, Solved: &s}}, Result: starlark.None}, nil
+	done := &action.Commit{Tx: tx, Patience: patience, Lose: c.Bool("lose", false), Solved: &s}
+	return script.Decision{Actions: []action.Action{done}, Result: starlark.None}, nil
+}
+
+var loseParam = script.Param{
+	Name: "lose", Type: script.Bool, Optional: true, Default: "False", Keyword: true,
+	Doc: "go on even if nothing can be kept of a package that goes (it is in no cache, no repository has it, and it cannot be built " +
+		"anew from what is installed): no rollback would bring it back",
 }
 
 var scriptPatienceParam = script.Param{

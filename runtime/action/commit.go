@@ -26,6 +26,8 @@ type Commit struct {
 	Patience time.Duration `json:"patience,omitempty"`
 	// Kept takes what is installed from the package files that the run keeps of what it has removed.
 	Kept bool `json:"kept,omitempty"`
+	// Lose goes on even where nothing could be kept of a package that goes: a point of no return that somebody chose.
+	Lose bool `json:"lose,omitempty"`
 	// Solved is what the package manager has just said that it would do with all of Tx, for whoever has asked:
 	// then Prepare does not ask again. The manager is asked once more when it has its lock.
 	Solved *host.Solution `json:"-"`
@@ -120,7 +122,19 @@ func (a *Commit) Prepare(env *Env) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return true, a.record(env, f)
+	if err := a.record(env, f); err != nil {
+		return false, err
+	}
+	return true, a.refuseLoss()
+}
+
+// refuseLoss begins nothing that nobody has agreed to.
+func (a *Commit) refuseLoss() error {
+	if reason := a.Irreversible(); reason != "" && !a.Lose {
+		return fmt.Errorf("%s: %s; nothing was removed. Put their package files where the package manager looks for them (its cache, "+
+			"or a repository that is configured), then resume; or agree to lose them", a.Summary(), reason)
+	}
+	return nil
 }
 
 // solve asks what would be done, unless that is known.

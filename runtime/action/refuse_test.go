@@ -212,6 +212,10 @@ func TestNoReturn(t *testing.T) {
 	zarafaInstalled(t, h)
 	delete(h.offers, "zarafa-server=7.2.0")
 	c := &Commit{Tx: host.Transaction{Remove: []string{"zarafa-server"}}}
+	if _, err := c.Prepare(newEnv(h)); err == nil || !strings.Contains(err.Error(), "zarafa-server (no repository has it); nothing was removed") {
+		t.Errorf("what would be lost unasked: %v", err)
+	}
+	c = &Commit{Tx: host.Transaction{Remove: []string{"zarafa-server"}}, Lose: true}
 	_, err := c.Prepare(newEnv(h))
 	must(t, err)
 	if got := c.Irreversible(); !strings.Contains(got, "zarafa-server (no repository has it)") {
