@@ -4,7 +4,9 @@ GO ?= go
 export CGO_ENABLED = 0
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+PACKAGE_VERSION = $(shell echo '$(VERSION)' | sed 's/^v//; /^[0-9]*\./!s/^/0.0./; s/-/./g')
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+NFPM = $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 DEADCODE = $(GO) run golang.org/x/tools/cmd/deadcode@v0.52.0
 
 # What the program itself does not call, and may stay: what tests of several packages share.
@@ -21,11 +23,30 @@ PARTS = systemd mmdebstrap gpg gpg-agent gpgconf ca-certificates slapd ldap-util
 # daemons to start, stop, and prove that they go on.
 AT_ONCE = 12
 
-.PHONY: build test crash golden lint parts bench clean
+.PHONY: build packages test crash golden lint parts bench clean
 
 build:
 	GOARCH=amd64 $(BUILD) -o dist/zcp2kopano-linux-amd64 ./cmd/zcp2kopano
 	GOARCH=arm64 $(BUILD) -o dist/zcp2kopano-linux-arm64 ./cmd/zcp2kopano
+
+# What brings the program to a server without Go: a .deb and an .rpm for each architecture, tarballs, and their
+# checksums. The version is what git says, without the v and without dashes, which rpm does not take.
+packages: build
+	rm -rf dist/files dist/packages; mkdir -p dist/files dist/packages
+	$(BUILD) -o dist/files/zcp2kopano ./cmd/zcp2kopano
+	dist/files/zcp2kopano man | gzip -9n > dist/files/zcp2kopano.8.gz
+	dist/files/zcp2kopano completion bash > dist/files/zcp2kopano.bash
+	dist/files/zcp2kopano completion zsh > dist/files/_zcp2kopano
+	rm dist/files/zcp2kopano
+	set -e; for arch in amd64 arm64; do \
+		for kind in deb rpm; do \
+			ARCH=$$arch VERSION=$(PACKAGE_VERSION) $(NFPM) package --config packaging/nfpm.yaml --packager $$kind --target dist/packages/; \
+		done; \
+		at=dist/files/zcp2kopano-$(PACKAGE_VERSION)-linux-$$arch; mkdir $$at; \
+		cp dist/zcp2kopano-linux-$$arch $$at/zcp2kopano; cp README.md LICENSE dist/files/zcp2kopano.8.gz dist/files/zcp2kopano.bash dist/files/_zcp2kopano $$at/; \
+		tar -C dist/files --owner=root --group=root -czf dist/packages/$$(basename $$at).tar.gz $$(basename $$at); \
+	done
+	cd dist/packages && sha256sum * > SHA256SUMS
 
 # With CI set, a test whose parts are missing fails instead of being skipped.
 test: parts lint

@@ -167,7 +167,7 @@ Exit codes:
 	root.AddCommand(
 		simulate, check, run, statusCommand(a), resume,
 		rollbackCommand(a), workerCommand(a), writeFilesCommand(a), snapshot, doc, forkCommand(a),
-		fmtCommand(a), lintCommand(a), test, versionCommand(a),
+		fmtCommand(a), lintCommand(a), test, versionCommand(a), manCommand(a),
 	)
 	return root
 }
