@@ -36,7 +36,8 @@ import (
 // belongs to the bed. The database's files are compared as tables where it matters; the logs of
 // daemons are theirs.
 var Ignored = append(slices.Clone(manifest.Volatile), ReposDir, "/var/lib/mysql", Program,
-	"/var/log/zarafa/*.log", "/var/log/kopano/*.log")
+	"/var/log/zarafa/*.log", "/var/log/kopano/*.log",
+	"/var/lib/rpm", "/var/lib/dnf", "/var/lib/zypp", "/var/log/dnf*.log", "/var/log/hawkey.log", "/var/log/zypper.log", "/var/log/zypp")
 
 // tool is where a root has the test binary, to look at the root from inside.
 const tool = "/dev/e2e"

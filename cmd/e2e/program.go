@@ -15,6 +15,8 @@ type Migration struct {
 	Site bool
 	// Repository is the name of a local repository to install from; empty for ServeDownloads.
 	Repository string
+	// URL and Key are of a repository that is none of these.
+	URL, Key string
 	// Forecast has the run say how long it takes; most tests do without.
 	Forecast bool
 	// Params are parameters beside those of the repository, "name=value".
@@ -65,12 +67,15 @@ func (m Migration) params() []string {
 	if m.Repository != "" {
 		base = []string{"repo_url=" + RepoURL(m.Repository), "repo_user=", "repo_key=" + KeyFile}
 	}
+	if m.URL != "" {
+		base = []string{"repo_url=" + m.URL, "repo_user=", "repo_key=" + m.Key}
+	}
 	return append(base, m.Params...)
 }
 
 // password is the secret parameter repo_password; a local repository takes none.
 func (m Migration) password() host.Secret {
-	if m.Repository != "" {
+	if m.Repository+m.URL != "" {
 		return host.NewSecret("")
 	}
 	return host.NewSecret(RepoPassword)

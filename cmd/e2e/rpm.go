@@ -12,10 +12,11 @@ import (
 )
 
 // rpmMmdebstrapArgs make the tree below every rpm root: Debian's builds of rpm, dnf (also by the name of
-// yum) and zypper, with rpm's database where it is on other systems.
+// yum) and zypper, with rpm's database where it is on other systems; systemd and MariaDB.
 var rpmMmdebstrapArgs = []string{
 	"--quiet", "--variant=apt", "--mode=root",
-	"--include=adduser,procps,rpm,dnf,zypper,libzypp-common,libzypp-config,libzypp-bin",
+	"--include=adduser,ca-certificates,systemd-sysv,libpam-systemd,dbus,procps,mariadb-client,mariadb-server-core," +
+		"rpm,dnf,zypper,libzypp-common,libzypp-config,libzypp-bin",
 	`--aptopt=Apt::Install-Recommends "false"`,
 	"--dpkgopt=path-exclude=/usr/share/locale/*",
 	"--dpkgopt=path-exclude=/usr/share/man/*",
@@ -23,6 +24,7 @@ var rpmMmdebstrapArgs = []string{
 	`--customize-hook=mkdir -p "$1"/etc/rpm "$1"/var/lib/rpm "$1"/etc/yum.repos.d`,
 	`--customize-hook=echo "%_dbpath /var/lib/rpm" > "$1"/etc/rpm/macros`,
 	`--customize-hook=ln -s dnf-3 "$1"/usr/bin/yum`,
+	`--customize-hook=chroot "$1" useradd -r -d /nonexistent -s /bin/false mysql`,
 }
 
 // rpmBase is the cached tree below every rpm root.

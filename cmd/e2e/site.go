@@ -40,6 +40,16 @@ func BuildSite(t testing.TB, opts ...Option) *Root {
 	r.StartMariaDB()
 	r.AddRepository("zcp", "debian")
 	r.Install("zarafa", "zarafa-webapp", "bluez-obexd")
+	r.furnish("/usr/local/lib/python2.7/dist-packages/zarafa/__init__.py")
+	for _, service := range siteServices {
+		r.Must("service", "zarafa-"+service, "restart")
+	}
+	return r
+}
+
+// furnish puts what is a site's own beside the packages: settings, data, a Python module that no package has.
+func (r *Root) furnish(module string) {
+	r.t.Helper()
 	r.Edit("/etc/zarafa/server.cfg",
 		"mysql_user = root", "mysql_user = zarafa",
 		"mysql_password = ", "mysql_password = "+Password,
@@ -54,11 +64,7 @@ func BuildSite(t testing.TB, opts ...Option) *Root {
 	r.numberAttachments(siteAttachments)
 	r.WriteFile("/var/lib/zarafa/search/A0112233445566778899AABBCCDDEEFF/postlist.glass", "an index\n", 0o640)
 	r.Must("chown", "-R", "zarafa:zarafa", "/var/lib/zarafa/search")
-	r.WriteFile("/usr/local/lib/python2.7/dist-packages/zarafa/__init__.py", "# from git\n", 0o644)
-	for _, service := range siteServices {
-		r.Must("service", "zarafa-"+service, "restart")
-	}
-	return r
+	r.WriteFile(module, "# from git\n", 0o644)
 }
 
 // siteAttachments is how many attachments a site has.

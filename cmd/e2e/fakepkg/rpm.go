@@ -16,12 +16,13 @@ type RPM struct {
 	Epoch   string
 	Version string // "1" if empty
 	Release string // "1" if empty
+	Native  bool   // of this machine's architecture; "noarch" if not
 	Vendor  string
 	Summary string
 	// Requires to Obsoletes are relations as a spec file has them, parted by commas.
 	Requires, Provides, Conflicts, Obsoletes string
 	Files                                    []RPMFile
-	// Scripts are scriptlets by name: pre, post, preun, postun.
+	// Scripts are scriptlets by name: pre, post, preun, postun, "triggerpostun -- NAME".
 	Scripts map[string]string
 }
 
@@ -29,6 +30,7 @@ type RPM struct {
 type RPMFile struct {
 	File
 	Directive string
+	Owner     string // "kopano,kopano"; root's if empty
 }
 
 // RPMBuilder makes rpm packages and repositories in a directory. It needs rpmbuild and createrepo_c.
@@ -59,14 +61,36 @@ func (b *RPMBuilder) WriteRepository(dir string, packages []RPM, signer *Signer)
 			return err
 		}
 	}
+	return index(dir, signer)
+}
+
+// ExtendRepository writes a repository that has what the one in base has, in the place of which some packages come.
+func (b *RPMBuilder) ExtendRepository(dir, base string, packages []RPM, signer *Signer) error {
+	if err := b.WriteRepository(dir, packages, signer); err != nil {
+		return err
+	}
+	files, err := filepath.Glob(filepath.Join(base, "*.rpm"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if err := os.Link(file, filepath.Join(dir, filepath.Base(file))); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return index(dir, signer)
+}
+
+// index writes the lists of a repository, and with a signer their signature.
+func index(dir string, signer *Signer) error {
 	if err := run(nil, "createrepo_c", "--quiet", dir); err != nil {
 		return err
 	}
 	if signer == nil {
 		return nil
 	}
-	index := filepath.Join(dir, "repodata", "repomd.xml")
-	data, err := os.ReadFile(index)
+	list := filepath.Join(dir, "repodata", "repomd.xml")
+	data, err := os.ReadFile(list)
 	if err != nil {
 		return err
 	}
@@ -75,10 +99,10 @@ func (b *RPMBuilder) WriteRepository(dir string, packages []RPM, signer *Signer)
 		return err
 	}
 	key, err := signer.Key()
-	return errors.Join(err, os.WriteFile(index+".asc", signature, 0o644), os.WriteFile(index+".key", key, 0o644))
+	return errors.Join(err, os.WriteFile(list+".asc", signature, 0o644), os.WriteFile(list+".key", key, 0o644))
 }
 
-// Build writes one package file to dir, as NAME-VERSION-RELEASE.noarch.rpm.
+// Build writes one package file to dir, as NAME-VERSION-RELEASE.ARCH.rpm.
 func (b *RPMBuilder) Build(dir string, p RPM) error {
 	stage, err := os.MkdirTemp(b.work, "stage")
 	if err != nil {
@@ -114,6 +138,7 @@ func stageFile(stage string, f File) error {
 
 func (p RPM) spec(stage string) string {
 	var s strings.Builder
+	s.WriteString("%global debug_package %{nil}\n%global __os_install_post %{nil}\n") // what it packs stays as it is
 	field := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(&s, "%s: %s\n", name, value)
@@ -132,14 +157,16 @@ func (p RPM) spec(stage string) string {
 	field("Summary", or(p.Summary, p.Name))
 	field("License", "AGPL-3.0")
 	field("Vendor", p.Vendor)
-	field("BuildArch", "noarch")
+	if !p.Native {
+		field("BuildArch", "noarch")
+	}
 	field("AutoReqProv", "no")
 	field("Requires", p.Requires)
 	field("Provides", p.Provides)
 	field("Conflicts", p.Conflicts)
 	field("Obsoletes", p.Obsoletes)
 	fmt.Fprintf(&s, "%%description\n%s\n%%install\nmkdir -p %%{buildroot}\n[ ! -d %[2]s/root ] || cp -a %[2]s/root/. %%{buildroot}/\n", or(p.Summary, p.Name), stage)
-	for _, name := range []string{"pre", "post", "preun", "postun"} {
+	for _, name := range []string{"pre", "post", "preun", "postun", "triggerpostun -- " + p.Name} {
 		if script := p.Scripts[name]; script != "" {
 			fmt.Fprintf(&s, "%%%s\n%s\n", name, script)
 		}
@@ -151,7 +178,7 @@ func (p RPM) spec(stage string) string {
 			directive += " %dir"
 		}
 		if f.Mode&fs.ModeSymlink == 0 {
-			directive += fmt.Sprintf(" %%attr(%o,root,root)", f.Mode.Perm())
+			directive += fmt.Sprintf(" %%attr(%o,%s)", f.Mode.Perm(), or(f.Owner, "root,root"))
 		}
 		fmt.Fprintf(&s, "%s %s\n", strings.TrimSpace(directive), f.Path)
 	}

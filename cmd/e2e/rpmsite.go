@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"zcp2kopano/cmd/e2e/fakepkg"
+)
+
+// RPMSystem is a system of rpm packages that a site can run on.
+type RPMSystem struct {
+	Name    string // of the stock runbook for it
+	Release string // what it says that it is
+	Repos   string // directory of the repositories' configuration
+	family  fakepkg.Family
+	install []string // the command that installs packages
+	refresh []string // the command that rereads the lists of repositories
+	site    *site
+}
+
+// The systems: dnf by yum's name on the one, zypper on the other.
+var (
+	OnCentOS7 = &RPMSystem{"rhel", CentOS7, "/etc/yum.repos.d", fakepkg.RHEL7, []string{"yum", "-y", "install"}, []string{"yum", "-y", "makecache"}, new(site)}
+	OnSLES12  = &RPMSystem{"sles", SLES12, "/etc/zypp/repos.d", fakepkg.SLE12,
+		[]string{"zypper", "--non-interactive", "--no-gpg-checks", "install", "--no-recommends"}, []string{"zypper", "--non-interactive", "--no-gpg-checks", "refresh"}, new(site)}
+)
+
+// RPMServersDir is where a root sees the repositories of whole servers, "zcp" and "kopano", each with a directory for
+// each family.
+const RPMServersDir = "/srv/servers"
+
+// rpmServers makes these repositories, once for a test binary.
+var rpmServers = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "servers"); err != nil {
+		return "", err
+	}
+	programs, err := buildDaemons(dir)
+	if err != nil {
+		return "", err
+	}
+	builder, err := fakepkg.NewRPMBuilder()
+	if err != nil {
+		return "", err
+	}
+	defer builder.Close()
+	signer, err := fakepkg.NewSigner("packages@example.org")
+	if err != nil {
+		return "", err
+	}
+	defer signer.Close()
+	zcp, err1 := fakepkg.ZCPServerRPMs(programs)
+	kopano, err2 := fakepkg.KopanoServerRPMs(programs)
+	if err := errors.Join(err1, err2, os.Chmod(dir, 0o755)); err != nil {
+		return "", err
+	}
+	php := map[string]func(fakepkg.Family) fakepkg.RPM{"zcp": fakepkg.Family.ZCPPHP, "kopano": fakepkg.Family.KopanoPHP}
+	for name, shared := range map[string][]fakepkg.RPM{"zcp": zcp, "kopano": kopano} {
+		first := filepath.Join(dir, name, fakepkg.RHEL7.Name)
+		if err := builder.WriteRepository(first, append(shared, php[name](fakepkg.RHEL7)), signer); err != nil {
+			return "", err
+		}
+		other := fakepkg.SLE12
+		if err := builder.ExtendRepository(filepath.Join(dir, name, other.Name), first, []fakepkg.RPM{php[name](other)}, signer); err != nil {
+			return "", err
+		}
+	}
+	key, err := signer.Key()
+	return dir, errors.Join(err, os.WriteFile(filepath.Join(dir, "RPM-GPG-KEY"), key, 0o644))
+})
+
+// NewRPMSite makes a root with a ZCP server as NewSite does, on a system of rpm packages. ZCP's own repository is
+// not configured: the vendor's has been gone for years.
+func NewRPMSite(t testing.TB, system *RPMSystem) *Root {
+	t.Helper()
+	needSystemd(t)
+	system.site.Do(func() { system.site.image = system.build(t).Rest() })
+	if system.site.image == "" {
+		t.Fatal("the site that all tests begin with could not be built")
+	}
+	r := WakeSite(t, system.site.image, Systemd(), onRPM)
+	r.bindServers()
+	return r
+}
+
+// onRPM has a root begin with the tree of rpm systems.
+func onRPM(o *options) { o.base = rpmBase }
+
+func (r *Root) bindServers() {
+	r.t.Helper()
+	dir, err := rpmServers()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.Bind(dir, RPMServersDir)
+}
+
+// build makes such a root from its packages on.
+func (s *RPMSystem) build(t testing.TB) *Root {
+	t.Helper()
+	r := NewRPMRoot(t, s.Release, Systemd())
+	r.bindServers()
+	// The distribution enables nothing of its own accord.
+	r.WriteFile("/usr/lib/systemd/system-preset/00-default-disable.preset", "disable *\n", 0o644)
+	r.Must("mkdir", "-p", "/etc/pki/rpm-gpg") // of the package filesystem; SUSE has it, too
+	r.StartMariaDB()
+	repo := s.Repos + "/zarafa.repo"
+	r.WriteFile(repo, fmt.Sprintf("[zarafa]\nname=Zarafa\nbaseurl=file://%s/zcp/%s\nenabled=1\ngpgcheck=0\n", RPMServersDir, s.family.Name), 0o644)
+	r.Must(s.refresh[0], s.refresh[1:]...)
+	r.Must(s.install[0], append(s.install[1:], "zarafa", "zarafa-webapp", "php-mapi")...)
+	if err := os.Remove(r.Path(repo)); err != nil {
+		t.Fatal(err)
+	}
+	r.furnish("/usr/local/lib/python2.7/site-packages/zarafa/__init__.py")
+	for _, service := range siteServices {
+		r.Must("systemctl", "enable", "--now", "zarafa-"+service)
+	}
+	return r
+}
+
+// migration installs Kopano from the repository of the system's family.
+func (s *RPMSystem) migration() Migration {
+	return Migration{Runbook: s.Name, Site: true, URL: "file://" + RPMServersDir + "/kopano", Key: RPMServersDir + "/RPM-GPG-KEY"}
+}

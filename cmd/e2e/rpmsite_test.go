@@ -1,0 +1,112 @@
+package e2e
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"zcp2kopano/runtime/exit"
+	"zcp2kopano/runtime/host/hosttest/chance"
+	"zcp2kopano/runtime/host/hosttest/manifest"
+)
+
+var rpmSystems = []*RPMSystem{OnCentOS7, OnSLES12}
+
+// onRPMSystems runs a test on as many systems as it is worth, each time others; with make crash on all.
+func onRPMSystems(t *testing.T, worth int, test func(t *testing.T, s *RPMSystem, r *Root)) {
+	t.Parallel()
+	NeedRPM(t)
+	for _, s := range chance.Pick(t, rpmSystems, worth, func(s *RPMSystem) string { return s.Name }) {
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			test(t, s, NewRPMSite(t, s))
+		})
+	}
+}
+
+// TestRPMMigration goes the whole way on systems of rpm packages: in simulation over the host and over a snapshot of it,
+// for real, a second time, and back beyond the first start of kopano-server. ZCP's packages are offered nowhere.
+func TestRPMMigration(t *testing.T) {
+	onRPMSystems(t, 2, func(t *testing.T, s *RPMSystem, r *Root) {
+		m := s.migration()
+		before, content := r.State(), unnumbered(dumped(r))
+		captured := s.rehearseSnapshot(r)
+		if diffs := manifest.Compare(servicesOnly(captured.Start), servicesOnly(before), nil); len(diffs) != 0 {
+			t.Errorf("a snapshot has other services:\n%s", manifest.Table(diffs, "snapshot", "real"))
+		}
+		rehearsedRun(t, r, m, before)
+		after := r.State()
+		sameData(t, before, after, "/var/lib/zarafa/attachments", "/var/lib/kopano/attachments", 500)
+		everythingRunsAt(t, r, "118")
+		if diffs := manifest.Compare(servicesOnly(captured.End), servicesOnly(after), nil); len(diffs) != 0 {
+			t.Errorf("the simulation over a snapshot ends with other services:\n%s", manifest.Table(diffs, "simulated", "real"))
+		}
+		noSecrets(t, r, "")
+		secondRunChangesNothing(t, r, after)
+		if res := r.Zcp2kopano("rollback", "--restore-database", "--yes"); res.Code != exit.Done {
+			t.Fatalf("rollback: exit status %d\n%s", res.Code, res.Output)
+		}
+		compareBack(t, r, before)
+		if unnumbered(dumped(r)) != content {
+			t.Error("the database is not as it was before the run")
+		}
+		if err := r.Server("/run/zarafad/server.sock").Serves(); err != nil {
+			t.Error(err)
+		}
+		r.rpmTidy()
+	})
+}
+
+// rehearseSnapshot simulates the migration over a snapshot of the root.
+func (s *RPMSystem) rehearseSnapshot(r *Root) Simulated {
+	r.t.Helper()
+	if res := r.Zcp2kopano("snapshot", "/root/site.txtar"); res.Code != 0 {
+		r.t.Fatalf("snapshot: exit status %d\n%s", res.Code, res.Output)
+	}
+	packages := RPMServersDir + "/kopano/" + s.family.Name
+	captured := r.Rehearse(Simulation{
+		Migration: Migration{Runbook: s.Name, Site: true, Params: []string{"packages_dir=" + packages}}, Fixture: "/root/site.txtar", Packages: packages,
+	})
+	if captured.Verdict.Code != 0 {
+		r.t.Errorf("simulation over a snapshot: %+v\n%s", captured.Verdict, strings.Join(captured.Errors, "\n"))
+	}
+	if err := os.Remove(r.Path("/root/site.txtar")); err != nil {
+		r.t.Fatal(err)
+	}
+	return captured
+}
+
+// rpmTidy looks at what manifests leave out: the database of packages, and temporary files.
+func (r *Root) rpmTidy() {
+	r.t.Helper()
+	if got := r.Run("rpm", "-Va", "--nofiles", "--nodigest", "--nosignature"); strings.Contains(got.Output, "is needed by zarafa") || strings.Contains(got.Output, "is needed by kopano") {
+		r.t.Errorf("rpm -Va: %s", got.Output)
+	}
+	for _, dir := range []string{"/run", "/tmp", "/var/tmp"} {
+		if left := r.Run("sh", "-c", "ls -d "+dir+"/*zcp2kopano*"); left.Code == 0 {
+			r.t.Errorf("left behind: %s", left.Output)
+		}
+	}
+}
+
+// TestRPMRollback rolls back after the last step that can be taken back without the dump.
+func TestRPMRollback(t *testing.T) {
+	onRPMSystems(t, 1, func(t *testing.T, s *RPMSystem, r *Root) {
+		r.Must("systemctl", "disable", "zarafa-gateway") // goes on until the next boot
+		r.Must("systemctl", "stop", "zarafa-ical")
+		r.Must("systemctl", "mask", "zarafa-ical")
+		r.WriteFile("/root/site.star", strings.ReplaceAll(stopBeforeStart, "debian", s.Name), 0o644)
+		before := r.State()
+		m := s.migration()
+		m.Runbook = "/root/site.star"
+		res := r.Migrate(m)
+		if res.Code != exit.Failed || !strings.Contains(res.Output, "far enough") {
+			t.Fatalf("exit status %d\n%s", res.Code, res.Output)
+		}
+		if res = r.Zcp2kopano("rollback", "--yes"); res.Code != exit.Done {
+			t.Errorf("rollback: exit status %d\n%s", res.Code, res.Output)
+		}
+		compareBack(t, r, before)
+		r.rpmTidy()
+	})
+}
