@@ -18,7 +18,7 @@ func TestKillFamily(t *testing.T) {
 		close(ended)
 	}()
 	var pids []int
-	for deadline := time.Now().Add(time.Minute); len(pids) < 4 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(hung); len(pids) < 4 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		pids = family(cmd.Process.Pid)
 	}
 	if len(pids) != 4 {

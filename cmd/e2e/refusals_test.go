@@ -156,7 +156,7 @@ func TestDumpCutOff(t *testing.T) {
 	if err := r.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(2 * time.Minute); !r.dumping(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(hung); !r.dumping(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			kill(cmd)
 			t.Fatalf("no dump begins:\n%s", said.String())

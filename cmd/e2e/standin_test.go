@@ -45,7 +45,7 @@ func (r *Root) daemon(name string, args ...string) (process *os.Process, ended <
 // until waits for something to become true.
 func (r *Root) until(what string, is func() bool) {
 	r.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(hung); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			log, _ := os.ReadFile(r.Path("/var/log/kopano/server.log"))
 			r.t.Fatalf("never: %s\n%s", what, log)

@@ -103,7 +103,7 @@ func (t *Terminal) Type(keys string) {
 
 // Finish waits for the command's end.
 func (t *Terminal) Finish() Result {
-	timer := time.AfterFunc(10*time.Minute, func() { t.cmd.Process.Kill() })
+	timer := time.AfterFunc(hung, func() { t.cmd.Process.Kill() })
 	defer timer.Stop()
 	t.cmd.Wait()
 	select {

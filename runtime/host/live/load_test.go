@@ -66,7 +66,7 @@ func TestLoadDatabase(t *testing.T) {
 	other := r.Command("mysql", "--no-defaults", "-uroot", "zarafa", "-e", "SELECT SLEEP(600)")
 	must(t, r.Start(other))
 	t.Cleanup(func() { stopCommand(other) })
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(r.Must("mysql", "--no-defaults", "-uroot", "-e", "SHOW PROCESSLIST"), "SLEEP(600)"); {
+	for deadline := time.Now().Add(10 * time.Minute); !strings.Contains(r.Must("mysql", "--no-defaults", "-uroot", "-e", "SHOW PROCESSLIST"), "SLEEP(600)"); {
 		if time.Now().After(deadline) {
 			t.Fatal("the other session does not begin")
 		}
@@ -84,7 +84,7 @@ func TestLoadDatabase(t *testing.T) {
 	dying := r.Command("mysql", "--no-defaults", "-uroot", "zarafa", "-e", "DO SLEEP(15)")
 	must(t, r.Start(dying))
 	t.Cleanup(func() { stopCommand(dying) })
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(r.Must("mysql", "--no-defaults", "-uroot", "-e", "SHOW PROCESSLIST"), "DO SLEEP"); {
+	for deadline := time.Now().Add(10 * time.Minute); !strings.Contains(r.Must("mysql", "--no-defaults", "-uroot", "-e", "SHOW PROCESSLIST"), "DO SLEEP"); {
 		if time.Now().After(deadline) {
 			t.Fatal("the statement does not begin")
 		}

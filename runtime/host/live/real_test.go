@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -71,6 +72,17 @@ func holdLock(t *testing.T, path string) *exec.Cmd {
 		t.Fatalf("lock of %s: %s", path, line)
 	}
 	return cmd
+}
+
+// untilWaitedFor ends the holder of a lock once the wait for it is told.
+func untilWaitedFor(holder *exec.Cmd) (watch *host.PackageWatch, waited func() bool) {
+	var told atomic.Bool
+	watch = lines(func(line string) {
+		if strings.Contains(line, "waiting for") && told.CompareAndSwap(false, true) {
+			holder.Process.Kill()
+		}
+	})
+	return watch, told.Load
 }
 
 // watchArguments looks for text in the arguments of all processes until it is asked.
@@ -505,12 +517,10 @@ func TestLockIsNamedAndWaitedFor(t *testing.T) {
 	if got == nil || got.PID != holder.Process.Pid || got.Path != "/var/lib/dpkg/lock-frontend" || got.Command == "" {
 		t.Fatalf("holder %+v, want process %d", got, holder.Process.Pid)
 	}
-	time.AfterFunc(time.Second, func() { holder.Process.Kill() })
-	said := ""
-	must(t, h.CommitPackages(t.Context(), host.Transaction{Install: []string{"zarafa-client"}, NoRecommends: true},
-		lines(func(line string) { said += line + "\n" })))
-	if !strings.Contains(said, "waiting for") {
-		t.Errorf("progress %q", said)
+	watch, waited := untilWaitedFor(holder)
+	must(t, h.CommitPackages(t.Context(), host.Transaction{Install: []string{"zarafa-client"}, NoRecommends: true}, watch))
+	if !waited() {
+		t.Error("it does not say that it waits")
 	}
 	holder = holdLock(t, r.Path("/var/lib/dpkg/lock"))
 	live.SetLockPatience(h, 100*time.Millisecond)
@@ -604,7 +614,7 @@ func TestServices(t *testing.T) {
 	cmd.Stdin, cmd.Stdout = nil, nil
 	must(t, cmd.Start())
 	defer syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		running, err := h.ServiceProcesses("stubborn")
 		must(t, err)
 		if len(running) > 0 {
