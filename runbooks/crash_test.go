@@ -277,23 +277,17 @@ func newGoal(t testing.TB, r route) *goal {
 // trial is a fault at a point.
 type trial struct {
 	fault
-	at int
-	in stage
+	at   int
+	step string
 }
-
-// stage is where in a run a point is: the step, and what is done, as "append" or "rename".
-type stage struct{ step, op string }
 
 // kind is what a sample has each of: every fault in every step.
-type kind struct {
-	fault string
-	in    stage
-}
+type kind struct{ fault, step string }
 
-func (one trial) kind() kind { return kind{one.name, stage{step: one.in.step}} }
+func (one trial) kind() kind { return kind{one.name, one.step} }
 
-// fineKind is every fault at everything that is done in every step.
-func (one trial) fineKind() kind { return kind{one.name, one.in} }
+// faultKind is every fault, wherever.
+func (one trial) faultKind() string { return one.name }
 
 // trials are all faults at all points of a run.
 type trials struct {
@@ -326,10 +320,9 @@ func (g *goal) trials(t testing.TB) trials {
 	between := leftover{}
 	w := g.kit.world(t)
 	tr := &trap{}
-	var points, looks []stage
+	var points, looks []string // the steps that they are in
 	tr.watch = func(at place) {
-		op, _, _ := strings.Cut(at.point, " ")
-		in := stage{w.now, op}
+		in := w.now
 		if at.look {
 			looks = append(looks, in)
 			return
@@ -631,7 +624,7 @@ func pointsIn(list []trial) int {
 func TestCrashEverywhere(t *testing.T) {
 	all := mainTrials(t)
 	t.Log(all)
-	crashAll(t, mainRoute, chance.Pick(t, all.list, 600, trial.fineKind))
+	crashAll(t, mainRoute, chance.Pick(t, all.list, 500, trial.kind))
 }
 
 const withoutSystemd = "no systemd, Kopano 8.4, copied configuration"
@@ -728,7 +721,7 @@ func TestCrashOtherRoutes(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			all := newGoal(t, r).trials(t)
 			t.Log(all)
-			crashAll(t, r, sample(t, all.list, 100))
+			crashAll(t, r, chance.Pick(t, all.list, 60, trial.faultKind))
 		})
 	}
 }
@@ -763,7 +756,7 @@ func sample(t *testing.T, list []trial, n int) []trial {
 
 // TestCrashAgain crashes a second and a third time, while the run is resumed or rolled back.
 func TestCrashAgain(t *testing.T) {
-	n := 160
+	n := 100
 	switch {
 	case testing.Short():
 		n /= 6

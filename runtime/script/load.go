@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
@@ -77,6 +78,7 @@ func newLoader(ctx context.Context, opts LoadOptions) *loader {
 // program evaluates a module and all that it loads.
 func (l *loader) program(label string) (*Program, error) {
 	p := &Program{Label: label, Builtins: l.builtins, sources: l.sources, names: predeclaredNames(l.predeclared), budget: l.budget}
+	p.words = sync.OnceValue(p.findWords)
 	var err error
 	if p.Globals, err = l.load(label); err != nil {
 		return nil, p.Explain(err)

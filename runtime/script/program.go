@@ -20,14 +20,20 @@ type Program struct {
 	sources map[string]string
 	names   []string
 	budget  *budget
+
+	words func() map[string]bool // found once
 }
 
 // Modules are the sources of every module that it consists of, by label.
 func (p *Program) Modules() map[string]string { return maps.Clone(p.sources) }
 
 // Words are the ordinary words of the product: of what the builtins know, and of the stock runbooks. In free text
-// they are not taken for a secret.
+// they are not taken for a secret. The list is shared: it is not to be changed.
 func (p *Program) Words() map[string]bool {
+	return p.words()
+}
+
+func (p *Program) findWords() map[string]bool {
 	words := map[string]bool{}
 	for _, b := range p.Builtins {
 		secrets.Words(words, b.Words)
