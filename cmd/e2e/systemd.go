@@ -31,6 +31,31 @@ var withoutUse = []string{
 	"systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-ask-password-console.path", "systemd-ask-password-wall.path",
 }
 
+// generatorUsed is the one generator that makes units which these tests need: of init scripts. systemd runs all of
+// them whenever it reads its units again, which every package's script makes it do several times.
+const generatorUsed = "systemd-sysv-generator"
+
+// maskGenerators makes systemd run no other generator.
+func (r *Root) maskGenerators() error {
+	const masks = "/etc/systemd/system-generators"
+	there, err := os.ReadDir(r.Path("/lib/systemd/system-generators"))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(r.Path(masks), 0o755); err != nil {
+		return err
+	}
+	for _, e := range there {
+		if e.Name() == generatorUsed {
+			continue
+		}
+		if err := os.Symlink("/dev/null", r.Path(masks+"/"+e.Name())); err != nil && !errors.Is(err, fs.ErrExist) { // as in an Image
+			return err
+		}
+	}
+	return nil
+}
+
 // needSystemd leaves a test out where systemd cannot be started.
 func needSystemd(t testing.TB) {
 	t.Helper()
@@ -122,6 +147,7 @@ func (r *Root) prepareSystemd() error {
 			errs = append(errs, err)
 		}
 	}
+	errs = append(errs, r.maskGenerators())
 	r.WriteFile("/etc/machine-id", "0123456789abcdef0123456789abcdef\n", 0o444)
 	for _, dir := range []string{"/dev/pts", "/var/log/journal"} {
 		errs = append(errs, os.RemoveAll(r.Path(dir)))
