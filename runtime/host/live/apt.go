@@ -131,9 +131,13 @@ func (v debs) aptShow(specs []string, first ...string) (map[string]deb.Paragraph
 	return records, nil
 }
 
+// noSources keeps apt from reading what its sources offer: a question on what is installed is answered in a fortieth
+// of the time.
+var noSources = []string{"-o", "Dir::Etc::sourcelist=/dev/null", "-o", "Dir::Etc::sourceparts=/dev/null"}
+
 // unmetDependencies are those that apt-get check complains of.
 func (v debs) unmetDependencies() ([]string, error) {
-	got, err := v.apt(context.Background(), nil, append(aptReads[:4:4], "-o", "Debug::NoLocking=true", "check")...)
+	got, err := v.apt(context.Background(), nil, slices.Concat(aptReads, noSources, []string{"-o", "Debug::NoLocking=true", "check"})...)
 	if err == nil {
 		return nil, nil
 	}

@@ -391,6 +391,12 @@ func TestBrokenDatabaseIsRepaired(t *testing.T) {
 	if r.ReadFile("/etc/zarafa/server.cfg") != "# mine\n" {
 		t.Error("the repair replaced a configuration file")
 	}
+	r.Must("dpkg", "--force-depends", "--remove", "zarafa-common")
+	broken, err = h.PackageAudit()
+	must(t, err)
+	if len(broken) == 0 || !strings.Contains(strings.Join(broken, "\n"), "zarafa-common") {
+		t.Errorf("audit without a package that another needs: %q", broken)
+	}
 }
 
 // TestRepairEndsRemovals leaves packages as a dpkg does that is killed while it removes them: in their
