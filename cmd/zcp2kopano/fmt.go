@@ -87,6 +87,9 @@ func starFiles(paths []string) ([]string, error) {
 			continue
 		}
 		err = filepath.WalkDir(p, func(name string, e fs.DirEntry, err error) error {
+			if err == nil && e.IsDir() && name != p && strings.HasPrefix(e.Name(), ".") {
+				return fs.SkipDir // what a fork remembers of its stock, and what version control does
+			}
 			if err == nil && e.Type().IsRegular() && strings.HasSuffix(name, ".star") {
 				files = append(files, name)
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zcp2kopano/runbooks"
+	"zcp2kopano/runtime/fork"
 )
 
 //go:embed site.star
@@ -22,9 +23,12 @@ func forkCommand(a *app) *cobra.Command {
 		Use:   "fork DIR",
 		Short: "Eject the stock runbooks into a directory, to make them your own",
 		Long: `Write the stock runbooks, and a small site.star that customises one of them, into a new or empty
-directory. They run as they are. Change site.star for a step more or less; change the copies for more.`,
+directory. They run as they are. Change site.star for a step more or less; change the copies for more.
+The directory remembers what it came from, in .stock: "diff" shows what you have changed, and "merge"
+brings a newer stock in. The stock's tests come along; "test" runs them.`,
 		Example: `  zcp2kopano fork /root/site
-  zcp2kopano simulate /root/site/site.star`,
+  zcp2kopano simulate /root/site/site.star
+  zcp2kopano diff /root/site`,
 		Args: exactArg("the directory"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			files, err := eject(args[0])
@@ -64,6 +68,13 @@ func eject(dir string) ([]string, error) {
 		written = append(written, filepath.Join(dir, name))
 		return writeNew(filepath.Join(dir, name), data)
 	})
+	if err != nil {
+		return nil, fmt.Errorf("fork: %w", err)
+	}
+	stock, err := fork.Stock(runbooks.FS)
+	if err == nil {
+		err = fork.Remember(dir, version, stock)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("fork: %w", err)
 	}

@@ -163,10 +163,11 @@ Exit codes:
 	root.SetUsageTemplate(plainSwitches(root.UsageTemplate()))
 	simulate, check, run, resume := simulateCommand(a), checkCommand(a), runCommand(a), resumeCommand(a)
 	doc, snapshot, test := docCommand(a), snapshotCommand(a), testCommand(a)
-	markRunsCode(simulate, check, run, resume, doc, snapshot, test)
+	diff, merge := diffCommand(a), mergeCommand(a)
+	markRunsCode(simulate, check, run, resume, doc, snapshot, test, diff, merge)
 	root.AddCommand(
 		simulate, check, run, statusCommand(a), resume,
-		rollbackCommand(a), workerCommand(a), writeFilesCommand(a), snapshot, doc, forkCommand(a),
+		rollbackCommand(a), workerCommand(a), writeFilesCommand(a), snapshot, doc, forkCommand(a), diff, merge,
 		fmtCommand(a), lintCommand(a), test, versionCommand(a), manCommand(a),
 	)
 	return root

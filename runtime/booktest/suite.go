@@ -5,6 +5,7 @@ package booktest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -179,13 +180,16 @@ func (s *suite) tests() ([]one, error) {
 		return nil, err
 	}
 	if files == 0 {
-		return nil, fmt.Errorf("no file *_test.star in %s; `zcp2kopano fork DIR` brings some along", s.Dir)
+		return nil, fmt.Errorf("%w in %s; `zcp2kopano fork DIR` brings some along", ErrNone, s.Dir)
 	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("no test in %s fits; tests are functions test_* in files *_test.star, named FILE:FUNCTION", s.Dir)
 	}
 	return all, nil
 }
+
+// ErrNone is that a directory has no tests.
+var ErrNone = errors.New("no file *_test.star")
 
 // IsTest reports whether a file is one of tests, by its name.
 func IsTest(name string) bool { return strings.HasSuffix(name, "_test.star") }

@@ -32,7 +32,9 @@ type Plan struct {
 	Params    map[string]string `json:"params"`
 	Salt      string            `json:"salt"`
 	Secrets   map[string]string `json:"secrets,omitempty"` // parameter to keyed digest
-	Calls     []PlannedCall     `json:"calls"`
+	// Deviations are those of a site's runbook from the stock that it is made of, for whoever reads the plan.
+	Deviations []runbook.Deviation `json:"deviations,omitempty"`
+	Calls      []PlannedCall       `json:"calls"`
 }
 
 // PlannedCall is one call of a builtin.
@@ -86,7 +88,7 @@ func NewPlan(cfg Config, records []journal.Record, salt string) (*Plan, error) {
 	p := &Plan{
 		Format: planFormat, Program: cfg.Version, MachineID: facts.MachineID,
 		Runbook: cfg.Runbook.Name, Modules: cfg.Runbook.Digest(), Params: cfg.Params,
-		Salt: salt, Secrets: map[string]string{},
+		Salt: salt, Secrets: map[string]string{}, Deviations: cfg.Runbook.Deviations,
 	}
 	for name, s := range cfg.Secrets {
 		p.Secrets[name] = keyed(salt, s)

@@ -313,7 +313,7 @@ func (r *Run) info() (*story.RunInfo, error) {
 		Host:   fmt.Sprintf("%s (%s)", facts.Hostname, r.cfg.HostLabel),
 		System: facts.OSRelease["PRETTY_NAME"], Steps: runbook.StepNames(r.rb.All()), Params: params,
 		Dir: r.cfg.Dir, Version: r.cfg.Version, MachineID: facts.MachineID, Guards: r.guards, Until: r.until,
-		Overrides: r.cfg.Overrides,
+		Overrides: r.cfg.Overrides, Deviations: r.rb.Deviations,
 	}, nil
 }
 

@@ -52,6 +52,7 @@ var rooms = []room{
 	{"runtime/session", list("runtime/engine runtime/host runtime/host/... runtime/journal runtime/runbook runtime/script runtime/state runtime/story runtime/ways")},
 	{"runtime/booktest", list(`runtime/engine runtime/exit runtime/host runtime/host/... runtime/host/sim/... runtime/journal runtime/near
 		runtime/policy runtime/runbook runtime/script runtime/state runtime/story`)},
+	{"runtime/fork", nil},
 	{"runtime/confine/...", nil},
 
 	{"builtins", list("builtins/* runtime/script")}, // the list of all
@@ -62,7 +63,7 @@ var rooms = []room{
 
 	{"runbooks", nil},
 	{"testdata/...", nil},
-	{"cmd/zcp2kopano", list(`builtins runbooks runtime/booktest runtime/confine/... runtime/engine runtime/exit runtime/host runtime/host/live
+	{"cmd/zcp2kopano", list(`builtins runbooks runtime/booktest runtime/confine/... runtime/engine runtime/exit runtime/fork runtime/host runtime/host/live
 		runtime/host/sim/... runtime/host/... runtime/journal runtime/lint runtime/near runtime/runbook runtime/script runtime/session runtime/state
 		runtime/story runtime/ways testdata/...`)},
 }

@@ -142,7 +142,7 @@ func finding(name string, severity Severity, doc string) *script.Builtin {
 }
 
 func define(c *script.Call) (starlark.Value, error) {
-	rb := &Runbook{Doc: script.Dedent(c.String("doc")), Systems: c.Strings("systems")}
+	rb := &Runbook{Doc: script.Dedent(c.String("doc")), Systems: c.Strings("systems"), origin: c.File()}
 	var err error
 	if rb.Steps, err = stepsOf(c.Value("steps")); err != nil {
 		return nil, c.Errorf("steps: %w", err)

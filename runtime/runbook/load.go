@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,18 +14,23 @@ import (
 
 // Load reads, checks and evaluates a runbook and all that it loads. Errors are for script.ErrorInfoOf.
 func Load(ctx context.Context, opts script.LoadOptions) (*Runbook, error) {
-	return defined(script.Load(ctx, withCore(opts)))
+	rb, err := defined(script.Load(ctx, withCore(opts)))
+	return compared(ctx, rb, err, opts)
 }
 
-// LoadCopy loads a runbook from the copy kept with a run: modules by label.
+// LoadCopy loads a runbook from the copy kept with a run: modules by label. LoadOptions.Stock is only compared with.
 func LoadCopy(ctx context.Context, label string, modules map[string]string, opts script.LoadOptions) (*Runbook, error) {
-	return defined(script.LoadCopy(ctx, label, modules, withCore(opts)))
+	rb, err := defined(script.LoadCopy(ctx, label, modules, withCore(opts)))
+	return compared(ctx, rb, err, opts)
 }
 
 func withCore(opts script.LoadOptions) script.LoadOptions {
 	opts.Builtins = slices.Concat(CoreBuiltins(), opts.Builtins)
 	return opts
 }
+
+// ErrNoRunbook is what a module is that defines none.
+var ErrNoRunbook = errors.New("no runbook: the module must end with runbook = define(...)")
 
 // defined is the runbook that a module defines.
 func defined(program *script.Program, err error) (*Runbook, error) {
@@ -33,7 +39,7 @@ func defined(program *script.Program, err error) (*Runbook, error) {
 	}
 	made, ok := program.Globals["runbook"].(*Runbook)
 	if !ok {
-		return nil, fmt.Errorf("%s: no runbook: the module must end with runbook = define(...)", program.Label)
+		return nil, fmt.Errorf("%s: %w", program.Label, ErrNoRunbook)
 	}
 	rb := *made
 	rb.Name, rb.program = program.Label, program

@@ -30,7 +30,10 @@ type Runbook struct {
 	Policy  policy.Policy
 	Guards  []action.Guard // services that are not to be disturbed at their work
 
+	Deviations []Deviation // of a site's, from the program's stock that it is made of
+
 	program *script.Program
+	origin  string // label of the module that has called define()
 }
 
 // Words are the ordinary words of the product, see script.Program.Words. A rollback, which runs no program, has none:

@@ -131,6 +131,14 @@ func (c *Call) Apply(fn starlark.Value, args starlark.Tuple) (starlark.Value, er
 	return starlark.Call(c.thread, fn, args, nil)
 }
 
+// File is the label of the module that calls.
+func (c *Call) File() string {
+	if c.thread.CallStackDepth() < 2 {
+		return ""
+	}
+	return c.thread.CallFrame(1).Pos.Filename()
+}
+
 // Pos is the call site in the runbook.
 func (c *Call) Pos() string {
 	if c.thread.CallStackDepth() < 2 {

@@ -12,6 +12,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"sync"
@@ -53,6 +54,7 @@ type Work struct {
 	Host      host.Host
 	HostLabel string
 	Builtins  []*script.Builtin
+	Stock     fs.FS // what a site's runbook is compared with
 	Version   string
 	Emit      func(story.Event) // hears events besides the run's events file; may be nil
 }
@@ -112,7 +114,7 @@ func (w Work) book(ctx context.Context, order state.Order) (*runbook.Runbook, er
 	if err != nil {
 		return nil, err
 	}
-	book, err := runbook.LoadCopy(ctx, order.Label, modules, script.LoadOptions{Builtins: w.Builtins})
+	book, err := runbook.LoadCopy(ctx, order.Label, modules, script.LoadOptions{Builtins: w.Builtins, Stock: w.Stock})
 	if err != nil && order.Program != w.Version {
 		err = fmt.Errorf("%w (the run was begun by version %s of the program, this is %s: use that version to go on, or correct the runbook and `%s`; a rollback needs neither)",
 			err, order.Program, w.Version, w.Caller.Command("resume", "--runbook", "FILE"))

@@ -167,6 +167,12 @@ func (c *console) header() {
 	if r.Until != "" {
 		c.field("until", r.Until)
 	}
+	if len(r.Deviations) > 0 {
+		c.line("differs from the stock runbook:")
+		for _, d := range r.Deviations {
+			c.block(itemIndent, "", d.String(), nil)
+		}
+	}
 	if r.Mode == "simulate" {
 		c.line("")
 		c.box(simulationBanner, '-', c.paint.head)

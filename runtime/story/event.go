@@ -77,6 +77,8 @@ type RunInfo struct {
 	Guards    []action.Guard    `json:"guards,omitempty"`    // services that are not to be disturbed
 	Until     string            `json:"until,omitempty"`     // where it is to stop: a step, or "no-return"
 	Overrides map[string]string `json:"overrides,omitempty"` // inhibitors that the admin has overridden, by key, with the reason
+
+	Deviations []runbook.Deviation `json:"deviations,omitempty"` // of a site's runbook, from the stock that it is made of
 }
 
 // Verdict closes a run.
