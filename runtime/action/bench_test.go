@@ -114,3 +114,68 @@ func BenchmarkChown(b *testing.B) {
 		})
 	}
 }
+
+// loopMount mounts a new file system of this kind at a directory, from a file in dir.
+func loopMount(b *testing.B, kind, dir, at string, megabytes int) {
+	b.Helper()
+	if _, err := exec.LookPath("mkfs." + kind); err != nil {
+		b.Skipf("mkfs.%s is not installed", kind)
+	}
+	image := filepath.Join(dir, "disk."+kind)
+	f, err := os.Create(image)
+	must(b, err)
+	must(b, f.Truncate(int64(megabytes)<<20))
+	must(b, f.Close())
+	peer(b, "mkfs."+kind, "-q", image)
+	must(b, os.MkdirAll(at, 0o755))
+	peer(b, "mount", "-o", "loop", image, at)
+	b.Cleanup(func() {
+		peer(b, "umount", at)
+		must(b, os.Remove(image))
+	})
+}
+
+// BenchmarkCopy copies a tree to another file system, verified, against rsync -a and a sync.
+func BenchmarkCopy(b *testing.B) {
+	files := benchFiles(b, 50_000)
+	sizes := map[string]struct {
+		files int
+		size  func(i int) int
+	}{
+		"small": {files, func(i int) int { return 4096 + i%32*1024 }},
+		"large": {files / 1000, func(int) int { return 20 << 20 }},
+	}
+	for _, kind := range []string{"ext4", "xfs"} {
+		for _, what := range []string{"small", "large"} {
+			for _, cold := range []bool{false, true} {
+				name := kind + "/" + what + map[bool]string{false: "/warm", true: "/cold"}[cold]
+				b.Run(name, func(b *testing.B) {
+					env, root := liveEnv(b)
+					trees := sizes[what]
+					loopMount(b, kind, b.TempDir(), filepath.Join(root, "new"), 3000)
+					plantStore(b, filepath.Join(root, "tree"), trees.files, trees.size)
+					var took against
+					for i := 0; b.Loop(); i++ {
+						env.Tag = fmt.Sprintf("b-%d", i)
+						took.ours += timed(b, cold, func() {
+							a := &Copy{From: "/tree", To: "/new/tree"}
+							needed, err := a.Prepare(env)
+							must(b, err)
+							if !needed {
+								b.Fatal("nothing to do")
+							}
+							_, err = a.Apply(env)
+							must(b, err)
+						})
+						must(b, os.RemoveAll(filepath.Join(root, "new/tree")))
+						took.theirs += timed(b, cold, func() {
+							peer(b, "rsync", "-a", filepath.Join(root, "tree"), filepath.Join(root, "new"))
+						})
+						must(b, os.RemoveAll(filepath.Join(root, "new/tree")))
+					}
+					took.report(b, "rsync")
+				})
+			}
+		}
+	}
+}

@@ -1,13 +1,12 @@
 package action
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
-	"io/fs"
 	"path"
+	"sync"
 
 	"zcp2kopano/runtime/host"
 )
@@ -19,6 +18,7 @@ import (
 type copier struct {
 	env   *Env
 	links map[inode]linked
+	seed  maphash.Seed // of the sums that a copy is held against: nobody can make two contents of one sum
 	done  size
 	total size
 }
@@ -35,7 +35,7 @@ type linked struct {
 type copyRoot struct{ path string }
 
 func newCopier(env *Env, total size) *copier {
-	return &copier{env: env, links: map[inode]linked{}, total: total}
+	return &copier{env: env, links: map[inode]linked{}, seed: maphash.MakeSeed(), total: total}
 }
 
 // place makes path to a copy of what is at path from, where nothing is yet: all of it, or nothing.
@@ -103,16 +103,23 @@ func (c *copier) copyTo(from, to string) (*copyRoot, error) {
 	}
 	defer dst.Close()
 	root := &copyRoot{to}
-	if err := c.copy(src, path.Base(from), dst, base, root, "."); err != nil {
+	if err := c.copy(src, path.Base(from), dst, base, root); err != nil {
 		return nil, fmt.Errorf("copy %s: %w", from, err)
 	}
 	return root, syncEntry(dst, base)
 }
 
-// copy copies one entry, all from one descriptor: who exchanges names meanwhile gets no file with the owner of one
-// and the content of another. Its copy has the path rel from root.
-func (c *copier) copy(src host.DirReader, sname string, dst host.Dir, dname string, root *copyRoot, rel string) error {
-	if err := c.env.Ctx.Err(); err != nil {
+// copy copies a tree in batches, and anything else by itself.
+func (c *copier) copy(src host.DirReader, sname string, dst host.Dir, dname string, root *copyRoot) error {
+	st, err := src.Lstat(sname)
+	if err != nil {
+		return err
+	}
+	if st.IsDir() {
+		return copyTree(c, src, sname, dst, dname, root)
+	}
+	n := &draft{dst: dst, name: dname, tmp: c.env.temp()}
+	if err := unlinkIfThere(dst, n.tmp); err != nil {
 		return err
 	}
 	from, err := src.Hold(sname)
@@ -124,144 +131,210 @@ func (c *copier) copy(src host.DirReader, sname string, dst host.Dir, dname stri
 	if err != nil {
 		return err
 	}
-	if st.IsDir() {
-		return c.copyDir(src, sname, st, m, dst, dname, root, rel)
-	}
-	if err := c.copyLeaf(from, st, m, dst, dname, root, rel); err != nil {
-		return fmt.Errorf("%s: %w", sname, err)
-	}
-	c.done.add(st)
-	if c.done.Files%100 == 0 {
-		c.env.Progress(Progress{What: "copy", Done: c.done.Files, Total: c.total.Files, Unit: "files"})
-	}
-	return nil
-}
-
-func (c *copier) copyDir(src host.DirReader, sname string, st host.Stat, m meta, dst host.Dir, dname string, root *copyRoot, rel string) error {
-	if err := dst.Mkdir(dname, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if err := c.copyEntries(src, sname, st, dst, dname, root, rel); err != nil {
-		return err
-	}
-	return setMeta(dst, dname, m)
-}
-
-func (c *copier) copyEntries(src host.DirReader, sname string, st host.Stat, dst host.Dir, dname string, root *copyRoot, rel string) error {
-	from, err := src.OpenDir(sname)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	if self, err := from.Self(); err != nil {
-		return err
-	} else if err := host.Same(st, self); err != nil {
-		return fmt.Errorf("%s: %w", sname, err)
-	}
-	to, err := dst.OpenDirWrite(dname)
-	if err != nil {
-		return err
-	}
-	defer to.Close()
-	list, err := from.ReadDir()
-	if err != nil {
-		return err
-	}
-	for _, de := range list {
-		if err := c.copy(from, de.Name, to, de.Name, root, path.Join(rel, de.Name)); err != nil {
-			return fmt.Errorf("%s: %w", sname, err)
-		}
-	}
-	return to.SyncSelf()
-}
-
-func (c *copier) copyLeaf(from host.Held, st host.Stat, m meta, dst host.Dir, dname string, root *copyRoot, rel string) error {
-	id := inode{st.Dev, st.Ino}
-	first, again := c.links[id]
-	if again {
+	if first, again := c.another(st, linked{root, "."}); again {
 		return c.link(first, dst, dname)
 	}
-	if st.Nlink > 1 {
-		c.links[id] = linked{root, rel}
-	}
-	complete, err := alike(from, st, dst, dname)
-	if err != nil || complete {
+	if there, err := alike(from, st, dst, dname); err != nil || there {
 		return err
 	}
-	tmp := c.env.temp()
-	if err := removeTree(dst, tmp); err != nil {
+	if err := c.draw(n, from, st, m); err != nil {
 		return err
 	}
-	if err := fill(from, st, dst, tmp); err != nil {
+	if err := c.verify(n, true); err != nil {
 		return err
 	}
-	if err := setNewMeta(dst, tmp, m); err != nil {
-		return err
-	}
-	return dst.Rename(tmp, dst, dname)
+	c.count(st)
+	return dst.Rename(n.tmp, dst, dname)
 }
 
-// fill makes dst/tmp from an entry, without its metadata.
-func fill(from host.Held, st host.Stat, dst host.Dir, tmp string) error {
+// another reports whether a file is another name of one that is copied already; if not, it is from now on.
+func (c *copier) another(st host.Stat, here linked) (linked, bool) {
+	if st.Nlink < 2 {
+		return here, false
+	}
+	id := inode{st.Dev, st.Ino}
+	if first, again := c.links[id]; again {
+		return first, true
+	}
+	c.links[id] = here
+	return here, false
+}
+
+func (c *copier) count(st host.Stat) {
+	c.done.add(st)
+	if c.done.Files%1000 == 0 {
+		c.env.Progress(Progress{What: "copy", Done: c.done.Files, Total: c.total.Files, Unit: "files"})
+	}
+}
+
+// draft is an entry that was copied under a temporary name.
+type draft struct {
+	dst       host.Dir
+	name, tmp string
+	st        host.Stat
+	ino       uint64 // of what was made
+	sum       uint64 // of the content that was read; of a regular file that was not cloned
+	reads     bool   // whether the content is to be read back
+}
+
+// draw makes dst/tmp from an entry that is held, with all that it carries: content, owner and what else there is come
+// from one descriptor, so who exchanges names meanwhile gets no file with the owner of one and the content of another.
+func (c *copier) draw(n *draft, from host.Held, st host.Stat, m meta) error {
+	n.st = st
 	switch {
 	case st.IsRegular():
-		return copyContent(from, st, dst, tmp)
+		return c.drawFile(n, from, m)
 	case st.IsSymlink():
 		target, err := from.Readlink()
 		if err != nil {
 			return err
 		}
-		return dst.Symlink(target, tmp)
+		if err := n.dst.Symlink(target, n.tmp); err != nil {
+			return err
+		}
 	default:
-		return dst.Mknod(tmp, st.Mode, st.Rdev)
+		if err := n.dst.Mknod(n.tmp, st.Mode, st.Rdev); err != nil {
+			return err
+		}
 	}
+	return setNewMeta(n.dst, n.tmp, m)
 }
 
-// copyContent copies a regular file's content, and reads it back to compare.
-func copyContent(held host.Held, st host.Stat, dst host.Dir, tmp string) error {
+func (c *copier) drawFile(n *draft, held host.Held, m meta) error {
 	from, err := held.Open()
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	return copyOpen(from, st, dst, tmp)
-}
-
-// copyOpen is copyContent of a file that is open, and was st when it was opened.
-func copyOpen(from host.File, st host.Stat, dst host.Dir, tmp string) error {
-	to, err := dst.Create(tmp, 0o600)
+	to, err := c.drawContent(n, from)
 	if err != nil {
 		return err
 	}
 	defer to.Close()
-	if cloner, ok := to.(host.Cloner); ok {
-		cloned, err := cloner.CloneFrom(from)
+	if own, ok := to.(host.Attributes); ok {
+		made, err := to.Stat()
 		if err != nil {
 			return err
 		}
-		if cloned {
-			return to.Sync()
+		return setMetaOf(own, made, m)
+	}
+	return setNewMeta(n.dst, n.tmp, m)
+}
+
+// drawContent makes a new file with the content of one that is open, and was n.st when it was opened.
+func (c *copier) drawContent(n *draft, from host.File) (host.File, error) {
+	to, err := n.dst.Create(n.tmp, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = c.pour(n, from, to)
+	now, serr := from.Stat()
+	if err == nil {
+		err = serr
+	}
+	if err == nil && (now.Size != n.st.Size || !now.Mtime.Equal(n.st.Mtime)) {
+		err = errors.New("it was changed while it was copied; stop what writes to it and try again")
+	}
+	made, serr := to.Stat()
+	if err == nil {
+		n.ino, err = made.Ino, serr
+	}
+	if err != nil {
+		to.Close()
+		return nil, err
+	}
+	return to, nil
+}
+
+// copyOpen copies the content of a file that is open, and was st when it was opened, to a new file, durably.
+func copyOpen(env *Env, from host.File, st host.Stat, dst host.Dir, name string) error {
+	c, n := newCopier(env, size{}), &draft{dst: dst, tmp: name, st: st}
+	to, err := c.drawContent(n, from)
+	if err != nil {
+		return err
+	}
+	if err := to.Close(); err != nil {
+		return err
+	}
+	return c.verify(n, true)
+}
+
+// buffers are what contents go through.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
+
+// pour copies the content, and notes what is to be found in the copy.
+func (c *copier) pour(n *draft, from, to host.File) error {
+	if cloner, ok := to.(host.Cloner); ok {
+		cloned, err := cloner.CloneFrom(from)
+		if err != nil || cloned {
+			return err
 		}
 	}
-	sum := sha256.New()
-	if _, err := io.Copy(to, io.TeeReader(from, sum)); err != nil {
+	sum := maphash.Hash{}
+	sum.SetSeed(c.seed)
+	if err := readThrough(from, &sum, to); err != nil {
 		return err
 	}
-	if err := to.Sync(); err != nil {
-		return err
+	n.sum, n.reads = sum.Sum64(), true
+	return nil
+}
+
+// readThrough reads a file to its end, and hands over all of it.
+func readThrough(from io.Reader, to ...io.Writer) error {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	for {
+		got, err := from.Read(*buf)
+		for _, w := range to {
+			if _, err := w.Write((*buf)[:got]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
-	now, err := from.Stat()
+}
+
+// verify reads a draft back; with sync, once it is durable.
+func (c *copier) verify(n *draft, sync bool) error {
+	if !n.st.IsRegular() {
+		return nil
+	}
+	e, err := n.dst.Hold(n.tmp)
 	if err != nil {
 		return err
 	}
-	if now.Size != st.Size || !now.Mtime.Equal(st.Mtime) {
-		return errors.New("it was changed while it was copied; stop what writes to it and try again")
-	}
-	copied, err := digest(dst, tmp)
+	defer e.Close()
+	st, err := e.Stat()
 	if err != nil {
 		return err
 	}
-	if copied != hex.EncodeToString(sum.Sum(nil)) {
+	if st.Ino != n.ino {
+		return host.ErrExchanged
+	}
+	f, err := e.Open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if sync {
+		if err := f.Sync(); err != nil {
+			return err
+		}
+	}
+	if !n.reads {
+		return nil
+	}
+	sum := maphash.Hash{}
+	sum.SetSeed(c.seed)
+	if err := readThrough(f, &sum); err != nil {
+		return err
+	}
+	if sum.Sum64() != n.sum {
 		return errors.New("the copy reads back differently; check the disk")
 	}
 	return nil

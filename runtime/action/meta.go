@@ -74,7 +74,7 @@ func held(d host.Dir, name string, do func(host.HeldWrite, host.Stat) error) err
 
 // setMetaOf gives what is held this metadata. The order matters: a change of owner clears setuid and file
 // capabilities, an ACL changes the group bits, and the mode has the last word on them.
-func setMetaOf(e host.HeldWrite, st host.Stat, m meta) error {
+func setMetaOf(e host.Attributes, st host.Stat, m meta) error {
 	if st.UID != m.uid || st.GID != m.gid {
 		if err := e.Chown(int(m.uid), int(m.gid)); err != nil {
 			return err
@@ -112,8 +112,14 @@ func readXattrs(d host.DirReader, name string) (map[string][]byte, error) {
 	return xattrsOf(e)
 }
 
+// attributed is what has extended attributes.
+type attributed interface {
+	Getxattr(attr string) ([]byte, error)
+	Listxattr() ([]string, error)
+}
+
 // xattrsOf returns the extended attributes of what is held, nil where it has none or cannot have any.
-func xattrsOf(e host.Held) (map[string][]byte, error) {
+func xattrsOf(e attributed) (map[string][]byte, error) {
 	names, err := e.Listxattr()
 	if noXattrs(err) {
 		return nil, nil
@@ -144,7 +150,7 @@ func xattrsOf(e host.Held) (map[string][]byte, error) {
 // setXattrs makes an entry's extended attributes equal to want. What a new file inherits from its
 // directory (a default ACL) is removed if it is not wanted; a security label stays if none is given,
 // because the security module sets it and does not let it be removed.
-func setXattrs(e host.HeldWrite, want map[string][]byte) error {
+func setXattrs(e host.Attributes, want map[string][]byte) error {
 	have, err := xattrsOf(e)
 	if err != nil {
 		return err

@@ -108,8 +108,8 @@ func needPart(env *Env, a, b string) error {
 	return err
 }
 
-// partOf reports whether all that is at path a is also, and alike, at path b. Names in ignore are left
-// out.
+// partOf reports whether all that is at path a is also, and alike, at path b. Drafts of the action
+// with this temp are left out.
 func partOf(ctx context.Context, v host.View, a, b, ignore string) (bool, error) {
 	aDir, err := v.OpenTree(path.Dir(a))
 	if err != nil {
@@ -156,7 +156,7 @@ func partOfDir(ctx context.Context, a host.DirReader, aName string, b host.DirRe
 		return false, err
 	}
 	for _, de := range list {
-		if de.Name == ignore {
+		if ignore != "" && isDraft(de.Name, ignore) {
 			continue
 		}
 		if same, err := partOfDir(ctx, aSub, de.Name, bSub, de.Name, ignore); err != nil || !same {

@@ -85,7 +85,7 @@ func copyFile(env *Env, file string, dir host.Dir, name string) error {
 	if err := unlinkIfThere(dir, incoming); err != nil {
 		return err
 	}
-	if err := copyOpen(from, st, dir, incoming); err != nil {
+	if err := copyOpen(env, from, st, dir, incoming); err != nil {
 		return err
 	}
 	if err := dir.Rename(incoming, dir, name); err != nil {

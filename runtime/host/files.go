@@ -91,6 +91,14 @@ type Held interface {
 // HeldWrite is a Held that can be changed.
 type HeldWrite interface {
 	Held
+	Attributes
+}
+
+// Attributes are what an entry carries beside its content. A File that was just made may have them.
+type Attributes interface {
+	Stat() (Stat, error)
+	Getxattr(attr string) ([]byte, error)
+	Listxattr() ([]string, error)
 	// Chmod, Chown, Chtimes, Setxattr and Removexattr are those of FileWriter.
 	Chmod(mode fs.FileMode) error
 	Chown(uid, gid int) error

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -286,6 +287,16 @@ func lchownAt(dir int, name string, uid, gid int) error {
 func chtimesAt(dir int, name string, atime, mtime time.Time) error {
 	times := []unix.Timespec{timespec(atime), timespec(mtime)}
 	return retry(func() error { return unix.UtimesNanoAt(dir, name, times, unix.AT_SYMLINK_NOFOLLOW) })
+}
+
+// futimens is chtimesAt of an open file, which may have no name in /proc.
+func futimens(fd int, atime, mtime time.Time) error {
+	times := [2]unix.Timespec{timespec(atime), timespec(mtime)}
+	_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(fd), 0, uintptr(unsafe.Pointer(&times)), 0, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 func timespec(t time.Time) unix.Timespec {

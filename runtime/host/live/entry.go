@@ -154,7 +154,7 @@ func (e *entry) Chtimes(atime, mtime time.Time) error {
 	times := []unix.Timespec{timespec(atime), timespec(mtime)}
 	return e.byPath("chtimes",
 		func(path string) error { return unix.UtimesNanoAt(unix.AT_FDCWD, path, times, 0) },
-		func(fd int) error { return chtimesAt(fd, "", atime, mtime) })
+		func(fd int) error { return futimens(fd, atime, mtime) })
 }
 
 func (e *entry) Getxattr(attr string) (value []byte, err error) {

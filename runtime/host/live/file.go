@@ -3,7 +3,9 @@ package live
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -61,4 +63,69 @@ func (f *file) wrap(op string, err error) error {
 		err = inner.Err
 	}
 	return pathError(op, f.path, err)
+}
+
+// newFile is a file that was just made: whoever made it may give it what it is to have, by the descriptor.
+type newFile struct{ file }
+
+var (
+	_ host.Attributes = (*newFile)(nil)
+	_ host.Cloner     = (*newFile)(nil)
+)
+
+func (f *newFile) change(op string, do func(fd int) error) error {
+	return f.wrap(op, retry(func() error { return do(int(f.f.Fd())) }))
+}
+
+func (f *newFile) Chmod(mode fs.FileMode) error {
+	return f.change("chmod", func(fd int) error { return unix.Fchmod(fd, permBits(mode)) })
+}
+
+func (f *newFile) Chown(uid, gid int) error {
+	return f.change("chown", func(fd int) error { return unix.Fchown(fd, uid, gid) })
+}
+
+func (f *newFile) Chtimes(atime, mtime time.Time) error {
+	return f.change("chtimes", func(fd int) error { return futimens(fd, atime, mtime) })
+}
+
+func (f *newFile) Getxattr(attr string) (value []byte, err error) {
+	err = f.change("getxattr", func(fd int) (err error) {
+		value, err = readSized(func(buf []byte) (int, error) { return unix.Fgetxattr(fd, attr, buf) })
+		return err
+	})
+	return value, err
+}
+
+func (f *newFile) Listxattr() ([]string, error) {
+	var data []byte
+	err := f.change("listxattr", func(fd int) (err error) {
+		data, err = readSized(func(buf []byte) (int, error) { return unix.Flistxattr(fd, buf) })
+		return err
+	})
+	return attrNames(data), err
+}
+
+func (f *newFile) Setxattr(attr string, value []byte) error {
+	return f.change("setxattr", func(fd int) error { return unix.Fsetxattr(fd, attr, value, 0) })
+}
+
+func (f *newFile) Removexattr(attr string) error {
+	return f.change("removexattr", func(fd int) error { return unix.Fremovexattr(fd, attr) })
+}
+
+// CloneFrom implements host.Cloner where the file system can let two files share their blocks.
+func (f *newFile) CloneFrom(src host.File) (bool, error) {
+	from, ok := src.(*file)
+	if !ok {
+		return false, nil
+	}
+	err := retry(func() error { return unix.IoctlFileClone(int(f.f.Fd()), int(from.f.Fd())) })
+	switch err {
+	case nil:
+		return true, nil
+	case unix.EIO, unix.ENOSPC, unix.EDQUOT, unix.EROFS:
+		return false, f.wrap("clone", err)
+	}
+	return false, nil // another file system, or one that cannot
 }

@@ -1,0 +1,230 @@
+package action
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"zcp2kopano/runtime/host/hosttest/chance"
+	"zcp2kopano/runtime/host/live"
+)
+
+// otherDisk mounts another file system at a directory.
+func otherDisk(t *testing.T, at string) {
+	t.Helper()
+	must(t, os.MkdirAll(at, 0o755))
+	if err := unix.Mount("none", at, "tmpfs", 0, "size=256m"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	t.Cleanup(func() { must(t, unix.Unmount(at, unix.MNT_DETACH)) })
+}
+
+// plantTree makes a tree with all that a copy has to bring along: several owners, second names in other directories,
+// symlinks, a FIFO, empty directories, extended attributes.
+func plantTree(t *testing.T, root, top string, files int) {
+	t.Helper()
+	at := func(name ...string) string { return filepath.Join(append([]string{root, top}, name...)...) }
+	var dirs []string
+	for i := range files/7 + 3 {
+		dir := at(fmt.Sprint("d", i%3), fmt.Sprint("e", i))
+		must(t, os.MkdirAll(dir, 0o750))
+		dirs = append(dirs, dir)
+	}
+	for i := range files {
+		name := filepath.Join(dirs[i%len(dirs)], fmt.Sprintf("f%04d", i))
+		must(t, os.WriteFile(name, bytes.Repeat([]byte{byte(i), 'x'}, i*37%9000), 0o640))
+		must(t, os.Chown(name, 100+i%3, 100+i%2))
+		must(t, os.Chtimes(name, long, long.Add(time.Duration(i)*time.Hour)))
+		switch i % 11 {
+		case 3:
+			must(t, os.Link(name, filepath.Join(dirs[(i+1)%len(dirs)], fmt.Sprintf("l%04d", i))))
+		case 5:
+			must(t, os.Symlink("nowhere", name+"-link"))
+		case 7:
+			must(t, unix.Mkfifo(name+"-fifo", 0o604))
+		}
+	}
+	for i, dir := range dirs {
+		must(t, os.Chown(dir, 100+i%3, 100))
+		must(t, os.Chtimes(dir, long, long.Add(time.Duration(i)*time.Minute)))
+	}
+	for _, dir := range []string{"d0", "d1", "d2", "."} {
+		must(t, os.Chtimes(at(dir), long, long))
+	}
+}
+
+// inManyBatches makes batches small, so that a small tree has many.
+func inManyBatches(t *testing.T) {
+	usual := fullBatch
+	fullBatch = batchLimits{files: 40, folders: 9, bytes: 60_000}
+	t.Cleanup(func() { fullBatch = usual })
+}
+
+// treeActions are the actions that work through a tree in several lanes; each takes some of what is at /tree.
+var treeActions = map[string]func() Action{
+	"copy":   func() Action { return &Copy{From: "/tree", To: "/disk/tree"} },
+	"move":   func() Action { return &Move{From: "/tree", To: "/disk/tree"} },
+	"merge":  func() Action { return &Move{From: "/tree", To: "/disk/there", Contents: true} },
+	"remove": func() Action { return &Remove{Path: "/tree"} },
+	"chown": func() Action {
+		return &Chown{Path: "/tree", Recursive: true, Users: map[string]string{"100": "998", "101": "998"}, Group: "998", DirMode: ptr(os.FileMode(0o711))}
+	},
+}
+
+// everything lists what an admin can see.
+func everything(t *testing.T, env *Env, root string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, top := range []string{"/tree", "/disk/tree", "/disk/there"} {
+		if _, err := os.Lstat(filepath.Join(root, top)); err != nil {
+			continue
+		}
+		for rel, line := range listing(t, env, top) {
+			all[filepath.Join(top, rel)] = line
+		}
+	}
+	return all
+}
+
+// ended checks that an action has come to its end.
+func ended(t *testing.T, env *Env, root, name string, begin map[string]string) {
+	t.Helper()
+	is := everything(t, env, root)
+	switch name {
+	case "copy", "move":
+		sameState(t, name, moved(is, "/disk/tree"), moved(begin, "/tree"))
+	case "merge":
+		sameState(t, name, moved(is, "/disk/there"), moved(begin, "/tree"))
+	case "chown":
+		more, err := treeActions[name]().Prepare(env)
+		must(t, err)
+		if more || len(moved(is, "/tree")) != len(moved(begin, "/tree")) {
+			t.Error("it has not changed all")
+		}
+	}
+	if name == "copy" || name == "chown" {
+		return
+	}
+	if left := moved(is, "/tree"); len(left) > 0 {
+		t.Errorf("%s left %d entries", name, len(left))
+	}
+}
+
+// moved is what is below a directory, by its name there.
+func moved(state map[string]string, top string) map[string]string {
+	some := map[string]string{}
+	for at, line := range state {
+		if rel, ok := strings.CutPrefix(at, top+"/"); ok {
+			some[rel] = line
+		}
+	}
+	return some
+}
+
+func treeBed(t *testing.T, files int) (*Env, string) {
+	env, root := liveEnv(t)
+	otherDisk(t, filepath.Join(root, "disk"))
+	must(t, os.Mkdir(filepath.Join(root, "disk/there"), 0o755))
+	plantTree(t, root, "tree", files)
+	return env, root
+}
+
+// Trees that are worked through in lanes and batches end as they would one entry after the other, and come back.
+func TestLiveTrees(t *testing.T) {
+	inManyBatches(t)
+	env, root := treeBed(t, 300)
+	begin := everything(t, env, root)
+	for _, name := range []string{"copy", "move", "merge", "chown", "remove"} {
+		env.Tag = "r-" + name
+		a := treeActions[name]()
+		needed, err := a.Prepare(env)
+		if err != nil || !needed {
+			t.Fatalf("%s: %v, %v", name, needed, err)
+		}
+		_, err = a.Apply(env)
+		must(t, err)
+		ended(t, env, root, name, begin)
+		must(t, a.Undo(env))
+		sameState(t, "undo of "+name, everything(t, env, root), begin)
+	}
+}
+
+// TestKilledTrees kills a process in the middle of what it does to a tree, and has another one bring it to its end or
+// take it back.
+func TestKilledTrees(t *testing.T) {
+	if root := os.Getenv("ZCP2KOPANO_TREE_ROOT"); root != "" {
+		actOnTree(t, root)
+		return
+	}
+	begun, trials := time.Now(), 5
+	if chance.Nothing() {
+		trials = 200
+	}
+	dice := chance.Rand(t, 77)
+	names := sortedKeys(treeActions)
+	for i := range trials {
+		name := names[i%len(names)]
+		t.Run(fmt.Sprint(name, i), func(t *testing.T) { killedTree(t, dice, name) })
+	}
+	chance.Figures(t, begun, "%d kills in the middle of trees", trials)
+}
+
+func killedTree(t *testing.T, dice *rand.Rand, name string) {
+	inManyBatches(t)
+	env, root := treeBed(t, 200+dice.IntN(400))
+	begin := everything(t, env, root)
+	a := treeActions[name]()
+	_, err := a.Prepare(env)
+	must(t, err)
+	data, err := json.Marshal(a)
+	must(t, err)
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestKilledTrees$", "-test.v")
+	cmd.Env = append(os.Environ(), "ZCP2KOPANO_TREE_ROOT="+root, "ZCP2KOPANO_TREE_KIND="+name, "ZCP2KOPANO_TREE_ACTION="+string(data))
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	ready := make([]byte, 1)
+	for ready[0] != '!' {
+		if _, err := out.Read(ready); err != nil {
+			t.Fatalf("the process did not begin: %v", err)
+		}
+	}
+	time.Sleep(time.Duration(dice.IntN(int(120 * time.Millisecond))))
+	must(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	again := treeActions[name]()
+	must(t, json.Unmarshal(data, again)) // another process knows what the journal holds
+	middle := everything(t, env, root)
+	t.Logf("killed: %d entries, %d before", len(middle), len(begin))
+	if dice.IntN(2) == 0 {
+		_, err := again.Apply(env)
+		must(t, err)
+		ended(t, env, root, name, begin)
+	}
+	must(t, again.Undo(env))
+	sameState(t, "undo of "+name, everything(t, env, root), begin)
+}
+
+// actOnTree carries an action out in a process of its own.
+func actOnTree(t *testing.T, root string) {
+	inManyBatches(t)
+	h, err := live.Open(root)
+	must(t, err)
+	a := treeActions[os.Getenv("ZCP2KOPANO_TREE_KIND")]()
+	must(t, json.Unmarshal([]byte(os.Getenv("ZCP2KOPANO_TREE_ACTION")), a))
+	fmt.Print("!")
+	_, err = a.Apply(newEnv(h))
+	must(t, err)
+}
