@@ -24,7 +24,7 @@ def dump(user, password):
 
 runbook = define(
     steps = [dump],
-    params = [param("user"), param("password", default = "")],
+    params = [param("user", doc = "it"), param("password", doc = "it", default = "")],
     allow = policy(write = ["/var/backups"], databases = ["*"]),
 )
 `

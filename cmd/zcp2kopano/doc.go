@@ -119,16 +119,21 @@ func (a *app) docRunbook(cmd *cobra.Command, args []string) error {
 	if a.json {
 		return json.NewEncoder(a.out).Encode(map[string]any{
 			"name": book.Name, "doc": book.Doc, "systems": book.Systems, "params": describeParams(book), "steps": describeSteps(book),
+			"permissions": book.Permissions(), "warnings": book.Warnings(),
 		})
 	}
 	story.RunbookEntry(a.out, book, a.console(a.out.file))
 	return nil
 }
 
-func describeSteps(book *runbook.Runbook) []map[string]string {
-	var steps []map[string]string
+func describeSteps(book *runbook.Runbook) []map[string]any {
+	var steps []map[string]any
 	for _, s := range book.All() {
-		steps = append(steps, map[string]string{"name": s.Name, "doc": s.Doc})
+		step := map[string]any{"name": s.Name, "doc": s.Doc, "takes": s.Takes()}
+		if r := book.Results[s.Name]; r != nil {
+			step["result"] = map[string]any{"doc": r.Doc, "type": r.Type, "fields": r.Fields}
+		}
+		steps = append(steps, step)
 	}
 	return steps
 }

@@ -26,6 +26,8 @@ const maxSecret = 64 << 10
 type params struct {
 	plain      []string
 	secrets    []string
+	files      []string
+	filed      map[string]fileParam // what the files say
 	overrides  []string
 	distrusted []error      // files that somebody else could exchange
 	meant      *sim.Fixture // what it says of the run is taken where nothing is given; nil for nothing
@@ -51,6 +53,8 @@ func (p *params) complete(book *runbook.Runbook, plain map[string]string, secret
 func (p *params) flags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVarP(&p.plain, "param", "p", nil, "set a parameter of the runbook: `NAME=VALUE` (repeatable)")
 	cmd.Flags().StringArrayVar(&p.secrets, "secret", nil, "set a secret parameter: `NAME=FILE`, NAME=- for standard input, NAME=env:VARIABLE (repeatable)")
+	cmd.Flags().StringArrayVar(&p.files, "params", nil, "take parameters from this `FILE`: lines of NAME = VALUE, of secrets NAME = FILE (repeatable: of a site, then of the server; a later one and --param win)")
+	_ = cmd.MarkFlagFilename("params")
 	cmd.Flags().StringArrayVar(&p.overrides, "override", nil, "go on in spite of an inhibitor: `KEY=REASON`; the key stands with the inhibitor, the reason in the journal (repeatable)")
 }
 
@@ -77,16 +81,30 @@ func (p *params) read(stdin *os.File) (map[string]string, map[string]host.Secret
 		if _, twice := secrets[name]; twice {
 			return nil, nil, fmt.Errorf("--secret %s is given twice", name)
 		}
-		if path, err := filepath.Abs(source); err == nil && source != "-" && !strings.HasPrefix(source, "env:") {
-			p.judge(path)
-		}
-		text, err := readSecret(source, stdin)
+		text, err := p.secretFrom(source, stdin)
 		if err != nil {
 			return nil, nil, fmt.Errorf("--secret %s: %w", name, err)
 		}
 		secrets[name] = host.NewSecret(text)
 	}
+	p.filed = map[string]fileParam{}
+	for _, name := range p.files {
+		if path, err := filepath.Abs(name); err == nil {
+			p.judge(path)
+		}
+		if err := readParamsFile(name, p.filed); err != nil {
+			return nil, nil, err
+		}
+	}
 	return plain, secrets, nil
+}
+
+// secretFrom reads a secret, and notes if somebody else could exchange the file that holds it.
+func (p *params) secretFrom(source string, stdin *os.File) (string, error) {
+	if path, err := filepath.Abs(source); err == nil && source != "-" && !strings.HasPrefix(source, "env:") {
+		p.judge(path)
+	}
+	return readSecret(source, stdin)
 }
 
 // judge notes a file that somebody else could exchange. One that cannot be looked at cannot be read either.

@@ -133,6 +133,9 @@ func (a *app) prepare(ctx context.Context, name string, h host.Host, p *params) 
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if err := p.fill(book, plain, secrets); err != nil {
+		return nil, nil, nil, err
+	}
 	p.complete(book, plain, secrets)
 	if err := a.askMissing(book, secrets); err != nil {
 		return nil, nil, nil, err

@@ -367,6 +367,9 @@ func (h *history) takeBack(rec journal.Record) error {
 func (h *history) takeStep(typ string, s stepRecord, pending *[]runbook.Finding) {
 	switch typ {
 	case "step":
+		if h.open != nil && h.open.name != s.Name { // of the preflight: it found what stands in the way, and begins again
+			delete(h.calls, h.open.name)
+		}
 		h.open = &replay{name: s.Name}
 		if at := slices.Index(h.order, s.Name); at >= 0 { // undone before, and begun again, behind what ran meanwhile
 			h.order = append(h.order[:at:at], h.order[at+1:]...)

@@ -41,7 +41,7 @@ def step():
     """Look as well."""
     STEP
 
-runbook = define(check = check, steps = [step], params = [param("word", default = "given")])
+runbook = define(check = check, steps = [step], params = [param("word", doc = "it", default = "given")])
 `
 
 func (s *scene) look(check, step string) (story.Verdict, []string) {

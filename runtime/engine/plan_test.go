@@ -29,7 +29,7 @@ def one(key):
     t.write("/srv/a/one", text)
     t.write("/srv/a/key", key)
 
-runbook = define(steps = [one], params = [param("key", secret = True)], allow = policy(write = ["/srv/a"]))
+runbook = define(steps = [one], params = [param("key", doc = "it", secret = True)], allow = policy(write = ["/srv/a"]))
 `
 
 func TestPlanHoldsRun(t *testing.T) {

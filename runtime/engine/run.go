@@ -199,6 +199,11 @@ func (r *Run) settle(past *history) error {
 	if next := r.nextStep(past); next != nil && next.Name == name {
 		return nil
 	}
+	if slices.ContainsFunc(r.rb.Checks, func(s *runbook.Step) bool { return s.Name == name }) {
+		r.planned -= r.held(past.calls[name], name)
+		past.open = nil // the preflight begins again, with its first step, and had changed nothing
+		return nil
+	}
 	r.emit(story.Event{Kind: story.Output, Text: fmt.Sprintf("the runbook does not go on with the unfinished step %s: what it had done is undone", name)})
 	if err := r.undoStep(name, past.actionsOf(name)); err != nil {
 		return err
@@ -217,7 +222,7 @@ func (r *Run) nextStep(past *history) *runbook.Step {
 		switch {
 		case ok:
 			finished = done.Finished != ""
-		case !finished || step == r.rb.Verify:
+		case !finished || r.rb.IsClosing(step):
 			return step
 		}
 	}
@@ -313,7 +318,7 @@ func (r *Run) info() (*story.RunInfo, error) {
 		Host:   fmt.Sprintf("%s (%s)", facts.Hostname, r.cfg.HostLabel),
 		System: facts.OSRelease["PRETTY_NAME"], Steps: runbook.StepNames(r.rb.All()), Params: params,
 		Dir: r.cfg.Dir, Version: r.cfg.Version, MachineID: facts.MachineID, Guards: r.guards, Until: r.until,
-		Overrides: r.cfg.Overrides, Deviations: r.rb.Deviations,
+		Overrides: r.cfg.Overrides, Deviations: r.rb.Deviations, Warnings: r.rb.Warnings(),
 	}, nil
 }
 
@@ -350,11 +355,18 @@ func (r *Run) steps(past *history) error {
 	all := r.rb.All()
 	finished := ""
 	for i, step := range all {
-		if r.cfg.Mode == "check" && step != r.rb.Check && finished == "" {
+		if r.inhibited && !r.rb.IsCheck(step) {
+			return errInhibited
+		}
+		if r.cfg.Mode == "check" && !r.rb.IsCheck(step) && finished == "" {
 			break
 		}
-		if finished != "" && step != r.rb.Verify {
+		if finished != "" && !r.rb.IsClosing(step) {
 			r.emit(story.Event{Kind: story.StepSkipped, Step: step.Name, Text: finished})
+			continue
+		}
+		if needs := r.untold(step); needs != "" {
+			r.emit(story.Event{Kind: story.StepSkipped, Step: step.Name, Text: needs + " could not tell what it needs"})
 			continue
 		}
 		if done, ok := past.steps[step.Name]; ok {
@@ -371,6 +383,9 @@ func (r *Run) steps(past *history) error {
 			return &untilError{"step " + step.Name}
 		}
 		reason, err := r.runStep(step, i+1, len(all), past)
+		if errors.Is(err, errInhibited) && r.rb.IsCheck(step) {
+			continue // the others of the preflight tell what else stands in the way
+		}
 		if err != nil {
 			return err
 		}
@@ -378,12 +393,28 @@ func (r *Run) steps(past *history) error {
 			finished = reason
 		}
 	}
+	if r.inhibited {
+		return errInhibited
+	}
 	return nil
+}
+
+// untold is a step of the preflight that another needs, and that has no result because it found what stands in the way.
+func (r *Run) untold(step *runbook.Step) string {
+	if !r.inhibited {
+		return ""
+	}
+	for _, name := range r.rb.Needs(step) {
+		if _, told := r.results[name]; !told && slices.ContainsFunc(r.rb.Checks, func(s *runbook.Step) bool { return s.Name == name }) {
+			return name
+		}
+	}
+	return ""
 }
 
 // runStep runs one step; finished is set if it ended the run in success.
 func (r *Run) runStep(step *runbook.Step, index, count int, past *history) (finished string, err error) {
-	r.step, r.readOnly = step, step == r.rb.Check || step == r.rb.Verify
+	r.step, r.readOnly = step, r.rb.IsCheck(step) || r.rb.IsClosing(step)
 	start := r.cfg.Now()
 	r.emit(story.Event{Kind: story.StepBegin, Doc: step.Summary(), Index: index, Count: count})
 	r.estimate.step(step.Name)
@@ -407,6 +438,11 @@ func (r *Run) runStep(step *runbook.Step, index, count int, past *history) (fini
 	}
 	if r.inhibited {
 		return "", errInhibited
+	}
+	if finished == "" {
+		if err := r.rb.CheckResult(step, value); err != nil {
+			return "", err
+		}
 	}
 	r.results[step.Name] = value
 	encoded, err := script.Encode(value, r.secrets)
@@ -503,7 +539,7 @@ func (r *Run) stopping() bool {
 func (r *Run) Context() context.Context { return r.ctx }
 
 // Checking reports whether the step in hand is the runbook's check.
-func (r *Run) Checking() bool { return r.step != nil && r.step == r.rb.Check }
+func (r *Run) Checking() bool { return r.step != nil && r.rb.IsCheck(r.step) }
 
 // Parameter is the value of a parameter of the runbook.
 func (r *Run) Parameter(name string) (starlark.Value, bool) {
@@ -562,7 +598,7 @@ func (r *Run) Trust(name string) error {
 
 // tellUnmet reports overrides that met nothing in the preflight: a key may be misspelt.
 func (r *Run) tellUnmet(step *runbook.Step) error {
-	if step != r.rb.Check {
+	if !r.rb.LastCheck(step) {
 		return nil
 	}
 	for _, key := range slices.Sorted(maps.Keys(r.cfg.Overrides)) {

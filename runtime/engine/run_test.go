@@ -373,7 +373,7 @@ def one(name, key):
     """Use parameters."""
     print(name, key)
 
-runbook = define(steps = [one], params = [param("name"), param("key", secret = True), param("n", type = "int", default = 3)])
+runbook = define(steps = [one], params = [param("name", doc = "it"), param("key", doc = "it", secret = True), param("n", doc = "it", type = "int", default = 3)])
 `
 	for name, tc := range map[string]struct {
 		params  map[string]string
@@ -409,7 +409,7 @@ def one(key):
     t.read("/srv/a/x")
     fail("cannot use " + t.read("/srv/a/y"))
 
-runbook = define(steps = [one], params = [param("key", secret = True)], allow = policy(write = ["/srv/a"]))
+runbook = define(steps = [one], params = [param("key", doc = "it", secret = True)], allow = policy(write = ["/srv/a"]))
 `, func(c *engine.Config) { c.Secrets = map[string]host.Secret{"key": host.NewSecret("Tr0ub4dor&3")} })
 	if v.Code != 1 {
 		t.Fatalf("verdict %+v", v)

@@ -168,6 +168,11 @@ func (m *module) rolesIn() map[*function]string {
 			return true
 		})
 	}
+	for _, f := range m.functions {
+		if role := m.lint.roles[placeOf(syntax.Start(f.node))]; role != "" && f.def() != nil {
+			roles[f] = role
+		}
+	}
 	return roles
 }
 
@@ -193,14 +198,10 @@ func (m *module) rolesOf(e *syntax.CallExpr, roles map[*function]string) {
 		}
 	case "runbook.after", "runbook.before", "runbook.replace":
 		if len(a.positional) == 2 {
-			anchor, _ := text(a.positional[0])
-			give(a.positional[1], m.lint.roleAt(b.Name, anchor))
+			give(a.positional[1], "step")
 		}
 	}
 }
-
-// roleAt is what a function is that is put before, after or in the place of a step.
-func (c *checker) roleAt(method, anchor string) string { return "step" }
 
 // functionsIn are the functions that an argument names: one, or those in a list.
 func (m *module) functionsIn(e syntax.Expr) []*function {

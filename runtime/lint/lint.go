@@ -30,6 +30,7 @@ type checker struct {
 	modules   map[string]*module
 	report    *report
 	made      []made
+	roles     map[place]string         // by the position of a step's function, the part of the runbook that it belongs to
 	steps     map[place]map[string]typ // by the position of a step's function, what its parameters are
 }
 
@@ -145,7 +146,7 @@ func open(opts script.LoadOptions) (*checker, string, error) {
 	c := &checker{
 		called: opts.Builtins, builtins: slices.Concat(opts.Builtins, script.Language()), byName: map[string]*script.Builtin{},
 		names: script.Predeclared(opts.Builtins), known: script.KnownNames(opts.Builtins), reader: reader,
-		dir: cmp.Or(opts.Dir, filepath.Dir(opts.Name)), modules: map[string]*module{}, report: &report{}, steps: map[place]map[string]typ{},
+		dir: cmp.Or(opts.Dir, filepath.Dir(opts.Name)), modules: map[string]*module{}, report: &report{}, steps: map[place]map[string]typ{}, roles: map[place]string{},
 	}
 	for _, b := range slices.Concat(c.builtins, runbook.Methods()) {
 		c.byName[b.Name] = b

@@ -1,20 +1,24 @@
 package lint
 
 import (
+	"slices"
+	"strings"
+
 	"go.starlark.net/syntax"
 
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/script"
 )
 
-// learn notes what the parameters of steps are, now that the runbook says what it gives them.
+// learn notes what the functions of steps are for, and what their parameters are, now that the runbook says it.
 func (c *checker) learn(book *runbook.Runbook) {
 	known := map[string]typ{}
 	for _, p := range book.Params {
 		known[p.Name] = typeOfParam(p)
 	}
 	for _, s := range book.All() {
-		pos := stepPos(s)
+		pos := placeOf(s.Pos())
+		c.roles[pos] = roleOf(book, s)
 		if c.steps[pos] == nil {
 			c.steps[pos] = map[string]typ{}
 		}
@@ -27,12 +31,23 @@ func (c *checker) learn(book *runbook.Runbook) {
 				c.steps[pos][name] = t
 			}
 		}
+		if r := book.Results[s.Name]; r != nil {
+			known[s.Name] = typeOfResult(r)
+		}
 	}
 }
 
-// stepPos is where a step's function stands: its module and line.
-func stepPos(s *runbook.Step) place { return placeOf(s.Pos()) }
+func roleOf(book *runbook.Runbook, s *runbook.Step) string {
+	switch {
+	case book.IsCheck(s):
+		return "check"
+	case book.IsClosing(s):
+		return "verify"
+	}
+	return "step"
+}
 
+// place is where a step's function stands.
 type place struct {
 	label string
 	line  int32
@@ -49,8 +64,10 @@ func typeOfParam(p *runbook.ParamSpec) typ {
 		t = is("int")
 	case p.Type == script.Bool:
 		t = is("bool")
-	default:
+	case p.Type == script.String || p.Type == script.Path:
 		t = is("string")
+	default:
+		return anything
 	}
 	if p.Default == nil && !p.Required {
 		return t.or(is("NoneType"))
@@ -58,5 +75,99 @@ func typeOfParam(p *runbook.ParamSpec) typ {
 	return t
 }
 
+// typeOfResult is what a step gets that takes the result of another. It may be None, where that one was left out or
+// found what stands in the way.
+func typeOfResult(r *runbook.Result) typ {
+	t := is(r.Type)
+	if len(r.Fields) > 0 {
+		t.fields = map[string]typ{}
+		for _, f := range r.Fields {
+			t.fields[f.Name] = anything
+		}
+	}
+	return t.or(is("NoneType"))
+}
+
 // checkRunbook looks at what only the whole runbook tells.
-func (c *checker) checkRunbook(main *module, book *runbook.Runbook) {}
+func (c *checker) checkRunbook(main *module, book *runbook.Runbook) {
+	for _, s := range book.All() {
+		if r := book.Results[s.Name]; r != nil {
+			c.checkResult(book, s, r)
+		}
+	}
+	c.unusedParams(main, book)
+}
+
+// checkResult holds what a step's function returns, as far as that is known, against what the runbook says of it.
+func (c *checker) checkResult(book *runbook.Runbook, s *runbook.Step, r *runbook.Result) {
+	f := c.functionAt(placeOf(s.Pos()))
+	takers := book.Takers(s)
+	if f == nil || !f.in.own {
+		return
+	}
+	t := f.result()
+	hint := "end it with return " + r.Text()
+	by := strings.Join(takers, ", ")
+	switch {
+	case !t.known():
+	case t.only("NoneType"):
+		if len(takers) > 0 {
+			f.in.at(f.def().Name, ruleResult, hint, "step %s returns None, and its result is taken by %s", s.Name, by)
+		}
+	case !t.may(r.Type):
+		f.in.at(f.def().Name, ruleResult, hint, "step %s returns %s", s.Name, an(t))
+	case t.fields != nil && !t.open && r.Type == "struct":
+		if missing := r.Missing(sortedKeys(t.fields)); missing != nil {
+			f.in.at(f.def().Name, ruleResult, hint, "step %s returns a record without %s", s.Name, strings.Join(missing, ", "))
+		}
+	}
+}
+
+func (c *checker) functionAt(p place) *function {
+	m := c.modules[p.label]
+	if m == nil {
+		return nil
+	}
+	for _, f := range m.functions {
+		if def := f.def(); def != nil && def.Def.Line == p.line {
+			return f
+		}
+	}
+	return nil
+}
+
+// unusedParams finds parameters of the runbook that no function takes. Those of a runbook of the program's own are left
+// to it: a site may have left steps out.
+func (c *checker) unusedParams(main *module, book *runbook.Runbook) {
+	taken := map[string]bool{}
+	for _, m := range c.modules {
+		for _, f := range m.functions {
+			for _, p := range f.params {
+				if id := paramName(p); id != nil {
+					taken[id.Name] = true
+				}
+			}
+		}
+	}
+	for _, m := range c.modules {
+		if !m.own {
+			continue
+		}
+		for _, stmt := range m.tree.Stmts {
+			syntax.Walk(stmt, func(n syntax.Node) bool {
+				call, ok := n.(*syntax.CallExpr)
+				if !ok {
+					return true
+				}
+				if b := m.infer(call.Fn).builtin; b == nil || b.Name != "param" || len(call.Args) == 0 {
+					return true
+				}
+				name, ok := text(call.Args[0])
+				if ok && !taken[name] && slices.ContainsFunc(book.Params, func(p *runbook.ParamSpec) bool { return p.Name == name }) {
+					m.at(call.Args[0], ruleUnusedParam, "", "no step takes the parameter %s", name)
+				}
+				return true
+			})
+		}
+	}
+}

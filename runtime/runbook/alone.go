@@ -1,11 +1,8 @@
 package runbook
 
 import (
-	"fmt"
-
 	"go.starlark.net/starlark"
 
-	"zcp2kopano/runtime/near"
 	"zcp2kopano/runtime/policy"
 	"zcp2kopano/runtime/script"
 )
@@ -25,30 +22,29 @@ func (rb *Runbook) Within(p *script.Program) *Runbook {
 
 // Alone is a runbook of which one step is left, with what that takes given from outside.
 func (rb *Runbook) Alone(name string) (*Runbook, error) {
-	for _, step := range rb.All() {
-		if step.Name != name {
-			continue
-		}
-		alone := *rb
-		alone.Check, alone.Steps, alone.Verify = nil, nil, nil
-		switch step {
-		case rb.Check:
-			alone.Check = step
-		case rb.Verify:
-			alone.Verify = step
-		default:
-			alone.Steps = []*Step{step}
-		}
-		return &alone, nil
+	part, at, err := rb.find(name)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("no step %s%s", name, near.HintOrList(name, StepNames(rb.All())))
+	step := (*part)[at]
+	alone := *rb
+	alone.Checks, alone.Steps, alone.Closing = nil, nil, nil
+	switch {
+	case rb.IsCheck(step):
+		alone.Checks = []*Step{step}
+	case rb.IsClosing(step):
+		alone.Closing = []*Step{step}
+	default:
+		alone.Steps = []*Step{step}
+	}
+	return &alone, nil
 }
 
 // Calling is a runbook whose only step is a call of any function. One that only looks is its check.
 func Calling(fn *starlark.Function, args starlark.Tuple, allow policy.Policy, looks bool) *Runbook {
 	step := &Step{Name: fn.Name(), Doc: script.Dedent(fn.Doc()), fn: fn, args: args}
 	if looks {
-		return &Runbook{Check: step, Policy: allow}
+		return &Runbook{Checks: []*Step{step}, Policy: allow}
 	}
 	return &Runbook{Steps: []*Step{step}, Policy: allow}
 }

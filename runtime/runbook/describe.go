@@ -25,12 +25,14 @@ check runs first and changes nothing: what it finds decides whether the rest may
 last and changes nothing either.`,
 			Params: []script.Param{
 				{Name: "steps", Type: script.Any, Doc: "list of functions, in order", Keyword: true},
-				{Name: "check", Type: script.Function, Doc: "the preflight step", Optional: true, Keyword: true},
-				{Name: "verify", Type: script.Function, Doc: "the closing step", Optional: true, Keyword: true},
+				{Name: "check", Type: script.Any, Doc: "the preflight step, or a list of steps", Optional: true, Keyword: true},
+				{Name: "verify", Type: script.Any, Doc: "the closing step, or a list of steps", Optional: true, Keyword: true},
 				{Name: "systems", Type: script.Strings, Doc: "systems that the runbook is for, like \"debian >= 8\"", Optional: true, Keyword: true},
 				{Name: "params", Type: script.Any, Doc: "list of param()", Optional: true, Default: "[]", Keyword: true},
 				{Name: "allow", Type: script.Any, Doc: "policy(): what the runbook may touch", Optional: true, Keyword: true},
 				{Name: "guards", Type: script.Any, Doc: "list of guard(): services that are not to be disturbed at their work", Optional: true, Default: "[]", Keyword: true},
+				{Name: "results", Type: script.Dict, Doc: "name of a step to result(): what it returns", Optional: true, Default: "{}", Keyword: true},
+				{Name: "vital", Type: script.Dict, Doc: "name of a step to what is the matter without it: each head of a run warns of it", Optional: true, Default: "{}", Keyword: true},
 				{Name: "doc", Type: script.String, Doc: "what the runbook does; the module's docstring if left out", Optional: true, Keyword: true},
 			},
 			Result: "runbook",
@@ -42,11 +44,12 @@ runbook = define(check = look, steps = [])`,
 		},
 		{
 			Name: "param", Effect: script.Describe, Value: makeParam,
-			Doc: "A parameter of a runbook. Without a default it must be given, unless it is a secret.",
+			Doc: "A parameter of a runbook. Without a default it must be given, unless it is a secret.\n\n" +
+				"Of type \"list\" it is a list of texts; on the command line they stand between commas, or as JSON: --param names=a,b or 'names=[\"a, b\", \"c\"]'.",
 			Params: []script.Param{
 				{Name: "name", Type: script.String, Doc: "its name"},
-				{Name: "doc", Type: script.String, Doc: "what it means", Optional: true, Keyword: true},
-				{Name: "type", Type: script.String, Doc: "type of the value", Choices: []string{"string", "int", "bool", "path"}, Optional: true, Default: "\"string\"", Keyword: true},
+				{Name: "doc", Type: script.String, Doc: "what it means; a runbook with a parameter that does not say so is not loaded", Optional: true, Keyword: true},
+				{Name: "type", Type: script.String, Doc: "type of the value", Choices: []string{"string", "int", "bool", "path", "list"}, Optional: true, Default: "\"string\"", Keyword: true},
 				{Name: "default", Type: script.Any, Doc: "value if it is not given", Optional: true, Keyword: true},
 				{Name: "choices", Type: script.Strings, Doc: "the values that it may have", Optional: true, Keyword: true},
 				{Name: "at_least", Type: script.Int, Doc: "the smallest whole number that it may be", Optional: true, Keyword: true},
@@ -72,6 +75,7 @@ runbook = define(check = look, steps = [])`,
 			Example: `mine = policy(write = ["/etc/kopano", "/etc/postfix/main.cf"], services = ["kopano-*", "postfix"])`,
 		},
 		guardBuiltin,
+		resultBuiltin,
 		{
 			Name: "grant", Effect: script.Pure, InStep: true, Value: grant,
 			Doc: "Allow this run to change one more path, found on the host (an attachment_path, say). The story of the run tells it. Whole system directories are refused.",
@@ -147,10 +151,10 @@ func define(c *script.Call) (starlark.Value, error) {
 	if rb.Steps, err = stepsOf(c.Value("steps")); err != nil {
 		return nil, c.Errorf("steps: %w", err)
 	}
-	if rb.Check, err = stepArg(c, "check"); err != nil {
+	if rb.Checks, err = stepArg(c, "check"); err != nil {
 		return nil, err
 	}
-	if rb.Verify, err = stepArg(c, "verify"); err != nil {
+	if rb.Closing, err = stepArg(c, "verify"); err != nil {
 		return nil, err
 	}
 	if c.Has("params") {
@@ -168,25 +172,30 @@ func define(c *script.Call) (starlark.Value, error) {
 	if rb.Guards, err = guardsOf(c.Value("guards")); err != nil {
 		return nil, c.Errorf("guards: %w", err)
 	}
+	if rb.Results, err = resultsOf(c.Value("results")); err != nil {
+		return nil, c.Errorf("results: %w", err)
+	}
+	if rb.Vital, err = vitalOf(c); err != nil {
+		return nil, err
+	}
+	if err := rb.checkDeclared(); err != nil {
+		return nil, c.Errorf("%w", err)
+	}
 	if err := rb.checkSteps(); err != nil {
 		return nil, c.Errorf("%w", err)
 	}
 	return rb, nil
 }
 
-func stepArg(c *script.Call, name string) (*Step, error) {
+func stepArg(c *script.Call, name string) ([]*Step, error) {
 	if !c.Has(name) {
 		return nil, nil
 	}
-	fn, ok := c.Value(name).(*starlark.Function)
-	if !ok {
-		return nil, c.Errorf("%s: got %s, want a function defined with def", name, c.Value(name).Type())
-	}
-	step, err := newStep(fn)
+	steps, err := stepsOf(c.Value(name))
 	if err != nil {
 		return nil, c.Errorf("%s: %w", name, err)
 	}
-	return step, nil
+	return steps, nil
 }
 
 func (rb *Runbook) addParams(v starlark.Value) error {
@@ -251,12 +260,13 @@ func makeParam(c *script.Call) (starlark.Value, error) {
 	spec := &ParamSpec{
 		Name:    c.String("name"),
 		Doc:     c.String("doc"),
-		Type:    script.Type(c.StringOr("type", "string")),
+		Type:    typesOfParams[c.StringOr("type", "string")],
 		Default: c.Value("default"),
 		Choices: c.Strings("choices"),
 		AtLeast: bound(c, "at_least"),
 		AtMost:  bound(c, "at_most"),
 		Secret:  c.Bool("secret", false),
+		pos:     c.Position(),
 	}
 	if !identifier.MatchString(spec.Name) {
 		return nil, c.Errorf("name %q: want lower case letters, digits and underscores", spec.Name)
@@ -272,6 +282,11 @@ func makeParam(c *script.Call) (starlark.Value, error) {
 		return nil, c.Errorf("%w", err)
 	}
 	return paramValue{spec}, nil
+}
+
+// typesOfParams are the types of parameters as param() names them.
+var typesOfParams = map[string]script.Type{
+	"string": script.String, "int": script.Int, "bool": script.Bool, "path": script.Path, "list": script.Strings,
 }
 
 func bound(c *script.Call, name string) *int64 {
@@ -293,6 +308,11 @@ func (p *ParamSpec) checkDefault() error {
 	if err := check.Check(p.Default); err != nil {
 		return fmt.Errorf("default of %s: %w", p.Name, err)
 	}
+	if list, err := script.StringList(p.Default); err == nil && p.Type == script.Strings {
+		if err := p.checkChoices(list); err != nil {
+			return fmt.Errorf("default of %s: %w", p.Name, err)
+		}
+	}
 	if i, ok := p.Default.(starlark.Int); ok {
 		n, _ := i.Int64()
 		if err := p.checkRange(n); err != nil {
@@ -311,15 +331,34 @@ func (*policyValue) Freeze()               {}
 func (*policyValue) Truth() starlark.Bool  { return true }
 func (*policyValue) Hash() (uint32, error) { return 0, fmt.Errorf("unhashable type: policy") }
 
+// classes are the arguments of policy().
+var classes = []struct {
+	arg   string
+	class policy.Class
+}{
+	{"write", policy.Path}, {"packages", policy.Package}, {"services", policy.Service},
+	{"databases", policy.Database}, {"ldap", policy.LDAP}, {"programs", policy.Program},
+}
+
+// Permission is what a runbook may touch of one kind, as policy() calls it.
+type Permission struct {
+	What    string   `json:"what"`
+	Entries []string `json:"entries"`
+}
+
+// Permissions are all that a runbook may touch.
+func (rb *Runbook) Permissions() []Permission {
+	var list []Permission
+	for _, k := range classes {
+		if entries := rb.Policy.Allow[k.class]; len(entries) > 0 {
+			list = append(list, Permission{k.arg, entries})
+		}
+	}
+	return list
+}
+
 func makePolicy(c *script.Call) (starlark.Value, error) {
 	p := &policyValue{}
-	classes := []struct {
-		arg   string
-		class policy.Class
-	}{
-		{"write", policy.Path}, {"packages", policy.Package}, {"services", policy.Service},
-		{"databases", policy.Database}, {"ldap", policy.LDAP}, {"programs", policy.Program},
-	}
 	for _, k := range classes {
 		for _, entry := range c.Strings(k.arg) {
 			if err := p.Grant(k.class, entry); err != nil {

@@ -173,21 +173,12 @@ func quoted(text string) string {
 	return text
 }
 
-// classWords are how a policy is written.
-var classWords = []struct {
-	class policy.Class
-	word  string
-}{
-	{policy.Path, "write"}, {policy.Package, "packages"}, {policy.Service, "services"},
-	{policy.Database, "databases"}, {policy.LDAP, "ldap"}, {policy.Program, "programs"},
-}
-
 // permissions are those of a policy that another has not.
 func permissions(of, without policy.Policy) []string {
 	var more []string
-	for _, c := range classWords {
+	for _, c := range classes {
 		for _, entry := range of.Allow[c.class] {
-			text := c.word + " " + entry
+			text := c.arg + " " + entry
 			if !slices.Contains(without.Allow[c.class], entry) && !slices.Contains(more, text) {
 				more = append(more, text)
 			}

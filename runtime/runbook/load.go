@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"zcp2kopano/runtime/script"
 )
@@ -15,7 +16,24 @@ import (
 // Load reads, checks and evaluates a runbook and all that it loads. Errors are for script.ErrorInfoOf.
 func Load(ctx context.Context, opts script.LoadOptions) (*Runbook, error) {
 	rb, err := defined(script.Load(ctx, withCore(opts)))
-	return compared(ctx, rb, err, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := rb.documented(); err != nil {
+		return nil, err
+	}
+	return compared(ctx, rb, nil, opts)
+}
+
+// documented wants the parameters to say what they mean. The copy of a runbook that is kept with a run is loaded without:
+// runs outlive versions of the program.
+func (rb *Runbook) documented() error {
+	for _, p := range rb.Params {
+		if strings.TrimSpace(p.Doc) == "" {
+			return rb.program.At(p.pos, fmt.Errorf("parameter %s has no doc", p.Name), "say what it means, for the admin who is to give it: doc = \"…\"")
+		}
+	}
+	return nil
 }
 
 // LoadCopy loads a runbook from the copy kept with a run: modules by label. LoadOptions.Stock is only compared with.

@@ -45,7 +45,7 @@ def one(who):
     """Say hello."""
     print(hello(who))
 
-runbook = define(steps = [one], params = [param("who", default = "you")])
+runbook = define(steps = [one], params = [param("who", doc = "it", default = "you")])
 `,
 		"lib/a.star": goodLib,
 	})

@@ -1,6 +1,7 @@
 package runbook
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/near"
@@ -17,7 +19,7 @@ import (
 // ParamSpec is a parameter of a runbook.
 type ParamSpec struct {
 	Name     string
-	Type     script.Type // String, Int, Bool, Path or SecretT
+	Type     script.Type // String, Int, Bool, Path or Strings
 	Doc      string
 	Default  starlark.Value // nil if there is none
 	Choices  []string
@@ -25,6 +27,8 @@ type ParamSpec struct {
 	AtMost   *int64
 	Required bool
 	Secret   bool
+
+	pos syntax.Position // of the call that made it
 }
 
 // paramValue is a ParamSpec as a Starlark value.
@@ -52,12 +56,68 @@ func (p *ParamSpec) DefaultText() string {
 	if p.Default == nil || p.Default == starlark.None {
 		return ""
 	}
+	if list, err := script.StringList(p.Default); err == nil {
+		return listText(list)
+	}
 	return strings.ToLower(p.Default.String())
+}
+
+// listText is a list as the admin would type it.
+func listText(list []string) string {
+	plain := func(s string) bool { return s != "" && s == strings.TrimSpace(s) && !strings.ContainsAny(s, ",[\"") }
+	for _, s := range list {
+		if !plain(s) {
+			data, _ := json.Marshal(list)
+			return string(data)
+		}
+	}
+	return strings.Join(list, ",")
+}
+
+// parseList takes a list as the admin typed it: texts between commas, or JSON where one of them has a comma.
+func parseList(text string) ([]string, error) {
+	list := []string{}
+	if strings.HasPrefix(strings.TrimSpace(text), "[") {
+		if err := json.Unmarshal([]byte(text), &list); err != nil {
+			return nil, fmt.Errorf("%q is no JSON list of texts; write a,b,c or [\"a\", \"b, c\"]", text)
+		}
+		return list, nil
+	}
+	for _, item := range strings.Split(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			list = append(list, item)
+		}
+	}
+	return list, nil
+}
+
+// parseStrings is a list as a value, each of its elements held against the choices.
+func (p *ParamSpec) parseStrings(text string) (starlark.Value, error) {
+	list, err := parseList(text)
+	if err != nil {
+		return nil, fmt.Errorf("parameter %s: %w", p.Name, err)
+	}
+	if err := p.checkChoices(list); err != nil {
+		return nil, fmt.Errorf("parameter %s: %w", p.Name, err)
+	}
+	return script.ToStarlark(list), nil
+}
+
+func (p *ParamSpec) checkChoices(list []string) error {
+	check := script.Param{Type: script.String, Choices: p.Choices}
+	for _, item := range list {
+		if err := check.Check(starlark.String(item)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // parse turns what the admin typed into the parameter's value.
 func (p *ParamSpec) parse(text string) (starlark.Value, error) {
 	switch p.Type {
+	case script.Strings:
+		return p.parseStrings(text)
 	case script.Int:
 		i, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
@@ -127,6 +187,22 @@ func (p *ParamSpec) parseEmptyPath() (starlark.Value, error) {
 	return starlark.String(""), nil
 }
 
+// NoParam is the error of a parameter that the runbook does not have.
+func (rb *Runbook) NoParam(name string) error {
+	return fmt.Errorf("the runbook has no parameter %s%s", name, near.HintOrList(name, paramNames(rb.Params)))
+}
+
+// CheckParam tells why a text is no value of a parameter.
+func (rb *Runbook) CheckParam(name, text string) error {
+	for _, p := range rb.Params {
+		if p.Name == name {
+			_, err := p.parse(text)
+			return err
+		}
+	}
+	return rb.NoParam(name)
+}
+
 // CheckParams resolves the parameters of a run: what was given, or the defaults. An unknown or
 // missing one, or one of the wrong type, is an error that names the near miss.
 func (rb *Runbook) CheckParams(given map[string]string, secrets map[string]host.Secret) (map[string]starlark.Value, error) {
@@ -136,7 +212,7 @@ func (rb *Runbook) CheckParams(given map[string]string, secrets map[string]host.
 	}
 	for _, name := range slices.Concat(slices.Sorted(maps.Keys(given)), slices.Sorted(maps.Keys(secrets))) {
 		if byName[name] == nil {
-			return nil, fmt.Errorf("the runbook has no parameter %s%s", name, near.HintOrList(name, paramNames(rb.Params)))
+			return nil, rb.NoParam(name)
 		}
 	}
 	values := map[string]starlark.Value{}

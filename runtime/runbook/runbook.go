@@ -3,6 +3,7 @@ package runbook
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -24,11 +25,13 @@ type Runbook struct {
 	Doc     string
 	Systems []string
 	Params  []*ParamSpec
-	Check   *Step // preflight; changes nothing
+	Checks  []*Step // the preflight; changes nothing
 	Steps   []*Step
-	Verify  *Step // compares the host with what was meant; changes nothing
+	Closing []*Step // compares the host with what was meant; changes nothing
 	Policy  policy.Policy
-	Guards  []action.Guard // services that are not to be disturbed at their work
+	Guards  []action.Guard     // services that are not to be disturbed at their work
+	Results map[string]*Result // what steps return, by name
+	Vital   []Vital            // steps without which a run is not what it says
 
 	Deviations []Deviation // of a site's, from the program's stock that it is made of
 
@@ -62,18 +65,22 @@ type Step struct {
 	args starlark.Tuple // by position, of a function that is called by itself
 }
 
-// All lists check, steps and verify in the order in which they run.
-func (rb *Runbook) All() []*Step {
-	var all []*Step
-	if rb.Check != nil {
-		all = append(all, rb.Check)
-	}
-	all = append(all, rb.Steps...)
-	if rb.Verify != nil {
-		all = append(all, rb.Verify)
-	}
-	return all
+// All lists the steps in the order in which they run: preflight, work, closing.
+func (rb *Runbook) All() []*Step { return slices.Concat(rb.Checks, rb.Steps, rb.Closing) }
+
+// part is the steps of a part of the runbook.
+func (rb *Runbook) parts() []*[]*Step { return []*[]*Step{&rb.Checks, &rb.Steps, &rb.Closing} }
+
+// IsCheck reports whether a step is of the preflight.
+func (rb *Runbook) IsCheck(step *Step) bool { return slices.Contains(rb.Checks, step) }
+
+// LastCheck reports whether the preflight ends with a step.
+func (rb *Runbook) LastCheck(step *Step) bool {
+	return len(rb.Checks) > 0 && rb.Checks[len(rb.Checks)-1] == step
 }
+
+// IsClosing reports whether a step looks at the result.
+func (rb *Runbook) IsClosing(step *Step) bool { return slices.Contains(rb.Closing, step) }
 
 // Summary is the first line of what the runbook says about itself.
 func (rb *Runbook) Summary() string { return firstLine(rb.Doc) }
@@ -83,8 +90,10 @@ func firstLine(doc string) string {
 	return line
 }
 
-// Verifies reports whether a step is the runbook's verify.
-func (rb *Runbook) Verifies(step string) bool { return rb.Verify != nil && rb.Verify.Name == step }
+// Verifies reports whether a step looks at the result, by its name.
+func (rb *Runbook) Verifies(step string) bool {
+	return slices.ContainsFunc(rb.Closing, func(s *Step) bool { return s.Name == step })
+}
 
 // Call evaluates a step's function for a run, with what the run has by name: values of parameters, and
 // results of earlier steps. What the function prints goes to print.
@@ -120,25 +129,25 @@ func (rb *Runbook) Hash() (uint32, error) { return 0, fmt.Errorf("unhashable typ
 var runbookMethods = []*script.Builtin{
 	{
 		Name: "runbook.after", Effect: script.Describe,
-		Doc:    "A runbook with more steps after a given one.",
+		Doc:    "A runbook with more steps after a given one.\n\nBeside a step of the preflight (survey) they belong to the preflight: `check` runs them, and they change nothing. Beside one of the closing part (verify) they belong to that.",
 		Params: []script.Param{{Name: "step", Type: script.String, Doc: "name of a step"}, {Name: "new", Type: script.Any, Doc: "a function, or a list of functions"}},
 		Result: "runbook",
 	},
 	{
 		Name: "runbook.before", Effect: script.Describe,
-		Doc:    "A runbook with more steps before a given one.",
+		Doc:    "A runbook with more steps before a given one, in the same part of the runbook as that: see after.",
 		Params: []script.Param{{Name: "step", Type: script.String, Doc: "name of a step"}, {Name: "new", Type: script.Any, Doc: "a function, or a list of functions"}},
 		Result: "runbook",
 	},
 	{
 		Name: "runbook.replace", Effect: script.Describe,
-		Doc:    "A runbook with another function in place of a step; the step keeps its name, so that later steps still find its result.",
+		Doc:    "A runbook with another function in place of a step; the step keeps its name, so that later steps still find its result, which has to be what the runbook says of it: `zcp2kopano doc runbook`.",
 		Params: []script.Param{{Name: "step", Type: script.String, Doc: "name of a step"}, {Name: "new", Type: script.Function, Doc: "the function"}},
 		Result: "runbook",
 	},
 	{
 		Name: "runbook.without", Effect: script.Describe,
-		Doc:    "A runbook without some steps.",
+		Doc:    "A runbook without some steps. Where a run is not what it says without one, every head of it warns.",
 		Params: []script.Param{{Name: "steps", Type: script.Any, Doc: "name of a step, or a list of names"}},
 		Result: "runbook",
 	},
@@ -181,7 +190,7 @@ func (rb *Runbook) Attr(name string) (starlark.Value, error) {
 	case "doc":
 		return starlark.String(rb.Doc), nil
 	case "steps":
-		return script.ToStarlark(StepNames(rb.Steps)), nil
+		return script.ToStarlark(StepNames(rb.All())), nil
 	case "params":
 		return script.ToStarlark(paramNames(rb.Params)), nil
 	}
@@ -225,8 +234,9 @@ func (rb *Runbook) customise(method string, c *script.Call) (starlark.Value, err
 	return &changed, nil
 }
 
+// insert adds steps beside another: to the preflight beside one of it, to the closing part beside one of that.
 func (rb *Runbook) insert(anchor string, v starlark.Value, after bool) error {
-	at, err := rb.index(anchor)
+	part, at, err := rb.find(anchor)
 	if err != nil {
 		return err
 	}
@@ -237,32 +247,23 @@ func (rb *Runbook) insert(anchor string, v starlark.Value, after bool) error {
 	if after {
 		at++
 	}
-	steps := append([]*Step{}, rb.Steps[:at]...)
-	rb.Steps = append(append(steps, added...), rb.Steps[at:]...)
+	*part = slices.Concat((*part)[:at], added, (*part)[at:])
 	return nil
 }
 
 func (rb *Runbook) replace(name string, v starlark.Value) error {
+	part, at, err := rb.find(name)
+	if err != nil {
+		return err
+	}
 	added, err := stepsOf(v)
 	if err != nil {
 		return err
 	}
 	step := *added[0]
 	step.Name = name
-	switch {
-	case rb.Check != nil && rb.Check.Name == name:
-		rb.Check = &step
-		return nil
-	case rb.Verify != nil && rb.Verify.Name == name:
-		rb.Verify = &step
-		return nil
-	}
-	at, err := rb.index(name)
-	if err != nil {
-		return err
-	}
-	rb.Steps = append([]*Step{}, rb.Steps...)
-	rb.Steps[at] = &step
+	*part = slices.Clone(*part)
+	(*part)[at] = &step
 	return nil
 }
 
@@ -276,22 +277,23 @@ func (rb *Runbook) drop(v starlark.Value) error {
 		return fmt.Errorf("got %w, want the name of a step or a list of names", err)
 	}
 	for _, name := range names {
-		at, err := rb.index(name)
+		part, at, err := rb.find(name)
 		if err != nil {
 			return err
 		}
-		rb.Steps = append(append([]*Step{}, rb.Steps[:at]...), rb.Steps[at+1:]...)
+		*part = slices.Concat((*part)[:at], (*part)[at+1:])
 	}
 	return nil
 }
 
-func (rb *Runbook) index(name string) (int, error) {
-	for i, s := range rb.Steps {
-		if s.Name == name {
-			return i, nil
+// find is the part of the runbook that has a step, and its place there.
+func (rb *Runbook) find(name string) (part *[]*Step, at int, err error) {
+	for _, part := range rb.parts() {
+		if at := slices.IndexFunc(*part, func(s *Step) bool { return s.Name == name }); at >= 0 {
+			return part, at, nil
 		}
 	}
-	return 0, fmt.Errorf("no step %s%s", name, near.HintOrList(name, StepNames(rb.Steps)))
+	return nil, 0, fmt.Errorf("no step %s%s", name, near.HintOrList(name, StepNames(rb.All())))
 }
 
 // StepNames are the names of steps.
@@ -346,6 +348,12 @@ func newStep(fn *starlark.Function) (*Step, error) {
 
 // Summary is the first line of what the step's function says about itself.
 func (s *Step) Summary() string { return firstLine(s.Doc) }
+
+// Needs are the names of what a step cannot do without.
+func (rb *Runbook) Needs(step *Step) []string {
+	names, optional := step.needs()
+	return slices.DeleteFunc(names, func(name string) bool { return optional[name] })
+}
 
 // needs lists the names that a step's function takes, and which of them have a default.
 func (s *Step) needs() (names []string, optional map[string]bool) {

@@ -18,6 +18,8 @@ type Error struct {
 	Err     error
 	Sources map[string]string // label to source
 	names   []string          // predeclared and universal names, for suggestions
+	at      syntax.Position   // where it belongs to, if nothing in Err tells
+	hint    string
 }
 
 func (e *Error) Error() string { return ErrorInfoOf(e).Message }
@@ -83,7 +85,10 @@ func explain(info *ErrorInfo, script *Error) {
 	case eval != nil:
 		explainEval(info, script, eval)
 	default:
-		info.Message = script.Err.Error()
+		info.Message, info.Hint = script.Err.Error(), script.hint
+		if script.at.IsValid() {
+			place(info, script, script.at)
+		}
 	}
 }
 

@@ -75,6 +75,11 @@ func (p *Program) Explain(err error) error {
 	return &Error{Err: err, Sources: p.sources, names: p.names}
 }
 
+// At is an error that belongs to a place of the program, with a hint.
+func (p *Program) At(pos syntax.Position, err error, hint string) error {
+	return &Error{Err: err, Sources: p.sources, names: p.names, at: pos, hint: hint}
+}
+
 // Call calls a function of the program within its limits: what it asks of the host, run carries out, and what
 // it prints goes to print.
 func (p *Program) Call(ctx context.Context, run Runner, fn *starlark.Function, args starlark.Tuple, kwargs []starlark.Tuple, print func(pos, text string)) (starlark.Value, error) {

@@ -9,6 +9,7 @@ import (
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
+	"go.starlark.net/syntax"
 
 	"zcp2kopano/runtime/near"
 )
@@ -141,8 +142,16 @@ func (c *Call) File() string {
 
 // Pos is the call site in the runbook.
 func (c *Call) Pos() string {
-	if c.thread.CallStackDepth() < 2 {
-		return ""
+	if pos := c.Position(); pos.IsValid() {
+		return pos.String()
 	}
-	return c.thread.CallFrame(1).Pos.String()
+	return ""
+}
+
+// Position is the same.
+func (c *Call) Position() syntax.Position {
+	if c.thread.CallStackDepth() < 2 {
+		return syntax.Position{}
+	}
+	return c.thread.CallFrame(1).Pos
 }

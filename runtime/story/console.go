@@ -173,6 +173,9 @@ func (c *console) header() {
 			c.block(itemIndent, "", d.String(), nil)
 		}
 	}
+	for _, w := range r.Warnings {
+		c.block("", "! warning: ", w, c.paint.warn)
+	}
 	if r.Mode == "simulate" {
 		c.line("")
 		c.box(simulationBanner, '-', c.paint.head)

@@ -120,7 +120,8 @@ func Markdown(w io.Writer, builtins []*script.Builtin) {
 	}
 }
 
-// RunbookEntry describes a runbook: what it is for, its steps and its parameters.
+// RunbookEntry describes a runbook: what it is for, its steps with what they return, its parameters, and what it may
+// change.
 func RunbookEntry(w io.Writer, book *runbook.Runbook, opts ConsoleOptions) {
 	if opts.Width <= 0 {
 		opts.Width = defaultWidth
@@ -131,17 +132,45 @@ func RunbookEntry(w io.Writer, book *runbook.Runbook, opts ConsoleOptions) {
 	c.block("  ", "", reflow(book.Doc), nil)
 	c.line("")
 	c.block("  ", "for ", strings.Join(book.Systems, ", "), nil)
+	for _, warning := range book.Warnings() {
+		c.block("  ", "! ", warning, c.paint.warn)
+	}
 	c.line("")
 	c.line(c.paint.head("steps"))
 	for i, s := range book.All() {
-		doc, _, _ := strings.Cut(s.Doc, "\n")
-		c.block("  ", fmt.Sprintf("%2d %-18s ", i+1, s.Name), doc, nil)
+		c.stepEntry(book, i+1, s)
 	}
 	c.line("")
 	c.line(c.paint.head("parameters"))
 	for _, p := range book.Params {
 		c.block("  ", fmt.Sprintf("%-14s ", p.Name), specLine(p), nil)
 	}
+	c.line("")
+	c.line(c.paint.head("permissions"))
+	for _, p := range book.Permissions() {
+		c.block("  ", fmt.Sprintf("%-14s ", p.What), strings.Join(p.Entries, ", "), nil)
+	}
+	c.block("  ", "", "and what a run finds on the host and is told as \"may now change\"; nothing else", nil)
+}
+
+func (c *console) stepEntry(book *runbook.Runbook, number int, s *runbook.Step) {
+	doc, _, _ := strings.Cut(s.Doc, "\n")
+	c.block("  ", fmt.Sprintf("%2d %-18s ", number, s.Name), doc, nil)
+	r := book.Results[s.Name]
+	if r == nil {
+		return
+	}
+	c.block("     ", "returns ", resultLine(r), c.paint.dim)
+	for _, f := range r.Fields {
+		c.block("       ", fmt.Sprintf("%-18s ", f.Name), f.Doc, c.paint.dim)
+	}
+}
+
+func resultLine(r *runbook.Result) string {
+	if len(r.Fields) > 0 {
+		return "a record: " + r.Doc
+	}
+	return r.Type + ": " + r.Doc
 }
 
 func specLine(p *runbook.ParamSpec) string {
