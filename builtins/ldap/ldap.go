@@ -1,4 +1,4 @@
-// Package ldap is the runbooks' module ldap: it asks directories.
+// Package ldap is the runbooks' module ldap: it asks directories, and converts them.
 package ldap
 
 import (
@@ -15,7 +15,7 @@ import (
 
 // Builtins lists the module's functions.
 func Builtins() []*script.Builtin {
-	return []*script.Builtin{connection, probe, server, search, count, convert}
+	return []*script.Builtin{connection, probe, server, search, count, convert, slapd, export, transplant, configure}
 }
 
 var connection = &script.Builtin{

@@ -45,7 +45,8 @@ var zarafaSockets = []string{"/var/run/zarafad/server.sock", "/var/run/zarafa-se
 func ToKopano(socket string) directory.Renaming {
 	r := directory.Renaming{
 		Attributes: map[string]string{}, Classes: map[string]string{}, Filters: []string{filterAttribute},
-		Values: map[string]map[string]string{socketAttribute: {}},
+		Values:  map[string]map[string]string{socketAttribute: {}},
+		Numbers: map[string]string{"1.3.6.1.4.1.26278": "1.3.6.1.4.1.47732"},
 	}
 	for _, n := range schemaNames {
 		key := strings.ToLower(n.zarafa)

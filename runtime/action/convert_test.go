@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-ldap/ldap/v3"
+
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/directory"
 	"zcp2kopano/runtime/host/hosttest"
@@ -85,20 +87,24 @@ func (d *fakeDirectory) Change(ctx context.Context, changes []host.EntryChange) 
 // describeDirectory adds the entries to a host's state.
 func describeDirectory(t tester, h *fakeHost, s map[string]string) {
 	t.Helper()
-	err := h.directory.SearchPages(context.Background(), host.DirectoryConn{}, host.DirectorySearch{Base: "dc=example,dc=org", Scope: "sub", Filter: "(objectClass=*)"}, func(page []host.Entry) error {
-		for _, e := range page {
-			var lines []string
-			for name, values := range e.Attributes {
-				for _, v := range values {
-					lines = append(lines, fmt.Sprintf("%s=%q", name, v))
+	for _, base := range []string{"dc=example,dc=org", "cn=config"} {
+		err := h.directory.SearchPages(context.Background(), host.DirectoryConn{}, host.DirectorySearch{Base: base, Scope: "sub", Filter: "(objectClass=*)"}, func(page []host.Entry) error {
+			for _, e := range page {
+				var lines []string
+				for name, values := range e.Attributes {
+					for _, v := range values {
+						lines = append(lines, fmt.Sprintf("%s=%q", name, v))
+					}
 				}
+				slices.Sort(lines)
+				s["entry "+e.DN] = strings.Join(lines, " ")
 			}
-			slices.Sort(lines)
-			s["entry "+e.DN] = strings.Join(lines, " ")
+			return nil
+		})
+		if !directory.Is(err, ldap.LDAPResultNoSuchObject) {
+			must(t, err)
 		}
-		return nil
-	})
-	must(t, err)
+	}
 }
 
 // entries is what a directory holds.

@@ -53,6 +53,21 @@ var scenarios = []scenario{
 		act:   func() Action { return oldToNew() },
 	},
 	{
+		name:  "convert a directory's configuration",
+		setup: func(t tester, h *fakeHost) { h.directory = configHost(t) },
+		act:   func() Action { return configuration() },
+	},
+	{
+		name:  "export a database of a directory",
+		setup: func(t tester, h *fakeHost) { setDatabase(t, h, oldEntries) },
+		act:   func() Action { return &Export{DatabaseFiles: filesOfDatabase(), File: "/var/backups/e.ldif"} },
+	},
+	{
+		name:  "convert a database of a directory",
+		setup: func(t tester, h *fakeHost) { setDatabase(t, h, oldEntries) },
+		act:   func() Action { return transplant() },
+	},
+	{
 		name:  "write new",
 		setup: func(t tester, h *fakeHost) { must(t, h.PutDir("/etc", 0o755, 0, 0)) },
 		act: func() Action {

@@ -27,6 +27,9 @@
 //	pkg.repair      repair.go      what an interrupted transaction left
 //	program.run     program.go     a program that the runbook names
 //	ldap.convert    convert.go     the names of one schema in a directory's entries, which become those of another
+//	ldap.configure  configure.go   a directory server's schema, and the names in its configuration
+//	ldap.export     export.go      a database of a directory, in a file
+//	ldap.transplant transplant.go  a database of a directory, made anew with the names of another schema
 //	svc.set         service.go     a service's state; what it is to do, in works.go
 //	svc.reload      reload.go      a service's configuration, read again
 //
@@ -46,5 +49,6 @@
 //	overrides.go, shelter.go          dpkg's overrides, and data out of reach of the packages that go
 //	guard.go, kept_services.go        services that are not to be disturbed, and those that are to stay as they are
 //	connection.go, spared.go          how a database is reached, and whether a server has touched it
+//	databasefiles.go                  the files of a directory whose server is stopped
 //	cost.go, diff.go                  how long it takes, how a text changes
 package action

@@ -56,6 +56,7 @@ type fakeHost struct {
 	dumps    map[string]string // what was dumped, by path
 
 	directory *sim.Host // whose directory it has; nil for none
+	running   []host.Process
 
 	ops     int // changes and syncs so far
 	crashAt int // 1 for the first; 0 for never

@@ -1,6 +1,9 @@
 package host
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // DirectoryReader asks an LDAP server.
 type DirectoryReader interface {
@@ -16,7 +19,27 @@ type DirectoryReader interface {
 type DirectoryWriter interface {
 	// OpenDirectory opens a session at the first server that answers.
 	OpenDirectory(ctx context.Context, conn DirectoryConn) (Directory, error)
+	// ExportDatabase writes all entries of a database, whose server is stopped, to a new file of mode 0600, as LDIF,
+	// and syncs it.
+	ExportDatabase(ctx context.Context, db DirectoryDatabase, path string) error
+	// CheckImport reads LDIF as ImportDatabase would, and changes nothing: it is an error if an entry cannot be loaded.
+	CheckImport(ctx context.Context, db DirectoryDatabase, path string) error
+	// ImportDatabase fills a database without files from LDIF, and makes its indexes. What it makes is root's. From
+	// half-way it cannot be gone on with: the files have to go first.
+	ImportDatabase(ctx context.Context, db DirectoryDatabase, path string) error
 }
+
+// DirectoryDatabase is a database of an OpenLDAP server on the host.
+type DirectoryDatabase struct {
+	Config    string `json:"config"`    // the server's slapd.conf, or its directory slapd.d
+	Suffix    string `json:"suffix"`    // DN of the entry above all of it
+	Directory string `json:"directory"` // where its files are
+	// Conn is how the server was reached when it ran: a simulated host, whose machine's server runs, reads by it.
+	Conn DirectoryConn `json:"-"`
+}
+
+// ConfigDir tells whether a server keeps its configuration in a directory, as cn=config, and not in a file.
+func (db DirectoryDatabase) ConfigDir() bool { return !strings.HasSuffix(db.Config, ".conf") }
 
 // Directory is a session with an LDAP server.
 type Directory interface {

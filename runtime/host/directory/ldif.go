@@ -2,6 +2,7 @@ package directory
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,40 +14,49 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// ParseLDIF reads the entries of an LDIF file (RFC 2849). Change records are refused.
+// ParseLDIF reads the entries of an LDIF file (RFC 2849), whose first line has a number. Change records are refused.
 func ParseLDIF(text string, first int) ([]host.Entry, error) {
 	var entries []host.Entry
+	err := eachRecord(strings.NewReader(text), first, func(rec *record) error {
+		e, err := rec.entry()
+		if e != nil {
+			entries = append(entries, *e)
+		}
+		return err
+	})
+	return entries, err
+}
+
+// entry is the entry that a record holds; nil if it holds none.
+func (rec *record) entry() (*host.Entry, error) {
 	var entry *host.Entry
-	for _, l := range unfold(text, first) {
-		if l.text == "" {
-			entry = nil
-			continue
-		}
-		name, value, err := ldifLine(l.text)
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", l.number, err)
-		}
+	for _, l := range rec.lines {
+		name, value, err := ldifLine(rec.line(l))
 		switch {
+		case err != nil:
 		case strings.EqualFold(name, "version") && entry == nil:
+		case strings.EqualFold(name, "dn") && entry != nil:
+			err = fmt.Errorf("a dn inside the entry %s; part entries by an empty line", entry.DN)
 		case strings.EqualFold(name, "dn"):
-			if entry != nil {
-				return nil, fmt.Errorf("line %d: a dn inside the entry %s; part entries by an empty line", l.number, entry.DN)
+			if _, bad := ldap.ParseDN(value); bad != nil {
+				err = fmt.Errorf("dn %q: %w", value, bad)
 			}
-			if _, err := ldap.ParseDN(value); err != nil {
-				return nil, fmt.Errorf("line %d: dn %q: %w", l.number, value, err)
-			}
-			entries = append(entries, host.Entry{DN: value, Attributes: map[string][]string{}})
-			entry = &entries[len(entries)-1]
+			entry = &host.Entry{DN: value, Attributes: map[string][]string{}}
 		case entry == nil:
-			return nil, fmt.Errorf("line %d: %q before a dn", l.number, name)
+			err = fmt.Errorf("%q before a dn", name)
 		case strings.EqualFold(name, "changetype"):
-			return nil, fmt.Errorf("line %d: a change record; only entries can be given", l.number)
+			err = errChangeRecord
 		default:
 			addValue(entry, name, value)
 		}
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", rec.number(l), err)
+		}
 	}
-	return entries, nil
+	return entry, nil
 }
+
+var errChangeRecord = errors.New("a change record; only entries can be given")
 
 func addValue(e *host.Entry, name, value string) {
 	for have := range e.Attributes {
@@ -55,32 +65,6 @@ func addValue(e *host.Entry, name, value string) {
 		}
 	}
 	e.Attributes[name] = append(e.Attributes[name], value)
-}
-
-type numberedLine struct {
-	number int
-	text   string
-}
-
-// unfold joins continuation lines and leaves comments out.
-func unfold(text string, first int) []numberedLine {
-	var lines []numberedLine
-	comment := false
-	number := first - 1
-	for line := range strings.Lines(text) {
-		number++
-		line = strings.TrimRight(line, "\r\n")
-		if rest, ok := strings.CutPrefix(line, " "); ok && len(lines) > 0 {
-			if !comment {
-				lines[len(lines)-1].text += rest
-			}
-			continue
-		}
-		if comment = strings.HasPrefix(line, "#"); !comment {
-			lines = append(lines, numberedLine{number, line})
-		}
-	}
-	return lines
 }
 
 func ldifLine(text string) (name, value string, err error) {

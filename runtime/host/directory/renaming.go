@@ -19,6 +19,7 @@ type Renaming struct {
 	Single     []string                     `json:"single,omitempty"`     // old attributes that have one value at most
 	Filters    []string                     `json:"filters,omitempty"`    // old attributes whose values are filters
 	Values     map[string]map[string]string `json:"values,omitempty"`     // by old attribute, values that get another one
+	Numbers    map[string]string            `json:"numbers,omitempty"`    // OIDs below which the schemas define their own
 }
 
 const classAttribute = "objectClass"

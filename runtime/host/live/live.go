@@ -87,7 +87,7 @@ func Open(root string) (*Host, error) {
 		PackageWriter:   newPackagesWriter(p.packages, write, p.services, &patience),
 		ServiceWriter:   servicesWriter{m: p.m, services: p.services, write: write},
 		DatabaseWriter:  databaseWriter{m: p.m, database: p.database, write: write},
-		DirectoryWriter: ldapClient{p.m.files},
+		DirectoryWriter: ldapWriter{ldapClient: ldapClient{p.m.files}, m: p.m, write: write},
 		MountWriter:     mounter{m: p.m, services: p.services},
 		ProgramRunner:   programs{m: p.m},
 		parts:           p,

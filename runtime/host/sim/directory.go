@@ -23,6 +23,8 @@ import (
 type directoryServer struct {
 	mu    *sync.Mutex
 	below host.View
+	files *files
+	gaps  *gaps
 
 	entries []host.Entry
 	known   bool
@@ -259,7 +261,7 @@ func inScope(base, dn *ldap.DN, scope string) (bool, error) {
 }
 
 func selectAttributes(e host.Entry, names []string) host.Entry {
-	all := len(names) == 0 || slices.Contains(names, "*")
+	all := len(names) == 0 || slices.Contains(names, "*") // of a fixture, what a server calls operational, too
 	out := host.Entry{DN: e.DN, Attributes: map[string][]string{}}
 	for name, values := range e.Attributes {
 		if all || slices.ContainsFunc(names, func(n string) bool { return covers(n, name) }) {

@@ -87,7 +87,7 @@ func (h *Host) connect() {
 	h.accounts.files, h.accounts.gaps, h.accounts.clock = h.files, h.gaps, h.clock
 	h.programs.mu, h.programs.files, h.programs.gaps = mu, h.files, h.gaps
 	h.downloads.files, h.downloads.gaps, h.downloads.system = h.files, h.gaps, h.system
-	h.directory.mu = mu
+	h.directory.mu, h.directory.files, h.directory.gaps = mu, h.files, h.gaps
 
 	sv := h.services
 	sv.mu, sv.files, sv.gaps, sv.clock, sv.system, sv.accounts, sv.db = mu, h.files, h.gaps, h.clock, h.system, h.accounts, h.db
