@@ -481,6 +481,19 @@ func (h *crashHost) OpenDirectory(ctx context.Context, conn host.DirectoryConn) 
 	return crashDirectory{session, h.trap}, err
 }
 
+func (h *crashHost) ExportDatabase(ctx context.Context, db host.DirectoryDatabase, path string) error {
+	return h.trap.deepDo("export "+db.Suffix, func() error { return h.sim.ExportDatabase(ctx, db, path) })
+}
+
+func (h *crashHost) CheckImport(ctx context.Context, db host.DirectoryDatabase, path string) error {
+	_, err := look(h.trap, "check import", path, func() (bool, error) { return true, h.sim.CheckImport(ctx, db, path) })
+	return err
+}
+
+func (h *crashHost) ImportDatabase(ctx context.Context, db host.DirectoryDatabase, path string) error {
+	return h.trap.deepDo("import "+db.Suffix, func() error { return h.sim.ImportDatabase(ctx, db, path) })
+}
+
 // crashDirectory is a session in which every change of an entry may be the last.
 type crashDirectory struct {
 	host.Directory

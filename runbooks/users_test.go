@@ -219,3 +219,68 @@ func emptyBranch(t *testing.T, session host.Directory) {
 		t.Fatal(err)
 	}
 }
+
+// slapdFiles are what a server has on a host of Debian.
+const slapdFiles = `-- /etc/ldap/slapd.conf 0640 --
+include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/zarafa.schema
+database mdb
+suffix "dc=example,dc=net"
+rootdn "cn=admin,dc=example,dc=net"
+rootpw hunter2-slapd
+directory /var/lib/ldap
+index uid,zarafaAccount eq
+access to attrs=userPassword,zarafaAdmin by self read
+-- /etc/ldap/schema/core.schema --
+# core
+-- /etc/ldap/schema/zarafa.schema --
+attributetype ( 1.3.6.1.4.1.26278.1.1.2.4
+	NAME 'zarafaAdmin'
+	SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
+objectclass ( 1.3.6.1.4.1.26278.1.2.1 NAME 'zarafa-user' AUXILIARY MUST cn MAY zarafaAdmin )
+-- /var/lib/ldap/data.mdb 0600 --
+old
+-- /usr/sbin/slapcat 0755 --
+x
+-- /usr/sbin/slapadd 0755 --
+x
+-- directory --
+`
+
+// TestStockConvertsOffline stops the directory's server, converts its database and its configuration, and starts it.
+func TestStockConvertsOffline(t *testing.T) {
+	params := kopano84()
+	params["ldap_schema"] = "offline"
+	h := stockHost(t, "debian8-zcp71-ldap.txtar", func(text string) string { return strings.Replace(text, "-- directory --\n", slapdFiles, 1) })
+	played := playStock(t, h, params)
+	if played.verdict.Code != exit.Done || !endsSafeMode(t, h) {
+		t.Errorf("%+v\n%q\n%q", played.verdict, played.serious, played.reasons)
+	}
+	req := host.DirectorySearch{Base: "dc=example,dc=net", Scope: "sub", Filter: "(|(objectClass=zarafa-user)(zarafaAccount=*)(zarafaEnabledFeatures=*))"}
+	if left, err := h.SearchDirectory(t.Context(), host.DirectoryConn{}, req); err != nil || len(left) > 0 {
+		t.Errorf("left in the directory: %v, %v", left, err)
+	}
+	at := func(prefix string) int {
+		i := slices.IndexFunc(played.changes, func(c string) bool { return strings.HasPrefix(c, prefix) })
+		if i < 0 {
+			t.Errorf("no change begins with %q", prefix)
+		}
+		return i
+	}
+	order := []int{at("stop zarafa-server"), at("stop slapd"), at("write /etc/ldap/slapd.conf"), at("export the database"), at("convert the database"), at("start slapd"), at("start kopano-server")}
+	if !slices.IsSorted(order) {
+		t.Errorf("%d in %q", order, played.changes)
+	}
+	conf := contentOf(t, h, "/etc/ldap/slapd.conf")
+	for _, line := range []string{"include /etc/ldap/schema/zarafa.schema\ninclude /etc/ldap/schema/kopano.schema\n", "index uid,kopanoAccount eq\n", "attrs=userPassword,kopanoAdmin by self read\n"} {
+		if !strings.Contains(conf, line) {
+			t.Errorf("slapd.conf lacks %q: %s", line, conf)
+		}
+	}
+	if schema := contentOf(t, h, "/etc/ldap/schema/kopano.schema"); !strings.Contains(schema, "( 1.3.6.1.4.1.47732.1.1.2.4\n\tNAME 'kopanoAdmin'") || strings.Contains(schema, "zarafa") {
+		t.Errorf("the schema is %s", schema)
+	}
+	if strings.Contains(strings.Join(played.serious, "\n")+strings.Join(played.changes, "\n")+strings.Join(played.reasons, "\n"), "hunter2") {
+		t.Error("a password is told")
+	}
+}

@@ -20,7 +20,7 @@ var convert = &script.Builtin{
 		{Name: "bases", Type: script.Strings, Doc: "DNs below which entries are converted; the policy must allow them"},
 		{Name: "socket", Type: script.String, Doc: "the socket of Kopano's server, for zarafaFilePath: its server_pipe_name, letter by letter", Optional: true, Default: `"/var/run/kopano/server.sock"`, Keyword: true},
 	},
-	Result: "record(entries): how many were converted",
+	Result: "None",
 	Effect: script.Change,
 	Example: `
 directory = ldap.connection(["ldap://localhost:389"], bind_dn = "cn=admin,dc=example,dc=org", password = "secret")

@@ -29,7 +29,7 @@ var export = &script.Builtin{
 	Doc: "Exports a database of this host's OpenLDAP server, which must be stopped, to a new LDIF file that only root can read (slapcat, manual 4.4.1).\n\n" +
 		"A rollback removes the file again.",
 	Params: append(databaseParams[:len(databaseParams):len(databaseParams)], script.Param{Name: "path", Type: script.Path, Doc: "the file; it must not exist"}),
-	Result: "record(file, entries)",
+	Result: "None",
 	Effect: script.Change,
 	Example: `
 server = ldap.slapd()
@@ -59,14 +59,14 @@ var transplant = &script.Builtin{
 		script.Param{Name: "export", Type: script.Path, Doc: "what ldap.export made; it stays"},
 		script.Param{Name: "socket", Type: script.String, Doc: "the socket of Kopano's server, for zarafaFilePath: its server_pipe_name, letter by letter", Optional: true, Default: `"/var/run/kopano/server.sock"`, Keyword: true},
 	),
-	Result: "record(entries): how many were converted",
+	Result: "None",
 	Effect: script.Change,
 	Example: `
 server = ldap.slapd()
 conn = ldap.connection(["ldapi:///"], external = True)
 for db in (server.databases if server else []):
-    made = ldap.export(server.config, db.suffix, db.directory, conn, path = "/var/backups/" + db.suffix + ".ldif")
-    ldap.transplant(server.config, db.suffix, db.directory, conn, export = made.file)
+    ldap.export(server.config, db.suffix, db.directory, conn, path = "/var/backups/" + db.suffix + ".ldif")
+    ldap.transplant(server.config, db.suffix, db.directory, conn, export = "/var/backups/" + db.suffix + ".ldif")
 `,
 	Decide: func(c *script.Call) (script.Decision, error) {
 		db, err := databaseOf(c)

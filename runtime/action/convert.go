@@ -2,6 +2,7 @@ package action
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -227,6 +228,11 @@ func (a *Convert) Apply(env *Env) (Result, error) {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
 	defer session.Close()
+	if len(env.Marks) == 0 {
+		if err := a.prove(env, conn, session); err != nil {
+			return Result{}, fmt.Errorf("%s: tried with one entry of each class: %w", a.Summary(), err)
+		}
+	}
 	a.counts = 0
 	for range most {
 		found := false
@@ -242,6 +248,51 @@ func (a *Convert) Apply(env *Env) (Result, error) {
 		}
 	}
 	return Result{}, fmt.Errorf("%s: new entries with old names come again and again: find out which program writes them, stop it, and resume", a.Summary())
+}
+
+var errFound = errors.New("found")
+
+// prove converts one entry of each class, and takes that back: rights, the schema and overlays may stand in the way, and
+// a half-converted directory is of no use to anybody.
+func (a *Convert) prove(env *Env, conn host.DirectoryConn, session host.Directory) error {
+	for _, class := range a.Renaming.OldClasses() {
+		var entry *host.Entry
+		for _, base := range a.Bases {
+			req := host.DirectorySearch{Base: base, Scope: "sub", Filter: "(objectClass=" + class + ")", Attributes: a.reads()}
+			err := env.Host.SearchPages(env.Ctx, conn, req, func(page []host.Entry) error {
+				entry = &page[0]
+				return errFound
+			})
+			if err != nil && !errors.Is(err, errFound) {
+				return err
+			}
+		}
+		if entry == nil {
+			continue
+		}
+		if err := a.thereAndBack(env, session, *entry); err != nil {
+			return fmt.Errorf("%s, the first entry of class %s: %w", entry.DN, class, err)
+		}
+	}
+	return nil
+}
+
+// thereAndBack converts an entry, and takes it back.
+func (a *Convert) thereAndBack(env *Env, session host.Directory, e host.Entry) error {
+	if err := a.keep(env, []host.Entry{e}); err != nil {
+		return err
+	}
+	from := a.Renaming.Touched(e)
+	to, err := a.Renaming.Convert(from)
+	if err != nil {
+		return err
+	}
+	there := entryWork{dn: e.DN, from: from, to: to, want: func(host.Entry) (directory.Touched, error) { return to, nil }}
+	back := entryWork{dn: e.DN, from: to, to: from, want: func(host.Entry) (directory.Touched, error) { return from, nil }}
+	if err := a.carryOut(env, session, []entryWork{there}); err != nil {
+		return err
+	}
+	return a.carryOut(env, session, []entryWork{back})
 }
 
 // convert converts the entries of a page.

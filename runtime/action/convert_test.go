@@ -31,7 +31,7 @@ attributeTypes: ( 1.3.6.1.1.16.4 NAME 'entryUUID' EQUALITY UUIDMatch SINGLE-VALU
 `
 
 // directoryHost is a simulated host with the directory of the suite's schemas.
-func directoryHost(t tester, ldif string) *sim.Host {
+func directoryHost(t tester, ldif string, replace ...string) *sim.Host {
 	t.Helper()
 	text := "-- host --\nhostname: h\n-- directory --\n" + strings.TrimRight(ldif, "\n") + "\n\ndn: cn=Subschema\nobjectClass: subschema\n" + standardSchema
 	for _, a := range hosttest.Attributes {
@@ -40,7 +40,7 @@ func directoryHost(t tester, ldif string) *sim.Host {
 	for _, c := range hosttest.Classes {
 		text += "objectClasses: " + c + "\n"
 	}
-	fixture, err := sim.ReadFixture([]byte(text))
+	fixture, err := sim.ReadFixture([]byte(strings.NewReplacer(replace...).Replace(text)))
 	must(t, err)
 	h, err := fixture.Host(sim.Options{})
 	must(t, err)
@@ -319,4 +319,18 @@ func TestConvertRefused(t *testing.T) {
 			sameState(t, "undone", tr.entries(t), start)
 		})
 	}
+}
+
+// TestConvertIsTriedFirst: what the server refuses for one class is found before the entries of another are converted.
+func TestConvertIsTriedFirst(t *testing.T) {
+	h := newFake()
+	must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+	h.directory = directoryHost(t, lists(10), "'new-list'", "'new-other'") // the server does not know the class
+	tr := &trial{fakeHost: h, env: newEnv(h)}
+	must(t, tr.prepare(t, oldToNew()))
+	start := tr.entries(t)
+	if err := tr.apply(t); err == nil || !strings.Contains(err.Error(), "the first entry of class old-list") {
+		t.Errorf("%v", err)
+	}
+	equalStates(t, start, tr.entries(t))
 }
