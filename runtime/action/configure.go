@@ -273,7 +273,7 @@ func (a *Configure) bring(env *Env, session host.Directory, c configChange, from
 		return err
 	}
 	if c.Old == nil { // definitions beside many others
-		return change(env, session, c, defined(now, from), undefined(to, now), now)
+		return changeValues(env, session, c, defined(now, from), undefined(to, now), now)
 	}
 	switch {
 	case sameValues(now, to):
@@ -281,12 +281,12 @@ func (a *Configure) bring(env *Env, session host.Directory, c configChange, from
 	case !sameValues(now, from):
 		return fmt.Errorf("somebody has changed %s meanwhile: it is %q; set it to %q by hand, then resume", c.Attribute, now, to)
 	case numbered(now):
-		return change(env, session, c, now, to, now)
+		return changeValues(env, session, c, now, to, now)
 	}
-	return change(env, session, c, lacking(now, to), lacking(to, now), now)
+	return changeValues(env, session, c, lacking(now, to), lacking(to, now), now)
 }
 
-func change(env *Env, session host.Directory, c configChange, drop, add, now []string) error {
+func changeValues(env *Env, session host.Directory, c configChange, drop, add, now []string) error {
 	ch := host.EntryChange{DN: c.DN}
 	drop = slices.DeleteFunc(slices.Clone(drop), func(v string) bool { return !slices.Contains(now, v) })
 	if len(drop) > 0 {
