@@ -49,8 +49,7 @@ for db in (server.databases if server else []):
 
 var transplant = &script.Builtin{
 	Name: "ldap.transplant",
-	Doc: "Makes a database of this host's OpenLDAP server, which must be stopped, anew from its export, converted from the Zarafa schema to the Kopano schema " +
-		"(manual 4.4.1).\n\n" +
+	Doc: "Makes a database of this host's OpenLDAP server, which must be stopped, anew from its export, converted to the Kopano schema (manual 4.4.1).\n\n" +
 		"What ldap.convert changes is changed in the export: classes, structuralObjectClass among them, attributes, names within zarafaFilter, sockets of ZCP. " +
 		"slapadd has checked the result before the files of the database are moved into a directory beside them; then it loads it, slapindex makes the indexes, " +
 		"and what the database holds is exported once more and compared. modifyTimestamp stays what it was. The server's configuration must know the Kopano schema " +
@@ -83,8 +82,8 @@ for db in (server.databases if server else []):
 
 var configure = &script.Builtin{
 	Name: "ldap.configure",
-	Doc: "Has a directory's server learn the Kopano schema, made of its own definitions of the Zarafa schema (the two differ by names and numbers alone), and " +
-		"gives access rules, indexes, overlays and lists of attributes the new names.\n\n" +
+	Doc: "Has a directory's server learn the Kopano schema, and gives the new names to its access rules, indexes and overlays.\n\n" +
+		"The schema is made of the server's own definitions of the Zarafa schema: the two differ by names and numbers alone. " +
 		"OpenLDAP with cn=config is changed while it runs, 389 Directory Server, too, but for the schema alone. Of a slapd.conf and the files that it includes, the " +
 		"text is changed, and a file kopano.schema is written beside zarafa.schema: the server reads them when it starts. The run shows each line.",
 	Params: []script.Param{

@@ -17,12 +17,12 @@ import (
 
 var slapd = &script.Builtin{
 	Name: "ldap.slapd",
-	Doc: "Reads the configuration of this host's OpenLDAP server from its files, slapd.conf or slapd.d: its databases, and where it names " +
-		"classes and attributes of the Zarafa schema (access rules, indexes, overlays, replication).",
+	Doc: "Reads the configuration of this host's OpenLDAP server from its files, slapd.conf or slapd.d.\n\n" +
+		"It tells its databases, and where it names classes and attributes of the Zarafa schema: access rules, indexes, overlays, replication.",
 	Params: []script.Param{
 		{Name: "config", Type: script.String, Doc: "path of slapd.conf or slapd.d; empty for where the system has it", Optional: true, Default: `""`},
 	},
-	Result: "None if there is no such server; else record(config, kind, databases, mentions): kind is \"cn=config\" or \"slapd.conf\"; databases is a list of " +
+	Result: "record(config, kind, databases, mentions), or None if there is no such server: kind is \"cn=config\" or \"slapd.conf\"; databases is a list of " +
 		"record(suffix, directory, backend, replica, provider), of those that have files; mentions a list of record(where, text, new)",
 	Effect: script.Read,
 	Example: `

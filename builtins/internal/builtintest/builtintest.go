@@ -66,7 +66,7 @@ runbook = define(
     steps = [snippet],
     allow = policy(
         write = ["/etc/*", "/var/*/*", "/usr/*/*", "/srv/*", "/opt/*"],
-        packages = ["*"], services = ["*"], databases = ["*"], ldap = ["dc=example,dc=org"],
+        packages = ["*"], services = ["*"], databases = ["*"], ldap = ["dc=example,dc=org", "cn=config"],
         programs = ["/usr/sbin/postmap", "/usr/sbin/postfix"],
     ),
 )
