@@ -1,12 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
+
+	"github.com/spf13/cobra"
 
 	"zcp2kopano/runtime/confine"
 	"zcp2kopano/runtime/host"
@@ -36,20 +36,18 @@ func openSimulatedLive(packages string) (*target, error) {
 // known: without the power of root the programs of other users' processes are not seen. The label tells
 // which locks the kernel has.
 func (t *target) lock() {
-	if !t.real {
-		return
+	if t.real {
+		t.label += ", " + confine.ReadOnly(attemptName).String()
 	}
-	var inForce, missing []string
-	for _, lock := range confine.ReadOnly() {
-		if lock.Err != nil {
-			missing = append(missing, fmt.Sprintf("%s (%v)", lock.Name, lock.Err))
-			continue
-		}
-		inForce = append(inForce, lock.Name)
-	}
-	t.label += ", kept from writing by " + cmp.Or(strings.Join(inForce, ", "), "nothing but the program itself")
-	if len(missing) > 0 {
-		t.label += "; not in force: " + strings.Join(missing, ", ")
+}
+
+// attemptName is the command that tries what the locks are to stop.
+const attemptName = "attempt-to-write"
+
+func attemptCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: attemptName, Hidden: true, Args: noArgs,
+		RunE: func(*cobra.Command, []string) error { return confine.Attempt(a.out) },
 	}
 }
 

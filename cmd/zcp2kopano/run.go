@@ -17,7 +17,6 @@ import (
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/live"
-	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
@@ -176,17 +175,15 @@ func (a *app) rehearse(ctx context.Context, book *runbook.Runbook, plain map[str
 	if !a.interactive() {
 		return nil, fmt.Errorf("there is no terminal to ask on; add --yes if you are sure, or look first: zcp2kopano simulate --live")
 	}
-	target, err := openSimulatedLive(plain[packagesParam])
-	if err != nil {
-		return nil, err
-	}
-	defer target.Close()
 	var t teller
 	tell, err := t.open(a)
 	if err != nil {
 		return nil, err
 	}
-	v := a.carryOut(ctx, "simulate", target, book, plain, secrets, "", journal.Memory(version, time.Now), tell)
+	v, err := a.rehearseApart(ctx, book, plain, secrets, tell)
+	if err != nil {
+		return nil, err
+	}
 	if v.Code != exit.Done {
 		return nil, verdictError(v.Code)
 	}
@@ -200,13 +197,11 @@ func (a *app) rehearse(ctx context.Context, book *runbook.Runbook, plain map[str
 
 // forecast simulates unseen. What stands in the way is for the run to find, which then reports it as ever.
 func (a *app) forecast(ctx context.Context, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret) (*story.Times, error) {
-	target, err := openSimulatedLive(plain[packagesParam])
+	fmt.Fprintln(a.err, "simulating the run first, to know how long it takes")
+	v, err := a.rehearseApart(ctx, book, plain, secrets, func(story.Event) {})
 	if err != nil {
 		return nil, err
 	}
-	defer target.Close()
-	fmt.Fprintln(a.err, "simulating the run first, to know how long it takes")
-	v := a.carryOut(ctx, "simulate", target, book, plain, secrets, "", journal.Memory(version, time.Now), func(story.Event) {})
 	switch v.Code {
 	case exit.Done:
 		return v.Times, nil

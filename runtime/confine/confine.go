@@ -11,9 +11,11 @@
 package confine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"unsafe"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
@@ -30,14 +32,56 @@ type Lock struct {
 	Err   error  // why it is not in force; nil if it is
 }
 
-// ReadOnly puts every means in force that the kernel has, and tells which. It cannot be undone.
-func ReadOnly() []Lock {
+// Locks are all means, and what a child could do in spite of them.
+type Locks struct {
+	All []Lock
+	// Open is what a child was seen to be able to do; Untried is why it was not tried.
+	Open    []string
+	Untried error
+}
+
+// ReadOnly puts every means in force that the kernel has, and tells which. It cannot be undone. Then it tries them:
+// this program, started with these arguments, calls Attempt.
+func ReadOnly(args ...string) Locks {
+	keepFromGaining()
 	landlocked := restrictPaths()
-	return []Lock{
+	l := Locks{All: []Lock{
 		{"Landlock", "creating, changing, moving and removing files", landlocked},
 		{"capabilities", "what only root may, but for reading root's files", dropCapabilities()},
 		{"seccomp", "changing modes, owners, attributes, times and mounts", filterCalls(landlocked != nil)},
+	}}
+	l.Open, l.Untried = try(args)
+	return l
+}
+
+// String says what keeps this process from writing, as far as that was tried.
+func (l Locks) String() string {
+	var inForce, missing []string
+	for _, lock := range l.All {
+		if lock.Err != nil {
+			missing = append(missing, fmt.Sprintf("%s (%v)", lock.Name, lock.Err))
+			continue
+		}
+		inForce = append(inForce, lock.Name)
 	}
+	names := cmp.Or(strings.Join(inForce, ", "), "nothing")
+	text := "kept from writing by " + names + " (tried)"
+	switch {
+	case l.Untried != nil:
+		text = fmt.Sprintf("kept from writing by nothing that could be tried (%v); said to be in force: %s", l.Untried, names)
+	case len(l.Open) > 0:
+		text = "kept from writing by nothing but the program itself: a program that it starts could " + strings.Join(l.Open, ", and ") +
+			" (tried); in force: " + names
+	}
+	if len(missing) > 0 {
+		text += "; not in force: " + strings.Join(missing, ", ")
+	}
+	return text
+}
+
+// keepFromGaining keeps programs that are started from gaining what this process gives up; kernels before 3.5 cannot.
+func keepFromGaining() {
+	_, _, _ = psx.Syscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
 }
 
 func restrictPaths() error {
@@ -68,20 +112,23 @@ func dropCapabilities() error {
 		return fmt.Errorf("reading capabilities: %w", err)
 	}
 	kept := now[0].Permitted & keep
+	// A program that root starts would get them all back, if they stay in the bounding set. What lets that be changed is
+	// itself dropped below.
+	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
+		if c == unix.CAP_DAC_READ_SEARCH {
+			continue
+		}
+		if _, _, errno := psx.Syscall3(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); errno == unix.EINVAL {
+			break // the kernel knows no more
+		} else if errno != 0 && now[0].Effective&(1<<unix.CAP_SETPCAP) != 0 {
+			return fmt.Errorf("dropping capability %d: %w", c, errno)
+		}
+	}
 	want := [2]unix.CapUserData{{Effective: kept, Permitted: kept, Inheritable: kept}}
 	// Capabilities are a thread's own: every thread of the process must drop them.
 	_, _, errno := psx.Syscall3(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&want[0])), 0)
 	if errno != 0 {
 		return fmt.Errorf("dropping capabilities: %w", errno)
-	}
-	// A program that root starts would get them all back.
-	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
-		if c == unix.CAP_DAC_READ_SEARCH {
-			continue
-		}
-		if _, _, errno := psx.Syscall3(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); errno != 0 && errno != unix.EINVAL && errno != unix.EPERM {
-			return fmt.Errorf("dropping capability %d: %w", c, errno)
-		}
 	}
 	return nil
 }

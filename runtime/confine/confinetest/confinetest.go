@@ -16,11 +16,12 @@ import (
 )
 
 // Kernels are what may be missing: Landlock before 5.13, filters for all threads before 3.17 (the
-// kernels of Debian 8, RHEL 7 and SLES 12).
+// kernels of Debian 8, RHEL 7 and SLES 12), filters at all, and what keeps programs from gaining privileges, before 3.5.
 var Kernels = map[string][]string{
 	"this one":       nil,
 	"of 2020":        {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"},
 	"of Debian 2015": {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp", "openat2", "fchmodat2"},
+	"with nothing":   {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp", "openat2", "fchmodat2", "prctl"},
 }
 
 // Pretend makes this process see a kernel without some system calls.
@@ -28,10 +29,20 @@ func Pretend(missing []string) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return seccomp.LoadFilter(seccomp.Filter{NoNewPrivs: true, Flag: seccomp.FilterFlagTSync, Policy: seccomp.Policy{
-		DefaultAction: seccomp.ActionAllow,
-		Syscalls:      []seccomp.SyscallGroup{{Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS), Names: missing}},
-	}})
+	policy := seccomp.Policy{DefaultAction: seccomp.ActionAllow}
+	if i := slices.Index(missing, "prctl"); i >= 0 { // two of what it is asked for
+		missing = slices.Delete(slices.Clone(missing), i, i+1)
+		group := seccomp.SyscallGroup{Action: seccomp.ActionErrno | seccomp.Action(unix.EINVAL)}
+		for _, option := range []uint64{unix.PR_SET_NO_NEW_PRIVS, unix.PR_SET_SECCOMP} {
+			group.NamesWithCondtions = append(group.NamesWithCondtions, seccomp.NameWithConditions{
+				Name: "prctl", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: option}},
+			})
+		}
+		policy.Syscalls = append(policy.Syscalls, group)
+	}
+	policy.Syscalls = append(policy.Syscalls, seccomp.SyscallGroup{Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS), Names: missing})
+	// root needs no NoNewPrivs for a filter, and what is pretended must not have it
+	return seccomp.LoadFilter(seccomp.Filter{NoNewPrivs: os.Geteuid() != 0, Flag: seccomp.FilterFlagTSync, Policy: policy})
 }
 
 // Writes tries to change a directory and the file in it, each way in a thread of its own, because
