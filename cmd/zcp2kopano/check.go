@@ -46,6 +46,7 @@ with an inhibitor left the exit code is 2.`,
 			if err != nil {
 				return err
 			}
+			defer t.drop()
 			v := a.carryOut(cmd.Context(), "check", target, book, plain, secrets, "", journal.Memory(version, time.Now), tell)
 			if err := t.close(); err != nil {
 				return err

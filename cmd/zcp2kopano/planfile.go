@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"syscall"
 
@@ -23,7 +22,7 @@ import (
 // planFile is where a simulation keeps its plan.
 type planFile struct {
 	path string
-	f    *os.File
+	f    *outFile
 }
 
 // open makes the file before the simulation begins: afterwards the process may not be able to. Where no
@@ -35,7 +34,7 @@ func (p *planFile) open(h host.Host) error {
 	if err := engine.CanPlan(h); err != nil {
 		return fmt.Errorf("plan %s: %w", p.path, err)
 	}
-	f, err := newFile(p.path)
+	f, err := createOut(p.path, newOnly)
 	if err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
@@ -43,20 +42,11 @@ func (p *planFile) open(h host.Host) error {
 	return nil
 }
 
-// newFile makes a file, for its owner alone. An empty one may be there: a simulation that was refused
-// leaves it, because it can no longer remove anything.
-func newFile(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if !errors.Is(err, fs.ErrExist) {
-		return f, err
+// drop gives the file up if no plan was kept.
+func (p *planFile) drop() {
+	if p.f != nil {
+		p.f.Close()
 	}
-	if info, lerr := os.Lstat(name); lerr != nil || !info.Mode().IsRegular() || info.Size() > 0 {
-		return nil, err
-	}
-	if f, err = os.OpenFile(name, os.O_WRONLY|syscall.O_NOFOLLOW, 0); err != nil {
-		return nil, err
-	}
-	return f, f.Chmod(0o600)
 }
 
 // keep writes the plan of a simulation that succeeded.
@@ -87,7 +77,7 @@ func (p *planFile) keep(v story.Verdict, h host.Host, book *runbook.Runbook, pla
 	if _, err := p.f.Write(append(data, '\n')); err != nil {
 		return fmt.Errorf("plan %s: %w", p.path, err)
 	}
-	return p.f.Sync()
+	return p.f.Complete()
 }
 
 // readTrusted reads a file that root is going to go by: it has to belong to root or to who called the

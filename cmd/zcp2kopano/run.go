@@ -238,6 +238,7 @@ func (a *app) work(ctx context.Context, lock *state.Lock, j job) error {
 	if err != nil {
 		return err
 	}
+	defer j.teller.drop()
 	var v *story.Verdict
 	if j.foreground {
 		v, err = a.workHere(ctx, lock, j, tell)

@@ -73,10 +73,12 @@ followed; they, owners and modes are listed in manifest.mtree, in the format of 
 			if err := plan.open(target.Host); err != nil {
 				return err
 			}
+			defer plan.drop()
 			tell, err := t.open(a)
 			if err != nil {
 				return err
 			}
+			defer t.drop()
 			if err := files.open(target.real); err != nil {
 				return err
 			}

@@ -67,7 +67,7 @@ func (a *app) snapshot(ctx context.Context, file, runbook string, p *params, o s
 		return err
 	}
 	defer view.Close()
-	f, err := newFile(file)
+	f, err := createOut(file, newOnly)
 	if errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("snapshot: %s exists; name a new file", file)
 	}
@@ -82,8 +82,11 @@ func (a *app) snapshot(ctx context.Context, file, runbook string, p *params, o s
 	if !a.json {
 		o.Progress = func(what string, files int64) { fmt.Fprintf(a.err, "%s: %d files\n", what, files) }
 	}
-	if err := errors.Join(sim.Snapshot(ctx, f, r.asFound(), o), f.Sync()); err != nil {
-		return errors.Join(err, f.Truncate(0)) // the process can remove nothing by now
+	if err := sim.Snapshot(ctx, f, r.asFound(), o); err != nil {
+		return err
+	}
+	if err := f.Complete(); err != nil {
+		return fmt.Errorf("snapshot: %w", err)
 	}
 	if a.json {
 		return json.NewEncoder(a.out).Encode(map[string]string{"file": file})

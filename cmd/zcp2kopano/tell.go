@@ -37,8 +37,8 @@ func (t *teller) flags(cmd *cobra.Command) {
 	_ = cmd.MarkFlagFilename("report", "html")
 }
 
-// open opens the report's file, before anything else is done, and returns who listens to the run. What
-// the file holds stays until there is something to tell.
+// open begins the report's file, before anything else is done, and returns who listens to the run. An earlier one
+// stays until this one is told to its end, or as far as it comes.
 func (t *teller) open(a *app) (func(story.Event), error) {
 	out := story.Console(a.out, a.console(a.out.file))
 	if a.json {
@@ -47,7 +47,7 @@ func (t *teller) open(a *app) (func(story.Event), error) {
 	if t.file == "" {
 		return out, nil
 	}
-	f, err := os.OpenFile(t.file, os.O_WRONLY|os.O_CREATE, 0o666)
+	f, err := createOut(t.file, latestOnly)
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
@@ -66,20 +66,22 @@ func (t *teller) close() error {
 	return nil
 }
 
+// drop gives the report up where nothing came to be told.
+func (t *teller) drop() {
+	if t.html != nil {
+		t.html.f.Close()
+	}
+}
+
 // reportFile remembers the first error: reports themselves never fail.
 type reportFile struct {
-	f     *os.File
-	begun bool
-	err   error
+	f   *outFile
+	err error
 }
 
 var _ io.Writer = (*reportFile)(nil)
 
 func (r *reportFile) Write(p []byte) (int, error) {
-	if !r.begun {
-		r.begun = true
-		_ = r.f.Truncate(0) // what is no file has nothing to cut
-	}
 	n, err := r.f.Write(p)
 	if r.err == nil {
 		r.err = err
@@ -88,8 +90,9 @@ func (r *reportFile) Write(p []byte) (int, error) {
 }
 
 func (r *reportFile) close() error {
-	if err := r.f.Close(); r.err == nil {
-		r.err = err
+	if r.err != nil {
+		r.f.Close()
+		return r.err
 	}
-	return r.err
+	return r.f.Complete()
 }
