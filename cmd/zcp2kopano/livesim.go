@@ -42,7 +42,7 @@ func (t *target) lock() {
 }
 
 // attemptName is the command that tries what the locks are to stop.
-const attemptName = "attempt-to-write"
+const attemptName = "try-to-write"
 
 func attemptCommand(a *app) *cobra.Command {
 	return &cobra.Command{

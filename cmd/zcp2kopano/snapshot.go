@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,25 +24,32 @@ import (
 // What a snapshot captures unless it is told otherwise.
 var (
 	snapshotPackages = []string{"*zarafa*", "*kopano*", "*mapi*", "*vmime*", "*libical*"}
-	snapshotConfig   = []string{"/etc/zarafa", "/etc/kopano", "/etc/postfix", "/etc/apt", "/etc/default", "/etc/mapi", "/etc/php5"}
-	snapshotTrees    = []string{"/var/lib/zarafa", "/var/lib/kopano", "/var/log/zarafa", "/usr/local", "/run/zarafad"}
+	snapshotTrees    = []string{
+		"/etc/zarafa", "/etc/kopano", "/etc/postfix", "/etc/apt", "/etc/default", "/etc/mapi", "/etc/php5",
+		"/var/lib/zarafa", "/var/lib/kopano", "/var/log/zarafa", "/usr/local", "/run/zarafad",
+	}
 )
 
 func snapshotCommand(a *app) *cobra.Command {
 	var p params
 	var o sim.SnapshotOptions
 	var runbook, packages string
+	var directives []string
 	cmd := &cobra.Command{
 		Use:   "snapshot FILE",
 		Short: "Write this machine down as a fixture, secrets removed",
 		Long: `Write down what a simulation needs of this machine: facts, packages, services, accounts, mounts,
-configuration with secrets replaced, trees of data as names and sizes. The run is simulated over this
-machine first: what it asks of the database and the directory goes into the fixture with the answers,
-and so do the files that it looks at; of those that it reads, the text, with secrets replaced. Parameters
+trees of configuration and data as names, owners, modes and sizes. The run is simulated over this
+machine first: what it asks of the database and the directory goes into the fixture with the answers.
+Of files, it holds the contents of those that the simulation reads, that packages have shipped so, and
+that --with names, secrets replaced, and of ZCP's and Kopano's configuration the values of directives that
+are known or that --directive names. They are listed at the end. A simulation that reads another file of the
+snapshot is told that its content is not in it. Parameters
 are kept with it, secret ones by name, and of package files that it installs from (packages_dir) what a
 simulation needs: the command that is named at the end works on any machine.
 The machine is only read. Read the file before you give it away; it can be edited.`,
 		Example: `  sudo zcp2kopano snapshot mail.txtar
+  sudo zcp2kopano snapshot mail.txtar --with /etc/postfix --directive site_option
   sudo zcp2kopano snapshot mail.txtar --tree /srv/attachments
   sudo zcp2kopano snapshot mail.txtar --packages /root/kopano --secret repo_password=/root/password
   zcp2kopano simulate --host mail.txtar`,
@@ -49,16 +58,40 @@ The machine is only read. Read the file before you give it away; it can be edite
 			if err := p.setPackages(packages); err != nil {
 				return err
 			}
-			return a.snapshot(cmd.Context(), args[0], runbook, &p, o)
+			var held []string
+			o.Sparse, o.Directive = true, knownDirective(directives)
+			o.Holds = func(name string) { held = append(held, name) }
+			if err := a.snapshot(cmd.Context(), args[0], runbook, &p, o); err != nil || a.json {
+				return err
+			}
+			slices.Sort(held)
+			fmt.Fprintf(a.err, "it holds the contents of %d files, secrets replaced:\n  %s\n", len(held), strings.Join(held, "\n  "))
+			return nil
 		},
 	}
 	p.flags(cmd)
 	cmd.Flags().StringVar(&packages, "packages", "", "the run that is meant installs from this `DIR` of downloaded packages (the parameter packages_dir)")
 	cmd.Flags().StringVar(&runbook, "runbook", "", "the `RUNBOOK` whose questions are recorded; the stock one that fits by default")
 	cmd.Flags().StringArrayVar(&o.Packages, "package", snapshotPackages, "capture the files of packages that match this `GLOB` (repeatable)")
-	cmd.Flags().StringArrayVar(&o.Config, "config", snapshotConfig, "capture the content of this `PATH`, secrets replaced (repeatable)")
+	cmd.Flags().StringArrayVar(&o.Config, "with", nil, "capture the content of this `PATH`, and of all below it, too, secrets replaced (repeatable)")
+	cmd.Flags().StringArrayVar(&directives, "directive", nil, "keep the values of this `DIRECTIVE` of configuration, which is not known (repeatable)")
 	cmd.Flags().StringArrayVar(&o.Trees, "tree", snapshotTrees, "capture the names and sizes below this `PATH` (repeatable)")
 	return cmd
+}
+
+// knownDirective knows the directives of ZCP and Kopano, and those that are named.
+func knownDirective(named []string) func(file, name string) bool {
+	known := map[string]bool{}
+	for _, b := range allBuiltins() {
+		for line := range strings.Lines(b.Words) {
+			if cells := strings.SplitN(line, "\t", 4); len(cells) == 4 {
+				known[cells[2]] = true
+			}
+		}
+	}
+	return func(file, name string) bool {
+		return path.Ext(file) != ".cfg" || known[name] || slices.Contains(named, name)
+	}
 }
 
 func (a *app) snapshot(ctx context.Context, file, runbook string, p *params, o sim.SnapshotOptions) error {

@@ -103,7 +103,7 @@ func bothStories(t *testing.T, a *app, machine host.View, p *params, alone func(
 // captured is a snapshot as the command takes it.
 func captured(t *testing.T, a *app, machine host.View, p *params) []byte {
 	t.Helper()
-	o := sim.SnapshotOptions{Packages: snapshotPackages, Config: snapshotConfig, Trees: snapshotTrees}
+	o := sim.SnapshotOptions{Packages: snapshotPackages, Trees: snapshotTrees, Sparse: true, Directive: knownDirective(nil)}
 	if err := a.recordQuestions(context.Background(), newRecorder(machine), "debian", p, &o, func(*target) {}); err != nil {
 		t.Fatal(err)
 	}

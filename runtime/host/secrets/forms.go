@@ -19,15 +19,19 @@ type form struct {
 const (
 	quoted = `"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'`
 	word   = `(?:` + quoted + `|[^\s"';|&<>)]+)`
+	// argument is one of a call, which calls nothing itself
+	argument = `(?:` + quoted + `|[^,()"']*)`
 )
 
 var (
-	sqlTools   = regexp.MustCompile(`\b(?:mysql|mariadb)[\w-]*\b|\bmytop\b|\bmydumper\b`)
-	webTools   = regexp.MustCompile(`\b(?:curl|wget|http|lftp)\b`)
-	ldapTools  = regexp.MustCompile(`\b(?:ldap(?:search|add|modify|delete|passwd|whoami|compare|modrdn)|slappasswd)\b`)
-	mailTools  = regexp.MustCompile(`\b(?:zarafa|kopano)-[\w-]+\b`)
-	shareTools = regexp.MustCompile(`\b(?:smbclient|smbmount|rpcclient|net|mount)\b`)
-	passTools  = regexp.MustCompile(`\b(?:sshpass|htpasswd|openssl|7z|zip|unzip)\b`)
+	sqlTools    = regexp.MustCompile(`\b(?:mysql|mariadb)[\w-]*\b|\bmytop\b|\bmydumper\b`)
+	webTools    = regexp.MustCompile(`\b(?:curl|wget|http|lftp)\b`)
+	ldapTools   = regexp.MustCompile(`\b(?:ldap(?:search|add|modify|delete|passwd|whoami|compare|modrdn)|slappasswd)\b`)
+	mailTools   = regexp.MustCompile(`\b(?:zarafa|kopano)-[\w-]+\b`)
+	shareTools  = regexp.MustCompile(`\b(?:smbclient|smbmount|rpcclient|net|mount)\b`)
+	pipedTools  = regexp.MustCompile(`\|\s*(?:sudo\s+)?(?:\S*/)?(?:sudo\s+-\S*S|su|passwd|chpasswd|smbpasswd|saslpasswd2?|kinit|cryptsetup|openssl|gpg2?|mysql|ldap\w+|slappasswd|docker)\b`)
+	unitSetting = regexp.MustCompile(`^\s*Environment\s*=`)
+	passTools   = regexp.MustCompile(`\b(?:sshpass|htpasswd|openssl|7z|zip|unzip)\b`)
 )
 
 // inlineForms are looked for anywhere in a line.
@@ -57,12 +61,32 @@ var inlineForms = []form{
 	// SQL
 	{pattern: regexp.MustCompile(`(?i)\bidentified\s+(?:by|with\s+\w+\s+(?:by|as))\s+(?:password\s+)?(` + quoted + `)`), needs: "identified", secret: 1},
 	{pattern: regexp.MustCompile(`(?i)\bpassword\s*\(\s*(` + quoted + `)`), needs: "password", secret: 1},
+	// user and password in a call: mysqli_connect('host', 'user', 'password'), new PDO(...)
+	{pattern: regexp.MustCompile(`(?i)\b(?:mysqli?_p?connect|new\s+\\?(?:mysqli|PDO)|imap_open|ftp_login|ldap_bind|ssh2_auth_password|DBI->connect)\s*\(\s*` +
+		argument + `\s*,\s*` + argument + `\s*,\s*(` + quoted + `)`), needs: "(", literal: true, secret: 1},
+	// what is piped into, or handed to, a program that wants a password
+	{pattern: regexp.MustCompile(`\b(?:echo|printf)\s+(?:-\w+\s+)*(?:["']?%s(?:\\n)?["']?\s+)?(` + word + `)\s*\|`), needs: "|", command: pipedTools, secret: 1},
+	{pattern: regexp.MustCompile(`\b\w*passwd\b[^|<]*<<<\s*(` + word + `)`), needs: "<<<", secret: 1},
+	// Postfix: static:user:password
+	{pattern: regexp.MustCompile(`\bstatic:\{?\s*[^\s:]+:([^\s}]+)`), needs: "static:", literal: true, secret: 1},
+	// systemd
+	{pattern: regexp.MustCompile(`^\s*SetCredential(?:Encrypted)?\s*=\s*[^:]+:(.+)$`), needs: "setcredential", literal: true, secret: 1},
+	{pattern: regexp.MustCompile(`^\s*Environment\s*=\s*["']?([A-Za-z_]\w*)=([^\s"']+)`), needs: "environment", name: 1, secret: 2},
+	{pattern: regexp.MustCompile(`["']([A-Za-z_]\w*)=([^"']*)["']`), needs: "=", command: unitSetting, name: 1, secret: 2},
+	// headers: -H 'NAME: value', proxy_set_header NAME value, RequestHeader set NAME value
+	{pattern: regexp.MustCompile(`(?:-H|--header)[ \t=]*["']?([\w-]+):[ \t]*([^"'\s][^"']*)`), needs: "-h", name: 1, secret: 2},
+	{pattern: regexp.MustCompile(`(?i)\b(?:proxy_set_header|(?:Request)?Header\s+(?:always\s+)?set|add_header|http-request\s+set-header)\s+([\w-]+)\s+(` + word + `)`), needs: "header", name: 1, secret: 2},
+	// {name: value, name: value} of YAML
+	{pattern: regexp.MustCompile(`[{,]\s*([A-Za-z_][\w.-]*)\s*:\s*(` + quoted + `|[^\s,}"']+)`), needs: ":", files: true, name: 1, secret: 2},
+	// <add key="name" value="value"/>, <entry key="name">value</entry>
+	{pattern: regexp.MustCompile(`(?:key|name)\s*=\s*["']([\w.-]+)["']\s+value\s*=\s*(` + quoted + `)`), needs: "value", name: 1, secret: 2},
+	{pattern: regexp.MustCompile(`(?:key|name)\s*=\s*["']([\w.-]+)["'][^<>]*>([^<>]+)</`), needs: "</", name: 1, secret: 2},
 	// HTTP
 	{pattern: regexp.MustCompile(`(?i)authorization["']?\s*[:=]\s*["']?(?:basic|bearer)\s+([A-Za-z0-9+/=._~-]+)`), needs: "authorization", secret: 1},
 	// login u password p of netrc(5) and apt's auth.conf, user u pass p of fetchmail
 	{pattern: regexp.MustCompile(`\b(?:machine|login|user|username)\b.*?\b(?:password|passwd|pass)[ \t]+(?:is[ \t]+)?(` + quoted + `|[^\s"'=:]\S*)`), needs: "pass", files: true, secret: 1},
 	// name=value among other words: MYSQL_PWD=x mysqldump, -o user=x,password=y, password="x" of XML
-	{pattern: regexp.MustCompile(`(?:^|[\s,;&?"'(:])([A-Za-z_][\w.-]*)=(` + quoted + `|[^\s,;&"'<>)=~|]+)`), needs: "=", name: 1, secret: 2},
+	{pattern: regexp.MustCompile(`(?:^|[\s,;&?"'(:=])([A-Za-z_][\w.-]*)=(` + quoted + `|[^\s,;&"'<>)=~|]+)`), needs: "=", name: 1, secret: 2},
 }
 
 // literalForms are those of files that know no variables; they go on over the ends of lines.

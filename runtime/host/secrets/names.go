@@ -15,7 +15,7 @@ var roots = []string{"passw", "passphrase", "secret", "accesskey", "privatekeyda
 
 // last words of a name that make its value a secret.
 var lastWord = regexp.MustCompile(`^(?:\w*pass|\w*pwd|pw|(?:bind|root|user|admin|db|my|ldap|sql|mysql|smtp|auth|key|cert)pw|` +
-	`(?:auth|access|api|bearer|refresh)token|(?:api|auth|access|encryption|shared|preshared)key|psk|\w*psk|credentials|requirepass|masterauth)$`)
+	`\w*token|jwt|\w*jwt|licen[cs]e|serial(?:number)?|private(?:lines|mac)|(?:api|auth|access|encryption|shared|preshared|licen[cs]e|signing|subscription)key|psk|\w*psk|credentials|requirepass|masterauth)$`)
 
 // inert are last words of a name that say about a secret what everybody may know.
 var inert = strings.Fields(`file files path dir directory attribute attr attrs type map maps length len min max size query scheme

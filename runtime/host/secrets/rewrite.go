@@ -4,6 +4,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -45,7 +46,7 @@ func MaskText(text string) string {
 	if !hinted(text) {
 		return text
 	}
-	w := &rewriter{with: masked}
+	w := &rewriter{with: masked, block: -1}
 	return eachLine(text, func(line string) string {
 		if out, ok := w.privateKey(line); ok || !hinted(line) {
 			return out
@@ -61,7 +62,7 @@ func masked(string) string { return Mask }
 
 // hints is what a text with a secret has, in small letters: a quick test for most.
 var hints = []string{"pass", "pw", "secret", "key", "token", "psk", "credential", "masterauth", "://", "$", "{", "krbprincipal", "sambalm", "sambant",
-	" -p", " -u", " -w", " -s", "authorization", "identified"}
+	" -p", " -u", " -w", " -s", "authorization", "identified", "static:", "jwt", "licen", "serial", "pdo", "mysqli", "_bind", "_open", "connect", "|", "private-"}
 
 // hinted reports whether there may be a secret in a text.
 func hinted(text string) bool {
@@ -84,7 +85,7 @@ func rewrite(name, text string, with func(string) string) string {
 	if publicFile.MatchString(path.Base(name)) {
 		return text
 	}
-	w := &rewriter{with: with, kind: kindOf(name, text), code: codeOf(name, text)}
+	w := &rewriter{with: with, kind: kindOf(name, text), code: codeOf(name, text), block: -1}
 	return eachLine(literals(name, text, with), w.line)
 }
 
@@ -95,6 +96,11 @@ type rewriter struct {
 	code  code
 	inKey bool // within a private key
 	goes  bool // the value of the last line was a secret, and can go on in this one
+
+	continued bool   // it does: that line ended with a backslash
+	block     int    // the lines that are indented deeper are a secret; -1 for none
+	lines     int    // so many more lines are one
+	here      string // where the text handed to chpasswd ends
 }
 
 // publicFile has words like passwd in another sense.
@@ -122,6 +128,9 @@ var (
 
 func kindOf(name, text string) *regexp.Regexp {
 	base := path.Base(name)
+	if strings.Contains(name, "/license/") || strings.Contains(name, "/licence/") || base == "license" {
+		return nothingElse
+	}
 	for _, k := range fileKinds {
 		if k.base.MatchString(base) {
 			return k.kind
@@ -171,6 +180,9 @@ func (w *rewriter) line(line string) string {
 		return line[:len(line)-len(value)] + w.with(value)
 	}
 	w.goes = false
+	if out, ok := w.goesOn(line); ok {
+		return out
+	}
 	if out, ok := w.ownForm(line); ok {
 		return out
 	}
@@ -187,6 +199,73 @@ func (w *rewriter) line(line string) string {
 		return line
 	}
 	return inline(line, w.with, true)
+}
+
+var (
+	blockBegins = regexp.MustCompile(`^([ \t]*(?:-[ \t]+)?)["']?([\w.-]+)["']?[ \t]*:[ \t]*[|>][-+0-9]*[ \t]*$`)
+	puttyLines  = regexp.MustCompile(`^Private-Lines: (\d+)$`)
+	hereText    = regexp.MustCompile(`\bchpasswd\b[^<]*<<-?[ \t]*['"]?(\w+)`)
+	userAndPass = regexp.MustCompile(`^([ \t]*[^:\s]+:)(.+)$`)
+)
+
+// goesOn replaces the lines of a secret that has more than one, and notes where such a one begins.
+func (w *rewriter) goesOn(line string) (string, bool) {
+	indented := len(line) - len(strings.TrimLeft(line, " \t"))
+	whole := func() (string, bool) { return line[:indented] + w.with(line[indented:]), true }
+	switch {
+	case w.continued:
+		w.continued = strings.HasSuffix(line, `\`)
+		return whole()
+	case w.lines > 0:
+		w.lines--
+		return whole()
+	case w.block >= 0 && strings.TrimSpace(line) == "":
+		return line, true
+	case w.block >= 0 && indented > w.block:
+		return whole()
+	case w.here != "" && strings.TrimSpace(line) == w.here:
+		w.here = ""
+		return line, true
+	case w.here != "":
+		if m := userAndPass.FindStringSubmatch(line); m != nil {
+			return m[1] + w.with(m[2]), true
+		}
+		return line, true
+	}
+	w.block = -1
+	if m := blockBegins.FindStringSubmatch(line); m != nil && grade(m[2]) != plain {
+		w.block = len(m[1]) - len(strings.TrimLeft(m[1], " \t"))
+		return line, true
+	}
+	if m := puttyLines.FindStringSubmatch(line); m != nil {
+		w.lines, _ = strconv.Atoi(m[1])
+		return line, true
+	}
+	if m := hereText.FindStringSubmatch(line); m != nil {
+		w.here = m[1]
+		return line, true
+	}
+	if m := assigns.FindStringSubmatch(line); m != nil && grade(lastPart(m[2])) != plain && strings.HasSuffix(m[4], `\`) {
+		w.continued = true
+		if value := strings.TrimRight(m[4], " \t\\"); value == "" {
+			return line, true
+		}
+	}
+	return "", false
+}
+
+// unknownValue is a line of a configuration file that gives a directive a value, in force or not.
+var unknownValue = regexp.MustCompile(`^([ \t]*#?[ \t]*)([A-Za-z_][\w.-]*)([ \t]*=[ \t]*)(\S.*?)([ \t]*)$`)
+
+// HideUnknown replaces the values of directives that are not known: nobody can tell whether they are secrets.
+func HideUnknown(name, text string, known func(file, directive string) bool) string {
+	return eachLine(text, func(line string) string {
+		m := unknownValue.FindStringSubmatch(line)
+		if m == nil || known(name, m[2]) {
+			return line
+		}
+		return m[1] + m[2] + m[3] + Placeholder(m[4]) + m[5]
+	})
 }
 
 // aboutNames are directives that say which attribute or column holds what.
@@ -237,7 +316,7 @@ func (w *rewriter) ownForm(line string) (string, bool) {
 // assigns matches a line "name = value" with whatever may stand before the name: a comment sign,
 // "export", the name of an array.
 var (
-	assigns = regexp.MustCompile(`^([ \t]*(?:[;#]+|//|--)?[ \t]*(?:(?:export|set|setenv|local|readonly|declare|my|our)[ \t]+)?)` +
+	assigns = regexp.MustCompile(`^([ \t]*(?:[;#]+|//|--|-[ \t])?[ \t]*(?:(?:export|set|setenv|local|readonly|declare|my|our)[ \t]+)?)` +
 		`([$@%]?[\w.\-/]+(?:(?: |->|::|\[)['"]?\w[\w.\-]*['"]?\]?)*)([ \t]*(?:=>|:=|::|=|:)[ \t]*)(\S.*?)([ \t]*)$`)
 	inMessage = regexp.MustCompile(`^(.*?)([\w.\-]+)( += +)(\S.*?)([ \t]*)$`)
 	literal   = regexp.MustCompile(`^(` + quoted + `)(.*)$`)

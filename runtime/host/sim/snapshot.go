@@ -31,6 +31,10 @@ type SnapshotOptions struct {
 	Packages []string
 	// Config are files and directories whose content is captured, secrets replaced.
 	Config []string
+	// Sparse leaves out the content of all that is neither below Config nor among Read, nor as its package shipped it,
+	// and Directive, if set, the values of directives that it does not know.
+	Sparse    bool
+	Directive func(file, name string) bool
 	// Trees are directories of which all is captured but the content of files.
 	Trees []string
 	// Conn and Queries are questions to the database, whose answers are recorded.
@@ -47,6 +51,8 @@ type SnapshotOptions struct {
 	// Params are the parameters of the run that was meant, and Secrets the names of its secret ones.
 	Params  map[string]string
 	Secrets []string
+	// Holds is told of each file whose content is captured; it may be nil.
+	Holds func(name string)
 	// Progress is told what is captured, and how many files were until now; it may be nil.
 	Progress func(what string, files int64)
 }
@@ -659,10 +665,25 @@ func (s *snapshot) text(name string, st host.Stat) error {
 		return err
 	}
 	if want := s.shipped[name]; want == "" || digest.Of(content, want) != want {
+		if s.o.Sparse && !s.wanted(name) {
+			s.fileSection(name, st, nil, fmt.Sprintf(" size=%d", st.Size))
+			return s.xattrs(name, st)
+		}
 		content = s.hide(name, content)
+	}
+	if s.o.Holds != nil {
+		s.o.Holds(name)
 	}
 	s.fileSection(name, st, content, "")
 	return s.xattrs(name, st)
+}
+
+// always are what a snapshot is none without.
+var always = []string{"/etc/os-release", "/usr/lib/os-release", "/etc/passwd", "/etc/group", "/etc/machine-id"}
+
+// wanted reports whether the content of a file was asked for, by a run or by name.
+func (s *snapshot) wanted(name string) bool {
+	return slices.Contains(always, name) || isBelowAny(name, s.o.Config) || slices.Contains(s.o.Read, name)
 }
 
 // readStill reads a file together with its metadata: both from before, or both from after a change that
@@ -706,7 +727,11 @@ func (s *snapshot) hide(name string, content []byte) []byte {
 	if slices.Contains(s.maps, name) {
 		name = secrets.PasswordMap
 	}
-	return []byte(secrets.Hide(name, string(content)))
+	text := secrets.Hide(name, string(content))
+	if s.o.Directive != nil {
+		text = secrets.HideUnknown(name, text, s.o.Directive)
+	}
+	return []byte(text)
 }
 
 func (s *snapshot) fileSection(name string, st host.Stat, content []byte, option string) {

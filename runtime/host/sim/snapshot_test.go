@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io/fs"
 	"slices"
 	"strings"
@@ -206,6 +207,43 @@ func TestSnapshotHoldsNoSecret(t *testing.T) {
 	}
 	if st, err := copied.Lstat("/etc/postfix/sasl_passwd.db"); err != nil || st.Size != int64(len(plain["/etc/postfix/sasl_passwd.db"])) {
 		t.Errorf("sasl_passwd.db: %v, %d bytes", err, st.Size)
+	}
+}
+
+// TestSparseSnapshot holds contents only of what was read, named, or shipped so; of all else a simulation is told that
+// its content is not there, and not that it is absent.
+func TestSparseSnapshot(t *testing.T) {
+	origin := readHost(t, "debian8-zcp72", Options{})
+	own := map[string]string{
+		"/etc/zarafa/read.cfg": "log_level = 3\nsite_pin = geheim\n", "/etc/zarafa/unread.cfg": "geheim\n", "/etc/postfix/named": "text\n", "/etc/systemd/system/own.service": "geheim\n",
+		"/usr/local/own.sh": "geheim\n",
+	}
+	for name, text := range own {
+		mustDo(t, origin.files.PutFile(name, []byte(text), 0o640, 0, 0, origin.Now()))
+	}
+	var held []string
+	o := snapshotOptions
+	o.Config, o.Trees = []string{"/etc/postfix"}, append([]string{"/etc/zarafa"}, o.Trees...)
+	o.Sparse, o.Read = true, []string{"/etc/zarafa/read.cfg"}
+	o.Directive = func(_, name string) bool { return name != "site_pin" }
+	o.Holds = func(name string) { held = append(held, name) }
+	copied, text := takeSnapshot(t, origin, o)
+	if at := strings.Index(text, "geheim"); at >= 0 {
+		t.Errorf("the snapshot holds a secret: %q", text[max(0, at-60):at+10])
+	}
+	for name, want := range map[string]string{"/etc/zarafa/read.cfg": "log_level = 3\nsite_pin = xxxx\n", "/etc/postfix/named": "text\n"} {
+		if got, err := copied.files.readFile(name); err != nil || string(got) != want || !slices.Contains(held, name) {
+			t.Errorf("%s: %v, %q; told: %v", name, err, got, held)
+		}
+	}
+	for _, name := range []string{"/etc/zarafa/unread.cfg", "/etc/systemd/system/own.service", "/usr/local/own.sh"} {
+		st, err := copied.Lstat(name)
+		if err != nil || st.Size != 7 || st.Mode.Perm() != 0o640 || slices.Contains(held, name) {
+			t.Errorf("%s: %v, %+v", name, err, st)
+		}
+		if _, err := copied.files.readFile(name); !errors.Is(err, host.ErrUnknown) || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "not in the snapshot") {
+			t.Errorf("reading %s: %v", name, err)
+		}
 	}
 }
 

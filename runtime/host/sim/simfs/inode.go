@@ -1,6 +1,7 @@
 package simfs
 
 import (
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -315,6 +316,9 @@ func (pg page) read(p []byte, off int64) {
 	clear(p[n:])
 }
 
+// errContent is what reading a file gives that is known by its size alone: it is there, so it is no absent one.
+var errContent = fmt.Errorf("its content is %w: it is not in the snapshot or fixture (`zcp2kopano snapshot --with PATH` takes it along)", host.ErrUnknown)
+
 func (c *content) readBase(p []byte, off int64, below readBase) error {
 	n := min(int64(len(p)), max(c.baseLen-off, 0))
 	clear(p[n:])
@@ -322,7 +326,7 @@ func (c *content) readBase(p []byte, off int64, below readBase) error {
 		return nil
 	}
 	if c.unknown {
-		return host.ErrUnknown
+		return errContent
 	}
 	return below(c.base, p[:n], off)
 }
