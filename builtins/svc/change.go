@@ -33,7 +33,7 @@ func telling(d script.Decision, err error) (script.Decision, error) {
 }
 
 // toldResult is what a start tells.
-const toldResult = "None; or, if its log said something of the list warns, record(failures): the lines"
+const toldResult = "None, or record(failures): the lines, if its log said something of the list warns"
 
 // serviceName reads the parameter name.
 func serviceName(c *script.Call) (string, error) {

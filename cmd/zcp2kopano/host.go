@@ -62,14 +62,14 @@ func (h *hostFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&h.live, "live", false, "simulate this machine, which is only read")
 	cmd.Flags().StringVar(&h.packages, "packages", "", "take what packages bring from the package files in this `DIR`")
 	cmd.MarkFlagsMutuallyExclusive("host", "live")
-	_ = cmd.MarkFlagFilename("host", "txtar")
+	_ = cmd.RegisterFlagCompletionFunc("host", completeHost)
 	_ = cmd.MarkFlagDirname("packages")
 }
 
 func (h *hostFlags) checkFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&h.name, "host", "", "check this `FIXTURE` instead of this machine")
 	cmd.Flags().StringVar(&h.packages, "packages", "", "the `DIR` of downloaded packages to install from")
-	_ = cmd.MarkFlagFilename("host", "txtar")
+	_ = cmd.RegisterFlagCompletionFunc("host", completeHost)
 	_ = cmd.MarkFlagDirname("packages")
 }
 

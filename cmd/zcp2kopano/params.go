@@ -55,6 +55,8 @@ func (p *params) flags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&p.secrets, "secret", nil, "set a secret parameter: `NAME=FILE`, NAME=- for standard input, NAME=env:VARIABLE (repeatable)")
 	cmd.Flags().StringArrayVar(&p.files, "params", nil, "take parameters from this `FILE`: lines of NAME = VALUE, of secrets NAME = FILE (repeatable: of a site, then of the server; a later one and --param win)")
 	_ = cmd.MarkFlagFilename("params")
+	_ = cmd.RegisterFlagCompletionFunc("param", completeParam)
+	_ = cmd.RegisterFlagCompletionFunc("secret", completeSecret)
 	cmd.Flags().StringArrayVar(&p.overrides, "override", nil, "go on in spite of an inhibitor: `KEY=REASON`; the key stands with the inhibitor, the reason in the journal (repeatable)")
 }
 

@@ -80,7 +80,7 @@ runbook, it is not held to it any more.`,
 	cmd.Flags().StringVar(&runbook, "runbook", "", "go on with this corrected runbook `FILE`")
 	cmd.Flags().BoolVar(&noPlan, "no-plan", false, "go on without being held to the plan that the run was begun with")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "take the corrected runbook without asking")
-	untilFlag(cmd, &until)
+	untilFlag(cmd, &until, a.keptBook)
 	foregroundFlag(cmd, &foreground)
 	return cmd
 }

@@ -96,6 +96,7 @@ that breaks: it names what it would kill, and asks; unattended, that is --kill-u
 	}
 	t.flags(cmd)
 	cmd.Flags().StringVar(&to, "to", "", "undo down to and including this `STEP`")
+	_ = cmd.RegisterFlagCompletionFunc("to", a.completeTo)
 	cmd.Flags().BoolVar(&restore, restoreFlag, false, "beyond the first start of kopano-server: load the dump of the database as well")
 	cmd.Flags().BoolVar(&kill, killFlag, false, "with --"+restoreFlag+": end a server that is just upgrading the database")
 	cmd.Flags().BoolVar(&accept, "accept", false, "undo nothing: accept what a rollback, or a run that goes neither on nor back, has left")

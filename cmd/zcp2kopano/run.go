@@ -78,13 +78,14 @@ a failure, the verdict names the commands that go on or back; "zcp2kopano status
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "start without showing a rehearsal and without asking")
 	cmd.Flags().BoolVar(&atOnce, "no-forecast", false, "with --yes: start at once, without the simulation that tells how long it takes")
 	cmd.Flags().StringVar(&planPath, "plan", "", "hold the run to the plan in this `FILE` (simulate --live --plan): it stops before the first difference; a plan holds for 7 days")
-	untilFlag(cmd, &until)
+	untilFlag(cmd, &until, meantBook)
 	foregroundFlag(cmd, &foreground)
 	return cmd
 }
 
-func untilFlag(cmd *cobra.Command, until *string) {
+func untilFlag(cmd *cobra.Command, until *string, book func(*cobra.Command, []string) *runbook.Runbook) {
 	cmd.Flags().StringVar(until, "until", "", "stop before this `STEP`, or with no-return before the first change that cannot be undone")
+	_ = cmd.RegisterFlagCompletionFunc("until", completeUntil(book))
 }
 
 func foregroundFlag(cmd *cobra.Command, foreground *bool) {

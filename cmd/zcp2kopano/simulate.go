@@ -110,7 +110,7 @@ followed; they, owners and modes are listed in manifest.mtree, in the format of 
 	p.flags(cmd)
 	h.flags(cmd)
 	files.flags(cmd)
-	untilFlag(cmd, &until)
+	untilFlag(cmd, &until, meantBook)
 	cmd.Flags().StringVar(&plan.path, "plan", "", "keep the plan in this new `FILE`, to hold a run to it (run --plan)")
 	return cmd
 }

@@ -314,7 +314,7 @@ func (r *Run) info() (*story.RunInfo, error) {
 		}
 	}
 	return &story.RunInfo{
-		ID: r.cfg.ID, Mode: r.cfg.Mode, Runbook: r.rb.Name, Doc: r.rb.Summary(),
+		Schema: story.SchemaVersion, ID: r.cfg.ID, Mode: r.cfg.Mode, Runbook: r.rb.Name, Doc: r.rb.Summary(),
 		Host:   fmt.Sprintf("%s (%s)", facts.Hostname, r.cfg.HostLabel),
 		System: facts.OSRelease["PRETTY_NAME"], Steps: runbook.StepNames(r.rb.All()), Params: params,
 		Dir: r.cfg.Dir, Version: r.cfg.Version, MachineID: facts.MachineID, Guards: r.guards, Until: r.until,

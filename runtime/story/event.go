@@ -63,6 +63,7 @@ const (
 
 // RunInfo says what runs, where.
 type RunInfo struct {
+	Schema    int               `json:"schema"` // of the events: SchemaVersion
 	ID        string            `json:"id"`
 	Mode      string            `json:"mode"` // "simulate", "run", "check", "resume", "rollback"
 	Runbook   string            `json:"runbook"`
