@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"zcp2kopano/runtime/exit"
 )
 
 func readme(t *testing.T) string {
@@ -99,5 +102,39 @@ func TestReadmeRunbook(t *testing.T) {
 	}
 	if len(book.Steps) != len(stock.Steps)+1 {
 		t.Errorf("%d steps, want one more than the stock runbook's %d", len(book.Steps), len(stock.Steps))
+	}
+}
+
+// TestReadmeWrapper has the README's wrapper tell of every exit code, and give it on.
+func TestReadmeWrapper(t *testing.T) {
+	dir := t.TempDir()
+	_, wrapper, _ := strings.Cut(readme(t), "```sh\n#!/bin/sh\n# Runs")
+	wrapper, _, _ = strings.Cut(wrapper, "```")
+	for name, text := range map[string]string{
+		"wrapper":    "#!/bin/sh\n# Runs" + wrapper,
+		"zcp2kopano": "#!/bin/sh\nexit $CODE\n",
+		"mail":       "#!/bin/sh\necho \"$@\"\ncat\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	words := map[string]int{}
+	for _, code := range []int{exit.Done, exit.Failed, exit.Inhibited, exit.Differs, exit.RollbackIncomplete, exit.Locked, exit.Interrupted, 77} {
+		cmd := exec.Command(filepath.Join(dir, "wrapper"), "run", "--yes")
+		cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin", fmt.Sprint("CODE=", code)}
+		said, _ := cmd.CombinedOutput()
+		if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != code {
+			t.Errorf("exit code %d comes out as %v", code, cmd.ProcessState)
+		}
+		text := string(said)
+		if !strings.HasPrefix(text, "-s zcp2kopano: ") || !strings.Contains(text, "zcp2kopano run --yes: ") || !strings.Contains(text, fmt.Sprintf("(exit code %d)", code)) {
+			t.Errorf("of exit code %d it tells %q", code, text)
+		}
+		subject, _, _ := strings.Cut(text, "\n")
+		words[subject]++
+	}
+	if len(words) != 7 { // 1 and 77 are failures
+		t.Errorf("it tells %v", words)
 	}
 }

@@ -1,6 +1,10 @@
 package action
 
-import "zcp2kopano/runtime/host"
+import (
+	"context"
+
+	"zcp2kopano/runtime/host"
+)
 
 // Whoever runs actions knows none of their kinds: it asks an action for one of these, and takes an action that does
 // not answer for one that is like most.
@@ -51,6 +55,11 @@ type Comparer interface {
 // Teller is an action that has something to tell once it is undone.
 type Teller interface {
 	Told() []string
+}
+
+// Messenger is an action that can carry word of a run to the outside: beside its journal, so that nothing undoes it.
+type Messenger interface {
+	Send(ctx context.Context, h host.Host) (lines []string, err error)
 }
 
 // Logger is an action that has others write a log.

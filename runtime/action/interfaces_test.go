@@ -22,7 +22,7 @@ func TestWhatKindsAnswer(t *testing.T) {
 		"pkg.commit":     "Breakable Comparer Coster Detailer PackageTransaction Recorder ServiceKeeper",
 		"pkg.refresh":    "Breakable Coster",
 		"pkg.repair":     "Breakable",
-		"program.run":    "Breakable Comparer Coster DatabaseChanger Detailer Leaver Recorder",
+		"program.run":    "Breakable Comparer Coster DatabaseChanger Detailer Leaver Messenger Recorder",
 		"svc.reload":     "Repeater",
 		"svc.set":        "Breakable Comparer Coster DatabaseChanger ServiceKeeper ServiceSetter Teller",
 		"tree.give-back": "Comparer DatabaseRester Detailer Teller",
@@ -54,6 +54,7 @@ func answers(a Action) string {
 	add("Detailer", is[Detailer](a))
 	add("Dumper", is[Dumper](a))
 	add("Leaver", is[Leaver](a))
+	add("Messenger", is[Messenger](a))
 	add("Newcomer", is[Newcomer](a))
 	add("PackageTransaction", is[PackageTransaction](a))
 	add("Recorder", is[Recorder](a))

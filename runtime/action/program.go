@@ -1,6 +1,7 @@
 package action
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -171,6 +172,17 @@ func (a *Program) run(env *Env, command []string) ([]string, error) {
 		where = append(where, path.Dir(name))
 	}
 	return lines, errors.Join(err, syncFileSystems(env.Host, where...))
+}
+
+// Send implements Messenger.
+func (a *Program) Send(ctx context.Context, h host.Host) ([]string, error) {
+	if a.NoUndo == "" {
+		return nil, fmt.Errorf("%s: what tells of a run's end is not undone: say so with no_undo", a.Summary())
+	}
+	if err := host.CheckProgram(h, a.Command[0]); err != nil {
+		return nil, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
+	return h.RunProgram(ctx, host.ProgramRequest{Path: a.Command[0], Args: a.Command[1:], Timeout: a.Timeout})
 }
 
 func (a *Program) result(lines []string) Result {

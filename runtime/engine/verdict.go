@@ -238,6 +238,7 @@ func (r *Run) finish() story.Verdict {
 			}
 		}
 	}
+	r.tellOutside()
 	r.emit(story.Event{Kind: story.VerdictGiven, Verdict: v})
 	return *v
 }

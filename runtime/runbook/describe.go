@@ -22,7 +22,13 @@ func CoreBuiltins() []*script.Builtin {
 Steps run in order. A step is a function with a docstring; each of its parameters is named after a
 parameter of the runbook, whose value it gets, or after an earlier step, whose result it gets.
 check runs first and changes nothing: what it finds decides whether the rest may run. verify runs
-last and changes nothing either.`,
+last and changes nothing either.
+
+on_success and on_failure carry word of a run's end to the outside. They are called with one argument,
+the outcome: a struct of code, text, step (in which it failed), id, mode, runbook, host, changes,
+no_return. They can look at the host, and run() programs that the policy lists, with no_undo; what they
+change nobody would undo, so they change nothing else. A failure of theirs is told, and changes no exit
+code. A run that is interrupted, or stopped by --until, is not told of, nor are checks and rollbacks.`,
 			Params: []script.Param{
 				{Name: "steps", Type: script.Any, Doc: "list of functions, in order", Keyword: true},
 				{Name: "check", Type: script.Any, Doc: "the preflight step, or a list of steps", Optional: true, Keyword: true},
@@ -33,6 +39,8 @@ last and changes nothing either.`,
 				{Name: "guards", Type: script.Any, Doc: "list of guard(): services that are not to be disturbed at their work", Optional: true, Default: "[]", Keyword: true},
 				{Name: "results", Type: script.Dict, Doc: "name of a step to result(): what it returns", Optional: true, Default: "{}", Keyword: true},
 				{Name: "vital", Type: script.Dict, Doc: "name of a step to what is the matter without it: each head of a run warns of it", Optional: true, Default: "{}", Keyword: true},
+				{Name: "on_failure", Type: script.Function, Doc: "called with the outcome of a run that has not come to its end", Optional: true, Keyword: true},
+				{Name: "on_success", Type: script.Function, Doc: "called with that of one that has", Optional: true, Keyword: true},
 				{Name: "doc", Type: script.String, Doc: "what the runbook does; the module's docstring if left out", Optional: true, Keyword: true},
 			},
 			Result: "runbook",
@@ -179,6 +187,9 @@ func define(c *script.Call) (starlark.Value, error) {
 		return nil, err
 	}
 	if err := rb.checkDeclared(); err != nil {
+		return nil, c.Errorf("%w", err)
+	}
+	if err := rb.tell(c); err != nil {
 		return nil, c.Errorf("%w", err)
 	}
 	if err := rb.checkSteps(); err != nil {

@@ -77,6 +77,7 @@ func (rb *Runbook) Against(stock *Runbook) []Deviation {
 	if !slices.Equal(rb.Systems, stock.Systems) {
 		add("systems", rb.Systems)
 	}
+	add("word to the outside", rb.tellsAgainst(stock))
 	add("other texts", rb.textsAgainst(stock))
 	return all
 }
@@ -164,6 +165,18 @@ func (rb *Runbook) paramsAgainst(stock *Runbook, add func(string, []string)) {
 	add("parameters left out", out)
 	add("other defaults (the stock's)", defaults)
 	add("parameters that take other values", others)
+}
+
+// tellsAgainst lists the functions that tell of a run's end, where the stock has none, or others.
+func (rb *Runbook) tellsAgainst(stock *Runbook) []string {
+	var tells []string
+	for _, pair := range [][2]*Step{{rb.OnFailure, stock.OnFailure}, {rb.OnSuccess, stock.OnSuccess}} {
+		mine, theirs := pair[0], pair[1]
+		if mine != nil && (theirs == nil || mine.fn.Name() != theirs.fn.Name() || relative(mine.file()) != relative(theirs.file())) {
+			tells = append(tells, mine.Name)
+		}
+	}
+	return tells
 }
 
 func quoted(text string) string {

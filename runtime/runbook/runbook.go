@@ -33,6 +33,9 @@ type Runbook struct {
 	Results map[string]*Result // what steps return, by name
 	Vital   []Vital            // steps without which a run is not what it says
 
+	// OnFailure and OnSuccess tell others how a run has ended; nil for nobody.
+	OnFailure, OnSuccess *Step
+
 	Deviations []Deviation // of a site's, from the program's stock that it is made of
 
 	program *script.Program
@@ -164,6 +167,12 @@ var runbookMethods = []*script.Builtin{
 		Result: "runbook",
 	},
 	{
+		Name: "runbook.telling", Effect: script.Describe,
+		Doc:    "A runbook that tells others how a run has ended, as define() explains.",
+		Params: []script.Param{{Name: "on_failure", Type: script.Function, Doc: "called with the outcome of a run that has not come to its end", Optional: true, Keyword: true}, {Name: "on_success", Type: script.Function, Doc: "called with that of one that has", Optional: true, Keyword: true}},
+		Result: "runbook",
+	},
+	{
 		Name: "runbook.allowing", Effect: script.Describe,
 		Doc:    "A runbook that may touch more.",
 		Params: []script.Param{{Name: "policy", Type: script.Any, Doc: "a policy()"}},
@@ -218,6 +227,8 @@ func (rb *Runbook) customise(method string, c *script.Call) (starlark.Value, err
 		err = changed.addParams(c.Value("params"))
 	case "with_defaults":
 		err = changed.setDefaults(c)
+	case "telling":
+		err = changed.tell(c)
 	case "allowing":
 		extra, ok := c.Value("policy").(*policyValue)
 		if !ok {
