@@ -3,7 +3,7 @@ package runbooks
 
 import "embed"
 
-// FS is the root of @stock//: NAME.star, lib/*.star, their tests, and catalog/.
+// FS is the root of @stock//: NAME.star, lib/*.star, their tests, cookbook/, and catalog/.
 //
-//go:embed *.star lib/*.star tests/*.star catalog/*.txtar
+//go:embed *.star lib/*.star tests/*.star cookbook/*.star catalog/*.txtar
 var FS embed.FS

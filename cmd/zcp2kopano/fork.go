@@ -1,7 +1,7 @@
 package main
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,8 +15,10 @@ import (
 	"zcp2kopano/runtime/fork"
 )
 
-//go:embed site.star
-var siteRunbook []byte
+// siteFiles are what a site begins with.
+//
+//go:embed site.star site_test.star
+var siteFiles embed.FS
 
 func forkCommand(a *app) *cobra.Command {
 	return &cobra.Command{
@@ -47,7 +49,7 @@ brings a newer stock in. The stock's tests come along; "test" runs them.`,
 	}
 }
 
-// eject writes the stock runbooks and site.star, and returns the files written.
+// eject writes the stock runbooks and what a site begins with, and returns the files written.
 func eject(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err == nil && len(entries) > 0 {
@@ -78,11 +80,17 @@ func eject(dir string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fork: %w", err)
 	}
-	site := filepath.Join(dir, "site.star")
-	if err := writeNew(site, siteRunbook); err != nil {
-		return nil, fmt.Errorf("fork: %w", err)
+	for _, name := range []string{"site_test.star", "site.star"} {
+		text, err := siteFiles.ReadFile(name)
+		if err == nil {
+			err = writeNew(filepath.Join(dir, name), text)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("fork: %w", err)
+		}
+		written = append(written, filepath.Join(dir, name))
 	}
-	return append(written, site), nil
+	return written, nil
 }
 
 func writeNew(path string, data []byte) error {

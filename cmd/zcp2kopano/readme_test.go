@@ -138,3 +138,27 @@ func TestReadmeWrapper(t *testing.T) {
 		t.Errorf("it tells %v", words)
 	}
 }
+
+// TestReadmeFiveCommands takes a new user from nothing to a simulated change by the README's commands as they stand,
+// and each of them has something to say.
+func TestReadmeFiveCommands(t *testing.T) {
+	text := readme(t)
+	t.Chdir(t.TempDir())
+	_, block, _ := strings.Cut(text, "zcp2kopano fork site   ")
+	block, _, _ = strings.Cut("zcp2kopano fork site   "+block, "```")
+	says := []string{"next: zcp2kopano simulate site/site.star", "", "ok: 1 of 1 tests passed", "check passed", "the simulation succeeded"}
+	lines := strings.Split(strings.TrimSpace(block), "\n")
+	if len(lines) != len(says) {
+		t.Fatalf("%d commands, want %d: %q", len(lines), len(says), lines)
+	}
+	for i, line := range lines {
+		line, _, _ = strings.Cut(line, "#")
+		code, said := command(t, strings.Fields(line)[1:]...)
+		if code != exit.Done || !strings.Contains(said, says[i]) {
+			t.Errorf("%s: exit code %d\n%s", line, code, said)
+		}
+		if says[i] == "" && said != "" {
+			t.Errorf("%s: %s", line, said)
+		}
+	}
+}
