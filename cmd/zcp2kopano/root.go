@@ -167,6 +167,7 @@ Exit codes:
 	markRunsCode(simulate, check, run, resume, doc, snapshot, test, diff, merge)
 	root.AddCommand(
 		attemptCommand(a), rehearseCommand(a), nameFileCommand(a), // children of others
+		forgetCommand(a),
 		simulate, check, run, statusCommand(a), resume,
 		rollbackCommand(a), workerCommand(a), writeFilesCommand(a), snapshot, doc, forkCommand(a), diff, merge,
 		fmtCommand(a), lintCommand(a), test, versionCommand(a), manCommand(a),

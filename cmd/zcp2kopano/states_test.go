@@ -284,7 +284,10 @@ func (w *walk) offered() (all [][]string) {
 		if at := slices.Index(args, "FILE"); at >= 0 {
 			args[at] = w.book()
 		}
-		args = append(args, "--yes", "--foreground")
+		args = append(args, "--yes")
+		if args[0] != "forget" { // which has no work to do
+			args = append(args, "--foreground")
+		}
 		all = append(all, args)
 		if args[0] == "rollback" && s.Phase == ways.Failed {
 			all = append(all, append(slices.Clone(args), "--to", s.Step))

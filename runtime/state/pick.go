@@ -71,6 +71,11 @@ func ToUndo(all []Status) *Status {
 	return newest(all, ways.Standing.Leaves)
 }
 
+// ToForget returns the newest closed run that keeps something still; nil if there is none.
+func ToForget(all []Status) *Status {
+	return newest(all, func(s ways.Standing) bool { return s.Forget() == nil && s.Phase != ways.Forgotten })
+}
+
 // Latest returns the run that something was done about last; nil if there is none.
 func Latest(all []Status) (last *Status) {
 	for i := range all {
@@ -107,7 +112,7 @@ func idFor(all []Status, at int) string {
 			return all[at].ID
 		}
 	}
-	if p := all[at].Phase; p == ways.Accepted || p == ways.GivenUp {
+	if p := all[at].Phase; p == ways.Accepted || p == ways.GivenUp || p == ways.Forgotten {
 		return all[at].ID
 	}
 	return ""

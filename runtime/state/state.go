@@ -58,6 +58,7 @@ type Order struct {
 	Secrets   map[string]string `json:"secrets,omitempty"`   // parameter to reference in the Keeper
 	Copy      string            `json:"copy,omitempty"`      // directory of a corrected runbook; empty for firstCopy
 	Unheld    bool              `json:"unheld,omitempty"`    // the run is not held to its plan any more
+	Forgotten *time.Time        `json:"forgotten,omitempty"` // when what was kept for the way back was destroyed
 	Forecast  *story.Times      `json:"forecast,omitempty"`  // how long the rehearsal says that it takes
 }
 

@@ -60,6 +60,9 @@ func (r Run) Status() (Status, error) {
 	s.Standing = engine.Stand(records)
 	s.ID, s.Own = r.ID, engine.OwnRunbook(s.Order.Label)
 	s.Around, s.Barred = r.barred(s.Order)
+	if s.Order.Forgotten != nil {
+		s.Phase, s.Barred, s.Around = ways.Forgotten, nil, ""
+	}
 	if damage != nil {
 		s.Damage = damage.Error()
 		if !damage.Torn {

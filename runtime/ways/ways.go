@@ -31,6 +31,9 @@ const (
 	Accepted           Phase = "rolled back, differences accepted"
 	GivenUp            Phase = "given up: what it left was accepted as it is"
 
+	// Forgotten is closed for good: what it kept to go back with was destroyed.
+	Forgotten Phase = "closed, its secrets and backups destroyed"
+
 	Unknown Phase = "unknown: its journal cannot be read"
 )
 
@@ -93,7 +96,7 @@ type Standing struct {
 // Blocks reports whether the run has left the machine half-way, so that no other may begin.
 func (s Standing) Blocks() bool {
 	switch s.Phase {
-	case Untouched, NothingToDo, Done, RolledBack, Accepted, GivenUp:
+	case Untouched, NothingToDo, Done, RolledBack, Accepted, GivenUp, Forgotten:
 		return false
 	}
 	return true
@@ -117,6 +120,8 @@ func (s Standing) Resume(flags ...string) error {
 		return fmt.Errorf("run %s has changed nothing: begin a new one with `%s`", s.ID, s.Caller.again())
 	case s.Phase == RolledBack || s.Phase == Accepted:
 		return fmt.Errorf("run %s was rolled back: there is nothing to go on with; begin a new one with `%s`", s.ID, s.Caller.again())
+	case s.Phase == Forgotten:
+		return fmt.Errorf("run %s is %s: begin a new one with `%s`", s.ID, s.Phase, s.Caller.again())
 	case s.Phase == GivenUp:
 		return fmt.Errorf("run %s was given up: begin a new one with `%s`", s.ID, s.Caller.again())
 	case s.Phase == RollbackIncomplete || s.Phase == Differing:
@@ -135,6 +140,8 @@ func (s Standing) Rollback(to string, restore bool) error {
 		return s.trouble()
 	case s.Phase == Untouched || s.Phase == NothingToDo || s.Phase == RolledBack:
 		return fmt.Errorf("run %s has left nothing to undo (%s)", s.ID, s.Phase)
+	case s.Phase == Forgotten:
+		return fmt.Errorf("run %s cannot be undone any more: it is %s", s.ID, s.Phase)
 	}
 	return s.Reach(to, restore)
 }
@@ -180,6 +187,17 @@ func (s Standing) Accept() error {
 	return nil
 }
 
+// Forget says why what was kept for the way back cannot be destroyed; nil if it can.
+func (s Standing) Forget() error {
+	switch {
+	case s.Trouble != nil:
+		return s.trouble()
+	case s.Blocks():
+		return fmt.Errorf("run %s is not closed (%s), and needs what it has kept: %s", s.ID, s.Phase, Join(s.Ways()))
+	}
+	return nil
+}
+
 // trouble is why a run can go neither on nor back, and what is left to do.
 func (s Standing) trouble() error {
 	return fmt.Errorf("run %s: %w; %s", s.ID, s.Trouble, Join(s.Ways()))
@@ -212,15 +230,17 @@ func (s Standing) Ways() []Way {
 		return s.whileBusy()
 	}
 	switch s.Phase {
-	case Untouched, RolledBack, Accepted, GivenUp:
+	case Untouched, Forgotten:
 		return []Way{{"zcp2kopano check", "looks at this machine"}, {c.again(), "begins a new run"}}
+	case RolledBack, Accepted, GivenUp:
+		return []Way{{"zcp2kopano check", "looks at this machine"}, {c.again(), "begins a new run"}, s.forget()}
 	case NothingToDo:
 		return []Way{{"zcp2kopano check", "looks at the result"}}
 	case Done:
 		if s.Trouble != nil {
 			return []Way{{"zcp2kopano check", "looks at the result"}}
 		}
-		return append([]Way{{"zcp2kopano check", "looks at the result"}}, s.back("goes back to what was before")...)
+		return append([]Way{{"zcp2kopano check", "looks at the result"}}, append(s.back("goes back to what was before"), s.forget())...)
 	case Waiting:
 		return append(s.on("goes on"), s.back("goes back to what was before the run")...)
 	case RolledBackPart:
@@ -304,6 +324,10 @@ func (s Standing) furtherBack() []Way {
 		ways = append(ways, Way{s.Caller.Command("rollback", "--accept"), "undoes nothing more, lists what stays, and lets a new run begin: where the cause cannot be fixed"})
 	}
 	return ways
+}
+
+func (s Standing) forget() Way {
+	return Way{s.Caller.Command("forget"), "destroys its secrets and backups, once you will not go back"}
 }
 
 func (s Standing) load(does string) Way {

@@ -10,7 +10,7 @@ import (
 
 var phases = []Phase{
 	Untouched, NothingToDo, Done, BrokenOff, Failed, Interrupted, Waiting,
-	RolledBack, RolledBackPart, RollbackIncomplete, Differing, Accepted, GivenUp, Unknown,
+	RolledBack, RolledBackPart, RollbackIncomplete, Differing, Accepted, GivenUp, Forgotten, Unknown,
 }
 
 // standings are all that a run can come to, and more.
@@ -66,7 +66,7 @@ func TestWaysAreAccepted(t *testing.T) {
 		if s.Blocks() && !out {
 			t.Errorf("%+v blocks, and there is no way out: %v", s, ways)
 		}
-		if s.Database == Restorable && s.Rollback("", true) == nil && s.Phase != Accepted && s.Phase != GivenUp && !strings.Contains(Join(ways), "--restore-database") {
+		if s.Database == Restorable && s.Rollback("", true) == nil && s.Phase != Accepted && s.Phase != GivenUp && s.Phase != Forgotten && !strings.Contains(Join(ways), "--restore-database") {
 			t.Errorf("%+v: the way to the dump is missing: %v", s, ways)
 		}
 		if s.Blocks() && (s.Resume(s.Around) == nil && (s.Barred == nil || s.Around != "")) != strings.Contains(Join(ways), " resume ") {
@@ -97,6 +97,8 @@ func accepted(s Standing, command string) error {
 	switch flags := strings.Join(args[2:], " "); {
 	case args[0] == "resume" && (flags == "" || flags == "--no-plan" && (s.Differs || s.Around == NoPlan) || flags == "--runbook FILE" && (s.Own || s.Around == Runbook)):
 		return s.Resume(args[2:]...)
+	case args[0] == "forget" && flags == "":
+		return s.Forget()
 	case args[0] == "rollback" && flags == "--accept":
 		return s.Accept()
 	case args[0] == "rollback" && flags == "":
