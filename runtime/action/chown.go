@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"path"
 	"strings"
 
@@ -195,9 +196,51 @@ func (a *Chown) inside(env *Env) (map[inode]bool, error) {
 	}
 	set := map[inode]bool{}
 	for id, l := range links {
-		set[id] = l.seen == l.nlink
+		if uint64(len(l.rels)) < l.nlink {
+			continue
+		}
+		var err error
+		if set[id], err = a.stay(env, l.rels, id); err != nil {
+			return nil, err
+		}
 	}
 	return set, nil
+}
+
+// looksAtNames is how often all names of a file must be seen where they are, in any order: whoever moves one name to
+// and fro between two places, to have it counted twice, must guess each time which is looked at.
+const looksAtNames = 20
+
+// stay reports whether a file has all of these names at the same time.
+func (a *Chown) stay(env *Env, rels []string, id inode) (bool, error) {
+	dirs := make([]host.DirReader, 0, len(rels))
+	defer func() {
+		for _, dir := range dirs {
+			dir.Close()
+		}
+	}()
+	for _, rel := range rels {
+		dir, err := env.Host.OpenTree(path.Join(a.Path, path.Dir(rel)))
+		if absent(err) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		dirs = append(dirs, dir)
+	}
+	for range looksAtNames {
+		for _, i := range rand.Perm(len(rels)) {
+			st, err := dirs[i].Lstat(path.Base(rels[i]))
+			if err != nil && !absent(err) {
+				return false, err
+			}
+			if err != nil || st.Dev != id.dev || st.Ino != id.ino {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
 }
 
 // hasMore reports whether a file has more names than one.
@@ -327,9 +370,9 @@ type tally struct {
 
 // linkCount is a file with several names.
 type linkCount struct {
-	seen, nlink uint64
-	rel         string
-	changes     bool
+	nlink   uint64
+	rels    []string // names in the tree
+	changes bool
 }
 
 // tally looks at the whole tree; with a roster, it notes in it what is to be changed.
@@ -420,10 +463,10 @@ func (s *tally) countLink(rel string, st host.Stat, changes bool) {
 	id := inode{st.Dev, st.Ino}
 	l := s.links[id]
 	if l == nil {
-		l = &linkCount{nlink: st.Nlink, rel: rel}
+		l = &linkCount{nlink: st.Nlink}
 		s.links[id] = l
 	}
-	l.seen++
+	l.rels = append(l.rels, rel)
 	l.changes = l.changes || changes
 }
 
@@ -431,7 +474,7 @@ func (s *tally) countLink(rel string, st host.Stat, changes bool) {
 func (s *tally) outside() error {
 	var first *linkCount
 	for _, l := range s.links {
-		if l.changes && l.seen < l.nlink && (first == nil || l.rel < first.rel) {
+		if l.changes && uint64(len(l.rels)) < l.nlink && (first == nil || l.rels[0] < first.rels[0]) {
 			first = l
 		}
 	}
@@ -439,7 +482,7 @@ func (s *tally) outside() error {
 		return nil
 	}
 	return fmt.Errorf("%s has %d names (hard links), of which %d lie outside the tree, so its new owner would also own it there; find them (find / -samefile), and remove the link or make the file one of its own",
-		first.rel, first.nlink, first.nlink-first.seen)
+		first.rels[0], first.nlink, first.nlink-uint64(len(first.rels)))
 }
 
 // inverse finds the rule that takes the change back, and reports whether it does so exactly for every
