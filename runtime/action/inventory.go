@@ -2,10 +2,10 @@ package action
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"time"
@@ -36,25 +36,29 @@ type item struct {
 // inventory writes down in the store what is at a path, and everything below it, with digests of at most
 // this much content.
 func inventory(env *Env, name string, content int64) (*Blob, error) {
-	var lines bytes.Buffer
-	enc := json.NewEncoder(&lines)
-	left := content
-	err := eachItem(env, name, func(dir host.DirReader, base string, it item) error {
-		if it.Mode.IsRegular() && it.Size <= left {
-			sum, err := digest(dir, base)
-			if err != nil && !errors.Is(err, host.ErrUnknown) {
-				return err
+	b, err := env.Store.write(func(w io.Writer) error {
+		lines := bufio.NewWriterSize(w, 1<<16)
+		enc, left := json.NewEncoder(lines), content
+		err := eachItem(env, name, func(dir host.DirReader, base string, it item) error {
+			if it.Mode.IsRegular() && it.Size <= left {
+				sum, err := digest(dir, base)
+				if err != nil && !errors.Is(err, host.ErrUnknown) {
+					return err
+				}
+				it.SHA256, left = sum, left-it.Size
 			}
-			it.SHA256, left = sum, left-it.Size
+			it.Rel, it.Target = encodeName(it.Rel), encodeName(it.Target)
+			return enc.Encode(it)
+		})
+		if err != nil {
+			return err
 		}
-		it.Rel, it.Target = encodeName(it.Rel), encodeName(it.Target)
-		return enc.Encode(it)
+		return lines.Flush()
 	})
 	if err != nil {
 		return nil, err
 	}
-	b, err := env.Store.PutBytes(lines.Bytes())
-	return &b, err
+	return &b, nil
 }
 
 // eachItem visits what is at a path, and everything below it.
@@ -111,72 +115,145 @@ func itemOf(e entry[host.DirReader]) (item, error) {
 	return it, err
 }
 
-// readInventory reads what inventory wrote.
-func readInventory(s *Store, b Blob) (map[string]item, error) {
-	f, err := s.Open(b)
-	if err != nil {
+// inventoryReader reads what inventory wrote, beside a walk: an entry at a time, in the order of the walk.
+type inventoryReader struct {
+	file host.File // nil for an empty one
+	in   *json.Decoder
+	next *item // nil at the end
+}
+
+// openInventory opens an inventory; nil is an empty one.
+func openInventory(s *Store, b *Blob) (*inventoryReader, error) {
+	r := &inventoryReader{}
+	if b == nil {
+		return r, nil
+	}
+	var err error
+	if r.file, err = s.Open(*b); err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	all := map[string]item{}
-	in := json.NewDecoder(bufio.NewReader(f))
-	for in.More() {
-		var it item
-		if err = in.Decode(&it); err != nil {
-			return nil, err
-		}
-		if it.Rel, err = decodeName(it.Rel); err != nil {
-			return nil, err
-		}
-		if it.Target, err = decodeName(it.Target); err != nil {
-			return nil, err
-		}
-		all[it.Rel] = it
+	r.in = json.NewDecoder(bufio.NewReaderSize(r.file, 1<<16))
+	if err := r.advance(); err != nil {
+		r.close()
+		return nil, err
 	}
-	return all, nil
+	return r, nil
+}
+
+func (r *inventoryReader) close() {
+	if r.file != nil {
+		r.file.Close()
+	}
+}
+
+func (r *inventoryReader) advance() error {
+	var it item
+	r.next = nil
+	err := r.in.Decode(&it)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if err == nil {
+		it.Rel, err = decodeName(it.Rel)
+	}
+	if err == nil {
+		it.Target, err = decodeName(it.Target)
+	}
+	r.next = &it
+	return err
+}
+
+// upTo hands over what stands before an entry that a walk has come to, and returns what is written down of that one,
+// nil for nothing.
+func (r *inventoryReader) upTo(rel string, before func(item) error) (*item, error) {
+	for r.next != nil && walkOrder(r.next.Rel, rel) < 0 {
+		it := *r.next
+		if err := r.advance(); err != nil {
+			return nil, err
+		}
+		if err := before(it); err != nil {
+			return nil, err
+		}
+	}
+	if r.next == nil || r.next.Rel != rel {
+		return nil, nil
+	}
+	it := r.next
+	return it, r.advance()
+}
+
+// top is what is written down of the top.
+func (r *inventoryReader) top() (it item, err error) {
+	for r.next != nil {
+		it = *r.next
+		if err := r.advance(); err != nil {
+			return it, err
+		}
+	}
+	return it, nil
+}
+
+// reckoning is a comparison with an inventory.
+type reckoning struct {
+	was     Blob
+	kept    *Blob             // the same as it was after it was copied; nil if it never was
+	spoiled map[string]string // what was told of entries that cannot be held against a digest
+	found   map[string]string
 }
 
 // check compares what is at a path now with an inventory of it, and tells each entry that differs, by
-// its name below the path. inode reports whether an entry is still the very inode that it was: then its
-// content need not be read. Where neither that nor a digest tells, trust decides.
+// its name below the path. A regular file that is still the very inode that it was need not be read. Where neither
+// that nor a digest tells, trust decides.
 func (r *reckoning) check(env *Env, name string, trust bool) error {
-	seen := map[string]bool{}
-	err := eachItem(env, name, func(dir host.DirReader, base string, it item) error {
-		seen[it.Rel] = true
-		was, ok := r.was[it.Rel]
-		if !ok {
+	was, err := openInventory(env.Store, &r.was)
+	if err != nil {
+		return err
+	}
+	defer was.close()
+	kept, err := openInventory(env.Store, r.kept)
+	if err != nil {
+		return err
+	}
+	defer kept.close()
+	missing := func(it item) error { r.tell(it.Rel, "is missing"); return nil }
+	err = eachItem(env, name, func(dir host.DirReader, base string, it item) error {
+		then, err := was.upTo(it.Rel, missing)
+		if err != nil {
+			return err
+		}
+		copied, err := kept.upTo(it.Rel, func(item) error { return nil })
+		if err != nil {
+			return err
+		}
+		if then == nil {
 			r.tell(it.Rel, "was not there before")
 			return nil
 		}
-		what := was.differs(it)
-		if what == "" && it.Mode.IsRegular() && !r.inode(it) {
-			var err error
-			if what, err = was.content(dir, base, trust); err != nil {
-				return err
-			}
-		}
-		if what != "" {
-			r.tell(it.Rel, what)
-		}
-		return nil
+		return r.compare(dir, base, it, *then, copied, trust)
 	})
 	if absent(err) {
 		r.tell(".", "is missing")
 		return nil
 	}
-	for _, rel := range sortedKeys(r.was) {
-		if !seen[rel] {
-			r.tell(rel, "is missing")
-		}
-	}
-	return err
+	return err // the top comes last, in a walk and in an inventory: nothing is left
 }
 
-// reckoning is a comparison with an inventory.
-type reckoning struct {
-	was   map[string]item
-	kept  map[string]item // the same as they were after they were copied; nil if they never were
-	found map[string]string
+// compare tells how an entry differs from what it was.
+func (r *reckoning) compare(dir host.DirReader, base string, it, was item, kept *item, trust bool) error {
+	what := was.differs(it)
+	if what == "" && it.Mode.IsRegular() && !was.inode(it) && (kept == nil || !kept.inode(it)) {
+		var err error
+		if what, err = was.content(dir, base, trust); err != nil {
+			return err
+		}
+	}
+	if what == "" && was.Mode.IsRegular() && was.SHA256 == "" {
+		what = r.spoiled[it.Rel]
+	}
+	if what != "" {
+		r.tell(it.Rel, what)
+	}
+	return nil
 }
 
 func (r *reckoning) tell(rel, what string) {
@@ -200,14 +277,7 @@ func (r *reckoning) lines(name string) (lines []string) {
 }
 
 // inode reports whether this is the inode that was written down, untouched since.
-func (r *reckoning) inode(now item) bool {
-	for _, known := range []map[string]item{r.was, r.kept} {
-		if it, ok := known[now.Rel]; ok && it.Ino == now.Ino && it.Ctime.Equal(now.Ctime) {
-			return true
-		}
-	}
-	return false
-}
+func (it item) inode(now item) bool { return it.Ino == now.Ino && it.Ctime.Equal(now.Ctime) }
 
 // differs tells what of an entry is another, but for its content; empty for nothing.
 func (it item) differs(now item) string {

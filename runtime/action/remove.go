@@ -3,7 +3,6 @@ package action
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"path"
 
 	"zcp2kopano/runtime/policy"
@@ -103,8 +102,17 @@ func (a *Remove) vouch(env *Env, kept string) error {
 	if err != nil || r == nil || r.kept != nil {
 		return err
 	}
+	was, err := openInventory(env.Store, &r.was)
+	if err != nil {
+		return err
+	}
+	defer was.close()
+	top, err := was.top()
+	if err != nil {
+		return err
+	}
 	st, err := env.Host.Lstat(kept)
-	if err != nil || st.IsDir() && st.Ino == r.was["."].Ino {
+	if err != nil || st.IsDir() && st.Ino == top.Ino {
 		return err
 	}
 	b, err := inventory(env, kept, 0)
@@ -151,21 +159,15 @@ func (a *Remove) reckoning(env *Env) (*reckoning, map[string]string, error) {
 	if a.Tree == nil {
 		return nil, nil, nil
 	}
-	was, err := readInventory(env.Store, *a.Tree)
-	if err != nil {
-		return nil, nil, err
-	}
-	r := &reckoning{was: was}
-	spoiled := maps.Clone(a.spoiled)
+	r := &reckoning{was: *a.Tree}
+	spoiled := a.spoiled
 	for _, data := range env.Marks {
 		var m removeMark
 		if err := json.Unmarshal(data, &m); err != nil {
 			return nil, nil, err
 		}
 		if m.Kept != nil {
-			if r.kept, err = readInventory(env.Store, *m.Kept); err != nil {
-				return nil, nil, err
-			}
+			r.kept = m.Kept
 		}
 		if m.Spoiled != nil {
 			spoiled = m.Spoiled
@@ -184,13 +186,9 @@ func (a *Remove) Differences(env *Env) ([]string, error) {
 	if r == nil {
 		return compareMeta(env, a.Before)
 	}
+	r.spoiled = spoiled
 	if err := r.check(env, a.Path, true); err != nil {
 		return nil, err
-	}
-	for rel, what := range spoiled {
-		if r.found[rel] == "" && r.was[rel].Mode.IsRegular() && r.was[rel].SHA256 == "" {
-			r.tell(rel, what)
-		}
 	}
 	return r.lines(a.Path), nil
 }
