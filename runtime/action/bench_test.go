@@ -5,7 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -178,4 +180,61 @@ func BenchmarkCopy(b *testing.B) {
 			}
 		}
 	}
+}
+
+// BenchmarkMemory tells how much memory the program had resident, at most, while it worked through a tree of a million
+// files; BENCH_FILES says how many else.
+func BenchmarkMemory(b *testing.B) {
+	env, root := liveEnv(b)
+	plantStore(b, filepath.Join(root, "tree"), benchFiles(b, 1_000_000), func(int) int { return 0 })
+	do := func(a Action, undo bool) {
+		needed, err := a.Prepare(env)
+		must(b, err)
+		if !needed {
+			b.Fatal("nothing to do")
+		}
+		_, err = a.Apply(env)
+		must(b, err)
+		if undo {
+			must(b, a.Undo(env))
+		}
+	}
+	works := []struct {
+		name string
+		do   func()
+	}{
+		{"chown", func() {
+			a := &Chown{Path: "/tree", Recursive: true, Users: map[string]string{"110": "998"}, Group: "998"}
+			do(a, true)
+			lines, err := a.Differences(env)
+			must(b, err)
+			if len(lines) > 0 {
+				b.Fatal(lines)
+			}
+		}},
+		{"copy", func() { do(&Copy{From: "/tree", To: "/copy"}, false) }},
+		{"compare", func() { must(b, needPart(env, "/copy", "/tree")) }},
+		{"remove", func() { do(&Remove{Path: "/copy"}, true) }},
+	}
+	for b.Loop() {
+		for _, w := range works {
+			b.ReportMetric(resident(b, w.do), "MB-"+w.name)
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// resident is how many megabytes were resident at most while something ran.
+func resident(b *testing.B, do func()) float64 {
+	b.Helper()
+	debug.FreeOSMemory()
+	must(b, os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)) // forgets the most until now
+	do()
+	status, err := os.ReadFile("/proc/self/status")
+	must(b, err)
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	var kilobytes float64
+	_, err = fmt.Sscan(rest, &kilobytes)
+	must(b, err)
+	return kilobytes / 1024
 }
