@@ -24,7 +24,6 @@ type treeCopy struct {
 
 	now   *batch
 	full  chan *batch // nil where there is one lane
-	ended chan struct{}
 	work  chan func()
 	large bool // a batch was synced by its file system
 

@@ -86,10 +86,6 @@ func (t *tree) at(op, name string, ask func(n *inode) error) error {
 	return nil
 }
 
-func (t *tree) changeAt(op, name string, do func(n *inode) error) error {
-	return t.f.change(op, t.join(name), t.withChild(name, do))
-}
-
 func (t *tree) withChild(name string, do func(n *inode) error) func() error {
 	return t.unlessClosed(func() error {
 		n, err := t.child(name)
