@@ -111,7 +111,7 @@ func both(a, b state) state {
 
 // unassigned finds variables that are used before they have a value.
 func (m *module) unassigned(f *function) {
-	w := &assignments{m: m, f: f, told: map[*syntax.Ident]bool{}}
+	w := &assignments{m: m, f: f, told: map[*syntax.Ident]bool{}, some: map[*syntax.Ident]bool{}}
 	s := state{}
 	for _, p := range f.params {
 		if id := paramName(p); id != nil {
@@ -125,6 +125,7 @@ type assignments struct {
 	m    *module
 	f    *function
 	told map[*syntax.Ident]bool
+	some map[*syntax.Ident]bool // variables that have a value on some way to here
 }
 
 func (w *assignments) block(body []syntax.Stmt, s state) state {
@@ -160,6 +161,7 @@ func (w *assignments) stmt(stmt syntax.Stmt, s state) state {
 		w.use(stmt.X, s)
 		inner := s.clone()
 		w.give(stmt.Vars, inner)
+		w.later(stmt.Body)
 		w.block(stmt.Body, inner)
 		return s
 	}
@@ -172,10 +174,24 @@ func (w *assignments) stmt(stmt syntax.Stmt, s state) state {
 func (w *assignments) give(lhs syntax.Expr, s state) {
 	for _, id := range targets(lhs) {
 		if v := first(id); v != nil {
-			s[v] = true
+			s[v], w.some[v] = true, true
 		}
 	}
 	w.useParts(lhs, s)
+}
+
+// later notes what the body of a loop gives a value, which it may have when the loop goes round again.
+func (w *assignments) later(body []syntax.Stmt) {
+	for _, stmt := range body {
+		syntax.Walk(stmt, func(n syntax.Node) bool {
+			if a, ok := n.(*syntax.AssignStmt); ok {
+				for _, id := range targets(a.LHS) {
+					w.some[first(id)] = true
+				}
+			}
+			return true
+		})
+	}
 }
 
 // useParts looks at what stands within the target of an assignment: x[key] = value uses x and key.
@@ -229,7 +245,11 @@ func (w *assignments) ident(id *syntax.Ident, s state) {
 	} else if w.m.isName(id.Name) || w.m.lint.byName[id.Name] != nil {
 		hint = "the function makes a variable of that name, which hides " + id.Name + " of the language: use another name"
 	}
-	w.m.at(id, ruleUnassigned, hint, "%s may be used here before it has a value", id.Name)
+	if w.some[b.First] {
+		w.m.at(id, ruleMaybe, hint, "%s may have no value here", id.Name)
+		return
+	}
+	w.m.at(id, ruleUnassigned, hint, "%s is used here before it has a value", id.Name)
 }
 
 func (m *module) isLoaded(name string) bool {

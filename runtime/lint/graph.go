@@ -122,15 +122,15 @@ func (m *module) checkRoles() {
 		}
 		f.reach(func(g *function, by syntax.Node) {
 			for _, u := range g.uses {
-				at := by
+				at, rule := by, ruleMaybeEffect
 				if at == nil {
-					at = u.at
+					at, rule = u.at, ruleEffect
 				}
 				switch {
 				case role != "step" && u.of.Effect == script.Change:
-					m.at(at, ruleEffect, "a change belongs into a step between them", "%s changes the host, and %s of a runbook changes nothing", u.of.Name, role)
+					m.at(at, rule, "a change belongs into a step between them", "%s changes the host, and %s of a runbook changes nothing", u.of.Name, role)
 				case role != "check" && u.of.Name == "look":
-					m.at(at, ruleEffect, "call the function itself: a failure ends the run, which can be resumed", "look is for the check of a runbook, which may go on after a failure")
+					m.at(at, rule, "call the function itself: a failure ends the run, which can be resumed", "look is for the check of a runbook, which may go on after a failure")
 				}
 			}
 		})

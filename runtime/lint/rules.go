@@ -27,6 +27,8 @@ var (
 	ruleResult     = rule{"step-result", Error, "a step does not return what later steps take", "return what `zcp2kopano doc runbook` says of the step's result"}
 	ruleEvaluation = rule{"evaluation", Error, "the runbook fails while it is loaded", "mend the line that is shown"}
 
+	ruleMaybe       = rule{"maybe-uninitialized", Warning, "a variable is used where it has no value on some ways", ruleUnassigned.hint}
+	ruleMaybeEffect = rule{"maybe-effect", Warning, "a function changes the host on some way, and a part of the runbook calls it that may not", "leave the change to a step, or be sure that this way is not taken"}
 	ruleUnreachable = rule{"unreachable", Warning, "no way leads to a statement", "remove it, or what ends the function before it"}
 	ruleUnused      = rule{"unused-variable", Warning, "a variable is not used", "remove it, or begin its name with an underscore"}
 	ruleUnusedLoad  = rule{"unused-load", Warning, "what is loaded is not used", "remove it from the load statement"}
@@ -46,7 +48,7 @@ func Rules() [][3]string {
 	for _, r := range []rule{
 		ruleSyntax, ruleName, ruleLoad, ruleAttribute, ruleArguments, ruleValue, ruleType, ruleFormat, ruleFrozen, ruleIteration,
 		ruleRecursion, ruleUnassigned, ruleEffect, ruleStep, ruleResult, ruleEvaluation,
-		ruleUnreachable, ruleUnused, ruleUnusedLoad, ruleUnusedParam, ruleNoEffect, ruleReturn, ruleDocstring, ruleDivision,
+		ruleMaybe, ruleMaybeEffect, ruleUnreachable, ruleUnused, ruleUnusedLoad, ruleUnusedParam, ruleNoEffect, ruleReturn, ruleDocstring, ruleDivision,
 		ruleAppend, ruleShadow, ruleConstant,
 	} {
 		list = append(list, [3]string{r.name, string(r.severity), r.doc})
