@@ -32,6 +32,7 @@ type server struct {
 	host.Host
 	conn     host.DirectoryConn
 	external host.DirectoryConn
+	listen   []string // beside the socket
 }
 
 // Processes are those of this server: others of the machine are other tests'.
@@ -123,7 +124,7 @@ func (s *server) start() {
 	if !strings.HasSuffix(s.config, ".conf") {
 		how = "-F"
 	}
-	s.cmd = exec.Command("/usr/sbin/slapd", "-d", "0", how, s.config, "-h", s.conn.URLs[0])
+	s.cmd = exec.Command("/usr/sbin/slapd", "-d", "0", how, s.config, "-h", strings.Join(append([]string{s.conn.URLs[0]}, s.listen...), " "))
 	var said strings.Builder
 	s.cmd.Stderr = &said
 	if err := s.cmd.Start(); err != nil {

@@ -74,7 +74,7 @@ func (v ldapClient) open(ctx context.Context, conn host.DirectoryConn) (*ldapSes
 	defer context.AfterFunc(ctx, func() { server.Close() })()
 	if err := bind(server, conn); err != nil {
 		server.Close()
-		return nil, fmt.Errorf("LDAP server %s: %w", address, directory.Explain(err))
+		return nil, fmt.Errorf("LDAP server %s: %w", address, err)
 	}
 	return &ldapSession{server: server, address: address}, nil
 }
@@ -93,19 +93,19 @@ func greet(server *ldap.Conn) error {
 func bind(server *ldap.Conn, conn host.DirectoryConn) error {
 	if conn.External {
 		if err := server.ExternalBind(); err != nil {
-			return fmt.Errorf("bind by SASL EXTERNAL: %w", err)
+			return fmt.Errorf("bind by SASL EXTERNAL: %w", directory.Explain(err))
 		}
 		return nil
 	}
 	if conn.BindDN == "" {
-		return greet(server) // a new session is anonymous
+		return directory.Explain(greet(server)) // a new session is anonymous
 	}
 	if conn.Password.Empty() {
 		// RFC 4513 5.1.2: this would succeed as an anonymous session.
 		return fmt.Errorf("bind as %s: the password is empty", conn.BindDN)
 	}
 	if err := server.Bind(conn.BindDN, conn.Password.Reveal()); err != nil {
-		return fmt.Errorf("bind as %s: %w", conn.BindDN, err)
+		return fmt.Errorf("bind as %s: %w", conn.BindDN, directory.Explain(err))
 	}
 	return nil
 }
