@@ -1,0 +1,199 @@
+package ldap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	builtins "zcp2kopano/builtins/ldap"
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
+	"zcp2kopano/runtime/host/live"
+)
+
+const directoryManager = "cn=Directory Manager"
+
+// ds389 starts a 389 Directory Server with an empty suffix, in a place of its own and as its own user: it wants neither
+// root nor an init system there.
+func ds389(t *testing.T) (host.Host, host.DirectoryConn) {
+	t.Helper()
+	if _, err := os.Stat("/usr/sbin/ns-slapd"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("389-ds-base is not installed")
+		}
+		t.Skip("389-ds-base is not installed")
+	}
+	dir, err := os.MkdirTemp("/tmp", "ds389-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	u, err := user.Lookup("dirsrv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	gid, _ := strconv.Atoi(u.Gid)
+	port := freePort(t)
+	settings := filepath.Join(dir, "ds.inf")
+	text := fmt.Sprintf("[general]\nconfig_version=2\nfull_machine_name=localhost.localdomain\nselinux=False\nsystemd=False\nstrict_host_checking=False\nstart=True\n"+
+		"[slapd]\ninstance_name=e2e\nport=%d\nsecure_port=%d\nroot_password=s3cr3t!pw\nself_sign_cert=False\ndb_lib=bdb\n[backend-userroot]\nsuffix=dc=example,dc=org\ncreate_suffix_entry=True\n", port, freePort(t))
+	if err := errors.Join(os.WriteFile(settings, []byte(text), 0o600), os.Chown(settings, uid, gid), os.Chown(dir, uid, gid)); err != nil {
+		t.Fatal(err)
+	}
+	run := func(program string, args ...string) {
+		t.Helper()
+		cmd := exec.Command(program, args...)
+		cmd.Dir, cmd.Env = dir, []string{"HOME=" + dir, "PATH=" + dir + "/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s %q: %v: %s", program, args, err, out)
+		}
+	}
+	run("/usr/sbin/dscreate", "ds-root", dir+"/root", dir+"/bin")
+	t.Cleanup(func() {
+		raw, err := os.ReadFile(dir + "/root/run/dirsrv/slapd-e2e.pid")
+		if pid, bad := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil && bad == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
+	run(dir+"/bin/dscreate", "from-file", settings) // which knows the place
+	h, err := live.Open("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	return h, host.DirectoryConn{URLs: []string{fmt.Sprintf("ldap://127.0.0.1:%d", port)}, BindDN: directoryManager, Password: host.NewSecret("s3cr3t!pw")}
+}
+
+// load gives a server the schema of ZCP, and entries.
+func load(t *testing.T, h host.Host, conn host.DirectoryConn, entries []entry) {
+	t.Helper()
+	session, err := h.OpenDirectory(context.Background(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	change := func(c host.EntryChange) {
+		t.Helper()
+		if err := session.Change(context.Background(), []host.EntryChange{c})[0]; err != nil {
+			t.Fatalf("%s: %v", c.DN, err)
+		}
+	}
+	for _, kind := range [][2]string{{"attributetype ", "attributeTypes"}, {"objectclass ", "objectClasses"}} {
+		v := host.ValueChange{Attribute: kind[1]}
+		for line := range strings.Lines(schema("zarafa", "1.3.6.1.4.1.26278")) {
+			if rest, is := strings.CutPrefix(line, kind[0]); is {
+				v.Values = append(v.Values, strings.TrimSpace(rest))
+			}
+		}
+		change(host.EntryChange{DN: "cn=schema", Values: []host.ValueChange{v}})
+	}
+	for _, e := range entries {
+		add := map[string][]string{}
+		for _, l := range e.old {
+			name, value, _ := strings.Cut(l, ": ")
+			add[name] = append(add[name], value)
+		}
+		change(host.EntryChange{DN: e.dn, Add: add})
+	}
+}
+
+// by is what a directory holds, by an identity of its entries; the classes that a server adds by itself are left out.
+func by(t *testing.T, h host.View, conn host.DirectoryConn, identity string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	req := host.DirectorySearch{Base: "dc=example,dc=org", Scope: "sub", Filter: "(objectClass=*)", Attributes: []string{"*", identity}}
+	err := h.SearchPages(context.Background(), conn, req, func(page []host.Entry) error {
+		for _, e := range page {
+			var lines []string
+			id := ""
+			for name, values := range e.Attributes {
+				for _, v := range values {
+					switch {
+					case strings.EqualFold(name, identity):
+						id = v
+					case strings.EqualFold(name, "objectClass") && slices.Contains([]string{"top", "person", "organizationalPerson"}, v):
+					default:
+						lines = append(lines, name+": "+v)
+					}
+				}
+			}
+			slices.Sort(lines)
+			all[id] = strings.Join(lines, "\n")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestConvertOn389 has a 389 Directory Server learn Kopano's schema of its own definitions of ZCP's, converts its
+// entries, those of structural classes by a plain change, and takes it back.
+func TestConvertOn389(t *testing.T) {
+	h, conn := ds389(t)
+	want := site(40)[1:] // the server has made the suffix itself
+	load(t, h, conn, want)
+	start := by(t, h, conn, "nsUniqueId")
+	env := environment(h)
+	learn := journaled(t, env, &action.Configure{Directory: action.DirectoryAt(conn), Base: "cn=schema", Schema: "kopano", Renaming: builtins.ToKopano("")})
+	for range 2 { // it is done once
+		if _, err := learn().Apply(env); err != nil {
+			t.Fatal(err)
+		}
+	}
+	make := prepared(t, env, conn)
+	if _, err := make().Apply(env); err != nil {
+		t.Fatal(err)
+	}
+	now := by(t, h, conn, "nsUniqueId")
+	texts := map[string]bool{}
+	for id, text := range now {
+		if start[id] == "" {
+			t.Errorf("the entry %s is another", id)
+		}
+		texts[text] = true
+	}
+	for _, e := range want {
+		lines := slices.Clone(e.new)
+		slices.Sort(lines)
+		if !texts[strings.Join(lines, "\n")] {
+			t.Errorf("no entry is\n%s", strings.Join(lines, "\n"))
+		}
+	}
+	env.Marks = env.Marks[:len(env.Marks):len(env.Marks)]
+	if err := make().Undo(env); err != nil {
+		t.Fatal(err)
+	}
+	if now := by(t, h, conn, "nsUniqueId"); !maps.Equal(now, start) {
+		t.Error("taken back, it is not what it was")
+	}
+	undone := learn()
+	if err := undone.Undo(env); err != nil {
+		t.Fatal(err)
+	}
+	sub, err := h.SearchDirectory(context.Background(), conn, host.DirectorySearch{Base: "cn=schema", Scope: "base", Filter: "(objectClass=*)", Attributes: []string{"attributeTypes", "objectClasses"}})
+	if err != nil || len(sub) != 1 {
+		t.Fatal(err)
+	}
+	known, told := directory.ReadSchema(sub[0]), undone.(action.Newcomer).Since()
+	if known.Class("kopano-user") != nil && told == "" {
+		t.Error("the server still knows the new schema, and nobody is told")
+	}
+	if known.Class("zarafa-user") == nil {
+		t.Error("the server does not know the old schema any more")
+	}
+}
