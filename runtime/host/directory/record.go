@@ -74,7 +74,7 @@ func eachRecord(in io.Reader, first int, each func(*record) error) error {
 		number++
 		end := b.at - b.start
 		switch {
-		case line[0] == '\n' || len(bytes.TrimRight(line, "\r\n")) == 0:
+		case line[0] == '\n' || line[0] == '\r' && len(bytes.TrimRight(line, "\r\n")) == 0:
 			if err := hand(); err != nil {
 				return err
 			}

@@ -126,33 +126,33 @@ func (w *rewriter) record(rec *record) error {
 
 // look says what a line's name means.
 func (w *rewriter) look(rec *record, l span) lineName {
-	raw := rec.raw(l)
-	end := bytes.IndexAny(raw[:min(len(raw), longestName)], ":;\n")
-	if end < 0 {
-		return lineName{}
-	}
-	if raw[end] == '\n' { // the name itself is folded
-		whole := rec.line(l)
-		end = strings.IndexAny(whole, ":;")
-		if end < 0 {
-			return lineName{}
-		}
-		return w.names[strings.ToLower(whole[:end])]
-	}
 	var lower [longestName]byte
-	for i, c := range raw[:end] {
-		if 'A' <= c && c <= 'Z' {
+	for i, c := range rec.text[l.start:min(l.end, l.start+longestName)] {
+		switch {
+		case c == ':' || c == ';':
+			return w.names[string(lower[:i])]
+		case c == '\n': // the name itself is folded
+			whole := rec.line(l)
+			end := strings.IndexAny(whole, ":;")
+			if end < 0 {
+				return lineName{}
+			}
+			return w.names[strings.ToLower(whole[:end])]
+		case 'A' <= c && c <= 'Z':
 			c += 'a' - 'A'
 		}
 		lower[i] = c
 	}
-	return w.names[string(lower[:end])]
+	return lineName{}
 }
 
 // take notes a line as one that is renamed, if it is.
 func (w *rewriter) take(rec *record, l span, name lineName) error {
 	if name.kind == oldLine && !slices.Contains(w.r.Filters, name.old) && w.r.Values[name.old] == nil {
 		w.hits = append(w.hits, hit{span: l, name: name})
+		return nil
+	}
+	if name.kind == classLine && w.otherClass(rec.raw(l)) {
 		return nil
 	}
 	_, value, err := ldifLine(rec.line(l))
@@ -179,6 +179,23 @@ func (w *rewriter) take(rec *record, l span, name lineName) error {
 	h.other = h.value != value
 	w.hits = append(w.hits, h)
 	return nil
+}
+
+// otherClass tells, of a line as most are, at once that its class is neither an old nor a new one.
+func (w *rewriter) otherClass(raw []byte) bool {
+	at := bytes.IndexByte(raw, ':') + 1
+	end := bytes.IndexByte(raw, '\n')
+	if at == 0 || end != len(raw)-1 || end-at < 2 || raw[at] != ' ' || raw[at+1] == ' ' || end-at > longestName {
+		return false
+	}
+	var lower [longestName]byte
+	class := lower[:copy(lower[:], bytes.TrimRight(raw[at+1:end], "\r"))]
+	for i, c := range class {
+		if 'A' <= c && c <= 'Z' {
+			class[i] = c + 'a' - 'A'
+		}
+	}
+	return w.r.Classes[string(class)] == "" && !w.news[string(class)]
 }
 
 func (w *rewriter) unread(rec *record, l span, name lineName, value string) {
