@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -217,7 +218,7 @@ func (r *Renaming) Mentions(file, text string) []Mention {
 	var list []Mention
 	for _, s := range statements(text) {
 		if renamed := r.statement(s, map[string]bool{}); renamed != s.text {
-			list = append(list, Mention{Where: file, Text: strings.TrimSpace(s.text), New: strings.TrimSpace(renamed)})
+			list = append(list, Mention{Where: fmt.Sprintf("%s, line %d", file, s.first), Text: strings.TrimSpace(s.text), New: strings.TrimSpace(renamed)})
 		}
 	}
 	return list
