@@ -104,6 +104,9 @@ func TestStockUnixShadow(t *testing.T) {
 	}{
 		{"another plugin", shadow("0640", "signin"), nil, "", "signin:x:43:"},
 		{"ZCP's user is in the group", append(slices.Concat(unix, shadow("0640", "signin")), "signin:x:43:", "signin:x:43:zarafa"), nil, refused, ""},
+		{"kopano joins the group", append(slices.Concat(unix, shadow("0640", "shadow")), "signin:x:43:", "shadow:x:42:zarafa"), map[string]string{"shadow": "join"}, "", "shadow:x:42:zarafa,kopano"},
+		{"kopano cannot join another group", append(slices.Concat(unix, shadow("0640", "signin")), "signin:x:43:", "signin:x:43:zarafa"), map[string]string{"shadow": "join"}, refused, ""},
+		{"nothing to join for", shadow("0640", "shadow"), map[string]string{"shadow": "join"}, "", "signin:x:43:"},
 		{"kopano is there too", append(slices.Concat(unix, shadow("0640", "signin")), "signin:x:43:", "signin:x:43:zarafa,kopano"), nil, "", "signin:x:43:zarafa,kopano"},
 		{"by run_as_group", append(slices.Concat(unix, shadow("0640", "signin")), "server_name = Zarafa", "run_as_group = signin\nserver_name = Zarafa"), nil, "", "signin:x:43:"},
 		{"ZCP could not either", slices.Concat(unix, shadow("0640", "signin")), nil, "", "signin:x:43:"},

@@ -318,6 +318,14 @@ func (h *crashHost) RunProgram(ctx context.Context, req host.ProgramRequest) (li
 	return lines, err
 }
 
+func (h *crashHost) JoinGroup(ctx context.Context, user, group string) error {
+	return h.sim.JoinGroup(ctx, user, group)
+}
+
+func (h *crashHost) LeaveGroup(ctx context.Context, user, group string) error {
+	return h.sim.LeaveGroup(ctx, user, group)
+}
+
 // Mount and Unmount are points of the files.
 func (h *crashHost) Mount(ctx context.Context, point string) error { return h.sim.Mount(ctx, point) }
 func (h *crashHost) Unmount(ctx context.Context, point string) error {

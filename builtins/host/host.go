@@ -8,13 +8,14 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/script"
 )
 
 // Builtins lists the module's functions.
 func Builtins() []*script.Builtin {
-	return []*script.Builtin{facts, matches, user, userByID, group, mounts, now}
+	return []*script.Builtin{facts, matches, user, userByID, group, joinGroup, mounts, now}
 }
 
 var facts = &script.Builtin{
@@ -176,6 +177,25 @@ if zarafa:
 			return nil, c.Errorf("%w", err)
 		}
 		return script.NewRecord(map[string]any{"name": g.Name, "gid": g.GID, "members": g.Members}), nil
+	},
+}
+
+var joinGroup = &script.Builtin{
+	Name: "host.join_group",
+	Doc: "Makes a user a member of a group.\n\n" +
+		"Daemons of the user have it from their next start on. The policy names such groups: policy(groups = [\"shadow\"]). The " +
+		"group of root is refused. A rollback takes the user out again.",
+	Params: []script.Param{
+		{Name: "user", Type: script.String, Doc: "name of the user"},
+		{Name: "group", Type: script.String, Doc: "name of the group, one of group(5)"},
+	},
+	Result: "None",
+	Effect: script.Change,
+	Example: `
+host.join_group("kopano", "zarafa")
+`,
+	Decide: func(c *script.Call) (script.Decision, error) {
+		return script.Decision{Actions: []action.Action{&action.Join{User: c.String("user"), Group: c.String("group")}}, Result: starlark.None}, nil
 	},
 }
 

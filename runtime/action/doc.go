@@ -15,6 +15,7 @@
 //	fs.copy         copy.go        a tree, laid over another
 //	fs.move         move.go        a tree, moved or laid over another
 //	fs.remove       remove.go      a tree, kept whole in the store
+//	account.join    join.go        a user, as a member of a group
 //	fs.mount        mount.go       a file system, by its line in fstab
 //	fs.unmount      mount.go       one that goes from where it is mounted
 //	chown           chown.go       owners and modes of a tree; what it finds, its rules and its undo are in chown_*.go

@@ -231,7 +231,7 @@ func (h *fakeHost) User(name string) (host.User, error) {
 
 func (h *fakeHost) Group(name string) (host.Group, error) {
 	u, err := h.User(name)
-	return host.Group{Name: name, GID: u.GID}, err
+	return host.Group{Name: name, GID: u.GID, Members: h.members()}, err
 }
 
 func (h *fakeHost) PackageLock() (*host.LockHolder, error) { return nil, nil }

@@ -50,6 +50,12 @@ type AccountReader interface {
 	GroupID(gid uint32) (Group, error)
 }
 
+// AccountWriter changes who belongs to which group.
+type AccountWriter interface {
+	JoinGroup(ctx context.Context, user, group string) error
+	LeaveGroup(ctx context.Context, user, group string) error
+}
+
 // Downloader fetches a small file (at most 1 MiB: a repository key) by http, https or file URL.
 type Downloader interface {
 	Download(ctx context.Context, url, user string, password Secret) ([]byte, error)
@@ -70,6 +76,7 @@ type Host interface {
 	DatabaseWriter
 	DirectoryWriter
 	MountWriter
+	AccountWriter
 	ProgramRunner
 
 	// Unpredicted lists, in order of occurrence, what this host did not carry out or could not know.

@@ -16,7 +16,7 @@ import (
 type Class string
 
 // The classes. Path and Program targets are absolute paths; the others are names. A program is run, and not
-// changed.
+// changed; of a group it is the members that change.
 const (
 	Path     Class = "path"
 	Package  Class = "package"
@@ -24,6 +24,7 @@ const (
 	Database Class = "database"
 	LDAP     Class = "ldap"
 	Program  Class = "program"
+	Group    Class = "group"
 )
 
 // Target is one thing that an action changes.
@@ -69,6 +70,9 @@ func OfTheSystem(dir string) bool { return protected[dir] }
 func CheckEntry(class Class, entry string) error {
 	if class == Program {
 		return checkProgram(entry)
+	}
+	if class == Group && strings.ContainsAny(entry, `*?[\`) {
+		return fmt.Errorf("policy: group %q: want one name, without patterns", entry)
 	}
 	if class == LDAP {
 		if dn, err := ldap.ParseDN(entry); err != nil || len(dn.RDNs) == 0 {

@@ -78,6 +78,7 @@ runbook = define(check = look, steps = [])`,
 				{Name: "databases", Type: script.Strings, Doc: "globs of database names", Optional: true, Default: "[]", Keyword: true},
 				{Name: "ldap", Type: script.Strings, Doc: "DNs, with all below them", Optional: true, Default: "[]", Keyword: true},
 				{Name: "programs", Type: script.Strings, Doc: "absolute paths of programs that run() may run; no patterns, no shells", Optional: true, Default: "[]", Keyword: true},
+				{Name: "groups", Type: script.Strings, Doc: "names of groups that users may join; no patterns", Optional: true, Default: "[]", Keyword: true},
 			},
 			Result:  "policy",
 			Example: `mine = policy(write = ["/etc/kopano", "/etc/postfix/main.cf"], services = ["kopano-*", "postfix"])`,
@@ -349,6 +350,7 @@ var classes = []struct {
 }{
 	{"write", policy.Path}, {"packages", policy.Package}, {"services", policy.Service},
 	{"databases", policy.Database}, {"ldap", policy.LDAP}, {"programs", policy.Program},
+	{"groups", policy.Group},
 }
 
 // Permission is what a runbook may touch of one kind, as policy() calls it.

@@ -68,6 +68,7 @@ runbook = define(
         write = ["/etc/*", "/var/*/*", "/usr/*/*", "/srv/*", "/opt/*"],
         packages = ["*"], services = ["*"], databases = ["*"], ldap = ["dc=example,dc=org", "cn=config"],
         programs = ["/usr/sbin/postmap", "/usr/sbin/postfix"],
+        groups = ["zarafa"],
     ),
 )
 `

@@ -1,7 +1,9 @@
 package hosttest
 
 import (
+	"context"
 	"errors"
+	"io"
 	"slices"
 	"testing"
 
@@ -47,4 +49,48 @@ func Accounts(t *testing.T, h host.AccountReader) {
 			t.Errorf("unknown %s: %v; want ErrNoAccount", what, err)
 		}
 	}
+}
+
+// Membership runs the suite of groups' members on a host that has PasswdLine and GroupLine: who left and joined again is
+// where he was, and so is the file.
+func Membership(t *testing.T, h host.Host) {
+	before := groupFile(t, h)
+	for _, step := range []struct {
+		what string
+		do   func(ctx context.Context, user, group string) error
+		want []string
+	}{{"leave", h.LeaveGroup, []string{"root"}}, {"join", h.JoinGroup, []string{"root", "site"}}, {"join again", h.JoinGroup, []string{"root", "site"}}} {
+		if err := step.do(t.Context(), "site", "sitegroup"); err != nil {
+			t.Fatalf("%s: %v", step.what, err)
+		}
+		if g, err := h.Group("sitegroup"); err != nil || !slices.Equal(g.Members, step.want) {
+			t.Errorf("%s: %+v, %v; want %q", step.what, g, err, step.want)
+		}
+	}
+	if after := groupFile(t, h); after != before {
+		t.Errorf("/etc/group was\n%s\nand is\n%s", before, after)
+	}
+	for what, err := range map[string]error{
+		"an unknown user":  h.JoinGroup(t.Context(), "nobody-of-that-name", "sitegroup"),
+		"an unknown group": h.JoinGroup(t.Context(), "site", "no-group-of-that-name"),
+		"an option":        h.JoinGroup(t.Context(), "--help", "sitegroup"),
+	} {
+		if err == nil {
+			t.Errorf("%s joins", what)
+		}
+	}
+}
+
+func groupFile(t *testing.T, h host.Host) string {
+	t.Helper()
+	f, err := h.Open("/etc/group")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }

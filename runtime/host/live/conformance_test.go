@@ -58,7 +58,11 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Run("packages", func(t *testing.T) { hosttest.Packages(t, fresh) })
-			t.Run("accounts", func(t *testing.T) { hosttest.Accounts(t, fresh(t)) })
+			t.Run("accounts", func(t *testing.T) {
+				h := fresh(t)
+				hosttest.Accounts(t, h)
+				hosttest.Membership(t, h)
+			})
 		})
 	}
 }

@@ -15,7 +15,7 @@
 // methods of its interface itself; this file puts them together.
 //
 // Files of this package: resolve.go, at.go, file.go, tree.go, files.go and fileswriter.go (files),
-// machine.go, facts.go, mounts.go, mounter.go, accounts.go (what the system is), command.go (how any program is run),
+// machine.go, facts.go, mounts.go, mounter.go, accounts.go, membership.go (what the system is), command.go (how any program is run),
 // packages*.go (packages of any kind), dpkg*.go and apt*.go (Debian's), rpm*.go, yum*.go and zypper*.go
 // (rpm's), services.go, systemd.go, sysv.go, processes.go (what runs), database.go and dump.go (MySQL),
 // directory.go (LDAP), download.go.
@@ -55,6 +55,7 @@ type Host struct {
 	host.DatabaseWriter
 	host.DirectoryWriter
 	host.MountWriter
+	host.AccountWriter
 	host.ProgramRunner
 
 	parts        parts
@@ -89,6 +90,7 @@ func Open(root string) (*Host, error) {
 		DatabaseWriter:  databaseWriter{m: p.m, database: p.database, write: write},
 		DirectoryWriter: ldapWriter{ldapClient: ldapClient{p.m.files}, m: p.m, write: write},
 		MountWriter:     mounter{m: p.m, services: p.services},
+		AccountWriter:   membership{m: p.m},
 		ProgramRunner:   programs{m: p.m},
 		parts:           p,
 		lockPatience:    &patience,

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -290,6 +291,29 @@ func (ac *accountFiles) setMember(group, user string, in, always bool) error {
 		return err
 	}
 	return ac.setAccountField("/etc/gshadow", group, 3, always, change)
+}
+
+// JoinGroup is usermod(8) -a -G.
+func (ac *accountFiles) JoinGroup(ctx context.Context, user, group string) error {
+	return ac.member(ctx, user, group, true)
+}
+
+// LeaveGroup is gpasswd(1) -d.
+func (ac *accountFiles) LeaveGroup(ctx context.Context, user, group string) error {
+	return ac.member(ctx, user, group, false)
+}
+
+func (ac *accountFiles) member(ctx context.Context, user, group string, in bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, err := ac.User(user); err != nil {
+		return err
+	}
+	if _, err := ac.Group(group); err != nil {
+		return err
+	}
+	return ac.setMember(group, user, in, !in)
 }
 
 func (ac *accountFiles) freeUID(id uint32) bool {

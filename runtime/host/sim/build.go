@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"zcp2kopano/runtime/host"
@@ -116,8 +117,8 @@ func (b *builder) accounts() error {
 			group = string(e.Content)
 		}
 	}
-	passwd += b.f.Passwd
-	group += b.f.Group
+	passwd = others(passwd, b.f.Passwd) + b.f.Passwd
+	group = others(group, b.f.Group) + b.f.Group
 	b.table = accounts.NewTable(passwd, group)
 	for name, text := range map[string]string{"/etc/passwd": passwd, "/etc/group": group} {
 		if text == "" {
@@ -128,6 +129,22 @@ func (b *builder) accounts() error {
 		}
 	}
 	return b.shadow()
+}
+
+// others are those lines of an account file whose names a second one does not have.
+func others(text, second string) string {
+	named := map[string]bool{}
+	for line := range strings.Lines(second) {
+		name, _, _ := strings.Cut(line, ":")
+		named[name] = true
+	}
+	var kept strings.Builder
+	for line := range strings.Lines(text) {
+		if name, _, _ := strings.Cut(line, ":"); !named[name] {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
 }
 
 func (b *builder) ids(user, group string) (uid, gid uint32, err error) {

@@ -448,8 +448,10 @@ var changes = map[string]func(ctx context.Context, h *Host) error{
 	"LoadDatabase": func(ctx context.Context, h *Host) error {
 		return h.LoadDatabase(ctx, host.LoadRequest{Path: "/kept/dump", Compression: "none"}, nil)
 	},
-	"Unmount": func(ctx context.Context, h *Host) error { return h.Unmount(ctx, "/mnt") },
-	"Mount":   func(ctx context.Context, h *Host) error { return h.Mount(ctx, "/media") },
+	"JoinGroup":  func(ctx context.Context, h *Host) error { return h.JoinGroup(ctx, "fresh", "root") },
+	"LeaveGroup": func(ctx context.Context, h *Host) error { return h.LeaveGroup(ctx, "fresh", "fresh") },
+	"Unmount":    func(ctx context.Context, h *Host) error { return h.Unmount(ctx, "/mnt") },
+	"Mount":      func(ctx context.Context, h *Host) error { return h.Mount(ctx, "/media") },
 	"RunProgram": func(ctx context.Context, h *Host) error {
 		_, err := h.RunProgram(ctx, host.ProgramRequest{Path: "/usr/bin/a"})
 		return err
@@ -469,7 +471,7 @@ func TestCloneIsIndependent(t *testing.T) {
 	for _, writer := range []reflect.Type{
 		reflect.TypeFor[host.FileWriter](), reflect.TypeFor[host.PackageWriter](), reflect.TypeFor[host.ServiceWriter](),
 		reflect.TypeFor[host.DatabaseWriter](), reflect.TypeFor[host.ProgramRunner](),
-		reflect.TypeFor[host.MountWriter](),
+		reflect.TypeFor[host.MountWriter](), reflect.TypeFor[host.AccountWriter](),
 	} {
 		for i := range writer.NumMethod() {
 			name := writer.Method(i).Name

@@ -33,6 +33,7 @@ type Host struct {
 	host.DirectoryReader
 	host.DirectoryWriter
 	host.MountWriter
+	host.AccountWriter
 	host.ProgramRunner
 
 	files     *files
@@ -80,7 +81,7 @@ func (h *Host) connect() {
 	h.ServiceReader, h.ServiceWriter = h.services, h.services
 	h.DatabaseReader, h.DatabaseWriter = h.database, h.database
 	h.DirectoryReader, h.DirectoryWriter, h.ProgramRunner = h.directory, h.directory, h.programs
-	h.MountWriter = h.system
+	h.MountWriter, h.AccountWriter = h.system, h.accounts
 
 	mu := &sync.Mutex{}
 	h.system.mu, h.system.files, h.system.gaps = mu, h.files, h.gaps
