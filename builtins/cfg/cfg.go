@@ -333,6 +333,14 @@ func ours(name string) error {
 	return fmt.Errorf("%s is no configuration file of Zarafa or Kopano, and may have another syntax: for Postfix there is postfix.set, for others fs.write", name)
 }
 
+// loadOurs reads the file of a call that changes it.
+func loadOurs(c *script.Call) (*File, error) {
+	if err := ours(c.String("path")); err != nil {
+		return nil, err
+	}
+	return Load(c.View, c.String("path"))
+}
+
 func setOne(tree *Tree, key, v starlark.Value, reason string) error {
 	name, ok := starlark.AsString(key)
 	if !ok {
@@ -394,7 +402,7 @@ var rename = &script.Builtin{
 cfg.rename("/etc/zarafa/server.cfg", "enable_hosted_zarafa", "enable_hosted_kopano")
 `,
 	Decide: func(c *script.Call) (script.Decision, error) {
-		f, err := Load(c.View, c.String("path"))
+		f, err := loadOurs(c)
 		if err != nil {
 			return script.Decision{}, c.Errorf("%w", err)
 		}
@@ -420,7 +428,7 @@ var drop = &script.Builtin{
 cfg.drop("/etc/zarafa/server.cfg", ["license_socket"], "Kopano Core has no licensed daemon")
 `,
 	Decide: func(c *script.Call) (script.Decision, error) {
-		f, err := Load(c.View, c.String("path"))
+		f, err := loadOurs(c)
 		if err != nil {
 			return script.Decision{}, c.Errorf("%w", err)
 		}
@@ -532,7 +540,11 @@ func decideTakeover(c *script.Call) (script.Decision, error) {
 			made[dir] = true
 			decision.Actions = append(decision.Actions, &action.Mkdir{Path: dir, Parents: true, Mode: &dirMode, Owner: owner, Group: group})
 		}
-		decision.Actions = append(decision.Actions, &action.Write{Path: f.Path, Content: f.Content, Mode: &fileMode, Owner: owner, Group: group})
+		write := &action.Write{Path: f.Path, Content: f.Content, Mode: &fileMode, Owner: owner, Group: group}
+		if c.StringOr("approach", "merge") == "copy" {
+			write.Like = f.Source
+		}
+		decision.Actions = append(decision.Actions, write)
 	}
 	return decision, nil
 }

@@ -26,6 +26,8 @@ ldap_host = localhost
 func TestOtherSyntax(t *testing.T) {
 	s := builtintest.New(t, others, cfg.Builtins())
 	s.Fail(`cfg.set("/etc/postfix/main.cf", {"virtual_transport": "x"})`, "/etc/postfix/main.cf is no configuration file of Zarafa or Kopano", "postfix.set")
+	s.Fail(`cfg.rename("/etc/postfix/main.cf", "virtual_transport", "x")`, "/etc/postfix/main.cf is no configuration file of Zarafa or Kopano", "postfix.set")
+	s.Fail(`cfg.drop("/etc/postfix/main.cf", ["virtual_transport"], "why")`, "/etc/postfix/main.cf is no configuration file of Zarafa or Kopano", "postfix.set")
 	s.Succeed(`cfg.set("/etc/zarafa/right.cfg", {"a": "x"})`)
 }
 

@@ -180,7 +180,7 @@ func (a *Copy) difference(env *Env, p Preimage) string {
 	if err != nil || !isText(old) || !isText(content) || bytes.Equal(old, content) {
 		return ""
 	}
-	return unified(p.Path, true, old, content)
+	return unified(p.Path, p.Path, old, content)
 }
 
 func readSmall(files host.FileReader, name string) ([]byte, error) {

@@ -14,11 +14,7 @@ import (
 
 // unified is a unified diff in which secrets are masked. They are looked for in the whole texts: what
 // a line is can depend on lines that a diff leaves out.
-func unified(name string, existed bool, old, content []byte) string {
-	from := name
-	if !existed {
-		from = "/dev/null"
-	}
+func unified(name, from string, old, content []byte) string {
 	text := diff.Diff(from, old, name, content)
 	_, text, _ = bytes.Cut(text, []byte("\n")) // the line "diff a b" says nothing that the next two do not
 	return maskDiff(string(text), secrets.MaskFile(name, string(old)), secrets.MaskFile(name, string(content)))

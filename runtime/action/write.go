@@ -2,6 +2,7 @@ package action
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 
@@ -24,6 +25,7 @@ type Write struct {
 	Owner   string       `json:"owner,omitempty"` // name or number; empty: as it is
 	Group   string       `json:"group,omitempty"`
 	Private bool         `json:"private,omitempty"` // the content is secret: no diff of it is shown
+	Like    string       `json:"like,omitempty"`    // a new file is shown as a difference from that one
 
 	Before Preimage    `json:"before"`
 	Want   fs.FileMode `json:"want,omitempty"` // permission bits that the file will have
@@ -196,8 +198,17 @@ func (a *Write) Detail(env *Env) (Detail, error) {
 			return d, err
 		}
 	}
-	if isText(old) && isText(content) {
-		d.Diff = unified(a.Path, a.Before.Exists, old, content)
+	if like, ok := a.like(env); ok && isText(like) && isText(content) {
+		d.Diff = unified(a.Path, a.Like, like, content)
+		if d.Diff == "" {
+			d.Lines = append(d.Lines, "the same as "+a.Like)
+		}
+	} else if isText(old) && isText(content) {
+		from := "/dev/null"
+		if a.Before.Exists {
+			from = a.Path
+		}
+		d.Diff = unified(a.Path, from, old, content)
 	} else {
 		if a.Before.Exists {
 			d.Lines = append(d.Lines, fmt.Sprintf("was %d bytes, SHA-256 %s", a.Before.Blob.Size, a.Before.Blob.SHA256))
@@ -211,6 +222,21 @@ func (a *Write) Detail(env *Env) (Detail, error) {
 		d.Lines = append(d.Lines, fmt.Sprintf("owner %d:%d, was %d:%d", *a.UID, *a.GID, a.Before.UID, a.Before.GID))
 	}
 	return d, nil
+}
+
+// like is the file that a new one is compared with; false where there is none.
+func (a *Write) like(env *Env) ([]byte, bool) {
+	if a.Like == "" || a.Before.Exists {
+		return nil, false
+	}
+	f, err := env.Host.Open(a.Like)
+	if err != nil {
+		return nil, false
+	}
+	defer f.Close()
+	const most = 4 << 20
+	content, err := io.ReadAll(io.LimitReader(f, most))
+	return content, err == nil && len(content) < most
 }
 
 // Preimages implements Recorder.

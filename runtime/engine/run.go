@@ -628,6 +628,18 @@ func (r *Run) count(f runbook.Finding) {
 	}
 }
 
+// Tell tells a record to programs that follow the run, without the run's secrets.
+func (r *Run) Tell(what string, fields map[string]any, pos string) {
+	record := map[string]any{}
+	for name, value := range fields {
+		if text, ok := value.(string); ok {
+			value = r.secrets.mask(text)
+		}
+		record[name] = value
+	}
+	r.emit(story.Event{Kind: story.Recorded, Text: what, Record: record, Pos: pos})
+}
+
 // Grant adds a path, or the base of a directory, to what the run may change.
 func (r *Run) Grant(class policy.Class, entry, why, pos string) error {
 	if slices.Contains(r.policy.Allow[class], entry) {

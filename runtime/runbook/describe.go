@@ -110,6 +110,7 @@ runbook = define(check = look, steps = [])`,
 		finding("inhibit", Inhibitor, "Refuse to go on: the run ends before the next change, or at the end of the step, with exit code 2. Other findings of the step are still collected. The admin may override one by its key, unless it is final: it then is a warning."),
 		lookBuiltin,
 		expectBuiltin,
+		tellBuiltin,
 		{
 			Name: "finish", Effect: script.Pure, InStep: true, Value: finish,
 			Doc:     "End the run here, in success: the steps that are left have nothing to do. verify still runs.",

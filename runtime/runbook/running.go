@@ -17,6 +17,8 @@ type Running interface {
 	Grant(class policy.Class, entry, why, pos string) error
 	// Expect notes how long something takes that only the runbook knows of.
 	Expect(what string, s action.Span)
+	// Tell tells a record to programs that follow the run.
+	Tell(what string, fields map[string]any, pos string)
 	// Checking reports whether the step in hand is the runbook's check.
 	Checking() bool
 	// Parameter is the value of a parameter of the runbook.

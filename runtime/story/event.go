@@ -27,6 +27,7 @@ type Event struct {
 	Text        string            `json:"text,omitempty"`        // summary, message, output
 	Detail      *action.Detail    `json:"detail,omitempty"`      // change; changed: Lines are what a program said
 	Finding     *runbook.Finding  `json:"finding,omitempty"`     // finding
+	Record      map[string]any    `json:"record,omitempty"`      // record
 	Progress    *action.Progress  `json:"progress,omitempty"`    // progress
 	Unpredicted *host.Unpredicted `json:"unpredicted,omitempty"` // unpredicted
 	Error       *script.ErrorInfo `json:"error,omitempty"`       // error
@@ -45,6 +46,7 @@ const (
 	RunBegin      EventKind = "run-begin"
 	StepBegin     EventKind = "step-begin"
 	Output        EventKind = "output"      // print() of the runbook
+	Recorded      EventKind = "record"      // tell() of the runbook; Text is what it is a record of
 	FindingFound  EventKind = "finding"     // info, warning or inhibitor
 	NoReturn      EventKind = "no-return"   // the next action cannot be undone; Text says why
 	ChangeBegin   EventKind = "change"      // an action is about to be applied; Text is its summary
