@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
@@ -355,6 +356,25 @@ def test_b():
 	}
 	if err := booktest.CoverageHTML(&page, files, total); err != nil || !strings.Contains(page.String(), `<span class="missed"><i>13</i><i></i>        return False</span>`) {
 		t.Errorf("%v\n%s", err, page.String())
+	}
+}
+
+// A copy of a stock module and the module itself count as one file, and as two if their texts differ.
+func TestCoverageOfCopies(t *testing.T) {
+	const text = "def a():\n    return 1\n\ndef b():\n    return 2\n"
+	c := site(t, map[string]string{"x.star": text, "y.star": text, "a_test.star": `load("//x.star", "a")
+load("@stock//x.star", "b")
+load("@stock//y.star", other = "a")
+
+def test_a():
+    test.equal((a(), b(), other()), (1, 2, 1))
+`})
+	c.Stock = fstest.MapFS{"x.star": {Data: []byte(text)}, "y.star": {Data: []byte(text + "\n")}}
+	c.Coverage = script.NewCoverage()
+	passes(t, c)
+	files, total := booktest.CoverageOf(c.Coverage)
+	if len(files) != 3 || total.Lines != 6 || total.Done != 3 {
+		t.Errorf("%+v, %+v", files, total)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 
 	"zcp2kopano/runtime/script"
@@ -31,7 +32,7 @@ func (f FileCoverage) Percent() float64 {
 
 // CoverageOf sums the coverage up by file, the tests themselves left out, and in total.
 func CoverageOf(c *script.Coverage) (files []FileCoverage, total FileCoverage) {
-	for _, lines := range c.Files() {
+	for _, lines := range joined(c.Files()) {
 		if IsTest(lines.Label) {
 			continue
 		}
@@ -55,6 +56,25 @@ func CoverageOf(c *script.Coverage) (files []FileCoverage, total FileCoverage) {
 		total.Done += f.Done
 	}
 	return files, total
+}
+
+// joined counts a module of the stock and a site's copy of it with the same text as one file.
+func joined(all []script.LinesOf) []script.LinesOf {
+	copies := map[string]script.LinesOf{}
+	for _, lines := range all {
+		copies[lines.Label] = lines
+	}
+	return slices.DeleteFunc(all, func(lines script.LinesOf) bool {
+		name, ofStock := strings.CutPrefix(lines.Label, "@stock")
+		own, is := copies[name]
+		if !ofStock || !is || own.Source != lines.Source {
+			return false
+		}
+		for line, times := range lines.Times {
+			own.Times[line] += times
+		}
+		return true
+	})
 }
 
 // ranges writes numbers down as "3, 7-9".
