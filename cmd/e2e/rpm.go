@@ -44,8 +44,8 @@ func NeedRPM(t testing.TB) {
 
 // Systems that an rpm root can look like.
 const (
-	CentOS7 = "NAME=\"CentOS Linux\"\nVERSION=\"7 (Core)\"\nID=\"centos\"\nID_LIKE=\"rhel fedora\"\nVERSION_ID=\"7\"\n"
-	SLES12  = "NAME=\"SLES\"\nVERSION=\"12-SP5\"\nID=\"sles\"\nID_LIKE=\"suse\"\nVERSION_ID=\"12.5\"\n"
+	CentOS7 = "NAME=\"CentOS Linux\"\nVERSION=\"7 (Core)\"\nID=\"centos\"\nID_LIKE=\"rhel fedora\"\nVERSION_ID=\"7\"\nPRETTY_NAME=\"CentOS Linux 7 (Core)\"\n"
+	SLES12  = "NAME=\"SLES\"\nVERSION=\"12-SP5\"\nID=\"sles\"\nID_LIKE=\"suse\"\nVERSION_ID=\"12.5\"\nPRETTY_NAME=\"SUSE Linux Enterprise Server 12 SP5\"\n"
 )
 
 // Where a root sees the rpm repositories, and the key of those that are signed.

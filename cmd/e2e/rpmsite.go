@@ -105,6 +105,7 @@ func (s *RPMSystem) build(t testing.TB) *Root {
 	r.bindServers()
 	// The distribution enables nothing of its own accord.
 	r.WriteFile("/usr/lib/systemd/system-preset/00-default-disable.preset", "disable *\n", 0o644)
+	r.Must("sh", "-c", "rpm -i --justdb --nodeps "+RPMReposDir+"/fronts/*.rpm")
 	r.Must("mkdir", "-p", "/etc/pki/rpm-gpg") // of the package filesystem; SUSE has it, too
 	r.StartMariaDB()
 	repo := s.Repos + "/zarafa.repo"

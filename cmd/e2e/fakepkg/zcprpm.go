@@ -32,6 +32,7 @@ func ZCPRPMs(version string) []RPM {
 		},
 		{Name: "zarafa-ical", Epoch: "1", Version: version, Release: "1.el7", Vendor: vendor, Requires: "zarafa-common",
 			Files: []RPMFile{{File: Program("/usr/sbin/zarafa-ical", []byte("#!/bin/sh\n"))}}},
+		{Name: "php-mapi", Version: version, Release: "1.el7", Vendor: vendor, Requires: "zarafa-common = " + version},
 	}
 }
 
@@ -49,6 +50,7 @@ func KopanoRPMs() []RPM {
 				{File: Text("/etc/kopano/server.cfg", "log_level = 3"), Directive: "%config(noreplace)"},
 				{File: Program("/usr/sbin/kopano-server", []byte("#!/bin/sh\n"))},
 			}},
+		{Name: "php-mapi", Version: version, Vendor: vendor, Requires: "kopano-common"}, // the name that ZCP's has
 		{Name: "kopano-broken", Version: version, Vendor: vendor, Requires: "no-such-library >= 3"},
 	}
 }

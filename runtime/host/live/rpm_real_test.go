@@ -262,7 +262,7 @@ func TestRPMSaveAndGoBack(t *testing.T) {
 		database := func() string {
 			return r.Must("rpm", append([]string{"-q", "--info", "--requires", "--provides", "--scripts", "--dump"}, names...)...)
 		}
-		volatile := regexp.MustCompile(`(?m)^(Install Date|Signature  ).*\n`) // and the digest of what was edited
+		volatile := regexp.MustCompile(`(?m)^(Install Date|Signature  |/etc/zarafa/server\.cfg ).*\n`) // the last was edited
 		before := volatile.ReplaceAllString(database(), "")
 		files, missing, err = h.SavePackages(ctx, names, "/root/kept", nil)
 		if err != nil || len(files) != 3 {
@@ -275,7 +275,7 @@ func TestRPMSaveAndGoBack(t *testing.T) {
 		must(t, h.CommitPackages(ctx, host.Transaction{Remove: names}, nil))
 		must(t, h.CommitPackages(ctx, back, nil))
 		after := volatile.ReplaceAllString(database(), "")
-		if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(after, "\n")); strings.Count(diff, "\n+") > 1 || !strings.Contains(diff, "/etc/zarafa/server.cfg") {
+		if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(after, "\n")); diff != "" {
 			t.Errorf("the database knows other things of packages that were built anew:\n%s", diff)
 		}
 		if got := r.Run("rpm", append([]string{"-V"}, names...)...); got.Output != "" {
@@ -331,7 +331,7 @@ func TestRPMFileWithOddName(t *testing.T) {
 func TestRPMSolveWithRepository(t *testing.T) {
 	onEachFront(t, func(t *testing.T, k rpmKind, r *e2e.Root, h *live.Host) {
 		k.configure(t, r, h, "zcp", checked)
-		must(t, h.CommitPackages(t.Context(), host.Transaction{Install: []string{"zarafa-server"}}, nil))
+		must(t, h.CommitPackages(t.Context(), host.Transaction{Install: []string{"zarafa-server", "php-mapi"}}, nil))
 		before := changes(t, h)
 		ask := func(tx host.Transaction) (host.Solution, error) {
 			got, err := h.ProbeRepository(t.Context(), host.RepositoryProbe{Tx: &tx, Packages: []string{"kopano-server"}, Files: []host.ConfigFile{
@@ -339,8 +339,8 @@ func TestRPMSolveWithRepository(t *testing.T) {
 			}})
 			return got.Solution, err
 		}
-		gone := []string{"zarafa-server", "zarafa-common"}
-		got, err := ask(host.Transaction{Install: []string{"kopano-server"}, Remove: gone})
+		gone := []string{"zarafa-server", "zarafa-common", "php-mapi"}
+		got, err := ask(host.Transaction{Install: []string{"kopano-server", "php-mapi"}, Remove: gone}) // one of its name comes
 		must(t, err)
 		var coming []string
 		for _, c := range got.Install {
@@ -350,7 +350,7 @@ func TestRPMSolveWithRepository(t *testing.T) {
 			}
 		}
 		slices.Sort(coming)
-		if !slices.Equal(coming, []string{"kopano-common", "kopano-server"}) || len(got.Remove) > 0 {
+		if !slices.Equal(coming, []string{"kopano-common", "kopano-server", "php-mapi"}) || len(got.Remove)+len(got.Upgrade) > 0 {
 			t.Errorf("solution %+v", got)
 		}
 		if got, err = ask(host.Transaction{Install: []string{"kopano-common", "zarafa-ical"}}); err != nil || len(got.Install) != 2 {

@@ -36,7 +36,7 @@ func (v rpms) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (
 	if probe.Tx == nil {
 		return answer, nil
 	}
-	answer.Solution, err = v.solveProbed(ctx, front, s, *probe.Tx)
+	answer.Solution, err = v.solveProbed(ctx, front, s, lists, *probe.Tx)
 	var impossible *host.SolveError
 	if errors.As(err, &impossible) {
 		for i, line := range impossible.Lines {

@@ -20,6 +20,7 @@ type zypper struct {
 	rpms    rpms
 	extra   []string // options for a transaction
 	scratch string   // the cache that they name; empty for the host's
+	env     []string
 }
 
 // zypperOptions come before the command.
@@ -64,7 +65,7 @@ func (z zypper) rawLists(cache string, sections []rpm.Section) []repositoryList 
 func (z zypper) run(ctx context.Context, c command) (answer, error) { return z.watched(ctx, nil, c) }
 
 func (z zypper) watched(ctx context.Context, w *host.PackageWatch, c command) (answer, error) {
-	c.Env = rpmEnv
+	c.Env = slices.Concat(rpmEnv, z.env)
 	return z.m.managePackages(ctx, w, nil, c, "zypper")
 }
 
