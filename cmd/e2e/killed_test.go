@@ -36,7 +36,7 @@ func TestKilledRuns(t *testing.T) {
 	t.Parallel()
 	begun := time.Now()
 	rnd := chance.Rand(t, 0)
-	s := prepareSiege(t)
+	s := prepareSiege(t, onDebian)
 	trials := s.trials(rnd.Uint64())
 	if !chance.Nothing() {
 		trials = s.thinOut(rnd, trials)
@@ -81,6 +81,7 @@ func (s *siege) missed() []milestone {
 // siege is what the trials have in common: the site, what it is before, and what an uninterrupted
 // run and rollback are like.
 type siege struct {
+	ground
 	image      Image
 	before     *manifest.Manifest
 	beforeData string // of the database
@@ -134,15 +135,40 @@ type trial struct {
 	back   []wound
 }
 
-var killedMigration = Migration{Repository: "kopano84"}
+// ground is what a siege goes on upon.
+type ground struct {
+	site      func(testing.TB) *Root // that is migrated; nobody offers its packages any more
+	wake      func(testing.TB, Image) *Root
+	migration Migration
+	schema    string             // that the migration brings the database to
+	inOrder   func(*Root)        // fails if the package manager is not
+	boot      func(*Root) string // what starts before what, where that may be written in several ways
+}
 
-func prepareSiege(t *testing.T) *siege {
-	site := NewSite(t)
+var onDebian = ground{
+	site: func(t testing.TB) *Root {
+		site := NewSite(t)
+		// ZCP came as package files: only what the run keeps of its packages can lead back.
+		site.Must("rm", "/etc/apt/sources.list.d/zcp.list")
+		site.Must("apt-get", "update")
+		return site
+	},
+	wake:      func(t testing.TB, image Image) *Root { return WakeSite(t, image) },
+	migration: Migration{Repository: "kopano84"},
+	schema:    "66",
+	inOrder: func(r *Root) {
+		if got := r.Must("dpkg", "--audit"); got != "" {
+			r.t.Errorf("dpkg --audit: %s", got)
+		}
+		r.Must("apt-get", "check")
+	},
+	boot: (*Root).bootOrder,
+}
+
+func prepareSiege(t *testing.T, on ground) *siege {
+	site := on.site(t)
 	site.InstallHaltingProgram()
-	// ZCP came as package files: only what the run keeps of its packages can lead back.
-	site.Must("rm", "/etc/apt/sources.list.d/zcp.list")
-	site.Must("apt-get", "update")
-	s := &siege{before: site.State(), beforeData: site.databaseText(), bootBefore: site.bootOrder(), struck: map[place]bool{}}
+	s := &siege{ground: on, before: site.State(), beforeData: site.databaseText(), bootBefore: on.boot(site), struck: map[place]bool{}}
 	s.image = site.Rest()
 
 	v := s.enter(t)
@@ -153,8 +179,8 @@ func prepareSiege(t *testing.T) *siege {
 	if v.trail.code != 0 {
 		t.Fatalf("an uninterrupted run fails:\n%s", v.output)
 	}
-	s.after, s.afterData, s.bootAfter = v.State(), v.databaseText(), v.bootOrder()
-	everythingRuns(t, v.Root)
+	s.after, s.afterData, s.bootAfter = v.State(), v.databaseText(), s.boot(v.Root)
+	everythingRunsAt(t, v.Root, s.schema)
 	for _, m := range s.onward {
 		switch m.at.Type {
 		case "no-return":
@@ -186,7 +212,7 @@ type victim struct {
 
 func (s *siege) enter(t *testing.T) *victim {
 	t.Helper()
-	v := &victim{Root: WakeSite(t, s.image), t: t, siege: s, trail: newTrail()}
+	v := &victim{Root: s.wake(t, s.image), t: t, siege: s, trail: newTrail()}
 	t.Cleanup(func() { v.trail.close() })
 	return v
 }
@@ -200,7 +226,7 @@ func (v *victim) onwards() *exec.Cmd {
 	v.trail.close()
 	v.trail = newTrail()
 	v.old, _ = filepath.Glob(v.runs() + "/[0-9]*/journal")
-	return v.MigrateCommand(killedMigration)
+	return v.MigrateCommand(v.siege.migration)
 }
 
 func (v *victim) backwards() *exec.Cmd { return v.program("rollback", "--yes") }
@@ -423,13 +449,13 @@ func (v *victim) arrives() {
 		v.t.Errorf("the dump does not hold the database (-before +dump):\n%s", diff)
 	}
 	serverSettings(v.t, v.Root, "/var/lib/kopano/attachments")
-	everythingRuns(v.t, v.Root)
+	everythingRunsAt(v.t, v.Root, v.siege.schema)
 	v.tidy()
 }
 
 // notExcused leaves out the two differences that a kill may make.
 func (v *victim) notExcused(boot string, diffs []manifest.Difference) []manifest.Difference {
-	sameBoot := v.bootOrder() == boot
+	sameBoot := v.siege.boot(v.Root) == boot
 	return slices.DeleteFunc(diffs, func(d manifest.Difference) bool {
 		switch {
 		case d.Aspect != "content":
@@ -542,10 +568,7 @@ func withoutServices(m *manifest.Manifest) *manifest.Manifest {
 // file of the program may be left, least of all one with a password.
 func (v *victim) tidy() {
 	v.t.Helper()
-	if got := v.Must("dpkg", "--audit"); got != "" {
-		v.t.Errorf("dpkg --audit: %s", got)
-	}
-	v.Must("apt-get", "check")
+	v.siege.inOrder(v.Root)
 	for _, pattern := range []string{"/run/*zcp2kopano*", "/tmp/*zcp2kopano*", "/var/tmp/*zcp2kopano*"} {
 		if left, _ := filepath.Glob(v.Path(pattern)); len(left) > 0 {
 			v.t.Errorf("left behind: %v", left)
@@ -556,7 +579,7 @@ func (v *victim) tidy() {
 const dumpFile = "/var/backups/zcp2kopano/zarafa.sql.zst"
 
 // upgradeTime is when kopano-server upgraded the schema.
-var upgradeTime = regexp.MustCompile(`(,6[56]),'[-0-9: ]+'\)`)
+var upgradeTime = regexp.MustCompile(`(,(?:6[5-9]|[7-9][0-9]|1[01][0-9])),'[-0-9: ]+'\)`)
 
 // databaseText is the database as SQL, without the times of the dump and of the upgrade.
 func (r *Root) databaseText() string {

@@ -165,9 +165,13 @@ func (r *Root) AddRepository(names ...string) {
 	r.Must("apt-get", "update")
 }
 
-// BindRepositories shows the repositories in the root, without configuring any.
+// BindRepositories shows the repositories in the root, without configuring any. A system of rpm packages has no use for
+// them.
 func (r *Root) BindRepositories() {
 	r.t.Helper()
+	if r.rpm {
+		return
+	}
 	if _, err := os.Lstat(r.Path(KeyFile)); err != nil {
 		r.Bind(Repositories(r.t), ReposDir)
 	}

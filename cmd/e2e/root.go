@@ -28,6 +28,7 @@ type Root struct {
 	layers string // what holds the overlay's layers
 	image  Image  // that it began with
 	kept   bool   // the layers outlive the root, as an Image
+	rpm    bool   // a system of rpm packages
 	init   *exec.Cmd
 	ended  chan struct{} // closed when init has ended
 	nsDir  string        // of init's namespaces
@@ -44,6 +45,7 @@ type options struct {
 	base    func() (string, error)
 	image   Image
 	ubuntu  string
+	rpm     bool
 }
 
 // Size limits the root's file system ("64m"), to fill it up.
@@ -74,7 +76,7 @@ func NewRoot(t testing.TB, opts ...Option) *Root {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Root{t: t, layers: layers, Dir: filepath.Join(layers, "m"), image: o.image}
+	r := &Root{t: t, layers: layers, Dir: filepath.Join(layers, "m"), image: o.image, rpm: o.rpm}
 	t.Cleanup(r.destroy)
 	if err := r.mount(base(t, o.base), o); err != nil {
 		t.Fatal(err)

@@ -108,7 +108,7 @@ var rpmRepositories = sync.OnceValues(func() (string, error) {
 func NewRPMRoot(t testing.TB, system string, opts ...Option) *Root {
 	t.Helper()
 	dir := RPMRepositories(t)
-	r := NewRoot(t, append(opts, func(o *options) { o.base = rpmBase })...)
+	r := NewRoot(t, append(opts, onRPM)...)
 	if err := errors.Join(os.RemoveAll(r.Path("/var/lib/dpkg")), os.Remove(r.Path("/etc/os-release"))); err != nil {
 		t.Fatal(err)
 	}

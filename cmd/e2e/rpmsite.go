@@ -81,13 +81,19 @@ func NewRPMSite(t testing.TB, system *RPMSystem) *Root {
 	if system.site.image == "" {
 		t.Fatal("the site that all tests begin with could not be built")
 	}
-	r := WakeSite(t, system.site.image, Systemd(), onRPM)
+	return system.wake(t, system.site.image)
+}
+
+// wake makes a root of a site's Image, with everything running as it was.
+func (s *RPMSystem) wake(t testing.TB, image Image) *Root {
+	t.Helper()
+	r := WakeSite(t, image, Systemd(), onRPM)
 	r.bindServers()
 	return r
 }
 
 // onRPM has a root begin with the tree of rpm systems.
-func onRPM(o *options) { o.base = rpmBase }
+func onRPM(o *options) { o.base, o.rpm = rpmBase, true }
 
 func (r *Root) bindServers() {
 	r.t.Helper()

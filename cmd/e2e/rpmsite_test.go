@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host/hosttest/chance"
@@ -76,16 +78,58 @@ func (s *RPMSystem) rehearseSnapshot(r *Root) Simulated {
 	return captured
 }
 
+// TestKilledRPM kills migrations on systems of rpm packages as TestKilledRuns does on Debian: a few on one of them; with make
+// crash some of every kind on both.
+func TestKilledRPM(t *testing.T) {
+	t.Parallel()
+	NeedRPM(t)
+	begun, rnd := time.Now(), chance.Rand(t, 0)
+	for _, system := range chance.Pick(t, rpmSystems, 1, func(*RPMSystem) string { return "rpm" }) {
+		t.Run(system.Name, func(t *testing.T) {
+			t.Parallel()
+			s := prepareSiege(t, system.ground())
+			trials := s.thinOut(rnd, s.trials(rnd.Uint64()))
+			if !chance.Nothing() {
+				trials = slices.DeleteFunc(trials, func(tr trial) bool { return !strings.HasPrefix(tr.name, "turn") && !strings.HasPrefix(tr.name, "long") })
+				for i := range trials {
+					trials[i].onward, trials[i].back = some(rnd, trials[i].onward, 2), some(rnd, trials[i].back, 1)
+				}
+			}
+			_, tried := s.carryOutAll(t, trials)
+			chance.Figures(t, begun, "%s: %d kills of a run at work (%d tried)", system.Name, s.hits, tried)
+		})
+	}
+}
+
+func (s *RPMSystem) ground() ground {
+	return ground{
+		site:      func(t testing.TB) *Root { return NewRPMSite(t, s) },
+		wake:      s.wake,
+		migration: s.migration(),
+		schema:    "118",
+		inOrder:   (*Root).rpmInOrder,
+		boot:      func(*Root) string { return "" },
+	}
+}
+
 // rpmTidy looks at what manifests leave out: the database of packages, and temporary files.
 func (r *Root) rpmTidy() {
 	r.t.Helper()
-	if got := r.Run("rpm", "-Va", "--nofiles", "--nodigest", "--nosignature"); strings.Contains(got.Output, "is needed by zarafa") || strings.Contains(got.Output, "is needed by kopano") {
-		r.t.Errorf("rpm -Va: %s", got.Output)
-	}
+	r.rpmInOrder()
 	for _, dir := range []string{"/run", "/tmp", "/var/tmp"} {
 		if left := r.Run("sh", "-c", "ls -d "+dir+"/*zcp2kopano*"); left.Code == 0 {
 			r.t.Errorf("left behind: %s", left.Output)
 		}
+	}
+}
+
+func (r *Root) rpmInOrder() {
+	r.t.Helper()
+	if got := r.Run("rpm", "-Va", "--nofiles", "--nodigest", "--nosignature"); strings.Contains(got.Output, "is needed by zarafa") || strings.Contains(got.Output, "is needed by kopano") {
+		r.t.Errorf("rpm -Va: %s", got.Output)
+	}
+	if got := r.Must("rpm", "-qa", "--qf", "%{NAME}\n"); strings.Count("\n"+got, "\nzarafa-server\n")+strings.Count("\n"+got, "\nkopano-server\n") != 1 {
+		r.t.Errorf("packages: %s", got)
 	}
 }
 
