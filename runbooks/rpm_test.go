@@ -94,6 +94,44 @@ func TestLikeRHEL(t *testing.T) {
 	}
 }
 
+// TestLabels has the distribution's own tool label what has moved, where SELinux is active and the tool is there, and the
+// way back label what it brings back.
+func TestLabels(t *testing.T) {
+	for name, want := range map[string][]string{
+		"rhel7-zcp72.txtar": {
+			"what /usr/sbin/restorecon -i -n -R /etc/zarafa does",
+			"what /usr/sbin/restorecon -i -R /etc/kopano /var/lib/kopano /var/log/kopano /var/lib/kopano/attachments /var/lib/kopano/search does",
+		},
+		"sles12-zcp72.txtar": nil,
+	} {
+		h := stockHost(t, name, nil)
+		if p := playStock(t, h, nil); p.verdict.Code != exit.Done {
+			t.Fatalf("%s: %s", name, p.verdict.Text)
+		}
+		var got []string
+		for _, gap := range h.Unpredicted() {
+			if strings.Contains(gap.What, "restorecon") {
+				got = append(got, gap.What)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: labels are restored by %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestFirewall names what opens the firewall for ZCP by its name.
+func TestFirewall(t *testing.T) {
+	for name, path := range map[string]string{
+		"rhel7-zcp72.txtar": "/etc/firewalld/services/zarafa.xml", "sles12-zcp72.txtar": "/etc/sysconfig/SuSEfirewall2.d/services/zarafa",
+	} {
+		p := playStock(t, stockHost(t, name, func(text string) string { return text + "-- " + path + " --\nzarafa\n" }), nil)
+		if want := "warning: " + path + " names zarafa"; !slices.Contains(p.serious, want) {
+			t.Errorf("%s: no %q in %q", name, want, p.serious)
+		}
+	}
+}
+
 func readAll(t *testing.T, h *sim.Host, name string) string {
 	t.Helper()
 	f, err := h.Open(name)
