@@ -83,7 +83,24 @@ func (r *Root) Manifest(opts manifest.Options) *manifest.Manifest {
 	r.t.Helper()
 	m := new(manifest.Manifest)
 	r.ask(question{Manifest: opts}, m)
+	r.unitsOfRPM(m)
 	return m
+}
+
+// unitsOfRPM has links to units lead where they lead on a system of rpm packages: the root's systemd is Debian's, which
+// says /lib for what both have in /usr/lib.
+func (r *Root) unitsOfRPM(manifests ...*manifest.Manifest) {
+	for _, m := range manifests {
+		if !r.rpm || m == nil {
+			continue
+		}
+		for name, e := range m.Files {
+			if strings.HasPrefix(e.Target, "/lib/systemd/system/") {
+				e.Target = "/usr" + e.Target
+				m.Files[name] = e
+			}
+		}
+	}
 }
 
 // State is the manifest that most tests compare.
@@ -106,6 +123,7 @@ func (r *Root) Rehearse(s Simulation) Simulated {
 	r.BindRepositories()
 	var answer Simulated
 	r.ask(question{Manifest: manifest.Options{Ignore: Ignored}, Simulate: &s, Censor: s.Fixture != ""}, &answer)
+	r.unitsOfRPM(answer.Start, answer.End)
 	return answer
 }
 

@@ -16,7 +16,7 @@ type arrivalsKeeper struct{}
 func (*arrivalsKeeper) record(*Env, *Commit, *found) error { return nil }
 
 func (*arrivalsKeeper) restore(env *Env, a *Commit) error {
-	return errors.Join(a.withoutStarts(env, a.purgeNew), unshelter(env))
+	return errors.Join(a.withoutStarts(env, a.purgeNew), clearWays(env), unshelter(env))
 }
 
 func (*arrivalsKeeper) compare(env *Env, a *Commit) ([]string, error) {
@@ -72,6 +72,9 @@ func (a *Commit) purgeNew(env *Env) error {
 		return err
 	}
 	if err := shelter(env, tx.Remove); err != nil {
+		return err
+	}
+	if err := noteWays(env, have, tx.Remove); err != nil {
 		return err
 	}
 	if len(audit) > 0 {

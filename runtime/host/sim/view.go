@@ -131,6 +131,7 @@ func (pk *packages) loadFiles() error {
 		pk.system.packager.note(p, pk.below)
 		p.Scripts = scriptsBelow(pk.below, p.Package)
 		pk.repositories.learnEffects(p)
+		p.assumeUnits()
 		pk.db.record(p)
 	}
 	pk.filesLoaded = true
@@ -172,6 +173,23 @@ func describeFiles(p *Package, below host.View) {
 			continue
 		}
 		f.Ghost = true
+	}
+}
+
+// assumeUnits takes a package of which rpm does not tell the scriptlets for one that takes its services away as the
+// macros do that RHEL and SUSE have for that: disabled, then stopped. What else its scriptlets do stays open.
+func (p *Package) assumeUnits() {
+	if !p.unknownScripts || len(p.Effects) > 0 {
+		return
+	}
+	for _, f := range p.Files {
+		name, isService := strings.CutSuffix(path.Base(f.Path), ".service")
+		if !isService || !slices.Contains(unitDirs, path.Dir(f.Path)) || strings.HasSuffix(name, "@") {
+			continue
+		}
+		for _, verb := range []string{"disable", "stop"} {
+			p.Effects = append(p.Effects, Effect{When: "preun", Verb: verb, Args: []string{name}})
+		}
 	}
 }
 

@@ -1,0 +1,132 @@
+package action
+
+import (
+	"encoding/json"
+	"path"
+	"slices"
+
+	"zcp2kopano/runtime/host"
+)
+
+// waysMark is which directories lead to the files of packages that a rollback removes. rpm makes those that no package has
+// by itself, and leaves them; dpkg has a package own all that lead to its files.
+type waysMark struct {
+	Ways []string `json:"ways"`
+}
+
+// noteWays journals the directories before their packages go, and with them the knowledge.
+func noteWays(env *Env, have map[string]host.Package, names []string) error {
+	if env.Mark == nil {
+		return nil
+	}
+	ways := map[string]bool{}
+	for _, name := range names {
+		if !have[bareName(name)].Installed() {
+			continue
+		}
+		files, err := env.Host.PackageFiles(have[bareName(name)].Name)
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			for dir := path.Dir(path.Clean(file)); dir != "/" && !ways[dir]; dir = path.Dir(dir) {
+				ways[dir] = true
+			}
+		}
+	}
+	if len(ways) == 0 {
+		return nil
+	}
+	mark := waysMark{sortedKeys(ways)}
+	data, err := json.Marshal(mark)
+	if err != nil {
+		return err
+	}
+	env.Marks = append(env.Marks, data)
+	return env.Mark(mark)
+}
+
+// clearWays removes those of the directories that are empty now and that no package has, the deepest first.
+func clearWays(env *Env) error {
+	var empty []string
+	for _, data := range env.Marks {
+		var mark waysMark
+		if err := json.Unmarshal(data, &mark); err != nil {
+			return err
+		}
+		for _, dir := range slices.Backward(mark.Ways) { // in order: what lies in a directory comes behind it
+			if leads, err := leadsNowhere(env.Host, dir, empty); err != nil {
+				return err
+			} else if leads && !slices.Contains(empty, dir) {
+				empty = append(empty, dir)
+			}
+		}
+	}
+	if len(empty) == 0 {
+		return nil
+	}
+	owned, err := ownedPaths(env.Host)
+	if err != nil {
+		return err
+	}
+	for _, dir := range empty {
+		if owned[dir] {
+			continue
+		}
+		if left, err := leadsNowhere(env.Host, dir, nil); err != nil {
+			return err
+		} else if !left {
+			continue
+		}
+		if err := env.Host.Rmdir(dir); err != nil && !absent(err) {
+			return err
+		}
+		if err := env.Host.SyncDir(path.Dir(dir)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leadsNowhere reports whether a path is a directory that has nothing in it, but for some directories.
+func leadsNowhere(v host.FileReader, dir string, but []string) (bool, error) {
+	st, err := v.Lstat(dir)
+	if absent(err) || err == nil && !st.IsDir() {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	entries, err := v.ReadDir(dir)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		if !slices.Contains(but, path.Join(dir, e.Name)) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// ownedPaths are those of all packages.
+func ownedPaths(v host.PackageReader) (map[string]bool, error) {
+	all, err := v.Packages()
+	if err != nil {
+		return nil, err
+	}
+	owned := map[string]bool{}
+	for _, p := range all {
+		if !p.Installed() {
+			continue
+		}
+		files, err := v.PackageFiles(p.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files {
+			owned[path.Clean(file)] = true
+		}
+	}
+	return owned, nil
+}

@@ -1,0 +1,50 @@
+package action
+
+import (
+	"encoding/json"
+	"testing"
+
+	"zcp2kopano/runtime/host"
+)
+
+// TestWays removes the directories that led to a package's files, as far as nobody else has them or put anything there,
+// and from half-way the rest of them.
+func TestWays(t *testing.T) {
+	h := newFake()
+	for _, dir := range []string{
+		"/etc", "/etc/kopano", "/etc/kopano/quotamail", "/usr", "/usr/share", "/usr/share/kopano", "/usr/share/kopano/locale",
+		"/usr/share/doc", "/usr/share/doc/kopano", "/usr/share/doc/kopano/notes", "/usr/lib", "/usr/lib/others",
+	} {
+		must(t, h.Mkdir(dir, 0o755))
+	}
+	h.packages = map[string]host.Package{
+		"kopano-monitor": {Name: "kopano-monitor", Version: "8.7", Status: "installed"}, "others": {Name: "others", Version: "1", Status: "installed"},
+	}
+	h.owned = map[string][]string{
+		"kopano-monitor": {"/etc/kopano/quotamail/user.mail", "/usr/share/kopano/locale/x", "/usr/share/doc/kopano/README", "/usr/lib/others/plugin"},
+		"others":         {"/usr/lib/others"},
+	}
+	var marks []json.RawMessage
+	env := newEnv(h)
+	env.Mark = func(v any) error {
+		data, err := json.Marshal(v)
+		marks = append(marks, data)
+		return err
+	}
+	must(t, noteWays(env, h.packages, []string{"kopano-monitor", "kopano-half-way"}))
+	delete(h.packages, "kopano-monitor")
+	must(t, h.Rmdir("/usr/share/kopano/locale")) // broken off here
+
+	again := newEnv(h)
+	again.Marks = marks
+	for range 2 {
+		must(t, clearWays(again))
+	}
+	for dir, stays := range map[string]bool{
+		"/etc/kopano": false, "/usr/share/kopano": false, "/usr/share/doc/kopano": true, "/usr/lib/others": true, "/usr/share": true,
+	} {
+		if _, err := h.Lstat(dir); (err == nil) != stays {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+}
