@@ -58,6 +58,8 @@ type fakeHost struct {
 	directory *sim.Host // whose directory it has; nil for none
 	running   []host.Process
 
+	manager host.PackageManager // apt if empty
+
 	ops     int // changes and syncs so far
 	crashAt int // 1 for the first; 0 for never
 	mode    crashMode
@@ -441,6 +443,9 @@ func (h *fakeHost) configure(name string) error {
 }
 
 func (h *fakeHost) PackageManager() (host.PackageManager, error) {
+	if h.manager.Name != "" {
+		return h.manager, nil
+	}
 	return host.PackageManager{Name: "apt"}, nil
 }
 

@@ -11,12 +11,21 @@ import (
 )
 
 // arrivalsKeeper takes away what came with a transaction.
-type arrivalsKeeper struct{}
+type arrivalsKeeper struct {
+	// Hollow are the directories that were there before and had no file, where the package manager makes such and leaves
+	// them.
+	Hollow []string `json:"hollow,omitempty"`
+}
 
-func (*arrivalsKeeper) record(*Env, *Commit, *found) error { return nil }
+func (k *arrivalsKeeper) record(env *Env, a *Commit, _ *found) (err error) {
+	if len(a.New) > 0 {
+		k.Hollow, err = hollowWays(env)
+	}
+	return err
+}
 
-func (*arrivalsKeeper) restore(env *Env, a *Commit) error {
-	return errors.Join(a.withoutStarts(env, a.purgeNew), clearWays(env), unshelter(env))
+func (k *arrivalsKeeper) restore(env *Env, a *Commit) error {
+	return errors.Join(a.withoutStarts(env, a.purgeNew), clearWays(env, k.Hollow), unshelter(env))
 }
 
 func (*arrivalsKeeper) compare(env *Env, a *Commit) ([]string, error) {

@@ -6,12 +6,69 @@ import (
 	"slices"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/packagesystem"
 )
 
 // waysMark is which directories lead to the files of packages that a rollback removes. rpm makes those that no package has
 // by itself, and leaves them; dpkg has a package own all that lead to its files.
 type waysMark struct {
 	Ways []string `json:"ways"`
+}
+
+// wayTops are below which packages make directories that no package owns. Below /var each has its own.
+var wayTops = []string{"/etc", "/opt", "/usr"}
+
+// hollowWays are the directories without a file anywhere below, before packages come: what a rollback finds empty of
+// these was so before. There are none to be told apart where packages own their directories.
+func hollowWays(env *Env) ([]string, error) {
+	manager, err := env.Host.PackageManager()
+	if err != nil || packagesystem.Of(manager.Name).OwnsDirectories() {
+		return nil, err
+	}
+	var hollow []string
+	for _, top := range wayTops {
+		st, err := env.Host.Lstat(top)
+		if absent(err) || err == nil && !st.IsDir() {
+			continue
+		}
+		if err == nil {
+			_, err = findHollow(env, top, &hollow)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return hollow, nil
+}
+
+// findHollow adds a directory that has no file below it, and all such below one that has.
+func findHollow(env *Env, dir string, found *[]string) (hollow bool, err error) {
+	if err := env.Ctx.Err(); err != nil {
+		return false, err
+	}
+	entries, err := env.Host.ReadDir(dir)
+	if err != nil {
+		return false, err
+	}
+	hollow = true
+	for _, e := range entries {
+		if !e.Type.IsDir() {
+			hollow = false
+			continue
+		}
+		below, err := findHollow(env, path.Join(dir, e.Name), found)
+		if absent(err) {
+			continue // it went meanwhile
+		}
+		if err != nil {
+			return false, err
+		}
+		hollow = hollow && below
+	}
+	if hollow {
+		*found = append(*found, dir)
+	}
+	return hollow, nil
 }
 
 // noteWays journals the directories before their packages go, and with them the knowledge.
@@ -46,8 +103,9 @@ func noteWays(env *Env, have map[string]host.Package, names []string) error {
 	return env.Mark(mark)
 }
 
-// clearWays removes those of the directories that are empty now and that no package has, the deepest first.
-func clearWays(env *Env) error {
+// clearWays removes those of the directories that are empty now, were not before and that no package has, the deepest
+// first.
+func clearWays(env *Env, before []string) error {
 	var empty []string
 	for _, data := range env.Marks {
 		var mark waysMark
@@ -70,7 +128,7 @@ func clearWays(env *Env) error {
 		return err
 	}
 	for _, dir := range empty {
-		if owned[dir] {
+		if owned[dir] || slices.Contains(before, dir) {
 			continue
 		}
 		if left, err := leadsNowhere(env.Host, dir, nil); err != nil {

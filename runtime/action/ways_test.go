@@ -2,6 +2,7 @@ package action
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"zcp2kopano/runtime/host"
@@ -24,6 +25,10 @@ func TestWays(t *testing.T) {
 		"kopano-monitor": {"/etc/kopano/quotamail/user.mail", "/usr/share/kopano/locale/x", "/usr/share/doc/kopano/README", "/usr/lib/others/plugin"},
 		"others":         {"/usr/lib/others"},
 	}
+	h.manager = host.PackageManager{Name: "yum", Version: "3.4.3"}
+	must(t, h.Mkdir("/usr/lib/empty", 0o755)) // before the package came, and leads to a file of its
+	h.owned["kopano-monitor"] = append(h.owned["kopano-monitor"], "/usr/lib/empty/x")
+	hollow := []string{"/usr/lib/empty"}
 	var marks []json.RawMessage
 	env := newEnv(h)
 	env.Mark = func(v any) error {
@@ -38,13 +43,30 @@ func TestWays(t *testing.T) {
 	again := newEnv(h)
 	again.Marks = marks
 	for range 2 {
-		must(t, clearWays(again))
+		must(t, clearWays(again, hollow))
 	}
 	for dir, stays := range map[string]bool{
-		"/etc/kopano": false, "/usr/share/kopano": false, "/usr/share/doc/kopano": true, "/usr/lib/others": true, "/usr/share": true,
+		"/etc/kopano": false, "/usr/share/kopano": false, "/usr/share/doc/kopano": true, "/usr/lib/others": true, "/usr/share": true, "/usr/lib/empty": true,
 	} {
 		if _, err := h.Lstat(dir); (err == nil) != stays {
 			t.Errorf("%s: %v", dir, err)
+		}
+	}
+}
+
+// TestHollowWays finds the directories without a file below, where packages do not own their directories.
+func TestHollowWays(t *testing.T) {
+	h := newFake()
+	for _, dir := range []string{"/etc", "/etc/a", "/usr", "/usr/lib", "/usr/lib/b", "/usr/lib/b/c", "/usr/share", "/usr/share/d"} {
+		must(t, h.Mkdir(dir, 0o755))
+	}
+	put(t, h, "/etc/file", "x", 0o644, 0, 0)
+	put(t, h, "/usr/share/d/file", "x", 0o644, 0, 0)
+	for manager, want := range map[string][]string{"yum": {"/etc/a", "/usr/lib/b/c", "/usr/lib/b", "/usr/lib"}, "apt": nil} {
+		h.manager = host.PackageManager{Name: manager}
+		got, err := hollowWays(newEnv(h))
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v", manager, got, err)
 		}
 	}
 }

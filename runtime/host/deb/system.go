@@ -25,6 +25,7 @@ func (System) FileName(p host.Package) string { return FileName(p) }
 func (System) Extension() string              { return extension }
 func (System) Arch() string                   { return "amd64" }
 func (System) KeepsConffiles() bool           { return true }
+func (System) OwnsDirectories() bool          { return true }
 
 func (System) Program() (path, failed string) { return "/usr/bin/apt-get", "exit status 100" }
 func (System) Says(text string) string        { return "E: " + text }

@@ -74,6 +74,8 @@ type Packages interface {
 	Arch() string
 	// KeepsConffiles reports whether a package that is removed, and not purged, leaves its configuration.
 	KeepsConffiles() bool
+	// OwnsDirectories reports whether a package owns all directories that lead to its files, so that they go with it.
+	OwnsDirectories() bool
 }
 
 // System is what is true of a package system on any host.

@@ -22,6 +22,7 @@ func (System) FileName(p host.Package) string { return FileName(p) }
 func (System) Extension() string              { return extension }
 func (System) Arch() string                   { return "x86_64" }
 func (System) KeepsConffiles() bool           { return false }
+func (System) OwnsDirectories() bool          { return false }
 
 func (System) Owned(files []host.PackedFile) []host.PackedFile { return Owned(files) }
 

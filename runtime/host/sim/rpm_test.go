@@ -808,3 +808,29 @@ func (w *rpmTwin) randomStep(r *rapid.T, versions []rpmSpec, other rpmSpec) stri
 	w.write(name, "own")
 	return "a file at " + name
 }
+
+// TestAssumeUnits has the services of a package go with it of which rpm does not tell the scriptlets; what is known of
+// them is not touched.
+func TestAssumeUnits(t *testing.T) {
+	files := []host.PackedFile{
+		{Path: "/usr/lib/systemd/system/zarafa-server.service"}, {Path: "/usr/lib/systemd/system/zarafa-job@.service"},
+		{Path: "/usr/share/doc/zarafa/example.service"}, {Path: "/usr/lib/systemd/system/zarafa.target"},
+	}
+	for _, c := range []struct {
+		p    Package
+		want string
+	}{
+		{Package{Files: files, unknownScripts: true}, "preun disable zarafa-server; preun stop zarafa-server"},
+		{Package{Files: files}, ""},
+		{Package{Files: files, unknownScripts: true, Effects: []Effect{{When: "preun", Verb: "nothing-else"}}}, "preun nothing-else"},
+	} {
+		c.p.assumeUnits()
+		var got []string
+		for _, e := range c.p.Effects {
+			got = append(got, e.String())
+		}
+		if strings.Join(got, "; ") != c.want {
+			t.Errorf("effects %q, want %q", got, c.want)
+		}
+	}
+}
