@@ -247,3 +247,13 @@ func TestOldReleaseFiles(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// TestZypperChangesVendor reads a package once that zypper lists twice: as upgraded, and as another vendor's.
+func TestZypperChangesVendor(t *testing.T) {
+	const one = `<solvable type="package" name="php-mapi" edition="8.7.0-1" edition-old="7.2.6-1" arch="noarch"/>`
+	got, err := parseZypperSolution(`<stream><install-summary download-size="0" space-usage-diff="0" packages-to-change="1"><to-upgrade>`+one+
+		`</to-upgrade><to-change-vendor>`+one+`</to-change-vendor></install-summary></stream>`, "x86_64", nil)
+	if err != nil || len(got.Upgrade) != 1 || got.Upgrade[0].Old != "7.2.6-1" {
+		t.Errorf("solution %+v, %v", got, err)
+	}
+}

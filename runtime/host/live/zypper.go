@@ -200,7 +200,9 @@ func parseZypperSolution(out, machine string, installed map[string]host.Package)
 			if c.Old = v.EditionOld; old && c.Old == "" {
 				c.Old = installed[c.Name].Version
 			}
-			*to = append(*to, c)
+			if !slices.Contains(*to, c) { // one that is upgraded to another vendor's is listed as both
+				*to = append(*to, c)
+			}
 		}
 	}
 	add(&s.Install, t.Install, false)
