@@ -34,8 +34,6 @@ func (t typ) only(name string) bool { return len(t.names) == 1 && t.names[0] == 
 
 func (t typ) may(name string) bool { return t.names == nil || slices.Contains(t.names, name) }
 
-func (t typ) String() string { return strings.Join(t.names, " or ") }
-
 // or is what may be one or the other.
 func (t typ) or(u typ) typ {
 	if !t.known() || !u.known() {

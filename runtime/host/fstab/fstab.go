@@ -89,20 +89,6 @@ func At(text, point string) (Entry, error) {
 	return Entry{}, fmt.Errorf("%s has %d lines for %s; leave one", Path, len(found), point)
 }
 
-// Resting lists the points of those lines that rest on what is mounted at a point: they are mounted below it, or show
-// a part of it.
-func Resting(text, point string) []string {
-	var points []string
-	for _, e := range Parse(text) {
-		if e.Point != point && within(e.Point, point) || within(e.Source, point) {
-			points = append(points, e.Point)
-		}
-	}
-	return points
-}
-
-func within(name, dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") }
-
 // Moved is the table with another point in the line of a point. All else stays as it is written.
 func Moved(text, from, to string) (string, error) {
 	e, err := At(text, from)
