@@ -21,8 +21,7 @@ var wayTops = []string{"/etc", "/opt", "/usr"}
 // hollowWays are the directories without a file anywhere below, before packages come: what a rollback finds empty of
 // these was so before. There are none to be told apart where packages own their directories.
 func hollowWays(env *Env) ([]string, error) {
-	manager, err := env.Host.PackageManager()
-	if err != nil || packagesystem.Of(manager.Name).OwnsDirectories() {
+	if leaves, err := leavesDirectories(env); !leaves {
 		return nil, err
 	}
 	var hollow []string
@@ -39,6 +38,12 @@ func hollowWays(env *Env) ([]string, error) {
 		}
 	}
 	return hollow, nil
+}
+
+// leavesDirectories reports whether the package system leaves directories behind that it has made for files.
+func leavesDirectories(env *Env) (bool, error) {
+	manager, err := env.Host.PackageManager()
+	return err == nil && !packagesystem.Of(manager.Name).OwnsDirectories(), err
 }
 
 // findHollow adds a directory that has no file below it, and all such below one that has.
@@ -71,10 +76,14 @@ func findHollow(env *Env, dir string, found *[]string) (hollow bool, err error) 
 	return hollow, nil
 }
 
-// noteWays journals the directories before their packages go, and with them the knowledge.
+// noteWays journals the directories before their packages go, and with them the knowledge. Where the package system takes
+// its directories along, one that is empty afterwards is somebody else's.
 func noteWays(env *Env, have map[string]host.Package, names []string) error {
 	if env.Mark == nil {
 		return nil
+	}
+	if leaves, err := leavesDirectories(env); !leaves {
+		return err
 	}
 	ways := map[string]bool{}
 	for _, name := range names {

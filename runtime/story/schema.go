@@ -23,6 +23,7 @@ func Kinds() []KindDoc {
 		{RunBegin, "what runs where: run"},
 		{StepBegin, "a step begins: step, doc, index of count"},
 		{Output, "what print() of the runbook says: text"},
+		{Recorded, "a record of the runbook's, by tell(): text is what it is a record of, record its fields"},
 		{FindingFound, "an information, a warning or an inhibitor: finding"},
 		{NoReturn, "the next action cannot be undone: text says why"},
 		{ChangeBegin, "an action is about to be carried out: call, action, text, detail"},

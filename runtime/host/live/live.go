@@ -88,7 +88,7 @@ func Open(root string) (*Host, error) {
 		PackageWriter:   newPackagesWriter(p.packages, write, p.services, &patience),
 		ServiceWriter:   servicesWriter{m: p.m, services: p.services, write: write},
 		DatabaseWriter:  databaseWriter{m: p.m, database: p.database, write: write},
-		DirectoryWriter: ldapWriter{ldapClient: ldapClient{p.m.files}, m: p.m, write: write},
+		DirectoryWriter: ldapWriter{client: ldapClient{p.m.files}, m: p.m, write: write},
 		MountWriter:     mounter{m: p.m, services: p.services},
 		AccountWriter:   membership{m: p.m},
 		ProgramRunner:   programs{m: p.m},

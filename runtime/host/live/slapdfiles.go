@@ -9,9 +9,13 @@ import (
 
 // ldapWriter changes directories: by sessions, and by the files of a server that is stopped.
 type ldapWriter struct {
-	ldapClient
-	m     *machine
-	write filesWriter
+	client ldapClient
+	m      *machine
+	write  filesWriter
+}
+
+func (h ldapWriter) OpenDirectory(ctx context.Context, conn host.DirectoryConn) (host.Directory, error) {
+	return h.client.OpenDirectory(ctx, conn)
 }
 
 // ExportDatabase runs slapcat. What it says on its standard output is the database, to its end or not: its exit status
