@@ -12,12 +12,21 @@ import (
 	"time"
 )
 
-// cgroupPrefix begins the names of control groups of this package; the PID of the test binary follows,
-// as its parent sees it, from the environment variable outerPID.
+// cgroupPrefix begins the names of control groups of this package; who made it follows: the PID namespace and the PID of
+// the test binary as its parent sees them, from the environment variable maker.
 const (
 	cgroupPrefix = "zcp2kopano-e2e-"
-	outerPID     = "ZCP2KOPANO_E2E_PID"
+	maker        = "ZCP2KOPANO_E2E_MAKER"
 )
+
+// pidNamespace tells the PIDs of one container from those of another: both may have their groups in one place.
+func pidNamespace() string {
+	ns, err := os.Readlink("/proc/self/ns/pid") // pid:[4026531836]
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Trim(strings.TrimPrefix(ns, "pid:"), "[]")
+}
 
 // cgroup is the control group of a root with systemd, below that of the tests. A nil one is none.
 type cgroup struct {
@@ -33,7 +42,7 @@ func newCgroup() (*cgroup, error) {
 		return nil, err
 	}
 	g := new(cgroup)
-	if g.dir, err = os.MkdirTemp(parent, cgroupPrefix+os.Getenv(outerPID)+"-"); err != nil {
+	if g.dir, err = os.MkdirTemp(parent, cgroupPrefix+os.Getenv(maker)+"-"); err != nil {
 		return nil, err
 	}
 	side := filepath.Join(g.dir, "beside")
@@ -132,9 +141,10 @@ func sweepCgroups() {
 		return
 	}
 	for _, dir := range dirs {
-		name, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), cgroupPrefix), "-")
-		pid, err := strconv.Atoi(name)
-		if err == nil && (pid == os.Getpid() || syscall.Kill(pid, 0) == syscall.ESRCH) {
+		made, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), cgroupPrefix), "-")
+		namespace, number, _ := strings.Cut(made, ".")
+		pid, err := strconv.Atoi(number)
+		if err == nil && namespace == pidNamespace() && (pid == os.Getpid() || syscall.Kill(pid, 0) == syscall.ESRCH) {
 			removeCgroup(dir)
 		}
 	}

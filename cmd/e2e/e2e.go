@@ -52,7 +52,7 @@ func again() int {
 	defer sweepCgroups()
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), role+"=inner", "TMPDIR="+work, outerPID+"="+strconv.Itoa(os.Getpid()))
+	cmd.Env = append(os.Environ(), role+"=inner", "TMPDIR="+work, maker+"="+pidNamespace()+"."+strconv.Itoa(os.Getpid()))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
