@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ import (
 	"zcp2kopano/runtime/fork"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/journal"
+	"zcp2kopano/runtime/lint"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/story"
@@ -42,8 +44,9 @@ the same place, nothing is written unless you say --with-conflicts: then all thr
 marked, for you to decide.
 
 Before anything is written the result is tried in a directory of its own: each runbook is loaded and
-simulated on a shipped host that it fits, and all tests are run. If one fails, nothing is written. What a
-merge replaces is kept in .before-merge.`,
+simulated on a shipped host that it fits, and all tests are run. If one fails, nothing is written; that the
+preflight of a site refuses the shipped host is told, and no failure. What a merge replaces is kept in
+.before-merge.`,
 		Example: `  zcp2kopano merge site --dry-run
   zcp2kopano merge site`,
 		Args: maxArgs(1),
@@ -81,7 +84,7 @@ func (a *app) merge(ctx context.Context, dir string, f *mergeFlags) error {
 	if n := m.Conflicts(); n > 0 {
 		return a.mergeConflicts(m, n, f)
 	}
-	if err := a.try(ctx, m, plain, secrets); err != nil {
+	if err := a.try(ctx, m, &f.params, plain, secrets); err != nil {
 		if !f.failures || f.dryRun {
 			return fmt.Errorf("merge: the result fails, and nothing is written (--despite-failures writes it): %w", err)
 		}
@@ -141,7 +144,7 @@ func (a *app) mergeConflicts(m *fork.Merge, n int, f *mergeFlags) error {
 }
 
 // try loads, tests and simulates what a merge comes to, in a directory of its own.
-func (a *app) try(ctx context.Context, m *fork.Merge, plain map[string]string, secrets map[string]host.Secret) error {
+func (a *app) try(ctx context.Context, m *fork.Merge, given *params, plain map[string]string, secrets map[string]host.Secret) error {
 	dir, err := os.MkdirTemp("", "zcp2kopano-merge-")
 	if err != nil {
 		return err
@@ -155,7 +158,7 @@ func (a *app) try(ctx context.Context, m *fork.Merge, plain map[string]string, s
 		return err
 	}
 	for _, name := range names {
-		err = errors.Join(err, a.tryBook(ctx, dir, name, plain, secrets))
+		err = errors.Join(err, a.tryBook(ctx, dir, name, given, plain, secrets))
 	}
 	if err != nil {
 		return err
@@ -164,10 +167,17 @@ func (a *app) try(ctx context.Context, m *fork.Merge, plain map[string]string, s
 }
 
 // tryBook loads a runbook, and simulates it on the first shipped host that it is for.
-func (a *app) tryBook(ctx context.Context, dir, name string, plain map[string]string, secrets map[string]host.Secret) error {
-	book, err := runbook.Load(ctx, script.LoadOptions{Name: filepath.Join(dir, name), Stock: runbooks.FS, Builtins: allBuiltins()})
+func (a *app) tryBook(ctx context.Context, dir, name string, given *params, plain map[string]string, secrets map[string]host.Secret) error {
+	book, err := loadChecked(ctx, script.LoadOptions{Name: filepath.Join(dir, name), Stock: runbooks.FS, Builtins: allBuiltins()})
 	if errors.Is(err, runbook.ErrNoRunbook) {
 		return nil
+	}
+	if refused := (*lint.Failure)(nil); errors.As(err, &refused) {
+		var all error
+		for _, f := range refused.Findings {
+			all = errors.Join(all, fmt.Errorf("%s: %s: %s", name, strings.Replace(f.Pos(), dir, "/", 1), f.Message))
+		}
+		return all
 	}
 	if err != nil {
 		info := script.ErrorInfoOf(err)
@@ -187,7 +197,20 @@ func (a *app) tryBook(ctx context.Context, dir, name string, plain map[string]st
 			ownSecrets[p.Name] = s
 		}
 	}
-	v := a.carryOut(ctx, "simulate", t, book, own, ownSecrets, "", journal.Memory(version, time.Now), func(story.Event) {})
+	if err := given.meantFor(book).fill(book, own, ownSecrets); err != nil {
+		return err
+	}
+	var inhibitors []string
+	broken := false
+	v := a.carryOut(ctx, "simulate", t, book, own, ownSecrets, "", journal.Memory(version, time.Now), func(e story.Event) {
+		if e.Finding != nil && e.Finding.Severity == runbook.Inhibitor {
+			inhibitors = append(inhibitors, e.Finding.Title)
+			broken = broken || e.Finding.FailedLook()
+		}
+	})
+	if v.Code == exit.Inhibited && !broken { // a site's own check may know its servers, and the shipped host is none
+		return a.told("  refused        %s on %s, there by its own preflight: %s", name, t.label, strings.Join(inhibitors, "; "))
+	}
 	if v.Code != exit.Done {
 		return fmt.Errorf("%s, simulated on %s: %s", name, t.label, v.Text)
 	}

@@ -188,3 +188,45 @@ func TestMergeThatBreaks(t *testing.T) {
 		t.Error("it is not written")
 	}
 }
+
+// TestMergeOfOwnPreflight takes a site whose preflight refuses all servers but its own, and the parameters that a file
+// gives of several runbooks; a preflight that fails is a failure.
+func TestMergeOfOwnPreflight(t *testing.T) {
+	dir := olderFork(t, mergedFile, newWords, oldWords)
+	check := func(body string) {
+		put(t, dir, "site.star", `"""Ours."""
+
+load("//debian.star", stock = "runbook")
+
+def ours(where):
+    """Whether it is ours."""
+    `+body+`
+
+runbook = stock.with_params([param("where", default = "nowhere", doc = "where it is")]).before("survey", ours)
+`)
+	}
+	params := filepath.Join(t.TempDir(), "all.params")
+	put(t, filepath.Dir(params), "all.params", "where = Delft\nof_another_runbook = 1\n")
+
+	check(`inhibit("it stands in " + where, "it is not ours")`)
+	code, said := command(t, "merge", dir, "--dry-run", "--params", params)
+	if code != exit.Done {
+		t.Error(code)
+	}
+	has(t, said, "refused        site.star on fixture", "by its own preflight: it stands in Delft", "tested ")
+
+	check(`return fs.exists("/etc/" + where).mode if where == "no" else None`)
+	code, said = command(t, "merge", dir, "--dry-run")
+	if code != exit.Failed {
+		t.Error(code)
+	}
+	has(t, said, "site.star: //site.star:7:", "mode", "nothing is written")
+
+	check(`inhibit("it stands in " + where, "it is not ours")`)
+	edit(t, dir, "lib/plugins.star", "    plugin = server.get(", "    look(\"it\", int, [\"x\"])\n    plugin = server.get(")
+	code, said = command(t, "merge", dir, "--dry-run")
+	if code != exit.Failed {
+		t.Error(code)
+	}
+	has(t, said, "debian.star, simulated on", "site.star, simulated on", "nothing is written")
+}

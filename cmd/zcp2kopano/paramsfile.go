@@ -74,6 +74,18 @@ func (p *params) fill(book *runbook.Runbook, plain map[string]string, secrets ma
 	return nil
 }
 
+// meantFor are the parameters of files that a runbook declares: a file may be of several runbooks.
+func (p *params) meantFor(book *runbook.Runbook) *params {
+	own := *p
+	own.filed = map[string]fileParam{}
+	for _, declared := range book.Params {
+		if f, given := p.filed[declared.Name]; given {
+			own.filed[declared.Name] = f
+		}
+	}
+	return &own
+}
+
 func (p *params) fillSecret(name string, f fileParam, secrets map[string]host.Secret) error {
 	if _, given := secrets[name]; given {
 		return nil

@@ -37,6 +37,12 @@ var (
 // IsFindingKey reports whether a text can be the key of a finding.
 func IsFindingKey(key string) bool { return findingKey.MatchString(key) }
 
+// notLookedAt ends the title of what look() finds when the function that it calls fails.
+const notLookedAt = " could not be looked at"
+
+// FailedLook reports whether something could not be looked at, which says nothing of what is there.
+func (f *Finding) FailedLook() bool { return strings.HasSuffix(f.Title, notLookedAt) }
+
 // Name gives a finding that has no key one that is made of its title. It changes with that.
 func (f *Finding) Name() {
 	if f.Key == "" {

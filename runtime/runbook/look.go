@@ -51,7 +51,7 @@ func look(c *script.Call) (starlark.Value, error) {
 	}
 	return starlark.None, run.Find(Finding{
 		Severity: Inhibitor, Final: true,
-		Title: c.String("what") + " could not be looked at", Reason: info.Message, Remedy: remedy, Pos: c.Pos(),
+		Title: c.String("what") + notLookedAt, Reason: info.Message, Remedy: remedy, Pos: c.Pos(),
 	})
 }
 
