@@ -281,3 +281,46 @@ func TestChanges(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestMergeKeepsOriginals: what a merge that was cut short has replaced stays kept until one has ended.
+func TestMergeKeepsOriginals(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "fork")
+	forked(t, dir, fork.Texts{"a.star": "a\n", "b.star": "b\n"}, fork.Texts{"a.star": "a\n", "b.star": "b\n"})
+	merge := func(stock fork.Texts) error {
+		m, err := fork.Prepare(dir, "2", stock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Write()
+	}
+	kept := func(name string) string {
+		data, err := os.ReadFile(filepath.Join(dir, fork.BeforeMerge, name))
+		if err != nil {
+			t.Error(err)
+		}
+		return string(data)
+	}
+	// x is a directory where a file is to come: the merge fails when a and b are done
+	if err := os.Mkdir(filepath.Join(dir, "x.star"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := merge(fork.Texts{"a.star": "a 2\n", "b.star": "b 2\n", "x.star": "x\n"}); err == nil {
+		t.Fatal("it has not failed")
+	}
+	if err := os.Remove(filepath.Join(dir, "x.star")); err != nil {
+		t.Fatal(err)
+	}
+	if err := merge(fork.Texts{"a.star": "a 2\n", "b.star": "b 2\n", "x.star": "x\n"}); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := kept("a.star"), kept("b.star"); a != "a\n" || b != "b\n" {
+		t.Errorf("kept: %q, %q", a, b)
+	}
+	// it has ended: the next keeps its own alone
+	if err := merge(fork.Texts{"a.star": "a 2\n", "b.star": "b 4\n", "x.star": "x\n"}); err != nil {
+		t.Fatal(err)
+	}
+	if b := kept("b.star"); b != "b 2\n" {
+		t.Errorf("kept: %q", b)
+	}
+}

@@ -18,6 +18,9 @@ const (
 	Kept      = "kept"           // the site has changed, or left out, what the stock has changed or removed
 )
 
+// unfinishedFile stands in .before-merge while a merge is written.
+const unfinishedFile = ".unfinished"
+
 // Merged is what becomes of one file.
 type Merged struct {
 	File      string `json:"file"`
@@ -140,18 +143,48 @@ func (m *Merge) Try(dir string) error {
 // Write puts the result into the fork. What it replaces is kept in .before-merge first, and the fork remembers the
 // new stock last: a merge that was cut short can be begun again.
 func (m *Merge) Write() error {
-	before := filepath.Join(m.Dir, BeforeMerge)
-	if err := os.RemoveAll(before); err != nil {
+	unfinished := filepath.Join(m.Dir, BeforeMerge, unfinishedFile)
+	if err := m.keep(unfinished); err != nil {
+		return err
+	}
+	if err := m.replace(); err != nil {
+		return err
+	}
+	if err := Remember(m.Dir, m.Version, m.stock); err != nil {
+		return err
+	}
+	return os.Remove(unfinished)
+}
+
+// keep puts into .before-merge what is to be replaced. What a merge that was cut short has kept stays: that is how the
+// files were, and what stands in the fork now may be its work.
+func (m *Merge) keep(unfinished string) error {
+	before := filepath.Dir(unfinished)
+	_, err := os.Lstat(unfinished)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.Join(os.RemoveAll(before), write(unfinished, "a merge has begun, and has not ended; what is here is kept until it has\n"))
+	}
+	if err != nil {
 		return err
 	}
 	for _, name := range names(m.original, m.Result) {
 		old, was := m.original[name]
-		if text, is := m.Result[name]; was && (!is || text != old) {
-			if err := write(filepath.Join(before, name), old); err != nil {
-				return err
-			}
+		text, is := m.Result[name]
+		if !was || is && text == old {
+			continue
+		}
+		kept := filepath.Join(before, name)
+		if _, err := os.Lstat(kept); err == nil {
+			continue
+		}
+		if err := write(kept, old); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+func (m *Merge) replace() error {
 	for _, name := range names(m.original, m.Result) {
 		old, was := m.original[name]
 		text, is := m.Result[name]
@@ -166,5 +199,5 @@ func (m *Merge) Write() error {
 			return err
 		}
 	}
-	return Remember(m.Dir, m.Version, m.stock)
+	return nil
 }
