@@ -79,6 +79,7 @@ func TestParts(t *testing.T) {
 		"a check inhibits":           {parts(allParts, "pass", `inhibit("not yet")`, "pass"), "run", exit.Inhibited, "mine: mine has seen\nown: not yet"},
 		"all that stands in the way": {parts(allParts, `inhibit("too old")`, `inhibit("not yet")`, "pass"), "run", exit.Inhibited, "survey: too old\nmine: survey could not tell what it needs\nown: not yet"},
 		"the same of check":          {parts(allParts, `inhibit("too old")`, `inhibit("not yet")`, "pass"), "check", exit.Inhibited, "survey: too old\nmine: survey could not tell what it needs\nown: not yet"},
+		"a check before inhibits":    {parts(`stock.before("survey", own).after("survey", mine)`, "pass", `inhibit("not yet")`, "pass"), "run", exit.Inhibited, "own: not yet\nmine: mine has seen"},
 		"the preflight changes":      {parts(allParts, "pass", `t.write("/srv/a/x", "y")`, "pass"), "run", exit.Failed, "mine: mine has seen"},
 		"the closing changes":        {parts(allParts, "pass", "pass", `t.write("/srv/a/x", "y")`), "run", exit.Failed, "mine: mine has seen"},
 	} {

@@ -415,7 +415,7 @@ func (r *Run) untold(step *runbook.Step) string {
 // runStep runs one step; finished is set if it ended the run in success.
 func (r *Run) runStep(step *runbook.Step, index, count int, past *history) (finished string, err error) {
 	r.step, r.readOnly = step, r.rb.IsCheck(step) || r.rb.IsClosing(step)
-	start := r.cfg.Now()
+	start, before := r.cfg.Now(), r.verdict.Inhibitors
 	r.emit(story.Event{Kind: story.StepBegin, Doc: step.Summary(), Index: index, Count: count})
 	r.estimate.step(step.Name)
 	r.replay = &replay{}
@@ -437,6 +437,10 @@ func (r *Run) runStep(step *runbook.Step, index, count int, past *history) (fini
 		return "", err
 	}
 	if r.inhibited {
+		// an earlier check may have inhibited: what this one has seen is whole then, for those that need it
+		if finished == "" && r.verdict.Inhibitors == before && r.rb.CheckResult(step, value) == nil {
+			r.results[step.Name] = value
+		}
 		return "", errInhibited
 	}
 	if finished == "" {
