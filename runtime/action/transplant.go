@@ -49,6 +49,7 @@ type transplantMark struct {
 const (
 	filesMoved  = "moved"
 	filesLoaded = "loaded"
+	filesReturn = "return" // Undo found only some of them aside
 )
 
 // settingsFile is what a Berkeley database (back-bdb, back-hdb) reads beside its files: it is the admin's.
@@ -259,12 +260,18 @@ func (a *Transplant) write(env *Env) error {
 	return renamePath(env.Host, unfinished, a.rewritten())
 }
 
-// moveAway brings the database's files aside.
+// moveAway brings the database's files aside. What bears the name of one that is there already came since, when a boot
+// started the server between two files: it is no old one, and load removes it.
 func (a *Transplant) moveAway(env *Env) error {
 	if err := env.Host.Mkdir(a.Aside, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	for _, name := range a.Files {
+		if there, err := exists(env.Host, path.Join(a.Aside, name)); err != nil {
+			return err
+		} else if there {
+			continue
+		}
 		if err := renamePath(env.Host, path.Join(a.Path, name), path.Join(a.Aside, name)); err != nil && !absent(err) {
 			return err
 		}
@@ -369,23 +376,18 @@ func (a *Transplant) undo(env *Env) error {
 	if err := a.keepSince(env); err != nil {
 		return err
 	}
+	incomplete, err := a.wasIncomplete(env)
+	if err != nil {
+		return err
+	}
 	for _, name := range a.Files {
 		if err := renamePath(env.Host, path.Join(a.Aside, name), path.Join(a.Path, name)); err != nil && !absent(err) {
 			return err
 		}
 	}
-	if _, moved := a.marked(env, filesMoved); moved {
-		names, err := a.present(env)
-		if err != nil {
+	if incomplete {
+		if err := a.removeLater(env); err != nil {
 			return err
-		}
-		for _, name := range names {
-			if slices.Contains(a.Files, name) {
-				continue
-			}
-			if err := removePath(env.Host, path.Join(a.Path, name)); err != nil {
-				return err
-			}
 		}
 	}
 	if err := env.Host.Rmdir(a.Aside); err != nil && !absent(err) {
@@ -398,6 +400,38 @@ func (a *Transplant) undo(env *Env) error {
 		return err
 	}
 	return clearTemps(env, a.From)
+}
+
+// wasIncomplete reports whether the database lacks old files, or did before an Undo that was interrupted: what came
+// since belongs to none of them. Once they are all back and the directory for them is gone, what comes is theirs.
+func (a *Transplant) wasIncomplete(env *Env) (bool, error) {
+	if there, err := exists(env.Host, a.Aside); err != nil || !there {
+		return false, err
+	}
+	for _, state := range []string{filesMoved, filesReturn} {
+		if _, is := a.marked(env, state); is {
+			return true, nil
+		}
+	}
+	for _, name := range a.Files {
+		if there, err := exists(env.Host, path.Join(a.Aside, name)); err != nil {
+			return false, err
+		} else if there {
+			return true, env.Mark(transplantMark{State: filesReturn})
+		}
+	}
+	return false, nil
+}
+
+// removeLater removes the files that are no old ones.
+func (a *Transplant) removeLater(env *Env) error {
+	names, err := a.present(env)
+	for _, name := range names {
+		if err == nil && !slices.Contains(a.Files, name) {
+			err = removePath(env.Host, path.Join(a.Path, name))
+		}
+	}
+	return err
 }
 
 // keepSince exports the database before its old files come back, and keeps that where it holds something else than what

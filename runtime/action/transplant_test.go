@@ -207,3 +207,39 @@ func equalStates(t *testing.T, want, got map[string]string) {
 		}
 	}
 }
+
+// TestTransplantAfterABoot goes on where the machine went down between two files, and a boot then started the server on
+// those that were left: what it made is no old file.
+func TestTransplantAfterABoot(t *testing.T) {
+	for _, resume := range []bool{true, false} {
+		tr := startTransplant(t, oldEntries)
+		start := tr.state(t)
+		aside := databaseDir + "/before-conversion"
+		must(t, tr.Mkdir(aside, 0o700))
+		must(t, tr.Rename(databaseNow, aside+"/data.mdb"))
+		put(t, tr.fakeHost, databaseNow, "empty", 0o600, 110, 110)
+		put(t, tr.fakeHost, databaseDir+"/alock", "x", 0o600, 110, 110)
+		if resume {
+			must(t, tr.apply(t))
+			if old, err := tr.read(aside + "/data.mdb"); err != nil || string(old) != oldEntries {
+				t.Errorf("aside is %q, %v", old, err)
+			}
+			if _, err := tr.Lstat(databaseDir + "/alock"); !absent(err) {
+				t.Errorf("what the server made is still there: %v", err)
+			}
+		}
+		must(t, tr.undo(t))
+		equalStates(t, start, tr.state(t))
+	}
+}
+
+// TestTransplantLeavesAWholeDatabase: where no file was moved yet, what the server has made since belongs to the database.
+func TestTransplantLeavesAWholeDatabase(t *testing.T) {
+	tr := startTransplant(t, oldEntries)
+	must(t, tr.Mkdir(databaseDir+"/before-conversion", 0o700))
+	put(t, tr.fakeHost, databaseDir+"/log.9", "x", 0o600, 110, 110)
+	must(t, tr.undo(t))
+	if got, err := tr.read(databaseDir + "/log.9"); err != nil || string(got) != "x" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
