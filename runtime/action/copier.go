@@ -210,15 +210,26 @@ func (c *copier) drawFile(n *draft, held host.Held, m meta) error {
 	if err != nil {
 		return err
 	}
-	defer to.Close()
-	if own, ok := to.(host.Attributes); ok {
-		made, err := to.Stat()
-		if err != nil {
-			return err
+	err = flush(to)
+	own, ok := to.(host.Attributes)
+	if err == nil && ok {
+		var made host.Stat
+		if made, err = to.Stat(); err == nil {
+			err = setMetaOf(own, made, m)
 		}
-		return setMetaOf(own, made, m)
+	}
+	if err = errors.Join(err, to.Close()); err != nil || ok {
+		return err
 	}
 	return setNewMeta(n.dst, n.tmp, m)
+}
+
+// flush fails where the content cannot be written to the disk: a sync of the whole file system may not tell.
+func flush(f host.File) error {
+	if f, ok := f.(host.Flusher); ok {
+		return f.Flush()
+	}
+	return nil
 }
 
 // drawContent makes a new file with the content of one that is open, and was n.st when it was opened.

@@ -152,6 +152,12 @@ type Cloner interface {
 	CloneFrom(src File) (bool, error)
 }
 
+// Flusher is a new File that can tell whether its content reached the disk, for less than Sync costs.
+type Flusher interface {
+	// Flush writes the content to the disk, and fails where that fails. It is not durable yet.
+	Flush() error
+}
+
 // Parallel is a directory where more than one thing can be done at a time.
 type Parallel interface {
 	// Parallel is how many.

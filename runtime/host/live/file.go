@@ -71,6 +71,7 @@ type newFile struct{ file }
 var (
 	_ host.Attributes = (*newFile)(nil)
 	_ host.Cloner     = (*newFile)(nil)
+	_ host.Flusher    = (*newFile)(nil)
 )
 
 func (f *newFile) change(op string, do func(fd int) error) error {
@@ -112,6 +113,19 @@ func (f *newFile) Setxattr(attr string, value []byte) error {
 
 func (f *newFile) Removexattr(attr string) error {
 	return f.change("removexattr", func(fd int) error { return unix.Fremovexattr(fd, attr) })
+}
+
+// flushed is to wait for what is being written, to write the rest, and to wait for that.
+const flushed = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+
+// Flush implements host.Flusher: before Linux 5.8 syncfs(2) tells nothing of content that could not be written.
+func (f *newFile) Flush() error {
+	err := retry(func() error { return unix.SyncFileRange(int(f.f.Fd()), 0, 0, flushed) })
+	switch err {
+	case unix.ENOSYS, unix.EOPNOTSUPP, unix.ESPIPE:
+		return f.Sync()
+	}
+	return f.wrap("write", err)
 }
 
 // CloneFrom implements host.Cloner where the file system can let two files share their blocks.
