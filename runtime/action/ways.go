@@ -2,8 +2,12 @@ package action
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"path"
 	"slices"
+	"strings"
+	"syscall"
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/packagesystem"
@@ -24,6 +28,14 @@ func hollowWays(env *Env) ([]string, error) {
 	if leaves, err := leavesDirectories(env); !leaves {
 		return nil, err
 	}
+	mounts, err := env.Host.Mounts()
+	if err != nil {
+		return nil, err
+	}
+	points := map[string]bool{}
+	for _, m := range mounts {
+		points[m.Point] = true
+	}
 	var hollow []string
 	for _, top := range wayTops {
 		st, err := env.Host.Lstat(top)
@@ -31,7 +43,7 @@ func hollowWays(env *Env) ([]string, error) {
 			continue
 		}
 		if err == nil {
-			_, err = findHollow(env, top, &hollow)
+			_, err = findHollow(env, top, points, &hollow)
 		}
 		if err != nil {
 			return nil, err
@@ -46,25 +58,27 @@ func leavesDirectories(env *Env) (bool, error) {
 	return err == nil && !packagesystem.Of(manager.Name).OwnsDirectories(), err
 }
 
-// findHollow adds a directory that has no file below it, and all such below one that has.
-func findHollow(env *Env, dir string, found *[]string) (hollow bool, err error) {
+// findHollow adds a directory that has no file below it, and all such below one that has. Another file system is not
+// entered (one of the network may hang), and one that lets nobody in is not hollow: nor can a rollback remove it.
+func findHollow(env *Env, dir string, points map[string]bool, found *[]string) (hollow bool, err error) {
 	if err := env.Ctx.Err(); err != nil {
 		return false, err
 	}
 	entries, err := env.Host.ReadDir(dir)
+	if absent(err) || errors.Is(err, fs.ErrPermission) {
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
 	hollow = true
 	for _, e := range entries {
-		if !e.Type.IsDir() {
+		name := path.Join(dir, e.Name)
+		if !e.Type.IsDir() || points[name] {
 			hollow = false
 			continue
 		}
-		below, err := findHollow(env, path.Join(dir, e.Name), found)
-		if absent(err) {
-			continue // it went meanwhile
-		}
+		below, err := findHollow(env, name, points, found)
 		if err != nil {
 			return false, err
 		}
@@ -112,6 +126,11 @@ func noteWays(env *Env, have map[string]host.Package, names []string) error {
 	return env.Mark(mark)
 }
 
+// isWay reports whether a directory is one that packages make, and no package owns.
+func isWay(dir string) bool {
+	return slices.ContainsFunc(wayTops, func(top string) bool { return strings.HasPrefix(dir, top+"/") })
+}
+
 // clearWays removes those of the directories that are empty now, were not before and that no package has, the deepest
 // first.
 func clearWays(env *Env, before []string) error {
@@ -122,6 +141,9 @@ func clearWays(env *Env, before []string) error {
 			return err
 		}
 		for _, dir := range slices.Backward(mark.Ways) { // in order: what lies in a directory comes behind it
+			if !isWay(dir) {
+				continue
+			}
 			if leads, err := leadsNowhere(env.Host, dir, empty); err != nil {
 				return err
 			} else if leads && !slices.Contains(empty, dir) {
@@ -145,7 +167,7 @@ func clearWays(env *Env, before []string) error {
 		} else if !left {
 			continue
 		}
-		if err := env.Host.Rmdir(dir); err != nil && !absent(err) {
+		if err := env.Host.Rmdir(dir); err != nil && !absent(err) && !inUse(err) {
 			return err
 		}
 		if err := env.Host.SyncDir(path.Dir(dir)); err != nil {
@@ -153,6 +175,11 @@ func clearWays(env *Env, before []string) error {
 		}
 	}
 	return nil
+}
+
+// inUse is the error of a directory that somebody has put something in, or uses as a mount point.
+func inUse(err error) bool {
+	return slices.ContainsFunc([]error{syscall.EBUSY, syscall.ENOTEMPTY, syscall.EEXIST}, func(why error) bool { return errors.Is(err, why) })
 }
 
 // leadsNowhere reports whether a path is a directory that has nothing in it, but for some directories.

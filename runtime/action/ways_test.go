@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim/simfs"
 )
 
 // TestWays removes the directories that led to a package's files, as far as nobody else has them or put anything there,
@@ -29,6 +30,10 @@ func TestWays(t *testing.T) {
 	must(t, h.Mkdir("/usr/lib/empty", 0o755)) // before the package came, and leads to a file of its
 	h.owned["kopano-monitor"] = append(h.owned["kopano-monitor"], "/usr/lib/empty/x")
 	hollow := []string{"/usr/lib/empty"}
+	must(t, h.Mkdir("/srv", 0o755)) // nobody has looked there before
+	h.owned["kopano-monitor"] = append(h.owned["kopano-monitor"], "/srv/x", "/usr/lib/busy/x")
+	must(t, h.Mkdir("/usr/lib/busy", 0o755))
+	must(t, h.AddMount(simfs.Mount{Mount: host.Mount{Point: "/usr/lib/busy", Source: "x", Type: "ext4"}}))
 	var marks []json.RawMessage
 	env := newEnv(h)
 	env.Mark = func(v any) error {
@@ -46,7 +51,7 @@ func TestWays(t *testing.T) {
 		must(t, clearWays(again, hollow))
 	}
 	for dir, stays := range map[string]bool{
-		"/etc/kopano": false, "/usr/share/kopano": false, "/usr/share/doc/kopano": true, "/usr/lib/others": true, "/usr/share": true, "/usr/lib/empty": true,
+		"/etc/kopano": false, "/usr/share/kopano": false, "/usr/share/doc/kopano": true, "/usr/lib/others": true, "/usr/share": true, "/usr/lib/empty": true, "/srv": true, "/usr/lib/busy": true,
 	} {
 		if _, err := h.Lstat(dir); (err == nil) != stays {
 			t.Errorf("%s: %v", dir, err)
@@ -60,9 +65,12 @@ func TestHollowWays(t *testing.T) {
 	for _, dir := range []string{"/etc", "/etc/a", "/usr", "/usr/lib", "/usr/lib/b", "/usr/lib/b/c", "/usr/share", "/usr/share/d"} {
 		must(t, h.Mkdir(dir, 0o755))
 	}
+	must(t, h.Mkdir("/usr/lib/b/net", 0o755))
+	must(t, h.AddMount(simfs.Mount{Mount: host.Mount{Point: "/usr/lib/b/net", Source: "server:/", Type: "nfs4"}}))
+	must(t, h.Mkdir("/usr/lib/b/net/empty", 0o755))
 	put(t, h, "/etc/file", "x", 0o644, 0, 0)
 	put(t, h, "/usr/share/d/file", "x", 0o644, 0, 0)
-	for manager, want := range map[string][]string{"yum": {"/etc/a", "/usr/lib/b/c", "/usr/lib/b", "/usr/lib"}, "apt": nil} {
+	for manager, want := range map[string][]string{"yum": {"/etc/a", "/usr/lib/b/c"}, "apt": nil} {
 		h.manager = host.PackageManager{Name: manager}
 		got, err := hollowWays(newEnv(h))
 		if err != nil || !slices.Equal(got, want) {
