@@ -213,25 +213,29 @@ const looksAtNames = 20
 
 // stay reports whether a file has all of these names at the same time.
 func (a *Chown) stay(env *Env, rels []string, id inode) (bool, error) {
-	dirs := make([]host.DirReader, 0, len(rels))
+	dirs := map[string]host.DirReader{} // a file can have more names than a process descriptors
 	defer func() {
 		for _, dir := range dirs {
 			dir.Close()
 		}
 	}()
 	for _, rel := range rels {
-		dir, err := env.Host.OpenTree(path.Join(a.Path, path.Dir(rel)))
+		name := path.Dir(rel)
+		if dirs[name] != nil {
+			continue
+		}
+		dir, err := env.Host.OpenTree(path.Join(a.Path, name))
 		if absent(err) {
 			return false, nil
 		}
 		if err != nil {
 			return false, err
 		}
-		dirs = append(dirs, dir)
+		dirs[name] = dir
 	}
 	for range looksAtNames {
 		for _, i := range rand.Perm(len(rels)) {
-			st, err := dirs[i].Lstat(path.Base(rels[i]))
+			st, err := dirs[path.Dir(rels[i])].Lstat(path.Base(rels[i]))
 			if err != nil && !absent(err) {
 				return false, err
 			}
