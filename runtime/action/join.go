@@ -1,6 +1,7 @@
 package action
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -83,6 +84,9 @@ func (a *Join) Differences(env *Env) ([]string, error) {
 
 func (a *Join) in(v host.View) (bool, error) {
 	g, err := v.Group(a.Group)
+	if errors.Is(err, host.ErrNoAccount) {
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}

@@ -48,3 +48,15 @@ func TestJoinRefuses(t *testing.T) {
 		}
 	}
 }
+
+// A group that is gone has no members, so a rollback has nothing to take out of it.
+func TestJoinGroupIsGone(t *testing.T) {
+	h := newFake()
+	put(t, h, "/etc/group", "kopano", 0o644, 0, 0)
+	delete(h.users, "zarafa")
+	a := &Join{User: "kopano", Group: "zarafa"}
+	must(t, a.Undo(newEnv(h)))
+	if lines, err := a.Differences(newEnv(h)); len(lines) > 0 || err != nil {
+		t.Error(lines, err)
+	}
+}
