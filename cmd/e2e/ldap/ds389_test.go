@@ -58,7 +58,8 @@ func ds389(t *testing.T) (host.Host, host.DirectoryConn) {
 		cmd.Dir, cmd.Env = dir, []string{"HOME=" + dir, "PATH=" + dir + "/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s %q: %v: %s", program, args, err, out)
+			log, _ := os.ReadFile(dir + "/root/var/log/dirsrv/slapd-e2e/errors")
+			t.Fatalf("%s %q: %v: %s\n%s", program, args, err, out, log)
 		}
 	}
 	run("/usr/sbin/dscreate", "ds-root", dir+"/root", dir+"/bin")
