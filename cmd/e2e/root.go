@@ -287,6 +287,13 @@ func (r *Root) join() error {
 	}
 	for _, kind := range kinds {
 		ns, err := os.Open(filepath.Join(r.nsDir, kind))
+		if errors.Is(err, fs.ErrNotExist) {
+			select { // it has no namespaces any more, and still waits for all others to end
+			case <-r.ended:
+			case <-time.After(time.Minute):
+			}
+			return fmt.Errorf("%w: the root's first process: %v: %w", errInitEnded, r.init.ProcessState, err)
+		}
 		if err != nil {
 			return err
 		}

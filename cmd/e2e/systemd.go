@@ -102,7 +102,15 @@ func (r *Root) startSystemd() error {
 	if err := r.boot("systemd"); err != nil {
 		return err
 	}
-	return r.untilUp()
+	if err := r.untilUp(); err != nil {
+		return err
+	}
+	select { // it may be up, and end all the same
+	case <-r.ended:
+		return fmt.Errorf("%w: %v", errInitEnded, r.init.ProcessState)
+	case <-time.After(2 * time.Second):
+		return nil
+	}
 }
 
 // untilUp waits until systemd has no more to do.
