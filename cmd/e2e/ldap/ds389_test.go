@@ -39,6 +39,9 @@ func ds389(t *testing.T) (host.Host, host.DirectoryConn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	// A server of the same name that was killed leaves a semaphore that another user cannot take over.
+	name := "e2e" + strings.TrimPrefix(filepath.Base(dir), "ds389-")
+	t.Cleanup(func() { os.Remove("/dev/shm/sem.slapd-" + name + ".stats") })
 	u, err := user.Lookup("dirsrv")
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +51,7 @@ func ds389(t *testing.T) (host.Host, host.DirectoryConn) {
 	port := freePort(t)
 	settings := filepath.Join(dir, "ds.inf")
 	text := fmt.Sprintf("[general]\nconfig_version=2\nfull_machine_name=localhost.localdomain\nselinux=False\nsystemd=False\nstrict_host_checking=False\nstart=True\n"+
-		"[slapd]\ninstance_name=e2e\nport=%d\nsecure_port=%d\nroot_password=s3cr3t!pw\nself_sign_cert=False\ndb_lib=bdb\n[backend-userroot]\nsuffix=dc=example,dc=org\ncreate_suffix_entry=True\n", port, freePort(t))
+		"[slapd]\ninstance_name=%s\nport=%d\nsecure_port=%d\nroot_password=s3cr3t!pw\nself_sign_cert=False\ndb_lib=bdb\n[backend-userroot]\nsuffix=dc=example,dc=org\ncreate_suffix_entry=True\n", name, port, freePort(t))
 	if err := errors.Join(os.WriteFile(settings, []byte(text), 0o600), os.Chown(settings, uid, gid), os.Chown(dir, uid, gid)); err != nil {
 		t.Fatal(err)
 	}
@@ -58,13 +61,13 @@ func ds389(t *testing.T) (host.Host, host.DirectoryConn) {
 		cmd.Dir, cmd.Env = dir, []string{"HOME=" + dir, "PATH=" + dir + "/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 		if out, err := cmd.CombinedOutput(); err != nil {
-			log, _ := os.ReadFile(dir + "/root/var/log/dirsrv/slapd-e2e/errors")
+			log, _ := os.ReadFile(dir + "/root/var/log/dirsrv/slapd-" + name + "/errors")
 			t.Fatalf("%s %q: %v: %s\n%s", program, args, err, out, log)
 		}
 	}
 	run("/usr/sbin/dscreate", "ds-root", dir+"/root", dir+"/bin")
 	t.Cleanup(func() {
-		raw, err := os.ReadFile(dir + "/root/run/dirsrv/slapd-e2e.pid")
+		raw, err := os.ReadFile(dir + "/root/run/dirsrv/slapd-" + name + ".pid")
 		if pid, bad := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil && bad == nil {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
