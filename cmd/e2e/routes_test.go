@@ -26,7 +26,6 @@ type system struct {
 // packager is whose packages it takes: the first word of its name.
 func (s system) packager() string { return strings.Fields(s.name)[0] }
 
-
 // systems are all that the bed has: releases with System V init and with systemd, the vendor's packages and
 // Debian's own split, Ubuntu's releases with the PHP of each.
 var systems = []system{
