@@ -4,6 +4,7 @@ package fs
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"strconv"
 	"syscall"
@@ -50,20 +51,7 @@ var types = []string{"any", "file", "dir", "symlink", "fifo", "socket", "device"
 
 // octal writes permission bits as runbooks do: "0640", "1777".
 func octal(mode fs.FileMode) string {
-	bits := uint64(mode.Perm())
-	for _, special := range []struct {
-		flag fs.FileMode
-		bit  uint64
-	}{{fs.ModeSetuid, 0o4000}, {fs.ModeSetgid, 0o2000}, {fs.ModeSticky, 0o1000}} {
-		if mode&special.flag != 0 {
-			bits |= special.bit
-		}
-	}
-	text := strconv.FormatUint(bits, 8)
-	for len(text) < 4 {
-		text = "0" + text
-	}
-	return text
+	return fmt.Sprintf("%04o", host.PermBits(mode))
 }
 
 // userName is the name of an account, its number as text where it has none.

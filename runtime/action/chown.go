@@ -72,10 +72,10 @@ func (a *Chown) Summary() string {
 		parts = append(parts, "group "+a.Group)
 	}
 	if a.FileMode != nil {
-		parts = append(parts, fmt.Sprintf("files %#o", posixMode(*a.FileMode)))
+		parts = append(parts, fmt.Sprintf("files %#o", host.PermBits(*a.FileMode)))
 	}
 	if a.DirMode != nil {
-		parts = append(parts, fmt.Sprintf("directories %#o", posixMode(*a.DirMode)))
+		parts = append(parts, fmt.Sprintf("directories %#o", host.PermBits(*a.DirMode)))
 	}
 	where := a.Path
 	if a.Recursive {

@@ -11,17 +11,6 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// posixMode spells permission bits as chmod(1) does.
-func posixMode(mode fs.FileMode) uint32 {
-	bits := uint32(mode.Perm())
-	for i, special := range []fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid} {
-		if mode&special != 0 {
-			bits |= 1 << (9 + i)
-		}
-	}
-	return bits
-}
-
 // attrs are what chown changes of an entry.
 type attrs struct {
 	UID  uint32      `json:"uid"`

@@ -49,7 +49,7 @@ func fileState(c *script.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, c.Errorf("%w", err)
 	}
-	fields := map[string]any{"type": manifest.TypeName(st.Mode), "mode": fmt.Sprintf("%04o", manifest.Octal(st.Mode)), "size": st.Size, "target": ""}
+	fields := map[string]any{"type": manifest.TypeName(st.Mode), "mode": fmt.Sprintf("%04o", host.PermBits(st.Mode)), "size": st.Size, "target": ""}
 	if st.Mode&fs.ModeSymlink != 0 {
 		if fields["target"], err = h.Readlink(name); err != nil {
 			return nil, c.Errorf("%w", err)

@@ -213,17 +213,7 @@ func parseMode(s string) (fs.FileMode, error) {
 	if err != nil {
 		return 0, fmt.Errorf("mode %q is not octal, like \"0640\"", s)
 	}
-	mode := fs.FileMode(bits & 0o777)
-	if bits&0o4000 != 0 {
-		mode |= fs.ModeSetuid
-	}
-	if bits&0o2000 != 0 {
-		mode |= fs.ModeSetgid
-	}
-	if bits&0o1000 != 0 {
-		mode |= fs.ModeSticky
-	}
-	return mode, nil
+	return host.ModeOf(uint32(bits)), nil
 }
 
 // StringList is a list or tuple of strings.

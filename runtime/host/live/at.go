@@ -181,7 +181,7 @@ func direntMode(kind byte) (mode fs.FileMode, known bool) {
 	if kind == unix.DT_UNKNOWN {
 		return 0, false
 	}
-	return fileMode(uint32(kind) << 12).Type(), true
+	return host.ModeOf(uint32(kind) << 12).Type(), true
 }
 
 func createAt(dir int, name string, mode fs.FileMode) (*os.File, error) {
@@ -193,7 +193,7 @@ func createAt(dir int, name string, mode fs.FileMode) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := retry(func() error { return unix.Fchmod(fd, permBits(mode)) }); err != nil {
+	if err := retry(func() error { return unix.Fchmod(fd, host.PermBits(mode)) }); err != nil {
 		unix.Close(fd)
 		unix.Unlinkat(dir, name, 0)
 		return nil, err
@@ -215,7 +215,7 @@ func mkdirAt(dir int, name string, mode fs.FileMode) error {
 }
 
 func mknodAt(dir int, name string, mode fs.FileMode, rdev uint64) error {
-	bits := typeBits(mode) | permBits(mode)
+	bits := host.RawMode(mode)
 	if err := retry(func() error { return unix.Mknodat(dir, name, bits, int(rdev)) }); err != nil {
 		return err
 	}
@@ -244,11 +244,11 @@ func chmodAt(dir int, name string, mode fs.FileMode) error {
 	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
 		return unix.EOPNOTSUPP
 	}
-	err = retry(func() error { return unix.Chmod(procPath(fd, ""), permBits(mode)) })
+	err = retry(func() error { return unix.Chmod(procPath(fd, ""), host.PermBits(mode)) })
 	if err != unix.ENOENT && err != unix.ENOTDIR {
 		return err
 	}
-	return withoutProc(dir, name, func(fd int) error { return unix.Fchmod(fd, permBits(mode)) })
+	return withoutProc(dir, name, func(fd int) error { return unix.Fchmod(fd, host.PermBits(mode)) })
 }
 
 // procPath is the name of an open directory's entry (or, without a name, of the open file) for the

@@ -144,7 +144,7 @@ func (e *entry) Chmod(mode fs.FileMode) error {
 	if err != nil {
 		return e.wrap("chmod", err)
 	}
-	bits := permBits(mode)
+	bits := host.PermBits(mode)
 	return e.byPath("chmod",
 		func(path string) error { return unix.Chmod(path, bits) },
 		func(fd int) error { return unix.Fchmod(fd, bits) })

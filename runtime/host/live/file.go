@@ -79,7 +79,7 @@ func (f *newFile) change(op string, do func(fd int) error) error {
 }
 
 func (f *newFile) Chmod(mode fs.FileMode) error {
-	return f.change("chmod", func(fd int) error { return unix.Fchmod(fd, permBits(mode)) })
+	return f.change("chmod", func(fd int) error { return unix.Fchmod(fd, host.PermBits(mode)) })
 }
 
 func (f *newFile) Chown(uid, gid int) error {

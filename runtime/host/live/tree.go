@@ -209,7 +209,7 @@ func (t *tree) pair(op, name string, dir host.Dir, newname string, do func(int, 
 }
 
 func (t *tree) ChmodSelf(mode fs.FileMode) error {
-	err := retry(func() error { return unix.Fchmod(t.fd, permBits(mode)) })
+	err := retry(func() error { return unix.Fchmod(t.fd, host.PermBits(mode)) })
 	return pathError("chmod", t.path, err)
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"path"
 	"slices"
@@ -174,7 +173,7 @@ func (c *Contents) readFiles(h header) ([]int64, error) {
 	for i, name := range names {
 		flag := at(flags, i)
 		f := host.PackedFile{
-			Path: path.Clean("/" + name), Mode: fileMode(uint32(at(modes, i))), User: at(users, i), Group: at(groups, i),
+			Path: path.Clean("/" + name), Mode: host.ModeOf(uint32(at(modes, i))), User: at(users, i), Group: at(groups, i),
 			Size: int64(at(sizes, i) & math.MaxInt64), Target: at(targets, i), Digest: at(digests, i), Mtime: time.Unix(int64(uint32(at(mtimes, i))), 0),
 			NoReplace: flag&fileNoReplace != 0, Ghost: flag&fileIsGhost != 0, MissingOK: flag&fileMissingOK != 0,
 		}
@@ -203,34 +202,6 @@ func (c *Contents) readFiles(h header) ([]int64, error) {
 func Owned(files []host.PackedFile) []host.PackedFile {
 	host.SortPacked(files)
 	return slices.CompactFunc(files, func(a, b host.PackedFile) bool { return a.Path == b.Path })
-}
-
-// fileMode turns the mode of stat(2) into Go's.
-func fileMode(mode uint32) fs.FileMode {
-	m := fs.FileMode(mode & 0o777)
-	for _, bit := range []struct {
-		stat uint32
-		mode fs.FileMode
-	}{{0o4000, fs.ModeSetuid}, {0o2000, fs.ModeSetgid}, {0o1000, fs.ModeSticky}} {
-		if mode&bit.stat != 0 {
-			m |= bit.mode
-		}
-	}
-	switch mode & 0o170000 {
-	case 0o040000:
-		return m | fs.ModeDir
-	case 0o120000:
-		return m | fs.ModeSymlink
-	case 0o020000:
-		return m | fs.ModeDevice | fs.ModeCharDevice
-	case 0o060000:
-		return m | fs.ModeDevice
-	case 0o010000:
-		return m | fs.ModeNamedPipe
-	case 0o140000:
-		return m | fs.ModeSocket
-	}
-	return m
 }
 
 // readPayload takes the contents of files. Of several names of a file only the last one has it.

@@ -45,7 +45,7 @@ func (c *archiver) onDisk(f InstalledFile) (*InstalledFile, error) {
 		return nil, errOtherType
 	}
 	if !st.IsSymlink() {
-		f.Mode |= permBits(st)
+		f.Mode |= host.PermBits(st.Mode)
 	}
 	return &f, c.owner(&f, st)
 }
@@ -69,16 +69,6 @@ func (c *archiver) owner(f *InstalledFile, st host.Stat) error {
 		return err
 	}
 	return nil
-}
-
-func permBits(st host.Stat) uint32 {
-	bits := uint32(st.Mode.Perm())
-	for mode, bit := range map[fs.FileMode]uint32{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {
-		if st.Mode&mode != 0 {
-			bits |= bit
-		}
-	}
-	return bits
 }
 
 // deviceOf is the type of a device, pipe or socket; a regular file's for all else, which is none of them.

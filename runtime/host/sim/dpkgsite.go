@@ -48,7 +48,7 @@ func (site *dpkgSite) readOverrides() map[string]override {
 			continue
 		}
 		if mode, err := strconv.ParseUint(words[2], 8, 32); err == nil {
-			all[words[3]] = override{strings.TrimPrefix(words[0], "#"), strings.TrimPrefix(words[1], "#"), permOf(uint32(mode))}
+			all[words[3]] = override{strings.TrimPrefix(words[0], "#"), strings.TrimPrefix(words[1], "#"), host.ModeOf(uint32(mode) & 0o7777)}
 		}
 	}
 	return all
@@ -118,16 +118,6 @@ func leavesOut(filters []pathFilter, f host.PackedFile) bool {
 		return skip
 	}
 	return !slices.ContainsFunc(filters, func(filter pathFilter) bool { return filter.include && strings.HasPrefix(f.Path, filter.prefix) })
-}
-
-func permOf(mode uint32) fs.FileMode {
-	perm := fs.FileMode(mode & 0o777)
-	for bit, is := range map[uint32]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
-		if mode&bit != 0 {
-			perm |= is
-		}
-	}
-	return perm
 }
 
 // unpredictSite tells what of a transaction's packages and of apt's settings a simulation leaves out.

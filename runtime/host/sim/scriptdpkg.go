@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/deb"
 	"zcp2kopano/runtime/host/sim/shell"
 )
@@ -78,7 +79,7 @@ func (m *machine) listOverrides(overrides map[string]override, patterns []string
 	for _, name := range sortedKeys(overrides) {
 		o := overrides[name]
 		if len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return globMatch(p, name) }) {
-			fmt.Fprintf(&out, "%s %s %o %s\n", o.user, o.group, octalOf(o.mode), name)
+			fmt.Fprintf(&out, "%s %s %o %s\n", o.user, o.group, host.PermBits(o.mode), name)
 		}
 	}
 	r, _ := said(out.String())
@@ -86,16 +87,6 @@ func (m *machine) listOverrides(overrides map[string]override, patterns []string
 		r.Status.Code = 1
 	}
 	return r, nil
-}
-
-func octalOf(mode fs.FileMode) uint32 {
-	n := uint32(mode.Perm())
-	for bit, is := range map[uint32]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
-		if mode&is != 0 {
-			n |= bit
-		}
-	}
-	return n
 }
 
 func (m *machine) addOverride(overrides map[string]override, f flags) (shell.Result, error) {
@@ -124,7 +115,7 @@ func (m *machine) addOverride(overrides map[string]override, f flags) (shell.Res
 	if err := m.files.Lchown(name, int(uid), int(gid)); err != nil {
 		return byErrno(err)
 	}
-	return byErrno(m.files.Chmod(name, permOf(uint32(mode))))
+	return byErrno(m.files.Chmod(name, host.ModeOf(uint32(mode))))
 }
 
 // maintscriptHelper is dpkg-maintscript-helper(1). When a package is installed for the first time it has nothing to do but to clear

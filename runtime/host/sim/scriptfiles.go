@@ -156,7 +156,7 @@ func newMode(text string, now fs.FileMode, umask fs.FileMode) (fs.FileMode, erro
 		if err != nil {
 			return 0, err
 		}
-		mode := permOf(uint32(n))
+		mode := host.ModeOf(uint32(n))
 		if now.IsDir() && len(text) < 5 {
 			mode |= now & (fs.ModeSetuid | fs.ModeSetgid) // chmod(1) keeps them, if they are not spoken of
 		}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"zcp2kopano/runtime/host"
 )
 
 // splitWords parts a line at blanks; a word in double quotes is read as a Go string.
@@ -53,26 +54,12 @@ func parsePerm(text string) (fs.FileMode, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%q is not an octal mode", text)
 	}
-	mode := fs.FileMode(n & 0o777)
-	for bit, flag := range permFlags {
-		if n&bit != 0 {
-			mode |= flag
-		}
-	}
-	return mode, nil
+	return host.ModeOf(uint32(n)), nil
 }
-
-var permFlags = map[uint64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky}
 
 // formatPerm is the inverse of parsePerm.
 func formatPerm(mode fs.FileMode) string {
-	n := uint64(mode.Perm())
-	for bit, flag := range permFlags {
-		if mode&flag != 0 {
-			n |= bit
-		}
-	}
-	return fmt.Sprintf("%04o", n)
+	return fmt.Sprintf("%04o", host.PermBits(mode))
 }
 
 // parseSize reads a number of bytes, with K, M, G or T for powers of 1024.

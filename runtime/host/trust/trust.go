@@ -141,7 +141,7 @@ func (w walk) judgeAs(at string, st host.Stat) error {
 	if st.Mode.Perm()&0o022 == 0 || st.IsDir() && st.Mode&fs.ModeSticky != 0 {
 		return nil
 	}
-	return w.distrust(at, fmt.Sprintf("can be written to by others (mode %04o)", octal(st.Mode)), "chmod go-w "+quote(at))
+	return w.distrust(at, fmt.Sprintf("can be written to by others (mode %04o)", host.PermBits(st.Mode)), "chmod go-w "+quote(at))
 }
 
 func (w walk) foreign(at string, st host.Stat) error {
@@ -158,17 +158,6 @@ func (w walk) distrust(at, why, mend string) error {
 	}
 	e.Remedy = fmt.Sprintf("see that it is what it should be, and copy it to where only root can write: `cp -R %s /root/`", quote(w.name))
 	return e
-}
-
-// octal is a mode as chmod(1) has it.
-func octal(mode fs.FileMode) uint32 {
-	bits := uint32(mode.Perm())
-	for bit, is := range map[fs.FileMode]uint32{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {
-		if mode&bit != 0 {
-			bits |= is
-		}
-	}
-	return bits
 }
 
 // quote makes one word of a path for a shell.

@@ -211,7 +211,7 @@ func (t *taker) one(full string, dir host.DirReader, name string) error {
 
 func (t *taker) entry(st host.Stat) Entry {
 	e := Entry{
-		Type: TypeName(st.Mode), Mode: "0" + strconv.FormatUint(uint64(Octal(st.Mode)), 8),
+		Type: TypeName(st.Mode), Mode: "0" + strconv.FormatUint(uint64(host.PermBits(st.Mode)), 8),
 		Owner: t.user(st.UID), Group: t.group(st.GID),
 	}
 	if st.IsRegular() {
@@ -244,17 +244,6 @@ func TypeName(mode fs.FileMode) string {
 		return "socket"
 	}
 	return "device"
-}
-
-// Octal is the mode as chmod(1) takes it.
-func Octal(mode fs.FileMode) uint32 {
-	bits := uint32(mode.Perm())
-	for special, bit := range map[fs.FileMode]uint32{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {
-		if mode&special != 0 {
-			bits |= bit
-		}
-	}
-	return bits
 }
 
 func (t *taker) user(uid uint32) string {

@@ -6,11 +6,12 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"zcp2kopano/runtime/host"
 )
 
 // line writes one entry of the manifest, in the format of mtree(5).
 func (s *sender) line(name string, info os.FileInfo, more ...string) {
-	words := []string{escape("." + name), "type=" + typeOf(info.Mode()), fmt.Sprintf("mode=%04o", modeOf(info.Mode()))}
+	words := []string{escape("." + name), "type=" + typeOf(info.Mode()), fmt.Sprintf("mode=%04o", host.PermBits(info.Mode()))}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		words = append(words, fmt.Sprintf("uid=%d gid=%d", st.Uid, st.Gid))
 		if user := s.from.User(st.Uid); user != "" {
@@ -41,16 +42,6 @@ func typeOf(mode fs.FileMode) string {
 		return "char"
 	}
 	return "file"
-}
-
-func modeOf(mode fs.FileMode) uint32 {
-	bits := uint32(mode.Perm())
-	for bit, flag := range map[uint32]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
-		if mode&flag != 0 {
-			bits |= bit
-		}
-	}
-	return bits
 }
 
 // escape writes a name as vis(3) does for mtree: what would part the line as octal numbers.

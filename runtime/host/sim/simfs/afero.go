@@ -266,7 +266,7 @@ func (i fileInfo) IsDir() bool        { return i.st.IsDir() }
 
 func (i fileInfo) Sys() any {
 	st := &syscall.Stat_t{
-		Dev: i.st.Dev, Ino: i.st.Ino, Mode: rawMode(i.st.Mode), Uid: i.st.UID, Gid: i.st.GID, Rdev: i.st.Rdev,
+		Dev: i.st.Dev, Ino: i.st.Ino, Mode: host.RawMode(i.st.Mode), Uid: i.st.UID, Gid: i.st.GID, Rdev: i.st.Rdev,
 		Size: i.st.Size, Blksize: blockSize, Blocks: pagesOf(i.st.Size) * (blockSize / 512),
 		Atim: syscall.NsecToTimespec(i.st.Atime.UnixNano()),
 		Mtim: syscall.NsecToTimespec(i.st.Mtime.UnixNano()),
@@ -278,36 +278,6 @@ func (i fileInfo) Sys() any {
 
 // setNlink is for a field whose size depends on the architecture.
 func setNlink[T uint32 | uint64](field *T, n uint64) { *field = T(n) }
-
-// rawMode is the st_mode of inode(7).
-func rawMode(mode fs.FileMode) uint32 {
-	bits := uint32(mode.Perm())
-	for _, b := range []struct {
-		mode fs.FileMode
-		bit  uint32
-	}{
-		{fs.ModeSetuid, syscall.S_ISUID}, {fs.ModeSetgid, syscall.S_ISGID}, {fs.ModeSticky, syscall.S_ISVTX},
-	} {
-		if mode&b.mode != 0 {
-			bits |= b.bit
-		}
-	}
-	switch mode.Type() {
-	case fs.ModeDir:
-		return bits | syscall.S_IFDIR
-	case fs.ModeSymlink:
-		return bits | syscall.S_IFLNK
-	case fs.ModeNamedPipe:
-		return bits | syscall.S_IFIFO
-	case fs.ModeSocket:
-		return bits | syscall.S_IFSOCK
-	case fs.ModeDevice:
-		return bits | syscall.S_IFBLK
-	case fs.ModeDevice | fs.ModeCharDevice:
-		return bits | syscall.S_IFCHR
-	}
-	return bits | syscall.S_IFREG
-}
 
 // aferoFile is an open file or directory; the other of the two is nil.
 type aferoFile struct {
