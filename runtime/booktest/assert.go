@@ -150,9 +150,9 @@ func finding(c *script.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, ok := c.Value("run").(*runValue)
-	if !ok {
-		return nil, c.Errorf("argument run: got %s, want a run", c.Value("run").Type())
+	r, err := runOf(c)
+	if err != nil {
+		return nil, err
 	}
 	want, reason := c.String("title"), c.String("reason")
 	titles, _ := textsOf(r.fields["titles"])

@@ -182,6 +182,14 @@ func bookOf(c *script.Call) (*runbook.Runbook, error) {
 	return book, nil
 }
 
+func runOf(c *script.Call) (*runValue, error) {
+	r, ok := c.Value("run").(*runValue)
+	if !ok {
+		return nil, c.Errorf("argument run: got %s, want a run", c.Value("run").Type())
+	}
+	return r, nil
+}
+
 func runStep(c *script.Call) (starlark.Value, error) {
 	t, err := testing(c)
 	if err != nil {
@@ -265,9 +273,9 @@ func undone(c *script.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, ok := c.Value("run").(*runValue)
-	if !ok {
-		return nil, c.Errorf("argument run: got %s, want a run", c.Value("run").Type())
+	r, err := runOf(c)
+	if err != nil {
+		return nil, err
 	}
 	_, records, damage, err := journal.Read(bytes.NewReader(r.log.Bytes()))
 	if err = errors.Join(err, asError(damage)); err != nil {

@@ -59,13 +59,13 @@ func Parse(text string) []Entry {
 		if len(f) < 3 || strings.HasPrefix(f[0], "#") {
 			continue
 		}
-		e := Entry{Source: unescape(f[0]), Point: unescape(f[1]), Type: f[2], line: i}
+		e := Entry{Source: Unescape(f[0]), Point: Unescape(f[1]), Type: f[2], line: i}
 		if !path.IsAbs(e.Point) {
 			continue // swap
 		}
 		e.Point = path.Clean(e.Point)
 		if len(f) > 3 {
-			e.Options = strings.Split(unescape(f[3]), ",")
+			e.Options = strings.Split(Unescape(f[3]), ",")
 		}
 		all = append(all, e)
 	}
@@ -115,8 +115,11 @@ func withPoint(line, point string) string {
 	return line[:start] + escape(point) + line[end:]
 }
 
-// unescape undoes the \040 form of blanks, tabs, newlines and backslashes.
-func unescape(text string) string {
+// Unescape undoes the \040 form of blanks, tabs, newlines and backslashes, which the kernel's mount table has, too.
+func Unescape(text string) string {
+	if !strings.Contains(text, `\`) {
+		return text
+	}
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
 		if text[i] == '\\' && i+3 < len(text) {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/fstab"
 )
 
 // Mounts reads the mount table as the kernel shows it to this process. For a host in a directory, it
@@ -54,8 +55,8 @@ func parseMountinfo(data []byte) ([]host.Mount, error) {
 			return nil, err
 		}
 		mounts = append(mounts, host.Mount{
-			Point:    unescapeOctal(fields[4]),
-			Source:   unescapeOctal(fields[dash+2]),
+			Point:    fstab.Unescape(fields[4]),
+			Source:   fstab.Unescape(fields[dash+2]),
 			Type:     fields[dash+1],
 			Device:   device,
 			ReadOnly: hasOption(fields[5], "ro") || hasOption(fields[dash+3], "ro"),
@@ -81,25 +82,6 @@ func hasOption(options, name string) bool {
 		}
 	}
 	return false
-}
-
-// unescapeOctal undoes the \040 form in which the kernel writes blanks, tabs, newlines and backslashes.
-func unescapeOctal(text string) string {
-	if !strings.Contains(text, `\`) {
-		return text
-	}
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		if text[i] == '\\' && i+3 < len(text) {
-			if n, err := strconv.ParseUint(text[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(text[i])
-	}
-	return b.String()
 }
 
 // mountsBelow is the mount table as a process with that root sees it.
