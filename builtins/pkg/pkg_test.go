@@ -357,14 +357,7 @@ func putRPM(t *testing.T, s *builtintest.Scene, name, version, tags string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := s.Host.Create("/srv/debs/"+name+"-"+version+"-1.noarch.rpm", 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := f.Write(data); err != nil {
-		t.Fatal(err)
-	}
+	putPackage(t, s, name+"-"+version+"-1.noarch.rpm", data)
 }
 
 // exchanging is a host on which somebody exchanges the package files in a directory as soon as they are to be installed.
@@ -492,7 +485,13 @@ func put(t *testing.T, s *builtintest.Scene, name, version, arch, depends, compr
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := s.Host.Create("/srv/debs/"+name+"_"+version+"_"+arch+".deb", 0o644)
+	putPackage(t, s, name+"_"+version+"_"+arch+".deb", data)
+}
+
+// putPackage puts a package file where packages_dir is.
+func putPackage(t *testing.T, s *builtintest.Scene, name string, data []byte) {
+	t.Helper()
+	f, err := s.Host.Create("/srv/debs/"+name, 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
