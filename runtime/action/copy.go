@@ -385,7 +385,8 @@ func (s *sources) like(name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return alikeAt(src, path.Base(from), dst, path.Base(name))
+	_, same, err := alikeAt(src, path.Base(from), dst, path.Base(name))
+	return same, err
 }
 
 // Differences lists what the copy left, and what it replaced and is not back.

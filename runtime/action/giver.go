@@ -158,7 +158,7 @@ func (g *giver) setAside(e entry[host.Dir]) error {
 		if err != nil {
 			return err
 		}
-		if kept, err := alikeAt(e.dir, e.name, to, name); err != nil {
+		if _, kept, err := alikeAt(e.dir, e.name, to, name); err != nil {
 			return err
 		} else if kept { // a copy that an interruption left both of
 			return e.dir.Unlink(e.name)

@@ -128,16 +128,7 @@ func partOfDir(ctx context.Context, a host.DirReader, aName string, b host.DirRe
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	e, err := a.Hold(aName)
-	if err != nil {
-		return false, err
-	}
-	defer e.Close()
-	st, err := e.Stat()
-	if err != nil {
-		return false, err
-	}
-	same, err := alike(e, st, b, bName)
+	st, same, err := alikeAt(a, aName, b, bName)
 	if err != nil || !same || !st.IsDir() {
 		return same, err
 	}
@@ -200,16 +191,17 @@ func alike(a host.Held, ast host.Stat, b host.DirReader, bName string) (bool, er
 	return !ast.IsRegular() || ast.Size == bst.Size && sameTime(ast.Mtime, bst.Mtime), nil
 }
 
-// alikeAt is alike by name.
-func alikeAt(a host.DirReader, aName string, b host.DirReader, bName string) (bool, error) {
+// alikeAt is alike by name, and tells what the first is.
+func alikeAt(a host.DirReader, aName string, b host.DirReader, bName string) (host.Stat, bool, error) {
 	e, err := a.Hold(aName)
 	if err != nil {
-		return false, err
+		return host.Stat{}, false, err
 	}
 	defer e.Close()
 	st, err := e.Stat()
 	if err != nil {
-		return false, err
+		return st, false, err
 	}
-	return alike(e, st, b, bName)
+	same, err := alike(e, st, b, bName)
+	return st, same, err
 }
