@@ -27,7 +27,7 @@ import (
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/hosttest/chance"
-	"zcp2kopano/runtime/host/hosttest/manifest"
+	"zcp2kopano/runtime/host/manifest"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/runbook"

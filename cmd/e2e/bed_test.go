@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"zcp2kopano/runtime/host/hosttest/manifest"
+	"zcp2kopano/runtime/host/manifest"
 )
 
 func TestMain(m *testing.M) { Main(m) }

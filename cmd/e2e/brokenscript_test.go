@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"zcp2kopano/runtime/host/hosttest/manifest"
+	"zcp2kopano/runtime/host/manifest"
 )
 
 // hanging is a script that does not end, nor heeds a SIGTERM.

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"zcp2kopano/runtime/exit"
-	"zcp2kopano/runtime/host/hosttest/manifest"
+	"zcp2kopano/runtime/host/manifest"
 )
 
 // keepsLibrary removes ZCP, but a library of it that orage has come to need: edited conffiles go with a

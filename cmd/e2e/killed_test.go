@@ -20,7 +20,7 @@ import (
 
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host/hosttest/chance"
-	"zcp2kopano/runtime/host/hosttest/manifest"
+	"zcp2kopano/runtime/host/manifest"
 )
 
 // wantedKills is how many kills of a run at work all trials must make.

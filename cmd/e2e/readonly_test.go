@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"zcp2kopano/builtins"
-	"zcp2kopano/runtime/host/hosttest/manifest"
+	"zcp2kopano/runtime/host/manifest"
 	"zcp2kopano/runtime/script"
 )
 

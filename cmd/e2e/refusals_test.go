@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zcp2kopano/runtime/exit"
-	"zcp2kopano/runtime/host/hosttest/manifest"
+	"zcp2kopano/runtime/host/manifest"
 )
 
 // TestRefusals gives the stock runbook every reason not to begin. It must say why and what to do, and

@@ -7,7 +7,7 @@ import (
 
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host/hosttest/chance"
-	"zcp2kopano/runtime/host/hosttest/manifest"
+	"zcp2kopano/runtime/host/manifest"
 )
 
 // system is a host with ZCP, and whose packages of Kopano Core it goes to.

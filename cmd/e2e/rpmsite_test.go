@@ -8,7 +8,7 @@ import (
 
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host/hosttest/chance"
-	"zcp2kopano/runtime/host/hosttest/manifest"
+	"zcp2kopano/runtime/host/manifest"
 )
 
 var rpmSystems = []*RPMSystem{OnCentOS7, OnSLES12}

@@ -11,7 +11,7 @@ import (
 
 	"zcp2kopano/cmd/e2e/fakepkg"
 	"zcp2kopano/runtime/host"
-	"zcp2kopano/runtime/host/hosttest/manifest"
+	"zcp2kopano/runtime/host/manifest"
 )
 
 // scriptRoots are what maintainer scripts of these tests change.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"zcp2kopano/runtime/host/hosttest/golden"
-	"zcp2kopano/runtime/host/hosttest/manifest"
+	"zcp2kopano/runtime/host/manifest"
 )
 
 func TestSystemdBootsAndGoes(t *testing.T) {

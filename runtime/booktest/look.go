@@ -10,7 +10,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"zcp2kopano/runtime/host"
-	"zcp2kopano/runtime/host/hosttest/manifest"
+	"zcp2kopano/runtime/host/manifest"
 	"zcp2kopano/runtime/script"
 )
 

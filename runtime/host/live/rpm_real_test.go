@@ -21,8 +21,8 @@ import (
 	"zcp2kopano/runtime/confine"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/hosttest/chance"
-	"zcp2kopano/runtime/host/hosttest/manifest"
 	"zcp2kopano/runtime/host/live"
+	"zcp2kopano/runtime/host/manifest"
 	"zcp2kopano/runtime/host/sim"
 )
 

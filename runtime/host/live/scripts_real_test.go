@@ -16,8 +16,8 @@ import (
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/hosttest/chance"
-	"zcp2kopano/runtime/host/hosttest/manifest"
 	"zcp2kopano/runtime/host/live"
+	"zcp2kopano/runtime/host/manifest"
 )
 
 // fails and hangs are the end of a maintainer script that does so until somebody repairs it. What hangs also
