@@ -56,7 +56,8 @@ func (m *module) checkCall(f *function, e *syntax.CallExpr) {
 		f.calls = append(f.calls, call{t.fn, e, "call"})
 		m.checkDefined(e, t.fn)
 	case t.only("module"):
-		m.at(e.Fn, ruleType, strings.TrimPrefix("; it has "+strings.Join(first2(m.attributesOf(t, "module")), ", "), "; "), "the module %s is called; call one of its functions", t.module)
+		members, _ := m.attributesOf(t, "module")
+		m.at(e.Fn, ruleType, "it has "+strings.Join(members, ", "), "the module %s is called; call one of its functions", t.module)
 	case t.known() && !t.may("function") && !t.may("builtin_function_or_method") && everySample(t):
 		hint := "leave the ( ) out"
 		if t.only("string") {
@@ -78,8 +79,6 @@ func (m *module) checkCall(f *function, e *syntax.CallExpr) {
 		}
 	}
 }
-
-func first2(list []string, _ bool) []string { return list }
 
 // checkBuiltin holds a call against the declaration of a builtin.
 func (m *module) checkBuiltin(f *function, e *syntax.CallExpr, b *script.Builtin) {
