@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -153,11 +154,7 @@ func (m *module) checkNamed(b *script.Builtin, arg *syntax.BinaryExpr, bound map
 			names = append(names, p.Name)
 		}
 	}
-	hint := strings.TrimPrefix(near.Hint(name, names), "; ")
-	if hint == "" {
-		hint = b.Signature()
-	}
-	m.at(arg.X, ruleArguments, hint, "%s: unexpected argument %s", b.Name, name)
+	m.at(arg.X, ruleArguments, cmp.Or(near.Question(name, names), b.Signature()), "%s: unexpected argument %s", b.Name, name)
 }
 
 // accepted are the types of the language that a declared type takes.
@@ -423,11 +420,8 @@ func (m *module) checkDefined(e *syntax.CallExpr, f *function) {
 		known := slices.Contains(s.positional, name) || slices.Contains(s.keyword, name)
 		switch {
 		case !known && !s.restNamed:
-			hint := strings.TrimPrefix(near.Hint(name, append(slices.Clone(s.positional), s.keyword...)), "; ")
-			if hint == "" {
-				hint = s.text(f.name)
-			}
-			m.at(arg.X, ruleArguments, hint, "%s: unexpected argument %s", f.name, name)
+			names := append(slices.Clone(s.positional), s.keyword...)
+			m.at(arg.X, ruleArguments, cmp.Or(near.Question(name, names), s.text(f.name)), "%s: unexpected argument %s", f.name, name)
 		case bound[name]:
 			m.at(arg, ruleArguments, s.text(f.name), "%s: argument %s is given twice", f.name, name)
 		}

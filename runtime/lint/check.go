@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -158,10 +159,7 @@ func (m *module) checkAttribute(e *syntax.DotExpr) {
 		}
 	}
 	if hint == "" && len(all) > 0 {
-		hint = strings.TrimPrefix(near.Hint(want, all), "; ")
-		if hint == "" {
-			hint = "it has " + strings.Join(all, ", ")
-		}
+		hint = cmp.Or(near.Question(want, all), "it has "+strings.Join(all, ", "))
 	}
 	if t.only("module") {
 		m.at(e.Name, ruleAttribute, hint, "%s has no function %s", t.module, want)

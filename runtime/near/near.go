@@ -6,11 +6,19 @@ import (
 	"strings"
 )
 
-// Hint is "; did you mean NAME?" for the nearest candidate within a third of the name's length
+// Question is "did you mean NAME?" for the nearest candidate within a third of the name's length
 // (at least one edit), and empty if none is near.
-func Hint(name string, candidates []string) string {
+func Question(name string, candidates []string) string {
 	if best := Name(name, candidates); best != "" {
-		return fmt.Sprintf("; did you mean %s?", best)
+		return fmt.Sprintf("did you mean %s?", best)
+	}
+	return ""
+}
+
+// Hint is Question behind what is wrong: "; did you mean NAME?".
+func Hint(name string, candidates []string) string {
+	if question := Question(name, candidates); question != "" {
+		return "; " + question
 	}
 	return ""
 }
