@@ -163,6 +163,8 @@ func (m *machine) managePackages(ctx context.Context, w *host.PackageWatch, note
 	if w == nil {
 		w = &host.PackageWatch{}
 	}
+	// dpkg complains of a script by standard error, behind what the script said by standard output.
+	c.Joined = true
 	c.Scripts = &scriptWatch{m: m, watch: w, notes: notes, doing: path.Base(c.Path)}
 	c.Line = c.Scripts.line
 	got, err = m.run(ctx, c)

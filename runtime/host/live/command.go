@@ -44,6 +44,7 @@ type command struct {
 	Stdout  io.Writer     // takes standard output instead of the answer
 	Timeout time.Duration // 0: no deadline but that of ctx
 	Heard   bool          // nothing is kept for an answer: Line hears it all
+	Joined  bool          // both outputs come by one pipe, in the order in which they were written; the answer has all in either
 	Scripts *scriptWatch  // follows the maintainer scripts that it runs
 }
 
@@ -95,6 +96,9 @@ func (m *machine) run(ctx context.Context, c command) (answer, error) {
 	}
 	out := newOutput(c)
 	cmd.Stdout, cmd.Stderr = out.stdout(), out.stderr()
+	if c.Joined {
+		cmd.Stderr = cmd.Stdout
+	}
 	if c.Stdout == nil {
 		// A daemon that the command leaves behind may hold its outputs open for ever.
 		cmd.WaitDelay = 2 * time.Second
@@ -114,6 +118,9 @@ func (m *machine) run(ctx context.Context, c command) (answer, error) {
 	}
 	out.flush()
 	got := answer{Stdout: out.out.String(), Stderr: out.err.String(), Code: cmd.ProcessState.ExitCode()}
+	if c.Joined {
+		got.Stderr = got.Stdout
+	}
 	return got, c.judge(ctx, cmd.ProcessState, err, out)
 }
 

@@ -3,7 +3,9 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -61,6 +63,21 @@ func TestCommandFailure(t *testing.T) {
 	}
 	if _, err := m.program("no-such-program-here"); !errors.Is(err, host.ErrUnsupported) {
 		t.Errorf("missing program: %v", err)
+	}
+}
+
+// TestJoinedOutputs alternates between both outputs: joined, they are heard in the order in which they were written.
+func TestJoinedOutputs(t *testing.T) {
+	var lines []string
+	got, err := shell(thisMachine(t), t.Context(), "for i in 1 2 3 4 5 6 7 8 9; do echo o$i; echo e$i >&2; done",
+		command{Joined: true, Line: func(s string) { lines = append(lines, s) }})
+	must(t, err)
+	var want []string
+	for i := 1; i < 10; i++ {
+		want = append(want, fmt.Sprint("o", i), fmt.Sprint("e", i))
+	}
+	if !slices.Equal(lines, want) || got.Stdout != strings.Join(want, "\n")+"\n" || got.Stderr != got.Stdout {
+		t.Errorf("heard %q, answer %+v", lines, got)
 	}
 }
 

@@ -27,6 +27,8 @@ func TestScriptCause(t *testing.T) {
 		begin + "\n" + failure: cause,
 		begin + "\n" + failure + "\nErrors were encountered while processing:\n a\nno luck\nE: Sub-process":                                   cause + `; the last that was said before is "no luck"`,
 		begin + "\n" + failure + "\nSetting up b (1) ...\nof another":                                                                         cause,
+		failure + "\nErrors were encountered while processing:\n a\nSetting up b (1) ...\n" + begin + "\nno luck\nE: Sub-process":             cause + `; the last that was said before is "no luck"`,
+		failure + "\nPreparing to unpack .../a_1_all.deb ...\nno luck\nSetting up b (1) ...\nof another":                                      cause + `; the last that was said before is "no luck"`,
 		"Selecting previously unselected package a.\n(Reading database ... 5 files)\n" + begin + "\n" + failure + "\nno luck\nE: Sub-process": cause + `; the last that was said before is "no luck"`,
 	} {
 		if got := scriptCause(output); got != want {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -178,7 +179,7 @@ func scriptCause(output string) string {
 			name = deb.NameOfFile(name)
 		}
 		cause := fmt.Sprintf("package %s: its %s script (%s) %s", name, how[1], scriptOf[how[1]], how[2])
-		if said := cmp.Or(nextWords(lines[i+2:]), lastWords(lines[:i])); said != "" {
+		if said := cmp.Or(nextWords(name, lines[i+2:]), lastWords(lines[:i])); said != "" {
 			cause += fmt.Sprintf("; the last that was said before is %q", said)
 		}
 		return cause
@@ -191,9 +192,16 @@ func scriptCause(output string) string {
 	return ""
 }
 
-// nextWords are what a script said that was read behind dpkg's lines on its failure: dpkg complains by standard
-// error, and a script mostly speaks by standard output, so that either may be read first.
-func nextWords(lines []string) string {
+// nextWords are what a script of a package said that was read behind dpkg's lines on its failure: dpkg writes
+// its own words through a buffer, which may be emptied later. They end where another package begins; if the
+// package itself begins there, only what follows is its own.
+func nextWords(name string, lines []string) string {
+	for i, line := range slices.Backward(lines) {
+		if begins(line) && about(line, name) {
+			lines = lines[i+1:]
+			break
+		}
+	}
 	said := ""
 	for _, line := range lines {
 		switch {
@@ -205,6 +213,13 @@ func nextWords(lines []string) string {
 		}
 	}
 	return said
+}
+
+// about reports whether a line names a package, or the file that holds it.
+func about(line, name string) bool {
+	return slices.ContainsFunc(strings.Fields(line), func(word string) bool {
+		return word == name || strings.HasPrefix(path.Base(word), name+"_") || strings.HasPrefix(word, name+":")
+	})
 }
 
 // lastWords are the last line that is not dpkg's own. The line with which dpkg begins a package may stand behind
