@@ -26,6 +26,27 @@ func byCommand(t *testing.T, config string, more ...string) *sim.Host {
 
 const agentCommand = "mailbox_command =\n  /usr/bin/zarafa-dagent \"$USER\"\n"
 
+// TestOptionalDaemonFails: one that does not start keeps no mail back; the run ends with it, and says so.
+func TestOptionalDaemonFails(t *testing.T) {
+	for daemon, ways := range map[string][]string{"kopano-gateway": {"dies", "mute"}, "kopano-search": {"dies"}} {
+		for _, how := range ways {
+			h := stockHost(t, hosts.Example, func(text string) string {
+				return edited(t, text, []string{"virtual_transport = lmtp:127.0.0.1:2003\n", agentCommand, "-- services --\n", "-- services --\n" + daemon + " coming " + how + "\n"})
+			})
+			played := playStock(t, h, map[string]string{"delivery": "stop"})
+			if played.verdict.Code != exit.Failed || !strings.Contains(played.verdict.Text, daemon) {
+				t.Errorf("%s %s: %+v", daemon, how, played.verdict)
+			}
+			for _, name := range []string{"kopano-server", "kopano-spooler", "kopano-dagent", "postfix"} {
+				found, err := h.Services(name)
+				if err != nil || len(found) != 1 || !found[0].Active || !found[0].Enabled {
+					t.Errorf("%s %s: %s: %+v, %v\n%s", daemon, how, name, found, err, strings.Join(played.changes, "\n"))
+				}
+			}
+		}
+	}
+}
+
 // TestDeliveryByCommand: between the removal of ZCP and the end, such mail bounces; a way to keep it from that is chosen before.
 func TestDeliveryByCommand(t *testing.T) {
 	const link = "make /usr/bin/zarafa-dagent a symlink to /usr/sbin/kopano-dagent"
