@@ -110,6 +110,8 @@ func (a accounted) entry(name string, tree *Tree) Entry {
 		e.Fate = Kept
 	case same(name, a.newValue(name, e.Old), e.New):
 		e.Fate, e.Reason = Converted, a.valueReason(name, e.Old)
+	case isWritten && a.heirOfOthers(name) && !set:
+		e.Fate, e.Reason = Converted, a.noted(name)
 	case isWritten:
 		e.Fate, e.Reason, e.Look = Changed, a.noted(name), true
 	default:
@@ -164,6 +166,11 @@ func (c *conversion) heirs(name string) []string {
 		}
 	}
 	return heirs
+}
+
+// heirOfOthers tells whether a directive says what others said, which are told of themselves.
+func (c *conversion) heirOfOthers(name string) bool {
+	return slices.ContainsFunc(c.wants, func(w want) bool { return w.name == name && len(w.near) > 0 })
 }
 
 // own tells whether the site set a directive otherwise than ZCP's own file and code do.

@@ -26,7 +26,10 @@ func (n Note) String() string {
 	if n.Line == 0 {
 		return fmt.Sprintf("%s: %s dropped (%s)", place, n.Directive, n.Reason)
 	}
-	text := strings.TrimRight(fmt.Sprintf("%s:%d: %s = %s", place, n.Line, n.Directive, n.New), " ")
+	text := fmt.Sprintf("%s:%d: %s = %s", place, n.Line, n.Directive, n.New)
+	if n.New == "" {
+		text = fmt.Sprintf("%s:%d: %s is empty", place, n.Line, n.Directive) // what follows is no value of it
+	}
 	if n.Old != "" && n.Old != n.New {
 		text += ", was " + n.Old
 	}
@@ -753,12 +756,20 @@ func (c *conversion) checkValues(f *File) {
 			continue
 		}
 		if strings.HasPrefix(s.Value, "$") {
-			c.problem(f, s.Line, "%s = %s: kopano-%s does not read the environment; write the value", s.Name, s.Value, c.daemon)
+			c.problem(f, s.Line, "%s: kopano-%s does not read the environment; write the value", quoted(s), c.daemon)
 		}
 		if want := d.pythonWants(c.to, s.Value); want != "" {
-			c.stop(f, s.Line, s.Name, "%s = %s: kopano-%s stops unless it is %s", s.Name, s.Value, c.daemon, want)
+			c.stop(f, s.Line, s.Name, "%s: kopano-%s stops unless it is %s", quoted(s), c.daemon, want)
 		}
 	}
+}
+
+// quoted is a setting in a sentence, without its value if that is a secret: all that follows would be masked with it.
+func quoted(s Setting) string {
+	if secrets.Name(s.Name) {
+		return s.Name
+	}
+	return s.Name + " = " + s.Value
 }
 
 // activeNames lists the directives that a file sets, each once, in order.

@@ -104,8 +104,11 @@ func meaning(name, value string) string {
 
 // plain spells a default of a Python daemon as its configuration file has it.
 func plain(value string) string {
-	if value == "None" || value == "<required>" {
+	switch value {
+	case "None", "<required>":
 		return ""
+	case "<PKGLIBDIR>": // built in, by system
+		return "where its packages have it"
 	}
 	list, ok := strings.CutPrefix(value, "[")
 	if !ok || !strings.HasSuffix(list, "]") {

@@ -693,10 +693,16 @@ func (w *work) dropReason(source, name string) string {
 		return dropped[rel]
 	case packagesystem.IsLeftover(name):
 		return "left by the package manager"
-	case strings.HasSuffix(name, "~") || strings.HasSuffix(name, ".bak") || strings.HasSuffix(name, ".old"):
+	case olderCopy(name):
 		return "an older copy of a file"
 	}
 	return ""
+}
+
+// olderCopy tells by its name whether a file is what an editor or an admin left of an older one.
+func olderCopy(name string) bool {
+	return strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#") ||
+		slices.ContainsFunc([]string{"~", ".bak", ".old", ".orig", ".save", ".swp"}, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
 func (w *work) other(source string, e host.DirEntry) error {
@@ -715,12 +721,7 @@ func (w *work) other(source string, e host.DirEntry) error {
 		}
 		w.result.Others = append(w.result.Others, Other{Kind: "symlink", Source: source, Target: w.out(source), Link: w.paths.convert(link)})
 	case st.IsDir():
-		w.result.Others = append(w.result.Others, Other{Kind: "directory", Source: source, Target: w.out(source)})
-		entries, err := w.view.ReadDir(source)
-		if err != nil {
-			return explain(source, err)
-		}
-		return w.others(source, entries)
+		return w.otherDir(source)
 	case st.IsRegular():
 		w.result.Others = append(w.result.Others, Other{Kind: "file", Source: source, Target: w.out(source)})
 		if strings.HasPrefix(rel, scriptDir) {
@@ -728,6 +729,25 @@ func (w *work) other(source string, e host.DirEntry) error {
 		}
 	default:
 		w.skip(source, "neither a file, a directory nor a symlink")
+	}
+	return nil
+}
+
+// otherDir carries a directory with what it holds, unless nothing of that comes along: what was included from there
+// is in the new files themselves.
+func (w *work) otherDir(source string) error {
+	at := len(w.result.Others)
+	w.result.Others = append(w.result.Others, Other{Kind: "directory", Source: source, Target: w.out(source)})
+	entries, err := w.view.ReadDir(source)
+	if err != nil {
+		return explain(source, err)
+	}
+	if err := w.others(source, entries); err != nil {
+		return err
+	}
+	written := func(n NewFile) bool { return below(n.Path, w.out(source)) }
+	if len(entries) > 0 && len(w.result.Others) == at+1 && !slices.ContainsFunc(w.order, written) {
+		w.result.Others = w.result.Others[:at]
 	}
 	return nil
 }

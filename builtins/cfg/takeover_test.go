@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"zcp2kopano/runtime/host/secrets"
 	"zcp2kopano/runtime/host/sim/simtest"
 )
 
@@ -420,6 +421,56 @@ func TestOthers(t *testing.T) {
 	}
 	if !slices.ContainsFunc(r.Problems, func(p Problem) bool { return strings.Contains(p.String(), "00mine: uses ZARAFA_USER in line 1") }) {
 		t.Errorf("problems: %v", r.Problems)
+	}
+}
+
+// Directories of which nothing comes along are not made; an empty one of the site's own is.
+func TestEmptyDirectories(t *testing.T) {
+	for approach, want := range map[string][]string{
+		"merge": {"/etc/kopano/mine", "/etc/kopano/mine/hook"},
+		"copy":  {"/etc/kopano/conf.d", "/etc/kopano/conf.d/deep", "/etc/kopano/mine", "/etc/kopano/mine/hook"},
+	} {
+		r := takeOver(t, map[string]string{
+			"/etc/zarafa/server.cfg":           "!include conf.d/mysql.cfg\n!include conf.d/deep/more.cfg\n",
+			"/etc/zarafa/conf.d/mysql.cfg":     "mysql_user = z\n",
+			"/etc/zarafa/conf.d/mysql.cfg.bak": "mysql_user = y\n",
+			"/etc/zarafa/conf.d/deep/more.cfg": "threads = 3\n",
+			"/etc/zarafa/olds/a.cfg.orig":      "",
+			"/etc/zarafa/olds/#b.cfg#":         "",
+			"/etc/zarafa/olds/c.cfg~":          "",
+			"/etc/zarafa/mine/hook":            "",
+		}, approach, "7.2.6", "8.7.20")
+		var got []string
+		for _, o := range r.Others {
+			got = append(got, o.Target)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: carried %v, want %v", approach, got, want)
+		}
+	}
+}
+
+// A reason is not masked with the secret before it.
+func TestReasonsBesideSecrets(t *testing.T) {
+	r := takeOver(t, map[string]string{
+		"/etc/zarafa/server.cfg": "# nothing\n", // no password
+		"/etc/zarafa/search.cfg": "sslkey_pass = $SEARCH_PASS\n",
+	}, "merge", "7.2.6", "8.7.20")
+	var all []string
+	for _, n := range r.Notes {
+		all = append(all, n.String())
+	}
+	for _, p := range r.Problems {
+		all = append(all, p.String())
+	}
+	text := ""
+	for _, line := range all {
+		text += secrets.MaskText(line) + "\n"
+	}
+	for _, want := range []string{"mysql_password is empty (written down", "sslkey_pass: kopano-search does not read the environment; write the value"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
 	}
 }
 
