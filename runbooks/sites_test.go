@@ -66,6 +66,8 @@ func (s site) play(t *testing.T) {
 	}
 }
 
+const oldWebApp = "-- /etc/zarafa/webapp/config.php --\n<?php\ndefine('DEFAULT_SERVER', 'file:///var/run/zarafa');\n"
+
 // zPush is Z-Push and WebApp 3 of repositories of their own, which need ZCP's PHP bindings, or Kopano's.
 const zPush = `Package: z-push-kopano
 Version: 2.3.9+0-0
@@ -91,7 +93,26 @@ func TestSites(t *testing.T) {
 	for _, s := range []site{
 		{
 			name: "ZCP 6.40", edits: []string{"Version: 7.2.6.52101-1\n", "Version: 6.40.17-33736\n"}, code: exit.Inhibited,
-			want: "inhibitor: ZCP 6.40.17 is too old",
+			want: "inhibitor: ZCP 6.40.17 is too old", absent: "inhibitor: the new configuration could not be looked at",
+		},
+		{
+			name:   "a description of a host from before the database was asked for its identity",
+			edits:  []string{"? SELECT HEX(value) AS value FROM settings WHERE name = 'server_guid'\nvalue\nA0112233445566778899AABBCCDDEEFF\n\n", ""},
+			absent: "inhibitor: the database could not be looked at",
+		},
+		{
+			name: "settings of ZCP's WebApp beside Kopano's", edits: []string{"-- packages --\n", "-- packages --\n" + zPush}, want: "warning: WebApp's settings are Kopano's own",
+		},
+		{
+			name: "limits of the user that ZCP ran as", want: "warning: /etc/security/limits.d/zarafa.conf names zarafa", reason: "in line 1",
+			add: "-- /etc/security/limits.d/zarafa.conf --\nzarafa - nofile 65536\n",
+		},
+		{
+			name: "settings of a WebApp that is gone", fixture: sysvHost, absent: "warning: /etc/zarafa/webapp/config.php names /var/run/zarafa",
+			add: oldWebApp, never: "/etc/kopano/webapp",
+		},
+		{
+			name: "settings of a WebApp, and none of Kopano", fixture: sysvHost, absent: "warning: WebApp's settings are Kopano's own", want: "not taken over", add: oldWebApp,
 		},
 		{
 			name: "the init script is told another file, under systemd", fixture: sysvHost, code: exit.Inhibited, add: other,

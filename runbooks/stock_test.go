@@ -99,7 +99,6 @@ var stockHosts = []struct {
 		findings: []string{
 			"warning: nothing takes the place of zarafa-webapp",
 			"warning: /etc/zarafa/webapp/config.php names /var/run/zarafa",
-			"warning: WebApp's settings are Kopano's own",
 			"warning: configuration to look at",
 		},
 		infos: []string{"target: Kopano Core 8.7.20", "database schema", "attachments", "search index", "four-byte characters"},
