@@ -13,12 +13,14 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// treeCopy copies a tree in batches. The entries of a batch are copied under temporary names, in all lanes; then the
-// file system is synced once for all of them, each is read back, and gets its name. Meanwhile the next batch is copied.
+// treeCopy copies a tree in batches. The entries of a batch are copied under temporary names, in all lanes; a lane has
+// the disk begin with each file at once, and waits for it at the end of a stretch of files. Then the file system is
+// synced once for all of the batch, each is read back, and gets its name. Meanwhile the next batch is copied.
 // So a name stands for what is complete and durable, and a copy that was interrupted goes on with what has none.
 type treeCopy struct {
 	*copier
 	root  *copyRoot
+	disk  host.Dir // holds the copy, and is open since before it was begun: it is told of all that goes wrong since
 	lanes int
 	made  atomic.Int64 // drafts, for their names
 
@@ -42,6 +44,8 @@ var fullBatch = batchLimits{files: 4096, folders: 100, bytes: 256 << 20}
 const (
 	fewFiles    = 16 // so few are synced one by one: that does not wait for what others wrote to the file system
 	copyStretch = 64 // files that a lane takes at a time
+
+	copyWait = 16 << 20 // bytes that a lane copies before it waits for the disk
 )
 
 // batch is what becomes durable together.
@@ -76,13 +80,13 @@ type leaf struct {
 func (l leaf) rel() string { return under(l.in.rel, l.name) }
 
 func copyTree(c *copier, src host.DirReader, sname string, dst host.Dir, dname string, root *copyRoot) error {
-	t := &treeCopy{copier: c, root: root, lanes: min(lanes(src), lanes(dst)), now: &batch{}}
+	t := &treeCopy{copier: c, root: root, disk: dst, lanes: min(lanes(src), lanes(dst)), now: &batch{}}
 	end := t.begin()
 	t.fail(t.folder(src, sname, dst, dname, ""))
 	t.close()
 	end()
 	if t.err == nil && t.large {
-		return dst.SyncFileSystem()
+		return t.disk.SyncFileSystem()
 	}
 	return t.err
 }
@@ -244,14 +248,7 @@ func (t *treeCopy) files(f *copiedDir, names []string) {
 		b.filling.Add(1)
 		t.do(func() {
 			defer b.filling.Done()
-			for _, name := range some {
-				if t.stopped() {
-					return
-				}
-				if err := t.file(b, leaf{f, name}, false); err != nil {
-					t.fail(fmt.Errorf("%s: %w", under(f.rel, name), err))
-				}
-			}
+			t.stretch(b, f, some)
 		})
 		if b.files >= fullBatch.files || b.bytes.Load() >= fullBatch.bytes {
 			t.close()
@@ -259,46 +256,80 @@ func (t *treeCopy) files(f *copiedDir, names []string) {
 	}
 }
 
+// stretch makes drafts of files in a directory.
+func (t *treeCopy) stretch(b *batch, f *copiedDir, names []string) {
+	var drafts []*draft
+	var bytes int64
+	for _, name := range names {
+		if t.stopped() {
+			break
+		}
+		d, err := t.file(b, leaf{f, name}, false)
+		if err != nil {
+			t.fail(fmt.Errorf("%s: %w", under(f.rel, name), err))
+			break
+		}
+		if d == nil {
+			continue
+		}
+		drafts = append(drafts, d)
+		if bytes += d.st.Size; bytes >= copyWait {
+			t.settle(b, f, drafts)
+			drafts, bytes = nil, 0
+		}
+	}
+	t.settle(b, f, drafts)
+}
+
+// settle hands drafts over to the batch, once the disk has taken what they hold.
+func (t *treeCopy) settle(b *batch, f *copiedDir, drafts []*draft) {
+	for _, d := range drafts {
+		if err := d.settle(); err != nil {
+			t.fail(fmt.Errorf("%s: %w", under(f.rel, d.name), err))
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.drafts = append(b.drafts, drafts...)
+}
+
 // file makes a draft of a file, if it has not its name yet. One with several names is left to the end of the batch,
 // unless it is known to be the first of them.
-func (t *treeCopy) file(b *batch, l leaf, first bool) error {
+func (t *treeCopy) file(b *batch, l leaf, first bool) (*draft, error) {
 	from, err := l.in.src.Hold(l.name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer from.Close()
 	m, st, err := metaOf(from)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if st.IsDir() {
-		return host.ErrExchanged
+		return nil, host.ErrExchanged
 	}
 	if st.Nlink > 1 && !first {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.linked = append(b.linked, l)
-		return nil
+		return nil, nil
 	}
 	if !l.in.fresh {
 		there, err := alike(from, st, l.in.dst, l.name)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if there {
 			t.counted(st)
-			return nil
+			return nil, nil
 		}
 	}
 	d := &draft{dst: l.in.dst, name: l.name, tmp: t.env.temp() + "." + strconv.FormatInt(t.made.Add(1), 10)}
 	if err := t.draw(d, from, st, m); err != nil {
-		return err
+		return nil, err
 	}
 	b.bytes.Add(st.Size)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.drafts = append(b.drafts, d)
-	return nil
+	return d, nil
 }
 
 func (t *treeCopy) counted(st host.Stat) {
@@ -327,7 +358,7 @@ func (t *treeCopy) complete(b *batch) error {
 	few := len(b.drafts) <= fewFiles && !t.large
 	if !few && len(b.drafts) > 0 {
 		t.large = true
-		if err := b.drafts[0].dst.SyncFileSystem(); err != nil {
+		if err := t.disk.SyncFileSystem(); err != nil {
 			return err
 		}
 	}
@@ -367,8 +398,12 @@ func (t *treeCopy) firsts(b *batch) ([]link, error) {
 			links = append(links, link{l, first})
 			continue
 		}
-		if err := t.file(b, l, true); err != nil {
+		d, err := t.file(b, l, true)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", l.rel(), err)
+		}
+		if d != nil {
+			t.settle(b, l.in, []*draft{d})
 		}
 	}
 	return links, nil

@@ -140,6 +140,9 @@ func (c *copier) copy(src host.DirReader, sname string, dst host.Dir, dname stri
 	if err := c.draw(n, from, st, m); err != nil {
 		return err
 	}
+	if err := n.settle(); err != nil {
+		return err
+	}
 	if err := c.verify(n, true); err != nil {
 		return err
 	}
@@ -172,13 +175,38 @@ type draft struct {
 	dst       host.Dir
 	name, tmp string
 	st        host.Stat
-	ino       uint64 // of what was made
-	sum       uint64 // of the content that was read; of a regular file that was not cloned
-	reads     bool   // whether the content is to be read back
+	ino       uint64    // of what was made
+	to        host.File // until it is settled, of a regular file
+	sum       uint64    // of the content that was read; of a regular file that was not cloned
+	reads     bool      // whether the content is to be read back
+}
+
+// settle waits for the disk to take the content, and fails where it does not: a sync of the whole file system may not
+// tell. That only the descriptor does for sure by which the content was written.
+func (n *draft) settle() error {
+	if n.to == nil {
+		return nil
+	}
+	var err error
+	if f, ok := n.to.(host.Flusher); ok {
+		err = f.Flush()
+	}
+	err = errors.Join(err, n.to.Close())
+	n.to = nil
+	return err
+}
+
+// begin has the disk begin with the content, so that settle has not long to wait.
+func (n *draft) begin() error {
+	if f, ok := n.to.(host.Flusher); ok {
+		return f.BeginFlush()
+	}
+	return nil
 }
 
 // draw makes dst/tmp from an entry that is held, with all that it carries: content, owner and what else there is come
-// from one descriptor, so who exchanges names meanwhile gets no file with the owner of one and the content of another.
+// from one descriptor, so who exchanges names meanwhile gets no file with the owner of one and the content of another. It
+// is to be settled.
 func (c *copier) draw(n *draft, from host.Held, st host.Stat, m meta) error {
 	n.st = st
 	switch {
@@ -200,43 +228,39 @@ func (c *copier) draw(n *draft, from host.Held, st host.Stat, m meta) error {
 	return setNewMeta(n.dst, n.tmp, m)
 }
 
+// drawFile leaves the new file open.
 func (c *copier) drawFile(n *draft, held host.Held, m meta) error {
 	from, err := held.Open()
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	to, err := c.drawContent(n, from)
-	if err != nil {
+	if err := c.drawContent(n, from); err != nil {
 		return err
 	}
-	err = flush(to)
-	own, ok := to.(host.Attributes)
-	if err == nil && ok {
+	err = n.begin()
+	own, ok := n.to.(host.Attributes)
+	switch {
+	case err != nil:
+	case ok:
 		var made host.Stat
-		if made, err = to.Stat(); err == nil {
+		if made, err = n.to.Stat(); err == nil {
 			err = setMetaOf(own, made, m)
 		}
+	default:
+		err = setNewMeta(n.dst, n.tmp, m)
 	}
-	if err = errors.Join(err, to.Close()); err != nil || ok {
-		return err
+	if err != nil {
+		err = errors.Join(err, n.settle())
 	}
-	return setNewMeta(n.dst, n.tmp, m)
-}
-
-// flush fails where the content cannot be written to the disk: a sync of the whole file system may not tell.
-func flush(f host.File) error {
-	if f, ok := f.(host.Flusher); ok {
-		return f.Flush()
-	}
-	return nil
+	return err
 }
 
 // drawContent makes a new file with the content of one that is open, and was n.st when it was opened.
-func (c *copier) drawContent(n *draft, from host.File) (host.File, error) {
+func (c *copier) drawContent(n *draft, from host.File) error {
 	to, err := n.dst.Create(n.tmp, 0o600)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	err = c.pour(n, from, to)
 	now, serr := from.Stat()
@@ -251,20 +275,19 @@ func (c *copier) drawContent(n *draft, from host.File) (host.File, error) {
 		n.ino, err = made.Ino, serr
 	}
 	if err != nil {
-		to.Close()
-		return nil, err
+		return errors.Join(err, to.Close())
 	}
-	return to, nil
+	n.to = to
+	return nil
 }
 
 // copyOpen copies the content of a file that is open, and was st when it was opened, to a new file, durably.
 func copyOpen(env *Env, from host.File, st host.Stat, dst host.Dir, name string) error {
 	c, n := newCopier(env, size{}), &draft{dst: dst, tmp: name, st: st}
-	to, err := c.drawContent(n, from)
-	if err != nil {
+	if err := c.drawContent(n, from); err != nil {
 		return err
 	}
-	if err := to.Close(); err != nil {
+	if err := n.settle(); err != nil {
 		return err
 	}
 	return c.verify(n, true)

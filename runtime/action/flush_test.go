@@ -2,9 +2,11 @@ package action
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"zcp2kopano/runtime/host"
@@ -13,7 +15,9 @@ import (
 // badDisk is a directory on a disk that takes no content: its files tell so where they are asked.
 type badDisk struct {
 	host.Dir
-	flush, close error
+	begin, flush, close error
+
+	asked *[]string // what was asked, in order; nil for nobody wants to know
 }
 
 type badFile struct {
@@ -21,18 +25,52 @@ type badFile struct {
 	disk badDisk
 }
 
+func (d badDisk) OpenDirWrite(name string) (host.Dir, error) {
+	var err error
+	d.Dir, err = d.Dir.OpenDirWrite(name)
+	return d, err
+}
+
+func (d badDisk) Rename(name string, to host.Dir, newname string) error {
+	d.note("name")
+	return d.Dir.Rename(name, to.(badDisk).Dir, newname)
+}
+
+func (d badDisk) SyncFileSystem() error {
+	d.note("sync")
+	return d.Dir.SyncFileSystem()
+}
+
 func (d badDisk) Create(name string, mode fs.FileMode) (host.File, error) {
 	f, err := d.Dir.Create(name, mode)
 	return badFile{f, d}, err
 }
 
-func (f badFile) Flush() error { return f.disk.flush }
-func (f badFile) Close() error { return errors.Join(f.File.Close(), f.disk.close) }
+func (d badDisk) note(what string) {
+	if d.asked != nil {
+		*d.asked = append(*d.asked, what)
+	}
+}
+
+func (f badFile) BeginFlush() error {
+	f.disk.note("begin")
+	return f.disk.begin
+}
+
+func (f badFile) Flush() error {
+	f.disk.note("flush")
+	return f.disk.flush
+}
+
+func (f badFile) Close() error {
+	f.disk.note("close")
+	return errors.Join(f.File.Close(), f.disk.close)
+}
 
 // TestCopyAsksTheDisk: a content that cannot be written fails the copy before a sync of the whole file system, which may
 // tell nothing of it.
 func TestCopyAsksTheDisk(t *testing.T) {
-	for name, bad := range map[string]badDisk{"flush": {flush: errDisk}, "close": {close: errDisk}, "neither": {}} {
+	for name, bad := range map[string]badDisk{"begin": {begin: errDisk}, "flush": {flush: errDisk}, "close": {close: errDisk}, "neither": {}} {
 		h := newFake()
 		put(t, h, "/etc/a", "content", 0o600, 0, 0)
 		dir, err := h.OpenTreeWrite("/etc")
@@ -42,11 +80,43 @@ func TestCopyAsksTheDisk(t *testing.T) {
 		m, st, err := metaOf(from)
 		must(t, err)
 		bad.Dir = dir
-		err = newCopier(newEnv(h), size{}).draw(&draft{dst: bad, name: "b", tmp: "b"}, from, st, m)
+		d := &draft{dst: bad, name: "b", tmp: "b"}
+		err = newCopier(newEnv(h), size{}).draw(d, from, st, m)
+		if err == nil {
+			err = d.settle()
+		}
 		if want := name != "neither"; errors.Is(err, errDisk) != want || !want && err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		must(t, from.Close())
+		must(t, dir.Close())
+	}
+}
+
+// The files of a stretch are all begun before one is waited for, and all have been waited for before they are synced and
+// named; where one fails, none is named.
+func TestCopyWaitsForTheDisk(t *testing.T) {
+	for name, fails := range map[string]error{"good": nil, "bad": errDisk} {
+		h := newFake()
+		const files = fewFiles + 3
+		for i := range files {
+			put(t, h, fmt.Sprintf("/etc/tree/f%02d", i), "content", 0o600, 0, 0)
+		}
+		dir, err := h.OpenTreeWrite("/etc")
+		must(t, err)
+		var asked []string
+		err = copyTree(newCopier(newEnv(h), size{}), dir, "tree", badDisk{Dir: dir, flush: fails, asked: &asked}, "copy", &copyRoot{"/etc/copy"})
+		if !errors.Is(err, fails) {
+			t.Errorf("%s: %v", name, err)
+		}
+		want := slices.Repeat([]string{"begin"}, files)
+		want = append(want, slices.Repeat([]string{"flush", "close"}, files)...)
+		if fails == nil {
+			want = append(append(append(want, "sync"), slices.Repeat([]string{"name"}, files)...), "sync")
+		}
+		if !slices.Equal(asked, want) {
+			t.Errorf("%s: %q", name, asked)
+		}
 		must(t, dir.Close())
 	}
 }
@@ -68,5 +138,6 @@ func TestLiveFlush(t *testing.T) {
 	if !ok {
 		t.Fatalf("%T cannot be asked", f)
 	}
+	must(t, flusher.BeginFlush())
 	must(t, flusher.Flush())
 }

@@ -154,6 +154,8 @@ type Cloner interface {
 
 // Flusher is a new File that can tell whether its content reached the disk, for less than Sync costs.
 type Flusher interface {
+	// BeginFlush begins with what Flush does, and does not wait for the disk.
+	BeginFlush() error
 	// Flush writes the content to the disk, and fails where that fails. It is not durable yet.
 	Flush() error
 }

@@ -118,11 +118,23 @@ func (f *newFile) Removexattr(attr string) error {
 // flushed is to wait for what is being written, to write the rest, and to wait for that.
 const flushed = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
 
+// BeginFlush implements host.Flusher.
+func (f *newFile) BeginFlush() error {
+	err := retry(func() error { return unix.SyncFileRange(int(f.f.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE) })
+	if noFlush(err) {
+		return nil // Flush does all
+	}
+	return f.wrap("write", err)
+}
+
+func noFlush(err error) bool {
+	return err == unix.ENOSYS || err == unix.EOPNOTSUPP || err == unix.ESPIPE
+}
+
 // Flush implements host.Flusher: before Linux 5.8 syncfs(2) tells nothing of content that could not be written.
 func (f *newFile) Flush() error {
 	err := retry(func() error { return unix.SyncFileRange(int(f.f.Fd()), 0, 0, flushed) })
-	switch err {
-	case unix.ENOSYS, unix.EOPNOTSUPP, unix.ESPIPE:
+	if noFlush(err) {
 		return f.Sync()
 	}
 	return f.wrap("write", err)
