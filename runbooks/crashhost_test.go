@@ -459,6 +459,10 @@ func (h *crashHost) PackageAudit() ([]string, error) {
 	return look(h.trap, "package audit", "", h.sim.PackageAudit)
 }
 
+func (h *crashHost) Losses(names []string) (map[string]string, error) {
+	return look(h.trap, "losses", "", func() (map[string]string, error) { return h.sim.Losses(names) })
+}
+
 func (h *crashHost) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (host.RepositoryAnswer, error) {
 	return look(h.trap, "probe repository", "", func() (host.RepositoryAnswer, error) { return h.sim.ProbeRepository(ctx, probe) })
 }

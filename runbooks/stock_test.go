@@ -391,8 +391,13 @@ func TestStockPackageFiles(t *testing.T) {
 // putPackage builds a package file of version 8.7.20 on a simulated host.
 func putPackage(t *testing.T, h *sim.Host, dir, name, arch, depends string) {
 	t.Helper()
+	putVersion(t, h, dir, name, "8.7.20-1", arch, depends)
+}
+
+func putVersion(t *testing.T, h *sim.Host, dir, name, version, arch, depends string) {
+	t.Helper()
 	tree, file := t.TempDir(), filepath.Join(t.TempDir(), "p.deb")
-	control := fmt.Sprintf("Package: %s\nVersion: 8.7.20-1\nArchitecture: %s\nMaintainer: Kopano\nDepends: %s\nDescription: a package\n", name, arch, depends)
+	control := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: Kopano\nDepends: %s\nDescription: a package\n", name, version, arch, depends)
 	if err := os.MkdirAll(filepath.Join(tree, "DEBIAN"), 0o755); err != nil {
 		t.Fatal(err)
 	}

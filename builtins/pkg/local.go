@@ -2,6 +2,7 @@ package pkg
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"path"
 	"slices"
@@ -139,19 +140,31 @@ func readFiles(c *script.Call, r repo) (packageFiles, error) {
 	return found, nil
 }
 
-func readFile(files host.FileReader, system packagesystem.Files, name string) (host.PackageFile, error) {
+func readFile(files host.FileReader, system packagesystem.Files, name string) (p host.PackageFile, err error) {
+	err = withFile(files, name, func(r io.ReaderAt, size int64) error {
+		p, err = system.ReadFile(r, size)
+		return err
+	})
+	p.Path = name
+	return p, err
+}
+
+// checkFile reads a package file to its end.
+func checkFile(files host.FileReader, system packagesystem.Files, name string) error {
+	return withFile(files, name, system.CheckFile)
+}
+
+func withFile(files host.FileReader, name string, read func(io.ReaderAt, int64) error) error {
 	f, err := files.Open(name)
 	if err != nil {
-		return host.PackageFile{}, err
+		return err
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return host.PackageFile{}, err
+		return err
 	}
-	p, err := system.ReadFile(f, st.Size)
-	p.Path = name
-	return p, err
+	return read(f, st.Size)
 }
 
 // providers are the packages by each name that they have or provide.

@@ -19,7 +19,7 @@ import (
 // Builtins lists the module's functions.
 func Builtins() []*script.Builtin {
 	return []*script.Builtin{
-		manager, installed, files, owner, solve, candidates, lock, audit,
+		manager, installed, files, owner, solve, candidates, lock, audit, losses,
 		remove, install, putBack, refresh,
 		repository, localRepository, probe, addRepository,
 	}

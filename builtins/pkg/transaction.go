@@ -29,6 +29,7 @@ var remove = &script.Builtin{
 		{Name: "expect", Type: script.Any, Doc: "packages that may go along", Optional: true, Default: "[]", Keyword: true},
 		{Name: "solution", Type: script.Any, Doc: "what pkg.solve found for this removal: while the packages are as they were then, the package manager is not asked again before it begins", Optional: true, Keyword: true},
 		loseParam,
+		originalsParam,
 		scriptPatienceParam,
 	},
 	Result: "None",
@@ -189,6 +190,7 @@ var install = &script.Builtin{
 		{Name: "source", Type: script.Any, Doc: "what pkg.local_repository returned: take the package files from there", Optional: true, Keyword: true},
 		{Name: "expect", Type: script.Any, Doc: "packages that may be removed in exchange", Optional: true, Default: "[]", Keyword: true},
 		loseParam,
+		originalsParam,
 		scriptPatienceParam,
 	},
 	Result: "None",
@@ -339,7 +341,11 @@ func commit(c *script.Call, tx host.Transaction, s host.Solution, expected []str
 			tx.Remove = append(tx.Remove, ch.Name)
 		}
 	}
-	done := &action.Commit{Tx: tx, Patience: patience, Lose: c.Bool("lose", false), Solved: &s}
+	given, err := originals(c, namesOf(slices.Concat(s.Remove, s.Upgrade)))
+	if err != nil {
+		return script.Decision{}, err
+	}
+	done := &action.Commit{Tx: tx, Patience: patience, Lose: c.Bool("lose", false), Originals: given, Solved: &s}
 	return script.Decision{Actions: []action.Action{done}, Result: starlark.None}, nil
 }
 

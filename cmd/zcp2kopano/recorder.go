@@ -21,6 +21,7 @@ type recorder struct {
 	read   map[string]bool // files whose content was asked for
 
 	offered map[string][]host.Candidate
+	lost    map[string]string // packages that cannot be kept
 
 	// As they were found first, with the power of root.
 	services  []host.Service
@@ -133,7 +134,16 @@ func (r *recorder) Candidates(names []string) (map[string][]host.Candidate, erro
 }
 
 func newRecorder(view host.View) *recorder {
-	return &recorder{View: view, seen: map[string]bool{}, listed: map[string]bool{}, read: map[string]bool{}, offered: map[string][]host.Candidate{}}
+	return &recorder{View: view, seen: map[string]bool{}, listed: map[string]bool{}, read: map[string]bool{}, offered: map[string][]host.Candidate{}, lost: map[string]string{}}
+}
+
+// Losses asks what cannot be kept, and remembers that.
+func (r *recorder) Losses(names []string) (map[string]string, error) {
+	found, err := r.View.Losses(names)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.Copy(r.lost, found)
+	return found, err
 }
 
 // unrecorded are the package manager's own files, which a snapshot has in its own way, and this

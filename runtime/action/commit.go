@@ -28,6 +28,8 @@ type Commit struct {
 	Kept bool `json:"kept,omitempty"`
 	// Lose goes on even where nothing could be kept of a package that goes: a point of no return that somebody chose.
 	Lose bool `json:"lose,omitempty"`
+	// Originals are package files that somebody gives, by the name of the installed package: they are kept of what goes.
+	Originals map[string]string `json:"originals,omitempty"`
 	// Solved is what the package manager has just said that it would do with all of Tx, for whoever has asked:
 	// then Prepare does not ask again. The manager is asked once more when it has its lock.
 	Solved *host.Solution `json:"-"`
@@ -132,7 +134,7 @@ func (a *Commit) Prepare(env *Env) (bool, error) {
 func (a *Commit) refuseLoss() error {
 	if reason := a.Irreversible(); reason != "" && !a.Lose {
 		return fmt.Errorf("%s: %s; nothing was removed. Put their package files where the package manager looks for them (its cache, "+
-			"or a repository that is configured), then resume; or agree to lose them", a.Summary(), reason)
+			"a repository that is configured, or the directory of originals), then resume; or agree to lose them", a.Summary(), reason)
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package action
 import (
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"slices"
 
 	"zcp2kopano/runtime/host"
@@ -28,10 +30,53 @@ func (k *departuresKeeper) record(env *Env, a *Commit, f *found) error {
 	if err != nil {
 		return err
 	}
+	given, save, err := a.keepOriginals(env, f.have, save)
+	if err != nil {
+		return err
+	}
 	if k.Files, k.Missing, err = env.Host.SavePackages(env.Ctx, save, dir, a.watch(env)); err != nil {
 		return err
 	}
+	maps.Copy(k.Files, given)
 	return a.noteSums(env, k.Files)
+}
+
+// keepOriginals copies the package files that were given, and returns the names of which it has none.
+func (a *Commit) keepOriginals(env *Env, have map[string]host.Package, names []string) (kept map[string]string, rest []string, err error) {
+	kept = map[string]string{}
+	for _, name := range names {
+		file := a.Originals[name]
+		if file == "" {
+			rest = append(rest, name)
+			continue
+		}
+		if kept[name], err = keepOriginal(env, file, have[bareName(name)]); err != nil {
+			return nil, nil, fmt.Errorf("package file %s: %w", file, err)
+		}
+	}
+	return kept, rest, nil
+}
+
+// keepOriginal copies one, and reads the copy to its end: what was looked at before may be another file by now.
+func keepOriginal(env *Env, file string, p host.Package) (string, error) {
+	system := systemOf(file)
+	if system == nil {
+		return "", errors.New("it is no package file by its name")
+	}
+	kept, err := takeCopy(env, file, keptFilesRoom, system.FileName(p))
+	if err != nil {
+		return "", err
+	}
+	return kept, withFile(env, kept, func(r io.ReaderAt, size int64) error {
+		f, err := system.ReadFile(r, size)
+		if err != nil {
+			return err
+		}
+		if !host.IsFileOf(f, p) {
+			return fmt.Errorf("it holds %s %s (%s), and %s %s (%s) is installed", f.Name, f.Version, f.Arch, p.Name, p.Version, p.Arch)
+		}
+		return system.CheckFile(r, size)
+	})
 }
 
 func (*departuresKeeper) restore(env *Env, a *Commit) error { return a.withoutStarts(env, a.bringBack) }

@@ -14,9 +14,12 @@ type keptFiles struct {
 	Sums map[string]string `json:"sums,omitempty"` // their digests
 }
 
-// keptFilesDir is where they are.
+// keptFilesRoom is where they are in the store.
+const keptFilesRoom = "packages"
+
+// keptFilesDir is that directory.
 func keptFilesDir(env *Env) (string, error) {
-	dir := path.Join(env.Store.Dir, "packages")
+	dir := path.Join(env.Store.Dir, keptFilesRoom)
 	return dir, mkdirAll(env.Host, dir)
 }
 

@@ -3,6 +3,7 @@ package action
 import (
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"strings"
 
@@ -39,27 +40,14 @@ func (t *takenFiles) take(env *Env, items []string) ([]string, error) {
 }
 
 func (t *takenFiles) takeOne(env *Env, file string) (string, error) {
-	if err := env.trusts(file); err != nil {
-		return "", err
-	}
-	room := path.Join("taken", env.Tag)
-	dir, err := env.Store.room(room)
+	to, err := takeCopy(env, file, path.Join("taken", env.Tag), path.Base(file))
 	if err != nil {
 		return "", err
-	}
-	defer dir.Close()
-	name := path.Base(file)
-	if err := copyFile(env, file, dir, name); err != nil {
-		return "", err
-	}
-	to := path.Join(env.Store.Dir, room, name)
-	if w, ok := env.Host.(host.CopyWatcher); ok {
-		w.Copied(file, to)
 	}
 	if err := nameIsTrue(env, to); err != nil {
 		return "", err
 	}
-	sum, err := digest(dir, name)
+	sum, err := sumOf(env, to)
 	if err != nil && !errors.Is(err, host.ErrUnknown) {
 		return "", err
 	}
@@ -67,6 +55,26 @@ func (t *takenFiles) takeOne(env *Env, file string) (string, error) {
 		t.Taken = map[string]takenFile{}
 	}
 	t.Taken[to] = takenFile{From: file, SHA256: sum}
+	return to, nil
+}
+
+// takeCopy copies a package file that is trusted into a room of the store.
+func takeCopy(env *Env, file, room, name string) (string, error) {
+	if err := env.trusts(file); err != nil {
+		return "", err
+	}
+	dir, err := env.Store.room(room)
+	if err != nil {
+		return "", err
+	}
+	defer dir.Close()
+	if err := copyFile(env, file, dir, name); err != nil {
+		return "", err
+	}
+	to := path.Join(env.Store.Dir, room, name)
+	if w, ok := env.Host.(host.CopyWatcher); ok {
+		w.Copied(file, to)
+	}
 	return to, nil
 }
 
@@ -97,27 +105,43 @@ func copyFile(env *Env, file string, dir host.Dir, name string) error {
 // nameIsTrue refuses a package file that is called like another package than it holds: by its name it is judged what
 // the runbook may install.
 func nameIsTrue(env *Env, file string) error {
+	system := systemOf(file)
+	if system == nil {
+		return nil
+	}
+	var p host.PackageFile
+	err := withFile(env, file, func(r io.ReaderAt, size int64) (err error) {
+		p, err = system.ReadFile(r, size)
+		return err
+	})
+	if err == nil && p.Name != system.NameOfFile(file) {
+		return fmt.Errorf("it holds the package %s, and is called like another one; give it its usual name, %s",
+			p.Name, system.FileName(host.Package{Name: p.Name, Version: p.Version, Arch: p.Arch}))
+	}
+	return nil // what cannot be read the package manager refuses, and says why
+}
+
+// systemOf is the package system whose package files are called so; nil if none's are.
+func systemOf(file string) packagesystem.System {
 	for _, system := range packagesystem.All {
-		if !system.IsFile(file) {
-			continue
+		if system.IsFile(file) {
+			return system
 		}
-		f, err := env.Host.Open(file)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		st, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		p, err := system.ReadFile(f, st.Size)
-		if err == nil && p.Name != system.NameOfFile(file) {
-			return fmt.Errorf("it holds the package %s, and is called like another one; give it its usual name, %s",
-				p.Name, system.FileName(host.Package{Name: p.Name, Version: p.Version, Arch: p.Arch}))
-		}
-		return nil // what cannot be read the package manager refuses, and says why
 	}
 	return nil
+}
+
+func withFile(env *Env, file string, read func(r io.ReaderAt, size int64) error) error {
+	f, err := env.Host.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return read(f, st.Size)
 }
 
 // asTaken refuses copies that are not what was taken.

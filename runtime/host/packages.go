@@ -26,9 +26,19 @@ type PackageReader interface {
 	PackageLock() (*LockHolder, error)
 	// PackageAudit lists what is broken or half-way in the database, one line each; nil if nothing.
 	PackageAudit() ([]string, error)
+	// Losses says why nothing could be kept of installed packages if SavePackages were called now. It builds none, so that
+	// what goes wrong only while one is built is not foreseen.
+	Losses(names []string) (map[string]string, error)
 	// ProbeRepository checks, in a scratch directory and without touching the configured ones, that a
 	// repository answers, is signed as its files demand, and offers the named packages.
 	ProbeRepository(ctx context.Context, repo RepositoryProbe) (RepositoryAnswer, error)
+}
+
+// IsFileOf reports whether a package file is what an installed package was installed from, by what it says of itself.
+func IsFileOf(f PackageFile, p Package) bool {
+	name, _, _ := strings.Cut(p.Name, ":") // dpkg's packages of a foreign architecture
+	name = strings.TrimSuffix(name, "."+p.Arch)
+	return p.Installed() && f.Name == name && f.Version == p.Version && f.Arch == p.Arch
 }
 
 // PackageWriter changes what is installed.

@@ -167,6 +167,18 @@ func ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) {
 	return file, nil
 }
 
+// CheckFile reads a package file to its end.
+func CheckFile(r io.ReaderAt, size int64) error {
+	f, err := OpenFile(r, size)
+	if err != nil {
+		return err
+	}
+	if f.payload == nil {
+		return errors.New("no Debian package, or cut short: no data.tar")
+	}
+	return f.Payload(func(Entry) error { return nil })
+}
+
 // alternatives are, of each dependency, the names that meet it.
 func alternatives(depends string) ([][]string, error) {
 	if depends == "" {

@@ -42,6 +42,7 @@ func (System) Owned(files []host.PackedFile) []host.PackedFile { return Owned(fi
 func (System) ParseRelations(text string) []dependency.Relation { return ParseRelations(text) }
 
 func (System) ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) { return ReadFile(r, size) }
+func (System) CheckFile(r io.ReaderAt, size int64) error                    { return CheckFile(r, size) }
 
 func (System) Setup(ctx context.Context, h host.RepositoryHost, version string, r host.Repository) (host.RepositorySetup, error) {
 	return Setup(ctx, h, version, r)

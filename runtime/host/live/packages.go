@@ -89,6 +89,8 @@ func (p packages) Solve(tx host.Transaction) (host.Solution, error) { return p.r
 func (p packages) PackageLock() (*host.LockHolder, error)           { return p.reader().PackageLock() }
 func (p packages) PackageAudit() ([]string, error)                  { return p.reader().PackageAudit() }
 
+func (p packages) Losses(names []string) (map[string]string, error) { return p.reader().Losses(names) }
+
 func (p packages) ProbeRepository(ctx context.Context, probe host.RepositoryProbe) (host.RepositoryAnswer, error) {
 	return p.reader().ProbeRepository(ctx, probe)
 }

@@ -94,9 +94,13 @@ func (h debsWriter) fetchPackage(ctx context.Context, p host.Package, offered bo
 		}
 	}
 	if err := h.repack(ctx, p, part); err != nil {
-		return fmt.Errorf("it is neither in apt's cache nor offered by a repository, and cannot be repacked: %w", err)
+		return notRepacked(err)
 	}
 	return nil
+}
+
+func notRepacked(err error) error {
+	return fmt.Errorf("it is neither in apt's cache nor offered by a repository, and cannot be repacked: %w", err)
 }
 
 func (v debs) isPackageFile(path string, p host.Package) bool {

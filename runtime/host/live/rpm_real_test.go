@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -288,6 +289,18 @@ func TestRPMSaveAndGoBack(t *testing.T) {
 		files, missing, err = h.SavePackages(ctx, names, "/root/kept", nil)
 		if err != nil || len(files) != 2 || !strings.Contains(missing["zarafa-ical"], "/usr/sbin/zarafa-ical: something else") {
 			t.Errorf("saved %v, missing %v, %v", files, missing, err)
+		}
+		if lost, err := h.Losses(names); err != nil || !maps.Equal(lost, missing) {
+			t.Errorf("foreseen %v, missing %v, %v", lost, missing, err)
+		}
+		simulated, err := sim.FromView(h, sim.Options{})
+		must(t, err)
+		if lost, err := simulated.Losses(names); err != nil || !maps.Equal(lost, missing) {
+			t.Errorf("foreseen by the simulation %v, missing %v, %v", lost, missing, err)
+		}
+		k.configure(t, r, h, "zcp", checked) // offers it again
+		if lost, err := h.Losses(names); err != nil || len(lost) != 0 {
+			t.Errorf("foreseen %v, %v, and the repository has all", lost, err)
 		}
 	})
 }
@@ -643,6 +656,9 @@ func askConfined() error {
 	candidates, err := v.Candidates([]string{"zarafa-server"})
 	if err != nil || len(candidates["zarafa-server"]) != 1 {
 		return fmt.Errorf("candidates %+v: %w", candidates, err)
+	}
+	if lost, err := v.Losses([]string{"zarafa-server"}); err != nil || len(lost) != 0 {
+		return fmt.Errorf("losses %v: %w", lost, err)
 	}
 	if err := os.WriteFile("/root/written", nil, 0o600); err == nil {
 		return errors.New("the power to write was not given up")

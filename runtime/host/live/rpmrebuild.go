@@ -24,6 +24,10 @@ func (h rpmsWriter) rebuild(ctx context.Context, p host.Package, s *scratch, tar
 	if ctx.Err() != nil {
 		return err
 	}
+	return notRebuilt(err)
+}
+
+func notRebuilt(err error) error {
 	return fmt.Errorf("it is neither in the cache nor offered by a repository, and cannot be built anew from what is installed: %w", err)
 }
 
@@ -34,11 +38,7 @@ type installedDisk struct {
 }
 
 func (h rpmsWriter) buildInstalled(ctx context.Context, p host.Package, s *scratch, target string) error {
-	got, err := h.rpms.rpm(ctx, "-q", "--xml", "--", rpm.FullName(p))
-	if err != nil {
-		return err
-	}
-	installed, err := rpm.ParseInstalled(got.Stdout)
+	installed, err := h.rpms.recorded(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -61,6 +61,15 @@ func (h rpmsWriter) buildInstalled(ctx context.Context, p host.Package, s *scrat
 		err = out.Sync()
 	}
 	return errors.Join(err, out.Close())
+}
+
+// recorded is all that the database holds of a package.
+func (v rpms) recorded(ctx context.Context, p host.Package) (rpm.Installed, error) {
+	got, err := v.rpm(ctx, "-q", "--xml", "--", rpm.FullName(p))
+	if err != nil {
+		return nil, err
+	}
+	return rpm.ParseInstalled(got.Stdout)
 }
 
 // tryInstall installs a package file in an empty root, without its scripts and what it depends on.

@@ -82,7 +82,7 @@ var errNotCached = errors.New("no package file of this version")
 
 // takeCached copies a package from the front's cache.
 func (h rpmsWriter) takeCached(front rpmFront, p host.Package, target string) error {
-	for _, dir := range append([]string{front.cache()}, h.m.files.below(front.cache(), 5)...) {
+	for _, dir := range h.rpms.cacheDirs(front) {
 		if err := h.takeFrom(dir, p, target); !errors.Is(err, errNotCached) {
 			return err
 		}
@@ -90,21 +90,35 @@ func (h rpmsWriter) takeCached(front rpmFront, p host.Package, target string) er
 	return errNotCached
 }
 
-// takeFrom copies a package from a directory, where it may have a name of the repository's choice.
+// cacheDirs are where a front may have packages lie.
+func (v rpms) cacheDirs(front rpmFront) []string {
+	return append([]string{front.cache()}, v.m.files.below(front.cache(), 5)...)
+}
+
+// takeFrom copies a package from a directory.
 func (h rpmsWriter) takeFrom(dir string, p host.Package, target string) error {
-	entries, err := h.m.files.ReadDir(dir)
-	if err != nil {
+	file := h.rpms.fileIn(dir, p)
+	if file == "" {
 		return errNotCached
+	}
+	return h.write.copyFile(file, target)
+}
+
+// fileIn finds a package in a directory, where it may have a name of the repository's choice; empty if it is not there.
+func (v rpms) fileIn(dir string, p host.Package) string {
+	entries, err := v.m.files.ReadDir(dir)
+	if err != nil {
+		return ""
 	}
 	for _, e := range entries {
 		if !strings.HasSuffix(e.Name, ".rpm") || !strings.HasPrefix(e.Name, rpm.BareName(p)+"-") {
 			continue
 		}
-		if file := dir + "/" + e.Name; h.rpms.isRPMOf(file, p) {
-			return h.write.copyFile(file, target)
+		if file := dir + "/" + e.Name; v.isRPMOf(file, p) {
+			return file
 		}
 	}
-	return errNotCached
+	return ""
 }
 
 // isRPMOf reports whether a file is a whole package of this name, version and architecture.

@@ -23,6 +23,8 @@ type Files interface {
 	IsFile(name string) bool
 	NameOfFile(name string) string
 	ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error)
+	// CheckFile reads a package file to its end: one that is cut short, or whose archive is damaged, is an error.
+	CheckFile(r io.ReaderAt, size int64) error
 	// Fits reports whether a package of that architecture can be installed on a host.
 	Fits(arch, native string) bool
 	// Directory tells what a directory with these entries is.

@@ -221,7 +221,8 @@ func (c *Contents) readPayload(r io.Reader, h header, sizes []int64) error {
 	for {
 		m, err := archive.next()
 		if err == io.EOF {
-			return nil
+			_, err := io.Copy(io.Discard, archive.in) // the sum of what was unpacked stands behind it
+			return err
 		}
 		if err != nil {
 			return err

@@ -68,6 +68,28 @@ func Rebuild(out io.Writer, in Installed, disk Disk, work Workspace) error {
 	return err
 }
 
+// CheckRebuild tells why Rebuild would fail: whatever that sees before it reads the files.
+func CheckRebuild(in Installed, disk Disk) error {
+	files, err := in.Files()
+	if err != nil {
+		return err
+	}
+	c := &archiver{disk: disk}
+	for _, f := range files {
+		if f.Ghost() {
+			continue
+		}
+		now, err := c.onDisk(f)
+		if err == nil && now != nil && now.Mode&typeBits == typeFile && now.Size > maxArchive {
+			err = errTooLarge
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Path, err)
+		}
+	}
+	return in.carry(&newHeader{start: headerStart})
+}
+
 // leadOf is the first part of a package file. Nobody reads more of it than that it is one, of a binary package.
 func leadOf(in Installed) []byte {
 	lead := make([]byte, 96)
@@ -241,10 +263,12 @@ func (c *archiver) add(f InstalledFile) (*InstalledFile, error) {
 	return now, err
 }
 
+var errTooLarge = errors.New("it is larger than 4 GiB")
+
 // file packs a regular file. One that grows or shrinks meanwhile is refused.
 func (c *archiver) file(f *InstalledFile) error {
 	if f.Size > maxArchive {
-		return errors.New("it is larger than 4 GiB")
+		return errTooLarge
 	}
 	in, err := c.disk.Open(f.Path)
 	if err != nil {

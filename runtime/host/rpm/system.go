@@ -58,6 +58,11 @@ func (s System) on() *Front {
 
 func (System) ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) { return ReadFile(r, size) }
 
+func (System) CheckFile(r io.ReaderAt, size int64) error {
+	_, err := ReadContents(r, size)
+	return err
+}
+
 // Fits reports whether a package of that architecture can be installed on a host.
 func (System) Fits(arch, native string) bool { return Name("", arch, native) == "" }
 

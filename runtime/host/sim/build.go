@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -83,6 +84,7 @@ func (b *builder) build(o Options) error {
 func (b *builder) facts() {
 	f, h := b.f, b.h
 	h.system.facts, h.db.lock, h.db.audit = f.Facts, f.Lock, slices.Clone(f.Audit)
+	maps.Copy(h.db.lost, f.Lost)
 	h.system.programsListed = f.programsListed
 	h.setManager(f.manager())
 	h.repositories.lists, h.database.data, h.directory.entries, h.directory.known = f.Available, f.Database, f.Directory, f.hasDirectory

@@ -68,7 +68,9 @@ func (dir *directoryServer) clone() *directoryServer {
 
 func (dl *downloads) clone() *downloads { return &downloads{known: maps.Clone(dl.known)} }
 
-func (pk *packages) clone() *packages { return &packages{below: pk.below, filesLoaded: pk.filesLoaded} }
+func (pk *packages) clone() *packages {
+	return &packages{below: pk.below, filesLoaded: pk.filesLoaded, asked: maps.Clone(pk.asked)}
+}
 
 func (sc *scripts) clone() *scripts { return &scripts{below: sc.below} }
 
@@ -76,7 +78,7 @@ func (sc *scripts) clone() *scripts { return &scripts{below: sc.below} }
 func (db *packageDB) clone() *packageDB {
 	c := &packageDB{
 		byName: map[string]*Package{}, owners: make(map[string][]string, len(db.owners)), halfway: maps.Clone(db.halfway),
-		surplus: map[string]*Package{}, sources: maps.Clone(db.sources), audit: slices.Clone(db.audit),
+		surplus: map[string]*Package{}, sources: maps.Clone(db.sources), audit: slices.Clone(db.audit), lost: maps.Clone(db.lost),
 	}
 	if db.lock != nil {
 		lock := *db.lock

@@ -148,6 +148,7 @@ func busyHost(t *testing.T) *Host {
 	h, err := f.Host(Options{Catalog: catalog})
 	mustDo(t, err)
 	h.db.audit = []string{"something is broken"}
+	h.db.lost["other"] = "nothing of it can be kept"
 	ctx := context.Background()
 	mustDo(t, h.files.mkdirAll("/kept"))
 	files, _, err := h.SavePackages(ctx, []string{"app"}, "/kept", nil)

@@ -28,6 +28,7 @@ type Fixture struct {
 	Time      time.Time
 	Lock      *host.LockHolder
 	Audit     []string
+	Lost      map[string]string // installed packages of which nothing can be kept, with the reason
 	Mounts    []simfs.Mount
 	Packages  []*Package
 	Available []*Package
@@ -261,7 +262,7 @@ func (f *Fixture) readHost(s section) error {
 		if !ok {
 			return fmt.Errorf("%q is not of the form \"key: value\"", line)
 		}
-		if given[key] && key != "audit" {
+		if given[key] && key != "audit" && key != "lost" {
 			return fmt.Errorf("%s is given twice", key)
 		}
 		given[key] = true
@@ -317,8 +318,18 @@ func (f *Fixture) setHost(key, value string) error {
 	case "audit":
 		f.Audit = append(f.Audit, value)
 		return nil
+	case "lost":
+		name, why, ok := strings.Cut(value, " ")
+		if !ok {
+			return fmt.Errorf("lost: %q is not \"PACKAGE WHY\"", value)
+		}
+		if f.Lost == nil {
+			f.Lost = map[string]string{}
+		}
+		f.Lost[name] = why
+		return nil
 	}
-	return fmt.Errorf("unknown key %q; known are %s, uid, time, manager, lock, audit, base, programs, os-release.FIELD", key, strings.Join(sortedKeys(texts), ", "))
+	return fmt.Errorf("unknown key %q; known are %s, uid, time, manager, lock, audit, lost, base, programs, os-release.FIELD", key, strings.Join(sortedKeys(texts), ", "))
 }
 
 // setLock reads "PID PATH COMMAND".

@@ -65,7 +65,7 @@ func newHost(fs *simfs.FS, c *clock, below host.View, catalog []*Package) *Host 
 		files: &files{fs}, clock: c, gaps: newGaps(), system: &system{}, accounts: &accountFiles{below: below},
 		services: newServices(below), database: newDatabaseServer(below), directory: &directoryServer{below: below, changed: map[string]*host.Entry{}},
 		programs: &programs{}, downloads: &downloads{},
-		packages: &packages{below: below}, db: newPackageDB(), repositories: newRepositories(below, catalog),
+		packages: &packages{below: below, asked: map[string]bool{}}, db: newPackageDB(), repositories: newRepositories(below, catalog),
 		scripts: &scripts{below: below}, unpacker: &unpacker{}, site: &dpkgSite{}, debs: &debs{}, rpms: &rpms{},
 	}
 	h.connect()

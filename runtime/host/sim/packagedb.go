@@ -24,12 +24,13 @@ type packageDB struct {
 	sources map[string]string   // package to where its knowledge comes from
 	lock    *host.LockHolder
 	audit   []string
+	lost    map[string]string // packages that were there at the start and cannot be kept, and why
 }
 
 func newPackageDB() *packageDB {
 	return &packageDB{
 		byName: map[string]*Package{}, owners: map[string][]string{}, halfway: map[string]*Package{},
-		surplus: map[string]*Package{}, sources: map[string]string{},
+		surplus: map[string]*Package{}, sources: map[string]string{}, lost: map[string]string{},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"sync"
 
@@ -24,7 +25,8 @@ type packages struct {
 	repositories *repositories
 	below        host.View
 
-	filesLoaded bool // Files of packages of the machine below are known
+	filesLoaded bool            // Files of packages of the machine below are known
+	asked       map[string]bool // packages that the machine below was asked whether they can be kept
 }
 
 // PackageManager names the simulated manager.
@@ -193,12 +195,68 @@ func (ds *debs) installAll(ctx context.Context, list []*Package, progress func(s
 	return nil
 }
 
+// Losses answers from the fixture, or asks the machine below; a package that this simulation has installed can be kept.
+func (pk *packages) Losses(names []string) (map[string]string, error) {
+	pk.mu.Lock()
+	defer pk.mu.Unlock()
+	if err := pk.loadFiles(); err != nil {
+		return nil, err
+	}
+	if err := pk.askLosses(names); err != nil {
+		return nil, err
+	}
+	lost := map[string]string{}
+	for _, name := range names {
+		p := pk.db.installed(name)
+		if p == nil {
+			continue
+		}
+		if _, err := pk.keepable(p); err != nil {
+			lost[name] = err.Error()
+		}
+	}
+	return lost, nil
+}
+
+// askLosses has the machine below say once what of its packages cannot be kept.
+func (pk *packages) askLosses(names []string) error {
+	if pk.below == nil {
+		return nil
+	}
+	var ask []string
+	for _, name := range names {
+		if p := pk.db.installed(name); p != nil && p.onHost && !pk.asked[name] {
+			ask = append(ask, name)
+		}
+	}
+	if len(ask) == 0 {
+		return nil
+	}
+	found, err := pk.below.Losses(ask)
+	if err != nil {
+		return err
+	}
+	for _, name := range ask {
+		pk.asked[name] = true
+	}
+	maps.Copy(pk.db.lost, found)
+	return nil
+}
+
+// keepable is what is kept of an installed package, unless nothing can be.
+func (pk *packages) keepable(p *Package) (*Package, error) {
+	if why := pk.db.lost[p.Name]; why != "" && p.onHost {
+		return nil, errors.New(why)
+	}
+	return pk.capture(p)
+}
+
 // SavePackages makes package files of declared size in dir, which CommitPackages can install again.
 func (pk *packages) SavePackages(ctx context.Context, names []string, dir string, _ *host.PackageWatch) (files, missing map[string]string, err error) {
 	pk.mu.Lock()
 	defer pk.mu.Unlock()
 	files, missing = map[string]string{}, map[string]string{}
-	if err := pk.loadFiles(); err != nil {
+	if err := errors.Join(pk.loadFiles(), pk.askLosses(names)); err != nil {
 		return files, missing, err
 	}
 	for _, name := range names {
@@ -210,7 +268,7 @@ func (pk *packages) SavePackages(ctx context.Context, names []string, dir string
 			missing[name] = "not installed"
 			continue
 		}
-		kept, err := pk.capture(p)
+		kept, err := pk.keepable(p)
 		if err != nil {
 			missing[name] = err.Error()
 			continue

@@ -48,6 +48,8 @@ type SnapshotOptions struct {
 	Seen, Listed, Read []string
 	// Offered is what the package index offers of the names that a run asked for.
 	Offered map[string][]host.Candidate
+	// Lost are packages of which nothing can be kept, and why.
+	Lost map[string]string
 	// Params are the parameters of the run that was meant, and Secrets the names of its secret ones.
 	Params  map[string]string
 	Secrets []string
@@ -155,6 +157,9 @@ func (s *snapshot) host() error {
 	}
 	for _, line := range audit {
 		fmt.Fprintf(s.out, "audit: %s\n", strings.ReplaceAll(line, "\n", " "))
+	}
+	for _, name := range sortedKeys(s.o.Lost) {
+		fmt.Fprintf(s.out, "lost: %s %s\n", name, strings.ReplaceAll(s.o.Lost[name], "\n", " "))
 	}
 	passwd, err := readBelow(s.view, "/etc/passwd")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
