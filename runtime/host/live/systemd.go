@@ -2,6 +2,8 @@ package live
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"path"
 	"slices"
 	"strconv"
@@ -59,7 +61,7 @@ func (s systemd) list(pattern string) ([]host.Service, error) {
 // names joins the units with a file, those that are loaded without one, and the init scripts: systemd
 // before version 220 does not list the units that it makes of these as long as they are not loaded.
 func (s systemd) names(pattern string) ([]string, error) {
-	files, err := s.query("list-unit-files", "--type=service", "--no-legend", "--full")
+	files, err := s.files()
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +74,30 @@ func (s systemd) names(pattern string) ([]string, error) {
 		match, _ := path.Match(pattern, strings.TrimSuffix(name, ".service"))
 		return !match
 	}), err
+}
+
+// files lists what stands in the directories of units. list-unit-files would look each of them up in all
+// directories: a third of a second of systemd's time where there are a hundred services.
+func (s systemd) files() (string, error) {
+	out, err := s.query("show", "-p", "UnitPath")
+	if err != nil {
+		return "", err
+	}
+	dirs := strings.Fields(properties(out)["UnitPath"])
+	if len(dirs) == 0 {
+		return "", errors.New("systemctl show -p UnitPath: systemd does not say where units stand")
+	}
+	var list strings.Builder
+	for _, dir := range dirs {
+		entries, err := s.m.files.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		for _, e := range entries {
+			list.WriteString(e.Name + "\n")
+		}
+	}
+	return list.String(), nil
 }
 
 // scripts lists the init scripts as units. systemd drops the ending .sh.
