@@ -34,7 +34,7 @@ func hostileMain() {
 		early.Name, early.Effect = "around_early", script.Pure
 		return append(builtins.All(), &around, &early)
 	}
-	if os.Getenv(guardedKey) == "" && !slices.Contains(os.Args, attemptName) { // else the parent did, and it holds here
+	if os.Getenv(guardedKey) == "" && !slices.Contains(os.Args, attemptName) && !slices.Contains(os.Args, asideName) { // else the parent did, and it holds here
 		if err := confinetest.Pretend(confinetest.Kernels[os.Getenv("KERNEL")]); err != nil {
 			fmt.Fprintln(os.Stderr, "cannot pretend to be another kernel:", err)
 			os.Exit(1)

@@ -16,8 +16,11 @@ func checkCommand(a *app) *cobra.Command {
 		Use:   "check [RUNBOOK]",
 		Short: "Check whether this machine is ready; change nothing",
 		Long: `Run only the preflight of a runbook on this machine and print what it finds: facts, warnings, and
-inhibitors with their remedy. Nothing is changed. Fix one thing after the other and check again;
-with an inhibitor left the exit code is 2.`,
+inhibitors with their remedy. Nothing is changed: as in a simulation of this machine, what carries the
+runbook out gives up the power to write before it begins. What the package manager and the services are
+asked is asked by another process, which does nothing else; a package manager reads a repository that is
+not configured yet in a private directory. Fix one thing after the other and check again; with an
+inhibitor left the exit code is 2.`,
 		Example: `  sudo zcp2kopano check
   sudo zcp2kopano check --param config=copy --report /root/check.html
   zcp2kopano check --host mail.txtar`,
@@ -37,16 +40,17 @@ with an inhibitor left the exit code is 2.`,
 				return err
 			}
 			defer target.Close()
-			p.meant = target.fixture
-			book, plain, secrets, err := a.prepare(cmd.Context(), first(args), target.Host, &p)
-			if err != nil {
-				return err
-			}
 			tell, err := t.open(a)
 			if err != nil {
 				return err
 			}
 			defer t.drop()
+			target.lock()
+			p.meant = target.fixture
+			book, plain, secrets, err := a.prepare(cmd.Context(), first(args), target.Host, &p)
+			if err != nil {
+				return err
+			}
 			v := a.carryOut(cmd.Context(), "check", target, book, plain, secrets, "", journal.Memory(version, time.Now), tell)
 			if err := t.close(); err != nil {
 				return err

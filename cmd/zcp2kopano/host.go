@@ -25,9 +25,9 @@ type target struct {
 	host.Host
 	files   afero.Fs // of a simulated host
 	label   string
-	scratch string // of a check: where this machine keeps what is read, until the end
 	release func() error
 	real    bool // it is this machine that is read
+	aside   bool // another process asks package manager and services
 }
 
 // Close gives back what the host holds.
@@ -36,19 +36,11 @@ func (t *target) Close() error {
 	if t.release != nil {
 		err = errors.Join(err, t.release())
 	}
-	if t.scratch != "" {
-		err = errors.Join(err, os.RemoveAll(t.scratch))
-	}
 	return err
 }
 
 // dir is the run's directory on the host.
-func (t *target) dir(state, id string) string {
-	if t.scratch != "" {
-		return t.scratch
-	}
-	return filepath.Join(state, "runs", id)
-}
+func (t *target) dir(state, id string) string { return filepath.Join(state, "runs", id) }
 
 // hostFlags choose a host.
 type hostFlags struct {
@@ -86,15 +78,7 @@ func (h *hostFlags) openChecked() (*target, error) {
 	if h.name != "" && h.name != "live" {
 		return openFixture(h.name, h.packages)
 	}
-	t, err := openLive()
-	if err != nil {
-		return nil, err
-	}
-	if t.scratch, err = os.MkdirTemp("", "zcp2kopano-check-"); err != nil {
-		t.Close()
-		return nil, err
-	}
-	return t, nil
+	return openCheckedLive()
 }
 
 // openFixture makes a simulated host from a file, or from the shipped example.

@@ -39,6 +39,9 @@ func (t *target) lock() {
 	if t.real {
 		t.label += ", " + confine.ReadOnly(attemptName).String()
 	}
+	if t.aside {
+		t.label += "; a process of its own, which does nothing else, asks the package manager and the services"
+	}
 }
 
 // attemptName is the command that tries what the locks are to stop.

@@ -166,7 +166,7 @@ Exit codes:
 	diff, merge := diffCommand(a), mergeCommand(a)
 	markRunsCode(simulate, check, run, resume, doc, snapshot, test, diff, merge)
 	root.AddCommand(
-		attemptCommand(a), rehearseCommand(a), nameFileCommand(a), // children of others
+		attemptCommand(a), rehearseCommand(a), nameFileCommand(a), asideCommand(a), // children of others
 		forgetCommand(a),
 		simulate, check, run, statusCommand(a), resume,
 		rollbackCommand(a), workerCommand(a), writeFilesCommand(a), snapshot, doc, forkCommand(a), diff, merge,
