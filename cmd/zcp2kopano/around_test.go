@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,6 +18,23 @@ import (
 	"zcp2kopano/runtime/confine/confinetest"
 	"zcp2kopano/runtime/script"
 )
+
+// hoardingMain is the program, with a builtin that asks for more memory than there is if the environment has HOARD: no
+// bound of the language is in its way.
+func hoardingMain() {
+	if os.Getenv("HOARD") != "" {
+		allBuiltins = func() []*script.Builtin {
+			return append(builtins.All(), &script.Builtin{
+				Name: "hoard", Doc: "Asks for more memory than there is.", Result: "None", Effect: script.Pure,
+				Value: func(*script.Call) (starlark.Value, error) {
+					return starlark.MakeInt(len(make([]byte, goruntime.NumCPU()<<45))), nil
+				},
+			})
+		}
+		workBuiltins = allBuiltins
+	}
+	main()
+}
 
 // hostileMain is the program with a builtin that goes around the host: it asks the kernel itself to
 // change files. KERNEL names what kernel the program meets.

@@ -13,7 +13,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"zcp2kopano": main, "hostile": hostileMain})
+	testscript.Main(m, map[string]func(){"zcp2kopano": hoardingMain, "hostile": hostileMain})
 }
 
 // TestScripts plays testdata/script/*.txtar. Those that really change files, below their own work

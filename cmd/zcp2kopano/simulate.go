@@ -148,8 +148,9 @@ func (a *app) prepare(ctx context.Context, name string, h host.Host, p *params) 
 	return book, plain, secrets, a.judgeFiles(append(p.distrusted, distrusted(name, book)...))
 }
 
-// allBuiltins is what runbooks can call; a test adds one that means harm.
-var allBuiltins = builtins.All
+// allBuiltins is what runbooks can call where this machine is only read, workBuiltins what they can where it is
+// changed; tests add some that mean harm.
+var allBuiltins, workBuiltins = builtins.All, builtins.All
 
 // load loads a runbook by name; without one, the stock runbook that fits the host.
 func load(ctx context.Context, name string, h host.Host) (*runbook.Runbook, error) {

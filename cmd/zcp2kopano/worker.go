@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
 	"zcp2kopano/runtime/session"
 	"zcp2kopano/runtime/state"
@@ -60,6 +59,6 @@ func workerCommand(a *app) *cobra.Command {
 func (a *app) sessionWork(machine *target, j job, tell func(story.Event)) session.Work {
 	return session.Work{
 		Run: j.run.Run, Mode: j.mode, To: j.to, Until: j.until, RestoreDatabase: j.restore, KillGuarded: j.kill, Caller: j.run.Caller, Host: machine.Host, HostLabel: machine.label,
-		Builtins: builtins.All(), Stock: runbooks.FS, Version: version, Emit: tell,
+		Builtins: workBuiltins(), Stock: runbooks.FS, Version: version, Emit: tell,
 	}
 }

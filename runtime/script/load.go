@@ -202,6 +202,7 @@ func (l *loader) eval(label string) (starlark.StringDict, error) {
 		return nil, err
 	}
 	guardComparisons(file)
+	boundGrowth(file)
 	if l.coverage != nil {
 		l.coverage.mark(label, source, file)
 	}

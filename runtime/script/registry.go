@@ -3,6 +3,7 @@ package script
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ const runnerKey = "zcp2kopano.runner"
 // two of the language's own.
 func predeclare(builtins []*Builtin) starlark.StringDict {
 	names := starlark.StringDict{"json": jsonModule(), "struct": starlark.NewBuiltin("struct", starlarkstruct.Make), comparedName: compared}
+	maps.Copy(names, boundedFunctions())
 	modules := map[string]*moduleValue{}
 	for _, b := range builtins {
 		value := b.Callable()
@@ -40,7 +42,10 @@ func predeclare(builtins []*Builtin) starlark.StringDict {
 }
 
 func predeclaredNames(names starlark.StringDict) []string {
-	all := slices.DeleteFunc(append(names.Keys(), starlark.Universe.Keys()...), func(name string) bool { return name == comparedName || name == markName })
+	hides := func(name string) bool { return slices.Contains(hiddenNames, name) }
+	all := slices.DeleteFunc(append(names.Keys(), starlark.Universe.Keys()...), hides)
+	slices.Sort(all)
+	all = slices.Compact(all)
 	for _, v := range names {
 		if m, ok := v.(*moduleValue); ok {
 			for _, member := range m.AttrNames() {
@@ -86,6 +91,9 @@ func (b *Builtin) Callable() *starlark.Builtin {
 				err = fmt.Errorf("%s: internal error: %v; please report it with this trace:\n%s", b.Name, r, debug.Stack())
 			}
 		}()
+		if most := share(thread, givenShare); textSizes(args, kwargs, most) > most {
+			return nil, fmt.Errorf("%s: what it is given is larger than %s", b.Name, sizeText(most))
+		}
 		bound, err := b.bind(args, kwargs)
 		if err != nil {
 			return nil, err

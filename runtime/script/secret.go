@@ -337,7 +337,7 @@ func holds(v starlark.Value, secrets bool) bool {
 func jsonModule() *starlarkstruct.Module {
 	members := starlark.StringDict{}
 	for name, member := range starlarkjson.Module.Members {
-		members[name] = starlark.NewBuiltin("json."+name, func(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+		members[name] = bounded(starlark.NewBuiltin("json."+name, func(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 			for _, kv := range kwargs {
 				args = append(args[:len(args):len(args)], kv[1])
 			}
@@ -345,7 +345,7 @@ func jsonModule() *starlarkstruct.Module {
 				return nil, fmt.Errorf("json.%s: got a secret: %s", name, wayWithSecrets)
 			}
 			return starlark.Call(thread, member, args[:len(args)-len(kwargs)], kwargs)
-		})
+		}), functions["json."+name])
 	}
 	return &starlarkstruct.Module{Name: "json", Members: members}
 }

@@ -84,6 +84,13 @@ type SecretKeeper interface {
 // Encode is a value's journal form: JSON, with what JSON lacks as a one-key object: {"tuple":
 // [...]}, {"dict": [[k, v], ...]}, {"struct": {...}}, {"secret": ref, "shown": text}, {"int": "big"}, {"bytes": base64} for a string that is not UTF-8.
 func Encode(v starlark.Value, secrets SecretKeeper) (any, error) {
+	if most := int64(DefaultLimits.Heap / valueShare); textSize(v, most) > most {
+		return nil, tooLarge(most)
+	}
+	return encode(v, secrets)
+}
+
+func encode(v starlark.Value, secrets SecretKeeper) (any, error) {
 	switch v := v.(type) {
 	case starlark.NoneType:
 		return nil, nil
@@ -129,7 +136,7 @@ func Encode(v starlark.Value, secrets SecretKeeper) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			if fields[name], err = Encode(attr, secrets); err != nil {
+			if fields[name], err = encode(attr, secrets); err != nil {
 				return nil, err
 			}
 		}
@@ -157,7 +164,7 @@ func encodeSequence(seq starlark.Sequence, secrets SecretKeeper) ([]any, error) 
 	defer iter.Done()
 	var e starlark.Value
 	for iter.Next(&e) {
-		item, err := Encode(e, secrets)
+		item, err := encode(e, secrets)
 		if err != nil {
 			return nil, err
 		}
