@@ -34,6 +34,7 @@ var methods = map[string]func(context.Context, Readers, *gob.Decoder) (any, erro
 	"Solve":           answered(func(_ context.Context, r Readers, tx host.Transaction) (host.Solution, error) { return r.Solve(tx) }),
 	"PackageLock":     answered(func(_ context.Context, r Readers, _ string) (*host.LockHolder, error) { return r.PackageLock() }),
 	"PackageAudit":    answered(func(_ context.Context, r Readers, _ string) ([]string, error) { return r.PackageAudit() }),
+	"Losses":          answered(func(_ context.Context, r Readers, names []string) (map[string]string, error) { return r.Losses(names) }),
 	"ProbeRepository": answered(probeFor),
 	"Services":        answered(func(_ context.Context, r Readers, pattern string) ([]host.Service, error) { return r.Services(pattern) }),
 	"Processes":       answered(func(_ context.Context, r Readers, _ string) ([]host.Process, error) { return r.Processes() }),

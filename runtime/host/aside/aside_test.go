@@ -123,6 +123,10 @@ func (h *heard) PackageAudit() ([]string, error) {
 	h.take("PackageAudit")
 	return out[[]string](h, 0), out[error](h, 1)
 }
+func (h *heard) Losses(names []string) (map[string]string, error) {
+	h.take("Losses", names)
+	return out[map[string]string](h, 0), out[error](h, 1)
+}
 func (h *heard) ProbeRepository(_ context.Context, p host.RepositoryProbe) (host.RepositoryAnswer, error) {
 	h.take("ProbeRepository", p)
 	return out[host.RepositoryAnswer](h, 0), out[error](h, 1)
@@ -198,7 +202,7 @@ func TestAskedAsIs(t *testing.T) {
 			}
 			got := client.MethodByName(method.Name).Call(args)
 			if diff := cmp.Diff(want, h.args, same); h.method != method.Name || diff != "" {
-				t.Errorf("%s is asked as %s: %s", method.Name, h.method, diff)
+				t.Fatalf("%s is asked as %s: %s", method.Name, h.method, diff)
 			}
 			for j, v := range got {
 				if diff := cmp.Diff(h.answer[j].Interface(), v.Interface(), same); diff != "" {

@@ -82,6 +82,10 @@ func (c *Client) PackageAudit() ([]string, error) {
 	return ask[[]string](always, c, "PackageAudit", "")
 }
 
+func (c *Client) Losses(names []string) (map[string]string, error) {
+	return ask[map[string]string](always, c, "Losses", names)
+}
+
 func (c *Client) ProbeRepository(ctx context.Context, p host.RepositoryProbe) (host.RepositoryAnswer, error) {
 	sent := probe{Packages: p.Packages, Tx: p.Tx}
 	for _, f := range p.Files {
