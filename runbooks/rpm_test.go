@@ -2,6 +2,7 @@ package runbooks_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"regexp"
@@ -129,6 +130,45 @@ func TestFirewall(t *testing.T) {
 		if want := "warning: " + path + " names zarafa"; !slices.Contains(p.serious, want) {
 			t.Errorf("%s: no %q in %q", name, want, p.serious)
 		}
+	}
+}
+
+// TestPortLabels warns of a port that semanage was not told of, where SELinux is, and of nothing else.
+func TestPortLabels(t *testing.T) {
+	const local = "\n-- /etc/selinux/targeted/active/ports.local 0600 --\n# made by libsemanage\nportcon tcp %s system_u:object_r:pop_port_t:s0\n"
+	for _, tc := range []struct {
+		name, fixture, port string // that of ports.local
+		want                bool
+	}{
+		{"not labelled", "rhel7-zcp72.txtar", "", true},
+		{"labelled", "rhel7-zcp72.txtar", "1143", false},
+		{"labelled in a range", "rhel7-zcp72.txtar", "1140-1150", false},
+		{"another is labelled", "rhel7-zcp72.txtar", "1144", true},
+		{"no SELinux", "sles12-zcp72.txtar", "", false},
+	} {
+		p := playStock(t, stockHost(t, tc.fixture, func(text string) string {
+			text = strings.Replace(text, "-- /etc/zarafa/gateway.cfg --\n", "-- /etc/zarafa/gateway.cfg --\nimap_port = 1143\n", 1)
+			if tc.port != "" {
+				text += fmt.Sprintf(local, tc.port)
+			}
+			return text
+		}), nil)
+		if got := slices.Contains(p.serious, "warning: SELinux knows no label for port 1143"); got != tc.want {
+			t.Errorf("%s: %q", tc.name, p.serious)
+		}
+	}
+}
+
+// TestAppArmorProfiles names profiles that let programs reach ZCP's files by name.
+func TestAppArmorProfiles(t *testing.T) {
+	p := playStock(t, stockHost(t, "sles12-zcp72.txtar", func(text string) string {
+		return text + "-- /etc/apparmor.d/local/usr.sbin.dovecot --\n/var/lib/zarafa/** r,\n-- /etc/apparmor.d/usr.sbin.ntpd --\n/usr/sbin/ntpd {}\n"
+	}), nil)
+	if want := "warning: /etc/apparmor.d/local/usr.sbin.dovecot names zarafa"; !slices.Contains(p.serious, want) {
+		t.Errorf("no %q in %q", want, p.serious)
+	}
+	if strings.Contains(strings.Join(p.serious, "\n"), "ntpd") {
+		t.Errorf("%q", p.serious)
 	}
 }
 

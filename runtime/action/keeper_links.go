@@ -8,69 +8,121 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// linksKeeper keeps the runlevel links of the services' init scripts.
+// linksKeeper keeps the runlevel links of the init scripts of services that go, and of those that are named after packages
+// that come.
 type linksKeeper struct {
 	Links []Preimage `json:"links,omitempty"`
 }
 
-func (k *linksKeeper) record(env *Env, _ *Commit, f *found) error {
+func (k *linksKeeper) record(env *Env, a *Commit, f *found) error {
+	names := map[string]bool{}
 	for _, s := range f.services {
-		links, err := runlevelLinks(env.Host, s.Name)
+		names[s.Name] = true
+	}
+	links, err := runlevelLinks(env.Host, a.withNew(names))
+	if err != nil {
+		return err
+	}
+	for _, link := range links {
+		p, err := env.Store.Save(link)
 		if err != nil {
 			return err
 		}
-		for _, link := range links {
-			p, err := env.Store.Save(link)
-			if err != nil {
-				return err
-			}
-			k.Links = append(k.Links, p)
-		}
+		k.Links = append(k.Links, p)
 	}
 	return nil
 }
 
+// withNew adds the services that are named after packages that come.
+func (a *Commit) withNew(names map[string]bool) map[string]bool {
+	for _, name := range a.New {
+		names[bareName(name)] = true
+	}
+	return names
+}
+
 // restore removes links that came: the tools that enable a service leave links alone that are there in part, and
-// give new numbers to those that they make.
+// give new numbers to those that they make. Those of a package that came lead nowhere when it is gone.
 func (k *linksKeeper) restore(env *Env, a *Commit) error {
-	for _, s := range a.Services {
-		links, err := runlevelLinks(env.Host, s.Name)
-		if err != nil {
+	came, err := k.came(env.Host, a)
+	if err != nil {
+		return err
+	}
+	for _, link := range came {
+		if err := removePath(env.Host, link); err != nil {
 			return err
-		}
-		for _, link := range links {
-			if slices.ContainsFunc(k.Links, func(p Preimage) bool { return p.Path == link }) {
-				continue
-			}
-			if err := removePath(env.Host, link); err != nil {
-				return err
-			}
 		}
 	}
 	return restoreAll(env, k.Links)
 }
 
-func (k *linksKeeper) compare(env *Env, _ *Commit) ([]string, error) { return compareAll(env, k.Links) }
+func (k *linksKeeper) compare(env *Env, a *Commit) ([]string, error) {
+	lines, err := compareAll(env, k.Links)
+	if err != nil {
+		return nil, err
+	}
+	came, err := k.came(env.Host, a)
+	for _, link := range came {
+		lines = append(lines, link+": starts or stops a service, and was not there")
+	}
+	return lines, err
+}
 
-// runlevelLinks are the links that start and stop an init script.
-func runlevelLinks(v host.FileReader, name string) ([]string, error) {
+// came are the links that were not recorded.
+func (k *linksKeeper) came(v host.FileReader, a *Commit) ([]string, error) {
+	names := map[string]bool{}
+	for _, s := range a.Services {
+		names[s.Name] = true
+	}
+	links, err := runlevelLinks(v, a.withNew(names))
+	return slices.DeleteFunc(links, func(link string) bool {
+		return slices.ContainsFunc(k.Links, func(p Preimage) bool { return p.Path == link })
+	}), err
+}
+
+// runlevelLinks are the links that start and stop the init scripts of services.
+func runlevelLinks(v host.FileReader, services map[string]bool) ([]string, error) {
+	dirs, err := runlevelDirs(v)
+	if err != nil {
+		return nil, err
+	}
 	var links []string
-	for _, level := range []string{"S", "0", "1", "2", "3", "4", "5", "6"} {
-		dir := "/etc/rc" + level + ".d"
+	for _, dir := range dirs {
 		list, err := v.ReadDir(dir)
-		if absent(err) {
-			continue
-		}
 		if err != nil {
 			return nil, err
 		}
 		for _, e := range list { // S20NAME or K80NAME
-			if len(e.Name) > 3 && e.Name[3:] == name && strings.ContainsRune("SK", rune(e.Name[0])) {
+			if len(e.Name) > 3 && services[e.Name[3:]] && strings.ContainsRune("SK", rune(e.Name[0])) {
 				links = append(links, path.Join(dir, e.Name))
 			}
 		}
 	}
 	return links, nil
+}
+
+// runlevelDirs are the directories of those links. Debian has them in /etc; Red Hat has symlinks there, to /etc/rc.d, and
+// SUSE has them in /etc/init.d, to which its /etc/rc.d leads.
+func runlevelDirs(v host.FileReader) ([]string, error) {
+	var dirs []string
+	known := map[[2]uint64]bool{}
+	for _, level := range []string{"S", "0", "1", "2", "3", "4", "5", "6"} {
+		for _, parent := range []string{"/etc/init.d", "/etc/rc.d", "/etc"} { // what leads there comes last
+			dir := path.Join(parent, "rc"+level+".d")
+			st, err := v.Stat(dir)
+			if absent(err) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			if id := [2]uint64{st.Dev, st.Ino}; st.IsDir() && !known[id] {
+				known[id] = true
+				dirs = append(dirs, dir)
+			}
+		}
+	}
+	return dirs, nil
 }
 
 // systemdDir is where systemctl enable and mask make their links.

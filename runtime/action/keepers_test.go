@@ -1,6 +1,7 @@
 package action
 
 import (
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -83,3 +84,46 @@ func TestEachKeeperComparesAndRestores(t *testing.T) {
 
 // A transaction with something for every keeper comes back from every crash.
 func TestCrashesOfKeepers(t *testing.T) { richCommit().crashes(t) }
+
+// The links of init scripts are put back where each family has them, and those of a package that came go with it.
+func TestRunlevelLinks(t *testing.T) {
+	for name, c := range map[string]struct {
+		dir   string // of runlevel 2
+		links [][2]string
+	}{
+		"Debian":  {"/etc/rc2.d", nil},
+		"Red Hat": {"/etc/rc.d/rc2.d", [][2]string{{"/etc/rc2.d", "rc.d/rc2.d"}}},
+		"SUSE":    {"/etc/init.d/rc2.d", [][2]string{{"/etc/rc.d", "init.d"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := richCommit()
+			rich := s.setup
+			s.setup = func(t tester, h *fakeHost) {
+				rich(t, h)
+				must(t, h.Unlink("/etc/rc2.d/S20zarafa-server"))
+				must(t, h.Rmdir("/etc/rc2.d"))
+				must(t, h.PutDir(path.Dir(c.dir), 0o755, 0, 0))
+				must(t, h.PutDir(c.dir, 0o755, 0, 0))
+				for _, l := range c.links {
+					must(t, h.PutSymlink(l[0], l[1], 0, 0))
+				}
+				must(t, h.PutSymlink(c.dir+"/S20zarafa-server", "/etc/init.d/zarafa-server", 0, 0))
+			}
+			tr := s.prepared(t)
+			before := tr.state(t)
+			must(t, tr.apply(t))
+			if err := tr.Unlink(c.dir + "/S20zarafa-server"); err != nil && !absent(err) {
+				t.Fatal(err)
+			}
+			must(t, tr.Symlink("/etc/init.d/kopano-server", c.dir+"/K80kopano-server"))
+			must(t, tr.Symlink("/etc/init.d/kopano-server", c.dir+"/S20kopano-server"))
+			lines, err := tr.action(t).(Comparer).Differences(tr.env)
+			must(t, err)
+			if text := strings.Join(lines, "\n"); !strings.Contains(text, c.dir+"/S20kopano-server: starts or stops a service, and was not there") {
+				t.Errorf("%q", lines)
+			}
+			must(t, tr.undo(t))
+			sameState(t, "Undo", tr.state(t), before)
+		})
+	}
+}
