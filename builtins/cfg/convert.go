@@ -152,7 +152,7 @@ func (c *conversion) settle(f *File) error {
 		if set && (current == w.value || !w.always && same(w.name, current, w.value)) {
 			continue
 		}
-		if def, _ := Lookup(c.daemon, w.name).Default(c.to); !set && !w.always && same(w.name, def, w.value) {
+		if def, _ := Lookup(c.daemon, w.name).Default(c.to); !set && f.floor == 0 && !w.always && same(w.name, def, w.value) {
 			continue
 		}
 		line, err := f.SetAfter(w.name, w.value, w.near...)

@@ -28,6 +28,7 @@ type File struct {
 	Path  string // for messages
 	dir   string // where relative includes count from; "" for the directory of Path
 	lines []line
+	floor int // index of the first line that counts for Get and Set: what is above, an include may overrule
 	bom   bool
 }
 
@@ -263,12 +264,12 @@ func (f *File) SetAfter(name, value string, others ...string) (int, error) {
 		return 0, fmt.Errorf("%s: %w", f.Path, err)
 	}
 	at := -1
-	for i, l := range f.lines {
+	for i, l := range f.lines[f.floor:] {
 		if l.kind == comment {
 			l = parseLine(strings.TrimLeft(l.raw, "# \t"), "")
 		}
 		if l.kind == setting && slices.Contains(others, l.name) {
-			at = i
+			at = f.floor + i
 		}
 	}
 	if at < 0 {
@@ -321,6 +322,28 @@ func (f *File) Drop(name, reason string) int {
 		i++
 	}
 	return count
+}
+
+// outweigh has everything that is set from now on stand behind the last include of the file: what that one says is the
+// site's, or a package's, and may change. It reports whether there is an include.
+func (f *File) outweigh() bool {
+	for i, l := range f.lines {
+		if l.kind == directive && l.name == "!include" && l.value != "" {
+			f.floor = i + 1
+		}
+	}
+	return f.floor > 0
+}
+
+// dropOutweighed comments out what is set again behind the last include, and has the whole file count again.
+func (f *File) dropOutweighed() {
+	for i := 0; i < f.floor; i++ {
+		if l := f.lines[i]; l.kind == setting && f.last(l.name) >= 0 {
+			f.dropLine(i, "set again behind what is included")
+			i++
+		}
+	}
+	f.floor = 0
 }
 
 // DropInclude comments out one include line (its number) below a line with the reason.
@@ -414,7 +437,7 @@ func (f *File) firstCRLF() int {
 }
 
 func (f *File) last(name string) int {
-	for i := len(f.lines) - 1; i >= 0; i-- {
+	for i := len(f.lines) - 1; i >= f.floor; i-- {
 		if f.lines[i].kind == setting && f.lines[i].name == name {
 			return i
 		}
@@ -424,7 +447,7 @@ func (f *File) last(name string) int {
 
 // lastCommented finds the last "#name = value". A line that Drop commented out is not meant.
 func (f *File) lastCommented(name string) int {
-	for i := len(f.lines) - 1; i >= 0; i-- {
+	for i := len(f.lines) - 1; i >= f.floor; i-- {
 		if f.lines[i].kind != comment || i > 0 && strings.HasPrefix(f.lines[i-1].raw, takenOut) {
 			continue
 		}
@@ -456,6 +479,9 @@ func (f *File) insert(i int, raw string) {
 	}
 	if i == len(f.lines) && i > 0 && f.lines[i-1].eol == "" {
 		f.lines[i-1].eol = eol
+	}
+	if i < f.floor {
+		f.floor++
 	}
 	f.lines = append(f.lines, line{})
 	copy(f.lines[i+1:], f.lines[i:])

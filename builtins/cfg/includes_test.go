@@ -63,6 +63,80 @@ func TestIncludesFromOutside(t *testing.T) {
 	}
 }
 
+// debians is a server.cfg as Debian ships it: the access to the database, written by dbconfig, comes behind the settings
+// of it, and more may follow.
+const debians = "# the database\n#mysql_host = localhost\nmysql_user = root\n#mysql_database = kopano\n\n!include debian-db.cfg\n\nlog_level = 3\n"
+
+// What a merge puts into a file counts, whatever the file includes: it stands behind. What an include says is not
+// asked, since a simulation need not know it, and an admin may change it.
+func TestMergeOutweighsIncludes(t *testing.T) {
+	for _, included := range []string{"mysql_host = db2\nmysql_user = kopano\nmysql_password = other\nmysql_database = kopano\nlog_level = 1\n", ""} {
+		files := map[string]string{
+			"/etc/zarafa/server.cfg": "mysql_user = zarafa\nmysql_password = s3cret\nmysql_database = zarafa\nlog_level = 3\ncache_cell_size = 1048576\n",
+			"/etc/kopano/server.cfg": debians,
+		}
+		if included != "" {
+			files["/etc/kopano/debian-db.cfg"] = included
+		}
+		r := takeOver(t, files, "merge", "7.2.6", "8.7.20")
+		checkNotes(t, "merge", r)
+		for _, n := range r.Files {
+			files[n.Path] = string(n.Content)
+		}
+		if included == "" {
+			files["/etc/kopano/debian-db.cfg"] = "mysql_database = kopano\n"
+		}
+		tree, err := LoadTree(simtest.Files(t, files), "/etc/kopano/server.cfg", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]string{"mysql_host": "localhost", "mysql_user": "zarafa", "mysql_password": "s3cret", "mysql_database": "zarafa", "log_level": "3", "cache_cell_size": "1048576"} {
+			if s, _ := tree.Get(name); s.Value != want {
+				t.Errorf("%s = %q by %s:%d, want %q; the file:\n%s", name, s.Value, s.Path, s.Line, want, files["/etc/kopano/server.cfg"])
+			}
+		}
+		for _, p := range tree.Top.Problems() {
+			t.Errorf("%s", p)
+		}
+		again := takeOver(t, files, "merge", "7.2.6", "8.7.20")
+		for _, n := range again.Files {
+			if string(n.Content) != files[n.Path] {
+				t.Errorf("done again it is another %s:\n%s\nwas:\n%s", n.Path, n.Content, files[n.Path])
+			}
+		}
+	}
+}
+
+// A directive that several files set has the value of the one that the daemon reads last, in either approach; and
+// what the runbook demands counts, also where an included file sets it.
+func TestLastWordOfIncludes(t *testing.T) {
+	old := map[string]string{
+		"/etc/zarafa/server.cfg": "user_safe_mode = no\ncache_user_size = 2M\n!include more.cfg\ncache_cell_size = 1048576\n",
+		"/etc/zarafa/more.cfg":   "cache_cell_size = 4096\ncache_user_size = 3M\nuser_safe_mode = no\n",
+	}
+	for _, approach := range []string{"merge", "copy"} {
+		r, err := Takeover{Source: "/etc/zarafa", Original: "/etc/zarafa", Target: "/etc/kopano", Approach: approach, From: mustVersion("7.2.6"),
+			To: mustVersion("8.7.20"), LDAPSchema: "keep", Overrides: map[string]map[string]string{"server.cfg": {"user_safe_mode": "yes"}}}.Run(simtest.Files(t, old))
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkNotes(t, approach, r)
+		taken := map[string]string{}
+		for _, n := range r.Files {
+			taken[n.Path] = string(n.Content)
+		}
+		tree, err := LoadTree(simtest.Files(t, taken), "/etc/kopano/server.cfg", nil)
+		if err != nil || len(tree.Problems) > 0 {
+			t.Fatal(err, tree)
+		}
+		for name, want := range map[string]string{"cache_cell_size": "1048576", "cache_user_size": "3M", "user_safe_mode": "yes"} {
+			if s, _ := tree.Get(name); s.Value != want {
+				t.Errorf("%s: %s = %q by %s:%d, want %q", approach, name, s.Value, s.Path, s.Line, want)
+			}
+		}
+	}
+}
+
 // checkNotes wants each note to be true of the files as they are written.
 func checkNotes(t *testing.T, what string, r *Result) {
 	t.Helper()

@@ -198,6 +198,18 @@ func (t *Tree) Get(name string) (Setting, bool) {
 	return Setting{}, false
 }
 
+// setter is the file that has the last word on a directive: the one that sets it last, or the top one.
+func (t *Tree) setter(name string) *File {
+	if s, ok := t.Get(name); ok {
+		for _, f := range t.Files {
+			if f.Path == s.Path {
+				return f
+			}
+		}
+	}
+	return t.Top
+}
+
 // AllProblems lists the problems of all files of the tree.
 func (t *Tree) AllProblems() []Problem {
 	all := append([]Problem(nil), t.Problems...)

@@ -368,7 +368,7 @@ func (w *work) copy(c *conversion, tree *Tree) error {
 	if err := w.settleIn(c, tree); err != nil {
 		return err
 	}
-	w.override(c, top)
+	w.override(c, top, tree.setter)
 	c.checkValues(top)
 	for _, f := range tree.Files {
 		if w.written[f.Path] == nil {
@@ -384,16 +384,8 @@ func (w *work) copy(c *conversion, tree *Tree) error {
 func (w *work) settleIn(c *conversion, tree *Tree) error {
 	all := c.wants
 	for _, wanted := range all {
-		f := tree.Files[0]
-		if s, ok := tree.Get(wanted.name); ok {
-			for _, g := range tree.Files {
-				if g.Path == s.Path {
-					f = g
-				}
-			}
-		}
 		c.wants = []want{wanted}
-		if err := c.settle(f); err != nil {
+		if err := c.settle(tree.setter(wanted.name)); err != nil {
 			return err
 		}
 	}
@@ -408,11 +400,12 @@ func (w *work) merge(c *conversion, tree *Tree) error {
 	if err != nil {
 		return err
 	}
+	includes := base.outweigh()
 	c.out = func(*File) string { return w.out(source) }
 	c.notes = slices.DeleteFunc(c.notes, func(n Note) bool { return n.New != "" || !c.own(n.Directive) })
 	for _, f := range tree.Files {
 		for _, name := range activeNames(f) {
-			value := lastValue(tree, name)
+			value := c.lastValue(tree, name)
 			old := name
 			if o := c.renamed[name]; o != "" {
 				old = o
@@ -422,7 +415,7 @@ func (w *work) merge(c *conversion, tree *Tree) error {
 				continue
 			}
 			current, set := base.Get(name)
-			if set && current == value || !set && same(name, def, value) {
+			if set && current == value || !set && !includes && same(name, def, value) {
 				continue
 			}
 			line, err := base.Set(name, value)
@@ -435,7 +428,8 @@ func (w *work) merge(c *conversion, tree *Tree) error {
 	if err := c.settle(base); err != nil {
 		return err
 	}
-	w.override(c, base)
+	w.override(c, base, func(string) *File { return base })
+	base.dropOutweighed()
 	c.checkNames(base)
 	c.checkValues(base)
 	w.written[source] = base
@@ -449,15 +443,20 @@ func (c *conversion) wantsOther(name, value string) bool {
 	return slices.ContainsFunc(c.wants, func(w want) bool { return w.name == name && w.value != value })
 }
 
-// lastValue is the value that counts in the converted files.
-func lastValue(tree *Tree, name string) string {
-	value := ""
-	for _, f := range tree.Files {
-		if v, ok := f.Get(name); ok {
-			value = v
+// lastValue is the value that counts in the converted files: that of the file which sets it last, by its old name or
+// its new one.
+func (c *conversion) lastValue(tree *Tree, name string) string {
+	for _, s := range slices.Backward(tree.Settings()) {
+		if s.Name != name && s.Name != c.renamed[name] {
+			continue
+		}
+		for _, f := range tree.Files {
+			if value, ok := f.Get(name); ok && f.Path == s.Path {
+				return value
+			}
 		}
 	}
-	return value
+	return ""
 }
 
 // base is Kopano's own file, or, where the package brings none (8.5.0 and later), a new one.
@@ -474,10 +473,11 @@ func skeleton(name, daemon string, from Version) (*File, error) {
 	return Parse(name, []byte(text))
 }
 
-// override sets what the runbook demands.
-func (w *work) override(c *conversion, f *File) {
-	values := w.Overrides[path.Base(w.out(f.Path))]
+// override sets what the runbook demands of the file top, each directive where setter says that it counts.
+func (w *work) override(c *conversion, top *File, setter func(name string) *File) {
+	values := w.Overrides[path.Base(w.out(top.Path))]
 	for _, name := range sortedNames(values) {
+		f := setter(name)
 		old, _ := f.Get(name)
 		if old == values[name] && f.last(name) >= 0 {
 			continue
@@ -507,7 +507,7 @@ func (w *work) overrideMissing() error {
 			return err
 		}
 		c := &conversion{daemon: daemons[name], from: w.From, to: w.To, out: func(*File) string { return target }}
-		w.override(c, base)
+		w.override(c, base, func(string) *File { return base })
 		w.written[target] = base
 		w.order = append(w.order, NewFile{Path: target})
 		w.collect(c)
