@@ -50,6 +50,9 @@ type Restored struct {
 	// Highest is, by table, the highest number that it has given to a row; a table that is not known is
 	// not in it.
 	Highest map[string]uint64
+	// Unlisted is, by table, the numbers of rows that are higher than those of the files of its tree when that was
+	// first listed: these files came later, and were there when the dump was made.
+	Unlisted map[string][]uint64
 }
 
 // stopped reports whether the admin has asked the run to stop.

@@ -189,7 +189,7 @@ func NumberedTrees(actions []Action) []Numbered {
 			if !ok || k.Of != g.Path {
 				continue
 			}
-			if t := (Numbered{Path: k.Path, Only: k.Only, Table: g.Numbers}); !slices.Contains(list, t) {
+			if t := (Numbered{Path: k.Path, Of: k.Of, Only: k.Only, Table: g.Numbers}); !slices.Contains(list, t) {
 				list = append(list, t)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -23,6 +24,8 @@ type giver struct {
 
 	aside, back int64
 	lost        []string
+	seen        map[uint64]bool // of the unlisted numbers, those whose file is there, or is named as lost
+	unkept      []uint64
 	unlisted    []string // directories that the tree did not have, children first
 }
 
@@ -62,6 +65,7 @@ func (t keptTree) giveBack(env *Env) (given, error) {
 
 func (g *giver) give() error {
 	var err error
+	g.seen = map[uint64]bool{}
 	if g.rooms, err = g.tree.rooms(g.env); err != nil {
 		return err
 	}
@@ -79,6 +83,7 @@ func (g *giver) give() error {
 	if _, err := g.list.upTo("", g.missing); err != nil {
 		return err
 	}
+	g.fleeting()
 	for _, rel := range g.unlisted {
 		err := g.env.Host.Rmdir(path.Join(g.tree.path, rel))
 		if err != nil && !absent(err) && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, syscall.EEXIST) && !errors.Is(err, syscall.EBUSY) {
@@ -118,6 +123,7 @@ func (g *giver) judge(e entry[host.Dir]) error {
 	}
 	belongs := line != nil && g.belongs(*line)
 	if belongs && line.is(e.st) {
+		g.seen[number(e.rel)] = true
 		return nil
 	}
 	if err := g.setAside(e); err != nil {
@@ -182,6 +188,7 @@ func (g *giver) missing(l treeLine) error {
 	if !g.belongs(l) {
 		return nil
 	}
+	g.seen[number(l.Rel)] = true
 	for _, room := range g.rooms {
 		back, err := g.bring(room, l)
 		if err != nil {
@@ -194,6 +201,16 @@ func (g *giver) missing(l treeLine) error {
 	}
 	g.lost = append(g.lost, l.Rel)
 	return nil
+}
+
+// fleeting names as lost what came after the tree was first listed, was there when the dump was made, and was gone when the
+// tree's old owner had stopped: no second name of it was ever made, and no list has it.
+func (g *giver) fleeting() {
+	for _, n := range g.env.Restored.Unlisted[g.due.Numbers] {
+		if !g.seen[n] {
+			g.unkept = append(g.unkept, n)
+		}
+	}
 }
 
 // bring brings a file back from a directory of second names, if its second name is there and it is as it
@@ -310,6 +327,14 @@ func (g *giver) differences() []string {
 	}
 	if more := len(g.lost) - len(lines); more > 0 {
 		lines = append(lines, fmt.Sprintf("%s: %d more files are lost in the same way", g.tree.path, more))
+	}
+	if n := len(g.unkept); n > 0 {
+		var names []string
+		for _, one := range g.unkept[:min(n, shownFiles)] {
+			names = append(names, strconv.FormatUint(one, 10))
+		}
+		lines = append(lines, fmt.Sprintf("%s: %s lost: they came when the tree was listed already, and were deleted between the dump, which knows them, and the stop; numbers %s",
+			g.tree.path, counted(int64(n), "file is", "files are"), strings.Join(names, ", ")))
 	}
 	return lines
 }

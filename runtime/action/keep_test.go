@@ -1,6 +1,7 @@
 package action
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"path"
@@ -293,6 +294,55 @@ func TestGiveBackNamesWhatIsLost(t *testing.T) {
 	if got := s.files(t, path.Join(storeDir, "since", s.to))[nameOf(6)]; got != "overwritten" {
 		t.Errorf("aside it holds %q", got)
 	}
+}
+
+// A file that came when the tree was listed already, and was gone before its old owner had stopped, is in no list. Where the
+// dump knows of it, it is named as lost; where it does not, nothing is said.
+func TestGiveBackNamesTheFleeting(t *testing.T) {
+	s := newKeepStory(t, "/var/lib/zarafa/att", "/var/lib/kopano/att")
+	_, kept := s.upgraded(t)
+	env := s.env("r1-5-0")
+	env.Restored = restoredTo(10)
+	env.Restored.Highest["instances"] = 11
+	env.Restored.Unlisted = map[string][]uint64{"instances": {8, 9, 11}, "other": {7}}
+	must(t, kept.Undo(env))
+	lines, err := kept.(Restorer).Differences(env)
+	must(t, err)
+	if text := strings.Join(lines, "\n"); len(lines) != 1 || !strings.Contains(text, "2 files are lost") || !strings.HasSuffix(text, "numbers 8, 9") {
+		t.Errorf("differences:\n%s", text)
+	}
+}
+
+// A restored database tells which of its numbers are higher than what was listed.
+func TestRestoreFindsTheUnlisted(t *testing.T) {
+	s := newKeepStory(t, "/var/lib/zarafa/att", "/var/lib/kopano/att")
+	s.upgraded(t)
+	a := &Restore{Trees: []Numbered{{Path: s.to, Of: s.from, Table: "instances"}}}
+	env := s.env("r1-6-0")
+	must(t, a.numbers(env))
+	if a.Listed["instances"] != 6 || a.Next["instances"] != 29 {
+		t.Fatalf("listed up to %v, next %v", a.Listed, a.Next)
+	}
+	s.answers = map[string]host.Rows{
+		queryNumbered: {Rows: [][]string{{"instances", "id"}, {"users", "n"}}},
+		"SELECT COALESCE(MAX(`id`), 0) AS highest FROM `instances`":             {Rows: [][]string{{"11"}}},
+		"SELECT COALESCE(MAX(`n`), 0) AS highest FROM `users`":                  {Rows: [][]string{{"3"}}},
+		"SELECT `id` AS numbered FROM `instances` WHERE `id` > 6 ORDER BY `id`": {Rows: [][]string{{"8"}, {"11"}}},
+	}
+	highest, unlisted, err := a.highest(env)
+	must(t, err)
+	for from, values := range map[string]map[string]any{"made": {"highest": highest, "unlisted": unlisted}, "journaled": journaled(t, highest, unlisted)} {
+		got := RestoredBy(&Result{Values: values})
+		if got.Highest["instances"] != 11 || got.Highest["users"] != 3 || !slices.Equal(got.Unlisted["instances"], []uint64{8, 11}) || len(got.Unlisted) != 1 {
+			t.Errorf("%s: %+v", from, got)
+		}
+	}
+}
+
+func journaled(t tester, highest, unlisted []string) (values map[string]any) {
+	t.Helper()
+	must(t, json.Unmarshal(mustJSON(t, map[string]any{"highest": highest, "unlisted": unlisted}), &values))
+	return values
 }
 
 // Nothing is made of names that others have put in the place of the program's own.

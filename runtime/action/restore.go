@@ -28,6 +28,7 @@ type Restore struct {
 	Trees    []Numbered        `json:"trees,omitempty"`    // whose files are named by numbers of the database
 	Saved    string            `json:"saved"`              // the dump of what is replaced
 	Next     map[string]uint64 `json:"next,omitempty"`     // by table, the next number that it would have given
+	Listed   map[string]uint64 `json:"listed,omitempty"`   // by table, the highest number of a file when its tree was first listed
 	Counters []host.Counter    `json:"counters,omitempty"` // of the dump, as they stood before
 	Newer    string            `json:"newer,omitempty"`    // how many of Dump.What are in the database and not in the dump
 }
@@ -35,6 +36,7 @@ type Restore struct {
 // Numbered is a tree whose files are named by the numbers of a table.
 type Numbered struct {
 	Path  string `json:"path"`
+	Of    string `json:"of,omitempty"` // where it was before
 	Only  string `json:"only,omitempty"`
 	Table string `json:"table"`
 }
@@ -115,6 +117,33 @@ func (a *Restore) numbers(env *Env) error {
 			return err
 		}
 	}
+	return a.listed(env)
+}
+
+// listed looks up the highest number among the files that were listed before the dump was begun. What the dump knows
+// beyond it came between the two.
+func (a *Restore) listed(env *Env) error {
+	for _, t := range a.Trees {
+		books, err := keptTree{path: t.Path, of: t.Of, only: t.Only}.books(env)
+		if err != nil || books.List == nil {
+			return err
+		}
+		list, err := openList(env, books.List)
+		if err != nil {
+			return err
+		}
+		_, err = list.upTo("", func(l treeLine) error {
+			if a.Listed == nil {
+				a.Listed = map[string]uint64{}
+			}
+			a.Listed[t.Table] = max(a.Listed[t.Table], number(l.Rel))
+			return nil
+		})
+		list.close()
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -150,39 +179,53 @@ func (a *Restore) counters(env *Env) error {
 	return nil
 }
 
-// highest looks up, in the database as it was dumped, the highest number that each table has.
-func (a *Restore) highest(env *Env) ([]string, error) {
-	var found []string
-	err := a.eachNumbered(env, func(conn host.DatabaseConn, table, column string) error {
+// highest looks up, in the database as it was dumped, the highest number that each table has, and all those that are
+// higher than what was listed of its files.
+func (a *Restore) highest(env *Env) (highest, unlisted []string, err error) {
+	err = a.eachNumbered(env, func(conn host.DatabaseConn, table, column string) error {
 		rows, err := env.Host.Query(env.Ctx, conn, fmt.Sprintf("SELECT COALESCE(MAX(%s), 0) AS highest FROM %s", host.QuoteName(column), host.QuoteName(table)))
 		if err == nil && len(rows.Rows) == 1 {
-			found = append(found, table+" "+rows.Rows[0][0])
+			highest = append(highest, table+" "+rows.Rows[0][0])
+		}
+		listed, numbers := a.Listed[table]
+		if err != nil || !numbers {
+			return err
+		}
+		rows, err = env.Host.Query(env.Ctx, conn, fmt.Sprintf("SELECT %s AS numbered FROM %s WHERE %[1]s > %[3]d ORDER BY %[1]s", host.QuoteName(column), host.QuoteName(table), listed))
+		for _, row := range rows.Rows {
+			unlisted = append(unlisted, table+" "+row[0])
 		}
 		return err
 	})
-	return found, err
+	return highest, unlisted, err
 }
 
 // RestoredBy is what a database holds again after a Restore with this result.
 func RestoredBy(done *Result) *Restored {
-	r := &Restored{Highest: map[string]uint64{}}
+	r := &Restored{Highest: map[string]uint64{}, Unlisted: map[string][]uint64{}}
+	eachNumber(done.Values["highest"], func(table string, n uint64) { r.Highest[table] = n })
+	eachNumber(done.Values["unlisted"], func(table string, n uint64) { r.Unlisted[table] = append(r.Unlisted[table], n) })
+	return r
+}
+
+// eachNumber reads lines "TABLE NUMBER", as they were made, or from the journal.
+func eachNumber(value any, visit func(table string, n uint64)) {
 	var lines []any
-	switch found := done.Values["highest"].(type) {
+	switch found := value.(type) {
 	case []string:
 		for _, line := range found {
 			lines = append(lines, line)
 		}
-	case []any: // from the journal
+	case []any:
 		lines = found
 	}
 	for _, line := range lines {
 		text, _ := line.(string)
 		at := strings.LastIndexByte(text, ' ')
 		if n, err := strconv.ParseUint(text[at+1:], 10, 64); err == nil && at > 0 {
-			r.Highest[text[:at]] = n
+			visit(text[:at], n)
 		}
 	}
-	return r
 }
 
 // check reads the dump to its end and refuses one that is not as it was made.
@@ -271,14 +314,14 @@ func (a *Restore) Apply(env *Env) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
-	highest, err := a.highest(env)
+	highest, unlisted, err := a.highest(env)
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
 	return Result{
 		Summary: fmt.Sprintf("restored database %s: %s; what it replaced is in %s%s", a.Dump.Database, counted(int64(len(a.Made.Tables)), "table", "tables"), a.Saved, a.withNewer(", with ")),
 		Lines:   a.afterwards(),
-		Values:  map[string]any{"highest": highest},
+		Values:  map[string]any{"highest": highest, "unlisted": unlisted},
 	}, nil
 }
 
