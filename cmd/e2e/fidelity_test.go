@@ -57,7 +57,7 @@ func TestNeededLibrary(t *testing.T) {
 		t.Errorf("what was refused changed the host:\n%s", manifest.Table(diffs, "before", "after"))
 	}
 	r.WriteFile("/root/site.star", keepsLibrary, 0o644)
-	rehearsedRun(t, r, Migration{Repository: "kopano84", Runbook: "/root/site.star"}, r.State())
+	rehearsedRun(t, r, Simulation{Migration: Migration{Repository: "kopano84", Runbook: "/root/site.star"}}, r.State())
 }
 
 // announced is all that a simulation of a migration may leave open, each a path and an aspect: insserv's order, programs

@@ -60,6 +60,7 @@ type Simulation struct {
 	// Packages is a directory of the root whose package files the simulation may read; it is needed
 	// with a fixture, which has no package files of its own.
 	Packages string
+	Back     bool // roll it back afterwards, with the dump
 }
 
 // Simulated is how a simulation ended.
@@ -67,6 +68,14 @@ type Simulated struct {
 	Verdict     story.Verdict
 	Errors      []string
 	Start, End  *manifest.Manifest
+	Unpredicted []host.Unpredicted
+	Back        *Back // the way back from there, if it was asked for
+}
+
+// Back is how a simulated rollback with the dump ended.
+type Back struct {
+	Verdict     story.Verdict
+	End         *manifest.Manifest
 	Unpredicted []host.Unpredicted
 }
 
@@ -124,6 +133,9 @@ func (r *Root) Rehearse(s Simulation) Simulated {
 	var answer Simulated
 	r.ask(question{Manifest: manifest.Options{Ignore: Ignored}, Simulate: &s, Censor: s.Fixture != ""}, &answer)
 	r.unitsOfRPM(answer.Start, answer.End)
+	if answer.Back != nil {
+		r.unitsOfRPM(answer.Back.End)
+	}
 	return answer
 }
 
@@ -286,11 +298,12 @@ func simulate(h *sim.Host, q question) (Simulated, error) {
 	if q.Simulate.stock() {
 		secrets["repo_password"] = q.Simulate.password()
 	}
-	answer.Verdict = engine.Execute(ctx, engine.Config{
+	log := journal.Memory("test", time.Now)
+	cfg := engine.Config{
 		Mode: "simulate", ID: "simulate", Runbook: book, Params: params,
 		Secrets: secrets,
 		Host:    h, HostLabel: "simulated root", Dir: "/var/lib/zcp2kopano/runs/simulate",
-		Journal: journal.Memory("test", time.Now), Keeper: state.Memory(), Version: "test", Now: time.Now,
+		Journal: log, Keeper: state.Memory(), Version: "test", Now: time.Now,
 		Emit: func(e story.Event) {
 			if e.Error != nil {
 				answer.Errors = append(answer.Errors, e.Error.Message)
@@ -299,10 +312,26 @@ func simulate(h *sim.Host, q question) (Simulated, error) {
 				answer.Errors = append(answer.Errors, e.Finding.Title+": "+e.Finding.Reason)
 			}
 		},
-	})
+	}
+	answer.Verdict = engine.Execute(ctx, cfg)
 	answer.Unpredicted = h.Unpredicted()
-	answer.End, err = manifest.Take(h, q.Manifest)
+	if answer.End, err = manifest.Take(h, q.Manifest); err != nil || !q.Simulate.Back {
+		return answer, err
+	}
+	answer.Back, err = simulateBack(ctx, h, cfg, log.Bytes(), q.Manifest)
 	return answer, err
+}
+
+// simulateBack rolls a simulated run back, by its journal.
+func simulateBack(ctx context.Context, h *sim.Host, cfg engine.Config, written []byte, opts manifest.Options) (*Back, error) {
+	log, records, damage, err := journal.OpenMemory(written, time.Now)
+	if err != nil || damage != nil {
+		return nil, fmt.Errorf("the journal of a simulation: %v, %w", damage, err)
+	}
+	cfg.Mode, cfg.Journal, cfg.Previous, cfg.RestoreDatabase, cfg.Emit = "rollback", log, records, true, nil
+	back := &Back{Verdict: engine.Rollback(ctx, cfg, ""), Unpredicted: h.Unpredicted()}
+	back.End, err = manifest.Take(h, opts)
+	return back, err
 }
 
 // holdLock takes a lock of fcntl(2), as dpkg and apt do, and keeps it until it is killed.

@@ -129,9 +129,9 @@ func routes() []route {
 	return all
 }
 
-// TestRoutes goes each route three times: in simulation, for real, and back, beyond the first start of kopano-server.
-// What the simulation said is there in the end, and what was there before is there again: no difference is left that
-// was not announced. It makes a sample, of each packager one at least; make crash makes all.
+// TestRoutes goes each route in simulation and back, and for real and back, beyond the first start of kopano-server.
+// What the simulation said is there in the end, and what was there before is there again, in either: no difference is left
+// that was not announced. It makes a sample, of each packager one at least; make crash makes all.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
 	for _, route := range chance.Pick(t, routes(), 3, func(r route) string { return r.system.packager() }) {
@@ -149,7 +149,7 @@ func TestRoutes(t *testing.T) {
 				route.peculiarity.prepare(r)
 			}
 			before, content := r.State(), unnumbered(dumped(r))
-			rehearsedRun(t, r, m, before, route.open...)
+			simulated := rehearsedRun(t, r, Simulation{Migration: m, Back: true}, before, route.open...)
 			if release, is := strings.CutPrefix(route.repository, "ubuntu"); is {
 				if got := r.Must("dpkg-query", "-W", "-f", "${Maintainer}", bindings(release)); !strings.Contains(got, "kopano") {
 					t.Errorf("%s is of %s", bindings(release), got)
@@ -160,7 +160,7 @@ func TestRoutes(t *testing.T) {
 			} else if stay := r.exists("/var/log/kopano/server.log"); stay != strings.Contains(squeezed(res.Output), "kept, and yours to remove: the logs in /var/log/kopano") {
 				t.Errorf("Kopano's logs stay: %v; the rollback says:\n%s", stay, res.Output)
 			}
-			compareBack(t, r, before)
+			compareWaysBack(t, simulated.Back, compareBack(t, r, before))
 			if unnumbered(dumped(r)) != content {
 				t.Error("the database is not as it was before the run")
 			}
@@ -172,9 +172,9 @@ func TestRoutes(t *testing.T) {
 }
 
 // rehearsedRun simulates a migration over the root, carries the same one out, and compares the two final states.
-func rehearsedRun(t *testing.T, r *Root, m Migration, before *manifest.Manifest, open ...string) {
+func rehearsedRun(t *testing.T, r *Root, s Simulation, before *manifest.Manifest, open ...string) Simulated {
 	t.Helper()
-	simulated := r.Rehearse(Simulation{Migration: m})
+	simulated := r.Rehearse(s)
 	if simulated.Verdict.Code != exit.Done {
 		t.Fatalf("simulation: %+v\n%s", simulated.Verdict, strings.Join(simulated.Errors, "\n"))
 	}
@@ -184,23 +184,41 @@ func rehearsedRun(t *testing.T, r *Root, m Migration, before *manifest.Manifest,
 	if diffs := manifest.Unexcused(manifest.Compare(simulated.Start, before, nil)); len(diffs) != 0 {
 		t.Errorf("the simulation does not start from this host:\n%s", manifest.Table(diffs, "simulated", "real"))
 	}
-	if res := r.Migrate(m); res.Code != exit.Done {
+	if res := r.Migrate(s.Migration); res.Code != exit.Done {
 		t.Fatalf("exit status %d\n%s", res.Code, res.Output)
 	}
 	compareEnds(t, simulated, r.State(), open...)
+	return simulated
 }
 
-// compareBack fails for each difference between what was there before a run, and what a rollback left: the
-// dumps stay, and the logs that the daemons wrote.
-func compareBack(t *testing.T, r *Root, before *manifest.Manifest) {
-	t.Helper()
-	after := r.State()
-	for path := range after.Files {
+// withoutStays leaves out what a rollback leaves: the dumps, and the logs that the daemons wrote.
+func withoutStays(m *manifest.Manifest) *manifest.Manifest {
+	for path := range m.Files {
 		if strings.HasPrefix(path, "/var/backups/zcp2kopano") || strings.HasPrefix(path, "/var/log/kopano") {
-			delete(after.Files, path)
+			delete(m.Files, path)
 		}
 	}
+	return m
+}
+
+// compareWaysBack fails for each difference between what a simulated rollback left and what a real one left, that the
+// simulation did not announce.
+func compareWaysBack(t *testing.T, simulated *Back, real *manifest.Manifest) {
+	t.Helper()
+	if simulated.Verdict.Code != exit.Done {
+		t.Errorf("the simulated rollback: %+v", simulated.Verdict)
+	}
+	if wrong := manifest.Unexcused(manifest.Compare(withoutStays(simulated.End), real, simulated.Unpredicted)); len(wrong) != 0 {
+		t.Errorf("%d differences that were not announced, after the way back:\n%s", len(wrong), manifest.Table(wrong, "simulated", "real"))
+	}
+}
+
+// compareBack fails for each difference between what was there before a run, and what a rollback left.
+func compareBack(t *testing.T, r *Root, before *manifest.Manifest) *manifest.Manifest {
+	t.Helper()
+	after := withoutStays(r.State())
 	if diffs := manifest.Compare(before, after, nil); len(diffs) != 0 {
 		t.Errorf("the host is not as it was:\n%s", manifest.Table(diffs, "before", "after"))
 	}
+	return after
 }
