@@ -75,23 +75,30 @@ func (env *Env) noteLog(service string, mark host.LogMark) {
 	}
 }
 
-// listen begins to read the log, where it ended before the start, or, if a failure was told already, where it ends now.
-func (w *waiting) listen(a *Service) (err error) {
-	if w.works.Failures == nil || a.LogFrom == nil {
+// logFrom is where the log of this attempt begins: where it ended before the start, or, if a failure was told already, where
+// it ends now, before a service that has ended since is started again.
+func (a *Service) logFrom(env *Env) *host.LogMark {
+	if a.Works == nil || a.LogFrom == nil {
 		return nil
 	}
-	w.log.watch, w.log.from = true, *a.LogFrom
-	if w.log.rules, err = w.works.Failures.compile(); err != nil {
-		return err
-	}
-	for _, mark := range w.env.Marks {
+	for _, mark := range env.Marks {
 		var told heard
 		if json.Unmarshal(mark, &told) == nil && told.Told {
-			w.log.from = w.env.Host.LogEnd(w.env.Ctx, w.service, w.works.Log)
-			break
+			now := env.Host.LogEnd(env.Ctx, a.Name, a.Works.Log)
+			return &now
 		}
 	}
-	return nil
+	return a.LogFrom
+}
+
+// listen begins to read the log behind a mark; nil for not at all.
+func (w *waiting) listen(from *host.LogMark) (err error) {
+	if w.works.Failures == nil || from == nil {
+		return nil
+	}
+	w.log.watch, w.log.from = true, *from
+	w.log.rules, err = w.works.Failures.compile()
+	return err
 }
 
 // hear reads on, and fails for a line that says that the service does not do its work.

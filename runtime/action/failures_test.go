@@ -86,6 +86,41 @@ func TestLogStopsAStart(t *testing.T) {
 	}
 }
 
+// talker says its next line while it is started, and no other.
+type talker struct{ *logging }
+
+func (t talker) LogSince(_ context.Context, _, _ string, from host.LogMark) host.LogPart {
+	said := t.looks["said"]
+	return host.LogPart{Lines: t.lines[from.Size:said], Seen: true, End: host.LogMark{Size: int64(said)}}
+}
+
+func (t talker) StartService(ctx context.Context, name string) error {
+	t.n("said")
+	return t.logging.StartService(ctx, name)
+}
+
+// TestLogOfASecondStart: what a service that is started once more says while it comes up is of this start, though a failure
+// of the first was told.
+func TestLogOfASecondStart(t *testing.T) {
+	h := talker{&logging{scripted: scripted{Host: server(t, "server")}, lines: []string{"[error  ] no session: logon failed", "[error  ] no session: logon failed again"}}}
+	a := judged(t)
+	e := env(h, nil)
+	e.Mark = func(v any) error {
+		data, err := json.Marshal(v)
+		e.Marks = append(e.Marks, data)
+		return err
+	}
+	if err := perform(t, a, e); err == nil || !strings.Contains(err.Error(), "logon failed") {
+		t.Fatalf("got %v", err)
+	}
+	if err := h.StopService(t.Context(), "server", 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Apply(e); err == nil || !strings.Contains(err.Error(), "logon failed again") {
+		t.Errorf("a second time: %v", err)
+	}
+}
+
 // TestOldLinesAreOfNoMatter, nor is what an earlier process has said.
 func TestOldLinesAreOfNoMatter(t *testing.T) {
 	h := &logging{scripted: scripted{Host: server(t, "server")}, lines: []string{"[error  ] no session"}}

@@ -212,6 +212,7 @@ func (a *Service) ChangesDatabase() bool { return a.Irreversible() != "" }
 
 func (a *Service) Apply(env *Env) (Result, error) {
 	done := Result{Summary: a.Summary()}
+	from := a.logFrom(env)
 	err := a.bring(env, a.want)
 	if err != nil && a.Lenient && env.Ctx.Err() == nil {
 		done.Summary += ": " + err.Error()
@@ -226,7 +227,7 @@ func (a *Service) Apply(env *Env) (Result, error) {
 	if err != nil {
 		return done, a.explained(env, err)
 	}
-	log, err := a.awaitWorks(env, *a.Works)
+	log, err := a.awaitWorks(env, *a.Works, from)
 	if err != nil {
 		return done, err
 	}

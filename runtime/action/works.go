@@ -63,14 +63,14 @@ type waiting struct {
 // await returns when the service works. It fails as soon as the process ends that was to do the work:
 // what the init system starts in its place fails in the same way, again and again.
 func (a *Service) await(env *Env, works Works) error {
-	_, err := a.awaitWorks(env, works)
+	_, err := a.awaitWorks(env, works, nil)
 	return err
 }
 
-// awaitWorks also tells what its log said that is no reason to fail.
-func (a *Service) awaitWorks(env *Env, works Works) (*listening, error) {
+// awaitWorks also hears its log, and tells what that said that is no reason to fail.
+func (a *Service) awaitWorks(env *Env, works Works, log *host.LogMark) (*listening, error) {
 	w := &waiting{env: env, service: a.Name, works: works, began: env.Host.Now(), from: a.From}
-	if err := w.listen(a); err != nil {
+	if err := w.listen(log); err != nil {
 		return nil, err
 	}
 	for {
@@ -330,7 +330,7 @@ func (a *Service) worksNow(env *Env) (bool, error) {
 		return false, err
 	}
 	w.process = running[0]
-	err = w.listen(a)
+	err = w.listen(a.LogFrom)
 	if err == nil {
 		err = w.missing()
 	}
