@@ -495,9 +495,9 @@ var takeover = &script.Builtin{
 	Name: "cfg.takeover",
 	Doc: "Takes the configuration files of ZCP over to Kopano (manual 4.3.4 and 4.3.5).\n\n" +
 		"Approach \"merge\" starts from Kopano's own files, or empty ones where its packages bring none (8.5.0 and later), and " +
-		"carries over what the site had set otherwise than ZCP ships it. Approach \"copy\" starts from the old files and keeps " +
-		"their comments and order. Either way directives get the names and values of the new release; those that it does not " +
-		"know or ignores become comments, because an unknown one stops the daemons; paths, sockets and URLs become Kopano's; " +
+		"carries over what the site had set otherwise than ZCP ships it, behind what that file includes. " +
+		"Approach \"copy\" starts from the old files and keeps their comments and order. Either way " +
+		"directives get the names and values of the new release; those that it does not know or ignores become comments, because an unknown one stops the daemons; paths, sockets and URLs become Kopano's; " +
 		"the database, the attachments, and where daemons listen are always written down; and where ZCP relied on a default " +
 		"that changed without a word, the old one is written down. ldap.cfg is always carried over as a whole.\n\n" +
 		"The new files get the mode, owner and group asked for. What else the old directory holds (certificates, templates, " +
