@@ -61,6 +61,11 @@ func TestDeliveryByCommand(t *testing.T) {
 		order          []string // changes, in this order
 	}{
 		{name: "not chosen", config: agentCommand, code: exit.Inhibited, reason: "/etc/postfix/main.cf, mailbox_command: such mail bounces"},
+		{name: "by another name", config: "agent = /usr/bin/zarafa-dagent\ncommand = ${agent} -R\nmailbox_command = $command \"$USER\"\n", code: exit.Inhibited, reason: "/etc/postfix/main.cf, mailbox_command: such mail bounces"},
+		{name: "by a map", config: "mailbox_command_maps = hash:/etc/postfix/commands,\n  hash:/etc/postfix/none\n", more: "-- /etc/postfix/commands --\nalice /usr/bin/zarafa-dagent alice\n",
+			code: exit.Inhibited, reason: "/etc/postfix/commands, line 1: such mail bounces"},
+		{name: "by aliases elsewhere", config: "alias_maps = hash:$here/aliases\nhere = /etc/postfix\n", more: "-- /etc/postfix/aliases --\nalice: \"|/usr/bin/zarafa-dagent alice\"\n",
+			code: exit.Inhibited, reason: "/etc/postfix/aliases, line 1: such mail bounces"},
 		{name: "a user's own", more: forward, code: exit.Inhibited, reason: "/home/alice/.forward, line 1: such mail bounces"},
 		{name: "procmail", more: procmail, code: exit.Inhibited, reason: "such mail goes into a mailbox of the system"},
 		{name: "a comment", config: "#" + strings.ReplaceAll(agentCommand, "\n ", "") + "", code: exit.Done},
