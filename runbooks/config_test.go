@@ -154,3 +154,34 @@ func TestStockRepairsNames(t *testing.T) {
 		t.Errorf("the index that it leaves is not told: %q", played.infos)
 	}
 }
+
+// TestStockRepairNeedsItsTool: where the tool is not on offer, that is refused before anything is changed; where it is not in its
+// package after all, the run stops before it and the server.
+func TestStockRepairNeedsItsTool(t *testing.T) {
+	twice := []string{"HAVING COUNT(*) > 1) AS d\nvalue\n0", "HAVING COUNT(*) > 1) AS d\nvalue\n3"}
+	t.Run("not on offer", func(t *testing.T) {
+		h := stockHost(t, hosts.Example, func(text string) string {
+			return edited(t, text, append(twice, "-- tree --\n", "-- tree --\nd0755 root:root - - /srv/kopano\n"))
+		})
+		for _, name := range []string{"kopano-server", "kopano-dagent", "kopano-spooler", "kopano-gateway"} {
+			putPackage(t, h, "/srv/kopano", name, "amd64", "libc6")
+		}
+		played := playStock(t, h, map[string]string{"names": "repair", "packages_dir": "/srv/kopano"})
+		if played.verdict.Code != exit.Inhibited || !slices.Contains(played.serious, "inhibitor: duplicate names cannot be repaired") {
+			t.Errorf("%+v %q", played.verdict, played.serious)
+		}
+	})
+	t.Run("not in its package", func(t *testing.T) {
+		h := stockHost(t, hosts.Example, func(text string) string {
+			return edited(t, text, append(twice, "-- tree --\n", "-- available --\nPackage: kopano-utils\nVersion: 8.7.20.0-0+25.1\nArchitecture: amd64\nMaintainer: Kopano\n"+
+				"Repository: *kopano.io/*\nDepends: kopano-client\nFiles:\n /usr/sbin/kopano-admin 0755 1K\n-- tree --\n"))
+		})
+		played := playStock(t, h, map[string]string{"names": "repair"})
+		if played.verdict.Code != exit.Failed || !strings.Contains(played.verdict.Text, "/usr/sbin/kopano-dbadm") {
+			t.Errorf("%+v %q", played.verdict, played.serious)
+		}
+		if slices.Contains(played.changes, "start kopano-server") || slices.ContainsFunc(played.changes, func(c string) bool { return strings.HasPrefix(c, "run ") }) {
+			t.Errorf("it went on: %q", played.changes)
+		}
+	})
+}
