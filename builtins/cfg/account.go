@@ -120,6 +120,9 @@ func (a accounted) entry(name string, tree *Tree) Entry {
 		if !ok {
 			e.Fate, e.Reason, e.Look = Changed, a.dropReason(name), own
 		}
+		if e.Reason == "" && d.Conditional(a.to) {
+			e.Reason = "only some builds of Kopano " + a.to.String() + " know it, and others refuse it: set it where yours does, and needs it"
+		}
 	}
 	return e
 }

@@ -70,21 +70,18 @@ func takeOver(t *testing.T, files map[string]string, approach, from, to string) 
 // Whatever ZCP shipped or knew, the new files hold only what the target knows and honours, nothing
 // empty where it must not be, and no path of ZCP.
 func TestEveryDirectiveIsKnownToTheTarget(t *testing.T) {
-	files, settings := 0, 0
-	for _, from := range []string{"7.1.11", "7.2.0", "7.2.6"} {
-		for kind, old := range map[string]map[string]string{"shipped": shippedFiles(mustVersion(from)), "every": everyDirective(mustVersion(from))} {
-			for _, to := range targets {
-				for _, approach := range []string{"merge", "copy"} {
-					r := takeOver(t, old, approach, from, to)
-					for _, n := range r.Files {
-						files++
-						settings += checkNew(t, fmt.Sprintf("%s %s %s to %s", kind, approach, from, to), n, mustVersion(to))
-					}
-				}
-			}
+	files, settings, list := 0, 0, journeys(t, "shipped", "every")
+	for _, k := range list {
+		old := shippedFiles(mustVersion(k.from))
+		if k.kind == "every" {
+			old = everyDirective(mustVersion(k.from))
+		}
+		for _, n := range takeOver(t, old, k.approach, k.from, k.to).Files {
+			files++
+			settings += checkNew(t, k.String(), n, mustVersion(k.to))
 		}
 	}
-	if files < 1000 || settings < 20000 {
+	if files < 10*len(list) || settings < 150*len(list) {
 		t.Errorf("only %d files with %d settings were checked", files, settings)
 	}
 }
