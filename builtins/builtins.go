@@ -49,5 +49,11 @@ type Release = cfg.Release
 // Histories tells what is known of a directive, of each configuration file that has one of the name.
 func Histories(name string) []cfg.History { return cfg.Histories(name) }
 
+// DirectivesOf lists the names of a configuration file's directives.
+func DirectivesOf(file string) []string { return cfg.DirectivesOf(file) }
+
+// DirectiveFiles lists the configuration files whose directives are known.
+func DirectiveFiles() []string { return cfg.Files() }
+
 // DirectiveNames lists the names of all directives of ZCP and Kopano.
 func DirectiveNames() []string { return cfg.DirectiveNames() }

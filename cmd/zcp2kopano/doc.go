@@ -34,9 +34,10 @@ func docCommand(a *app) *cobra.Command {
 		Long: `Without a name, list everything that a runbook can call. With the name of a function or a module
 (fs.write, fs), explain it. "doc runbook NAME" explains a runbook: its steps and its parameters.
 "doc directive NAME" tells what every release of ZCP and Kopano makes of a directive of their configuration
-files, and what took its place. "doc language" shows what the language of runbooks has, and what it has not;
-"doc lint" lists what lint looks for, "doc journal" explains the journal of a run, its format and its records,
-and "doc events" the lines of --json; with --json it is their JSON Schema.
+files, what took its place, and what a run makes of it; "doc directive FILE" lists those of a file.
+"doc language" shows what the language of runbooks has, and what it has not; "doc lint" lists what lint looks
+for, "doc journal" explains the journal of a run, its format and its records, and "doc events" the lines of
+--json; with --json it is their JSON Schema.
 
 With --stubs the functions are written into a new directory as stubs in the syntax of Python, which editors take:
 starlark-lsp start --builtin-paths DIR.`,
@@ -50,7 +51,10 @@ starlark-lsp start --builtin-paths DIR.`,
 		Args:              maxArgs(2),
 		ValidArgsFunction: a.completeDoc,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 2 && args[0] == "directive" {
+			if first(args) == "directive" && len(args) == 1 {
+				return a.docDirectives()
+			}
+			if first(args) == "directive" {
 				return a.docDirective(args[1])
 			}
 			if len(args) == 2 {

@@ -33,6 +33,9 @@ func unsafeRune(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) || r == utf8.RuneError
 }
 
+// Wrap breaks text into lines for a terminal.
+func Wrap(text string, width int) []string { return wrap(text, width) }
+
 // wrap breaks text into lines of at most width runes, and of one word where a word is longer: a path
 // that the terminal breaks can still be copied. What stands between backquotes is one word: a command of
 // which a part is copied does something else. Line feeds of the text stay.
