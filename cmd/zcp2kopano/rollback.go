@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,8 @@ A run whose journal is damaged is set aside, whole, in the folder aside of the s
 
 The first start of kopano-server upgrades the database for good. Before it, a rollback is complete.
 After it, a rollback leaves the database as it is, says which dump it needs and how long that takes,
-and puts back the rest. With --restore-database it loads the dump as well, now or in a second rollback:
+and puts back the rest. With --restore-database it loads the dump as well, now or in a second rollback
+(how long that takes is told before it asks, and again before it begins):
 the dump is read to its end and compared with its digest, what is in the database now (mail that has
 come since!) is dumped to a file beside it, and only then is the database emptied and loaded. Nobody
 else may be connected to it. Both dumps stay, for you to remove.
@@ -156,7 +158,7 @@ func (a *app) confirmRollback(s state.Status, to string, restore bool) error {
 		what = "run " + s.ID + " down to step " + to
 	}
 	question := fmt.Sprintf("Undo %s (%s, %s)?", what, s.Order.Runbook, s.Phase)
-	if beyond := beyondQuestion(s.Standing, restore); beyond != "" {
+	if beyond := beyondQuestion(s.Standing, restore, loadTime(s)); beyond != "" {
 		question = "This run is past its point of no return. " + beyond + "\n" + question
 	}
 	all, _ := a.dir().Statuses() // a run that cannot be read keeps nobody from the one that was named
@@ -193,13 +195,26 @@ func (a *app) confirmKill(ctx context.Context, s state.Status) (bool, error) {
 	return ok, err
 }
 
+// loadTime says, as a sentence of its own, how long it takes to load a run's dump; empty if that cannot be told.
+func loadTime(s state.Status) string {
+	_, records, _, err := journal.ReadFile(s.Run.Journal())
+	if err != nil {
+		return ""
+	}
+	_, takes, err := engine.Loading(records)
+	if err != nil || takes == "" {
+		return ""
+	}
+	return " L" + strings.TrimPrefix(takes, "l") + "."
+}
+
 // beyondQuestion says what a rollback does about what was changed for good; empty if nothing was.
-func beyondQuestion(s ways.Standing, restore bool) string {
+func beyondQuestion(s ways.Standing, restore bool, takes string) string {
 	switch {
 	case s.Database == ways.Restorable && restore:
-		return "The database will be emptied and loaded from the run's dump. What has come since, mail above all, is then only in a second dump, which is made first."
+		return "The database will be emptied and loaded from the run's dump. What has come since, mail above all, is then only in a second dump, which is made first." + takes
 	case s.Database == ways.Restorable:
-		return "The database is left as it is; what is put back will not work with it before the dump is loaded (--" + restoreFlag + ", now or later)."
+		return "The database is left as it is; what is put back will not work with it before the dump is loaded (--" + restoreFlag + ", now or later)." + takes
 	case s.Database == ways.Lost:
 		return "The database is left as it is, and the run has made no dump: what is put back will not work with it before you have restored it by hand."
 	case s.Packages:

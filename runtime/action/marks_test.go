@@ -8,6 +8,7 @@ import (
 	"path"
 	"strings"
 	"testing"
+	"time"
 
 	"zcp2kopano/runtime/host"
 )
@@ -158,14 +159,17 @@ func TestCrashesOfRestore(t *testing.T) {
 func TestLoadTime(t *testing.T) {
 	for _, tc := range []struct {
 		raw, rows int64
+		took      time.Duration
 		want      string
 	}{
-		{1 << 20, 100, "a few seconds"},
-		{1 << 30, 0, "51 seconds to 9 minutes"},
-		{300 << 20, 5_000_000, "5 to 45 minutes"}, // took 5 minutes and 21 seconds
-		{200 << 30, 0, "3 to 29 hours"},
+		{1 << 20, 100, 0, "a few seconds"},
+		{1 << 30, 0, 0, "51 seconds to 9 minutes"},
+		{300 << 20, 5_000_000, 0, "5 to 45 minutes"}, // took 5 minutes and 21 seconds
+		{200 << 30, 0, 0, "3 to 29 hours"},
+		{1 << 30, 0, 6 * time.Second, "51 seconds to 9 minutes, after a dump of what is there by then (the first took 6 seconds)"},
+		{1 << 30, 0, 20 * time.Minute, "20 to 80 minutes, after a dump of what is there by then (the first took 20 minutes)"}, // of a machine that does other work
 	} {
-		if got := (&Dump{Rows: tc.rows}).LoadTime(host.DumpResult{RawBytes: tc.raw}); got != "loading takes "+tc.want {
+		if got := (&Dump{Rows: tc.rows}).LoadTime(host.DumpResult{RawBytes: tc.raw, Took: tc.took}); got != "loading takes "+tc.want {
 			t.Errorf("%d bytes, %d rows: %s, want %s", tc.raw, tc.rows, got, tc.want)
 		}
 	}

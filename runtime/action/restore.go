@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/policy"
@@ -286,7 +287,9 @@ func (a *Restore) withNewer(begin string) string {
 // Cost implements Coster.
 func (a *Restore) Cost() Span {
 	raw, _ := host.LargestDump(a.Dump.most(), "none")
-	return dumpPace.of(a.Dump.most()).Plus(a.Dump.loading(max(raw, a.Made.RawBytes)))
+	made := a.Made
+	made.RawBytes = max(raw, made.RawBytes)
+	return dumpPace.of(a.Dump.most()).Plus(a.Dump.loading(made))
 }
 
 // BrokenOff implements Breakable.
@@ -354,7 +357,20 @@ func (a *Restore) Undo(*Env) error {
 
 // LoadTime implements Dumper.
 func (a *Dump) LoadTime(made host.DumpResult) string {
-	return "loading takes " + a.loading(made.RawBytes).String()
+	text := "loading takes " + a.loading(made).String()
+	if made.Took < time.Second {
+		return text
+	}
+	return text + ", after a dump of what is there by then (the first took " + Span{made.Took, made.Took}.String() + ")"
 }
 
-func (a *Dump) loading(raw int64) Span { return loadPace.of(raw).Plus(rowPace.of(a.Rows)) }
+// loading is how long the loading of a dump takes: no machine loads faster than it dumps, and most of one that was slow
+// at the one are slower at the other.
+func (a *Dump) loading(made host.DumpResult) Span {
+	guess := loadPace.of(made.RawBytes).Plus(rowPace.of(a.Rows))
+	least := max(guess.Least, made.Took)
+	return Span{least, max(guess.Most, loadPerDump*least)}
+}
+
+// loadPerDump is how many times as long as the dump the loading takes where the machine is slower than a slow one.
+const loadPerDump = 4

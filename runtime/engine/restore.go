@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/story"
 )
 
@@ -153,17 +154,42 @@ func (r *Run) advise(way *restoring) (string, error) {
 	if way.dump == nil {
 		return text + "; the run has made no dump", nil
 	}
-	a, env, err := r.recall(way.dump)
-	if err != nil {
-		return "", err
-	}
-	dump := a.(action.Dumper)
-	made, ok, err := dump.Dumped(env)
-	if err != nil || !ok {
+	dump, takes, err := way.loading()
+	if err != nil || takes == "" {
 		return text, err
 	}
 	return fmt.Sprintf("%s. It needs the dump %s: `%s` loads it, now or later; %s",
-		text, dump.DumpPath(), r.cfg.Caller.Command("rollback", "--restore-database"), dump.LoadTime(made)), nil
+		text, dump, r.cfg.Caller.Command("rollback", "--restore-database"), takes), nil
+}
+
+// loading says which dump leads back, and how long it takes to load it; nothing if there is none that is complete.
+func (w *restoring) loading() (path, takes string, err error) {
+	if w == nil || w.done || w.dump == nil {
+		return "", "", nil
+	}
+	a, err := w.dump.action()
+	if err != nil {
+		return "", "", err
+	}
+	dump := a.(action.Dumper)
+	made, complete, err := dump.Dumped(&action.Env{Marks: w.dump.state().marks})
+	if err != nil || !complete {
+		return "", "", err
+	}
+	return dump.DumpPath(), dump.LoadTime(made), nil
+}
+
+// Loading says which dump a rollback of a run can load, and how long that takes; nothing if there is none to load.
+func Loading(records []journal.Record) (path, takes string, err error) {
+	past, err := readHistory(records)
+	if err != nil {
+		return "", "", err
+	}
+	way, err := past.restoring()
+	if err != nil {
+		return "", "", err
+	}
+	return way.loading()
 }
 
 // restoreDatabase loads the dump, or goes on with that. What changed the database is undone: its service

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim"
+	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/story"
@@ -81,7 +83,9 @@ func (h *dbHost) StartService(ctx context.Context, name string) error {
 
 func (h *dbHost) DumpDatabase(ctx context.Context, req host.DumpRequest, progress func(int64)) (host.DumpResult, error) {
 	h.dumps[cmp.Or(req.Final, req.Path)] = h.content
-	return h.Host.DumpDatabase(ctx, req, progress)
+	made, err := h.Host.DumpDatabase(ctx, req, progress)
+	made.Took = 3 * time.Minute // the machine is busy
+	return made, err
 }
 
 func (h *dbHost) LoadDatabase(ctx context.Context, req host.LoadRequest, progress func(int64)) error {
@@ -330,17 +334,42 @@ func TestFailedStartThatChanged(t *testing.T) {
 func TestRollbackLeavesDatabaseAndRestoresItLater(t *testing.T) {
 	s, h := newDatabaseScene(t)
 	s.run(databaseScript, on(h))
+	const takes = "loading takes 3 to 18 minutes, after a dump of what is there by then (the first took 3 minutes)"
+	told := func() (path, text string) {
+		_, records, _, err := journal.Read(bytes.NewReader(s.log.Bytes()))
+		if err == nil {
+			path, text, err = engine.Loading(records)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path, text
+	}
+	if path, text := told(); path != "/srv/a/zarafa.sql.zst" || text != takes {
+		t.Errorf("before it is asked whether to begin: %q, %q", path, text)
+	}
 	v := s.rollback(h, "")
 	if v.Code != exit.RollbackIncomplete || !strings.Contains(v.Text, "rollback --restore-database") {
 		t.Errorf("verdict %+v", v)
 	}
-	if !s.said("It needs the dump /srv/a/zarafa.sql.zst: `zcp2kopano rollback --restore-database` loads it, now or later; loading takes 2 to 18 minutes") {
+	if !s.said("It needs the dump /srv/a/zarafa.sql.zst: `zcp2kopano rollback --restore-database` loads it, now or later; " + takes) {
 		t.Errorf("events %+v", s.events)
 	}
 	if got := s.names("/srv/a"); got != "zarafa.sql.zst" || h.content != "upgraded" || s.active("old") {
 		t.Errorf("files %s, database %s, old server %v", got, h.content, s.active("old"))
 	}
+
 	s.wantRestored(h, s.rollback(h, "", restore))
+	before := slices.IndexFunc(s.events, func(e story.Event) bool {
+		return e.Text == "the database comes back by the dump /srv/a/zarafa.sql.zst; "+takes
+	})
+	first := slices.IndexFunc(s.events, func(e story.Event) bool { return e.Kind == story.ChangeBegin })
+	if before < 0 || first < before {
+		t.Errorf("it is told as event %d, and the first change is %d", before, first)
+	}
+	if path, text := told(); path != "" || text != "" {
+		t.Errorf("once it is loaded: %q, %q", path, text)
+	}
 }
 
 // The admin loads the dump by hand; a second rollback starts what the first could not.

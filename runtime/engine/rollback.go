@@ -78,6 +78,13 @@ func (r *Run) rollback(to string) ([]string, error) {
 	}
 	if restore {
 		r.restoring = way
+		dump, takes, err := way.loading()
+		if err != nil {
+			return nil, err
+		}
+		if takes != "" {
+			r.emit(story.Event{Kind: story.Output, Text: "the database comes back by the dump " + dump + "; " + takes})
+		}
 		if way.cause.state().undone {
 			if err := r.restoreDatabase(past, way); err != nil {
 				return nil, err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // DatabaseReader asks a MySQL or MariaDB server, in sessions that are set READ ONLY before the
@@ -176,6 +177,8 @@ type DumpResult struct {
 	Tables   []string `json:"tables"`    // whose CREATE TABLE was seen, in order
 	Closed   bool     `json:"closed"`    // the dump ends with its "-- Dump completed" line
 	Tool     string   `json:"tool"`      // path of the program and its version
+
+	Took time.Duration `json:"took_ns,omitempty"` // to make it; 0 where the host cannot know
 }
 
 var nextNumber = regexp.MustCompile(`(?m)^\) .*?\bAUTO_INCREMENT=([0-9]+)`)

@@ -38,7 +38,11 @@ func TestDumpScanner(t *testing.T) {
 		"CREATE TABLE IF NOT EXISTS `odd``name` (\n\n-- Dump completed on 2026-01-01\n\n"
 	for _, size := range []int{1, 7, 4096, len(dump)} {
 		var out bytes.Buffer
-		s := &dumpScanner{out: &out}
+		p, err := newPacker("none", &out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &dumpScanner{out: p}
 		for rest := []byte(dump); len(rest) > 0; {
 			n := min(size, len(rest))
 			if _, err := s.Write(rest[:n]); err != nil {
@@ -46,12 +50,15 @@ func TestDumpScanner(t *testing.T) {
 			}
 			rest = rest[n:]
 		}
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
 		s.finish()
 		if !s.closed || s.bytes != int64(len(dump)) || out.String() != dump || !reflect.DeepEqual(s.tables, []string{"stores", "odd`name"}) {
 			t.Errorf("pieces of %d: closed %v, %d bytes, tables %q", size, s.closed, s.bytes, s.tables)
 		}
 	}
-	s := &dumpScanner{out: &bytes.Buffer{}}
+	s := &dumpScanner{}
 	s.Write([]byte("-- Dump completed\nINSERT INTO"))
 	if s.finish(); s.closed {
 		t.Error("a dump that goes on after the closing line counts as closed")

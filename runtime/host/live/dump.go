@@ -11,10 +11,10 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
 
 	"zcp2kopano/runtime/host"
 )
@@ -25,6 +25,7 @@ func (h databaseWriter) DumpDatabase(ctx context.Context, req host.DumpRequest, 
 	if err := req.Conn.Check(); err != nil {
 		return host.DumpResult{}, err
 	}
+	begun := time.Now()
 	conn := h.database.locate(req.Conn)
 	charset, err := h.dumpCharset(ctx, conn)
 	if err != nil {
@@ -61,6 +62,7 @@ func (h databaseWriter) DumpDatabase(ctx context.Context, req host.DumpRequest, 
 		h.write.Unlink(req.Path)
 		return host.DumpResult{}, fmt.Errorf("dump of database %q to %s: %w", conn.Database, req.Path, err)
 	}
+	result.Took = time.Since(begun)
 	result.Tool = h.toolVersion(tool)
 	return result, nil
 }
@@ -145,7 +147,7 @@ func (h databaseWriter) toolVersion(tool string) string {
 // dumpTo runs the tool and writes its compressed output to f, durably.
 func (h databaseWriter) dumpTo(ctx context.Context, f host.File, compression string, progress func(int64), c command) (host.DumpResult, error) {
 	file := &hashedFile{file: f, hash: sha256.New()}
-	packer, err := compressor(compression, file)
+	packer, err := newPacker(compression, file)
 	if err != nil {
 		return host.DumpResult{}, err
 	}
@@ -176,22 +178,6 @@ func (h databaseWriter) dumpTo(ctx context.Context, f host.File, compression str
 	}, nil
 }
 
-func compressor(kind string, w io.Writer) (io.WriteCloser, error) {
-	switch kind {
-	case "zstd":
-		return zstd.NewWriter(w)
-	case "gzip":
-		return gzip.NewWriter(w), nil
-	case "none":
-		return nopCloser{w}, nil
-	}
-	return nil, host.CheckCompression(kind)
-}
-
-type nopCloser struct{ io.Writer }
-
-func (nopCloser) Close() error { return nil }
-
 // hashedFile counts and hashes what reaches the file.
 type hashedFile struct {
 	file  host.File
@@ -209,7 +195,7 @@ func (f *hashedFile) Write(p []byte) (int, error) {
 // dumpScanner passes a dump on and keeps what a judge of it needs. Lines of data are as long as the
 // server's packets, so that only the start of each is kept.
 type dumpScanner struct {
-	out      io.Writer
+	out      *packer // nil if it only looks
 	failed   error
 	progress func(int64)
 	told     time.Time
@@ -227,17 +213,59 @@ func (s *dumpScanner) Write(p []byte) (int, error) {
 	if s.failed != nil {
 		return 0, s.failed
 	}
-	if _, err := s.out.Write(p); err != nil {
-		s.failed = err
-		return 0, err
+	if s.out != nil {
+		if _, err := s.out.Write(p); err != nil {
+			s.failed = err
+			return 0, err
+		}
 	}
+	s.look(p)
+	return len(p), nil
+}
+
+// ReadFrom takes what a tool writes straight to where it is compressed.
+func (s *dumpScanner) ReadFrom(r io.Reader) (int64, error) {
+	widen(r)
+	begun := s.bytes
+	for s.failed == nil {
+		room := s.out.room()
+		n, err := r.Read(room)
+		s.look(room[:n])
+		s.failed = s.out.took(n)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return s.bytes - begun, err
+		}
+	}
+	return s.bytes - begun, s.failed
+}
+
+func (s *dumpScanner) look(p []byte) {
 	s.bytes += int64(len(p))
 	s.scan(p)
 	if s.progress != nil && time.Since(s.told) > 250*time.Millisecond {
 		s.told = time.Now()
 		s.progress(s.bytes)
 	}
-	return len(p), nil
+}
+
+// pipeSize is what the pipe to or from a tool holds: with the usual 64 KiB, each side waits for the other more often
+// than it works.
+const pipeSize = 1 << 20
+
+// widen makes a pipe hold more, where the system allows that.
+func widen(pipe any) {
+	c, ok := pipe.(syscall.Conn)
+	if !ok {
+		return
+	}
+	if raw, err := c.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			_, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize)
+		})
+	}
 }
 
 func (s *dumpScanner) scan(p []byte) {

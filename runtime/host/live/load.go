@@ -51,7 +51,7 @@ func (h databaseWriter) openDump(ctx context.Context, path, compression string, 
 		return nil, err
 	}
 	d := &dumpReader{ctx: ctx, file: f, hash: sha256.New(), closer: func() {}}
-	d.scan = &dumpScanner{out: io.Discard, progress: progress}
+	d.scan = &dumpScanner{progress: progress}
 	switch compression {
 	case "zstd":
 		var z *zstd.Decoder
@@ -92,6 +92,57 @@ func (d *dumpReader) Read(b []byte) (int, error) {
 		return n, e
 	}
 	return n, err
+}
+
+// readAhead is how much of the SQL waits for the client, in how many parts.
+const (
+	aheadPart  = 256 << 10
+	aheadParts = 8
+)
+
+// WriteTo gives the SQL to the client. What comes next is read, unpacked and looked at while that works.
+func (d *dumpReader) WriteTo(w io.Writer) (int64, error) {
+	widen(w)
+	free, full, stop := make(chan []byte, aheadParts), make(chan []byte, aheadParts), make(chan struct{})
+	for range aheadParts {
+		free <- make([]byte, aheadPart)
+	}
+	var failed error
+	go func() {
+		defer close(full)
+		for failed == nil {
+			var b []byte
+			select {
+			case b = <-free:
+			case <-stop:
+				return
+			}
+			n := 0
+			for n < cap(b) && failed == nil {
+				var more int
+				more, failed = d.Read(b[n:cap(b)])
+				n += more
+			}
+			full <- b[:n]
+		}
+	}()
+	var written int64
+	var err error
+	for b := range full {
+		if err == nil {
+			var n int
+			n, err = w.Write(b)
+			written += int64(n)
+			if err != nil {
+				close(stop)
+			}
+		}
+		free <- b
+	}
+	if err == nil && failed != io.EOF {
+		err = failed
+	}
+	return written, err
 }
 
 // result is what was read; the file is read on to its end, behind which nothing may stand.
