@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -411,21 +410,6 @@ func (c *conversion) shippedScript(name, value string) bool {
 	return value == def || d.EverShipped(Version{7, 2, 6}, value) || ownScript(strings.TrimPrefix(value, c.paths.oldEtc+"/"))
 }
 
-var (
-	schemaName  = regexp.MustCompile(`\bzarafa([A-Z][A-Za-z]*|-(?:user|group|contact|company|server|addresslist|dynamicgroup))\b`)
-	baseOrBind  = regexp.MustCompile(`^ldap_(bind_user|bind_passwd|uri|host|search_base|[a-z]+_search_base)$`)
-	schemaNames = regexp.MustCompile(`^zarafa`)
-)
-
-// kopanoSchema renames the attributes and classes of the Zarafa schema in a value. DNs are a site's
-// own: dc=zarafa in them stays.
-func kopanoSchema(name, value string) string {
-	if baseOrBind.MatchString(name) {
-		return value
-	}
-	return schemaName.ReplaceAllStringFunc(value, func(s string) string { return schemaNames.ReplaceAllString(s, "kopano") })
-}
-
 // --- listening
 
 // listening are the options that 8.7.0 joined into lists of ADDRESS:PORT. The server and the gateway
@@ -675,6 +659,7 @@ func (c *conversion) decideLDAP(top *File) {
 		c.problem(top, 0, "ldap_authentication_method = password: Kopano %s authenticates by bind only; give users the right to bind", c.to)
 	}
 	if c.schema != "keep" {
+		c.tellUnreadFilters(top)
 		return
 	}
 	for _, d := range Directives("ldap") {

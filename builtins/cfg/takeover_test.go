@@ -285,10 +285,38 @@ func TestKopanoSchema(t *testing.T) {
 		{"ldap_bind_user", "cn=zarafa-user,dc=zarafa", "cn=zarafa-user,dc=zarafa"},
 		{"ldap_user_search_filter", "(memberOf=cn=zarafa,dc=zarafa,dc=com)", "(memberOf=cn=zarafa,dc=zarafa,dc=com)"},
 		{"ldap_addresslist_search_base_attribute", "zarafaBase", "kopanoBase"},
+		// Filters go by their syntax: a value is none of a name, whatever it contains.
+		{"ldap_user_search_filter", "(&(cn=zarafaAccount)(zarafaAccount:=1)(description=zarafa-user zarafaHidden))", "(&(cn=zarafaAccount)(kopanoAccount:=1)(description=zarafa-user zarafaHidden))"},
+		{"ldap_user_search_filter", "(&(|(ZARAFAACCOUNT=1)(!(zarafaHidden=1)))(objectClass=ZARAFA-User))", "(&(|(kopanoAccount=1)(!(kopanoHidden=1)))(objectClass=kopano-user))"},
+		{"ldap_group_search_filter", "zarafaAccount=1", "kopanoAccount=1"},
+		{"ldap_company_search_filter", " ( & (objectClass = zarafa-company) (structuralObjectClass=\\7aarafa-dynamicgroup) ) ", " ( & (objectClass = kopano-company) (structuralObjectClass=kopano-dynamicgroup) ) "},
+		{"ldap_addresslist_search_filter", "(zarafaAccount=1", "(zarafaAccount=1"}, // no server reads it
+		{"ldap_dynamicgroup_search_filter", "(1.3.6.1.4.1.26278.1.1.2.3=1)", "(kopanoAccount=1)"},
+		{"ldap_server_search_filter", "(zarafaSite=zarafaAccount)", "(zarafaSite=zarafaAccount)"}, // a site's own attribute
+		{"ldap_object_search_filter", "(|(mail=*%s*)(zarafaAliases=*%s*))", "(|(mail=*%s*)(kopanoAliases=*%s*))"},
+		{"ldap_user_type_attribute_value", "posixAccount, ZARAFA-user ,zarafa-users", "posixAccount, kopano-user ,zarafa-users"},
+		{"ldap_addresslist_type_attribute_value", "zarafaAddresslist", "kopanoAddresslist"},
+		{"ldap_isadmin_attribute", "zarafaadmin", "kopanoAdmin"},
+		{"ldap_fullname_attribute", "zarafaSite", "zarafaSite"},
+		{"ldap_host", "zarafaHidden", "zarafaHidden"},
+		{"0x67B3101E", "zarafaEnabledFeatures", "kopanoEnabledFeatures"},
 	} {
 		if got := kopanoSchema(c.name, c.old); got != c.want {
 			t.Errorf("%s = %s: %s, want %s", c.name, c.old, got, c.want)
 		}
+	}
+}
+
+// TestUnreadFilter: a filter that cannot be converted is told.
+func TestUnreadFilter(t *testing.T) {
+	files := map[string]string{"/etc/zarafa.bak/server.cfg": "user_plugin = ldap\n", "/etc/zarafa.bak/ldap.cfg": "ldap_user_search_filter = (&(zarafaAccount=1)\nldap_search_base = dc=x\n"}
+	r, err := Takeover{Source: "/etc/zarafa.bak", Original: "/etc/zarafa", Target: "/etc/kopano", Approach: "copy",
+		From: Version{7, 2, 6}, To: Version{8, 7, 20}, LDAPSchema: "kopano"}.Run(simtest.Files(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(r.Problems, func(p Problem) bool { return strings.HasPrefix(p.Text, "ldap_user_search_filter stays as it is") }) {
+		t.Errorf("problems %q", r.Problems)
 	}
 }
 

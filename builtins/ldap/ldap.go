@@ -9,7 +9,9 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
+	"zcp2kopano/builtins/internal/schema"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
 	"zcp2kopano/runtime/script"
 )
 
@@ -17,6 +19,9 @@ import (
 func Builtins() []*script.Builtin {
 	return []*script.Builtin{connection, probe, server, search, count, convert, slapd, export, transplant, configure}
 }
+
+// ToKopano is the renaming of ZCP's schema to Kopano's; servers get a socket.
+func ToKopano(socket string) directory.Renaming { return schema.ToKopano(socket) }
 
 var connection = &script.Builtin{
 	Name: "ldap.connection",

@@ -6,6 +6,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"zcp2kopano/builtins/internal/schema"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/directory"
 	"zcp2kopano/runtime/script"
@@ -41,28 +42,28 @@ if found.lacks_kopano:
 		if err != nil {
 			return nil, err
 		}
-		schema := directory.ReadSchema(host.Entry{Attributes: sub})
+		known := directory.ReadSchema(host.Entry{Attributes: sub})
 		var zarafa, kopano []string
-		for _, n := range schemaNames {
-			if !knows(schema, n.class, n.zarafa) {
-				zarafa = append(zarafa, n.zarafa)
+		for _, n := range schema.Names {
+			if !knows(known, n.Class, n.Zarafa) {
+				zarafa = append(zarafa, n.Zarafa)
 			}
-			if !knows(schema, n.class, n.kopano) {
-				kopano = append(kopano, n.kopano)
+			if !knows(known, n.Class, n.Kopano) {
+				kopano = append(kopano, n.Kopano)
 			}
 		}
 		return script.NewRecord(map[string]any{
 			"kind": kindOf(root), "contexts": slices.Clone(root["namingcontexts"]),
-			"lacks_zarafa": zarafa, "lacks_kopano": kopano, "schema_known": !schema.Empty(),
+			"lacks_zarafa": zarafa, "lacks_kopano": kopano, "schema_known": !known.Empty(),
 		}), nil
 	},
 }
 
-func knows(schema *directory.Schema, class bool, name string) bool {
+func knows(known *directory.Schema, class bool, name string) bool {
 	if class {
-		return schema.Class(name) != nil
+		return known.Class(name) != nil
 	}
-	return schema.Attribute(name) != nil
+	return known.Attribute(name) != nil
 }
 
 // one reads an entry's attributes, by name in lower case; none if it is not there.

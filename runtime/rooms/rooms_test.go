@@ -58,7 +58,7 @@ var rooms = []room{
 	{"builtins", list("builtins/* runtime/script")}, // the list of all
 	{"builtins/internal/builtintest", list(`runtime/engine runtime/exit runtime/host runtime/host/sim/... runtime/journal
 		runtime/runbook runtime/script runtime/state runtime/story`)},
-	{"builtins/internal/...", list("runtime/host runtime/script")},
+	{"builtins/internal/...", list("runtime/host runtime/host/... runtime/script")},
 	{"builtins/*", list("builtins/internal/... runtime/action runtime/host runtime/host/... runtime/policy runtime/script")}, // each a room, which knows no other
 
 	{"runbooks", nil},

@@ -1,33 +1,36 @@
-package ldap
+// Package schema is what ZCP's LDAP schema calls classes and attributes, and what Kopano's does.
+package schema
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 
 	"zcp2kopano/runtime/host/directory"
 )
 
 //go:embed schema.tsv
-var schemaTable string
+var table string
 
-// schemaName is a class or an attribute of ZCP's schema, and of Kopano's. They have the same definition, but for names
+// Name is a class or an attribute of ZCP's schema, and of Kopano's. They have the same definition, but for names
 // and OIDs (installer/ldap/zarafa.schema of ZCP 7.2.6, kopano.schema of kopano-core 8.0.0 to 11.0.2).
-type schemaName struct {
-	class                bool
-	zarafa, kopano, oid  string
+type Name struct {
+	Class                bool
+	Zarafa, Kopano, oid  string
 	single, isStructural bool
 }
 
-var schemaNames = readSchemaTable()
+// Names are those of the schema as OpenLDAP and others have it.
+var Names = readTable()
 
-func readSchemaTable() []schemaName {
-	var list []schemaName
-	for line := range strings.Lines(schemaTable) {
+func readTable() []Name {
+	var list []Name
+	for line := range strings.Lines(table) {
 		cells := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		if cells[0] == "kind" {
 			continue
 		}
-		list = append(list, schemaName{cells[0] == "class", cells[1], cells[2], cells[3], cells[4] == "yes", cells[5] == "yes"})
+		list = append(list, Name{cells[0] == "class", cells[1], cells[2], cells[3], cells[4] == "yes", cells[5] == "yes"})
 	}
 	return list
 }
@@ -41,6 +44,10 @@ const (
 
 var zarafaSockets = []string{"/var/run/zarafad/server.sock", "/var/run/zarafa-server.sock", "/var/run/zarafa", "/run/zarafad/server.sock", "/run/zarafa"}
 
+// adClasses are the classes whose names have no dash in the schema for Active Directory (ldap.active-directory.cfg of
+// ZCP 7.2.6: zarafaAddresslist, zarafaDynamicGroup). Those that say what an entry is for good are marked.
+var adClasses = map[string]bool{"User": false, "Contact": false, "Group": false, "Company": false, "Server": false, "Addresslist": true, "DynamicGroup": true}
+
 // ToKopano is the renaming of ZCP's schema to Kopano's; servers get a socket.
 func ToKopano(socket string) directory.Renaming {
 	r := directory.Renaming{
@@ -48,21 +55,28 @@ func ToKopano(socket string) directory.Renaming {
 		Values:  map[string]map[string]string{socketAttribute: {}},
 		Numbers: map[string]string{"1.3.6.1.4.1.26278": "1.3.6.1.4.1.47732"},
 	}
-	for _, n := range schemaNames {
-		key := strings.ToLower(n.zarafa)
-		if n.class {
-			r.Classes[key], r.Classes[n.oid] = n.kopano, n.kopano
+	for _, n := range Names {
+		key := strings.ToLower(n.Zarafa)
+		if n.Class {
+			r.Classes[key], r.Classes[n.oid] = n.Kopano, n.Kopano
 			if n.isStructural {
 				r.Structural = append(r.Structural, key)
 			}
 			continue
 		}
-		r.Attributes[key], r.Attributes[n.oid] = n.kopano, n.kopano
-		r.Spelled = append(r.Spelled, n.zarafa)
+		r.Attributes[key], r.Attributes[n.oid] = n.Kopano, n.Kopano
+		r.Spelled = append(r.Spelled, n.Zarafa)
 		if n.single {
 			r.Single = append(r.Single, key)
 		}
 	}
+	for name, structural := range adClasses {
+		key := strings.ToLower("zarafa" + name)
+		if r.Classes[key] = "kopano" + name; structural {
+			r.Structural = append(r.Structural, key)
+		}
+	}
+	slices.Sort(r.Structural)
 	for _, old := range zarafaSockets {
 		for _, form := range []string{old, "file://" + old} {
 			r.Values[socketAttribute][form] = socket
