@@ -3,9 +3,11 @@ package ldap
 import (
 	"strings"
 
+	"github.com/go-ldap/ldap/v3"
 	"go.starlark.net/starlark"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
 	"zcp2kopano/runtime/script"
 )
 
@@ -18,8 +20,9 @@ var count = &script.Builtin{
 		{Name: "base", Type: script.String, Doc: "DN to search below"},
 		{Name: "filter", Type: script.String, Doc: "filter as in RFC 4515"},
 		{Name: "attributes", Type: script.Strings, Doc: "attributes whose values are counted, those with options among them", Optional: true, Default: "[]"},
+		{Name: "unread_ok", Type: script.Bool, Doc: "None instead of an error if the filter or the base cannot be read, or the base is not there", Optional: true, Default: "False", Keyword: true},
 	},
-	Result: "record(entries, values): values is a dict of attribute, as it was asked for, to number",
+	Result: "record(entries, values), or None: values is a dict of attribute, as it was asked for, to number",
 	Effect: script.Read,
 	Example: `
 directory = ldap.connection(["ldap://localhost:389"])
@@ -57,9 +60,22 @@ print(found.entries, "users with", found.values["mail"], "addresses")
 			}
 			return nil
 		})
+		if err != nil && c.Bool("unread_ok", false) && unreadable(req, err) {
+			return starlark.None, nil
+		}
 		if err != nil {
 			return nil, c.Errorf("%s below %q: %w", strings.Join(conn.URLs, " "), c.String("base"), err)
 		}
 		return script.NewRecord(map[string]any{"entries": entries, "values": values}), nil
 	},
+}
+
+// unreadable tells whether a search failed for what it asks, and not for the server.
+func unreadable(req host.DirectorySearch, err error) bool {
+	if directory.Is(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInvalidDNSyntax) {
+		return true
+	}
+	_, badFilter := ldap.CompileFilter(req.Filter)
+	_, badBase := ldap.ParseDN(req.Base)
+	return badFilter != nil || badBase != nil
 }
