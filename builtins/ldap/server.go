@@ -18,7 +18,7 @@ var server = &script.Builtin{
 		"It asks the server's root entry and its subschema.",
 	Params: []script.Param{{Name: "conn", Type: script.Any, Doc: "what ldap.connection returned"}},
 	Result: "record(kind, contexts, lacks_zarafa, lacks_kopano, schema_known): kind is \"openldap\", \"389-ds\", \"active-directory\" (Samba's among them) or \"\"; " +
-		"contexts is a list of DNs; lacks_zarafa and lacks_kopano list classes and attributes; schema_known is False where the server does not tell its schema",
+		"contexts is a list of DNs; lacks_zarafa and lacks_kopano list classes and attributes, of Active Directory only those whose counterpart is known; schema_known is False where the server does not tell its schema",
 	Effect: script.Read,
 	Example: `
 found = ldap.server(ldap.connection(["ldap://localhost:389"]))
@@ -43,20 +43,35 @@ if found.lacks_kopano:
 			return nil, err
 		}
 		known := directory.ReadSchema(host.Entry{Attributes: sub})
-		var zarafa, kopano []string
-		for _, n := range schema.Names {
-			if !knows(known, n.Class, n.Zarafa) {
-				zarafa = append(zarafa, n.Zarafa)
-			}
-			if !knows(known, n.Class, n.Kopano) {
-				kopano = append(kopano, n.Kopano)
-			}
-		}
+		kind := kindOf(root)
+		zarafa, kopano := lacks(known, kind)
 		return script.NewRecord(map[string]any{
-			"kind": kindOf(root), "contexts": slices.Clone(root["namingcontexts"]),
+			"kind": kind, "contexts": slices.Clone(root["namingcontexts"]),
 			"lacks_zarafa": zarafa, "lacks_kopano": kopano, "schema_known": !known.Empty(),
 		}), nil
 	},
+}
+
+// lacks lists what a schema does not know. A domain need not have all of ZCP's: of Kopano's it lacks what stands for
+// something that it has.
+func lacks(known *directory.Schema, kind string) (zarafa, kopano []string) {
+	if kind == "active-directory" {
+		for _, n := range schema.ActiveDirectory() {
+			if knows(known, n.Class, n.Zarafa) && !knows(known, n.Class, n.Kopano) {
+				kopano = append(kopano, n.Kopano)
+			}
+		}
+		return nil, kopano
+	}
+	for _, n := range schema.Names {
+		if !knows(known, n.Class, n.Zarafa) {
+			zarafa = append(zarafa, n.Zarafa)
+		}
+		if !knows(known, n.Class, n.Kopano) {
+			kopano = append(kopano, n.Kopano)
+		}
+	}
+	return zarafa, kopano
 }
 
 func knows(known *directory.Schema, class bool, name string) bool {
@@ -84,15 +99,12 @@ func one(c *script.Call, conn host.DirectoryConn, dn string, names []string) (ma
 
 const noSuchObject = 32
 
-// activeDirectory is among the capabilities of Microsoft's server, and of Samba's (MS-ADTS 3.1.1.3.4.3.1).
-const activeDirectory = "1.2.840.113556.1.4.800"
-
 func kindOf(root map[string][]string) string {
 	is := func(attribute, part string) bool {
 		return slices.ContainsFunc(root[attribute], func(v string) bool { return strings.Contains(strings.ToLower(v), part) })
 	}
 	switch {
-	case is("supportedcapabilities", activeDirectory):
+	case is("supportedcapabilities", directory.ActiveDirectory):
 		return "active-directory"
 	case is("vendorname", "389 project"):
 		return "389-ds"

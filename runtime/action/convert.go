@@ -1,6 +1,7 @@
 package action
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,6 +41,7 @@ type Convert struct {
 	since    map[string]bool
 	counts   int64
 	plain    bool // the server does not know how to relax its rules, and changes structural classes as others
+	ad       bool // the server is Active Directory
 }
 
 func (a *Convert) Kind() string         { return "ldap.convert" }
@@ -79,27 +81,14 @@ type kept struct {
 	DN       string              `json:"dn"`
 	Identity string              `json:"identity,omitempty"` // "entryUUID=...", as a filter has it
 	Values   map[string][][]byte `json:"values"`
+	Whole    map[string][][]byte `json:"whole,omitempty"` // of an entry that is deleted and made again, all that it is made of
 }
 
 func keptOf(r *directory.Renaming, e host.Entry) kept {
-	k := kept{DN: e.DN, Identity: identity(e), Values: map[string][][]byte{}}
-	for name, values := range r.Touched(e) {
-		for _, v := range values {
-			k.Values[name] = append(k.Values[name], []byte(v))
-		}
-	}
-	return k
+	return kept{DN: e.DN, Identity: identity(e), Values: raw(r.Touched(e))}
 }
 
-func (k kept) touched() directory.Touched {
-	t := directory.Touched{}
-	for name, values := range k.Values {
-		for _, v := range values {
-			t[name] = append(t[name], string(v))
-		}
-	}
-	return t
-}
+func (k kept) touched() directory.Touched { return texts(k.Values) }
 
 func identity(e host.Entry) string {
 	for _, name := range identities {
@@ -120,7 +109,13 @@ func identity(e host.Entry) string {
 	return ""
 }
 
-func (a *Convert) reads() []string { return append(a.Renaming.Reads(), identities...) }
+func (a *Convert) reads() []string {
+	reads := append(a.Renaming.Reads(), identities...)
+	if a.ad {
+		reads = append(reads, "memberOf")
+	}
+	return reads
+}
 
 // each hands on the entries that have one of the old names, page by page.
 func (a *Convert) each(env *Env, page func([]host.Entry) error) error {
@@ -140,11 +135,17 @@ func (a *Convert) each(env *Env, page func([]host.Entry) error) error {
 // Prepare counts what is to be converted, and refuses what cannot be.
 func (a *Convert) Prepare(env *Env) (bool, error) {
 	a.Entries, a.Classes, a.Unread, a.examples = 0, map[string]int64{}, nil, nil
+	if err := a.lookAtServer(env); err != nil {
+		return false, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
 	var wrong few
 	err := a.each(env, func(page []host.Entry) error {
 		for _, e := range page {
 			t := a.Renaming.Touched(e)
 			to, err := a.Renaming.Convert(t)
+			if err == nil {
+				err = a.refuseRecreation(e)
+			}
 			if err != nil {
 				wrong.add(e.DN + ": " + err.Error())
 				continue
@@ -228,6 +229,12 @@ func (a *Convert) Apply(env *Env) (Result, error) {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
 	defer session.Close()
+	if err := a.lookAtServer(env); err != nil {
+		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
+	if err := a.refill(env, session); err != nil {
+		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
 	if len(env.Marks) == 0 {
 		if err := a.prove(env, conn, session); err != nil {
 			return Result{}, fmt.Errorf("%s: tried with one entry of each class: %w", a.Summary(), err)
@@ -255,10 +262,14 @@ var errFound = errors.New("found")
 // prove converts one entry of each class, and takes that back: rights, the schema and overlays may stand in the way, and
 // a half-converted directory is of no use to anybody.
 func (a *Convert) prove(env *Env, conn host.DirectoryConn, session host.Directory) error {
-	for _, class := range a.Renaming.OldClasses() {
+	for _, class := range append(a.Renaming.OldClasses(), "") { // at last any: Active Directory's may have attributes without a class
+		filter := a.Renaming.Search()
+		if class != "" {
+			filter = "(objectClass=" + class + ")"
+		}
 		var entry *host.Entry
 		for _, base := range a.Bases {
-			req := host.DirectorySearch{Base: base, Scope: "sub", Filter: "(objectClass=" + class + ")", Attributes: a.reads()}
+			req := host.DirectorySearch{Base: base, Scope: "sub", Filter: filter, Attributes: a.reads()}
 			err := env.Host.SearchPages(env.Ctx, conn, req, func(page []host.Entry) error {
 				entry = &page[0]
 				return errFound
@@ -271,7 +282,7 @@ func (a *Convert) prove(env *Env, conn host.DirectoryConn, session host.Director
 			continue
 		}
 		if err := a.thereAndBack(env, session, *entry); err != nil {
-			return fmt.Errorf("%s, the first entry of class %s: %w", entry.DN, class, err)
+			return fmt.Errorf("%s, the first entry of class %s: %w", entry.DN, cmp.Or(class, "any"), err)
 		}
 	}
 	return nil
@@ -279,7 +290,7 @@ func (a *Convert) prove(env *Env, conn host.DirectoryConn, session host.Director
 
 // thereAndBack converts an entry, and takes it back.
 func (a *Convert) thereAndBack(env *Env, session host.Directory, e host.Entry) error {
-	if err := a.keep(env, []host.Entry{e}); err != nil {
+	if err := a.keep(env, session, []host.Entry{e}); err != nil {
 		return err
 	}
 	from := a.Renaming.Touched(e)
@@ -297,7 +308,7 @@ func (a *Convert) thereAndBack(env *Env, session host.Directory, e host.Entry) e
 
 // convert converts the entries of a page.
 func (a *Convert) convert(env *Env, session host.Directory, page []host.Entry) error {
-	if err := a.keep(env, page); err != nil {
+	if err := a.keep(env, session, page); err != nil {
 		return err
 	}
 	works := make([]entryWork, len(page))
@@ -318,10 +329,16 @@ func (a *Convert) convert(env *Env, session host.Directory, page []host.Entry) e
 }
 
 // keep puts what the entries of a page are into the store, and its name into the journal, both durably.
-func (a *Convert) keep(env *Env, page []host.Entry) error {
+func (a *Convert) keep(env *Env, session host.Directory, page []host.Entry) error {
 	list := make([]kept, len(page))
 	for i, e := range page {
-		list[i] = keptOf(&a.Renaming, e)
+		if list[i] = keptOf(&a.Renaming, e); a.recreated(e) {
+			whole, err := a.whole(env, session, e.DN)
+			if err != nil {
+				return fmt.Errorf("%s: %w", e.DN, err)
+			}
+			list[i].Identity, list[i].Whole = "", raw(whole) // it gets another identity
+		}
 	}
 	data, err := json.Marshal(list)
 	if err != nil {
@@ -340,6 +357,7 @@ type entryWork struct {
 	identity string
 	from, to directory.Touched
 	want     func(now host.Entry) (directory.Touched, error) // of what it turns out to be
+	whole    map[string][]string                             // of one that is made again, if it is not there
 }
 
 // changedMeanwhile are the answers to a change of an entry that is no longer what it was seen to be.
@@ -350,15 +368,25 @@ var changedMeanwhile = []uint16{ldap.LDAPResultNoSuchAttribute, ldap.LDAPResultA
 // again. The first error that stays is returned; what can be done beside it is done.
 func (a *Convert) carryOut(env *Env, session host.Directory, works []entryWork) error {
 	changes := make([]host.EntryChange, 0, len(works))
-	var of []entryWork
+	var of, again []entryWork
 	for _, w := range works {
-		if c := a.Renaming.Change(w.dn, w.from, w.to); len(c.Values) > 0 {
+		c := a.Renaming.Change(w.dn, w.from, w.to)
+		switch {
+		case len(c.Values) == 0:
+		case a.ad && c.Relax:
+			again = append(again, w)
+		default:
 			c.Relax = c.Relax && !a.plain
 			changes, of = append(changes, c), append(of, w)
 		}
 	}
 	var first error
-	for i, err := range session.Change(env.Ctx, changes) {
+	for _, w := range again {
+		if err := a.recreate(env, session, w); err != nil && first == nil {
+			first = fmt.Errorf("%s: %w", w.dn, err)
+		}
+	}
+	for i, err := range a.send(env, session, changes) {
 		if err != nil {
 			err = a.again(env, session, of[i], err)
 		}
@@ -412,7 +440,7 @@ func (a *Convert) retry(env *Env, session host.Directory, w entryWork) error {
 	if change.Relax = change.Relax && !a.plain; len(change.Values) == 0 {
 		return nil
 	}
-	return session.Change(env.Ctx, []host.EntryChange{change})[0]
+	return a.send(env, session, []host.EntryChange{change})[0]
 }
 
 // find reads an entry by its DN, or wherever it has been moved to; nil if it is gone.
@@ -476,6 +504,9 @@ func (a *Convert) Undo(env *Env) error {
 		return fmt.Errorf("take back: %s: %w", a.Summary(), err)
 	}
 	defer session.Close()
+	if err := a.lookAtServer(env); err != nil {
+		return fmt.Errorf("take back: %s: %w", a.Summary(), err)
+	}
 	done, back := int64(0), a.Renaming.Back()
 	err = a.pages(env, func(page []kept) error {
 		works := make([]entryWork, 0, len(page))
@@ -507,7 +538,7 @@ func (a *Convert) backTo(back *directory.Renaming, k kept) (entryWork, error) {
 	want := func(now host.Entry) (directory.Touched, error) {
 		return a.wanted(back, was, made, a.Renaming.Touched(now), now.DN)
 	}
-	return entryWork{dn: k.DN, identity: k.Identity, from: made, to: was, want: want}, nil
+	return entryWork{dn: k.DN, identity: k.Identity, from: made, to: was, want: want, whole: texts(k.Whole)}, nil
 }
 
 func (a *Convert) wanted(back *directory.Renaming, was, made, now directory.Touched, dn string) (directory.Touched, error) {

@@ -44,6 +44,16 @@ const (
 
 var zarafaSockets = []string{"/var/run/zarafad/server.sock", "/var/run/zarafa-server.sock", "/var/run/zarafa", "/run/zarafad/server.sock", "/run/zarafa"}
 
+// ActiveDirectory are the names as the schema for Active Directory has them.
+func ActiveDirectory() []Name {
+	list := slices.DeleteFunc(slices.Clone(Names), func(n Name) bool { return n.Class })
+	for name, structural := range adClasses {
+		list = append(list, Name{Class: true, Zarafa: "zarafa" + name, Kopano: "kopano" + name, isStructural: structural})
+	}
+	slices.SortFunc(list, func(a, b Name) int { return strings.Compare(a.Zarafa, b.Zarafa) })
+	return list
+}
+
 // adClasses are the classes whose names have no dash in the schema for Active Directory (ldap.active-directory.cfg of
 // ZCP 7.2.6: zarafaAddresslist, zarafaDynamicGroup). Those that say what an entry is for good are marked.
 var adClasses = map[string]bool{"User": false, "Contact": false, "Group": false, "Company": false, "Server": false, "Addresslist": true, "DynamicGroup": true}

@@ -9,6 +9,9 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
+// ActiveDirectory is among the supportedCapabilities of Microsoft's server, and of Samba's (MS-ADTS 3.1.1.3.4.3.1).
+const ActiveDirectory = "1.2.840.113556.1.4.800"
+
 // Error is why a server refused something.
 type Error struct {
 	Code uint16

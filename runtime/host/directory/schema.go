@@ -50,6 +50,9 @@ func ReadSchema(subschema host.Entry) *Schema {
 			}
 		}
 	}
+	for _, v := range valuesOf(subschema, "dITContentRules") {
+		s.addContentRule(definition(v))
+	}
 	return s
 }
 
@@ -108,7 +111,7 @@ func definition(text string) words {
 var keyWords = map[string]bool{
 	"NAME": true, "DESC": true, "OBSOLETE": true, "SUP": true, "ABSTRACT": true, "STRUCTURAL": true, "AUXILIARY": true,
 	"MUST": true, "MAY": true, "EQUALITY": true, "ORDERING": true, "SUBSTR": true, "SYNTAX": true, "SINGLE-VALUE": true,
-	"COLLECTIVE": true, "NO-USER-MODIFICATION": true, "USAGE": true,
+	"COLLECTIVE": true, "AUX": true, "NOT": true, "FORM": true, "NO-USER-MODIFICATION": true, "USAGE": true,
 }
 
 // tokens are a definition's words and quoted strings, without parentheses and dollars.
@@ -170,6 +173,24 @@ func (s *Schema) addClass(w words) {
 	}
 }
 
+// addContentRule adds what entries of a structural class may have beside it (RFC 4512, 4.1.6): so Active Directory tells
+// which classes are attached to it.
+func (s *Schema) addContentRule(w words) {
+	c := s.Class(w.oid)
+	if c == nil {
+		return
+	}
+	c.May = append(c.May, w.fields["MAY"]...)
+	for _, aux := range w.fields["AUX"] {
+		if attached := s.Class(aux); attached != nil {
+			c.May = append(append(c.May, attached.Must...), attached.May...)
+		}
+	}
+}
+
+// serverGives are attributes that every entry of an Active Directory must have, and that the server adds by itself.
+var serverGives = map[string]bool{"instancetype": true, "ntsecuritydescriptor": true, "objectcategory": true}
+
 // Check says, as a server would, why it does not take an entry that was before and is to be after a change; before is
 // nil for one that is new.
 func (s *Schema) Check(before, after *host.Entry, relax bool) error {
@@ -204,7 +225,7 @@ func (s *Schema) checkAttributes(classes map[string]bool, e *host.Entry, refuse 
 		c := s.Class(name)
 		for _, must := range c.Must {
 			a := s.Attribute(must)
-			if len(s.values(*e, a)) == 0 {
+			if len(s.values(*e, a)) == 0 && !serverGives[strings.ToLower(must)] {
 				return refuse(ldap.LDAPResultObjectClassViolation, "object class '%s' requires attribute '%s'", c.Name, must)
 			}
 			allowed[a] = true

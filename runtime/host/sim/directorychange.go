@@ -56,7 +56,7 @@ func (s *directorySession) readSchema(ctx context.Context) (*directory.Schema, e
 		}
 	}
 	found, err := s.dir.SearchDirectory(ctx, s.conn, host.DirectorySearch{
-		Base: where, Scope: "base", Filter: "(objectClass=*)", Attributes: []string{"attributeTypes", "objectClasses"},
+		Base: where, Scope: "base", Filter: "(objectClass=*)", Attributes: []string{"attributeTypes", "objectClasses", "dITContentRules"},
 	})
 	if directory.Is(err, ldap.LDAPResultNoSuchObject) || err == nil && len(found) != 1 {
 		return nil, nil

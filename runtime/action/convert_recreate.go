@@ -1,0 +1,218 @@
+package action
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
+)
+
+// Active Directory is stricter than others: a class that is not attached to another comes in one change and its
+// attributes in the next, and nothing changes an entry's structural class. Such an entry is deleted and made again under
+// its DN; what it was, all of it, is in the store before.
+
+// lookAtServer finds out which kind of server it is.
+func (a *Convert) lookAtServer(env *Env) error {
+	conn, err := a.conn(env)
+	if err != nil {
+		return err
+	}
+	a.ad = false
+	req := host.DirectorySearch{Scope: "base", Filter: "(objectClass=*)", Attributes: []string{"supportedCapabilities"}}
+	err = env.Host.SearchPages(env.Ctx, conn, req, func(page []host.Entry) error {
+		a.ad = slices.Contains(valuesOf(page[0], "supportedCapabilities"), directory.ActiveDirectory)
+		return nil
+	})
+	if directory.Is(err, ldap.LDAPResultNoSuchObject) {
+		return nil
+	}
+	return err
+}
+
+func valuesOf(e host.Entry, attribute string) []string {
+	for name, values := range e.Attributes {
+		if strings.EqualFold(name, attribute) {
+			return values
+		}
+	}
+	return nil
+}
+
+// recreated tells whether an entry is deleted and made again by a conversion.
+func (a *Convert) recreated(e host.Entry) bool {
+	from := a.Renaming.Touched(e)
+	to, err := a.Renaming.Convert(from)
+	return err == nil && a.ad && a.Renaming.Change(e.DN, from, to).Relax
+}
+
+// refuseRecreation says why an entry cannot be made again; nil if it can. The server takes it out of groups when it is
+// deleted, and would not put it back.
+func (a *Convert) refuseRecreation(e host.Entry) error {
+	if groups := valuesOf(e, "memberOf"); len(groups) > 0 && a.recreated(e) {
+		return fmt.Errorf("it has to be made again, and would be lost to the groups that it is a member of: take it out of %s first", strings.Join(groups, " and "))
+	}
+	return nil
+}
+
+// serversOwn are attributes that Active Directory gives an entry itself, in lower case.
+var serversOwn = []string{"distinguishedname", "instancetype", "whencreated", "whenchanged", "usncreated", "usnchanged", "name", "objectguid", "objectsid", "objectcategory",
+	"dscorepropagationdata", "memberof", "ntsecuritydescriptor", "createtimestamp", "modifytimestamp", "structuralobjectclass", "subschemasubentry"}
+
+// whole reads what an entry would be made of again; nil if it is not there.
+func (a *Convert) whole(env *Env, session host.Directory, dn string) (map[string][]string, error) {
+	var found map[string][]string
+	req := host.DirectorySearch{Base: dn, Scope: "base", Filter: "(objectClass=*)", Attributes: []string{"*"}}
+	err := session.Search(env.Ctx, req, func(page []host.Entry) error {
+		found = page[0].Attributes
+		maps.DeleteFunc(found, func(name string, _ []string) bool { return slices.Contains(serversOwn, strings.ToLower(name)) })
+		return nil
+	})
+	if directory.Is(err, ldap.LDAPResultNoSuchObject) {
+		return nil, nil
+	}
+	return found, err
+}
+
+// changed are an entry's attributes after changes of values.
+func changed(attributes map[string][]string, changes []host.ValueChange) map[string][]string {
+	to := maps.Clone(attributes)
+	for _, c := range changes {
+		name := c.Attribute
+		for have := range to {
+			if strings.EqualFold(have, name) {
+				name = have
+			}
+		}
+		if c.Delete {
+			to[name] = slices.DeleteFunc(slices.Clone(to[name]), func(v string) bool { return len(c.Values) == 0 || slices.Contains(c.Values, v) })
+		} else {
+			to[name] = append(slices.Clone(to[name]), c.Values...)
+		}
+		if len(to[name]) == 0 {
+			delete(to, name)
+		}
+	}
+	return to
+}
+
+// recreate makes an entry again as it is wanted. One that is not there, because a run was cut off after its end, is made
+// of what was kept of it.
+func (a *Convert) recreate(env *Env, session host.Directory, w entryWork) error {
+	now, err := a.whole(env, session, w.dn)
+	if err != nil {
+		return err
+	}
+	of := now
+	if of == nil {
+		of = w.whole
+	}
+	if of == nil {
+		return nil // somebody has deleted it
+	}
+	e := host.Entry{DN: w.dn, Attributes: of}
+	to, err := w.want(e)
+	if err != nil {
+		return err
+	}
+	change := a.Renaming.Change(w.dn, a.Renaming.Touched(e), to)
+	one := func(c host.EntryChange) error { return session.Change(env.Ctx, []host.EntryChange{c})[0] }
+	if now == nil {
+		return one(host.EntryChange{DN: w.dn, Add: changed(of, change.Values)})
+	}
+	if len(change.Values) == 0 {
+		return nil
+	}
+	if err := one(host.EntryChange{DN: w.dn, Delete: true}); err != nil {
+		return err
+	}
+	if err := one(host.EntryChange{DN: w.dn, Add: changed(of, change.Values)}); err != nil {
+		return errors.Join(err, one(host.EntryChange{DN: w.dn, Add: now})) // rather as it was than gone
+	}
+	return nil
+}
+
+// refill makes the entries that a run which was cut off has deleted, and not made again.
+func (a *Convert) refill(env *Env, session host.Directory) error {
+	if !a.ad {
+		return nil
+	}
+	return a.pages(env, func(page []kept) error {
+		for _, k := range page {
+			if len(k.Whole) == 0 {
+				continue
+			}
+			w := entryWork{dn: k.DN, whole: texts(k.Whole), want: func(now host.Entry) (directory.Touched, error) {
+				return a.Renaming.Convert(a.Renaming.Touched(now))
+			}}
+			if err := a.recreate(env, session, w); err != nil {
+				return fmt.Errorf("%s: %w", k.DN, err)
+			}
+		}
+		return nil
+	})
+}
+
+func texts(values map[string][][]byte) map[string][]string {
+	if len(values) == 0 {
+		return nil
+	}
+	to := map[string][]string{}
+	for name, list := range values {
+		for _, v := range list {
+			to[name] = append(to[name], string(v))
+		}
+	}
+	return to
+}
+
+func raw(values map[string][]string) map[string][][]byte {
+	to := map[string][][]byte{}
+	for name, list := range values {
+		for _, v := range list {
+			to[name] = append(to[name], []byte(v))
+		}
+	}
+	return to
+}
+
+// inSteps is a change as its server takes it: Active Directory wants new classes before all else.
+func (a *Convert) inSteps(c host.EntryChange) []host.EntryChange {
+	if !a.ad || len(c.Values) < 2 || c.Values[0].Delete || !strings.EqualFold(c.Values[0].Attribute, "objectClass") {
+		return []host.EntryChange{c}
+	}
+	first, rest := c, c
+	first.Values, rest.Values = c.Values[:1], c.Values[1:]
+	return []host.EntryChange{first, rest}
+}
+
+// send carries out changes, each to its end or its first error.
+func (a *Convert) send(env *Env, session host.Directory, changes []host.EntryChange) []error {
+	answers := make([]error, len(changes))
+	var second []host.EntryChange
+	var of []int
+	firsts := make([]host.EntryChange, len(changes))
+	for i, c := range changes {
+		steps := a.inSteps(c)
+		if firsts[i] = steps[0]; len(steps) > 1 {
+			second, of = append(second, steps[1]), append(of, i)
+		}
+	}
+	copy(answers, session.Change(env.Ctx, firsts))
+	var left []host.EntryChange
+	var at []int
+	for n, i := range of {
+		if answers[i] == nil {
+			left, at = append(left, second[n]), append(at, i)
+		}
+	}
+	for n, err := range session.Change(env.Ctx, left) {
+		answers[at[n]] = err
+	}
+	return answers
+}
