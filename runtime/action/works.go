@@ -214,7 +214,7 @@ func (w *waiting) askRevision() error {
 // upgraded judges the revision of a database whose service answers.
 func (w *waiting) upgraded() error {
 	now := w.env.Host.Now()
-	if !w.process.Started.IsZero() && now.Sub(w.process.Started) < settleTime {
+	if now.Sub(w.process.Started) < settleTime && now.Sub(w.first) < settleTime { // by either: a clock may be set back meanwhile
 		w.remaining = "it answers, and has to go on doing so for a few seconds"
 	}
 	up := w.works.Upgrade

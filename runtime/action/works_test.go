@@ -323,6 +323,19 @@ func TestPatience(t *testing.T) {
 	}
 }
 
+// TestClockSetBack: a process that seems to have started in an hour, since the clock was set back, is waited for no longer
+// than another one.
+func TestClockSetBack(t *testing.T) {
+	h := &scripted{Host: server(t, "server")}
+	later := h.Now().Add(time.Hour)
+	h.processes = func(int) []host.Process { return []host.Process{{PID: 7, Started: later}} }
+	a := start(t, 118)
+	a.Works.Patience = time.Minute
+	if err := perform(t, a, env(h, nil)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestLenientStart reports the failure and goes on; the start behind it does not.
 func TestLenientStart(t *testing.T) {
 	h := server(t, "server masked")

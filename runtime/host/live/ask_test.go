@@ -228,6 +228,21 @@ func TestServiceLock(t *testing.T) {
 	if lock := look(self(t)); lock == nil || !lock.Stale() {
 		t.Errorf("a lock from before the process is %+v", lock)
 	}
+	// The clock was set forward by a day while the process was at its upgrade: its sockets have the age of the lock.
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if lock := look(self(t)); lock == nil || !lock.Stale() {
+		t.Errorf("a lock that is older than the process's sockets is %+v", lock)
+	}
+	if err := os.Chtimes(l.Addr().String(), old.Add(-time.Second), old.Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if lock := look(self(t)); lock == nil || lock.Stale() {
+		t.Errorf("a lock that was made when the process listened is %+v", lock)
+	}
 }
 
 // TestStalePidFile: the number in a pid file that was left behind belongs to another program by now.

@@ -3,6 +3,7 @@ package live
 import (
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -53,25 +54,25 @@ const (
 	listenFlag  = 1 << 16
 )
 
-// unixListeners reads lines "NUM: REFCOUNT PROTOCOL FLAGS TYPE STATE INODE PATH".
+// unixListeners are the inodes of those sockets in the kernel's table that listen by one of these names.
 func unixListeners(table string, names ...string) map[string]bool {
 	found := map[string]bool{}
 	for line := range strings.Lines(table) {
-		fields := strings.Fields(line)
-		if len(fields) < 8 {
-			continue
-		}
-		flags, err := strconv.ParseUint(fields[3], 16, 64)
-		if err != nil || flags&listenFlag == 0 {
-			continue
-		}
-		for _, name := range names {
-			if fields[7] == name {
-				found[fields[6]] = true
-			}
+		if inode, name, listens := unixListener(line); listens && slices.Contains(names, name) {
+			found[inode] = true
 		}
 	}
 	return found
+}
+
+// unixListener reads a line "NUM: REFCOUNT PROTOCOL FLAGS TYPE STATE INODE PATH".
+func unixListener(line string) (inode, name string, listens bool) {
+	fields := strings.Fields(line)
+	if len(fields) < 8 {
+		return "", "", false
+	}
+	flags, err := strconv.ParseUint(fields[3], 16, 64)
+	return fields[6], fields[7], err == nil && flags&listenFlag != 0
 }
 
 // tcpListeners reads lines "SL: LOCAL REMOTE STATE QUEUES TIMER RETRANSMITS UID TIMEOUT INODE ...".
@@ -91,11 +92,8 @@ func tcpListeners(table string, port int, found map[string]bool) {
 // holderOf finds a process that has one of the sockets open.
 func holderOf(processes []host.Process, inodes map[string]bool) *host.Process {
 	for i, p := range processes {
-		dir := "/proc/" + strconv.Itoa(p.PID) + "/fd/"
-		entries, _ := os.ReadDir(dir) // it may have ended, or belong to somebody else
-		for _, e := range entries {
-			target, _ := os.Readlink(dir + e.Name())
-			if inode, ok := strings.CutPrefix(target, "socket:["); ok && inodes[strings.TrimSuffix(inode, "]")] {
+		for _, inode := range socketsOf(p.PID) {
+			if inodes[inode] {
 				return &processes[i]
 			}
 		}

@@ -3,6 +3,7 @@ package live
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,8 +16,9 @@ import (
 // ServiceLock looks for a lock where the service's processes see it, which can be another /tmp than ours
 // (PrivateTmp of systemd), and where the host sees it.
 //
-// It is held if a process of the service has it open, or was there when it was made. A server makes it with
-// O_EXCL: the lock of an earlier one, which was killed, stays, and the next one cannot make its own.
+// It is held if a process of the service has it open, or was there when it was made, by the kernel's account of its
+// start or by the age of a socket that it listens on. A server makes it with O_EXCL: the lock of an earlier one, which
+// was killed, stays, and the next one cannot make its own.
 func (s services) ServiceLock(service string, paths []string) (*host.ServiceLock, error) {
 	processes, err := s.ServiceProcesses(service)
 	if err != nil {
@@ -30,7 +32,7 @@ func (s services) ServiceLock(service string, paths []string) (*host.ServiceLock
 				continue // none there, or the process has ended
 			}
 			lock := &host.ServiceLock{Path: path, Since: st.ModTime()}
-			if hasOpen(p.PID, st) || p.Started.Before(st.ModTime().Add(startSlack)) {
+			if hasOpen(p.PID, st) || p.Started.Before(st.ModTime().Add(startSlack)) || listenedBefore(p.PID, st.ModTime()) {
 				lock.Holder = p
 				return lock, nil
 			}
@@ -52,6 +54,25 @@ func hasOpen(pid int, file os.FileInfo) bool {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
 		if st, err := os.Stat(dir + e.Name()); err == nil && os.SameFile(st, file) {
+			return true
+		}
+	}
+	return false
+}
+
+// listenedBefore reports whether a process listens on a socket whose file is older than a time. The kernel counts a
+// process's start from its boot: by a clock that was set forward since, while an upgrade went on for hours, the process
+// seems to be younger than the lock that it has made. The times of two files are of the same clock.
+func listenedBefore(pid int, when time.Time) bool {
+	proc := "/proc/" + strconv.Itoa(pid)
+	table, _ := os.ReadFile(proc + "/net/unix") // the process may have ended
+	own := socketsOf(pid)
+	for line := range strings.Lines(string(table)) {
+		inode, name, listens := unixListener(line)
+		if !listens || !slices.Contains(own, inode) || !strings.HasPrefix(name, "/") {
+			continue
+		}
+		if st, err := os.Lstat(proc + "/root" + name); err == nil && st.ModTime().Before(when) {
 			return true
 		}
 	}
