@@ -185,3 +185,31 @@ func TestStockRepairNeedsItsTool(t *testing.T) {
 		}
 	})
 }
+
+// TestStockTellsDuplicatesOnce: by the file that the admin edits, whichever it is, and with what to do.
+func TestStockTellsDuplicatesOnce(t *testing.T) {
+	for _, approach := range []string{"merge", "copy"} {
+		h := stockHost(t, hosts.Example, func(text string) string {
+			return edited(t, text, []string{
+				"server_name = Zarafa\n", "server_name = Zarafa\n!include /srv/zarafa/extra.inc\n!include conf.d/more.cfg\nquota_warn = 1\nquota_warn = 2\n",
+				"-- /etc/zarafa/gateway.cfg --\n", "-- /etc/zarafa/gateway.cfg --\nimap_max_messagesize = 1M\nimap_max_messagesize = 2M\n",
+				"-- tree --\n", "-- /srv/zarafa/extra.inc --\nthreads = 4\nthreads = 5\n-- /etc/zarafa/conf.d/more.cfg --\nsync_lifetime = 100\nsync_lifetime = 101\n-- tree --\n",
+			})
+		})
+		played := playStock(t, h, map[string]string{"config": approach})
+		if played.verdict.Code != exit.Done {
+			t.Fatalf("%s: %+v %q", approach, played.verdict, played.serious)
+		}
+		all := strings.Join(played.reasons, "\n")
+		for _, want := range []string{
+			"/etc/zarafa/server.cfg:", "/srv/zarafa/extra.inc:2: threads is set twice", "/etc/zarafa/conf.d/more.cfg:2: sync_lifetime is set twice", "/etc/zarafa/gateway.cfg:2: imap_max_messagesize is set twice",
+		} {
+			if n := strings.Count(all, want); n != 1 {
+				t.Errorf("%s: told %d times: %s\n%s", approach, n, want, all)
+			}
+		}
+		if n := strings.Count(all, "is set twice"); n != 4 || strings.Count(all, "take the other out") != 4 {
+			t.Errorf("%s: %d duplicates are told, of 4\n%s", approach, n, all)
+		}
+	}
+}
