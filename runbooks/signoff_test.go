@@ -36,6 +36,12 @@ func TestStockSignsOff(t *testing.T) {
 			if password := records["/etc/kopano/server.cfg mysql_password"]; password == nil || password["old"] != "***" || password["new"] != "***" {
 				t.Errorf("mysql_password: %v", password)
 			}
+			if safe := records["/etc/kopano/server.cfg user_safe_mode"]; safe == nil || !strings.Contains(safe["reason"].(string), "set back") {
+				t.Errorf("user_safe_mode: %v", safe)
+			}
+			if off := records["/etc/kopano/gateway.cfg pop3_enable"]; off == nil || off["new"] != "pop3_listen = (empty)" {
+				t.Errorf("pop3_enable: %v", off)
+			}
 			if len(records) < 100 {
 				t.Errorf("only %d records", len(records))
 			}

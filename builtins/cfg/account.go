@@ -1,8 +1,8 @@
 package cfg
 
 import (
+	"cmp"
 	"slices"
-	"strings"
 
 	"zcp2kopano/runtime/host/secrets"
 )
@@ -140,7 +140,7 @@ func (a accounted) gone(e Entry, own bool, tree *Tree) Entry {
 		if e.New != "" {
 			e.New += ", "
 		}
-		e.New += strings.TrimRight(heir+" = "+value, " ")
+		e.New += heir + " = " + cmp.Or(value, "(empty)")
 	}
 	if e.New != "" {
 		e.Fate, e.Reason = Replaced, a.dropReason(e.Directive)
