@@ -198,7 +198,7 @@ func (v rpms) databaseState() (string, error) {
 func (v rpms) rpmFile(path string) (rpm.Record, error) {
 	if got, err := v.rpm(context.Background(), "-K", "--nosignature", "--", path); err != nil {
 		return rpm.Record{}, fmt.Errorf("package file %s: %w", path, err)
-	} else if !strings.Contains(got.Stdout, "OK") || strings.Contains(got.Stdout, "NOT OK") {
+	} else if !saysWhole(got.Stdout) {
 		return rpm.Record{}, fmt.Errorf("package file %s: %s", path, strings.TrimSpace(got.Stdout))
 	}
 	got, err := v.rpm(context.Background(), "-qp", "--nosignature", "--qf", rpm.QueryFormat, "--", path)
@@ -210,4 +210,9 @@ func (v rpms) rpmFile(path string) (rpm.Record, error) {
 		return r, fmt.Errorf("package file %s: %w", path, err)
 	}
 	return r, nil
+}
+
+// saysWhole reads rpm -K.
+func saysWhole(said string) bool {
+	return strings.Contains(said, "OK") && !strings.Contains(said, "NOT OK")
 }

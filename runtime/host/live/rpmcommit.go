@@ -190,10 +190,43 @@ func (h rpmsWriter) CommitPackages(ctx context.Context, tx host.Transaction, w *
 	if err := tx.RefuseExtra(solution.Remove); err != nil {
 		return err
 	}
-	if err := h.turn.take(ctx, w, func() error { return front.commit(ctx, p, w) }); err != nil {
+	var got answer
+	err = h.turn.take(ctx, w, func() error {
+		got, err = front.commit(ctx, p, w)
 		return err
+	})
+	if err != nil {
+		return h.m.files.withoutSpace(err)
 	}
-	return r.verify(tx, solution)
+	return scriptletFailed(got.Stdout+"\n"+got.Stderr, tx, r.verify(tx, solution))
+}
+
+// withoutSpace puts before a failure that no space is left where packages lie, if that is so: of the fronts, some tell of it last
+// and some not at all.
+func (s *space) withoutSpace(err error) error {
+	for _, dir := range []string{"/", "/usr", "/var", "/etc", "/opt"} {
+		if fs, failed := s.Statfs(dir); failed == nil && fs.Total > 0 && fs.Free < leastSpace {
+			return fmt.Errorf("no space is left on the file system of %s: %w", dir, err)
+		}
+	}
+	return err
+}
+
+// leastSpace is what a package manager cannot do without.
+const leastSpace = 1 << 20
+
+// scriptletFailed puts the scriptlet that failed before what is wrong after a transaction. One that runs when its package is
+// in place (%post) keeps no manager from calling that a success: then it is all that is wrong. On the way back nothing more
+// comes of that; it was told.
+func scriptletFailed(said string, tx host.Transaction, wrong error) error {
+	cause := scriptletCause(said)
+	switch {
+	case cause == "", wrong == nil && (tx.Downgrade || !strings.HasPrefix(cause, "%post(")):
+		return wrong
+	case wrong == nil:
+		wrong = errors.New("its package is installed all the same, and rpm runs no scriptlet a second time; do by hand what it was to do, then resume, or roll back")
+	}
+	return &host.ScriptError{Cause: cause, Err: wrong}
 }
 
 func (v rpms) verify(tx host.Transaction, s host.Solution) error {

@@ -20,7 +20,8 @@ type rpmFront interface {
 	// cache is where downloaded packages lie.
 	cache() string
 	solve(p rpmTransaction) (host.Solution, error)
-	commit(ctx context.Context, p rpmTransaction, w *host.PackageWatch) error
+	// commit carries a transaction out, and returns what was said.
+	commit(ctx context.Context, p rpmTransaction, w *host.PackageWatch) (answer, error)
 	// refresh rereads the lists of repositories; all that are enabled if none is named.
 	refresh(ctx context.Context, ids []string, w *host.PackageWatch) error
 	// probe fetches the lists of the repositories in a scratch directory and says where they are.

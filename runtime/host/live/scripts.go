@@ -184,12 +184,16 @@ func scriptCause(output string) string {
 		}
 		return cause
 	}
-	for _, line := range lines { // rpm: "error: %preun(name-1-1.x86_64) scriptlet failed, exit status 1"
-		if strings.Contains(line, "scriptlet failed, ") {
-			return strings.TrimPrefix(strings.TrimSpace(line), "error: ")
-		}
-	}
-	return ""
+	return scriptletCause(output)
+}
+
+// failedScriptlet is how every rpm says it: "error: %preun(name-1-1.x86_64) scriptlet failed, exit status 1", and "warning: "
+// where that keeps the package from nothing.
+var failedScriptlet = regexp.MustCompile(`%\w+\(\S+\) scriptlet failed, .*`)
+
+// scriptletCause names the first of rpm's scriptlets that failed.
+func scriptletCause(output string) string {
+	return strings.TrimSpace(failedScriptlet.FindString(output))
 }
 
 // nextWords are what a script of a package said that was read behind dpkg's lines on its failure: dpkg writes

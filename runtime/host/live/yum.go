@@ -207,7 +207,7 @@ var yumSections = []struct{ prefix, meaning string }{
 }
 
 // refusals are how both say that something cannot be; the lines after a colon explain it.
-var refusals = regexp.MustCompile(`^(Error: |No package .* available|No match for argument|No Match for argument|\(try to add|Transaction check error|ERROR |Package .* not available|GPG check FAILED|Public key for)`)
+var refusals = regexp.MustCompile(`^(Error: |No package .* available|No match for argument|No Match for argument|All matches were filtered out|\(try to add|Transaction check error|ERROR |Package .* not available|GPG check FAILED|Public key for)`)
 
 // endings look like refusals and are not: what follows the "no" to the last question.
 var endings = []string{"Operation aborted", "Exiting on user", "Nothing to do"}
@@ -420,18 +420,17 @@ func (y yum) sizeUp(s *host.Solution, p rpmTransaction, sizes map[string]int64) 
 	return nil
 }
 
-func (y yum) commit(ctx context.Context, p rpmTransaction, w *host.PackageWatch) error {
+func (y yum) commit(ctx context.Context, p rpmTransaction, w *host.PackageWatch) (answer, error) {
 	s, err := y.m.files.newScratch("/run", "/tmp")
 	if err != nil {
-		return err
+		return answer{}, err
 	}
 	defer s.remove()
 	words, err := y.words(p, s)
 	if err != nil {
-		return err
+		return answer{}, err
 	}
-	_, err = y.run(ctx, w, append([]string{"-y"}, words...)...)
-	return err
+	return y.run(ctx, w, append([]string{"-y"}, words...)...)
 }
 
 // refresh fetches lists as XML, which is what is read here; yum 3 prefers SQLite if it may choose.

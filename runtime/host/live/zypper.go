@@ -233,13 +233,12 @@ func (s zypperStream) complaints() []string {
 	return lines
 }
 
-func (z zypper) commit(ctx context.Context, p rpmTransaction, w *host.PackageWatch) error {
+func (z zypper) commit(ctx context.Context, p rpmTransaction, w *host.PackageWatch) (answer, error) {
 	options, words, err := z.options(p)
 	if err != nil {
-		return err
+		return answer{}, err
 	}
-	_, err = z.watched(ctx, w, command{Args: append(options, words...), Accept: zypperInfos})
-	return err
+	return z.watched(ctx, w, command{Args: append(options, words...), Accept: zypperInfos})
 }
 
 func (z zypper) refresh(ctx context.Context, ids []string, w *host.PackageWatch) error {
