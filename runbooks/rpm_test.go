@@ -82,6 +82,40 @@ func TestOldRPMSystems(t *testing.T) {
 	}
 }
 
+// TestNewerRPMSystems go the same way by their own managers: with a repository whose name is said to be a guess, or from files.
+func TestNewerRPMSystems(t *testing.T) {
+	for name, c := range map[string]struct {
+		edits               []string
+		manager, repository string
+	}{
+		"rhel7-zcp72.txtar": {[]string{
+			"manager: yum 3.4.3", "manager: dnf 4.7.0", `VERSION_ID="7"`, `VERSION_ID="8.6"`, `ID="centos"`, `ID="rhel"`, `ID_LIKE="rhel fedora"`, `ID_LIKE="fedora"`,
+			"CentOS Linux release 7.5.1804 (Core)", "Red Hat Enterprise Linux release 8.6 (Ootpa)", "kernel: 3.10.0-862.el7.x86_64", "kernel: 4.18.0-372.el8.x86_64",
+		}, "dnf", "/etc/yum.repos.d/kopano.repo RHEL_8"},
+		"sles12-zcp72.txtar": {[]string{`VERSION_ID="12.2"`, `VERSION_ID="15.3"`, "manager: zypper 1.13.45", "manager: zypper 1.14.46"}, "zypper", "/etc/zypp/repos.d/kopano.repo SLE_15"},
+	} {
+		h := stockHost(t, name, func(text string) string {
+			for i := 0; i < len(c.edits); i += 2 {
+				text = strings.Replace(text, c.edits[i], c.edits[i+1], 1)
+			}
+			return text
+		})
+		m, err := h.PackageManager()
+		if err != nil || m.Name != c.manager {
+			t.Fatalf("%s: %+v, %v", name, m, err)
+		}
+		p := playStock(t, h, nil)
+		if p.verdict.Code != exit.Done || !slices.Contains(p.infos, "the name of the repository's directory is a guess") {
+			t.Errorf("%s: %s; %q; %q", name, p.verdict.Text, p.serious, p.reasons)
+			continue
+		}
+		file, dir, _ := strings.Cut(c.repository, " ")
+		if text := readAll(t, h, file); !strings.Contains(text, "/final/"+dir+"/\n") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
 // TestLikeRHEL are systems that are made from RHEL, by what they say of themselves.
 func TestLikeRHEL(t *testing.T) {
 	for id, like := range map[string]string{"rocky": "rhel centos fedora", "ol": "fedora", "rhel": "fedora", "scientific": "rhel centos fedora"} {
