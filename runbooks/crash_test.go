@@ -672,7 +672,8 @@ Files:
 			secrets: map[string]host.Secret{"repo_password": host.NewSecret("k0pano-subscription")},
 		},
 		{
-			name: "attachments to another disk", fixture: crashFixture,
+			name: "attachments to another disk, copied ahead", fixture: crashFixture,
+			params: map[string]string{"attachments": "presync"},
 			edits: []string{
 				disk, disk + "/var/lib/kopano /dev/sdb1 xfs 400G 300G\n",
 				tree, "-- /var/lib/zarafa/attachments/read.gz 0640 zarafa:zarafa --\nwhat is in it is compared\n" + tree +

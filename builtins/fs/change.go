@@ -163,11 +163,13 @@ var move = &script.Builtin{
 		"Within one mount it is a rename, whatever the size; across mounts a verified copy, and then the removal of the " +
 		"source. With contents = True, what src holds goes into the existing directory dst, and src stays, empty; directories " +
 		"that both have merge, any other name that both have is an error before anything moves. If src is absent and dst is " +
-		"there, it counts as moved.",
+		"there, it counts as moved. What fs.presync has copied before is taken up: only what changed since is copied, by size, " +
+		"times and inode.",
 	Params: []script.Param{
 		{Name: "src", Type: script.Path, Doc: "absolute path"},
 		{Name: "dst", Type: script.Path, Doc: "absolute path that src will have, or with contents the directory to fill"},
 		{Name: "contents", Type: script.Bool, Doc: "move what src holds, not src itself", Optional: true, Default: "False", Keyword: true},
+		{Name: "read_all", Type: script.Bool, Doc: "of what fs.presync has copied, compare every byte", Optional: true, Default: "False", Keyword: true},
 	},
 	Result: "None",
 	Effect: script.Change,
@@ -175,6 +177,30 @@ var move = &script.Builtin{
 fs.move("/var/lib/zarafa/attachments", "/var/lib/kopano/attachments", contents = True)
 `,
 	Decide: func(c *script.Call) (script.Decision, error) {
-		return done(&action.Move{From: c.String("src"), To: c.String("dst"), Contents: c.Bool("contents", false)})
+		return done(&action.Move{
+			From: c.String("src"), To: c.String("dst"),
+			Contents: c.Bool("contents", false), ReadAll: c.Bool("read_all", false),
+		})
+	},
+}
+
+var presync = &script.Builtin{
+	Name: "fs.presync",
+	Doc: "Copies what a directory holds to another file system while it is in use, ahead of its move.\n\n" +
+		"A later fs.move(src, dst, contents = True) of the same run takes the copy up, so that the downtime holds only what " +
+		"changed in between. Until then the copy lies in a directory of its own in dst, which only root can enter. On one " +
+		"file system there is nothing to do, since the move will be a rename. The option --limit of a run says how many bytes " +
+		"a second are copied at most; the disks serve others first.",
+	Params: []script.Param{
+		{Name: "src", Type: script.Path, Doc: "absolute path of a directory"},
+		{Name: "dst", Type: script.Path, Doc: "absolute path of the directory that is to be filled; must exist"},
+	},
+	Result: "None",
+	Effect: script.Change,
+	Example: `
+fs.presync("/var/lib/zarafa/attachments", "/srv/attachments")
+`,
+	Decide: func(c *script.Call) (script.Decision, error) {
+		return done(&action.Presync{From: c.String("src"), To: c.String("dst")})
 	},
 }

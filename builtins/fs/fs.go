@@ -20,7 +20,7 @@ func Builtins() []*script.Builtin {
 		find, glob, grep, usage,
 		absolute, inside, lastName, parents,
 		mountOf, mounts, space, sameDevice,
-		write, mkdir, copyFile, move, symlink, remove, keep, giveBack, mount, unmount,
+		write, mkdir, copyFile, presync, move, symlink, remove, keep, giveBack, mount, unmount,
 	}
 }
 

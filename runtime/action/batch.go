@@ -159,7 +159,7 @@ func (t *treeCopy) stopped() bool {
 // folder copies a directory: its files first, then one directory after the other.
 func (t *treeCopy) folder(src host.DirReader, sname string, dst host.Dir, dname, rel string) error {
 	f, err := t.open(src, sname, dst, dname, rel)
-	if err != nil {
+	if err != nil || f == nil {
 		return err
 	}
 	defer t.finish(f)
@@ -187,9 +187,13 @@ func (t *treeCopy) folder(src host.DirReader, sname string, dst host.Dir, dname,
 	return nil
 }
 
-// open opens a directory, and its copy; a copy that an interruption left may hold drafts.
+// open opens a directory, and its copy; a copy that an interruption left may hold drafts. It returns nil for one that
+// may be gone, and is.
 func (t *treeCopy) open(src host.DirReader, sname string, dst host.Dir, dname, rel string) (*copiedDir, error) {
 	held, err := src.Hold(sname)
+	if t.inUse && absent(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +203,11 @@ func (t *treeCopy) open(src host.DirReader, sname string, dst host.Dir, dname, r
 	if f.m, st, err = metaOf(held); err != nil {
 		return nil, err
 	}
-	if f.src, err = src.OpenDir(sname); err != nil {
+	f.src, err = src.OpenDir(sname)
+	if t.inUse && absent(err) {
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := t.openCopy(f, st); err != nil {
@@ -242,13 +250,16 @@ func (t *treeCopy) finish(f *copiedDir) {
 func (t *treeCopy) files(f *copiedDir, names []string) {
 	for len(names) > 0 && !t.stopped() {
 		n, b := min(copyStretch, len(names)), t.now
-		some := names[:n]
+		some := make([]leaf, n)
+		for i, name := range names[:n] {
+			some[i] = leaf{f, name}
+		}
 		names = names[n:]
 		b.files += n
 		b.filling.Add(1)
 		t.do(func() {
 			defer b.filling.Done()
-			t.stretch(b, f, some)
+			t.stretch(b, some, false)
 		})
 		if b.files >= fullBatch.files || b.bytes.Load() >= fullBatch.bytes {
 			t.close()
@@ -256,17 +267,17 @@ func (t *treeCopy) files(f *copiedDir, names []string) {
 	}
 }
 
-// stretch makes drafts of files in a directory.
-func (t *treeCopy) stretch(b *batch, f *copiedDir, names []string) {
+// stretch makes drafts of files; first are those of which no other name is copied.
+func (t *treeCopy) stretch(b *batch, leaves []leaf, first bool) {
 	var drafts []*draft
 	var bytes int64
-	for _, name := range names {
+	for _, l := range leaves {
 		if t.stopped() {
 			break
 		}
-		d, err := t.file(b, leaf{f, name}, false)
+		d, err := t.file(b, l, first)
 		if err != nil {
-			t.fail(fmt.Errorf("%s: %w", under(f.rel, name), err))
+			t.fail(fmt.Errorf("%s: %w", l.rel(), err))
 			break
 		}
 		if d == nil {
@@ -274,18 +285,18 @@ func (t *treeCopy) stretch(b *batch, f *copiedDir, names []string) {
 		}
 		drafts = append(drafts, d)
 		if bytes += d.st.Size; bytes >= copyWait {
-			t.settle(b, f, drafts)
+			t.settle(b, drafts)
 			drafts, bytes = nil, 0
 		}
 	}
-	t.settle(b, f, drafts)
+	t.settle(b, drafts)
 }
 
 // settle hands drafts over to the batch, once the disk has taken what they hold.
-func (t *treeCopy) settle(b *batch, f *copiedDir, drafts []*draft) {
+func (t *treeCopy) settle(b *batch, drafts []*draft) {
 	for _, d := range drafts {
 		if err := d.settle(); err != nil {
-			t.fail(fmt.Errorf("%s: %w", under(f.rel, d.name), err))
+			t.fail(fmt.Errorf("%s: %w", d.name, err))
 		}
 	}
 	b.mu.Lock()
@@ -297,6 +308,9 @@ func (t *treeCopy) settle(b *batch, f *copiedDir, drafts []*draft) {
 // unless it is known to be the first of them.
 func (t *treeCopy) file(b *batch, l leaf, first bool) (*draft, error) {
 	from, err := l.in.src.Hold(l.name)
+	if t.inUse && absent(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -325,7 +339,11 @@ func (t *treeCopy) file(b *batch, l leaf, first bool) (*draft, error) {
 		}
 	}
 	d := &draft{dst: l.in.dst, name: l.name, tmp: t.env.temp() + "." + strconv.FormatInt(t.made.Add(1), 10)}
-	if err := t.draw(d, from, st, m); err != nil {
+	err = t.draw(d, from, st, m)
+	if t.inUse && errors.Is(err, errChanged) {
+		return nil, unlinkIfThere(d.dst, d.tmp)
+	}
+	if err != nil {
 		return nil, err
 	}
 	b.bytes.Add(st.Size)
@@ -388,50 +406,44 @@ type link struct {
 func (t *treeCopy) firsts(b *batch) ([]link, error) {
 	slices.SortFunc(b.linked, func(x, y leaf) int { return strings.Compare(x.rel(), y.rel()) })
 	var links []link
+	var firsts []leaf
 	for _, l := range b.linked {
 		st, err := l.in.src.Lstat(l.name)
+		if t.inUse && absent(err) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		first, again := t.another(st, linked{t.root, l.rel()})
-		if again {
+		if first, again := t.another(st, linked{t.root, l.rel()}); again {
 			links = append(links, link{l, first})
-			continue
-		}
-		d, err := t.file(b, l, true)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", l.rel(), err)
-		}
-		if d != nil {
-			t.settle(b, l.in, []*draft{d})
+		} else {
+			firsts = append(firsts, l)
 		}
 	}
-	return links, nil
+	stretches := slices.Collect(slices.Chunk(firsts, copyStretch))
+	return links, t.inLanes(len(stretches), func(i int) error {
+		t.stretch(b, stretches[i], true)
+		return nil
+	})
 }
 
-// name reads drafts back, and gives those that are right their names.
-func (t *treeCopy) name(drafts []*draft, few bool) error {
+// inLanes does so many things in all lanes, until one fails.
+func (t *treeCopy) inLanes(count int, do func(i int) error) error {
 	var lanes sync.WaitGroup
 	var next atomic.Int64
 	lane := func() {
 		for !t.stopped() {
-			i := next.Add(1) - 1
-			if i >= int64(len(drafts)) {
+			i := int(next.Add(1) - 1)
+			if i >= count {
 				return
 			}
-			d := drafts[i]
-			err := t.verify(d, few)
-			if err == nil {
-				err = d.dst.Rename(d.tmp, d.dst, d.name)
+			if err := do(i); err != nil {
+				t.fail(err)
 			}
-			if err != nil {
-				t.fail(fmt.Errorf("%s: %w", d.name, err))
-				return
-			}
-			t.counted(d.st)
 		}
 	}
-	for range min(t.lanes, len(drafts)) - 1 {
+	for range min(t.lanes, count) - 1 {
 		lanes.Go(lane)
 	}
 	lane()
@@ -439,6 +451,22 @@ func (t *treeCopy) name(drafts []*draft, few bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.err
+}
+
+// name reads drafts back, and gives those that are right their names.
+func (t *treeCopy) name(drafts []*draft, few bool) error {
+	return t.inLanes(len(drafts), func(i int) error {
+		d := drafts[i]
+		err := t.verify(d, few)
+		if err == nil {
+			err = d.dst.Rename(d.tmp, d.dst, d.name)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", d.name, err)
+		}
+		t.counted(d.st)
+		return nil
+	})
 }
 
 // complete gives a copied directory its metadata; with sync, durably.

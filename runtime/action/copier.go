@@ -21,6 +21,8 @@ type copier struct {
 	seed  maphash.Seed // of the sums that a copy is held against: nobody can make two contents of one sum
 	done  size
 	total size
+	// inUse leaves out what others take away or change while it is copied; else that is an error.
+	inUse bool
 }
 
 type inode struct{ dev, ino uint64 }
@@ -268,7 +270,7 @@ func (c *copier) drawContent(n *draft, from host.File) error {
 		err = serr
 	}
 	if err == nil && (now.Size != n.st.Size || !now.Mtime.Equal(n.st.Mtime)) {
-		err = errors.New("it was changed while it was copied; stop what writes to it and try again")
+		err = errChanged
 	}
 	made, serr := to.Stat()
 	if err == nil {

@@ -60,6 +60,8 @@ var (
 	loadPace     = pace{2 << 20, 20 << 20}                                                     // bytes of SQL
 	rowPace      = pace{2_000, 20_000}                                                         // rows that are loaded, and their indexes made
 	copyPace     = pace{10 << 20, 300 << 20}                                                   // bytes: read, written, and read again
+	readPace     = pace{20 << 20, 1 << 30}                                                     // bytes: read, and compared
+	comparePace  = pace{1_000, 100_000}                                                        // entries of two trees, looked at
 	createPace   = pace{100, 10_000}                                                           // files made
 	ownerPace    = pace{500, 100_000}                                                          // entries
 	modifyPace   = pace{50, 4_000}                                                             // entries of a directory, each synced

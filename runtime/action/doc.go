@@ -14,6 +14,7 @@
 //	fs.symlink      symlink.go     a symlink
 //	fs.copy         copy.go        a tree, laid over another
 //	fs.move         move.go        a tree, moved or laid over another
+//	fs.presync      presync.go     a tree, copied ahead of its move; how the move takes it up is in takeup.go
 //	fs.remove       remove.go      a tree, kept whole in the store
 //	account.join    join.go        a user, as a member of a group
 //	fs.mount        mount.go       a file system, by its line in fstab

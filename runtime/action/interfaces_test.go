@@ -15,6 +15,7 @@ func TestWhatKindsAnswer(t *testing.T) {
 		"fs.copy":        "Comparer Coster Detailer",
 		"fs.mkdir":       "Comparer Recorder",
 		"fs.move":        "Comparer Coster Detailer",
+		"fs.presync":     "Comparer Coster Detailer",
 		"fs.remove":      "Comparer Detailer",
 		"fs.symlink":     "Comparer Recorder",
 		"fs.write":       "Comparer Detailer Recorder",

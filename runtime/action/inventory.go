@@ -36,10 +36,9 @@ type item struct {
 // inventory writes down in the store what is at a path, and everything below it, with digests of at most
 // this much content.
 func inventory(env *Env, name string, content int64) (*Blob, error) {
-	b, err := env.Store.write(func(w io.Writer) error {
-		lines := bufio.NewWriterSize(w, 1<<16)
-		enc, left := json.NewEncoder(lines), content
-		err := eachItem(env, name, func(dir host.DirReader, base string, it item) error {
+	b, err := writeItems(env, func(add func(item) error) error {
+		left := content
+		return eachItem(env, name, func(dir host.DirReader, base string, it item) error {
 			if it.Mode.IsRegular() && it.Size <= left {
 				sum, err := digest(dir, base)
 				if err != nil && !errors.Is(err, host.ErrUnknown) {
@@ -47,6 +46,21 @@ func inventory(env *Env, name string, content int64) (*Blob, error) {
 				}
 				it.SHA256, left = sum, left-it.Size
 			}
+			return add(it)
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &b, nil
+}
+
+// writeItems keeps an inventory of what is added.
+func writeItems(env *Env, fill func(add func(item) error) error) (Blob, error) {
+	return env.Store.write(func(w io.Writer) error {
+		lines := bufio.NewWriterSize(w, 1<<16)
+		enc := json.NewEncoder(lines)
+		err := fill(func(it item) error {
 			it.Rel, it.Target = encodeName(it.Rel), encodeName(it.Target)
 			return enc.Encode(it)
 		})
@@ -55,10 +69,6 @@ func inventory(env *Env, name string, content int64) (*Blob, error) {
 		}
 		return lines.Flush()
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &b, nil
 }
 
 // eachItem visits what is at a path, and everything below it.

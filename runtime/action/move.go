@@ -27,11 +27,13 @@ type Move struct {
 	From     string `json:"from"`
 	To       string `json:"to"`
 	Contents bool   `json:"contents,omitempty"`
+	ReadAll  bool   `json:"read_all,omitempty"` // of what was copied ahead: trust no size and no time
 
 	Fresh  fileNames  `json:"fresh,omitempty"`  // relative names, each moved whole
 	Merged []Preimage `json:"merged,omitempty"` // directories of From that merge: removed once empty
 	Size   size       `json:"size"`
-	Copy   bool       `json:"copy,omitempty"` // source and target are on different file systems
+	Copy   bool       `json:"copy,omitempty"`  // source and target are on different file systems
+	Ahead  bool       `json:"ahead,omitempty"` // Presync has copied what was there
 }
 
 func (a *Move) Kind() string             { return "fs.move" }
@@ -121,14 +123,36 @@ func (a *Move) record(env *Env, o overlay) (bool, error) {
 		to = path.Dir(to)
 	}
 	target, err := env.Host.Stat(to)
+	if err != nil {
+		return false, err
+	}
 	a.Copy = from.Dev != target.Dev
+	ahead, err := a.presynced(env)
+	a.Ahead = ahead != nil
 	return true, err
+}
+
+// presynced is what was copied ahead; nil for nothing.
+func (a *Move) presynced(env *Env) (*presynced, error) {
+	if !a.Contents {
+		return nil, nil
+	}
+	p, err := presyncedFor(env, a.From, a.To)
+	if p != nil {
+		p.every = a.ReadAll
+	}
+	return p, err
 }
 
 // Detail says how much is moved, and how.
 func (a *Move) Detail(*Env) (Detail, error) {
 	how := "by rename"
-	if a.Copy {
+	switch {
+	case a.Ahead && a.ReadAll:
+		how = "of what was copied ahead, all is read again, and what differs is copied; the sources are removed"
+	case a.Ahead:
+		how = "what was copied ahead gets its name, what changed since is copied; the sources are removed"
+	case a.Copy:
 		how = "by copy, verification and removal: they are on different file systems"
 	}
 	return Detail{Files: a.Size.Files, Bytes: a.Size.Bytes, Lines: []string{how}}, nil
@@ -136,7 +160,12 @@ func (a *Move) Detail(*Env) (Detail, error) {
 
 // Cost implements Coster.
 func (a *Move) Cost() Span {
-	if a.Copy {
+	switch {
+	case a.Ahead && a.ReadAll:
+		return comparePace.of(a.Size.Files).Plus(readPace.of(2 * a.Size.Bytes))
+	case a.Ahead:
+		return comparePace.of(a.Size.Files)
+	case a.Copy:
 		return copied(a.Size)
 	}
 	return smallSpan
@@ -145,8 +174,12 @@ func (a *Move) Cost() Span {
 func (a *Move) Apply(env *Env) (Result, error) {
 	c := newCopier(env, a.Size)
 	copied := false
+	ahead, err := a.ahead(env)
+	if err != nil {
+		return Result{}, err
+	}
 	for _, rel := range a.Fresh {
-		byCopy, err := a.bring(env, c, path.Join(a.From, rel), path.Join(a.To, rel))
+		byCopy, err := a.bring(env, c, ahead, rel)
 		if err != nil {
 			return Result{}, err
 		}
@@ -162,6 +195,11 @@ func (a *Move) Apply(env *Env) (Result, error) {
 			return Result{}, err
 		}
 	}
+	if a.Ahead {
+		if err := removePath(env.Host, presyncAt(a.To)); err != nil {
+			return Result{}, err
+		}
+	}
 	how := "by rename"
 	if copied {
 		how = "by verified copy"
@@ -169,9 +207,30 @@ func (a *Move) Apply(env *Env) (Result, error) {
 	return Result{Summary: fmt.Sprintf("moved %s (%d bytes) %s", counted(a.Size.Files, "file", "files"), a.Size.Bytes, how)}, nil
 }
 
+// ahead brings what was copied ahead into accord with the sources, unless all has arrived: from then on sources go.
+func (a *Move) ahead(env *Env) (*presynced, error) {
+	arrived := true
+	for _, rel := range a.Fresh {
+		there, err := exists(env.Host, path.Join(a.To, rel))
+		if err != nil {
+			return nil, err
+		}
+		arrived = arrived && there
+	}
+	if !a.Ahead || arrived {
+		return nil, nil
+	}
+	p, err := a.presynced(env)
+	if err != nil || p == nil {
+		return nil, err
+	}
+	return p, p.prune(env)
+}
+
 // bring makes an entry arrive. It reports whether the source is still there, because the entry was
 // copied.
-func (a *Move) bring(env *Env, c *copier, from, to string) (bool, error) {
+func (a *Move) bring(env *Env, c *copier, ahead *presynced, rel string) (bool, error) {
+	from, to := path.Join(a.From, rel), path.Join(a.To, rel)
 	arrived, err := exists(env.Host, to)
 	if err != nil {
 		return false, err
@@ -182,6 +241,11 @@ func (a *Move) bring(env *Env, c *copier, from, to string) (bool, error) {
 			return false, err
 		}
 		return true, c.remember(from, to)
+	}
+	if ahead != nil {
+		if taken, err := ahead.takeUp(c, rel, to); err != nil || taken {
+			return taken, err
+		}
 	}
 	return carry(c, from, to)
 }

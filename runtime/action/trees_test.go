@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -78,9 +79,29 @@ var treeActions = map[string]func() Action{
 	"move":   func() Action { return &Move{From: "/tree", To: "/disk/tree"} },
 	"merge":  func() Action { return &Move{From: "/tree", To: "/disk/there", Contents: true} },
 	"remove": func() Action { return &Remove{Path: "/tree"} },
+	"ahead":  func() Action { return &Presync{From: "/tree", To: "/disk/there"} },
+	takesUp:  func() Action { return &Move{From: "/tree", To: "/disk/there", Contents: true} },
 	"chown": func() Action {
 		return &Chown{Path: "/tree", Recursive: true, Users: map[string]string{"100": "998", "101": "998"}, Group: "998", DirMode: ptr(os.FileMode(0o711))}
 	},
+}
+
+// takesUp is what is done to a tree that was copied ahead, and has changed since.
+const takesUp = "takeup"
+
+func ahead(t *testing.T, env *Env, root string) {
+	t.Helper()
+	tag := env.Tag
+	env.Tag = "r-before"
+	defer func() { env.Tag = tag }()
+	a := &Presync{From: "/tree", To: "/disk/there"}
+	_, err := a.Prepare(env)
+	must(t, err)
+	_, err = a.Apply(env)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(root, "tree/d0/e0/f0000"), []byte("another"), 0o640))
+	must(t, os.WriteFile(filepath.Join(root, "tree/d0/e0/new"), []byte("new"), 0o640))
+	must(t, os.Remove(filepath.Join(root, "tree/d1/e1/f0001")))
 }
 
 // everything lists what an admin can see.
@@ -105,7 +126,9 @@ func ended(t *testing.T, env *Env, root, name string, begin map[string]string) {
 	switch name {
 	case "copy", "move":
 		sameState(t, name, moved(is, "/disk/tree"), moved(begin, "/tree"))
-	case "merge":
+	case "ahead":
+		sameState(t, name, moved(is, "/disk/there/"+presyncName+"/"+presyncTree), moved(begin, "/tree"))
+	case "merge", takesUp:
 		sameState(t, name, moved(is, "/disk/there"), moved(begin, "/tree"))
 	case "chown":
 		more, err := treeActions[name]().Prepare(env)
@@ -114,7 +137,7 @@ func ended(t *testing.T, env *Env, root, name string, begin map[string]string) {
 			t.Error("it has not changed all")
 		}
 	}
-	if name == "copy" || name == "chown" {
+	if name == "copy" || name == "chown" || name == "ahead" {
 		return
 	}
 	if left := moved(is, "/tree"); len(left) > 0 {
@@ -168,7 +191,7 @@ func TestKilledTrees(t *testing.T) {
 		actOnTree(t, root)
 		return
 	}
-	begun, trials := time.Now(), 5
+	begun, trials := time.Now(), len(treeActions)
 	if chance.Nothing() {
 		trials = 200
 	}
@@ -184,6 +207,9 @@ func TestKilledTrees(t *testing.T) {
 func killedTree(t *testing.T, dice *rand.Rand, name string) {
 	inManyBatches(t)
 	env, root := treeBed(t, 200+dice.IntN(400))
+	if name == takesUp {
+		ahead(t, env, root)
+	}
 	begin := everything(t, env, root)
 	a := treeActions[name]()
 	_, err := a.Prepare(env)
@@ -214,7 +240,13 @@ func killedTree(t *testing.T, dice *rand.Rand, name string) {
 		ended(t, env, root, name, begin)
 	}
 	must(t, again.Undo(env))
-	sameState(t, "undo of "+name, everything(t, env, root), begin)
+	end := everything(t, env, root)
+	if name == takesUp { // what was copied ahead is taken back by who copied it
+		for _, state := range []map[string]string{begin, end} {
+			maps.DeleteFunc(state, func(at, _ string) bool { return strings.Contains(at, presyncName) })
+		}
+	}
+	sameState(t, "undo of "+name, end, begin)
 }
 
 // actOnTree carries an action out in a process of its own.

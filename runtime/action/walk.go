@@ -167,6 +167,9 @@ func (w *walker[D]) entry(dir D, l looked, f folder[D], rel string, dev uint64) 
 	if e.st.Dev != dev && w.mount != nil {
 		return w.mount(e.rel)
 	}
+	if absent(f.err) { // it went away since it was looked at
+		return nil
+	}
 	if f.err != nil {
 		return f.err
 	}
@@ -174,6 +177,9 @@ func (w *walker[D]) entry(dir D, l looked, f folder[D], rel string, dev uint64) 
 		return w.descend(e, f)
 	}
 	self, err := w.open(dir, l.name)
+	if absent(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,58 @@
+package runbooks_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"zcp2kopano/runtime/exit"
+	"zcp2kopano/testdata/hosts"
+)
+
+// TestStockCopiesAhead has the attachments copied to another file system before ZCP is stopped, wherever the dump is
+// made, and moved after that.
+func TestStockCopiesAhead(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		mount  string
+		dump   string
+		copies bool
+	}{
+		{"a mount of their own", attachmentDisk, "running", true},
+		{"ZCP stops before the dump", attachmentDisk, "stopped", true},
+		{"Kopano has a disk of its own", "/var/lib/kopano /dev/sdb1 ext4 100G 90G", "running", true},
+		{"one disk", "", "running", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := stockHost(t, hosts.Example, func(text string) string {
+				if tc.mount == "" {
+					return text
+				}
+				text = withMounts(t, strings.TrimSpace(rootMount), tc.mount)(text)
+				return strings.Replace(text, "-- tree --\n", "-- tree --\nd0755 root:root - - "+strings.Fields(tc.mount)[0]+"\n", 1)
+			})
+			before, err := h.Lstat("/var/lib/zarafa/attachments/5")
+			if err != nil {
+				t.Fatal(err)
+			}
+			played := playStock(t, h, map[string]string{"attachments": "presync", "dump": tc.dump, "paranoid": "true"})
+			if played.verdict.Code != exit.Done {
+				t.Fatalf("%+v\n%s\n%s", played.verdict, strings.Join(played.serious, "\n"), strings.Join(played.reasons, "\n"))
+			}
+			at := func(text string) int {
+				return slices.IndexFunc(played.changes, func(c string) bool { return strings.Contains(c, text) })
+			}
+			copied, stopped, moved := at("ahead of their move"), at("stop zarafa-server"), at("move the contents of /var/lib/zarafa/attachments")
+			if (copied >= 0) != tc.copies || tc.copies && copied > stopped || moved < stopped || stopped < 0 {
+				t.Errorf("copied %d, stopped %d, moved %d: %s", copied, stopped, moved, strings.Join(played.changes, "\n"))
+			}
+			after, err := h.Lstat("/var/lib/kopano/attachments/5")
+			if err != nil || (after.Dev != before.Dev) != tc.copies {
+				t.Errorf("%+v, before %+v: %v", after, before, err)
+			}
+			if _, err := h.Lstat("/var/lib/kopano/attachments/.zcp2kopano-presync"); err == nil {
+				t.Error("the first copy is left")
+			}
+		})
+	}
+}

@@ -1,0 +1,142 @@
+package action
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/policy"
+)
+
+func init() { register(func() Action { return &Presync{} }) }
+
+// Presync ("fs.presync") copies what a directory holds while others still work in it, into a directory of its own below
+// To that only root can enter. A Move of the contents of From to To that comes later takes the copy up (takeup.go): then
+// it has only to copy what changed meanwhile.
+//
+// Prepare writes down each entry as it is before any is copied. What is found to be another by then is copied anew, so
+// what goes, comes or changes while it is copied is left out, and does no harm. Apply goes on where it stopped. Undo
+// removes the copy.
+type Presync struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+
+	Seen Blob `json:"seen"` // the entries of From, as Prepare found them
+	Size size `json:"size"`
+}
+
+const (
+	presyncName = tempPrefix + "presync" // below To
+	presyncTree = "tree"                 // what was copied
+	presyncBook = "book"                 // what is known of it, once it is complete
+)
+
+func presyncAt(to string) string { return path.Join(to, presyncName) }
+
+func (a *Presync) Kind() string             { return "fs.presync" }
+func (a *Presync) Touches() []policy.Target { return through(true, a.To) }
+func (a *Presync) Stage(*Env) error         { return nil }
+func (a *Presync) Irreversible() string     { return "" }
+func (a *Presync) Summary() string {
+	return fmt.Sprintf("copy the contents of %s to %s ahead of their move", a.From, a.To)
+}
+
+// Prepare finds nothing to do where the move will be a rename.
+func (a *Presync) Prepare(env *Env) (bool, error) {
+	if err := checkEnds(env.Host, "copy ahead", a.From, a.To, true); err != nil {
+		return false, err
+	}
+	from, err := env.Host.Stat(a.From)
+	if err != nil {
+		return false, err
+	}
+	to, err := env.Host.Stat(a.To)
+	if err != nil || from.Dev == to.Dev {
+		return false, err
+	}
+	mounts, err := mountsBelow(env.Host, a.From)
+	if err != nil {
+		return false, err
+	}
+	for _, point := range mounts {
+		if point != a.From {
+			return false, fmt.Errorf("%s: %s is a mount point", a.Summary(), point)
+		}
+	}
+	there, err := exists(env.Host, presyncAt(a.To))
+	if err == nil && there {
+		err = fmt.Errorf("%s: %s is there already; remove it", a.Summary(), presyncAt(a.To))
+	}
+	if err != nil {
+		return false, err
+	}
+	a.Seen, a.Size, err = seenNow(env, a.From, from.Dev)
+	return err == nil && a.Size.Files > 0, err
+}
+
+// Detail says how much is copied.
+func (a *Presync) Detail(*Env) (Detail, error) {
+	return Detail{Files: a.Size.Files, Bytes: a.Size.Bytes, Lines: []string{"while it is in use; what changes meanwhile is copied when it is moved"}}, nil
+}
+
+// Cost implements Coster.
+func (a *Presync) Cost() Span { return copied(a.Size) }
+
+func (a *Presync) Apply(env *Env) (Result, error) {
+	result := Result{Summary: fmt.Sprintf("copied %s (%d bytes) ahead", counted(a.Size.Files, "file", "files"), a.Size.Bytes)}
+	at := presyncAt(a.To)
+	if err := mkdirAll(env.Host, at); err != nil {
+		return result, err
+	}
+	c := newCopier(env, a.Size)
+	c.inUse = true
+	if _, err := c.copyTo(a.From, path.Join(at, presyncTree)); err != nil {
+		return result, err
+	}
+	return result, presyncedBook{From: a.From, Seen: a.Seen}.write(env, at)
+}
+
+func (a *Presync) Undo(env *Env) error { return removePath(env.Host, presyncAt(a.To)) }
+
+// Differences tells that the copy is still there.
+func (a *Presync) Differences(env *Env) ([]string, error) {
+	return env.Store.Compare(Preimage{Path: presyncAt(a.To)})
+}
+
+// seenNow writes down the entries below a directory.
+func seenNow(env *Env, name string, dev uint64) (b Blob, total size, err error) {
+	dir, err := env.Host.OpenTree(name)
+	if err != nil {
+		return b, total, err
+	}
+	defer dir.Close()
+	b, err = writeItems(env, func(add func(item) error) error {
+		w := readWalker(env.Ctx, func(e entry[host.DirReader]) error {
+			total.add(e.st)
+			if total.Files%10_000 == 0 {
+				env.Progress(Progress{What: "look at " + name, Done: total.Files, Unit: "files"})
+			}
+			it := glance(e.rel, e.st)
+			if env.Host.Now().Sub(it.Ctime) < racy {
+				it.Ctime = time.Time{}
+			}
+			return add(it)
+		})
+		return w.walk(dir, "", dev)
+	})
+	return b, total, err
+}
+
+// racy is how long an entry must have been left alone before it is written down: within that time its ctime may stand for
+// several changes.
+const racy = 2 * time.Second
+
+// glance is what can be written down of an entry without opening it. Whatever changes it changes its ctime.
+func glance(rel string, st host.Stat) item {
+	return item{Rel: rel, Mode: st.Mode, UID: st.UID, GID: st.GID, Rdev: st.Rdev, Size: st.Size, Mtime: st.Mtime, Dev: st.Dev, Ino: st.Ino, Ctime: st.Ctime}
+}
+
+// errChanged is of a file that was written to while it was copied.
+var errChanged = errors.New("it was changed while it was copied; stop what writes to it and try again")
