@@ -11,6 +11,7 @@ import (
 	"zcp2kopano/builtins"
 	"zcp2kopano/runbooks"
 	"zcp2kopano/runtime/engine"
+	"zcp2kopano/runtime/lint"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/state"
@@ -142,6 +143,19 @@ func completeSecret(cmd *cobra.Command, args []string, begun string) ([]string, 
 		if p.Secret {
 			list = append(list, p.Name+"=")
 		}
+	}
+	return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// completeOverride completes the keys of inhibitors; behind the = stands why.
+func completeOverride(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	book := meantBook(cmd, args)
+	if book == nil || strings.Contains(begun, "=") {
+		return words(nil)
+	}
+	var list []string
+	for _, key := range lint.Overridable(book.Modules()) {
+		list = append(list, key+"=")
 	}
 	return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }

@@ -58,6 +58,7 @@ func (p *params) flags(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("param", completeParam)
 	_ = cmd.RegisterFlagCompletionFunc("secret", completeSecret)
 	cmd.Flags().StringArrayVar(&p.overrides, "override", nil, "go on in spite of an inhibitor: `KEY=REASON`; the key stands with the inhibitor, the reason in the journal (repeatable)")
+	_ = cmd.RegisterFlagCompletionFunc("override", completeOverride)
 }
 
 // read returns what was given, by name.

@@ -29,6 +29,7 @@ type item struct {
 	Target string      `json:"target,omitempty"`
 	SHA256 string      `json:"sha256,omitempty"`
 	Xattrs string      `json:"xattrs,omitempty"` // digest
+	Dev    uint64      `json:"dev,omitempty"`    // another after a boot, perhaps; older versions wrote none
 	Ino    uint64      `json:"ino"`
 	Ctime  time.Time   `json:"ctime,omitzero"`
 }
@@ -108,7 +109,7 @@ func itemOf(e entry[host.DirReader]) (item, error) {
 	if err != nil {
 		return item{}, err
 	}
-	it := item{Rel: e.rel, Mode: m.mode, UID: m.uid, GID: m.gid, Rdev: e.st.Rdev, Ino: e.st.Ino, Ctime: e.st.Ctime}
+	it := item{Rel: e.rel, Mode: m.mode, UID: m.uid, GID: m.gid, Rdev: e.st.Rdev, Dev: e.st.Dev, Ino: e.st.Ino, Ctime: e.st.Ctime}
 	if len(m.xattrs) > 0 {
 		data, err := json.Marshal(m.xattrs)
 		if err != nil {

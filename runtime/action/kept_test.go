@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim/simfs"
 )
 
@@ -122,5 +123,39 @@ func TestManyDifferences(t *testing.T) {
 	lines := r.lines("/srv/x")
 	if len(lines) != mostLines+1 || lines[mostLines] != fmt.Sprintf("/srv/x: %d more entries differ", mostLines) {
 		t.Errorf("%q", lines)
+	}
+}
+
+// twin is a host where what is kept has the inode number of what it is a copy of: each file system counts by itself.
+type twin struct {
+	host.Host
+	kept string
+	ino  uint64
+}
+
+func (h twin) Lstat(name string) (host.Stat, error) {
+	st, err := h.Host.Lstat(name)
+	if name == h.kept {
+		st.Ino = h.ino
+	}
+	return st, err
+}
+
+// A copy is known for one though its inode has the number of the original's.
+func TestKeptCopyOfTheSameNumber(t *testing.T) {
+	env := elsewhereEnv(t)
+	must(t, env.Host.Mkdir("/srv/tree", 0o755))
+	a := &Remove{Path: "/srv/tree"}
+	_, err := a.Prepare(env)
+	must(t, err)
+	st, err := env.Host.Lstat("/srv/tree")
+	must(t, err)
+	env.Host = twin{env.Host, a.kept(env), st.Ino}
+	marked := 0
+	env.Mark = func(any) error { marked++; return nil }
+	_, err = a.Apply(env)
+	must(t, err)
+	if marked != 1 {
+		t.Errorf("the inodes of the copy were written down %d times", marked)
 	}
 }

@@ -38,6 +38,9 @@ func (a *Mount) Prepare(env *Env) (bool, error) {
 	if there != nil {
 		return false, a.check(*there)
 	}
+	if err := straight(env.Host, a.Point); err != nil {
+		return false, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
 	if err := listed(env.Host, a.Point); err != nil {
 		return false, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
@@ -92,6 +95,9 @@ func (a *Unmount) Irreversible() string     { return "" }
 
 // Prepare refuses what could not be mounted again.
 func (a *Unmount) Prepare(env *Env) (bool, error) {
+	if err := straight(env.Host, a.Point); err != nil {
+		return false, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
 	m, err := mountedAt(env.Host, a.Point)
 	if err != nil || m == nil {
 		return false, err
@@ -131,6 +137,15 @@ func (a *Unmount) Differences(env *Env) ([]string, error) {
 		return []string{fmt.Sprintf("%s (%s) is mounted at %s; before it was %s (%s)", m.Source, m.Type, a.Point, a.Was.Source, a.Was.Type)}, nil
 	}
 	return nil, nil
+}
+
+// straight refuses a point that symlinks lead elsewhere: the mount table has the place where they end.
+func straight(v host.FileReader, point string) error {
+	real, err := Resolve(v, point)
+	if err == nil && real != point {
+		err = fmt.Errorf("it leads to %s; name that", real)
+	}
+	return err
 }
 
 // mountNow mounts what is not mounted.

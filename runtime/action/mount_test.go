@@ -44,6 +44,14 @@ func TestMountRefuses(t *testing.T) {
 			unmounted(t, h)
 			put(t, h, "/srv/new", "x", 0o600, 0, 0)
 		}, &Mount{Point: "/srv"}, "not empty"},
+		"a symlink to mount": {func(h *fakeHost) {
+			unmounted(t, h)
+			must(t, h.Symlink("/srv", "/data"))
+		}, &Mount{Point: "/data"}, "mount /data: it leads to /srv; name that"},
+		"a symlink to unmount": {func(h *fakeHost) {
+			disks(t, h)
+			must(t, h.Symlink("/srv", "/data"))
+		}, &Unmount{Point: "/data"}, "unmount /data: it leads to /srv; name that"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newFake(twoDisks()...)

@@ -112,7 +112,7 @@ func (a *Remove) vouch(env *Env, kept string) error {
 		return err
 	}
 	st, err := env.Host.Lstat(kept)
-	if err != nil || st.IsDir() && st.Ino == top.Ino {
+	if err != nil || st.IsDir() && st.Ino == top.Ino && (top.Dev == 0 || st.Dev == top.Dev) {
 		return err
 	}
 	b, err := inventory(env, kept, 0)

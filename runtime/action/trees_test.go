@@ -9,12 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/hosttest/chance"
 	"zcp2kopano/runtime/host/live"
 )
@@ -259,4 +261,30 @@ func actOnTree(t *testing.T, root string) {
 	fmt.Print("!")
 	_, err = a.Apply(newEnv(h))
 	must(t, err)
+}
+
+// A walk that stays on its file system does not open what is mounted below, not even to look ahead: a share whose
+// server is gone would hold it up.
+func TestWalkOpensNoOtherDisk(t *testing.T) {
+	env, root := liveEnv(t)
+	must(t, os.MkdirAll(filepath.Join(root, "tree/sub"), 0o755))
+	otherDisk(t, filepath.Join(root, "tree/share"))
+	dir, err := env.Host.OpenTree("/tree")
+	must(t, err)
+	defer dir.Close()
+	st, err := dir.Self()
+	must(t, err)
+	var visited, skipped []string
+	w := readWalker(env.Ctx, func(e entry[host.DirReader]) error { visited = append(visited, e.rel); return nil })
+	w.mount = func(rel string) error { skipped = append(skipped, rel); return nil }
+	w.open = func(dir host.DirReader, name string) (host.DirReader, error) {
+		if name == "share" {
+			t.Error("opened what is mounted there")
+		}
+		return dir.OpenDir(name)
+	}
+	must(t, w.walk(dir, "", st.Dev))
+	if !slices.Equal(visited, []string{"sub"}) || !slices.Equal(skipped, []string{"share"}) {
+		t.Errorf("visited %q, skipped %q", visited, skipped)
+	}
 }

@@ -75,7 +75,7 @@ func (w *walker[D]) listed(dir D, list []host.DirEntry, rel string, dev uint64) 
 	looks := inOrder(n, (len(list)+stride-1)/stride, func(i int) []looked {
 		return w.look(dir, list[i*stride:min(len(list), (i+1)*stride)], rel)
 	})
-	folders := w.folders(n, dir, list, rel)
+	folders := w.folders(n, dir, list, rel, dev)
 	defer folders.drain(func(f folder[D]) { f.close() })
 	defer looks.drain(func([]looked) {})
 	for looks.more() {
@@ -132,7 +132,7 @@ func (f folder[D]) close() {
 
 // folders reads the directories that a directory holds, in their order, ahead of the walk. One that is left
 // out, or is a mount point, is for the walk to find out: it reads what is not read yet.
-func (w *walker[D]) folders(n int, dir D, list []host.DirEntry, rel string) *ordered[folder[D]] {
+func (w *walker[D]) folders(n int, dir D, list []host.DirEntry, rel string, dev uint64) *ordered[folder[D]] {
 	var names []string
 	for _, de := range list {
 		if de.Type.IsDir() {
@@ -142,6 +142,11 @@ func (w *walker[D]) folders(n int, dir D, list []host.DirEntry, rel string) *ord
 	return inOrder(n, len(names), func(i int) (f folder[D]) {
 		if n == 1 || w.leave != nil && w.leave(under(rel, names[i])) {
 			return f
+		}
+		if w.mount != nil {
+			if st, err := dir.Lstat(names[i]); err != nil || st.Dev != dev {
+				return f
+			}
 		}
 		if f.dir, f.err = w.open(dir, names[i]); f.err != nil {
 			return f

@@ -147,7 +147,7 @@ func (w *assignments) stmt(stmt syntax.Stmt, s state) state {
 		}
 		w.give(stmt.LHS, s)
 	case *syntax.DefStmt:
-		s[first(stmt.Name)] = true
+		w.give(stmt.Name, s)
 	case *syntax.ExprStmt:
 		w.use(stmt.X, s)
 	case *syntax.ReturnStmt:
@@ -184,12 +184,22 @@ func (w *assignments) give(lhs syntax.Expr, s state) {
 func (w *assignments) later(body []syntax.Stmt) {
 	for _, stmt := range body {
 		syntax.Walk(stmt, func(n syntax.Node) bool {
-			if a, ok := n.(*syntax.AssignStmt); ok {
-				for _, id := range targets(a.LHS) {
+			var given syntax.Expr
+			switch n := n.(type) {
+			case *syntax.AssignStmt:
+				given = n.LHS
+			case *syntax.ForStmt:
+				given = n.Vars
+			case *syntax.DefStmt:
+				given = n.Name
+			}
+			if given != nil {
+				for _, id := range targets(given) {
 					w.some[first(id)] = true
 				}
 			}
-			return true
+			_, inner := n.(*syntax.DefStmt)
+			return !inner
 		})
 	}
 }

@@ -79,11 +79,11 @@ func (m *module) checkCalls() {
 			if !onHost(u.of) {
 				continue
 			}
-			at := by
+			at, rule := by, ruleMaybeEffect
 			if at == nil {
-				at = u.at
+				at, rule = u.at, ruleEffect
 			}
-			m.at(at, ruleEffect, "put it into a step: a function with a docstring", "%s works on the run, so it can only be called inside a step; this is called while the runbook is loaded", u.of.Name)
+			m.at(at, rule, "put it into a step: a function with a docstring", "%s works on the run, so it can only be called inside a step; this is called while the runbook is loaded", u.of.Name)
 			return
 		}
 	})

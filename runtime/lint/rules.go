@@ -28,7 +28,7 @@ var (
 	ruleEvaluation = rule{"evaluation", Error, "the runbook fails while it is loaded", "mend the line that is shown"}
 
 	ruleMaybe       = rule{"maybe-uninitialized", Warning, "a variable is used where it has no value on some ways", ruleUnassigned.hint}
-	ruleMaybeEffect = rule{"maybe-effect", Warning, "a function changes the host on some way, and a part of the runbook calls it that may not", "leave the change to a step, or be sure that this way is not taken"}
+	ruleMaybeEffect = rule{"maybe-effect", Warning, "a function works on the host on some way, and is called where that may not be", "leave that to a step, or be sure that this way is not taken"}
 	ruleUnreachable = rule{"unreachable", Warning, "no way leads to a statement", "remove it, or what ends the function before it"}
 	ruleUnused      = rule{"unused-variable", Warning, "a variable is not used", "remove it, or begin its name with an underscore"}
 	ruleUnusedLoad  = rule{"unused-load", Warning, "what is loaded is not used", "remove it from the load statement"}

@@ -32,7 +32,18 @@ func (c *checker) learn(book *runbook.Runbook) {
 			}
 		}
 		if r := book.Results[s.Name]; r != nil {
-			known[s.Name] = typeOfResult(r)
+			known[s.Name] = c.typeOfResult(s, r)
+		}
+	}
+	c.forget()
+}
+
+// forget lets go of what was inferred: it rested on less than is known now.
+func (c *checker) forget() {
+	for _, m := range c.modules {
+		clear(m.memo)
+		for _, f := range m.functions {
+			f.returns = nil
 		}
 	}
 }
@@ -75,14 +86,22 @@ func typeOfParam(p *runbook.ParamSpec) typ {
 	return t
 }
 
-// typeOfResult is what a step gets that takes the result of another. It may be None, where that one was left out or
-// found what stands in the way.
-func typeOfResult(r *runbook.Result) typ {
+// typeOfResult is what a step gets that takes the result of another: the fields that the runbook tells of, and those
+// that a function of the site's own returns beyond. It may be None, where that one was left out or found what stands in
+// the way.
+func (c *checker) typeOfResult(s *runbook.Step, r *runbook.Result) typ {
 	t := is(r.Type)
 	if len(r.Fields) > 0 {
 		t.fields = map[string]typ{}
 		for _, f := range r.Fields {
 			t.fields[f.Name] = anything
+		}
+	}
+	if f := c.functionAt(placeOf(s.Pos())); f != nil && f.in.own && t.fields != nil {
+		returned := f.result()
+		t.open = returned.fields == nil || returned.open
+		for name := range returned.fields {
+			t.fields[name] = anything
 		}
 	}
 	return t.or(is("NoneType"))

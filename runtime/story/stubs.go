@@ -1,6 +1,7 @@
 package story
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -22,19 +23,31 @@ var shapeTypes = map[string]string{
 // global names, NAME.py those of a module. Language servers for Starlark take such a directory.
 func Stubs(builtins []*script.Builtin) map[string]string {
 	files := map[string]string{}
+	own := map[string]bool{}
+	for _, b := range builtins {
+		own[b.Name] = true
+	}
 	for _, b := range sorted(builtins) {
 		name := "__init__.py"
 		if m := moduleOf(b); m != "" {
 			name = m + ".py"
 		}
-		files[name] += stub(b)
+		files[name] += stub(b, own)
 	}
 	return files
 }
 
-func stub(b *script.Builtin) string {
+// stub is that of one builtin. Own are the names of all: what a module calls list is no type in its file.
+func stub(b *script.Builtin, own map[string]bool) string {
+	typed := func(mark, name string) string {
+		bare, _, _ := strings.Cut(name, "[")
+		if name == "" || own[moduleOf(b)+"."+bare] {
+			return ""
+		}
+		return mark + name
+	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "def %s(%s)%s:\n", strings.TrimPrefix(b.Name, moduleOf(b)+"."), stubParams(b), stubResult(b))
+	fmt.Fprintf(&out, "def %s(%s)%s:\n", strings.TrimPrefix(b.Name, moduleOf(b)+"."), stubParams(b, typed), typed(" -> ", stubResult(b)))
 	doc := strings.TrimSpace(b.Doc)
 	if len(b.Params) > 0 {
 		doc += "\n\nArgs:"
@@ -46,11 +59,11 @@ func stub(b *script.Builtin) string {
 		doc += "\n\nReturns:\n  " + b.Result
 	}
 	doc = strings.ReplaceAll(strings.ReplaceAll(doc, `\`, `\\`), `"""`, `\"\"\"`)
-	fmt.Fprintf(&out, "    \"\"\"%s\n    \"\"\"\n    pass\n\n", strings.ReplaceAll(doc, "\n", "\n    "))
+	fmt.Fprintf(&out, "    \"\"\"%s\n    \"\"\"\n    ...\n\n", strings.ReplaceAll(doc, "\n", "\n    "))
 	return out.String()
 }
 
-func stubParams(b *script.Builtin) string {
+func stubParams(b *script.Builtin, typed func(mark, name string) string) string {
 	var parts []string
 	star := false
 	for _, p := range b.Params {
@@ -61,20 +74,20 @@ func stubParams(b *script.Builtin) string {
 		case p.Keyword && !star:
 			parts, star = append(parts, "*"), true
 		}
-		part := p.Name
-		if t := stubTypes[p.Type]; t != "" {
-			part += ": " + t
-		}
-		if p.Optional {
-			def := p.Default
-			if def == "" {
-				def = "None"
-			}
-			part += " = " + def
-		}
-		parts = append(parts, part)
+		parts = append(parts, stubParam(p, typed(": ", stubTypes[p.Type])))
 	}
 	return strings.Join(parts, ", ")
+}
+
+func stubParam(p script.Param, typed string) string {
+	part, def := p.Name+typed, cmp.Or(p.Default, "None")
+	if typed != "" && p.Optional && def == "None" {
+		part += " | None"
+	}
+	if p.Optional {
+		part += " = " + def
+	}
+	return part
 }
 
 func stubResult(b *script.Builtin) string {
@@ -82,5 +95,5 @@ func stubResult(b *script.Builtin) string {
 	if len(s.Types) != 1 || shapeTypes[s.Types[0]] == "" {
 		return ""
 	}
-	return " -> " + shapeTypes[s.Types[0]]
+	return shapeTypes[s.Types[0]]
 }

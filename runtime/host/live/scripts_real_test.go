@@ -130,7 +130,7 @@ func TestTroubledInstallation(t *testing.T) {
 	}
 }
 
-// ticks wants a wait to be told each second, with what was said last.
+// ticks wants a wait to be told each second, with what was said last: at the first look the script may not have spoken.
 func ticks(t *testing.T, told []action.Progress, what, text string) {
 	t.Helper()
 	last, seen := int64(-1), 0
@@ -139,7 +139,7 @@ func ticks(t *testing.T, told []action.Progress, what, text string) {
 			continue
 		}
 		seen++
-		if p.Done < last || p.Text != text || p.Unit != "s" {
+		if p.Done < last || p.Text != text && seen > 1 || p.Unit != "s" {
 			t.Errorf("progress %+v after %d s", p, last)
 		}
 		last = p.Done
