@@ -198,6 +198,7 @@ var presync = &script.Builtin{
 	Result: "None",
 	Effect: script.Change,
 	Example: `
+fs.mkdir("/srv/attachments", parents = True)
 fs.presync("/var/lib/zarafa/attachments", "/srv/attachments")
 `,
 	Decide: func(c *script.Call) (script.Decision, error) {

@@ -65,6 +65,9 @@ func (a *Presync) Prepare(env *Env) (bool, error) {
 			return false, fmt.Errorf("%s: %s is a mount point", a.Summary(), point)
 		}
 	}
+	if done, err := presyncedFor(env, a.From, a.To); err != nil || done != nil {
+		return false, err
+	}
 	there, err := exists(env.Host, presyncAt(a.To))
 	if err == nil && there {
 		err = fmt.Errorf("%s: %s is there already; remove it", a.Summary(), presyncAt(a.To))
