@@ -212,6 +212,9 @@ func (t *treeCopy) open(src host.DirReader, sname string, dst host.Dir, dname, r
 	}
 	if err := t.openCopy(f, st); err != nil {
 		f.src.Close()
+		if t.inUse && errors.Is(err, host.ErrExchanged) {
+			return nil, nil
+		}
 		return nil, err
 	}
 	return f, nil
@@ -320,6 +323,9 @@ func (t *treeCopy) file(b *batch, l leaf, first bool) (*draft, error) {
 		return nil, err
 	}
 	if st.IsDir() {
+		if t.inUse {
+			return nil, nil
+		}
 		return nil, host.ErrExchanged
 	}
 	if st.Nlink > 1 && !first {

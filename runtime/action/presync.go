@@ -127,6 +127,7 @@ func seenNow(env *Env, name string, dev uint64) (b Blob, total size, err error) 
 			}
 			return add(it)
 		})
+		w.inUse = true
 		return w.walk(dir, "", dev)
 	})
 	return b, total, err

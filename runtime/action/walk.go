@@ -45,6 +45,8 @@ type walker[D host.DirReader] struct {
 	mount func(rel string) error
 	// leave reports what is not visited, nor what lies below it; nil leaves nothing out.
 	leave func(rel string) bool
+	// inUse leaves out a directory that is another than was looked at; else that is an error.
+	inUse bool
 	// ahead lets it look ahead. Then visit may not change the tree.
 	ahead bool
 }
@@ -203,6 +205,9 @@ func (w *walker[D]) descend(e entry[D], f folder[D]) error {
 		return err
 	}
 	if err := host.Same(e.st, now); err != nil {
+		if w.inUse {
+			return nil
+		}
 		return fmt.Errorf("%s: %w", e.rel, err)
 	}
 	if err := w.listed(f.dir, f.list, e.rel, e.st.Dev); err != nil {
