@@ -27,6 +27,8 @@ type Env struct {
 	Stop <-chan struct{}
 	// Trust refuses what root is to execute, if somebody else could exchange it; nil refuses nothing.
 	Trust func(name string) error
+	// TrustAlone is Trust of a file by itself, whose content is known besides.
+	TrustAlone func(name string) error
 	// Guards are the services that are not to be disturbed.
 	Guards []Guard
 	// Kill allows to end a guarded service that must not be disturbed.

@@ -231,6 +231,11 @@ func eachNumber(value any, visit func(table string, n uint64)) {
 
 // check reads the dump to its end and refuses one that is not as it was made.
 func (a *Restore) check(env *Env) error {
+	if env.TrustAlone != nil {
+		if err := env.TrustAlone(a.Dump.Path); err != nil {
+			return fmt.Errorf("the dump is not gone by, and nothing was changed: %w", err)
+		}
+	}
 	read, err := env.Host.CheckDump(env.Ctx, a.Dump.Path, a.Dump.Compression, func(n int64) {
 		env.Progress(Progress{What: "check the dump " + a.Dump.Path, Done: n, Total: a.Made.RawBytes, Unit: "bytes"})
 	})

@@ -372,7 +372,7 @@ func (r *Run) env(seq uint64, i int, marks []json.RawMessage) *action.Env {
 			_, err = r.cfg.Journal.Append("mark", actionRecord{Call: seq, Index: i, Data: data})
 			return err
 		},
-		Marks: marks, Stop: r.cfg.Stop, Trust: r.Trust, Guards: r.guards, Kill: r.cfg.KillGuarded,
+		Marks: marks, Stop: r.cfg.Stop, Trust: r.Trust, TrustAlone: r.trustAlone, Guards: r.guards, Kill: r.cfg.KillGuarded,
 		Upgraded: r.upgraded, Restored: r.restored, Data: r.data, InPlace: r.inPlace, Logs: r.logs,
 	}
 }

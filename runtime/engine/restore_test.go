@@ -445,6 +445,10 @@ func TestRestoreIsRefused(t *testing.T) {
 		"no dump":            {script: strings.Replace(databaseScript, `t.dump("/srv/a/zarafa.sql.zst")`, "pass", 1), code: exit.Failed, want: "made no dump"},
 		"dump is gone": {script: databaseScript, code: exit.RollbackIncomplete, want: "the dump cannot be read, and nothing was changed",
 			spoil: func(s *scene, h *dbHost) { _ = h.Unlink("/srv/a/zarafa.sql.zst") }},
+		"dump is another's": {script: databaseScript, code: exit.RollbackIncomplete, want: "belongs to user 1000",
+			spoil: func(s *scene, h *dbHost) { _ = h.Lchown("/srv/a/zarafa.sql.zst", 1000, 0) }},
+		"others may write to the dump": {script: databaseScript, code: exit.RollbackIncomplete, want: "can be written to by others",
+			spoil: func(s *scene, h *dbHost) { _ = h.Chmod("/srv/a/zarafa.sql.zst", 0o622) }},
 		"dump was changed": {script: databaseScript, code: exit.RollbackIncomplete, want: "the dump is not the one that the run made",
 			spoil: func(s *scene, h *dbHost) {
 				_ = h.Unlink("/srv/a/zarafa.sql.zst")
@@ -462,7 +466,7 @@ func TestRestoreIsRefused(t *testing.T) {
 			if tc.spoil != nil {
 				tc.spoil(s, h)
 			}
-			v := s.rollback(h, tc.to, restore)
+			v := s.rollback(h, tc.to, restore, func(cfg *engine.Config) { cfg.Distrust = true })
 			if v.Code != tc.code || !strings.Contains(v.Text, tc.want) || h.content != "upgraded" {
 				t.Errorf("verdict %+v, want %q; database %s", v, tc.want, h.content)
 			}

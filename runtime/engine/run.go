@@ -585,7 +585,19 @@ func (r *Run) Find(f runbook.Finding) error {
 
 // Trust refuses what root is to execute or load and somebody else could exchange, or tells of it once.
 func (r *Run) Trust(name string) error {
-	err := trust.Check(r.cfg.Host, r.cfg.Trusted, name)
+	return r.distrustOf(trust.Check(r.cfg.Host, r.cfg.Trusted, name))
+}
+
+func (r *Run) trustAlone(name string) error {
+	err := trust.Alone(r.cfg.Host, r.cfg.Trusted, name)
+	if !errors.As(err, new(*trust.Error)) {
+		return nil // what cannot be looked at cannot be read either: reading it says why
+	}
+	return r.distrustOf(err)
+}
+
+// distrustOf passes an error on, or tells of it once where nothing is carried out.
+func (r *Run) distrustOf(err error) error {
 	var foreign *trust.Error
 	if !errors.As(err, &foreign) || r.cfg.Distrust {
 		return err

@@ -8,10 +8,13 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"zcp2kopano/runtime/host"
 )
@@ -92,6 +95,19 @@ func Check(files Files, users Users, name string) error {
 	return nil
 }
 
+// Alone judges a file by itself, whatever leads to it: one whose content is known by its digest, which others could only
+// put a file of their own in the place of.
+func Alone(files interface {
+	Files
+	Stat(name string) (host.Stat, error)
+}, users Users, name string) error {
+	st, err := files.Stat(name)
+	if err != nil {
+		return err
+	}
+	return walk{files: files, users: users, name: name}.judgeAs(name, st)
+}
+
 // Writable is Check of the directory that is to hold a path, or of the one above it that is there.
 func Writable(files Files, users Users, name string) error {
 	for dir := path.Dir(path.Clean(name)); ; dir = path.Dir(dir) {
@@ -141,6 +157,9 @@ func (w walk) judgeAs(at string, st host.Stat) error {
 	if st.Mode.Perm()&0o022 == 0 || st.IsDir() && st.Mode&fs.ModeSticky != 0 {
 		return nil
 	}
+	if st.Mode.Perm()&0o002 == 0 && w.users.have(w.files, st.GID) && !hasACL(w.files, at) {
+		return nil
+	}
 	return w.distrust(at, fmt.Sprintf("can be written to by others (mode %04o)", host.PermBits(st.Mode)), "chmod go-w "+quote(at))
 }
 
@@ -178,5 +197,25 @@ func (Here) Lstat(name string) (host.Stat, error) {
 	if err != nil {
 		return host.Stat{}, err
 	}
-	return host.Stat{Mode: info.Mode(), UID: info.Sys().(*syscall.Stat_t).Uid}, nil
+	st := info.Sys().(*syscall.Stat_t)
+	return host.Stat{Mode: info.Mode(), UID: st.Uid, GID: st.Gid}, nil
+}
+
+// Stat follows symlinks.
+func (Here) Stat(name string) (host.Stat, error) {
+	name, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return host.Stat{}, err
+	}
+	return Here{}.Lstat(name)
+}
+
+// Read is the content of a file.
+func (Here) Read(name string) ([]byte, error) { return os.ReadFile(name) }
+
+// Getxattr does not follow a symlink.
+func (Here) Getxattr(name, attr string) ([]byte, error) {
+	data := make([]byte, 64<<10)
+	n, err := unix.Lgetxattr(name, attr, data)
+	return data[:max(n, 0)], err
 }

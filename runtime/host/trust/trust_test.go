@@ -121,3 +121,94 @@ func TestHere(t *testing.T) {
 		t.Error("everybody may write to its directory")
 	}
 }
+
+// accountsOf is a machine with accounts: texts by path, and an ACL on what is named.
+type accountsOf struct {
+	files
+	texts map[string]string
+	acl   string
+}
+
+func (a accountsOf) Lstat(name string) (host.Stat, error) {
+	st, err := a.files.Lstat(name)
+	st.GID = 5
+	return st, err
+}
+
+func (a accountsOf) Read(name string) ([]byte, error) {
+	text, there := a.texts[name]
+	if !there {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.ENOENT}
+	}
+	return []byte(text), nil
+}
+
+func (a accountsOf) Getxattr(name, attr string) ([]byte, error) {
+	if name == a.acl && attr == "system.posix_acl_access" {
+		return []byte("user:bob:rwx"), nil
+	}
+	return nil, syscall.ENODATA
+}
+
+// TestPrivateGroup lets the group of a user alone write to what is his, and no other group.
+func TestPrivateGroup(t *testing.T) {
+	const passwd, group, gshadow = "root:x:0:0::/root:/bin/sh\nadmin:x:5:5::/home/admin:/bin/sh\nbob:x:7:7::/home/bob:/bin/sh\n", "root:x:0:\nadmin:x:5:\nbob:x:7:\n", "root:*::\nadmin:!::\n"
+	tree := files{"/": "d0755 0", "/home": "d0755 0", "/home/admin": "d0775 5", "/home/admin/a.star": "f0664 5", "/home/admin/open": "f0666 5", "/home/admin/root": "f0664 0"}
+	with := func(text, old, new string) string {
+		if !strings.Contains(text, old) {
+			t.Fatalf("%q is not in %q", old, text)
+		}
+		return strings.Replace(text, old, new, 1)
+	}
+	for name, tc := range map[string]struct {
+		passwd, group, gshadow, acl string
+		path                        string
+		users                       trust.Users
+		trusted                     bool
+	}{
+		"his own":                     {trusted: true},
+		"his own, of root":            {path: "/home/admin/root", trusted: true},
+		"he is a member of it":        {group: with(group, "admin:x:5:", "admin:x:5:admin"), gshadow: with(gshadow, "admin:!::", "admin:*:admin:admin"), trusted: true},
+		"everybody may write":         {path: "/home/admin/open"},
+		"another is a member":         {group: with(group, "admin:x:5:", "admin:x:5:bob")},
+		"another is one beside him":   {group: with(group, "admin:x:5:", "admin:x:5:admin,bob")},
+		"another by a second line":    {group: group + "staff:x:5:bob\n"},
+		"a second line of its name":   {group: group + "admin:x:9:bob\n"},
+		"another's login group":       {passwd: with(passwd, "bob:x:7:7", "bob:x:7:5")},
+		"another of his number":       {passwd: passwd + "toor:x:5:5::/:/bin/sh\n"},
+		"not his login group":         {passwd: with(passwd, "admin:x:5:5", "admin:x:5:100")},
+		"not of his name":             {group: with(group, "admin:x:5:", "staff:x:5:")},
+		"another in gshadow":          {gshadow: with(gshadow, "admin:!::", "admin:!::bob")},
+		"another may let others in":   {gshadow: with(gshadow, "admin:!::", "admin:!:bob:")},
+		"a password lets others in":   {gshadow: with(gshadow, "admin:!::", "admin:$6$x::")},
+		"gshadow is damaged":          {gshadow: with(gshadow, "admin:!::", "admin:!")},
+		"gshadow cannot be read":      {gshadow: "-"},
+		"no such group":               {group: with(group, "admin:x:5:\n", "")},
+		"no such user":                {passwd: with(passwd, "admin:x:5:5::/home/admin:/bin/sh\n", "")},
+		"an ACL on it":                {acl: "/home/admin/a.star"},
+		"an ACL on the way":           {acl: "/home/admin"},
+		"he did not call the program": {users: trust.Users{7}},
+		"root did":                    {users: trust.Users{}},
+	} {
+		m := accountsOf{files: tree, texts: map[string]string{"/etc/passwd": passwd, "/etc/group": group, "/etc/gshadow": gshadow}, acl: tc.acl}
+		for file, text := range map[string]string{"/etc/passwd": tc.passwd, "/etc/group": tc.group, "/etc/gshadow": tc.gshadow} {
+			if text == "-" {
+				delete(m.texts, file)
+			} else if text != "" {
+				m.texts[file] = text
+			}
+		}
+		if tc.path == "" {
+			tc.path = "/home/admin/a.star"
+		}
+		if tc.users == nil {
+			tc.users = trust.Users{5}
+		}
+		if err := trust.Check(m, tc.users, tc.path); (err == nil) != tc.trusted {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := trust.Check(tree, trust.Users{5}, "/home/admin/a.star"); err == nil {
+		t.Error("trusted without a look at the accounts")
+	}
+}
