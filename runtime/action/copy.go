@@ -40,6 +40,8 @@ func (a *Copy) Kind() string             { return "fs.copy" }
 func (a *Copy) Touches() []policy.Target { return through(a.Contents, a.To) }
 func (a *Copy) Stage(*Env) error         { return nil }
 func (a *Copy) Irreversible() string     { return "" }
+func (a *Copy) Source() string           { return a.From }
+
 func (a *Copy) Summary() string {
 	return fmt.Sprintf("copy %s to %s", source(a.From, a.Contents), a.To)
 }

@@ -41,6 +41,11 @@ func BrokenOff(a Action) string {
 	return "a part of it is done; a resume brings it to its end, and a rollback takes it back"
 }
 
+// Reader is an action that takes what it makes from elsewhere on the host: a file, or a whole tree.
+type Reader interface {
+	Source() string
+}
+
 // Recorder is an action that keeps whole pre-images: what these paths are again once it is undone.
 type Recorder interface {
 	Preimages() []Preimage

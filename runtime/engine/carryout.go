@@ -16,7 +16,7 @@ import (
 
 // CarryOut is where every call of a Read or Change builtin arrives.
 func (r *Run) CarryOut(c *script.Call) (starlark.Value, error) {
-	c.View = r.cfg.Host
+	c.View = r.view()
 	if c.Builtin.Effect == script.Read {
 		return r.read(c)
 	}
@@ -155,6 +155,11 @@ func (r *Run) decided(c *script.Call, args json.RawMessage, decision script.Deci
 	for i, a := range decision.Actions {
 		if err := r.policy.Judge(a.Touches(), r.resolve); err != nil {
 			return nil, c.Errorf("%w", err)
+		}
+		if source, ok := a.(action.Reader); ok {
+			if err := r.view().judgeTree(source.Source()); err != nil {
+				return nil, c.Errorf("%w", err)
+			}
 		}
 		if err := a.Stage(r.env(0, i, nil)); err != nil {
 			return nil, c.Errorf("%w", err)

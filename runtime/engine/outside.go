@@ -81,7 +81,7 @@ func (m *messenger) Context() context.Context { return m.ctx }
 // CarryOut answers a look, and sends what an action has to send.
 func (m *messenger) CarryOut(c *script.Call) (starlark.Value, error) {
 	r := m.run
-	c.View = r.cfg.Host
+	c.View = r.view()
 	if c.Builtin.Effect == script.Read {
 		return c.Answer()
 	}

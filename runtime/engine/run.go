@@ -237,6 +237,9 @@ func stateOf(dir string) []string {
 	return []string{dir}
 }
 
+// view is the host as the runbook reads it.
+func (r *Run) view() reach { return reach{r.cfg.Host, r.policy.State} }
+
 // resolve follows the symlinks of a path, the one of its last name included or not.
 func (r *Run) resolve(name string, last bool) (string, error) {
 	if last {
