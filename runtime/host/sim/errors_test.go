@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -179,23 +178,32 @@ func TestSpread(t *testing.T) {
 	}
 }
 
+// FuzzReadFixture reads descriptions of hosts. They are short, so that many are tried.
 func FuzzReadFixture(f *testing.F) {
-	files, err := filepath.Glob("../../../testdata/hosts/inhibited.txtar")
-	if err != nil || len(files) == 0 {
-		f.Fatal("no shipped fixture", err)
-	}
-	for _, name := range files {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
+	fixtureSeeds(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 1<<10 {
+			return
 		}
-		f.Add(data)
-	}
+		_, _ = ReadFixture(data)
+	})
+}
+
+func fixtureSeeds(f *testing.F) {
 	f.Add([]byte("-- tree --\nspread 3 9 2x2 f0644 0:0 - /a .x\nhardlink /b -> /a\nxattr user.a YQ== /a\n-- database --\n? a\nb | c\n'' | \"x\"\n-- directory --\ndn: dc=a\nx:: YQ==\n"))
 	f.Add([]byte("-- host --\nbase: none\nlock: 1 /a b\n-- mounts --\n/ a b 1 1\n/c a b 1 1 ro\n-- services --\na active pid=3\n-- processes --\n3 root /a\n"))
 	f.Add([]byte("-- tree --\n\"\" 0:0 0 - /a\n"))
 	f.Add([]byte("-- mounts --\n/ a b \"\" \"K\"\n"))
+	f.Add([]byte("-- host --\nhostname: a\n-- passwd --\nroot:x:0:0::/:/bin/sh\n-- packages --\nPackage: a\nVersion: 1\nStatus: install ok installed\n-- /etc/a 0640 root:root --\nx\n"))
+}
+
+// FuzzFixtureHost makes hosts of them.
+func FuzzFixtureHost(f *testing.F) {
+	fixtureSeeds(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 1<<9 {
+			return
+		}
 		fixture, err := ReadFixture(data)
 		if err != nil {
 			return
@@ -208,6 +216,7 @@ func FuzzReadFixture(f *testing.F) {
 		if h, err := fixture.Host(Options{}); err == nil {
 			_, _ = h.Services("*")
 			_, _ = h.Packages()
+			_ = h.Close()
 		}
 	})
 }
