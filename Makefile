@@ -7,6 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 PACKAGE_VERSION = $(shell echo '$(VERSION)' | sed 's/^v//; /^[0-9]*\./!s/^/0.0./; s/-/./g')
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 NFPM = $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+GOVULNCHECK = $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 DEADCODE = $(GO) run golang.org/x/tools/cmd/deadcode@v0.52.0
 
 # What the program itself does not call, and may stay: what tests of several packages share.
@@ -24,7 +25,10 @@ PARTS = systemd mmdebstrap gpg gpg-agent gpgconf ca-certificates slapd ldap-util
 # daemons to start, stop, and prove that they go on.
 AT_ONCE = 12
 
-.PHONY: build packages test crash golden lint parts bench clean
+# How long make fuzz tries each target.
+FUZZ_TIME = 30s
+
+.PHONY: build packages test crash fuzz golden lint parts bench clean
 
 build:
 	GOARCH=amd64 $(BUILD) -o dist/zcp2kopano-linux-amd64 ./cmd/zcp2kopano
@@ -64,6 +68,16 @@ crash: parts
 	CI=1 ZCP2KOPANO_CRASH=all ZCP2KOPANO_FIGURES=$(FIGURES) $(GO) test -count=1 -timeout 12h -parallel $(AT_ONCE) ./... || status=$$?; \
 	echo 'what was tried:'; cat $(FIGURES); exit $$status
 
+# Every fuzz target for a while. An input that covers more is not made small for a minute each, which is what most of
+# the time went into.
+fuzz:
+	@set -e; for file in $$(git grep -l '^func Fuzz' -- '*_test.go'); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\).*/\1/p' $$file); do \
+			echo "== $$target ($$(dirname $$file))"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 10x ./$$(dirname $$file); \
+		done; \
+	done
+
 # Rewrites the files with expected output, where they are made (go:generate); read the difference.
 golden: parts
 	CI=1 $(GO) generate ./builtins/cfg ./runtime/story ./cmd/e2e
@@ -74,6 +88,9 @@ lint:
 	$(STATICCHECK) ./...
 	@unused=$$($(DEADCODE) ./cmd/zcp2kopano | grep -vE 'func: ($(UNUSED))$$'); \
 		[ -z "$$unused" ] || { echo "the program calls none of these: remove them, or list them in the Makefile:"; echo "$$unused"; exit 1; }
+	@if found=$$(timeout 300 $(GOVULNCHECK) ./cmd/zcp2kopano 2>&1); then :; \
+	elif echo "$$found" | grep -q '^Vulnerability #'; then echo "$$found"; exit 1; \
+	else echo 'known vulnerabilities were not looked for: the tool, or its data, cannot be had here'; fi
 
 parts:
 	@missing=; for part in $(PARTS); do \

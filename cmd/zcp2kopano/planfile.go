@@ -23,15 +23,17 @@ import (
 type planFile struct {
 	path string
 	f    *outFile
+	key  string
 }
 
 // open makes the file before the simulation begins: afterwards the process may not be able to. Where no
-// plan can be made of this host, none is begun.
-func (p *planFile) open(h host.Host) error {
+// plan can be made of this host, none is begun. Of this machine, digests in it are made with a key that stays in the
+// state directory; who cannot write there, or has a description of a machine, does with the plan's own salt.
+func (p *planFile) open(a *app, h *target) error {
 	if p.path == "" {
 		return nil
 	}
-	if err := engine.CanPlan(h); err != nil {
+	if err := engine.CanPlan(h.Host); err != nil {
 		return fmt.Errorf("plan %s: %w", p.path, err)
 	}
 	f, err := createOut(p.path, newOnly)
@@ -39,6 +41,12 @@ func (p *planFile) open(h host.Host) error {
 		return fmt.Errorf("plan: %w", err)
 	}
 	p.f = f
+	if h.real && os.Geteuid() == 0 {
+		if p.key, err = a.dir().Key(); err != nil {
+			f.Close()
+			return fmt.Errorf("plan %s: %w", p.path, err)
+		}
+	}
 	return nil
 }
 
@@ -66,7 +74,7 @@ func (p *planFile) keep(v story.Verdict, h host.Host, book *runbook.Runbook, pla
 		return fmt.Errorf("plan %s: %w", p.path, damage)
 	}
 	cfg := engine.Config{Host: h, Runbook: book, Params: plain, Secrets: secrets, Version: version}
-	plan, err := engine.NewPlan(cfg, records, rand.Text())
+	plan, err := engine.NewPlan(cfg, records, rand.Text(), p.key)
 	if err != nil {
 		return fmt.Errorf("plan %s: %w", p.path, err)
 	}
@@ -119,6 +127,12 @@ func (a *app) readPlan(path string) (*engine.Plan, error) {
 	plan := &engine.Plan{}
 	if err := json.Unmarshal(data, plan); err != nil {
 		return nil, fmt.Errorf("plan %s is not a plan, or the simulation that was to write it failed: %w", path, err)
+	}
+	if err := a.dir().GiveKey(plan); err != nil {
+		return nil, err
+	}
+	if plan.Keyed && plan.Key == "" {
+		return nil, fmt.Errorf("plan %s: %w", path, engine.ErrNoKey)
 	}
 	all, err := a.dir().Statuses()
 	if err != nil {

@@ -70,7 +70,7 @@ followed; they, owners and modes are listed in manifest.mtree, in the format of 
 				return err
 			}
 			defer target.Close()
-			if err := plan.open(target.Host); err != nil {
+			if err := plan.open(a, target); err != nil {
 				return err
 			}
 			defer plan.drop()

@@ -202,7 +202,9 @@ func (a *app) showJournal(id string) error {
 	} else {
 		fmt.Fprintf(a.out, "journal of run %s, format %d, written by version %s\n", run.ID, header.Format, header.Program)
 	}
+	hide := state.Hider() // the listing may be shown to others
 	for _, r := range records {
+		r.Data = hide(r.Data)
 		if a.json {
 			if err := enc.Encode(r); err != nil {
 				return err

@@ -211,9 +211,9 @@ func (a *Write) Detail(env *Env) (Detail, error) {
 		d.Diff = unified(a.Path, from, old, content)
 	} else {
 		if a.Before.Exists {
-			d.Lines = append(d.Lines, fmt.Sprintf("was %d bytes, SHA-256 %s", a.Before.Blob.Size, a.Before.Blob.SHA256))
+			d.Lines = append(d.Lines, fmt.Sprintf("was %d bytes", a.Before.Blob.Size))
 		}
-		d.Lines = append(d.Lines, fmt.Sprintf("will be %d bytes, SHA-256 %s", a.Blob.Size, a.Blob.SHA256))
+		d.Lines = append(d.Lines, fmt.Sprintf("will be %d bytes", a.Blob.Size))
 	}
 	if a.Before.Exists && perm(a.Before.Mode) != a.Want {
 		d.Lines = append(d.Lines, fmt.Sprintf("mode %v, was %v", a.Want, perm(a.Before.Mode)))

@@ -152,7 +152,7 @@ runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
 	s.put("/srv/go", "yes")
 	s.run(script, nil)
 	var plan *engine.Plan
-	s.run(script, func(c *engine.Config) { plan, _ = engine.NewPlan(*c, s.records(), "salt") })
+	s.run(script, func(c *engine.Config) { plan, _ = engine.NewPlan(*c, s.records(), "salt", "") })
 
 	s = newScene(t)
 	s.mkdir("/srv/a")

@@ -217,7 +217,7 @@ func planOf(s *scene, cfg engine.Config) *engine.Plan {
 	if v := engine.Execute(context.Background(), c); v.Code != 0 {
 		s.t.Fatal(v)
 	}
-	plan, err := engine.NewPlan(c, rehearsal.records(), "salt")
+	plan, err := engine.NewPlan(c, rehearsal.records(), "salt", "")
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -31,6 +31,8 @@ type Plan struct {
 	Modules   string            `json:"modules"` // digest of all modules
 	Params    map[string]string `json:"params"`
 	Salt      string            `json:"salt"`
+	Keyed     bool              `json:"keyed,omitempty"`   // digests are made with Key, too
+	Key       string            `json:"-"`                 // of the machine's state, which nobody has who only has the plan
 	Secrets   map[string]string `json:"secrets,omitempty"` // parameter to keyed digest
 	// Deviations are those of a site's runbook from the stock that it is made of, for whoever reads the plan.
 	Deviations []runbook.Deviation `json:"deviations,omitempty"`
@@ -77,7 +79,7 @@ func CanPlan(h host.Host) error {
 }
 
 // NewPlan makes a plan from the journal of a simulated run.
-func NewPlan(cfg Config, records []journal.Record, salt string) (*Plan, error) {
+func NewPlan(cfg Config, records []journal.Record, salt, key string) (*Plan, error) {
 	if err := CanPlan(cfg.Host); err != nil {
 		return nil, err
 	}
@@ -88,8 +90,9 @@ func NewPlan(cfg Config, records []journal.Record, salt string) (*Plan, error) {
 	p := &Plan{
 		Format: planFormat, Program: cfg.Version, MachineID: facts.MachineID,
 		Runbook: cfg.Runbook.Name, Modules: cfg.Runbook.Digest(), Params: cfg.Params,
-		Salt: salt, Secrets: map[string]string{}, Deviations: cfg.Runbook.Deviations,
+		Salt: salt, Keyed: key != "", Key: key, Secrets: map[string]string{}, Deviations: cfg.Runbook.Deviations,
 	}
+	salt = p.secret()
 	for name, s := range cfg.Secrets {
 		p.Secrets[name] = keyed(salt, s)
 	}
@@ -127,6 +130,12 @@ func NewPlan(cfg Config, records []journal.Record, salt string) (*Plan, error) {
 	}
 	return p, nil
 }
+
+// secret is what its digests are keyed with.
+func (p *Plan) secret() string { return p.Salt + p.Key }
+
+// ErrNoKey is of a plan whose digests cannot be compared.
+var ErrNoKey = errors.New("it was made with the key of another state directory, or one that is gone; simulate again with --plan")
 
 // finder adds to a plan's calls what their actions found.
 type finder struct {
@@ -238,6 +247,9 @@ func keyed(salt string, s host.Secret) string {
 // whatever its age, and by another version of the program, too, as long as that reads the plan: each
 // call is compared.
 func (p *Plan) Check(cfg Config) error {
+	if p.Keyed && p.Key == "" {
+		return ErrNoKey
+	}
 	facts, err := cfg.Host.Facts()
 	if err != nil {
 		return err
@@ -264,7 +276,7 @@ func (p *Plan) Check(cfg Config) error {
 		return fmt.Errorf("%w: the plan was made with other secrets", errDiffers)
 	}
 	for name, s := range cfg.Secrets {
-		if !hmac.Equal([]byte(p.Secrets[name]), []byte(keyed(p.Salt, s))) {
+		if !hmac.Equal([]byte(p.Secrets[name]), []byte(keyed(p.secret(), s))) {
 			return fmt.Errorf("%w: secret %s is another one", errDiffers, name)
 		}
 	}
@@ -301,7 +313,7 @@ func (r *Run) compare(rec *callRecord) error {
 	if at >= len(r.cfg.Plan.Calls) {
 		return fmt.Errorf("%w: at %s it calls %s, and the plan had ended", errDiffers, rec.Pos, rec.Builtin)
 	}
-	want, got := r.cfg.Plan.Calls[at], planned(r.rb, rec, r.cfg.Plan.Salt)
+	want, got := r.cfg.Plan.Calls[at], planned(r.rb, rec, r.cfg.Plan.secret())
 	if want.Builtin != got.Builtin {
 		return fmt.Errorf("%w: at %s it calls %s, the plan has %s at %s", errDiffers, got.Pos, got.Builtin, want.Builtin, want.Pos)
 	}
@@ -353,7 +365,7 @@ func (r *Run) holdFound(c *script.Call, i int, a action.Action) error {
 	if i >= len(want) || isNull(want[i]) {
 		return nil
 	}
-	d := departures(want[i], foundBy(a, r.cfg.Plan.Salt))
+	d := departures(want[i], foundBy(a, r.cfg.Plan.secret()))
 	if d == "" {
 		return nil
 	}

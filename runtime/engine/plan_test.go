@@ -41,7 +41,7 @@ func TestPlanHoldsRun(t *testing.T) {
 	var err error
 	rehearsal.run(plannedScript, func(c *engine.Config) {
 		c.Secrets = secrets
-		plan, err = engine.NewPlan(*c, rehearsal.records(), "salt")
+		plan, err = engine.NewPlan(*c, rehearsal.records(), "salt", "")
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestPlanStopsAtFirstDifference(t *testing.T) {
 	s.run(source, nil)
 	var plan *engine.Plan
 	var err error
-	s.run(source, func(c *engine.Config) { plan, err = engine.NewPlan(*c, s.records(), "salt") })
+	s.run(source, func(c *engine.Config) { plan, err = engine.NewPlan(*c, s.records(), "salt", "") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
 	rehearsal.run(source, nil)
 	var plan *engine.Plan
 	var err error
-	rehearsal.run(source, func(c *engine.Config) { plan, err = engine.NewPlan(*c, rehearsal.records(), "salt") })
+	rehearsal.run(source, func(c *engine.Config) { plan, err = engine.NewPlan(*c, rehearsal.records(), "salt", "") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestPlanHoldsResumedRun(t *testing.T) {
 	rehearsal.run(failing, with)
 	var plan *engine.Plan
 	var err error
-	rehearsal.run(failing, func(c *engine.Config) { with(c); plan, err = engine.NewPlan(*c, rehearsal.records(), "salt") })
+	rehearsal.run(failing, func(c *engine.Config) { with(c); plan, err = engine.NewPlan(*c, rehearsal.records(), "salt", "") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,7 +341,7 @@ runbook = define(steps = [one], allow = policy(write = ["/srv/a"]))
 	var plan *engine.Plan
 	rehearsal := start()
 	run(rehearsal, func(*engine.Config) {})
-	run(rehearsal, func(c *engine.Config) { plan, _ = engine.NewPlan(*c, rehearsal.records(), "salt") })
+	run(rehearsal, func(c *engine.Config) { plan, _ = engine.NewPlan(*c, rehearsal.records(), "salt", "") })
 	held := func(c *engine.Config) { c.Plan = plan }
 	clock = 2
 	if v := run(start(), held); v.Code != 0 {
@@ -379,7 +379,7 @@ runbook = define(steps = [one], verify = look, allow = policy(write = ["/srv/a"]
 	rehearsal.run(source, nil)
 	var plan *engine.Plan
 	var err error
-	rehearsal.run(source, func(c *engine.Config) { plan, err = engine.NewPlan(*c, rehearsal.records(), "salt") })
+	rehearsal.run(source, func(c *engine.Config) { plan, err = engine.NewPlan(*c, rehearsal.records(), "salt", "") })
 	if err != nil {
 		t.Fatal(err)
 	}

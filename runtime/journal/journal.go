@@ -120,10 +120,31 @@ func encode(rec Record, since uint64) ([]byte, error) {
 	if len(payload) > MaxRecord {
 		return nil, fmt.Errorf("record %q has %d bytes; the most is %d", rec.Type, len(payload), MaxRecord)
 	}
+	return framed(payload), nil
+}
+
+// framed is the line of a record.
+func framed(payload []byte) []byte {
 	line := make([]byte, 0, len(payload)+24)
 	line = fmt.Appendf(line, "%08x %d ", crc32.Checksum(payload, castagnoli), len(payload))
 	line = append(line, payload...)
-	return append(line, '\n'), nil
+	return append(line, '\n')
+}
+
+// Rewritten is a journal with each record changed, as JSON, and whole again. Of a damaged one what is whole is changed,
+// and the rest is left out: it could hold what was to be changed.
+func Rewritten(data []byte, change func(record []byte) []byte) []byte {
+	var all []byte
+	for len(data) > 0 {
+		_, size, _, err := decode(data)
+		if err != nil {
+			break
+		}
+		head, length, _, _ := frame(data)
+		all = append(all, framed(change(bytes.Clone(data[head:head+length])))...)
+		data = data[size:]
+	}
+	return all
 }
 
 // decode reads the line at the start of data and returns it with its length. The error says why

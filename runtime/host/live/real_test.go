@@ -42,6 +42,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv(confinedRole) != "" {
 		confinedMain()
 	}
+	if slices.ContainsFunc(os.Args, func(arg string) bool {
+		return strings.HasPrefix(arg, "-test.fuzz=") || arg == "-test.fuzzworker" || arg == "-test.fuzz"
+	}) {
+		os.Exit(m.Run()) // these need no root, and would take their own places away from each other
+	}
 	e2e.Main(m)
 }
 
