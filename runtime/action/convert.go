@@ -1,9 +1,7 @@
 package action
 
 import (
-	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,6 +33,7 @@ type Convert struct {
 	Entries int64            `json:"entries"`           // that Prepare found
 	Classes map[string]int64 `json:"classes,omitempty"` // of these, by old class
 	Unread  []string         `json:"unread,omitempty"`  // filters that cannot be read, and stay as they are
+	Trials  []trialEntry     `json:"trials,omitempty"`  // one entry of each class, which Apply converts and takes back first
 
 	examples []example
 	changed  few // what somebody has changed since, found by Undo
@@ -134,7 +133,7 @@ func (a *Convert) each(env *Env, page func([]host.Entry) error) error {
 
 // Prepare counts what is to be converted, and refuses what cannot be.
 func (a *Convert) Prepare(env *Env) (bool, error) {
-	a.Entries, a.Classes, a.Unread, a.examples = 0, map[string]int64{}, nil, nil
+	a.Entries, a.Classes, a.Unread, a.Trials, a.examples = 0, map[string]int64{}, nil, nil, nil
 	if err := a.lookAtServer(env); err != nil {
 		return false, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
@@ -165,6 +164,12 @@ func (a *Convert) Prepare(env *Env) (bool, error) {
 	return a.Entries > 0, nil
 }
 
+// trialEntry is an entry of a class.
+type trialEntry struct {
+	Class string `json:"class"`
+	DN    string `json:"dn"`
+}
+
 // example is one converted entry of a class.
 type example struct {
 	class    string
@@ -182,6 +187,7 @@ func (a *Convert) tally(e host.Entry, from, to directory.Touched) {
 	}
 	if a.Classes[class]++; a.Classes[class] == 1 {
 		a.examples = append(a.examples, example{class, e.DN, from, to})
+		a.Trials = append(a.Trials, trialEntry{class, e.DN})
 	}
 	for _, name := range a.Renaming.Filters {
 		for _, v := range from[name] {
@@ -236,7 +242,7 @@ func (a *Convert) Apply(env *Env) (Result, error) {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
 	if len(env.Marks) == 0 {
-		if err := a.prove(env, conn, session); err != nil {
+		if err := a.prove(env, session); err != nil {
 			return Result{}, fmt.Errorf("%s: tried with one entry of each class: %w", a.Summary(), err)
 		}
 	}
@@ -257,53 +263,37 @@ func (a *Convert) Apply(env *Env) (Result, error) {
 	return Result{}, fmt.Errorf("%s: new entries with old names come again and again: find out which program writes them, stop it, and resume", a.Summary())
 }
 
-var errFound = errors.New("found")
-
 // prove converts one entry of each class, and takes that back: rights, the schema and overlays may stand in the way, and
 // a half-converted directory is of no use to anybody.
-func (a *Convert) prove(env *Env, conn host.DirectoryConn, session host.Directory) error {
-	for _, class := range append(a.Renaming.OldClasses(), "") { // at last any: Active Directory's may have attributes without a class
-		filter := a.Renaming.Search()
-		if class != "" {
-			filter = "(objectClass=" + class + ")"
-		}
-		var entry *host.Entry
-		for _, base := range a.Bases {
-			req := host.DirectorySearch{Base: base, Scope: "sub", Filter: filter, Attributes: a.reads()}
-			err := env.Host.SearchPages(env.Ctx, conn, req, func(page []host.Entry) error {
-				entry = &page[0]
-				return errFound
-			})
-			if err != nil && !errors.Is(err, errFound) {
-				return err
-			}
+func (a *Convert) prove(env *Env, session host.Directory) error {
+	for _, x := range a.Trials {
+		entry, err := a.find(env, session, x.DN, "")
+		if err != nil {
+			return err
 		}
 		if entry == nil {
 			continue
 		}
 		if err := a.thereAndBack(env, session, *entry); err != nil {
-			return fmt.Errorf("%s, the first entry of class %s: %w", entry.DN, cmp.Or(class, "any"), err)
+			return fmt.Errorf("%s, the first entry of class %s: %w", entry.DN, x.Class, err)
 		}
 	}
 	return nil
 }
 
-// thereAndBack converts an entry, and takes it back.
+// thereAndBack converts an entry, and takes it back. What somebody changes meanwhile stays changed.
 func (a *Convert) thereAndBack(env *Env, session host.Directory, e host.Entry) error {
-	if err := a.keep(env, session, []host.Entry{e}); err != nil {
+	if err := a.convert(env, session, []host.Entry{e}); err != nil {
 		return err
 	}
-	from := a.Renaming.Touched(e)
-	to, err := a.Renaming.Convert(from)
+	a.counts = 0
+	back, err := a.backTo(a.Renaming.Back(), keptOf(&a.Renaming, e))
 	if err != nil {
 		return err
 	}
-	there := entryWork{dn: e.DN, from: from, to: to, want: func(host.Entry) (directory.Touched, error) { return to, nil }}
-	back := entryWork{dn: e.DN, from: to, to: from, want: func(host.Entry) (directory.Touched, error) { return from, nil }}
-	if err := a.carryOut(env, session, []entryWork{there}); err != nil {
-		return err
-	}
-	return a.carryOut(env, session, []entryWork{back})
+	err = a.carryOut(env, session, []entryWork{back})
+	a.changed, a.since = few{}, nil // it is about to be converted again
+	return err
 }
 
 // convert converts the entries of a page.

@@ -292,6 +292,31 @@ func TestConvertRefused(t *testing.T) {
 			}
 			return nil
 		}, "structural"}, // which the simulated server minds
+		"the server is stopped": {func(n int, _ host.EntryChange) error {
+			if n > 250 {
+				return &directory.Error{Code: 52}
+			}
+			return nil
+		}, "try again when it runs"},
+		"a time limit": {func(n int, _ host.EntryChange) error {
+			if n > 260 {
+				return &directory.Error{Code: 3}
+			}
+			return nil
+		}, "raise the server's time limit"},
+		"an administrative limit": {func(n int, _ host.EntryChange) error {
+			if n > 270 {
+				return &directory.Error{Code: 11}
+			}
+			return nil
+		}, "raise it for this user"},
+		"a replica that refers to its provider": {func(int, host.EntryChange) error { return &directory.Error{Code: 10} }, "connect to the server that may be written to"},
+		"busy for good": {func(n int, _ host.EntryChange) error {
+			if n > 280 {
+				return &directory.Error{Code: 51}
+			}
+			return nil
+		}, "the server is busy"},
 		"busy for once": {func(n int, _ host.EntryChange) error {
 			if n == 5 {
 				return &directory.Error{Code: 51}
@@ -317,6 +342,31 @@ func TestConvertRefused(t *testing.T) {
 			}
 			must(t, tr.undo(t))
 			sameState(t, "undone", tr.entries(t), start)
+		})
+	}
+}
+
+// TestConvertOfBadEntries says what an entry lacks that its server would not take today, or takes it as the server does;
+// nothing is converted beside it before that is known.
+func TestConvertOfBadEntries(t *testing.T) {
+	for name, c := range map[string]struct {
+		replace []string
+		want    string
+	}{
+		"an attribute is missing in the schema": {[]string{"NAME 'newQuota'", "NAME 'newOther'"}, "the server's schema does not know an attribute"},
+		"an entry violates its schema already":  {[]string{"cn: Alice\nsn: Example\n", "cn: Alice\n"}, "an attribute that no class of it allows, or a missing one"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newFake()
+			must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+			h.directory = directoryHost(t, hosttest.DirectoryLDIF, c.replace...)
+			tr := &trial{fakeHost: h, env: newEnv(h)}
+			must(t, tr.prepare(t, oldToNew()))
+			start := tr.entries(t)
+			if err := tr.apply(t); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), alice) {
+				t.Errorf("%v, want %q of %s", err, c.want, alice)
+			}
+			sameState(t, "refused", tr.entries(t), start)
 		})
 	}
 }

@@ -57,8 +57,18 @@ func schema(prefix, oid string) string {
 	return b.String()
 }
 
+// ownConn is how the host of a server reaches it.
+var ownConn = host.DirectoryConn{URLs: []string{"ldapi://%2Fldapi"}, BindDN: "cn=admin,dc=example,dc=org", Password: host.NewSecret("s3cr3t!")}
+
 // slapd starts a server with both schemas and these entries, on a socket inside a new host.
 func slapd(t testing.TB, ldif string) (*live.Host, host.DirectoryConn) {
+	t.Helper()
+	h, conn, _ := slapdIn(t, ldif)
+	return h, conn
+}
+
+// slapdIn is slapd, and tells which directory the host is.
+func slapdIn(t testing.TB, ldif string) (*live.Host, host.DirectoryConn, string) {
 	t.Helper()
 	program := "/usr/sbin/slapd"
 	if _, err := os.Stat(program); err != nil {
@@ -108,11 +118,10 @@ directory %s/db
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
-	conn := host.DirectoryConn{URLs: []string{"ldapi://%2Fldapi"}, BindDN: "cn=admin,dc=example,dc=org", Password: host.NewSecret("s3cr3t!")}
 	for { // if it never answers, the test never ends
-		if session, err := h.OpenDirectory(t.Context(), conn); err == nil {
+		if session, err := h.OpenDirectory(t.Context(), ownConn); err == nil {
 			session.Close()
-			return h, conn
+			return h, ownConn, dir
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
