@@ -96,8 +96,29 @@ func (g Generation) kopanoUtils() Package {
 	for _, tool := range []string{"/usr/sbin/kopano-admin", "/usr/sbin/kopano-cli", "/usr/bin/kopano-passwd", "/usr/bin/kopano-fsck", "/usr/bin/kopano-stats"} {
 		p.Files = append(p.Files, Program(tool, []byte("#!/bin/sh\necho "+tool+"\n")))
 	}
+	if g.rereads { // the tool came with 8.5.7 and 8.6.2
+		p.Files = append(p.Files, Program("/usr/sbin/kopano-dbadm", []byte(dbadm)))
+	}
 	return p
 }
+
+// dbadm joins names that stand twice, as the tool's k-1216 does, in the database that server.cfg tells. By the file
+// /run/kopano-dbadm a test has it fail, or hang in the middle.
+const dbadm = `#!/bin/sh
+[ "$1" = k-1216 ] || { echo "dbadm: unknown action $1" >&2; exit 1; }
+get() { sed -n "s/^$1 *= *//p" /etc/kopano/server.cfg | tail -n 1; }
+query() { MYSQL_PWD=$(get mysql_password) mysql --no-defaults -u"$(get mysql_user)" "$(get mysql_database)" -e "$1"; }
+twice="FROM names AS a JOIN names AS b ON a.guid = b.guid AND a.nameid <=> b.nameid AND a.namestring <=> b.namestring AND a.id < b.id"
+mishap=$(cat /run/kopano-dbadm 2>/dev/null)
+[ "$mishap" != fail ] || { echo "dbadm: cannot connect to the database" >&2; exit 1; }
+echo "dbadm: executing action \"k-1216\""
+if [ "$mishap" = hang ]; then
+	query "DELETE FROM names WHERE id = (SELECT * FROM (SELECT MAX(b.id) $twice) AS last)" || exit 1
+	echo half-way > /run/kopano-dbadm
+	while :; do sleep 1; done
+fi
+query "DELETE b $twice" || exit 1
+`
 
 func (g Generation) kopanoBackup() Package {
 	p := g.kopano("kopano-backup", "backup by brick level", "kopano-common, python-kopano")
