@@ -189,8 +189,7 @@ var presync = &script.Builtin{
 	Doc: "Copies what a directory holds to another file system while it is in use, ahead of its move.\n\n" +
 		"A later fs.move(src, dst, contents = True) of the same run takes the copy up, so that the downtime holds only what " +
 		"changed in between. Until then the copy lies in a directory of its own in dst, which only root can enter. On one " +
-		"file system there is nothing to do, since the move will be a rename. The option --limit of a run says how many bytes " +
-		"a second are copied at most; the disks serve others first.",
+		"file system there is nothing to do, since the move will be a rename.",
 	Params: []script.Param{
 		{Name: "src", Type: script.Path, Doc: "absolute path of a directory"},
 		{Name: "dst", Type: script.Path, Doc: "absolute path of the directory that is to be filled; must exist"},
