@@ -4,13 +4,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // TestManPage has every command in the manual page, and in it no request but those that are meant: a line of a help
 // text that begins with a dot would vanish.
 func TestManPage(t *testing.T) {
 	root := newRoot(&app{})
-	root.Commands()[0].Long += "\n.hidden line\n'another"
+	shown := slices.IndexFunc(root.Commands(), (*cobra.Command).IsAvailableCommand)
+	root.Commands()[shown].Long += "\n.hidden line\n'another"
 	var b strings.Builder
 	if err := writeMan(&b, root); err != nil {
 		t.Fatal(err)
