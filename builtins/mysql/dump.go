@@ -16,11 +16,14 @@ var dump = &script.Builtin{
 	Doc: "Dumps a database to a new file of mode 0600, and judges the dump.\n\n" +
 		"It is one consistent transaction. A dump without its closing line, without one of the database's tables, or much too " +
 		"small for them is an error, and leaves no file. The directory must exist; a file that exists is never replaced. The " +
-		"password goes by way of a file that only root can read, never by a command line.",
+		"password goes by way of a file that only root can read, never by a command line.\n\n" +
+		"With compression = \"mydumper\" it is a new directory of mode 0700, which mydumper writes by several connections at a time " +
+		"and myloader loads again; both must be installed, and the account needs the right RELOAD, for one common snapshot. On few " +
+		"processors the dump takes longer than one in a file, and the loading is faster.",
 	Params: []script.Param{
 		connParam,
-		{Name: "path", Type: script.Path, Doc: "file to write; name it .sql.zst, .sql.gz or .sql"},
-		{Name: "compression", Type: script.String, Doc: "how to compress it", Optional: true, Default: `"zstd"`, Choices: []string{"zstd", "gzip", "none"}},
+		{Name: "path", Type: script.Path, Doc: "file to write; name it .sql.zst, .sql.gz or .sql; or the directory"},
+		{Name: "compression", Type: script.String, Doc: "how to compress it", Optional: true, Default: `"zstd"`, Choices: host.DumpForms},
 		{Name: "position", Type: script.String, Doc: "a query for one number that grows with what comes in, like the highest id of a table", Optional: true, Default: `""`, Keyword: true},
 		{Name: "newer", Type: script.String, Doc: "a query that counts what came after that number, which stands in for {}; a rollback that loads the dump tells how many that is", Optional: true, Default: `""`, Keyword: true},
 		{Name: "what", Type: script.String, Doc: "the word for what newer counts", Optional: true, Default: `"rows"`, Keyword: true},

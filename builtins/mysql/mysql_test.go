@@ -185,6 +185,24 @@ print(made.path, made.bytes > 0, made.tables)
 	s.Fail(login+`mysql_dump(db, "/var/backups/z.sql.zst")`, "never replaces")
 }
 
+// TestParallelDump: the dump is a directory, and a simulation knows which programs that takes.
+func TestParallelDump(t *testing.T) {
+	const dump = login + `made = mysql_dump(db, "/var/backups/z", compression = "mydumper")
+print(made.path, made.tables)
+`
+	s := scene(t)
+	s.Fail(dump, "mydumper is not installed")
+	s = builtintest.New(t, strings.Replace(fixture, "-- database --", "-- /usr/bin/mydumper 0755 --\na program\n-- database --", 1), mysql.Builtins())
+	r := s.Run(dump)
+	if r.Verdict.Code != 0 || strings.Join(r.Printed, "") != `/var/backups/z ["properties", "stores"]` {
+		t.Fatalf("%q %+v", r.Printed, r.Verdict)
+	}
+	if st, err := s.Host.Lstat("/var/backups/z"); err != nil || !st.IsDir() || st.Perm() != 0o700 {
+		t.Errorf("the dump is %+v (%v)", st, err)
+	}
+	s.Fail(dump, "never replaces")
+}
+
 func TestPrograms(t *testing.T) {
 	s := scene(t)
 	if got := s.Succeed("found = mysql.programs()\nprint(found.dump, found.restore == \"\")"); got[0] != "/usr/bin/mariadb-dump True" {

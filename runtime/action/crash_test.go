@@ -335,6 +335,16 @@ var scenarios = []scenario{
 			return &Dump{Connection: Connection{Database: "zarafa", Password: host.NewSecret("geheim")}, Path: "/var/backups/z.sql.gz", Compression: "gzip", Tables: []string{"users"}}
 		},
 	},
+	{
+		name: "dump a database to a directory",
+		setup: func(t tester, h *fakeHost) {
+			must(t, h.PutDir("/var/backups", 0o700, 0, 0))
+			h.dump = host.DumpResult{RawBytes: 100, Bytes: 40, Tables: []string{"users"}, Closed: true}
+		},
+		act: func() Action {
+			return &Dump{Connection: Connection{Database: "zarafa", Password: host.NewSecret("geheim")}, Path: "/var/backups/z", Compression: host.ParallelDump, Tables: []string{"users"}}
+		},
+	},
 }
 
 func numberedTree(t tester, h *fakeHost) {

@@ -16,16 +16,16 @@ import (
 
 func init() { register(func() Action { return &Dump{} }) }
 
-// Dump ("db.dump") dumps a database to a new file and judges the dump: it must have its closing line,
+// Dump ("db.dump") dumps a database to a new file, or directory, and judges the dump: it must have its closing line,
 // every table, and a size that the data allows. A dump that fails is removed.
 //
-// A file of the wanted name is a complete, judged dump; Apply dumps under a temporary name and begins
+// What has the wanted name is a complete, judged dump; Apply dumps under a temporary name and begins
 // again from half-way. Undo removes both.
 type Dump struct {
 	Connection
 
 	Path          string   `json:"path"`
-	Compression   string   `json:"compression"`    // "zstd", "gzip" or "none"
+	Compression   string   `json:"compression"`    // "zstd", "gzip" or "none"; "mydumper" makes a directory
 	Tables        []string `json:"tables"`         // that the dump must hold
 	ExpectedBytes int64    `json:"expected_bytes"` // data and indexes, as the server counts them
 	MostBytes     int64    `json:"most_bytes,omitempty"`
@@ -168,7 +168,10 @@ func (a *Dump) dump(env *Env) (host.DumpResult, error) {
 		return host.DumpResult{}, err
 	}
 	req := host.DumpRequest{Conn: conn, Path: a.unfinished(env), Final: a.Path, Compression: a.Compression, MostBytes: a.most(), Doubt: a.Doubt}
-	raw, _ := host.LargestDump(req.MostBytes, "none")
+	raw, packed := host.LargestDump(req.MostBytes, a.Compression)
+	if a.Compression == host.ParallelDump { // what it writes is seen only as it lies there
+		raw = packed
+	}
 	made, err := env.Host.DumpDatabase(env.Ctx, req, func(written int64) {
 		env.Progress(Progress{What: "dump " + a.Database, Done: written, Total: raw, Unit: "bytes"})
 	})
@@ -196,6 +199,8 @@ func (a *Dump) judge(made host.DumpResult) error {
 	switch {
 	case made.RawBytes <= 0 || made.Bytes <= 0:
 		return errors.New("the dump is empty")
+	case !made.Closed && a.Compression == host.ParallelDump:
+		return errors.New("the dump's metadata does not say that it was finished, so it ended early; look for the reason in the database server's log")
 	case !made.Closed:
 		return errors.New(`the dump has no closing line ("-- Dump completed"), so it ended early; look for the reason in the database server's log (max_allowed_packet, a lost connection)`)
 	case len(missing) > 0:

@@ -558,7 +558,14 @@ func (h *fakeHost) Query(ctx context.Context, conn host.DatabaseConn, query stri
 }
 
 func (h *fakeHost) DumpDatabase(ctx context.Context, req host.DumpRequest, progress func(int64)) (host.DumpResult, error) {
-	f, err := h.FS.Create(req.Path, 0o600)
+	name := req.Path
+	if req.Compression == host.ParallelDump {
+		if err := h.FS.Mkdir(req.Path, 0o700); err != nil {
+			return host.DumpResult{}, err
+		}
+		name += "/metadata"
+	}
+	f, err := h.FS.Create(name, 0o600)
 	if err != nil {
 		return host.DumpResult{}, err
 	}

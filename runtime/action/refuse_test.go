@@ -156,6 +156,7 @@ func TestDumpIsJudged(t *testing.T) {
 	}{
 		{"good", func(*host.DumpResult) {}, ""},
 		{"not closed", func(r *host.DumpResult) { r.Closed = false }, "no closing line"},
+		{"not finished", func(r *host.DumpResult) { r.Closed = false }, "metadata does not say that it was finished"},
 		{"empty", func(r *host.DumpResult) { r.RawBytes = 0 }, "empty"},
 		{"a table missing", func(r *host.DumpResult) { r.Tables = r.Tables[:1] }, "lacks the tables stores"},
 		{"too small", func(r *host.DumpResult) { r.RawBytes = 4 << 20 }, "only 4194304 bytes"},
@@ -166,6 +167,9 @@ func TestDumpIsJudged(t *testing.T) {
 			h.dump = good
 			test.spoil(&h.dump)
 			a := &Dump{Connection: Connection{Database: "z"}, Path: "/d", Tables: []string{"users", "stores"}, ExpectedBytes: 1 << 30}
+			if test.name == "not finished" {
+				a.Compression = host.ParallelDump
+			}
 			_, err := a.Apply(newEnv(h))
 			left, _ := h.FS.ReadDir("/")
 			switch {

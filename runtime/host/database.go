@@ -79,13 +79,20 @@ type DumpRequest struct {
 	Doubt     string `json:"doubt,omitempty"`
 }
 
-// Compressions are those of dumps.
+// Compressions are those of dumps that are one file.
 var Compressions = []string{"zstd", "gzip", "none"}
+
+// ParallelDump stands in the place of a compression: the dump is a directory that mydumper writes, by several connections
+// at a time, of files that are packed by gzip.
+const ParallelDump = "mydumper"
+
+// DumpForms are all that a dump can be.
+var DumpForms = append(slices.Clone(Compressions), ParallelDump)
 
 // CheckCompression refuses what is none of them.
 func CheckCompression(kind string) error {
-	if !slices.Contains(Compressions, kind) {
-		return fmt.Errorf("compression %q is not one of %s", kind, strings.Join(Compressions, ", "))
+	if !slices.Contains(DumpForms, kind) {
+		return fmt.Errorf("compression %q is not one of %s", kind, strings.Join(DumpForms, ", "))
 	}
 	return nil
 }

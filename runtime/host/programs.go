@@ -72,6 +72,9 @@ var ProgramDirs = []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 var (
 	DumpPrograms = []string{"mysqldump", "mariadb-dump"}
 	LoadPrograms = []string{"mysql", "mariadb"}
+
+	ParallelDumpPrograms = []string{"mydumper"}
+	ParallelLoadPrograms = []string{"myloader"}
 )
 
 // FindProgram is the absolute path of the first of these programs that is there: an executable regular file,

@@ -26,6 +26,11 @@ func (h databaseWriter) DumpDatabase(ctx context.Context, req host.DumpRequest, 
 		return host.DumpResult{}, err
 	}
 	begun := time.Now()
+	if req.Compression == host.ParallelDump {
+		result, err := h.dumpParallel(ctx, req, progress)
+		result.Took = time.Since(begun)
+		return result, err
+	}
 	conn := h.database.locate(req.Conn)
 	charset, err := h.dumpCharset(ctx, conn)
 	if err != nil {

@@ -39,6 +39,9 @@ func benchDatabase(b *testing.B) (*e2e.Root, *live.Host, host.DatabaseConn) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { h.Close() })
+	if withParallel() {
+		lend(b, r, "/usr/bin/mydumper", "/usr/bin/myloader")
+	}
 	r.StartMariaDB()
 	r.SQL("SET GLOBAL max_allowed_packet = 64<<20; SET GLOBAL innodb_buffer_pool_size = 512<<20;")
 	r.SQL(fmt.Sprintf(`USE zarafa; CREATE TABLE objects (id INT PRIMARY KEY, data LONGBLOB);
@@ -50,6 +53,23 @@ func benchDatabase(b *testing.B) (*e2e.Root, *live.Host, host.DatabaseConn) {
 	return r, h, host.DatabaseConn{Socket: "/run/mysqld/mysqld.sock", User: "zarafa", Password: host.NewSecret(e2e.Password), Database: "zarafa"}
 }
 
+// withParallel reports whether mydumper can be measured, too.
+func withParallel() bool {
+	_, err := exec.LookPath("/usr/bin/mydumper")
+	return err == nil
+}
+
+// eachForm measures dumps in a file, and in a directory.
+func eachForm(b *testing.B, measure func(b *testing.B, form string)) {
+	b.Run("zstd", func(b *testing.B) { measure(b, "zstd") })
+	b.Run("mydumper", func(b *testing.B) {
+		if !withParallel() {
+			b.Skip("mydumper is not installed")
+		}
+		measure(b, host.ParallelDump)
+	})
+}
+
 // pipe runs two programs, the first in the root or the second, as a shell would join them, and syncs.
 func pipe(b *testing.B, from, to *exec.Cmd) {
 	b.Helper()
@@ -58,6 +78,11 @@ func pipe(b *testing.B, from, to *exec.Cmd) {
 		b.Fatal(err)
 	}
 	from.Stdout, to.Stdin = in, out
+	for _, cmd := range []*exec.Cmd{from, to} {
+		if cmd.SysProcAttr != nil { // of the root: it gets a session of its own, by which it is scheduled as ours is
+			cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setpgid = true, false
+		}
+	}
 	if err := from.Start(); err != nil {
 		b.Fatal(err)
 	}
@@ -112,14 +137,12 @@ func BenchmarkDump(b *testing.B) {
 		b.Skip("zstd is not installed")
 	}
 	r, h, conn := benchDatabase(b)
-	ours := func(i int) {
-		path := fmt.Sprintf("/root/ours-%d.zst", i)
-		made, err := h.DumpDatabase(b.Context(), host.DumpRequest{Conn: conn, Path: path, Compression: "zstd"}, nil)
+	ours := func(b *testing.B, form string) {
+		made, err := h.DumpDatabase(b.Context(), host.DumpRequest{Conn: conn, Path: "/root/ours", Compression: form}, nil)
 		if err != nil || !made.Closed {
 			b.Fatal(made, err)
 		}
-		b.Logf("%d bytes of SQL in %d", made.RawBytes, made.Bytes)
-		os.Remove(r.Path(path))
+		os.RemoveAll(r.Path("/root/ours"))
 	}
 	theirs := func(int) {
 		path := r.Path("/root/theirs.zst")
@@ -127,7 +150,9 @@ func BenchmarkDump(b *testing.B) {
 			exec.Command(zstd, "-q", "-T0", "-o", path, "-f"))
 		os.Remove(path)
 	}
-	pairs(b, "mysqldump+zstd-T0", ours, theirs)
+	eachForm(b, func(b *testing.B, form string) {
+		pairs(b, "mysqldump+zstd-T0", func(int) { ours(b, form) }, theirs)
+	})
 }
 
 // BenchmarkLoad loads a dump, checks included, against zstd -dc | mysql.
@@ -137,12 +162,8 @@ func BenchmarkLoad(b *testing.B) {
 		b.Skip("zstd is not installed")
 	}
 	r, h, conn := benchDatabase(b)
-	made, err := h.DumpDatabase(b.Context(), host.DumpRequest{Conn: conn, Path: "/root/z.zst", Compression: "zstd"}, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	ours := func(int) {
-		if err := h.LoadDatabase(b.Context(), host.LoadRequest{Conn: conn, Path: "/root/z.zst", Compression: "zstd", SHA256: made.SHA256}, nil); err != nil {
+	ours := func(b *testing.B, path, form string) {
+		if err := h.LoadDatabase(b.Context(), host.LoadRequest{Conn: conn, Path: path, Compression: form}, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -150,5 +171,20 @@ func BenchmarkLoad(b *testing.B) {
 		r.SQL("DROP DATABASE zarafa; CREATE DATABASE zarafa;")
 		pipe(b, exec.Command(zstd, "-dc", r.Path("/root/z.zst")), r.Command("mysql", "--no-defaults", "-uroot", "--max-allowed-packet=1G", "zarafa"))
 	}
-	pairs(b, "zstd+mysql", ours, theirs)
+	dump := func(form string) string {
+		path := "/root/z." + strings.Replace(form, "zstd", "zst", 1)
+		if _, err := h.DumpDatabase(b.Context(), host.DumpRequest{Conn: conn, Path: path, Compression: form}, nil); err != nil {
+			b.Fatal(err)
+		}
+		return path
+	}
+	dump("zstd")
+	eachForm(b, func(b *testing.B, form string) {
+		path := "/root/z.zst"
+		if form != "zstd" {
+			path = dump(form)
+			defer os.RemoveAll(r.Path(path))
+		}
+		pairs(b, "zstd+mysql", func(int) { ours(b, path, form) }, theirs)
+	})
 }

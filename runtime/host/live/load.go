@@ -23,6 +23,10 @@ import (
 
 // CheckDump reads a dump's file and what is compressed in it, to the end of both.
 func (h databaseWriter) CheckDump(ctx context.Context, path, compression string, progress func(read int64)) (host.DumpResult, error) {
+	if compression == host.ParallelDump {
+		_, result, err := h.readParallel(ctx, path, progress)
+		return result, err
+	}
 	d, err := h.openDump(ctx, path, compression, progress)
 	if err != nil {
 		return host.DumpResult{}, err
@@ -167,6 +171,9 @@ func (d *dumpReader) close() {
 func (h databaseWriter) LoadDatabase(ctx context.Context, req host.LoadRequest, progress func(read int64)) error {
 	if err := req.Conn.Check(); err != nil {
 		return err
+	}
+	if req.Compression == host.ParallelDump {
+		return h.loadParallel(ctx, req, progress)
 	}
 	conn := h.database.locate(req.Conn)
 	tool, err := h.m.program(host.LoadPrograms...)

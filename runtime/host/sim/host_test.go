@@ -438,6 +438,27 @@ a | b
 	if _, err := h.DumpDatabase(ctx, host.DumpRequest{Conn: conn, Path: "/dump2.zst", Compression: "none", MostBytes: 1 << 20}, nil); err == nil || !strings.Contains(err.Error(), "no space left") {
 		t.Errorf("a dump that does not fit: %v", err)
 	}
+	parallel := host.DumpRequest{Conn: conn, Path: "/parallel", Compression: host.ParallelDump, MostBytes: 10 << 10}
+	if _, err := h.DumpDatabase(ctx, parallel, nil); !errors.Is(err, host.ErrUnsupported) {
+		t.Errorf("without mydumper: %v", err)
+	}
+	for _, name := range []string{"/usr/bin/mydumper", "/usr/bin/myloader"} {
+		mustDo(t, h.Symlink("/usr/bin/mysqldump", name))
+	}
+	made, err := h.DumpDatabase(ctx, parallel, nil)
+	mustDo(t, err)
+	read, err := h.CheckDump(ctx, parallel.Path, parallel.Compression, nil)
+	if st, e := h.Lstat(parallel.Path); e != nil || err != nil || !st.IsDir() || st.Perm() != 0o700 || read.Bytes != made.Bytes || !read.Closed {
+		t.Errorf("a dump in a directory: %+v, made %+v (%v), %+v (%v)", read, made, err, st, e)
+	}
+	mustDo(t, h.LoadDatabase(ctx, host.LoadRequest{Conn: conn, Path: parallel.Path, Compression: parallel.Compression}, nil))
+	parallel.Path, parallel.MostBytes = "/parallel2", 1<<20
+	if _, err := h.DumpDatabase(ctx, parallel, nil); err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("a directory that does not fit: %v", err)
+	}
+	if _, err := h.Lstat(parallel.Path); err == nil {
+		t.Error("a directory that does not fit stays")
+	}
 }
 
 // TestInstallSection has all that a section [Install] can ask for.

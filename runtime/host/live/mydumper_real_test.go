@@ -1,0 +1,133 @@
+package live_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"zcp2kopano/cmd/e2e"
+	"zcp2kopano/runtime/host"
+)
+
+// lend brings programs of this machine, which is of the same release, into a root, with the libraries that it lacks.
+func lend(t testing.TB, r *e2e.Root, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		out, err := exec.CommandContext(t.Context(), "ldd", program).Output()
+		if err != nil {
+			t.Fatalf("%s: %v; make parts installs it", program, err)
+		}
+		needed := []string{program}
+		for _, word := range strings.Fields(string(out)) {
+			if strings.HasPrefix(word, "/") {
+				needed = append(needed, word)
+			}
+		}
+		for _, name := range needed {
+			if _, err := os.Stat(r.Path(name)); err == nil {
+				continue
+			}
+			content, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.MkdirAll(r.Path(filepath.Dir(name)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			r.WriteFile(name, string(content), 0o755)
+		}
+	}
+}
+
+// TestParallelDump: mydumper's directory is judged as strictly as a dump in one file, and leads back as well.
+func TestParallelDump(t *testing.T) {
+	t.Parallel()
+	r, h := debian(t)
+	lend(t, r, "/usr/bin/mydumper", "/usr/bin/myloader")
+	r.StartMariaDB()
+	r.SQL(strange)
+	ctx := t.Context()
+	conn := host.DatabaseConn{Host: "localhost", User: "zarafa", Password: host.NewSecret(e2e.Password), Database: "zarafa"}
+	req := host.DumpRequest{Conn: conn, Path: "/root/parallel", Compression: host.ParallelDump}
+
+	// mydumper 0.10 cannot dump a table of such a name, and goes on with the others.
+	if _, err := h.DumpDatabase(ctx, req, nil); err == nil {
+		t.Error("a table is left out, and nobody says so")
+	}
+	gone := func(why string) {
+		t.Helper()
+		if _, err := h.Lstat("/root/parallel"); !os.IsNotExist(err) {
+			t.Errorf("%s: what was begun stays: %v", why, err)
+		}
+	}
+	gone("a table that it cannot dump")
+	r.SQL("USE zarafa; DROP TRIGGER tr; DROP VIEW v; DROP TABLE child; RENAME TABLE `odd``name` TO odd; CREATE TABLE nothing (id INT);" +
+		"CREATE TABLE child (id INT PRIMARY KEY AUTO_INCREMENT, parent INT, FOREIGN KEY (parent) REFERENCES odd (id)); INSERT INTO child VALUES (7, 1), (8, 1), (9, NULL);" +
+		"CREATE VIEW v AS SELECT id FROM child; CREATE TRIGGER tr BEFORE INSERT ON child FOR EACH ROW SET NEW.parent = 1;" +
+		"CREATE USER plain@localhost IDENTIFIED BY 'x'; GRANT ALL ON zarafa.* TO plain@localhost")
+
+	// Without the right to hold all others for a moment there is no common snapshot.
+	plain := req
+	plain.Conn = host.DatabaseConn{Host: "localhost", User: "plain", Password: host.NewSecret("x"), Database: "zarafa"}
+	if _, err := h.DumpDatabase(ctx, plain, nil); err == nil {
+		t.Error("a dump without a common snapshot is taken")
+	}
+	gone("no snapshot")
+
+	want := content(t, r)
+	seen := watchArguments(t, e2e.Password)
+	made, err := h.DumpDatabase(ctx, req, func(int64) {})
+	must(t, err)
+	if !made.Closed || made.Bytes == 0 || made.RawBytes == 0 || len(made.SHA256) != 64 || !strings.Contains(made.Tool, "mydumper") {
+		t.Errorf("made %+v", made)
+	}
+	if !slices.Contains(made.Tables, "stores") || !slices.Contains(made.Tables, "nothing") || slices.Contains(made.Tables, "v") {
+		t.Errorf("tables %q", made.Tables)
+	}
+	dir, err := h.Lstat(req.Path)
+	must(t, err)
+	entries, err := h.ReadDir(req.Path)
+	must(t, err)
+	for _, e := range entries {
+		st, err := h.Lstat(req.Path + "/" + e.Name)
+		must(t, err)
+		if st.Perm() != 0o600 || dir.Perm() != 0o700 {
+			t.Errorf("%s is %v, in %v", e.Name, st.Mode, dir.Mode)
+		}
+	}
+	read, err := h.CheckDump(ctx, req.Path, host.ParallelDump, nil)
+	if err != nil || read.SHA256 != made.SHA256 || read.Bytes != made.Bytes || read.RawBytes != made.RawBytes || !slices.Equal(read.Tables, made.Tables) {
+		t.Errorf("read %+v, made %+v (%v)", read, made, err)
+	}
+	load := host.LoadRequest{Conn: conn, Path: req.Path, Compression: host.ParallelDump, SHA256: made.SHA256}
+	r.SQL(upgradeOdd)
+	must(t, h.LoadDatabase(ctx, load, nil))
+	if seen() {
+		t.Error("the password shows in the arguments of a process")
+	}
+	if got := content(t, r); got != want {
+		t.Errorf("the database is not as it was dumped:\n%s\nwant\n%s", got, want)
+	}
+
+	// What was changed since is refused before the database is touched.
+	file := req.Path + "/zarafa.child.sql.gz"
+	whole := r.ReadFile(file)
+	r.WriteFile(file, whole[:len(whole)/2], 0o600)
+	if err := h.LoadDatabase(ctx, load, nil); err == nil || !strings.Contains(err.Error(), "nothing was changed") {
+		t.Errorf("a file that is cut off: %v", err)
+	}
+	r.WriteFile(file, whole, 0o600)
+	must(t, os.Remove(r.Path(req.Path+"/metadata")))
+	load.SHA256 = ""
+	if err := h.LoadDatabase(ctx, load, nil); err == nil || !strings.Contains(err.Error(), "ends early") {
+		t.Errorf("a dump that was not finished: %v", err)
+	}
+	if got := content(t, r); got != want {
+		t.Error("a dump that was refused has changed the database")
+	}
+}
+
+var upgradeOdd = strings.ReplaceAll(upgrade, "DROP TABLE child;", "DROP VIEW v; DROP TABLE child;")
