@@ -121,4 +121,39 @@ func TestServicesThatMisbehave(t *testing.T) {
 	tell("stop", "test-changed", 5*time.Minute)
 	expect("start of the changed one", tell("start", "test-changed", 0), "active", 0)
 	r.Must("pgrep", "-x", "other")
+
+	heardInTheJournal(t, r)
+}
+
+// heardInTheJournal starts a service that logs to the journal of systemd alone: a failure that it logs while it comes up stops
+// the run, what it said before does not, and what somebody should read is returned.
+func heardInTheJournal(t *testing.T, r *Root) {
+	t.Helper()
+	r.WriteFile("/usr/local/sbin/says", "#!/bin/sh\ncat /run/says\njournalctl --sync\n", 0o755)
+	r.unit("test-says", "", "ExecStartPre=/usr/local/sbin/says")
+	r.WriteFile("/run/says", "session: logon failed of old\n", 0o644)
+	r.Must("systemctl", "daemon-reload")
+	r.Must("systemctl", "start", "test-says")
+	r.Must("systemctl", "stop", "test-says")
+	r.WriteFile("/root/says.star", `"""Start a service, and hear what it says."""
+
+def begin():
+    """Start it."""
+    heard = svc.start("test-says", failures = svc.failures(stops = ["logon failed"], warns = ["closed"]))
+    info("heard", "; ".join(heard.failures) if heard else "nothing")
+
+runbook = define(systems = ["debian >= 7"], allow = policy(services = ["test-says"]), steps = [begin])
+`, 0o644)
+	r.WriteFile("/run/says", "session: logon failed again\n", 0o644)
+	res := r.Zcp2kopano("run", "/root/says.star", "--yes", "--no-forecast")
+	for _, text := range []string{`its log says "session: logon failed again"`, "journalctl -u test-says"} {
+		if res.Code != 1 || !strings.Contains(squeezed(res.Output), text) || strings.Contains(squeezed(res.Output), `says "session: logon failed of old"`) {
+			t.Errorf("exit status %d; want %q\n%s", res.Code, text, res.Output)
+		}
+	}
+	r.WriteFile("/run/says", "client: closed\n", 0o644)
+	r.Must("systemctl", "stop", "test-says")
+	if res := r.Zcp2kopano("resume"); res.Code != 0 || !strings.Contains(squeezed(res.Output), "client: closed") {
+		t.Errorf("resume: exit status %d\n%s", res.Code, res.Output)
+	}
 }
