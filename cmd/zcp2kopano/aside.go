@@ -17,7 +17,7 @@ import (
 )
 
 // asideName is the command that answers for a process which has given up its power.
-const asideName = "answer"
+const asideName = "stand-aside"
 
 func asideCommand(a *app) *cobra.Command {
 	return &cobra.Command{
