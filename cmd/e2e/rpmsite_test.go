@@ -30,10 +30,12 @@ func onRPMSystems(t *testing.T, worth int, test func(t *testing.T, s *RPMSystem,
 }
 
 // TestRPMMigration goes the whole way on systems of rpm packages: in simulation over the host and over a snapshot of it,
-// for real, a second time, and back beyond the first start of kopano-server. ZCP's packages are offered nowhere.
+// for real, a second time, and back beyond the first start of kopano-server. ZCP's packages are offered nowhere; they come
+// from the directory that the admin gives.
 func TestRPMMigration(t *testing.T) {
 	onRPMSystems(t, 1, func(t *testing.T, s *RPMSystem, r *Root) {
 		m := s.migration()
+		m.Params = []string{"zcp_packages_dir=" + RPMServersDir + "/zcp/" + s.family.Name}
 		before, content := r.State(), unnumbered(dumped(r))
 		captured := s.rehearseSnapshot(r)
 		if diffs := manifest.Compare(servicesOnly(captured.Start), servicesOnly(before), nil); len(diffs) != 0 {
@@ -47,6 +49,11 @@ func TestRPMMigration(t *testing.T) {
 			t.Errorf("the simulation over a snapshot ends with other services:\n%s", manifest.Table(diffs, "simulated", "real"))
 		}
 		noSecrets(t, r, "")
+		for _, kept := range strings.Fields(r.Must("sh", "-c", "ls /var/lib/zcp2kopano/runs/*/backup/packages/zarafa-*.rpm")) {
+			if got := r.Must("rpm", "-qp", "--qf", "%{RSAHEADER:pgpsig}", kept); strings.Contains(got, "(none)") {
+				t.Errorf("%s is not the vendor's file: it has no signature", kept)
+			}
+		}
 		secondRunChangesNothing(t, r, after)
 		if res := r.Zcp2kopano("rollback", "--restore-database", "--yes"); res.Code != exit.Done {
 			t.Fatalf("rollback: exit status %d\n%s", res.Code, res.Output)
