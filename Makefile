@@ -18,7 +18,7 @@ BUILD = $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 FIGURES = $(CURDIR)/dist/crash.txt
 
 # Debian packages that the tests use.
-PARTS = systemd mmdebstrap gpg gpg-agent gpgconf ca-certificates slapd ldap-utils rpm createrepo-c 389-ds-base \ mydumper
+PARTS = systemd mmdebstrap gpg gpg-agent gpgconf ca-certificates slapd ldap-utils rpm createrepo-c 389-ds-base mydumper \
 	samba samba-dsdb-modules samba-ad-provision samba-vfs-modules
 
 # How many tests of a package run at the same time. Those of real roots spend most of theirs waiting for
