@@ -108,7 +108,7 @@ func TestServicesThatMisbehave(t *testing.T) {
 	expect("start of a parent", tell("start", "test-parent", 0), "active", 1)
 	ready("/run/test-parent")
 	r.await(t, "the child", func() bool { return r.Run("pgrep", "-x", "child").Code == 0 })
-	expect("stop of a parent", tell("stop", "test-parent", 2*time.Second), "-", 0, "/usr/local/sbin/child")
+	expect("stop of a parent", tell("stop", "test-parent", 20*time.Second), "-", 0, "/usr/local/sbin/child")
 	r.Must("pkill", "-KILL", "-x", "child")
 	expect("second stop of a parent", tell("stop", "test-parent", 5*time.Minute), "-", 0)
 
