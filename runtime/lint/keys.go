@@ -13,7 +13,7 @@ import (
 func Overridable(modules map[string]string) []string {
 	var keys []string
 	for label, source := range modules {
-		tree, err := syntax.Parse(label, source, 0)
+		tree, err := (&syntax.FileOptions{Set: true}).Parse(label, source, 0)
 		if err != nil {
 			continue
 		}
