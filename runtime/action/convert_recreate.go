@@ -1,6 +1,7 @@
 package action
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,7 +16,8 @@ import (
 
 // Active Directory is stricter than others: a class that is not attached to another comes in one change and its
 // attributes in the next, and nothing changes an entry's structural class. Such an entry is deleted and made again under
-// its DN; what it was, all of it, is in the store before.
+// its DN; what it was, all of it, is in the store before. It is not deleted before the server has taken a copy of what it
+// is, and one of what it is to be: rights to add may be missing, and an entry can have what nobody may give it.
 
 // lookAtServer finds out which kind of server it is.
 func (a *Convert) lookAtServer(env *Env) error {
@@ -62,7 +64,7 @@ func (a *Convert) refuseRecreation(e host.Entry) error {
 
 // serversOwn are attributes that Active Directory gives an entry itself, in lower case.
 var serversOwn = []string{"distinguishedname", "instancetype", "whencreated", "whenchanged", "usncreated", "usnchanged", "name", "objectguid", "objectsid", "objectcategory",
-	"dscorepropagationdata", "memberof", "ntsecuritydescriptor", "createtimestamp", "modifytimestamp", "structuralobjectclass", "subschemasubentry"}
+	"dscorepropagationdata", "lastknownparent", "msds-lastknownrdn", "memberof", "ntsecuritydescriptor", "createtimestamp", "modifytimestamp", "structuralobjectclass", "subschemasubentry"}
 
 // whole reads what an entry would be made of again; nil if it is not there.
 func (a *Convert) whole(env *Env, session host.Directory, dn string) (map[string][]string, error) {
@@ -104,6 +106,9 @@ func changed(attributes map[string][]string, changes []host.ValueChange) map[str
 // recreate makes an entry again as it is wanted. One that is not there, because a run was cut off after its end, is made
 // of what was kept of it.
 func (a *Convert) recreate(env *Env, session host.Directory, w entryWork) error {
+	if err := a.dropCopy(env, session, w.dn); err != nil { // of a run that was cut off
+		return err
+	}
 	now, err := a.whole(env, session, w.dn)
 	if err != nil {
 		return err
@@ -121,20 +126,87 @@ func (a *Convert) recreate(env *Env, session host.Directory, w entryWork) error 
 		return err
 	}
 	change := a.Renaming.Change(w.dn, a.Renaming.Touched(e), to)
-	one := func(c host.EntryChange) error { return session.Change(env.Ctx, []host.EntryChange{c})[0] }
+	made := changed(of, change.Values)
 	if now == nil {
-		return one(host.EntryChange{DN: w.dn, Add: changed(of, change.Values)})
+		return one(env, session, host.EntryChange{DN: w.dn, Add: made})
 	}
 	if len(change.Values) == 0 {
 		return nil
 	}
-	if err := one(host.EntryChange{DN: w.dn, Delete: true}); err != nil {
+	for _, form := range []map[string][]string{now, made} {
+		if err := a.tryCopy(env, session, w.dn, form); err != nil {
+			return fmt.Errorf("it has to be deleted and added again, and stays as it is because a copy cannot be added beside it: %w", err)
+		}
+	}
+	if err := one(env, session, host.EntryChange{DN: w.dn, Delete: true}); err != nil {
 		return err
 	}
-	if err := one(host.EntryChange{DN: w.dn, Add: changed(of, change.Values)}); err != nil {
-		return errors.Join(err, one(host.EntryChange{DN: w.dn, Add: now})) // rather as it was than gone
+	if err := one(env, session, host.EntryChange{DN: w.dn, Add: made}); err != nil {
+		return errors.Join(err, one(env, session, host.EntryChange{DN: w.dn, Add: now})) // rather as it was than gone
 	}
 	return nil
+}
+
+func one(env *Env, session host.Directory, c host.EntryChange) error {
+	return session.Change(env.Ctx, []host.EntryChange{c})[0]
+}
+
+// tryCopy has the server add a copy of an entry beside it, and takes it away again.
+func (a *Convert) tryCopy(env *Env, session host.Directory, dn string, attributes map[string][]string) error {
+	name, err := copyOf(dn)
+	if err != nil {
+		return err
+	}
+	if err := one(env, session, host.EntryChange{DN: name.String(), Add: renamed(attributes, dn, name)}); err != nil {
+		return err
+	}
+	return a.dropCopy(env, session, dn)
+}
+
+// dropCopy takes an entry's copy away, if there is one.
+func (a *Convert) dropCopy(env *Env, session host.Directory, dn string) error {
+	name, err := copyOf(dn)
+	if err != nil {
+		return err
+	}
+	err = one(env, session, host.EntryChange{DN: name.String(), Delete: true})
+	if err != nil && !directory.Is(err, ldap.LDAPResultNoSuchObject) {
+		return fmt.Errorf("take away its copy %s: %w", name, err)
+	}
+	return nil
+}
+
+// copyOf is what an entry's copy is called: a name in the same container that is the same in each run, is not too long,
+// and that nobody else gives.
+func copyOf(dn string) (*ldap.DN, error) {
+	name, err := ldap.ParseDN(dn)
+	if err != nil {
+		return nil, fmt.Errorf("DN %q: %w", dn, err)
+	}
+	if len(name.RDNs) == 0 {
+		return nil, fmt.Errorf("DN %q names no entry that can be added", dn)
+	}
+	sum := sha256.Sum256([]byte(strings.ToLower(name.String())))
+	name.RDNs[0].Attributes[0].Value = fmt.Sprintf("zcp2kopano copy %x", sum[:8])
+	return name, nil
+}
+
+// renamed are the attributes of an entry as a copy has them, whose name is one of its values.
+func renamed(attributes map[string][]string, dn string, name *ldap.DN) map[string][]string {
+	was, err := ldap.ParseDN(dn)
+	if err != nil {
+		return attributes
+	}
+	old, now := was.RDNs[0].Attributes[0], name.RDNs[0].Attributes[0]
+	to := maps.Clone(attributes)
+	for have, values := range attributes {
+		if strings.EqualFold(have, old.Type) {
+			delete(to, have)
+			values = slices.DeleteFunc(slices.Clone(values), func(v string) bool { return directory.Fold(v) == directory.Fold(old.Value) })
+			to[now.Type] = append(values, now.Value)
+		}
+	}
+	return to
 }
 
 // refill makes the entries that a run which was cut off has deleted, and not made again.

@@ -2,6 +2,7 @@ package action
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,6 +31,10 @@ func TestConvertActiveDirectory(t *testing.T) {
 	for cut := 1; ; cut++ {
 		tr := startConvert(t, anActiveDirectory+hosttest.DirectoryLDIF, oldToNew())
 		start := tr.entries(t)
+		back := startConvert(t, anActiveDirectory+hosttest.DirectoryLDIF, oldToNew())
+		brokenAt(t, back, cut, func(a Action) error { _, err := a.Apply(back.env); return err })
+		must(t, back.action(t).Undo(back.env))
+		sameState(t, fmt.Sprintf("cut off before change %d, then rolled back", cut), back.entries(t), start)
 		ends := cutAt(t, tr, cut, func(a Action) error { _, err := a.Apply(tr.env); return err })
 		for dn, text := range tr.entries(t) {
 			if strings.Contains(text, "old-list") || strings.Contains(text, "oldQuota=") {
@@ -50,6 +55,16 @@ func TestConvertActiveDirectory(t *testing.T) {
 // cutAt has the connection break before a change, and does it again without; it tells whether that was never come to.
 func cutAt(t *testing.T, tr *trial, cut int, do func(Action) error) (ends bool) {
 	t.Helper()
+	ends = brokenAt(t, tr, cut, do)
+	if err := do(tr.action(t)); err != nil {
+		t.Fatalf("cut off before change %d, then again: %v", cut, err)
+	}
+	return ends
+}
+
+// brokenAt has the connection break before a change; afterwards it lasts.
+func brokenAt(t *testing.T, tr *trial, cut int, do func(Action) error) (ends bool) {
+	t.Helper()
 	broken := false
 	tr.env.Host = refusingHost{tr.fakeHost, func(n int, c host.EntryChange) error {
 		if broken = broken || n >= cut; broken {
@@ -61,10 +76,50 @@ func cutAt(t *testing.T, tr *trial, cut int, do func(Action) error) (ends bool) 
 		t.Fatalf("cut off before change %d: %v", cut, err)
 	}
 	tr.env.Host = refusingHost{tr.fakeHost, func(_ int, c host.EntryChange) error { return asActiveDirectory(c) }}
-	if err := do(tr.action(t)); err != nil {
-		t.Fatalf("cut off before change %d, then again: %v", cut, err)
-	}
 	return !broken
+}
+
+// TestConvertLosesNoEntry leaves an entry alone that the server would not let be added again, as it was or as it is to
+// be, whatever the reason; and nothing is left of the copy by which that was seen.
+func TestConvertLosesNoEntry(t *testing.T) {
+	const list = "cn: all\n"
+	of := func(class string) func(host.EntryChange) bool {
+		return func(c host.EntryChange) bool { return slices.Contains(c.Add["objectClass"], class) }
+	}
+	for name, c := range map[string]struct {
+		more   string // of the entry
+		refuse func(host.EntryChange) bool
+		want   string
+	}{
+		"no right to add":               {"", func(c host.EntryChange) bool { return c.Add != nil }, "the user lacks the right"},
+		"no right to add the old class": {"", of("old-list"), "the user lacks the right"},
+		"no right to add the new class": {"", of("new-list"), "the user lacks the right"},
+		"what only the server gives":    {"authOrigBL: cn=Bob\\, no 2,ou=people,dc=example,dc=org\n", nil, "authOrigBL"},
+		"no right to delete":            {"", func(c host.EntryChange) bool { return c.Delete && strings.HasPrefix(c.DN, "cn=all,") }, "the user lacks the right"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newFake()
+			must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+			h.directory = directoryHost(t, anActiveDirectory+strings.Replace(hosttest.DirectoryLDIF, list, list+c.more, 1),
+				standardSchema, standardSchema+"attributeTypes: ( 1.2.840.113556.1.2.130 NAME 'authOrigBL' NO-USER-MODIFICATION USAGE directoryOperation )\n")
+			tr := &trial{fakeHost: h, env: newEnv(h)}
+			must(t, tr.prepare(t, oldToNew()))
+			start := tr.entries(t)
+			tr.env.Host = refusingHost{h, func(_ int, change host.EntryChange) error {
+				if c.refuse != nil && c.refuse(change) {
+					return &directory.Error{Code: 50}
+				}
+				return asActiveDirectory(change)
+			}}
+			a := tr.action(t)
+			if _, err := a.Apply(tr.env); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "cn=all") {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+			sameState(t, "refused", tr.entries(t), start)
+			must(t, a.Undo(tr.env))
+			sameState(t, "taken back", tr.entries(t), start)
+		})
+	}
 }
 
 // TestConvertKeepsGroups refuses an entry that would be lost to a group when it is made again.

@@ -22,6 +22,7 @@ type AttributeType struct {
 	Name   string
 	Single bool
 	Free   bool // no class has to allow it: operational
+	Fixed  bool // only the server gives it
 
 	rules map[string]bool // EQUALITY, ORDERING, SUBSTR: what it can be compared by
 	sup   string
@@ -151,7 +152,10 @@ func (w words) names() []string {
 
 func (s *Schema) addAttribute(w words) {
 	usage := w.fields["USAGE"]
-	a := &AttributeType{Name: w.names()[0], Single: w.has("SINGLE-VALUE"), Free: len(usage) > 0 && usage[0] != "userApplications", rules: map[string]bool{}}
+	a := &AttributeType{
+		Name: w.names()[0], Single: w.has("SINGLE-VALUE"), Fixed: w.has("NO-USER-MODIFICATION"),
+		Free: len(usage) > 0 && usage[0] != "userApplications", rules: map[string]bool{},
+	}
 	for _, rule := range []string{"EQUALITY", "ORDERING", "SUBSTR"} {
 		a.rules[rule] = w.has(rule)
 	}
@@ -216,10 +220,10 @@ func (s *Schema) Check(before, after *host.Entry, relax bool) error {
 			return refuse(ldap.LDAPResultObjectClassModsProhibited, "structural object class modification from '%s' to '%s' not allowed", was[0], structural[0])
 		}
 	}
-	return s.checkAttributes(classes, after, refuse)
+	return s.checkAttributes(classes, after, before == nil && !relax, refuse)
 }
 
-func (s *Schema) checkAttributes(classes map[string]bool, e *host.Entry, refuse func(uint16, string, ...any) error) error {
+func (s *Schema) checkAttributes(classes map[string]bool, e *host.Entry, added bool, refuse func(uint16, string, ...any) error) error {
 	allowed := map[*AttributeType]bool{}
 	for name := range classes {
 		c := s.Class(name)
@@ -239,6 +243,8 @@ func (s *Schema) checkAttributes(classes map[string]bool, e *host.Entry, refuse 
 		switch {
 		case a == nil:
 			return refuse(ldap.LDAPResultUndefinedAttributeType, "%s: attribute type undefined", name)
+		case a.Fixed && added:
+			return refuse(ldap.LDAPResultConstraintViolation, "%s: no user modification allowed", name)
 		case !a.Free && !allowed[a] && !strings.EqualFold(a.Name, classAttribute) && !classes["extensibleobject"]:
 			return refuse(ldap.LDAPResultObjectClassViolation, "attribute '%s' not allowed", name)
 		case a.Single && len(values) > 1:
