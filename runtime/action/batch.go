@@ -45,6 +45,8 @@ const (
 	fewFiles    = 16 // so few are synced one by one: that does not wait for what others wrote to the file system
 	copyStretch = 64 // files that a lane takes at a time
 
+	mostLanes = 16 // each holds a stretch of files open, and as many again of those with several names
+
 	copyWait = 16 << 20 // bytes that a lane copies before it waits for the disk
 )
 
@@ -80,7 +82,7 @@ type leaf struct {
 func (l leaf) rel() string { return under(l.in.rel, l.name) }
 
 func copyTree(c *copier, src host.DirReader, sname string, dst host.Dir, dname string, root *copyRoot) error {
-	t := &treeCopy{copier: c, root: root, disk: dst, lanes: min(lanes(src), lanes(dst)), now: &batch{}}
+	t := &treeCopy{copier: c, root: root, disk: dst, lanes: copyLanes(src, dst), now: &batch{}}
 	end := t.begin()
 	t.fail(t.folder(src, sname, dst, dname, ""))
 	t.close()
@@ -90,6 +92,8 @@ func copyTree(c *copier, src host.DirReader, sname string, dst host.Dir, dname s
 	}
 	return t.err
 }
+
+func copyLanes(src, dst host.DirReader) int { return min(lanes(src), lanes(dst), mostLanes) }
 
 // begin starts the lanes. The function that it returns waits for their end.
 func (t *treeCopy) begin() func() {
@@ -164,6 +168,9 @@ func (t *treeCopy) folder(src host.DirReader, sname string, dst host.Dir, dname,
 	}
 	defer t.finish(f)
 	list, err := f.src.ReadDir()
+	if t.inUse && absent(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -390,7 +397,11 @@ func (t *treeCopy) complete(b *batch) error {
 		return err
 	}
 	for _, l := range links {
-		if err := t.link(l.first, l.in.dst, l.leaf.name); err != nil {
+		err := t.link(l.first, l.in.dst, l.leaf.name)
+		if t.inUse && absent(err) { // its first was left out
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", l.rel(), err)
 		}
 	}

@@ -36,6 +36,7 @@ const (
 func presyncAt(to string) string { return path.Join(to, presyncName) }
 
 func (a *Presync) Kind() string             { return "fs.presync" }
+func (a *Presync) Source() string           { return a.From }
 func (a *Presync) Touches() []policy.Target { return through(true, a.To) }
 func (a *Presync) Stage(*Env) error         { return nil }
 func (a *Presync) Irreversible() string     { return "" }

@@ -121,17 +121,23 @@ func TestMoveTakesUpWhatWasCopiedAhead(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		readAll   bool
+		sized     bool // with a file of which only the size is known
 		meanwhile func(t tester, h *fakeHost)
 		copied    int
 	}{
 		"unchanged":                 {},
 		"used":                      {meanwhile: use, copied: 3},
 		"all is read":               {readAll: true},
+		"all but one is read":       {readAll: true, sized: true},
 		"all is read, and one rots": {readAll: true, meanwhile: rot, copied: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newFake(twoDisks()...)
 			must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+			if tt.sized {
+				must(t, h.PutDir("/var/lib/zarafa", 0o750, 110, 110))
+				must(t, h.PutSized("/var/lib/zarafa/sized", 70, 0o640, 110, 110, long))
+			}
 			copiedAhead(t, h)
 			if tt.meanwhile != nil {
 				tt.meanwhile(t, h)

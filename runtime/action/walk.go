@@ -45,7 +45,7 @@ type walker[D host.DirReader] struct {
 	mount func(rel string) error
 	// leave reports what is not visited, nor what lies below it; nil leaves nothing out.
 	leave func(rel string) bool
-	// inUse leaves out a directory that is another than was looked at; else that is an error.
+	// inUse leaves out a directory that is gone, or another, since it was looked at; else that is an error.
 	inUse bool
 	// ahead lets it look ahead. Then visit may not change the tree.
 	ahead bool
@@ -58,6 +58,9 @@ func readWalker(ctx context.Context, visit func(entry[host.DirReader]) error) wa
 // walk visits what is below dir, which has the path rel from the root and lies on device dev.
 func (w *walker[D]) walk(dir D, rel string, dev uint64) error {
 	list, err := dir.ReadDir()
+	if w.inUse && absent(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -174,7 +177,7 @@ func (w *walker[D]) entry(dir D, l looked, f folder[D], rel string, dev uint64) 
 	if e.st.Dev != dev && w.mount != nil {
 		return w.mount(e.rel)
 	}
-	if absent(f.err) { // it went away since it was looked at
+	if w.inUse && absent(f.err) {
 		return nil
 	}
 	if f.err != nil {
@@ -184,7 +187,7 @@ func (w *walker[D]) entry(dir D, l looked, f folder[D], rel string, dev uint64) 
 		return w.descend(e, f)
 	}
 	self, err := w.open(dir, l.name)
-	if absent(err) {
+	if w.inUse && absent(err) {
 		return nil
 	}
 	if err != nil {

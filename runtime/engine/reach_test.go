@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim"
 )
@@ -65,6 +66,11 @@ func TestNoRunbookReadsTheState(t *testing.T) {
 		}
 		if err := v.judgeTree(name); err != nil {
 			t.Errorf("%s as a source: %v", name, err)
+		}
+	}
+	for _, a := range []action.Action{&action.Copy{From: "/srv"}, &action.Presync{From: "/srv"}} {
+		if r, ok := a.(action.Reader); !ok || r.Source() != "/srv" {
+			t.Errorf("%s does not say what it takes", a.Kind())
 		}
 	}
 	// step by step, from above it
