@@ -89,7 +89,7 @@ lint:
 	@unused=$$($(DEADCODE) ./cmd/zcp2kopano | grep -vE 'func: ($(UNUSED))$$'); \
 		[ -z "$$unused" ] || { echo "the program calls none of these: remove them, or list them in the Makefile:"; echo "$$unused"; exit 1; }
 	@if found=$$(timeout 300 $(GOVULNCHECK) ./cmd/zcp2kopano 2>&1); then :; \
-	elif echo "$$found" | grep -q '^Vulnerability #'; then echo "$$found"; exit 1; \
+	elif echo "$$found" | grep -q '^Vulnerability #'; then echo "$$found"; echo 'the vulnerabilities above have become known; no error, since nothing here has changed by that'; \
 	else echo 'known vulnerabilities were not looked for: the tool, or its data, cannot be had here'; fi
 
 parts:
