@@ -317,7 +317,8 @@ func TestGiveBackNamesTheFleeting(t *testing.T) {
 func TestRestoreFindsTheUnlisted(t *testing.T) {
 	s := newKeepStory(t, "/var/lib/zarafa/att", "/var/lib/kopano/att")
 	s.upgraded(t)
-	a := &Restore{Trees: []Numbered{{Path: s.to, Of: s.from, Table: "instances"}}}
+	must(t, s.PutDir("/srv/unlisted", 0o755, 0, 0))
+	a := &Restore{Trees: []Numbered{{Path: "/srv/unlisted", Of: "/srv/unlisted", Table: "others"}, {Path: s.to, Of: s.from, Table: "instances"}}}
 	env := s.env("r1-6-0")
 	must(t, a.numbers(env))
 	if a.Listed["instances"] != 6 || a.Next["instances"] != 29 {
@@ -325,9 +326,9 @@ func TestRestoreFindsTheUnlisted(t *testing.T) {
 	}
 	s.answers = map[string]host.Rows{
 		queryNumbered: {Rows: [][]string{{"instances", "id"}, {"users", "n"}}},
-		"SELECT COALESCE(MAX(`id`), 0) AS highest FROM `instances`":             {Rows: [][]string{{"11"}}},
-		"SELECT COALESCE(MAX(`n`), 0) AS highest FROM `users`":                  {Rows: [][]string{{"3"}}},
-		"SELECT `id` AS numbered FROM `instances` WHERE `id` > 6 ORDER BY `id`": {Rows: [][]string{{"8"}, {"11"}}},
+		"SELECT COALESCE(MAX(`id`), 0) AS highest FROM `instances`":                      {Rows: [][]string{{"11"}}},
+		"SELECT COALESCE(MAX(`n`), 0) AS highest FROM `users`":                           {Rows: [][]string{{"3"}}},
+		"SELECT DISTINCT `id` AS numbered FROM `instances` WHERE `id` > 6 ORDER BY `id`": {Rows: [][]string{{"8"}, {"11"}}},
 	}
 	highest, unlisted, err := a.highest(env)
 	must(t, err)

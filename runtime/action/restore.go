@@ -126,8 +126,11 @@ func (a *Restore) numbers(env *Env) error {
 func (a *Restore) listed(env *Env) error {
 	for _, t := range a.Trees {
 		books, err := keptTree{path: t.Path, of: t.Of, only: t.Only}.books(env)
-		if err != nil || books.List == nil {
+		if err != nil {
 			return err
+		}
+		if books.List == nil {
+			continue
 		}
 		list, err := openList(env, books.List)
 		if err != nil {
@@ -192,7 +195,7 @@ func (a *Restore) highest(env *Env) (highest, unlisted []string, err error) {
 		if err != nil || !numbers {
 			return err
 		}
-		rows, err = env.Host.Query(env.Ctx, conn, fmt.Sprintf("SELECT %s AS numbered FROM %s WHERE %[1]s > %[3]d ORDER BY %[1]s", host.QuoteName(column), host.QuoteName(table), listed))
+		rows, err = env.Host.Query(env.Ctx, conn, fmt.Sprintf("SELECT DISTINCT %s AS numbered FROM %s WHERE %[1]s > %[3]d ORDER BY %[1]s", host.QuoteName(column), host.QuoteName(table), listed))
 		for _, row := range rows.Rows {
 			unlisted = append(unlisted, table+" "+row[0])
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,6 +46,7 @@ type command struct {
 	Timeout time.Duration // 0: no deadline but that of ctx
 	Heard   bool          // nothing is kept for an answer: Line hears it all
 	Joined  bool          // both outputs come by one pipe, in the order in which they were written; the answer has all in either
+	Mortal  bool          // killed together with this program: another run of it would go on beside it
 	Scripts *scriptWatch  // follows the maintainer scripts that it runs
 }
 
@@ -90,6 +92,11 @@ func (m *machine) run(ctx context.Context, c command) (answer, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if m.files.chrooted() {
 		cmd.SysProcAttr.Chroot = m.files.path
+	}
+	if c.Mortal {
+		runtime.LockOSThread() // the signal comes when the thread that began it ends
+		defer runtime.UnlockOSThread()
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	}
 	if c.Stdin != nil {
 		cmd.Stdin = c.Stdin

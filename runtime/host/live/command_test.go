@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,6 +79,48 @@ func TestJoinedOutputs(t *testing.T) {
 	}
 	if !slices.Equal(lines, want) || got.Stdout != strings.Join(want, "\n")+"\n" || got.Stderr != got.Stdout {
 		t.Errorf("heard %q, answer %+v", lines, got)
+	}
+}
+
+// MortalRole has the test binary run a mortal command that writes its PID into the file that it names.
+const MortalRole = "ZCP2KOPANO_TEST_MORTAL"
+
+// StartMortal runs it.
+func StartMortal(path string) {
+	v, err := OpenView("/")
+	if err == nil {
+		_, err = shell(v.parts.m, context.Background(), "echo $$ >"+path+"; trap '' TERM HUP; while :; do sleep 1; done", command{Mortal: true})
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// TestMortal kills the program that runs a command: the command ends, too.
+func TestMortal(t *testing.T) {
+	path := t.TempDir() + "/pid"
+	head := exec.Command(os.Args[0])
+	head.Env = append(os.Environ(), MortalRole+"="+path)
+	must(t, head.Start())
+	pid := 0
+	eventually(t, "the command begins", func() bool {
+		data, _ := os.ReadFile(path)
+		pid, _ = strconv.Atoi(strings.TrimSpace(string(data)))
+		return pid > 0
+	})
+	must(t, head.Process.Kill())
+	head.Wait()
+	eventually(t, "the command ends", func() bool {
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		return err != nil || len(line) == 0
+	})
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
 	}
 }
 

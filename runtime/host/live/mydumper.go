@@ -73,7 +73,8 @@ func (h databaseWriter) parallelTool(ctx context.Context, tool string, conn host
 	}
 	threads := max(2, runtime.GOMAXPROCS(0))
 	args = append([]string{"--defaults-file=" + s.path + "/client.cnf", "--threads=" + strconv.Itoa(threads)}, args...)
-	said, err := h.m.run(ctx, command{Path: tool, Args: args, Secrets: []string{conn.Password.Reveal()}})
+	// Nothing of this program's reads what it writes: alone it would go on, into the files of the next attempt.
+	said, err := h.m.run(ctx, command{Path: tool, Args: args, Mortal: true, Secrets: []string{conn.Password.Reveal()}})
 	if err == nil && strings.Contains(said.Stderr, "CRITICAL") { // it goes on without a table, or without its lock
 		err = fmt.Errorf("%s: %s", tool, strings.TrimSpace(mask(said.Stderr, []string{conn.Password.Reveal()})))
 	}

@@ -39,6 +39,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(lockRole); path != "" {
 		lockFile(path)
 	}
+	if path := os.Getenv(live.MortalRole); path != "" {
+		live.StartMortal(path)
+	}
 	if os.Getenv(confinedRole) != "" {
 		confinedMain()
 	}
