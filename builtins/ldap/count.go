@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -20,7 +21,7 @@ var count = &script.Builtin{
 		{Name: "base", Type: script.String, Doc: "DN to search below"},
 		{Name: "filter", Type: script.String, Doc: "filter as in RFC 4515"},
 		{Name: "attributes", Type: script.Strings, Doc: "attributes whose values are counted, those with options among them", Optional: true, Default: "[]"},
-		{Name: "unread_ok", Type: script.Bool, Doc: "None instead of an error if the filter or the base cannot be read, or the base is not there", Optional: true, Default: "False", Keyword: true},
+		{Name: "unread_ok", Type: script.Bool, Doc: "None instead of an error if the filter or the base cannot be read, or the server refuses them (no such object, a referral, no right, a limit); an error still where it is busy, or the connection breaks", Optional: true, Default: "False", Keyword: true},
 	},
 	Result: "record(entries, values), or None: values is a dict of attribute, as it was asked for, to number",
 	Effect: script.Read,
@@ -70,12 +71,20 @@ print(found.entries, "users with", found.values["mail"], "addresses")
 	},
 }
 
-// unreadable tells whether a search failed for what it asks, and not for the server.
+// unreadable tells whether a search failed for what it asks, and not for the server or the connection: a base can lie
+// where the server refers to another one, or where the user sees nothing.
 func unreadable(req host.DirectorySearch, err error) bool {
-	if directory.Is(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInvalidDNSyntax) {
-		return true
+	if code := directory.Code(err); code != 0 {
+		return code < ldap.ErrorNetwork && !slices.Contains(ofTheServer, code)
 	}
 	_, badFilter := ldap.CompileFilter(req.Filter)
 	_, badBase := ldap.ParseDN(req.Base)
 	return badFilter != nil || badBase != nil
+}
+
+// ofTheServer are the answers of a server that would answer the same question at another time, or to a session of
+// another kind.
+var ofTheServer = []uint16{
+	ldap.LDAPResultBusy, ldap.LDAPResultUnavailable, ldap.LDAPResultTimeLimitExceeded,
+	ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultConfidentialityRequired, ldap.LDAPResultInvalidCredentials,
 }
