@@ -116,15 +116,21 @@ func (a *Convert) reads() []string {
 	return reads
 }
 
-// each hands on the entries that have one of the old names, page by page.
-func (a *Convert) each(env *Env, page func([]host.Entry) error) error {
-	conn, err := a.conn(env)
-	if err != nil {
-		return err
+// search is how the directory is searched: where entries are changed, by the session that changes them. A domain's name
+// stands for several servers, and what one was told the others know later.
+type search func(req host.DirectorySearch, page func([]host.Entry) error) error
+
+func by(env *Env, session host.Directory) search {
+	return func(req host.DirectorySearch, page func([]host.Entry) error) error {
+		return session.Search(env.Ctx, req, page)
 	}
+}
+
+// each hands on the entries that have one of the old names, page by page.
+func (a *Convert) each(search search, page func([]host.Entry) error) error {
 	for _, base := range a.Bases {
 		req := host.DirectorySearch{Base: base, Scope: "sub", Filter: a.Renaming.Search(), Attributes: a.reads()}
-		if err := env.Host.SearchPages(env.Ctx, conn, req, page); err != nil {
+		if err := search(req, page); err != nil {
 			return err
 		}
 	}
@@ -134,11 +140,18 @@ func (a *Convert) each(env *Env, page func([]host.Entry) error) error {
 // Prepare counts what is to be converted, and refuses what cannot be.
 func (a *Convert) Prepare(env *Env) (bool, error) {
 	a.Entries, a.Classes, a.Unread, a.Trials, a.examples = 0, map[string]int64{}, nil, nil, nil
-	if err := a.lookAtServer(env); err != nil {
+	conn, err := a.conn(env)
+	if err != nil {
+		return false, err
+	}
+	read := func(req host.DirectorySearch, page func([]host.Entry) error) error {
+		return env.Host.SearchPages(env.Ctx, conn, req, page)
+	}
+	if err := a.lookAtServer(read); err != nil {
 		return false, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
 	var wrong few
-	err := a.each(env, func(page []host.Entry) error {
+	err = a.each(read, func(page []host.Entry) error {
 		for _, e := range page {
 			t := a.Renaming.Touched(e)
 			to, err := a.Renaming.Convert(t)
@@ -235,7 +248,7 @@ func (a *Convert) Apply(env *Env) (Result, error) {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
 	defer session.Close()
-	if err := a.lookAtServer(env); err != nil {
+	if err := a.lookAtServer(by(env, session)); err != nil {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
 	if err := a.refill(env, session); err != nil {
@@ -247,9 +260,9 @@ func (a *Convert) Apply(env *Env) (Result, error) {
 		}
 	}
 	a.counts = 0
-	for range most {
+	for pass := range most {
 		found := false
-		err := a.each(env, func(page []host.Entry) error {
+		err := a.each(by(env, session), func(page []host.Entry) error {
 			found = true
 			return a.convert(env, session, page)
 		})
@@ -258,6 +271,11 @@ func (a *Convert) Apply(env *Env) (Result, error) {
 		}
 		if !found {
 			return Result{Summary: "converted " + counted(a.counts, "entry", "entries"), Values: map[string]any{"entries": a.counts}}, nil
+		}
+		if pass > 0 { // it was all converted once
+			if err := env.Host.Sleep(env.Ctx, breather); err != nil {
+				return Result{}, err
+			}
 		}
 	}
 	return Result{}, fmt.Errorf("%s: new entries with old names come again and again: find out which program writes them, stop it, and resume", a.Summary())
@@ -494,7 +512,7 @@ func (a *Convert) Undo(env *Env) error {
 		return fmt.Errorf("take back: %s: %w", a.Summary(), err)
 	}
 	defer session.Close()
-	if err := a.lookAtServer(env); err != nil {
+	if err := a.lookAtServer(by(env, session)); err != nil {
 		return fmt.Errorf("take back: %s: %w", a.Summary(), err)
 	}
 	done, back := int64(0), a.Renaming.Back()

@@ -20,14 +20,10 @@ import (
 // is, and one of what it is to be: rights to add may be missing, and an entry can have what nobody may give it.
 
 // lookAtServer finds out which kind of server it is.
-func (a *Convert) lookAtServer(env *Env) error {
-	conn, err := a.conn(env)
-	if err != nil {
-		return err
-	}
+func (a *Convert) lookAtServer(search search) error {
 	a.ad = false
 	req := host.DirectorySearch{Scope: "base", Filter: "(objectClass=*)", Attributes: []string{"supportedCapabilities"}}
-	err = env.Host.SearchPages(env.Ctx, conn, req, func(page []host.Entry) error {
+	err := search(req, func(page []host.Entry) error {
 		a.ad = slices.Contains(valuesOf(page[0], "supportedCapabilities"), directory.ActiveDirectory)
 		return nil
 	})

@@ -1,6 +1,7 @@
 package action
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/directory"
 	"zcp2kopano/runtime/host/hosttest"
+	"zcp2kopano/runtime/host/sim"
 )
 
 // asActiveDirectory refuses what such a server does (seen with Samba 4.17): controls that it does not know, and a class
@@ -129,5 +131,32 @@ func TestConvertKeepsGroups(t *testing.T) {
 	h.directory = directoryHost(t, anActiveDirectory+strings.Replace(hosttest.DirectoryLDIF, "cn: all\n", "cn: all\nmemberOf: cn=group\n", 1))
 	if _, err := oldToNew().Prepare(newEnv(h)); err == nil || !strings.Contains(err.Error(), "take it out of cn=group first") {
 		t.Error(err)
+	}
+}
+
+// severalServers is a host whose directory's name stands for several servers: a new connection reaches one that has not
+// been told yet what the session has changed.
+type severalServers struct {
+	*fakeHost
+	late *sim.Host
+}
+
+func (h severalServers) SearchPages(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch, page func([]host.Entry) error) error {
+	return h.late.SearchPages(ctx, conn, req, page)
+}
+
+// TestConvertBySeveralServers reads from the server that it writes to.
+func TestConvertBySeveralServers(t *testing.T) {
+	for name, ldif := range map[string]string{"a domain": anActiveDirectory + hosttest.DirectoryLDIF, "another": hosttest.DirectoryLDIF} {
+		t.Run(name, func(t *testing.T) {
+			tr := startConvert(t, ldif, oldToNew())
+			start := tr.entries(t)
+			a := tr.action(t)
+			tr.env.Host = severalServers{tr.fakeHost, directoryHost(t, ldif)}
+			_, err := a.Apply(tr.env)
+			must(t, err)
+			must(t, a.Undo(tr.env))
+			sameState(t, "taken back", tr.entries(t), start)
+		})
 	}
 }
