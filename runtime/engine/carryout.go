@@ -44,7 +44,7 @@ func (r *Run) read(c *script.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	encoded, err := script.Encode(value, r.secrets)
+	encoded, err := script.EncodeAnswer(value, r.secrets)
 	if err != nil {
 		return nil, c.Errorf("its result: %w", err)
 	}

@@ -101,6 +101,12 @@ func TestLookAmong(t *testing.T) {
 	if len(told) != 2 || told[0] != "/etc/motd given None 7" || told[1] != "None" {
 		t.Errorf("%q", told)
 	}
+	// What is known of a large site is handed on however large it is.
+	_, told = newScene(t).look(`known = {"path": "/etc/motd", "text": None, "users": ["x" * (1 << 20)] * 20}
+    print(look("motd", named, among = known))`, "pass")
+	if len(told) != 1 || told[0] != "/etc/motd given None 7" {
+		t.Errorf("%q", told)
+	}
 	for call, want := range map[string]string{
 		`look("x", unknown, among = {"paht": "/"})`: "unknown takes path, which is neither known nor a parameter of the runbook",
 		`look("x", many, among = {})`:               "want a function defined with def that names what it takes",

@@ -8,7 +8,7 @@ import (
 
 // lookBuiltin lets a preflight go on where one of its looks fails.
 var lookBuiltin = &script.Builtin{
-	Name: "look", Effect: script.Pure, InStep: true, Value: look,
+	Name: "look", Effect: script.Pure, InStep: true, Passes: true, Value: look,
 	Doc: "Call a function of the preflight, and go on if it fails: its failure is an inhibitor.\n\n" +
 		"So the admin reads all that stands in the way at once, and a cause that nobody thought of neither hides the rest nor " +
 		"looks like a mistake of the program. Only a runbook's check may do so.",

@@ -18,8 +18,9 @@ import (
 
 // Shares of the heap that one value may take.
 const (
-	valueShare = 8  // what one operation makes: 64 MiB of 512
-	givenShare = 32 // what one call of a builtin is given: 16 MiB
+	answerShare = 2  // what the host answers, which no runbook makes, and what hands it on: 256 MiB of 512
+	valueShare  = 8  // what one operation makes: 64 MiB
+	givenShare  = 32 // what one call of a builtin is given: 16 MiB
 )
 
 const (

@@ -232,6 +232,41 @@ func TestNoBombs(t *testing.T) {
 	}
 }
 
+// TestPassedOnAsItIs: a builtin that only hands on what it is given may be given much, and no tower.
+func TestPassedOnAsItIs(t *testing.T) {
+	passes := *taken
+	passes.Passes = true
+	const tower = "x = []\n    for _ in range(60):\n        x = [x, x]\n    taken(x)"
+	for source, want := range map[string][2]bool{tower: {false, false}, `taken(["x" * 100000] * 20)`: {false, true}, `taken(["x" * 100000] * 60)`: {false, false}} {
+		for i, b := range []*Builtin{taken, &passes} {
+			_, err := LoadCopy(context.Background(), "//x.star", map[string]string{"//x.star": "def f():\n    " + source + "\n\nf()\n"},
+				LoadOptions{Builtins: []*Builtin{b}, Limits: Limits{Steps: 5_000_000, Time: time.Hour, Heap: 8 << 20}})
+			if (err == nil) != want[i] || err != nil && !strings.Contains(err.Error(), "what it is given is larger") {
+				t.Errorf("%s, passes %v: %v", source, b.Passes, err)
+			}
+		}
+	}
+}
+
+// TestAnswersAreLarge: all users of a large directory are more than a runbook may make by itself; a tower is refused of
+// an answer, too.
+func TestAnswersAreLarge(t *testing.T) {
+	line := starlark.String(strings.Repeat("x", 1<<20))
+	users := make([]starlark.Value, 240)
+	for i := range users {
+		users[i] = line
+	}
+	if _, err := EncodeAnswer(starlark.NewList(users), nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := Encode(starlark.NewList(users), nil); err == nil || !strings.Contains(err.Error(), "larger than 64 MiB") {
+		t.Error(err)
+	}
+	if _, err := EncodeAnswer(starlark.NewList(append(users, users[:20]...)), nil); err == nil || !strings.Contains(err.Error(), "larger than 256 MiB") {
+		t.Error(err)
+	}
+}
+
 // TestNoTowerIsKept wants what a step returns to be measured before it goes to the journal.
 func TestNoTowerIsKept(t *testing.T) {
 	var tower starlark.Value = starlark.NewList(nil)

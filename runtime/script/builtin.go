@@ -78,6 +78,8 @@ type Builtin struct {
 	Volatile bool
 	// InStep marks one of effect Pure that works on the run, so that it can only be called inside a step.
 	InStep bool
+	// Passes marks one that hands on what it is given as it is, which may be as large as what the host answers.
+	Passes bool
 	// Lasting, if set, tells what of a Read builtin's answer a saved plan rests on: of the fields of a
 	// record those that do not change by themselves. Another answer is the one field "". nil is nothing.
 	Lasting func(args, fields map[string]any) map[string]any

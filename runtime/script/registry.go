@@ -91,7 +91,7 @@ func (b *Builtin) Callable() *starlark.Builtin {
 				err = fmt.Errorf("%s: internal error: %v; please report it with this trace:\n%s", b.Name, r, debug.Stack())
 			}
 		}()
-		if most := share(thread, givenShare); textSizes(args, kwargs, most) > most {
+		if most := share(thread, b.givenShare()); textSizes(args, kwargs, most) > most {
 			return nil, fmt.Errorf("%s: what it is given is larger than %s", b.Name, sizeText(most))
 		}
 		bound, err := b.bind(args, kwargs)
@@ -109,6 +109,14 @@ func (b *Builtin) Callable() *starlark.Builtin {
 		outside(thread, func() { v, err = run.CarryOut(call) })
 		return nonNil(v, err)
 	})
+}
+
+// givenShare is the share of the heap that one call may be given.
+func (b *Builtin) givenShare() uint64 {
+	if b.Passes {
+		return answerShare
+	}
+	return givenShare
 }
 
 // Answer is what a builtin that is not of effect Change makes of a call.

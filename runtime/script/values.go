@@ -84,7 +84,16 @@ type SecretKeeper interface {
 // Encode is a value's journal form: JSON, with what JSON lacks as a one-key object: {"tuple":
 // [...]}, {"dict": [[k, v], ...]}, {"struct": {...}}, {"secret": ref, "shown": text}, {"int": "big"}, {"bytes": base64} for a string that is not UTF-8.
 func Encode(v starlark.Value, secrets SecretKeeper) (any, error) {
-	if most := int64(DefaultLimits.Heap / valueShare); textSize(v, most) > most {
+	return encodeUpTo(DefaultLimits.Heap/valueShare, v, secrets)
+}
+
+// EncodeAnswer is Encode for what the host answered, which is as large as the site is: all users of a directory, for one.
+func EncodeAnswer(v starlark.Value, secrets SecretKeeper) (any, error) {
+	return encodeUpTo(DefaultLimits.Heap/answerShare, v, secrets)
+}
+
+func encodeUpTo(most uint64, v starlark.Value, secrets SecretKeeper) (any, error) {
+	if most := int64(most); textSize(v, most) > most {
 		return nil, tooLarge(most)
 	}
 	return encode(v, secrets)
