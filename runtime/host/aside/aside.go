@@ -164,6 +164,7 @@ type failure struct {
 // signs are the errors that are told from others.
 var signs = map[string]error{
 	"unsupported": host.ErrUnsupported, "unknown": host.ErrUnknown, "no account": host.ErrNoAccount, "not regular": host.ErrNotRegular,
+	"exchanged": host.ErrExchanged, "unasked": host.ErrUnasked, "never answers": host.ErrNeverAnswers,
 	"not there": fs.ErrNotExist, "no permission": fs.ErrPermission, "cancelled": context.Canceled, "too late": context.DeadlineExceeded,
 }
 
