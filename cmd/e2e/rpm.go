@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,7 +46,9 @@ func NeedRPM(t testing.TB) {
 // Systems that an rpm root can look like.
 const (
 	CentOS7 = "NAME=\"CentOS Linux\"\nVERSION=\"7 (Core)\"\nID=\"centos\"\nID_LIKE=\"rhel fedora\"\nVERSION_ID=\"7\"\nPRETTY_NAME=\"CentOS Linux 7 (Core)\"\n"
+	RHEL8   = "NAME=\"Red Hat Enterprise Linux\"\nVERSION=\"8.6 (Ootpa)\"\nID=\"rhel\"\nID_LIKE=\"fedora\"\nVERSION_ID=\"8.6\"\nPLATFORM_ID=\"platform:el8\"\nPRETTY_NAME=\"Red Hat Enterprise Linux 8.6 (Ootpa)\"\n"
 	SLES12  = "NAME=\"SLES\"\nVERSION=\"12-SP5\"\nID=\"sles\"\nID_LIKE=\"suse\"\nVERSION_ID=\"12.5\"\nPRETTY_NAME=\"SUSE Linux Enterprise Server 12 SP5\"\n"
+	SLES15  = "NAME=\"SLES\"\nVERSION=\"15-SP3\"\nID=\"sles\"\nID_LIKE=\"suse\"\nVERSION_ID=\"15.3\"\nPRETTY_NAME=\"SUSE Linux Enterprise Server 15 SP3\"\n"
 )
 
 // Where a root sees the rpm repositories, and the key of those that are signed.
@@ -98,10 +101,26 @@ var rpmRepositories = sync.OnceValues(func() (string, error) {
 		builder.WriteRepository(filepath.Join(dir, "update"), fakepkg.ZCPRPMs("7.2.7"), nil),
 		builder.WriteRepository(filepath.Join(dir, "kopano"), fakepkg.KopanoRPMs(), signer),
 		builder.WriteRepository(filepath.Join(dir, "unsigned"), fakepkg.KopanoRPMs(), nil),
+		builder.WriteRepository(filepath.Join(dir, "modular"), fakepkg.KopanoRPMs(), nil),
+		asModule(filepath.Join(dir, "modular"), "kopano-server-0:8.7.0-1.noarch"),
 		os.WriteFile(filepath.Join(dir, "RPM-GPG-KEY"), key, 0o644),
 		os.WriteFile(filepath.Join(dir, "STRANGER-KEY"), other, 0o644),
 	)
 })
+
+// asModule has a repository say that a package is of a stream of a module, which nobody has enabled.
+func asModule(dir, artifact string) error {
+	file := filepath.Join(dir, "modules.yaml")
+	text := "---\ndocument: modulemd\nversion: 2\ndata:\n  name: mail\n  stream: \"8\"\n  version: 1\n  context: c0ffee\n  arch: noarch\n  summary: Mail\n" +
+		"  description: Mail\n  license:\n    module: [MIT]\n  artifacts:\n    rpms: [" + artifact + "]\n...\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		return err
+	}
+	if out, err := exec.Command("modifyrepo_c", "--mdtype=modules", file, filepath.Join(dir, "repodata")).CombinedOutput(); err != nil {
+		return fmt.Errorf("modifyrepo_c: %w: %s", err, out)
+	}
+	return nil
+}
 
 // NewRPMRoot makes a root with rpm, dnf and zypper that looks like a system, and has the repositories
 // bound, none of them configured.

@@ -1,5 +1,7 @@
 package fakepkg
 
+import "strings"
+
 // SystemRPM stands for the system itself: what the packages and their scripts, and the package managers,
 // demand of it.
 var SystemRPM = RPM{
@@ -40,7 +42,14 @@ func hang(at string) string {
 	return "if grep -qx " + at + " /run/hang 2>/dev/null; then echo $$ > /run/hanging; sleep 60; fi\nexit 0"
 }
 
-// KopanoRPMs are a few packages in the manner of Kopano's; kopano-server cannot be beside zarafa-server.
+// behaves begins a script that a test can have fail or hang: by the file of its name, as the scripts of .debs do.
+func behaves(script string) string {
+	file := "/run/bed/" + script
+	return "if [ -f " + file + " ]; then . " + file + "; fi\nexit 0"
+}
+
+// KopanoRPMs are a few packages in the manner of Kopano's; kopano-server cannot be beside zarafa-server, and kopano-clash has a
+// file that zarafa-ical has, too.
 func KopanoRPMs() []RPM {
 	const vendor, version = "Kopano B.V.", "8.7.0"
 	return []RPM{
@@ -49,7 +58,11 @@ func KopanoRPMs() []RPM {
 			Files: []RPMFile{
 				{File: Text("/etc/kopano/server.cfg", "log_level = 3"), Directive: "%config(noreplace)"},
 				{File: Program("/usr/sbin/kopano-server", []byte("#!/bin/sh\n"))},
-			}},
+				{File: Text("/usr/share/kopano/large", strings.Repeat("not to be held by a full disk\n", 30000))},
+			},
+			Scripts: map[string]string{"pre": behaves("kopano-server.pre"), "post": behaves("kopano-server.post"), "preun": behaves("kopano-server.preun")},
+		},
+		{Name: "kopano-clash", Version: version, Vendor: vendor, Files: []RPMFile{{File: Program("/usr/sbin/zarafa-ical", []byte("#!/bin/sh\n# another\n"))}}},
 		{Name: "php-mapi", Version: version, Vendor: vendor, Requires: "kopano-common"}, // the name that ZCP's has
 		{Name: "kopano-broken", Version: version, Vendor: vendor, Requires: "no-such-library >= 3"},
 	}
