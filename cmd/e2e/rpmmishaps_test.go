@@ -48,6 +48,7 @@ type mishap struct {
 	params []string
 	want   []string
 	never  bool // to be mended: the runbook asks for what cannot be, and there is only the way back
+	early  bool // before anything is changed: what is mended is begun anew
 }
 
 var mishaps = []mishap{
@@ -57,7 +58,7 @@ var mishaps = []mishap{
 		r.Must("rm", "-f", file+"-wal", file+"-shm")
 		r.WriteFile(file, strings.Repeat("no database ", 1000), 0o644)
 		return func() { r.WriteFile(file, good, 0o644) }
-	}, want: []string{"rpm"}},
+	}, want: []string{"rpm"}, early: true},
 	{name: "a repository that is skipped", spoil: func(t *testing.T, r *Root, on rpmRelease) func() {
 		file := on.repos + "/dead.repo"
 		r.WriteFile(file, RPMRepoFile("none", "gpgcheck=0\nskip_if_unavailable=1"), 0o644)
@@ -85,7 +86,7 @@ var mishaps = []mishap{
 	{name: "somebody else's transaction", spoil: func(t *testing.T, r *Root, _ rpmRelease) func() {
 		r.Must("rpm", "-i", "--justdb", "--nodeps", "--force", RPMReposDir+"/update/zarafa-common-7.2.7-1.el7.noarch.rpm")
 		return func() { r.Must("rpm", "-e", "--justdb", "--nodeps", "zarafa-common-7.2.7-1.el7") }
-	}, want: []string{"zarafa-common is installed twice"}},
+	}, want: []string{"zarafa-common is installed twice"}, early: true},
 	{name: "a module stream", front: "dnf", spoil: func(t *testing.T, r *Root, on rpmRelease) func() {
 		file := on.repos + "/kopano.repo"
 		good := r.ReadFile(file)
@@ -149,14 +150,22 @@ func (m mishap) befall(t *testing.T, on rpmRelease, back bool) {
 		t.Fatal(res.Output)
 	}
 	mend()
-	if !back {
-		if res := r.Zcp2kopano("resume"); res.Code != exit.Done {
-			t.Fatalf("resume: exit status %d\n%s", res.Code, res.Output)
+	switch {
+	case m.early:
+		res = r.Migrate(Migration{Runbook: "/root/replacing.star"})
+	case !back:
+		res = r.Zcp2kopano("resume")
+	}
+	if m.early || !back {
+		if res.Code != exit.Done {
+			t.Fatalf("onwards: exit status %d\n%s", res.Code, res.Output)
 		}
 		r.Must("rpm", "-V", "kopano-server")
 		if got := r.Run("rpm", "-q", "zarafa-server"); got.Code == 0 {
 			t.Error("zarafa-server is still there")
 		}
+	}
+	if !back {
 		return
 	}
 	if res := r.Zcp2kopano("rollback", "--yes"); res.Code != exit.Done {
