@@ -198,3 +198,30 @@ func TestSearchThatDoesNotAnswerYet(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 }
+
+// shut is a host on which this process may connect to no service of ZCP: a simulation has given up the power of root, and
+// the priority socket of ZCP 7.2 belongs to the user that the server runs as.
+type shut struct{ *sim.Host }
+
+func (s shut) Ask(ctx context.Context, q host.Question) (string, error) {
+	if strings.HasPrefix(q.Service, "zarafa-") {
+		return "", fmt.Errorf("%v: %w: permission denied", q, host.ErrUnasked)
+	}
+	return s.Host.Ask(ctx, q)
+}
+
+// TestUnaskedIsNotIdle: of a daemon of ZCP that could not be asked nobody says that it does not work.
+func TestUnaskedIsNotIdle(t *testing.T) {
+	v := engine.Execute(context.Background(), engine.Config{
+		Mode: "check", ID: "check", Runbook: loadStock(t, "debian"), Host: shut{stockHost(t, hosts.Example, nil)}, HostLabel: "an example",
+		Dir: "/var/lib/zcp2kopano/runs/check", Journal: journal.Memory("test", time.Now), Keeper: state.Memory(), Version: "test", Now: time.Now,
+		Emit: func(e story.Event) {
+			if e.Finding != nil && strings.Contains(e.Finding.Title, "does not work") {
+				t.Errorf("%s: %s", e.Finding.Title, e.Finding.Reason)
+			}
+		},
+	})
+	if v.Code != exit.Done {
+		t.Errorf("%+v", v)
+	}
+}

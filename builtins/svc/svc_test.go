@@ -1,11 +1,16 @@
 package svc_test
 
 import (
+	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"zcp2kopano/builtins/internal/builtintest"
 	"zcp2kopano/builtins/svc"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim"
 )
 
 const fixture = `
@@ -66,6 +71,28 @@ print(svc.state("zarafa-server").active)
 	}
 	if again := s.Run(`svc.start("zarafa-ical")`); again.Verdict.Code != 0 || again.Verdict.Changes != 0 {
 		t.Errorf("a second time: %+v", again.Verdict)
+	}
+}
+
+// shut is a host on which this process may connect to no service.
+type shut struct{ *sim.Host }
+
+func (shut) Ask(_ context.Context, q host.Question) (string, error) {
+	return "", fmt.Errorf("%v: %w: permission denied", q, host.ErrUnasked)
+}
+
+// TestAskedForSure: that a question could not be put is no problem of the service, where only those are asked for.
+func TestAskedForSure(t *testing.T) {
+	s := builtintest.New(t, fixture, svc.Builtins())
+	s.Around = func(h *sim.Host) host.Host { return shut{h} }
+	got := s.Succeed(`
+print(svc.ask("zarafa-server", ["http+unix:/run/priority"]))
+print(svc.ask("zarafa-server", ["http+unix:/run/priority"], sure = True))
+print(svc.ask("zarafa-ical", [], sure = True))
+`)
+	want := []string{`["http on /run/priority: the question could not be put: permission denied"]`, "[]", `["it does not run"]`}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
 	}
 }
 

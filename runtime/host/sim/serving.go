@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path"
 
@@ -19,7 +20,7 @@ func (sv *services) Ask(ctx context.Context, q host.Question) (string, error) {
 	below := sv.below != nil && state != nil && state.found
 	sv.mu.Unlock()
 	if below {
-		return sv.below.Ask(ctx, q)
+		return sv.askBelow(ctx, q)
 	}
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
@@ -33,6 +34,15 @@ func (sv *services) Ask(ctx context.Context, q host.Question) (string, error) {
 		return "", fmt.Errorf("%v: %w", q, host.ErrNeverAnswers)
 	}
 	return q.Expect, nil
+}
+
+// askBelow asks the service of the machine. The run may be able to ask what this process, which gave up its power, cannot.
+func (sv *services) askBelow(ctx context.Context, q host.Question) (string, error) {
+	line, err := sv.below.Ask(ctx, q)
+	if errors.Is(err, host.ErrUnasked) && ctx.Err() == nil {
+		sv.gaps.add(host.Unpredicted{What: fmt.Sprintf("whether %s answers: %v", q.Service, q), Why: err.Error(), Check: "a check or the run asks it"})
+	}
+	return line, err
 }
 
 // ServiceProcesses lists the processes that a service has in the simulation.
