@@ -94,8 +94,8 @@ var start = &script.Builtin{
 		"that this service brings it to. There is no limit to that wait, unless within gives one; it fails as soon as the process ends. " +
 		"Whoever breaks it off leaves the service alone: a resume waits on. A service that runs already is only asked.\n\n" +
 		"A question is PROTOCOL://HOST:PORT or PROTOCOL+unix:/PATH; protocols are http, imap, pop3, lmtp, smtp, connect (content with a " +
-		"connection), each with an s behind it for TLS, and line, which sends the second word of the question and expects an answer " +
-		"that begins with the third. The answer has to come from the service itself. With client nothing is asked: the service has to hold a " +
+		"connection), each with an s behind it for TLS, and line, which sends the second word of the question (HELP, NOOP, PING, PROPS " +
+		"or VERSION), to nobody but the service itself, and expects an answer that begins with the third. The answer has to come from the service itself. With client nothing is asked: the service has to hold a " +
 		"connection to that address, for a second at least; that shows of one that listens nowhere that another lets it in.\n\n" +
 		"no_return says why a start cannot be undone: the run then announces it as a point of no return. With lenient a start that " +
 		"fails is told and no error, for a service that must not keep others from starting; start it once more without, at the end: " +

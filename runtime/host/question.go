@@ -40,6 +40,9 @@ var Protocols = map[string]Protocol{
 	"client":  {},
 }
 
+// words are what may be sent with "line": they ask, and change nothing in any protocol.
+var words = []string{"HELP", "NOOP", "PING", "PROPS", "VERSION"}
+
 // ErrUnasked is the error of a question that could not be put, for a reason that lies with the asker: it tells
 // nothing about the service.
 var ErrUnasked = errors.New("the question could not be put")
@@ -51,11 +54,11 @@ var ErrNeverAnswers = errors.New("it never answers")
 // "https://localhost:237", "http+unix:/run/x.sock", "line+unix:/run/x.sock PING PONG". An s behind the
 // protocol stands for TLS; two words behind the address are what is sent and what is expected.
 func ParseQuestion(service, text string) (Question, error) {
-	words := strings.Fields(text)
-	if len(words) != 1 && len(words) != 3 {
+	parts := strings.Fields(text)
+	if len(parts) != 1 && len(parts) != 3 {
 		return Question{}, fmt.Errorf("question %q is not \"PROTOCOL://HOST:PORT\" or \"PROTOCOL+unix:/PATH\", with what is sent and what is expected behind it for protocol line", text)
 	}
-	scheme, address, _ := strings.Cut(words[0], ":")
+	scheme, address, _ := strings.Cut(parts[0], ":")
 	q := Question{Service: service, Network: "tcp", Protocol: scheme}
 	if name, unix := strings.CutSuffix(scheme, "+unix"); unix {
 		q.Protocol, q.Network = name, "unix"
@@ -68,11 +71,14 @@ func ParseQuestion(service, text string) (Question, error) {
 		return Question{}, fmt.Errorf("question %q: unknown protocol; known are %s, each with an s behind it for TLS", text, strings.Join(protocolNames(), ", "))
 	}
 	q.Send, q.Expect = known.Send, known.Expect
-	if (q.Protocol == "line") != (len(words) == 3) {
+	if (q.Protocol == "line") != (len(parts) == 3) {
 		return Question{}, fmt.Errorf("question %q: protocol line needs what is sent and what is expected behind the address, and no other takes them", text)
 	}
-	if len(words) == 3 {
-		q.Send, q.Expect = words[1]+"\r\n", words[2]
+	if len(parts) == 3 {
+		if !slices.Contains(words, parts[1]) {
+			return Question{}, fmt.Errorf("question %q: %q is not sent to a service, as it may be an order; words that only ask are %s", text, parts[1], strings.Join(words, ", "))
+		}
+		q.Send, q.Expect = parts[1]+"\r\n", parts[2]
 	}
 	q.Address = strings.TrimPrefix(address, "//")
 	return q, q.checkAddress(text)

@@ -15,7 +15,7 @@ func TestParseQuestion(t *testing.T) {
 			t.Errorf("%s: %+v (%v)", text, got, err)
 		}
 	}
-	for _, bad := range []string{"", "gopher://h:1", "imap://h", "imap+unix:x", "imap+unix:/a/../b", "line://h:1", "imap://h:1 a b", "line://h:1 a", "http:///run/x"} {
+	for _, bad := range []string{"", "gopher://h:1", "imap://h", "imap+unix:x", "imap+unix:/a/../b", "line://h:1", "imap://h:1 a b", "line://h:1 a", "line://h:6379 FLUSHALL +OK", "line://h:1 PING\rX +OK", "http:///run/x"} {
 		if q, err := ParseQuestion("x", bad); err == nil {
 			t.Errorf("%q is %+v", bad, q)
 		}

@@ -41,7 +41,10 @@ func (s services) Ask(ctx context.Context, q host.Question) (string, error) {
 	if err := q.Judge(line); err != nil {
 		return line, err
 	}
-	return line, s.isOwn(q)
+	if _, err := s.isOwn(q); err != nil {
+		return line, fmt.Errorf("%v: %w", q, err)
+	}
+	return line, nil
 }
 
 // ownFaults are the errors of a connection for which no service can do anything: this process may not, or has no
@@ -61,6 +64,11 @@ func (s services) converse(ctx context.Context, q host.Question) (string, error)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	if q.Protocol == "line" {
+		if err := s.maySay(q, conn); err != nil {
+			return "", err
+		}
+	}
 	if q.TLS {
 		// Whether the certificate is good is not the question, nor how old the protocol is.
 		client := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10})
@@ -95,26 +103,51 @@ func (s services) dial(ctx context.Context, q host.Question) (net.Conn, error) {
 	return dialer.DialContext(ctx, q.Network, q.Address)
 }
 
-// isOwn refuses an answer of a listener that a process of another program holds, and none of the service.
-// Where it cannot be seen who holds it, the answer counts.
-func (s services) isOwn(q host.Question) error {
+// maySay refuses to say a word to another than the service: who else listens there may take it for an order.
+func (s services) maySay(q host.Question, conn net.Conn) error {
+	if !isHere(conn.RemoteAddr()) {
+		return fmt.Errorf("%w: %s is not this machine", host.ErrUnasked, q.Address)
+	}
+	seen, err := s.isOwn(q)
+	if err == nil && !seen {
+		err = fmt.Errorf("%w: who listens there cannot be seen", host.ErrUnasked)
+	}
+	return err
+}
+
+// isHere reports whether an address is one of this machine.
+func isHere(address net.Addr) bool {
+	tcp, ok := address.(*net.TCPAddr)
+	if !ok || tcp.IP.IsLoopback() {
+		return true
+	}
+	own, _ := net.InterfaceAddrs()
+	return slices.ContainsFunc(own, func(a net.Addr) bool {
+		network, ok := a.(*net.IPNet)
+		return ok && network.IP.Equal(tcp.IP)
+	})
+}
+
+// isOwn refuses a listener that a process of another program holds, and none of the service. Where it cannot be seen
+// who holds it, it is not refused, and not seen.
+func (s services) isOwn(q host.Question) (seen bool, err error) {
 	listeners, err := s.listeners(q)
 	if err != nil || len(listeners) == 0 {
-		return nil
+		return false, nil
 	}
 	own, err := s.ServiceProcesses(q.Service)
 	if err != nil {
-		return fmt.Errorf("%v: %w: who answers cannot be seen: %w", q, host.ErrUnasked, err)
+		return false, fmt.Errorf("%w: who answers cannot be seen: %w", host.ErrUnasked, err)
 	}
 	if holder := holderOf(own, listeners); holder != nil {
-		return nil
+		return true, nil
 	}
 	all, err := s.processes.Processes()
 	if err != nil {
-		return fmt.Errorf("%v: %w: who answers cannot be seen: %w", q, host.ErrUnasked, err)
+		return false, fmt.Errorf("%w: who answers cannot be seen: %w", host.ErrUnasked, err)
 	}
 	if holder := holderOf(all, listeners); holder != nil {
-		return fmt.Errorf("%v: it is %s (pid %d) that answers, not %s; end it", q, holder.Exe, holder.PID, q.Service)
+		return false, fmt.Errorf("it is %s (pid %d) that answers, not %s; end it", holder.Exe, holder.PID, q.Service)
 	}
-	return nil
+	return false, nil
 }

@@ -110,8 +110,6 @@ func TestAsk(t *testing.T) {
 		"imap://" + refusing:                                                     "connection refused",
 		"imap://" + listen(t, "tcp", "127.0.0.1:0", says("* BYE too many\r\n")):  `should begin with "* OK"`,
 		"imaps://" + listen(t, "tcp", "127.0.0.1:0", says("* OK ready\r\n")):     "tls",
-		"line://" + listen(t, "tcp", "127.0.0.1:0", props) + " PROPS OK":         "",
-		"line://" + listen(t, "tcp", "127.0.0.1:0", props) + " SCOPE OK":         `should begin with "OK"`,
 	} {
 		q, err := host.ParseQuestion(self(t), text)
 		if err != nil {
@@ -186,6 +184,50 @@ func TestAnotherAnswers(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "pid "+strconv.Itoa(os.Getpid())) || !strings.Contains(err.Error(), "not kopano-gateway") {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+// TestNoOrders: a word is said to nobody but the service itself. Who else listens hears nothing.
+func TestNoOrders(t *testing.T) {
+	h, err := Open("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	heard := make(chan string, 1)
+	hears := func(c net.Conn) {
+		line, _ := bufio.NewReader(c).ReadString('\n')
+		heard <- line
+		c.Write([]byte("+PONG\r\n"))
+	}
+	socket := filepath.Join(t.TempDir(), "s")
+	listen(t, "unix", socket, hears)
+	for _, text := range []string{"line://" + listen(t, "tcp", "127.0.0.1:0", hears) + " PING +PONG", "line+unix:" + socket + " PING +PONG"} {
+		for _, c := range []struct{ service, hears, says string }{{"cron", "", "not cron"}, {self(t), "PING\r\n", ""}} {
+			q, err := host.ParseQuestion(c.service, text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = h.Ask(context.Background(), q)
+			if got := <-heard; got != c.hears {
+				t.Errorf("%s: who listens heard %q for %s", text, got, c.service)
+			}
+			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%s for %s: %v", text, c.service, err)
+			}
+		}
+	}
+	for text, says := range map[string]string{"PROPS OK": "", "PING OK": `should begin with "OK"`} {
+		q, err := host.ParseQuestion(self(t), "line://"+listen(t, "tcp", "127.0.0.1:0", props)+" "+text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Ask(context.Background(), q); (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if isHere(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}) || !isHere(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}) || !isHere(&net.UnixAddr{Name: socket}) {
+		t.Error("another machine is taken for this one, or this one for another")
 	}
 }
 
