@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/directory"
@@ -81,6 +82,10 @@ func brokenAt(t *testing.T, tr *trial, cut int, do func(Action) error) (ends boo
 	return !broken
 }
 
+// adSchema says what only the server gives, as Samba does: of back links, and of objectClass, which has to be given.
+var adSchema = strings.Replace(standardSchema, "objectIdentifierMatch )", "objectIdentifierMatch NO-USER-MODIFICATION )", 1) +
+	"attributeTypes: ( 1.2.840.113556.1.2.130 NAME 'authOrigBL' NO-USER-MODIFICATION USAGE directoryOperation )\n"
+
 // TestConvertLosesNoEntry leaves an entry alone that the server would not let be added again, as it was or as it is to
 // be, whatever the reason; and nothing is left of the copy by which that was seen.
 func TestConvertLosesNoEntry(t *testing.T) {
@@ -103,7 +108,7 @@ func TestConvertLosesNoEntry(t *testing.T) {
 			h := newFake()
 			must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
 			h.directory = directoryHost(t, anActiveDirectory+strings.Replace(hosttest.DirectoryLDIF, list, list+c.more, 1),
-				standardSchema, standardSchema+"attributeTypes: ( 1.2.840.113556.1.2.130 NAME 'authOrigBL' NO-USER-MODIFICATION USAGE directoryOperation )\n")
+				standardSchema, adSchema)
 			tr := &trial{fakeHost: h, env: newEnv(h)}
 			must(t, tr.prepare(t, oldToNew()))
 			start := tr.entries(t)
@@ -140,6 +145,8 @@ type severalServers struct {
 	*fakeHost
 	late *sim.Host
 }
+
+func (severalServers) Sleep(context.Context, time.Duration) error { return nil }
 
 func (h severalServers) SearchPages(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch, page func([]host.Entry) error) error {
 	return h.late.SearchPages(ctx, conn, req, page)

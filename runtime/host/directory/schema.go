@@ -243,7 +243,7 @@ func (s *Schema) checkAttributes(classes map[string]bool, e *host.Entry, added b
 		switch {
 		case a == nil:
 			return refuse(ldap.LDAPResultUndefinedAttributeType, "%s: attribute type undefined", name)
-		case a.Fixed && added:
+		case a.Fixed && added && !strings.EqualFold(a.Name, classAttribute): // Active Directory says it of that, too
 			return refuse(ldap.LDAPResultConstraintViolation, "%s: no user modification allowed", name)
 		case !a.Free && !allowed[a] && !strings.EqualFold(a.Name, classAttribute) && !classes["extensibleobject"]:
 			return refuse(ldap.LDAPResultObjectClassViolation, "attribute '%s' not allowed", name)
