@@ -97,10 +97,17 @@ func (dir *directoryServer) SearchPages(ctx context.Context, conn host.Directory
 		}
 		return page(entries)
 	})
-	if err != nil {
+	if err != nil && !(directory.Is(err, ldap.LDAPResultNoSuchObject) && dir.added(req.Base)) {
 		return err
 	}
 	return s.page(ctx, above, page)
+}
+
+// added tells whether the run has added an entry, or changed it, and it is there.
+func (dir *directoryServer) added(dn string) bool {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	return dir.changed[dnKey(dn)] != nil
 }
 
 // above are the entries that the run has changed and a search finds; shadowed tells of an entry below whether the run

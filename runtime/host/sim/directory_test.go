@@ -25,8 +25,9 @@ attributeTypes: ( 2.5.4.4 NAME ( 'sn' 'surname' ) EQUALITY caseIgnoreMatch SUBST
 attributeTypes: ( 2.5.4.13 NAME 'description' EQUALITY caseIgnoreMatch SUBSTR caseIgnoreSubstringsMatch )
 `
 
-// TestDirectorySuite runs the suite of directories.
-func TestDirectorySuite(t *testing.T) {
+// suiteHost is a host with the directory of the suite.
+func suiteHost(t *testing.T) *Host {
+	t.Helper()
 	schema := "dn: cn=Subschema\nobjectClass: subschema\n" + standardClasses
 	for _, a := range hosttest.Attributes {
 		schema += "attributeTypes: " + a + "\n"
@@ -34,8 +35,40 @@ func TestDirectorySuite(t *testing.T) {
 	for _, c := range hosttest.Classes {
 		schema += "objectClasses: " + c + "\n"
 	}
-	h := hostOf(t, "-- host --\nhostname: h\n-- directory --\n"+strings.TrimSuffix(hosttest.DirectoryLDIF, "\n")+"\n"+schema)
-	hosttest.Directory(t, h, host.DirectoryConn{})
+	return hostOf(t, "-- host --\nhostname: h\n-- directory --\n"+strings.TrimSuffix(hosttest.DirectoryLDIF, "\n")+"\n"+schema)
+}
+
+// TestDirectorySuite runs the suite of directories.
+func TestDirectorySuite(t *testing.T) {
+	hosttest.Directory(t, suiteHost(t), host.DirectoryConn{})
+}
+
+// TestDirectoryAbove takes away what was added over another machine's directory, which knows nothing of it.
+func TestDirectoryAbove(t *testing.T) {
+	over, err := FromView(suiteHost(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer over.Close()
+	session, err := over.OpenDirectory(t.Context(), host.DirectoryConn{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const dn = "cn=x,dc=example,dc=org"
+	for range 2 {
+		for _, c := range []host.EntryChange{
+			{DN: dn, Add: map[string][]string{"objectClass": {"person"}, "cn": {"x"}, "sn": {"x"}}},
+			{DN: dn, Delete: true},
+		} {
+			if err := session.Change(t.Context(), []host.EntryChange{c})[0]; err != nil {
+				t.Fatal(err)
+			}
+			found, err := over.SearchDirectory(t.Context(), host.DirectoryConn{}, host.DirectorySearch{Base: dn, Scope: "base", Filter: "(objectClass=*)"})
+			if there := len(found) == 1; there == c.Delete || there && err != nil {
+				t.Errorf("%+v: %v, %v", c, found, err)
+			}
+		}
+	}
 }
 
 // TestConvertedFilters has a renamed filter match a renamed entry exactly when the old one matched the old entry.
