@@ -18,7 +18,7 @@ func TestStockCopiesAhead(t *testing.T) {
 		dump   string
 		copies bool
 	}{
-		{"a mount of their own", attachmentDisk, "running", true},
+		{"a mount of their own", attachmentDisk, "running", true}, // with its lost+found
 		{"ZCP stops before the dump", attachmentDisk, "stopped", true},
 		{"Kopano has a disk of its own", "/var/lib/kopano /dev/sdb1 ext4 100G 90G", "running", true},
 		{"one disk", "", "running", false},
@@ -29,7 +29,7 @@ func TestStockCopiesAhead(t *testing.T) {
 					return text
 				}
 				text = withMounts(t, strings.TrimSpace(rootMount), tc.mount)(text)
-				return strings.Replace(text, "-- tree --\n", "-- tree --\nd0755 root:root - - "+strings.Fields(tc.mount)[0]+"\n", 1)
+				return strings.Replace(text, "-- tree --\n", "-- tree --\nd0755 root:root - - "+strings.Fields(tc.mount)[0]+"\nd0700 root:root - - "+strings.Fields(tc.mount)[0]+"/lost+found\n", 1)
 			})
 			before, err := h.Lstat("/var/lib/zarafa/attachments/5")
 			if err != nil {
@@ -46,6 +46,10 @@ func TestStockCopiesAhead(t *testing.T) {
 			if (copied >= 0) != tc.copies || tc.copies && copied > stopped || moved < stopped || stopped < 0 {
 				t.Errorf("copied %d, stopped %d, moved %d: %s", copied, stopped, moved, strings.Join(played.changes, "\n"))
 			}
+			dumped, settled, noted := at("dump database"), at("bring the copy"), at("note what")
+			if tc.copies && (copied > dumped || settled < stopped || settled > noted || (stopped < dumped) != (tc.dump == "stopped")) {
+				t.Errorf("copied %d, dumped %d, stopped %d, settled %d, noted %d: %s", copied, dumped, stopped, settled, noted, strings.Join(played.changes, "\n"))
+			}
 			after, err := h.Lstat("/var/lib/kopano/attachments/5")
 			if err != nil || (after.Dev != before.Dev) != tc.copies {
 				t.Errorf("%+v, before %+v: %v", after, before, err)
@@ -54,5 +58,17 @@ func TestStockCopiesAhead(t *testing.T) {
 				t.Error("the first copy is left")
 			}
 		})
+	}
+}
+
+// TestStockTellsWhatIsNotCopiedAhead has the attachments stay though they were to be copied.
+func TestStockTellsWhatIsNotCopiedAhead(t *testing.T) {
+	h := stockHost(t, hosts.Example, func(text string) string {
+		text = withMounts(t, strings.TrimSpace(rootMount), attachmentDisk)(text)
+		return strings.Replace(text, "-- tree --\n", "-- tree --\nd0755 root:root - - /var/lib/zarafa/attachments\nd0755 root:root - - /var/lib/zarafa/attachments/index\n", 1)
+	})
+	played := playStock(t, h, map[string]string{"attachments": "presync"})
+	if !slices.Contains(played.serious, "warning: the attachments stay in /var/lib/zarafa/attachments") {
+		t.Errorf("%q", played.serious)
 	}
 }

@@ -188,11 +188,14 @@ var presync = &script.Builtin{
 	Name: "fs.presync",
 	Doc: "Copies what a directory holds to another file system while it is in use, ahead of its move.\n\n" +
 		"A later fs.move(src, dst, contents = True) of the same run takes the copy up, so that the downtime holds only what " +
-		"changed in between. Until then the copy lies in a directory of its own in dst, which only root can enter. On one " +
+		"changed in between. What works in src is stopped before the move; then a second call with at_rest = True brings the copy into " +
+		"accord with src: from then on inodes, sizes and mtimes tell what changed, and ctimes no more, which fs.give_back " +
+		"changes. Until then the copy lies in a directory of its own in dst, which only root can enter. On one " +
 		"file system there is nothing to do, since the move will be a rename.",
 	Params: []script.Param{
 		{Name: "src", Type: script.Path, Doc: "absolute path of a directory"},
 		{Name: "dst", Type: script.Path, Doc: "absolute path of the directory that is to be filled; must exist"},
+		{Name: "at_rest", Type: script.Bool, Doc: "nothing works in src any more: copy what changed since the first call", Optional: true, Default: "False", Keyword: true},
 	},
 	Result: "None",
 	Effect: script.Change,
@@ -201,6 +204,6 @@ fs.mkdir("/srv/attachments", parents = True)
 fs.presync("/var/lib/zarafa/attachments", "/srv/attachments")
 `,
 	Decide: func(c *script.Call) (script.Decision, error) {
-		return done(&action.Presync{From: c.String("src"), To: c.String("dst")})
+		return done(&action.Presync{From: c.String("src"), To: c.String("dst"), AtRest: c.Bool("at_rest", false)})
 	},
 }

@@ -176,6 +176,9 @@ func (t *treeCopy) folder(src host.DirReader, sname string, dst host.Dir, dname,
 	}
 	var files, folders []string
 	for _, de := range list {
+		if t.leave != nil && t.leave(under(rel, de.Name)) {
+			continue
+		}
 		if de.Type.IsDir() {
 			folders = append(folders, de.Name)
 		} else {

@@ -23,6 +23,8 @@ type copier struct {
 	total size
 	// inUse leaves out what others take away or change while it is copied; else that is an error.
 	inUse bool
+	// leave reports what of a tree is not copied, nor what lies below it; nil leaves nothing out.
+	leave func(rel string) bool
 }
 
 type inode struct{ dev, ino uint64 }

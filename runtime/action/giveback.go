@@ -24,7 +24,7 @@ func init() { register(func() Action { return &GiveBack{} }) }
 // dump and this moment: a number above the highest that the restored table has is not known to the dump,
 // and would be given to another file.
 //
-// Prepare lists the tree, and by the list of the first Keep what was added and deleted since. Apply lets
+// Prepare lists the tree, and by the list of the last Keep what was added and deleted since. Apply lets
 // go of the second names of what is still in the tree, so that others may look at it as at any tree, and
 // keeps what was deleted. Undo takes that back, and gives the tree back if the dump was loaded and nobody has
 // done so before.
@@ -36,7 +36,7 @@ type GiveBack struct {
 	List    Blob  `json:"list"`
 	Dirs    Blob  `json:"dirs"`
 	Size    size  `json:"size"`
-	Added   int64 `json:"added"`   // since the first Keep
+	Added   int64 `json:"added"`   // since the last Keep
 	Deleted int64 `json:"deleted"` // since then
 
 	came, went []string // the first of these
@@ -85,7 +85,7 @@ func (a *GiveBack) Prepare(env *Env) (bool, error) {
 	return named || !noted, err
 }
 
-// list writes what is in the tree, and what was when it was first kept.
+// list writes what is in the tree, and what was when it was last kept.
 func (a *GiveBack) list(env *Env, first *treeList, files, dirs io.Writer) error {
 	gone := func(l treeLine) error {
 		a.Deleted++
@@ -128,7 +128,7 @@ func (a *GiveBack) Detail(*Env) (Detail, error) {
 		if group.n == 0 {
 			continue
 		}
-		line := fmt.Sprintf("since it was first kept %s: %s", counted(group.n, "file was "+group.what, "files were "+group.what), strings.Join(group.names, ", "))
+		line := fmt.Sprintf("since it was last kept %s: %s", counted(group.n, "file was "+group.what, "files were "+group.what), strings.Join(group.names, ", "))
 		if more := group.n - int64(len(group.names)); more > 0 {
 			line += fmt.Sprintf(", and %d more", more)
 		}

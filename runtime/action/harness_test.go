@@ -201,6 +201,7 @@ func (h *fakeHost) SyncDir(p string) error                            { return h
 func (h *fakeHost) OpenTreeWrite(p string) (host.Dir, error)          { return h.FS.OpenTreeWrite(p) }
 func (h *fakeHost) Close() error                                      { return h.FS.Close() }
 func (h *fakeHost) Now() time.Time                                    { return now }
+func (h *fakeHost) Sleep(ctx context.Context, d time.Duration) error  { return ctx.Err() }
 func (h *fakeHost) Mounts() ([]host.Mount, error)                     { return h.FS.Mounts(), nil }
 
 // Mount and Unmount know a file system by what fstab calls it.

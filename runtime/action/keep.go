@@ -12,8 +12,8 @@ import (
 func init() { register(func() Action { return &Keep{} }) }
 
 // Keep ("tree.keep") gives each file of a tree a second name (a hard link) where only root comes: so its
-// deletion can be taken back. The first Keep of a tree also lists what the tree holds; GiveBack says what
-// belongs to it on the way back.
+// deletion can be taken back. Before GiveBack, which says what belongs to the tree on the way back, each Keep also lists
+// what the tree holds: the last such list is of the time of the dump.
 //
 // Of is where the tree lay when the run began; its list and its second names go by that. A file whose
 // content is written again in its place is not kept so, and where a file system has no hard links nothing is.
@@ -26,7 +26,7 @@ type Keep struct {
 	Only string `json:"only,omitempty"` // glob of the names in the tree itself that count, with all below them
 
 	Size size  `json:"size"`
-	List *Blob `json:"list,omitempty"` // of the first Keep of the tree
+	List *Blob `json:"list,omitempty"` // of a Keep before GiveBack
 
 	given
 }
@@ -42,8 +42,12 @@ func (a *Keep) Prepare(env *Env) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if books.List == nil && !env.Upgraded {
-		return true, a.list(env)
+	if (books.List == nil || books.Due == nil && a.Path == a.Of) && !env.Upgraded {
+		err := a.list(env)
+		if err != nil || books.List == nil || *a.List != *books.List {
+			return true, err
+		}
+		a.List, a.Size = nil, size{} // it holds what it held
 	}
 	needed := a.Path != a.Of || books.Settled != "" // elsewhere it is to be known, for what comes to it
 	err = a.tree().each(env, func(e entry[host.DirReader]) error {

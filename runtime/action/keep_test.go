@@ -227,8 +227,8 @@ func TestGiveBackNamesWhatChanged(t *testing.T) {
 	d, err := a.Detail(s.env("r1-2-0"))
 	must(t, err)
 	want := []string{
-		"since it was first kept 12 files were added: 0/2/20.gz, 1/1/11.gz, 1/2/21.gz, 2/1/12.gz, 2/2/22.gz, 3/1/13.gz, 4/1/14.gz, 5/1/15.gz, 6/1/16.gz, 7/1/17.gz, and 2 more",
-		"since it was first kept 1 file was deleted: 1/0/1.gz",
+		"since it was last kept 12 files were added: 0/2/20.gz, 1/1/11.gz, 1/2/21.gz, 2/1/12.gz, 2/2/22.gz, 3/1/13.gz, 4/1/14.gz, 5/1/15.gz, 6/1/16.gz, 7/1/17.gz, and 2 more",
+		"since it was last kept 1 file was deleted: 1/0/1.gz",
 	}
 	if !slices.Equal(d.Lines, want) {
 		t.Errorf("it tells %q, want %q", d.Lines, want)

@@ -67,7 +67,7 @@ func regular[D host.DirReader](visit func(entry[D]) error) func(entry[D]) error 
 
 // books is what the store knows of a kept tree.
 type books struct {
-	List    *Blob  `json:"list,omitempty"`    // what it held when it was first kept
+	List    *Blob  `json:"list,omitempty"`    // what it held when it was kept for the dump
 	Due     *due   `json:"due,omitempty"`     // what it is to hold on the way back
 	Settled string `json:"settled,omitempty"` // by which action it was given back since it was last kept
 

@@ -59,6 +59,13 @@ func (a *Move) Prepare(env *Env) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	mount, err := isMount(env.Host, a.From)
+	if err != nil {
+		return false, err
+	}
+	if mount {
+		o.leave(lostFound)
+	}
 	if !a.Contents && len(o.fresh) == 0 {
 		return false, fmt.Errorf("move %s to %s: %s exists already; remove it first, or move the contents", a.From, a.To, a.To)
 	}

@@ -3,6 +3,7 @@ package action
 import (
 	"fmt"
 	"path"
+	"slices"
 
 	"zcp2kopano/runtime/host"
 )
@@ -54,6 +55,13 @@ func (o *overlay) add(v host.View, from, to, rel string) error {
 		}
 	}
 	return nil
+}
+
+// leave takes an entry, and what lies below it, out.
+func (o *overlay) leave(name string) {
+	for _, list := range []*[]string{&o.fresh, &o.merged, &o.clash} {
+		*list = slices.DeleteFunc(*list, func(rel string) bool { return rel == name || below(rel, name) })
+	}
 }
 
 func source(from string, contents bool) string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 	"time"
 
 	"zcp2kopano/runtime/host"
@@ -19,9 +20,13 @@ func init() { register(func() Action { return &Presync{} }) }
 // Prepare writes down each entry as it is before any is copied. What is found to be another by then is copied anew, so
 // what goes, comes or changes while it is copied is left out, and does no harm. Apply goes on where it stopped. Undo
 // removes the copy.
+//
+// A second one, AtRest, is for the time when nobody works in From any more: it brings the copy into accord with what is
+// there. From then on ctimes do not count, since GiveBack, which comes before the move, gives all files new ones.
 type Presync struct {
-	From string `json:"from"`
-	To   string `json:"to"`
+	From   string `json:"from"`
+	To     string `json:"to"`
+	AtRest bool   `json:"at_rest,omitempty"`
 
 	Seen Blob `json:"seen"` // the entries of From, as Prepare found them
 	Size size `json:"size"`
@@ -41,10 +46,13 @@ func (a *Presync) Touches() []policy.Target { return through(true, a.To) }
 func (a *Presync) Stage(*Env) error         { return nil }
 func (a *Presync) Irreversible() string     { return "" }
 func (a *Presync) Summary() string {
+	if a.AtRest {
+		return fmt.Sprintf("bring the copy in %s into accord with the contents of %s", a.To, a.From)
+	}
 	return fmt.Sprintf("copy the contents of %s to %s ahead of their move", a.From, a.To)
 }
 
-// Prepare finds nothing to do where the move will be a rename.
+// Prepare finds nothing to do where the move will be a rename, nor at rest where there is no copy.
 func (a *Presync) Prepare(env *Env) (bool, error) {
 	if err := checkEnds(env.Host, "copy ahead", a.From, a.To, true); err != nil {
 		return false, err
@@ -66,8 +74,13 @@ func (a *Presync) Prepare(env *Env) (bool, error) {
 			return false, fmt.Errorf("%s: %s is a mount point", a.Summary(), point)
 		}
 	}
-	if done, err := presyncedFor(env, a.From, a.To); err != nil || done != nil {
+	done, err := presyncedFor(env, a.From, a.To)
+	if err != nil || (done != nil) != a.AtRest || a.AtRest && done.book.AtRest {
 		return false, err
+	}
+	if a.AtRest {
+		err = a.look(env, from.Dev)
+		return true, err
 	}
 	there, err := exists(env.Host, presyncAt(a.To))
 	if err == nil && there {
@@ -76,17 +89,46 @@ func (a *Presync) Prepare(env *Env) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	a.Seen, a.Size, err = seenNow(env, a.From, from.Dev)
+	// What was given a second name just now may be left alone from now on.
+	if err := env.Host.Sleep(env.Ctx, racy); err != nil {
+		return false, err
+	}
+	err = a.look(env, from.Dev)
 	return err == nil && a.Size.Files > 0, err
+}
+
+func (a *Presync) look(env *Env, dev uint64) error {
+	leave, err := a.leave(env.Host)
+	if err == nil {
+		a.Seen, a.Size, err = seenNow(env, a.From, dev, leave)
+	}
+	return err
+}
+
+// leave reports what is not copied ahead: what this program has for a while on a mount of its own (second names), and
+// what stays on it.
+func (a *Presync) leave(v host.View) (func(rel string) bool, error) {
+	mount, err := isMount(v, a.From)
+	return func(rel string) bool {
+		return strings.HasPrefix(path.Base(rel), tempPrefix) || mount && rel == lostFound
+	}, err
 }
 
 // Detail says how much is copied.
 func (a *Presync) Detail(*Env) (Detail, error) {
+	if a.AtRest {
+		return Detail{Files: a.Size.Files, Bytes: a.Size.Bytes, Existing: true, Lines: []string{"what changed since it was copied is copied again"}}, nil
+	}
 	return Detail{Files: a.Size.Files, Bytes: a.Size.Bytes, Lines: []string{"while it is in use; what changes meanwhile is copied when it is moved"}}, nil
 }
 
 // Cost implements Coster.
-func (a *Presync) Cost() Span { return copied(a.Size) }
+func (a *Presync) Cost() Span {
+	if a.AtRest {
+		return comparePace.of(a.Size.Files)
+	}
+	return copied(a.Size)
+}
 
 func (a *Presync) Apply(env *Env) (Result, error) {
 	result := Result{Summary: fmt.Sprintf("copied %s (%d bytes) ahead", counted(a.Size.Files, "file", "files"), a.Size.Bytes)}
@@ -94,12 +136,26 @@ func (a *Presync) Apply(env *Env) (Result, error) {
 	if err := mkdirAll(env.Host, at); err != nil {
 		return result, err
 	}
+	leave, err := a.leave(env.Host)
+	if err != nil {
+		return result, err
+	}
 	c := newCopier(env, a.Size)
-	c.inUse = true
+	c.inUse, c.leave = !a.AtRest, leave
+	if a.AtRest {
+		result.Summary = fmt.Sprintf("the copy has the %s (%d bytes) of %s", counted(a.Size.Files, "file", "files"), a.Size.Bytes, a.From)
+		p, err := presyncedFor(env, a.From, a.To)
+		if err == nil && p != nil {
+			err = p.prune(env)
+		}
+		if err != nil {
+			return result, err
+		}
+	}
 	if _, err := c.copyTo(a.From, path.Join(at, presyncTree)); err != nil {
 		return result, err
 	}
-	return result, presyncedBook{From: a.From, Seen: a.Seen}.write(env, at)
+	return result, presyncedBook{From: a.From, Seen: a.Seen, AtRest: a.AtRest}.write(env, at)
 }
 
 func (a *Presync) Undo(env *Env) error { return removePath(env.Host, presyncAt(a.To)) }
@@ -110,7 +166,7 @@ func (a *Presync) Differences(env *Env) ([]string, error) {
 }
 
 // seenNow writes down the entries below a directory.
-func seenNow(env *Env, name string, dev uint64) (b Blob, total size, err error) {
+func seenNow(env *Env, name string, dev uint64, leave func(rel string) bool) (b Blob, total size, err error) {
 	dir, err := env.Host.OpenTree(name)
 	if err != nil {
 		return b, total, err
@@ -128,7 +184,7 @@ func seenNow(env *Env, name string, dev uint64) (b Blob, total size, err error) 
 			}
 			return add(it)
 		})
-		w.inUse = true
+		w.inUse, w.leave = true, leave
 		return w.walk(dir, "", dev)
 	})
 	return b, total, err

@@ -167,7 +167,7 @@ func TestCopyAheadTrustsNoTimeOfJustNow(t *testing.T) {
 	h := newFake(twoDisks()...)
 	put(t, h, "/var/lib/zarafa/f", "x", 0o640, 110, 110)
 	env := newEnv(h)
-	b, _, err := seenNow(env, "/var/lib/zarafa", 1)
+	b, _, err := seenNow(env, "/var/lib/zarafa", 1, nil)
 	must(t, err)
 	seen, err := openInventory(env.Store, &b)
 	must(t, err)

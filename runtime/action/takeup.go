@@ -13,8 +13,9 @@ import (
 
 // presyncedBook is what is known of a copy that Presync has completed.
 type presyncedBook struct {
-	From string `json:"from"`
-	Seen Blob   `json:"seen"`
+	From   string `json:"from"`
+	Seen   Blob   `json:"seen"`
+	AtRest bool   `json:"at_rest,omitempty"` // nobody worked in it when that was seen
 }
 
 func (b presyncedBook) write(env *Env, at string) error {
@@ -76,7 +77,8 @@ func presyncedFor(env *Env, from, to string) (*presynced, error) {
 }
 
 // prune removes from the copy what is not, or may not be, as it is now where it was copied from. The rest need not be
-// read again: an entry that is the same inode with the same ctime as before it was copied is what was copied.
+// read again: an entry that is the same inode with the same ctime as before it was copied is what was copied. At rest the
+// ctime does not count.
 func (p *presynced) prune(env *Env) error {
 	root, err := env.Host.OpenTreeWrite(p.tree)
 	if absent(err) {
@@ -135,7 +137,10 @@ func (p *presynced) stays(e entry[host.Dir], then *item, from *lastDir) (bool, e
 	if now.IsDir() || e.st.IsDir() {
 		return now.IsDir() && e.st.IsDir(), nil
 	}
-	if then == nil || !then.inode(glance(e.rel, now)) || then.Size != now.Size || !then.Mtime.Equal(now.Mtime) {
+	if then == nil || then.Ino != now.Ino || then.Size != now.Size || !then.Mtime.Equal(now.Mtime) {
+		return false, nil
+	}
+	if !p.book.AtRest && !then.Ctime.Equal(now.Ctime) {
 		return false, nil
 	}
 	if !p.every || !now.IsRegular() {

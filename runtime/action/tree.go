@@ -79,6 +79,15 @@ func measure(ctx context.Context, v host.View, name string) (size, error) {
 	return total, w.walk(dir, "", st.Dev)
 }
 
+// lostFound is where ext2, ext3 and ext4 keep what a check of them finds; it belongs to the mount, not to what lies on it.
+const lostFound = "lost+found"
+
+// isMount reports whether a path is a mount point.
+func isMount(v host.View, name string) (bool, error) {
+	points, err := mountsBelow(v, name)
+	return slices.Contains(points, name), err
+}
+
 // mountsBelow lists the mount points at or below a path.
 func mountsBelow(v host.View, name string) ([]string, error) {
 	mounts, err := v.Mounts()
