@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -191,7 +192,7 @@ func (v ldapClient) dialServer(ctx context.Context, address string, conn host.Di
 	if err != nil {
 		return nil, err
 	}
-	config, err := v.ldapTLS(u.Hostname(), conn.CAFile)
+	config, err := v.ldapTLS(cmp.Or(u.Hostname(), "localhost"), conn.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -249,33 +250,35 @@ func ldapiPath(host string) string {
 // connection lives. A file of authorities that the caller names takes their place: then certificates are
 // checked by it, and nothing else.
 func (v ldapClient) ldapTLS(server, caFile string) (*tls.Config, error) {
-	config := &tls.Config{ServerName: server}
+	config := oldTLS()
+	config.ServerName = server
 	if caFile != "" {
 		data, err := v.files.readFile(caFile)
 		if err != nil {
 			return nil, err
 		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(data) {
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(data) {
 			return nil, fmt.Errorf("%s holds no certificate in PEM form", caFile)
 		}
-		return config, nil
+		return checked(config, server, roots), nil
 	}
 	settings := v.ldapConf()
 	switch strings.ToLower(settings["TLS_REQCERT"]) {
 	case "never", "allow":
 		config.InsecureSkipVerify = true
+		return config, nil
 	}
+	var roots *x509.CertPool // those of the system
 	if path := settings["TLS_CACERT"]; path != "" {
 		if data, err := v.files.readFile(path); err == nil {
-			config.RootCAs, _ = x509.SystemCertPool()
-			if config.RootCAs == nil {
-				config.RootCAs = x509.NewCertPool()
+			if roots, _ = x509.SystemCertPool(); roots == nil {
+				roots = x509.NewCertPool()
 			}
-			config.RootCAs.AppendCertsFromPEM(data)
+			roots.AppendCertsFromPEM(data)
 		}
 	}
-	return config, nil
+	return checked(config, server, roots), nil
 }
 
 func (v ldapClient) ldapConf() map[string]string {
