@@ -169,6 +169,8 @@ func TestRepositoryArguments(t *testing.T) {
 		{`"a", "https://a/", "stable"`, "needs components"},
 		{`"a", "https://a/", "./", ["main"]`, "no components"},
 		{`"a", "https://a/", password = "x"`, "needs a user"},
+		{`"a", "https://a/", user = "a\nb", password = "x"`, "the user holds a control character"},
+		{`"a", "https://a/", user = "a", password = "hunter2\rb"`, "the password holds a control character"},
 		{`"a", "https://a/", trusted = True, key = "/k"`, "either key or trusted"},
 		{`"a", "https://a/", priority = 99999`, "out of range"},
 	} {

@@ -110,7 +110,7 @@ func (r repo) check() error {
 			return fmt.Errorf("component %q: want one word", component)
 		}
 	}
-	return nil
+	return r.Check()
 }
 
 func (r repo) value() *starlarkstruct.Struct {

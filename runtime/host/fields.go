@@ -29,6 +29,11 @@ func (s DirectorySearch) Check() error {
 	})
 }
 
+// Check refuses a repository whose user or password holds control characters: both become lines of a list of sources.
+func (r Repository) Check() error {
+	return noControls("repository", map[string]string{"user": r.User, "password": r.Password.Reveal()})
+}
+
 // noControls does not repeat what it refuses: it may be a secret.
 func noControls(what string, fields map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
