@@ -81,6 +81,7 @@ type kept struct {
 	Identity string              `json:"identity,omitempty"` // "entryUUID=...", as a filter has it
 	Values   map[string][][]byte `json:"values"`
 	Whole    map[string][][]byte `json:"whole,omitempty"` // of an entry that is deleted and made again, all that it is made of
+	First    string              `json:"first,omitempty"` // of such an entry, the identity that it had before
 }
 
 func keptOf(r *directory.Renaming, e host.Entry) kept {
@@ -345,7 +346,7 @@ func (a *Convert) keep(env *Env, session host.Directory, page []host.Entry) erro
 			if err != nil {
 				return fmt.Errorf("%s: %w", e.DN, err)
 			}
-			list[i].Identity, list[i].Whole = "", raw(whole) // it gets another identity
+			list[i].Identity, list[i].First, list[i].Whole = "", list[i].Identity, raw(whole) // it gets another identity
 		}
 	}
 	data, err := json.Marshal(list)
@@ -624,7 +625,8 @@ func (a *Convert) Differences(env *Env) ([]string, error) {
 		return nil, err
 	}
 	defer session.Close()
-	var differ few
+	var differ, again few
+	seen := map[string]bool{}
 	err = a.pages(env, func(page []kept) error {
 		for _, k := range page {
 			now, err := a.find(env, session, k.DN, k.Identity)
@@ -635,12 +637,22 @@ func (a *Convert) Differences(env *Env) ([]string, error) {
 				differ.add(k.DN + ": it is gone")
 			case !directory.Same(a.Renaming.Touched(*now), k.touched()) && !a.since[now.DN]:
 				differ.add(k.DN + ": it is not as before")
+			case k.First != "" && identity(*now) != k.First && !seen[k.DN]: // tried first, it was kept twice
+				seen[k.DN] = true
+				again.add(k.DN)
 			}
 		}
 		return nil
 	})
-	if err != nil || differ.n == 0 {
+	if err != nil {
 		return nil, err
 	}
-	return []string{fmt.Sprintf("directory %s: %s", a.where(), differ.String())}, nil
+	var lines []string
+	if differ.n > 0 {
+		lines = append(lines, fmt.Sprintf("directory %s: %s", a.where(), differ.String()))
+	}
+	if again.n > 0 {
+		lines = append(lines, fmt.Sprintf("directory %s: made again, with another objectGUID, and without rights that were granted on the object itself: %s", a.where(), again.String()))
+	}
+	return lines, nil
 }

@@ -139,6 +139,35 @@ func TestConvertKeepsGroups(t *testing.T) {
 	}
 }
 
+// TestConvertTellsWhatIsMadeAgain does not say that all is as before where a list has another objectGUID than it had.
+func TestConvertTellsWhatIsMadeAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		cut  int // the change before which the connection breaks; 0 for none
+		told bool
+	}{"taken back": {0, true}, "cut off before anything was made again": {1, false}} {
+		t.Run(name, func(t *testing.T) {
+			ldif := anActiveDirectory + strings.Replace(hosttest.DirectoryLDIF, "cn: all\n", "cn: all\nobjectGUID: 0123456789abcdef\n", 1)
+			h := newFake()
+			must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+			h.directory = directoryHost(t, ldif, standardSchema, standardSchema+"attributeTypes: ( 1.2.840.113556.1.4.2 NAME 'objectGUID' NO-USER-MODIFICATION USAGE directoryOperation )\n")
+			tr := &trial{fakeHost: h, env: newEnv(h)}
+			must(t, tr.prepare(t, oldToNew()))
+			if c.cut > 0 {
+				brokenAt(t, tr, c.cut, func(a Action) error { _, err := a.Apply(tr.env); return err })
+			} else {
+				must(t, tr.apply(t))
+			}
+			a := tr.action(t).(*Convert)
+			must(t, a.Undo(tr.env))
+			lines, err := a.Differences(tr.env)
+			must(t, err)
+			if got := strings.Join(lines, "\n"); strings.Contains(got, "another objectGUID") != c.told || strings.Contains(got, "cn=all") != c.told || len(lines) > 1 {
+				t.Errorf("told: %q", got)
+			}
+		})
+	}
+}
+
 // severalServers is a host whose directory's name stands for several servers: a new connection reaches one that has not
 // been told yet what the session has changed.
 type severalServers struct {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/hosttest/chance"
 	"zcp2kopano/runtime/host/live"
@@ -331,8 +332,13 @@ func TestConvertOnSamba(t *testing.T) {
 			t.Fatal(err)
 		}
 		env.Host = h
-		if err := a().Undo(env); err != nil {
+		back := a()
+		if err := back.Undo(env); err != nil {
 			t.Fatal(err)
+		}
+		lines, err := back.(action.Comparer).Differences(env)
+		if err != nil || len(lines) != 1 || !strings.Contains(lines[0], "another objectGUID") {
+			t.Fatalf("told of what was made again: %q, %v", lines, err)
 		}
 		now, ids = domainNow(t, h, conn, want)
 		if !maps.Equal(now, start) {
