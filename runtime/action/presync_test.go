@@ -220,6 +220,15 @@ func TestCopyAheadInUse(t *testing.T) {
 	close(stop)
 	must(t, errors.Join(err, <-done))
 	want := listing(t, env, "/tree")
+	env.Tag = "run1-8-0"
+	rest := &Presync{From: "/tree", To: "/disk/there", AtRest: true}
+	needed, err = rest.Prepare(env)
+	if err == nil && needed {
+		_, err = rest.Apply(env)
+	}
+	if err != nil || !needed {
+		t.Fatalf("at rest: needed %v: %v", needed, err)
+	}
 	env.Tag = "run1-9-0"
 	a := &Move{From: "/tree", To: "/disk/there", Contents: true}
 	_, err = a.Prepare(env)
@@ -231,6 +240,7 @@ func TestCopyAheadInUse(t *testing.T) {
 	must(t, err)
 	sameState(t, "moved", listing(t, env, "/disk/there"), want)
 	must(t, a.Undo(env))
+	must(t, rest.Undo(env))
 	must(t, ahead.Undo(env))
 	sameState(t, "undone", listing(t, env, "/tree"), want)
 }
