@@ -141,7 +141,7 @@ func readFiles(c *script.Call, r repo) (packageFiles, error) {
 }
 
 func readFile(files host.FileReader, system packagesystem.Files, name string) (p host.PackageFile, err error) {
-	err = withFile(files, name, func(r io.ReaderAt, size int64) error {
+	err = host.WithFile(files, name, func(r io.ReaderAt, size int64) error {
 		p, err = system.ReadFile(r, size)
 		return err
 	})
@@ -151,20 +151,7 @@ func readFile(files host.FileReader, system packagesystem.Files, name string) (p
 
 // checkFile reads a package file to its end.
 func checkFile(files host.FileReader, system packagesystem.Files, name string) error {
-	return withFile(files, name, system.CheckFile)
-}
-
-func withFile(files host.FileReader, name string, read func(io.ReaderAt, int64) error) error {
-	f, err := files.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	return read(f, st.Size)
+	return host.WithFile(files, name, system.CheckFile)
 }
 
 // providers are the packages by each name that they have or provide.

@@ -99,12 +99,8 @@ func belowSchema(dn string) bool { return strings.HasSuffix(strings.ToLower(dn),
 func definitions(entries []host.Entry, attribute string) []string {
 	var list []string
 	for _, e := range entries {
-		for name, values := range e.Attributes {
-			if strings.EqualFold(name, attribute) {
-				for _, v := range values {
-					list = append(list, bareValue(v))
-				}
-			}
+		for _, v := range e.Values(attribute) {
+			list = append(list, bareValue(v))
 		}
 	}
 	return list
@@ -331,11 +327,7 @@ func (a *Configure) values(env *Env, session host.Directory, c configChange) ([]
 	var values []string
 	req := host.DirectorySearch{Base: c.DN, Scope: "base", Filter: "(objectClass=*)", Attributes: []string{c.Attribute}}
 	err := session.Search(env.Ctx, req, func(page []host.Entry) error {
-		for name, list := range page[0].Attributes {
-			if strings.EqualFold(name, c.Attribute) {
-				values = list
-			}
-		}
+		values = page[0].Values(c.Attribute)
 		return nil
 	})
 	return values, err

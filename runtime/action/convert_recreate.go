@@ -24,22 +24,13 @@ func (a *Convert) lookAtServer(search search) error {
 	a.ad = false
 	req := host.DirectorySearch{Scope: "base", Filter: "(objectClass=*)", Attributes: []string{"supportedCapabilities"}}
 	err := search(req, func(page []host.Entry) error {
-		a.ad = slices.Contains(valuesOf(page[0], "supportedCapabilities"), directory.ActiveDirectory)
+		a.ad = slices.Contains(page[0].Values("supportedCapabilities"), directory.ActiveDirectory)
 		return nil
 	})
 	if directory.Is(err, ldap.LDAPResultNoSuchObject) {
 		return nil
 	}
 	return err
-}
-
-func valuesOf(e host.Entry, attribute string) []string {
-	for name, values := range e.Attributes {
-		if strings.EqualFold(name, attribute) {
-			return values
-		}
-	}
-	return nil
 }
 
 // recreated tells whether an entry is deleted and made again by a conversion.
@@ -52,7 +43,7 @@ func (a *Convert) recreated(e host.Entry) bool {
 // refuseRecreation says why an entry cannot be made again; nil if it can. The server takes it out of groups when it is
 // deleted, and would not put it back.
 func (a *Convert) refuseRecreation(e host.Entry) error {
-	if groups := valuesOf(e, "memberOf"); len(groups) > 0 && a.recreated(e) {
+	if groups := e.Values("memberOf"); len(groups) > 0 && a.recreated(e) {
 		return fmt.Errorf("it has to be made again, and would be lost to the groups that it is a member of: take it out of %s first", strings.Join(groups, " and "))
 	}
 	return nil

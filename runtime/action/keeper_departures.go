@@ -67,7 +67,7 @@ func keepOriginal(env *Env, file string, p host.Package) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return kept, withFile(env, kept, func(r io.ReaderAt, size int64) error {
+	return kept, host.WithFile(env.Host, kept, func(r io.ReaderAt, size int64) error {
 		f, err := system.ReadFile(r, size)
 		if err != nil {
 			return err

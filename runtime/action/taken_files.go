@@ -110,7 +110,7 @@ func nameIsTrue(env *Env, file string) error {
 		return nil
 	}
 	var p host.PackageFile
-	err := withFile(env, file, func(r io.ReaderAt, size int64) (err error) {
+	err := host.WithFile(env.Host, file, func(r io.ReaderAt, size int64) (err error) {
 		p, err = system.ReadFile(r, size)
 		return err
 	})
@@ -129,19 +129,6 @@ func systemOf(file string) packagesystem.System {
 		}
 	}
 	return nil
-}
-
-func withFile(env *Env, file string, read func(r io.ReaderAt, size int64) error) error {
-	f, err := env.Host.Open(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	return read(f, st.Size)
 }
 
 // asTaken refuses copies that are not what was taken.

@@ -75,6 +75,16 @@ type Entry struct {
 	Attributes map[string][]string `json:"attributes"`
 }
 
+// Values are those of an attribute by this very description, in any case; nil if it has none.
+func (e Entry) Values(attribute string) []string {
+	for name, values := range e.Attributes {
+		if strings.EqualFold(name, attribute) {
+			return values
+		}
+	}
+	return nil
+}
+
 // EntryChange is a change of one entry: a new one, its end, or changes of its values.
 type EntryChange struct {
 	DN     string

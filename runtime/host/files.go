@@ -216,3 +216,17 @@ type Statfs struct {
 	BlockSize  int64  `json:"block_size"`
 	ReadOnly   bool   `json:"read_only"`
 }
+
+// WithFile opens a file and has all of it read, at any place.
+func WithFile(files FileReader, name string, read func(r io.ReaderAt, size int64) error) error {
+	f, err := files.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return read(f, st.Size)
+}

@@ -51,7 +51,7 @@ func ReadSchema(subschema host.Entry) *Schema {
 			}
 		}
 	}
-	for _, v := range valuesOf(subschema, "dITContentRules") {
+	for _, v := range subschema.Values("dITContentRules") {
 		s.addContentRule(definition(v))
 	}
 	return s
@@ -204,7 +204,7 @@ func (s *Schema) Check(before, after *host.Entry, relax bool) error {
 	refuse := func(code uint16, format string, args ...any) error {
 		return &Error{Code: code, Text: fmt.Sprintf(format, args...)}
 	}
-	classes := s.allClasses(valuesOf(*after, classAttribute))
+	classes := s.allClasses(after.Values(classAttribute))
 	for name := range classes {
 		if s.Class(name) == nil {
 			return refuse(ldap.LDAPResultInvalidAttributeSyntax, "objectClass: %s is not known", name)
@@ -215,7 +215,7 @@ func (s *Schema) Check(before, after *host.Entry, relax bool) error {
 		return refuse(ldap.LDAPResultObjectClassViolation, "invalid structural object class chain (%s)", strings.Join(structural, "/"))
 	}
 	if before != nil && !relax {
-		was := s.structural(s.allClasses(valuesOf(*before, classAttribute)))
+		was := s.structural(s.allClasses(before.Values(classAttribute)))
 		if len(was) == 1 && was[0] != structural[0] {
 			return refuse(ldap.LDAPResultObjectClassModsProhibited, "structural object class modification from '%s' to '%s' not allowed", was[0], structural[0])
 		}
@@ -263,15 +263,6 @@ func (s *Schema) values(e host.Entry, a *AttributeType) []string {
 		}
 	}
 	return all
-}
-
-func valuesOf(e host.Entry, attribute string) []string {
-	for name, values := range e.Attributes {
-		if strings.EqualFold(name, attribute) {
-			return values
-		}
-	}
-	return nil
 }
 
 // allClasses are classes and all above them, by name in lower case.

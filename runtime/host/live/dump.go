@@ -40,21 +40,18 @@ func (h databaseWriter) DumpDatabase(ctx context.Context, req host.DumpRequest, 
 	if err != nil {
 		return host.DumpResult{}, err
 	}
-	s, err := h.m.files.newScratch("/run", "/tmp")
+	options, remove, err := h.options(conn)
 	if err != nil {
 		return host.DumpResult{}, err
 	}
-	defer s.remove()
-	if err := s.write("client.cnf", optionFile(conn)); err != nil {
-		return host.DumpResult{}, err
-	}
+	defer remove()
 	f, err := h.write.Create(req.Path, 0o600)
 	if err != nil {
 		return host.DumpResult{}, err
 	}
 	result, err := h.dumpTo(ctx, f, req.Compression, progress, command{
 		Path:    tool,
-		Args:    dumpArgs(s.path+"/client.cnf", charset, conn.Database),
+		Args:    dumpArgs(options, charset, conn.Database),
 		Secrets: []string{conn.Password.Reveal()},
 	})
 	if cerr := f.Close(); err == nil {
@@ -83,6 +80,19 @@ func (h databaseWriter) dumpCharset(ctx context.Context, conn host.DatabaseConn)
 		return "utf8", nil
 	}
 	return "utf8mb4", nil
+}
+
+// options writes the credentials for a client into a file that only root can read, until it is removed.
+func (h databaseWriter) options(conn host.DatabaseConn) (file string, remove func() error, err error) {
+	s, err := h.m.files.newScratch("/run", "/tmp")
+	if err != nil {
+		return "", nil, err
+	}
+	const name = "client.cnf"
+	if err := s.write(name, optionFile(conn)); err != nil {
+		return "", nil, errors.Join(err, s.remove())
+	}
+	return s.path + "/" + name, s.remove, nil
 }
 
 // optionFile is a my.cnf(5) with the credentials. Values are quoted; within the quotes the file format

@@ -189,14 +189,11 @@ func (h databaseWriter) LoadDatabase(ctx context.Context, req host.LoadRequest, 
 		return err
 	}
 	defer d.close()
-	s, err := h.m.files.newScratch("/run", "/tmp")
+	options, remove, err := h.options(conn)
 	if err != nil {
 		return err
 	}
-	defer s.remove()
-	if err := s.write("client.cnf", optionFile(conn)); err != nil {
-		return err
-	}
+	defer remove()
 	told := func() {
 		if progress != nil {
 			progress(0)
@@ -206,7 +203,7 @@ func (h databaseWriter) LoadDatabase(ctx context.Context, req host.LoadRequest, 
 		return databaseError(conn, err)
 	}
 	_, err = h.m.run(ctx, command{
-		Path: tool, Args: loadArgs(s.path+"/client.cnf", charset, conn.Database),
+		Path: tool, Args: loadArgs(options, charset, conn.Database),
 		Secrets: []string{conn.Password.Reveal()}, Stdin: d,
 	})
 	err = withoutLoose(err)

@@ -61,18 +61,15 @@ func (h databaseWriter) dumpInto(ctx context.Context, tool string, conn host.Dat
 	return result, err
 }
 
-// parallelTool runs mydumper or myloader. The password goes by way of an option file that only root can read.
+// parallelTool runs mydumper or myloader.
 func (h databaseWriter) parallelTool(ctx context.Context, tool string, conn host.DatabaseConn, args ...string) error {
-	s, err := h.m.files.newScratch("/run", "/tmp")
+	options, remove, err := h.options(conn)
 	if err != nil {
 		return err
 	}
-	defer s.remove()
-	if err := s.write("client.cnf", optionFile(conn)); err != nil {
-		return err
-	}
+	defer remove()
 	threads := max(2, runtime.GOMAXPROCS(0))
-	args = append([]string{"--defaults-file=" + s.path + "/client.cnf", "--threads=" + strconv.Itoa(threads)}, args...)
+	args = append([]string{"--defaults-file=" + options, "--threads=" + strconv.Itoa(threads)}, args...)
 	// Nothing of this program's reads what it writes: alone it would go on, into the files of the next attempt.
 	said, err := h.m.run(ctx, command{Path: tool, Args: args, Mortal: true, Secrets: []string{conn.Password.Reveal()}})
 	if err == nil && strings.Contains(said.Stderr, "CRITICAL") { // it goes on without a table, or without its lock
