@@ -179,7 +179,9 @@ func TestBombs(t *testing.T) {
 		if !refused || !strings.HasPrefix(said.Pos, "//bomb.star:") {
 			t.Errorf("%s: %s at %q", name, said.Message, said.Pos)
 		}
-		if allocated > 256<<20 {
+		// A text that grows is garbage again and again, and how much of it there is depends on when it is collected.
+		// Let go off, the smallest of them take many gigabytes.
+		if allocated > 1<<30 {
 			t.Errorf("%s: it took %d MiB before it was refused", name, allocated>>20)
 		}
 	}
