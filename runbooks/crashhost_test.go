@@ -368,6 +368,10 @@ func (h *crashHost) Ask(ctx context.Context, q host.Question) (string, error) {
 	return look(h.trap, "ask", q.String(), func() (string, error) { return h.sim.Ask(ctx, q) })
 }
 
+func (h *crashHost) Answers(ctx context.Context, address string) (bool, error) {
+	return look(h.trap, "try port", address, func() (bool, error) { return h.sim.Answers(ctx, address) })
+}
+
 func (h *crashHost) Listeners() ([]host.Listener, error) {
 	return look(h.trap, "listeners", "", h.sim.Listeners)
 }

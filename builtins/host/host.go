@@ -15,7 +15,7 @@ import (
 
 // Builtins lists the module's functions.
 func Builtins() []*script.Builtin {
-	return []*script.Builtin{facts, matches, user, userByID, group, joinGroup, mounts, now}
+	return []*script.Builtin{facts, matches, user, userByID, group, joinGroup, mounts, now, port}
 }
 
 var facts = &script.Builtin{

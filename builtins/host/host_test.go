@@ -19,6 +19,9 @@ time: 2018-03-17T20:30:00Z
 -- mounts --
 /    /dev/sda1 ext4 60G 38G
 /srv nas:/x    nfs4 9T  1T ro
+-- ports --
+mail2.example.org:236 answers
+[2001:db8::7]:236 refuses
 -- /etc/os-release --
 ID=ubuntu
 VERSION_ID="14.04"
@@ -51,6 +54,14 @@ print(t.text[:16], t.stamp[:13], t.unix)
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	ports := s.Succeed(`
+for address in ["mail2.example.org:236", "[2001:db8::7]:236", "192.0.2.7:236", "192.0.2.7", "192.0.2.7:http"]:
+    found = host.port(address)
+    print(found.state, found.problem)
+`)
+	if want := []string{"answers ", "refuses ", "unreachable 192.0.2.7:236: no answer, as the fixture does not list it", "unreachable address 192.0.2.7: missing port in address", `unreachable "192.0.2.7:http" is not HOST:PORT`}; strings.Join(ports, "\n") != strings.Join(want, "\n") {
+		t.Errorf("ports: %q", ports)
 	}
 	s.Fail(`host.matches("ubuntu => 14.04")`, "operator")
 	s.Fail(`host.matches(["debian", 8])`, "want strings")

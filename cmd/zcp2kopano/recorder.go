@@ -33,6 +33,7 @@ type recorder struct {
 	queries   []string
 	directory host.DirectoryConn
 	searches  []host.DirectorySearch
+	ports     map[string]bool // of other hosts, and whether they answered
 }
 
 // Services keeps what it finds.
@@ -124,6 +125,17 @@ func (r *recorder) SearchPages(ctx context.Context, conn host.DirectoryConn, req
 	return err
 }
 
+// Answers tries a port, and remembers what has an answer.
+func (r *recorder) Answers(ctx context.Context, address string) (bool, error) {
+	answers, err := r.View.Answers(ctx, address)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.ports[address] = answers
+	}
+	return answers, err
+}
+
 // Candidates asks the package index, and remembers what it offers.
 func (r *recorder) Candidates(names []string) (map[string][]host.Candidate, error) {
 	found, err := r.View.Candidates(names)
@@ -134,7 +146,7 @@ func (r *recorder) Candidates(names []string) (map[string][]host.Candidate, erro
 }
 
 func newRecorder(view host.View) *recorder {
-	return &recorder{View: view, seen: map[string]bool{}, listed: map[string]bool{}, read: map[string]bool{}, offered: map[string][]host.Candidate{}, lost: map[string]string{}}
+	return &recorder{View: view, seen: map[string]bool{}, listed: map[string]bool{}, read: map[string]bool{}, offered: map[string][]host.Candidate{}, lost: map[string]string{}, ports: map[string]bool{}}
 }
 
 // Losses asks what cannot be kept, and remembers that.

@@ -148,6 +148,7 @@ func (a *app) recordQuestions(ctx context.Context, r *recorder, runbook string, 
 	}
 	a.carryOut(ctx, "simulate", t, book, plain, secrets, "", journal.Memory(version, time.Now), func(story.Event) {})
 	o.Conn, o.Queries, o.Directory, o.Searches = r.conn, r.queries, r.directory, r.searches
+	o.Ports = r.ports
 	o.Offered, o.Lost = r.offered, r.lost
 	o.Params, o.Secrets = plain, slices.Sorted(maps.Keys(secrets))
 	o.Seen, o.Listed, o.Read = slices.Sorted(maps.Keys(r.seen)), slices.Sorted(maps.Keys(r.listed)), slices.Sorted(maps.Keys(r.read))

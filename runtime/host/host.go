@@ -20,6 +20,7 @@ type View interface {
 	ServiceReader
 	DatabaseReader
 	DirectoryReader
+	PortReader
 	SystemReader
 	AccountReader
 	Downloader

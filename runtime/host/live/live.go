@@ -18,7 +18,7 @@
 // machine.go, facts.go, mounts.go, mounter.go, accounts.go, membership.go (what the system is), command.go (how any program is run),
 // packages*.go (packages of any kind), dpkg*.go and apt*.go (Debian's), rpm*.go, yum*.go and zypper*.go
 // (rpm's), services.go, systemd.go, sysv.go, processes.go (what runs), database.go and dump.go (MySQL),
-// directory.go (LDAP), download.go.
+// directory.go (LDAP), ports.go, download.go.
 package live
 
 import (
@@ -38,6 +38,7 @@ type View struct {
 	host.ServiceReader
 	host.DatabaseReader
 	host.DirectoryReader
+	host.PortReader
 	host.SystemReader
 	host.AccountReader
 	host.Downloader
@@ -117,6 +118,7 @@ func OpenView(root string) (*View, error) {
 		ServiceReader:   p.services,
 		DatabaseReader:  p.database,
 		DirectoryReader: ldapClient{files},
+		PortReader:      ports{},
 		SystemReader:    m,
 		AccountReader:   accounts,
 		Downloader:      downloads{files},

@@ -88,7 +88,7 @@ func (b *builder) facts() {
 	h.system.programsListed = f.programsListed
 	h.setManager(f.manager())
 	h.repositories.lists, h.database.data, h.directory.entries, h.directory.known = f.Available, f.Database, f.Directory, f.hasDirectory
-	h.downloads.known, h.repositories.dead = f.Downloads, f.Dead
+	h.downloads.known, h.repositories.dead, h.ports.known = f.Downloads, f.Dead, f.Ports
 	for _, p := range h.repositories.lists {
 		if len(p.Files) == 0 {
 			h.repositories.completePayload(p)

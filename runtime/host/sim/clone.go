@@ -14,7 +14,7 @@ func (h *Host) Clone() *Host {
 	c := &Host{
 		files: h.files.clone(clock), clock: clock, gaps: h.gaps.clone(), system: h.system.clone(), accounts: h.accounts.clone(),
 		services: h.services.clone(), database: h.database.clone(), directory: h.directory.clone(),
-		programs: &programs{}, downloads: h.downloads.clone(),
+		programs: &programs{}, downloads: h.downloads.clone(), ports: h.ports.clone(),
 		packages: h.packages.clone(), db: h.db.clone(), repositories: h.repositories.clone(),
 		scripts: h.scripts.clone(), unpacker: &unpacker{}, site: &dpkgSite{}, debs: &debs{}, rpms: &rpms{},
 	}
@@ -67,6 +67,8 @@ func (dir *directoryServer) clone() *directoryServer {
 }
 
 func (dl *downloads) clone() *downloads { return &downloads{known: maps.Clone(dl.known)} }
+
+func (p *ports) clone() *ports { return &ports{below: p.below, known: maps.Clone(p.known)} }
 
 func (pk *packages) clone() *packages {
 	return &packages{below: pk.below, filesLoaded: pk.filesLoaded, asked: maps.Clone(pk.asked)}

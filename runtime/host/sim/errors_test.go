@@ -44,6 +44,8 @@ func TestFixtureErrorsNameTheirPlace(t *testing.T) {
 		"more free than all":      {"-- mounts --\n/ a ext4 1G 2G\n", `each must be at most the one before`},
 		"inodes":                  {"-- mounts --\n/ a ext4 2G 1G free-inodes=5\n", `inodes=N says how many there are`},
 		"mount twice":             {"-- mounts --\n/ a ext4 2G 1G\n/ b ext4 2G 1G\n", `line 3: mount point "/": it is given twice`},
+		"port without a number":   {"-- ports --\nmail2:http answers\n", `"mail2:http" is not HOST:PORT`},
+		"port that does nothing":  {"-- ports --\nmail2:236 waits\n", `is neither "HOST:PORT answers" nor "HOST:PORT refuses"`},
 		"process listens nowhere": {"-- processes --\n1 root /a listen=143\n", `"143" is not ADDRESS:PORT`},
 		"process word":            {"-- processes --\n1 root /a pid=3\n", `unknown word "pid=3" of a process`},
 		"process twice":           {"-- processes --\n1 root /a\n1 root /b\n", `line 3: process 1 is given twice`},

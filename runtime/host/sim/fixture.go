@@ -40,6 +40,7 @@ type Fixture struct {
 	Directory []host.Entry
 	Downloads map[string][]byte
 	Dead      map[string]string // repositories that do not answer: URL to what is said
+	Ports     map[string]bool   // of other hosts, by HOST:PORT: whether something accepts connections there
 
 	Params  map[string]string // of the run that the fixture is for, where the admin gives none
 	Secrets []string          // its secret parameters, whose values are not in the fixture
@@ -140,13 +141,14 @@ var sectionReaders = map[string]func(f *Fixture, s section) error{
 	"database":  (*Fixture).readDatabase,
 	"directory": (*Fixture).readDirectory,
 	"dead":      (*Fixture).readDead,
+	"ports":     (*Fixture).readPorts,
 	"passwd":    func(f *Fixture, s section) error { f.Passwd = s.text; return nil },
 	"group":     func(f *Fixture, s section) error { f.Group = s.text; return nil },
 }
 
 // ReadFixture reads a fixture. Errors name section and line.
 func ReadFixture(data []byte) (*Fixture, error) {
-	f := &Fixture{Time: defaultTime, Database: newDatabase(), Downloads: map[string][]byte{}, Dead: map[string]string{}}
+	f := &Fixture{Time: defaultTime, Database: newDatabase(), Downloads: map[string][]byte{}, Dead: map[string]string{}, Ports: map[string]bool{}}
 	f.Facts = host.Facts{Init: "systemd", OSRelease: map[string]string{}}
 	var list []section
 	f.Comment, list = sections(data)
@@ -614,6 +616,20 @@ func (f *Fixture) readDirectory(s section) (err error) {
 	f.hasDirectory = true
 	f.Directory, err = directory.ParseLDIF(s.text, s.line)
 	return err
+}
+
+// readPorts reads lines "HOST:PORT answers" and "HOST:PORT refuses".
+func (f *Fixture) readPorts(s section) error {
+	return s.lines(func(words []string, line string) error {
+		if len(words) != 2 || words[1] != "answers" && words[1] != "refuses" {
+			return fmt.Errorf("%q is neither \"HOST:PORT answers\" nor \"HOST:PORT refuses\"", line)
+		}
+		if err := host.CheckAddress(words[0]); err != nil {
+			return err
+		}
+		f.Ports[words[0]] = words[1] == "answers"
+		return nil
+	})
 }
 
 // readDead reads lines "URL WHAT THE PACKAGE MANAGER SAYS".

@@ -22,6 +22,7 @@ type Host struct {
 	host.Clock
 	host.AccountReader
 	host.Downloader
+	host.PortReader
 	host.FileReader
 	host.FileWriter
 	host.PackageReader
@@ -46,6 +47,7 @@ type Host struct {
 	directory *directoryServer
 	programs  *programs
 	downloads *downloads
+	ports     *ports
 
 	packages     *packages     // the package manager as a whole
 	db           *packageDB    // what is installed
@@ -64,7 +66,7 @@ func newHost(fs *simfs.FS, c *clock, below host.View, catalog []*Package) *Host 
 	h := &Host{
 		files: &files{fs}, clock: c, gaps: newGaps(), system: &system{}, accounts: &accountFiles{below: below},
 		services: newServices(below), database: newDatabaseServer(below), directory: &directoryServer{below: below, changed: map[string]*host.Entry{}},
-		programs: &programs{}, downloads: &downloads{},
+		programs: &programs{}, downloads: &downloads{}, ports: &ports{below: below},
 		packages: &packages{below: below, asked: map[string]bool{}}, db: newPackageDB(), repositories: newRepositories(below, catalog),
 		scripts: &scripts{below: below}, unpacker: &unpacker{}, site: &dpkgSite{}, debs: &debs{}, rpms: &rpms{},
 	}
@@ -76,6 +78,7 @@ func newHost(fs *simfs.FS, c *clock, below host.View, catalog []*Package) *Host 
 // at a time: what is more than files has one lock.
 func (h *Host) connect() {
 	h.SystemReader, h.Clock, h.AccountReader, h.Downloader = h.system, h.clock, h.accounts, h.downloads
+	h.PortReader = h.ports
 	h.FileReader, h.FileWriter = h.files, h.files
 	h.PackageReader, h.PackageWriter = h.packages, h.packages
 	h.ServiceReader, h.ServiceWriter = h.services, h.services

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -50,6 +51,22 @@ func (s *snapshot) directory() error {
 		entries = append(entries, *all[key])
 	}
 	s.out.WriteString(directory.FormatLDIF(entries))
+	return nil
+}
+
+// ports writes which ports of other hosts answered, and which were refused.
+func (s *snapshot) ports() error {
+	if len(s.o.Ports) == 0 {
+		return nil
+	}
+	s.section("ports")
+	for _, address := range sortedKeys(s.o.Ports) {
+		said := "refuses"
+		if s.o.Ports[address] {
+			said = "answers"
+		}
+		fmt.Fprintln(s.out, address, said)
+	}
 	return nil
 }
 

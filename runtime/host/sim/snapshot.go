@@ -43,6 +43,8 @@ type SnapshotOptions struct {
 	// Directory and Searches are questions to a directory, whose entries are recorded.
 	Directory host.DirectoryConn
 	Searches  []host.DirectorySearch
+	// Ports are those of other hosts that a run tried, and whether something accepted connections there.
+	Ports map[string]bool
 	// Seen, Listed and Read are what a run looks at beside all this: names, directories with the names
 	// in them, and files, of which text is captured with secrets replaced.
 	Seen, Listed, Read []string
@@ -76,7 +78,7 @@ const configLimit = 1 << 20
 // in memory. That is read first, before the walk of trees, which can take long.
 func Snapshot(ctx context.Context, w io.Writer, view host.View, o SnapshotOptions) error {
 	s := &snapshot{ctx: ctx, out: bufio.NewWriterSize(w, 64<<10), view: view, o: o, seen: map[string]bool{}, shipped: map[string]string{}, links: map[[2]uint64]string{}}
-	steps := []func() error{s.host, s.meant, s.mounts, s.packages, s.offered, s.listServices, s.processes, s.tree, s.files, s.database, s.directory}
+	steps := []func() error{s.host, s.meant, s.mounts, s.packages, s.offered, s.listServices, s.processes, s.tree, s.files, s.database, s.directory, s.ports}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return fmt.Errorf("snapshot: %w", err)
