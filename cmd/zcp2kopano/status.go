@@ -28,7 +28,8 @@ func statusCommand(a *app) *cobra.Command {
 		Use:   "status [ID]",
 		Short: "Show how far a run is",
 		Long: `Show how far a run is, and what can be done next: the run named, else the one at work, else the
-unfinished one, else the newest; if another can be undone, it is named as well. With --follow the
+unfinished one, else the newest; if another can be undone, it is named as well. Of one at work it says
+what is done or waited for, how much of it is done and left, how fast, and how long that will take. With --follow the
 story of the run is shown from its beginning, and goes on until its verdict. With --journal each record of
 the journal is shown; "zcp2kopano doc journal" explains them.`,
 		Example: `  sudo zcp2kopano status
@@ -65,8 +66,11 @@ func (a *app) showStatus(id string) error {
 	if err != nil {
 		return err
 	}
-	if holder == nil {
+	switch {
+	case holder == nil:
 		s.Busy = disturbs(s)
+	case holder.Run == s.ID:
+		s.Now = s.Run.Now()
 	}
 	if a.json {
 		return json.NewEncoder(a.out).Encode(struct {
@@ -119,6 +123,9 @@ func (a *app) printStatus(s state.Status, holder *state.Holder) {
 	}
 	if holder != nil && holder.Run == s.ID {
 		a.field("state", "at work: process %d (%s), since %s", holder.PID, holder.Command, localTime(holder.Start))
+		if s.Now != nil {
+			a.field("now", "%s (told at %s)", story.ProgressText(*s.Now), s.Now.Time.Local().Format("15:04:05"))
+		}
 		a.field("next", "%s", ways.Way{Command: s.Caller.Command("status", "--follow"), Does: "shows it"})
 		return
 	}

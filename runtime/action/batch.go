@@ -350,7 +350,7 @@ func (t *treeCopy) file(b *batch, l leaf, first bool) (*draft, error) {
 			return nil, err
 		}
 		if there {
-			t.counted(st)
+			t.whole(st)
 			return nil, nil
 		}
 	}
@@ -364,12 +364,6 @@ func (t *treeCopy) file(b *batch, l leaf, first bool) (*draft, error) {
 	}
 	b.bytes.Add(st.Size)
 	return d, nil
-}
-
-func (t *treeCopy) counted(st host.Stat) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.count(st)
 }
 
 // commit makes a batch durable, and gives all in it their names.
@@ -407,6 +401,7 @@ func (t *treeCopy) complete(b *batch) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.rel(), err)
 		}
+		t.whole(l.st)
 	}
 	for _, f := range b.folders {
 		if err := f.complete(few); err != nil {
@@ -420,6 +415,7 @@ func (t *treeCopy) complete(b *batch) error {
 type link struct {
 	leaf
 	first linked
+	st    host.Stat
 }
 
 // firsts makes drafts of the files with several names that none is copied of yet, and returns the other names.
@@ -436,7 +432,7 @@ func (t *treeCopy) firsts(b *batch) ([]link, error) {
 			return nil, err
 		}
 		if first, again := t.another(st, linked{t.root, l.rel()}); again {
-			links = append(links, link{l, first})
+			links = append(links, link{l, first, st})
 		} else {
 			firsts = append(firsts, l)
 		}
@@ -484,7 +480,7 @@ func (t *treeCopy) name(drafts []*draft, few bool) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", d.name, err)
 		}
-		t.counted(d.st)
+		t.told.add(size{Files: 1})
 		return nil
 	})
 }

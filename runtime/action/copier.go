@@ -19,8 +19,7 @@ type copier struct {
 	env   *Env
 	links map[inode]linked
 	seed  maphash.Seed // of the sums that a copy is held against: nobody can make two contents of one sum
-	done  size
-	total size
+	told  *advance
 	// inUse leaves out what others take away or change while it is copied; else that is an error.
 	inUse bool
 	// leave reports what of a tree is not copied, nor what lies below it; nil leaves nothing out.
@@ -38,8 +37,9 @@ type linked struct {
 // copyRoot is the path of a copy's top: a temporary one until the copy is complete.
 type copyRoot struct{ path string }
 
-func newCopier(env *Env, total size) *copier {
-	return &copier{env: env, links: map[inode]linked{}, seed: maphash.MakeSeed(), total: total}
+// newCopier makes a copier for what is so large, as far as that is known; what is how its work is called.
+func newCopier(env *Env, what string, total size) *copier {
+	return &copier{env: env, links: map[inode]linked{}, seed: maphash.MakeSeed(), told: newAdvance(env, what, total)}
 }
 
 // place makes path to a copy of what is at path from, where nothing is yet: all of it, or nothing.
@@ -73,7 +73,11 @@ func (c *copier) remember(from, to string) error {
 	root := &copyRoot{to}
 	note := func(st host.Stat, rel string) {
 		id := inode{st.Dev, st.Ino}
-		if _, known := c.links[id]; !known && !st.IsDir() && st.Nlink > 1 {
+		if st.IsDir() {
+			return
+		}
+		c.whole(st)
+		if _, known := c.links[id]; !known && st.Nlink > 1 {
 			c.links[id] = linked{root, rel}
 		}
 	}
@@ -139,6 +143,7 @@ func (c *copier) copy(src host.DirReader, sname string, dst host.Dir, dname stri
 		return c.link(first, dst, dname)
 	}
 	if there, err := alike(from, st, dst, dname); err != nil || there {
+		c.whole(st)
 		return err
 	}
 	if err := c.draw(n, from, st, m); err != nil {
@@ -150,7 +155,7 @@ func (c *copier) copy(src host.DirReader, sname string, dst host.Dir, dname stri
 	if err := c.verify(n, true); err != nil {
 		return err
 	}
-	c.count(st)
+	c.told.add(size{Files: 1})
 	return dst.Rename(n.tmp, dst, dname)
 }
 
@@ -167,10 +172,11 @@ func (c *copier) another(st host.Stat, here linked) (linked, bool) {
 	return here, false
 }
 
-func (c *copier) count(st host.Stat) {
-	c.done.add(st)
-	if c.done.Files%1000 == 0 {
-		c.env.Progress(Progress{What: "copy", Done: c.done.Files, Total: c.total.Files, Unit: "files"})
+// whole counts a file that need not be read.
+func (c *copier) whole(st host.Stat) {
+	c.told.add(size{Files: 1})
+	if st.IsRegular() {
+		c.told.half(2 * st.Size)
 	}
 }
 
@@ -287,7 +293,7 @@ func (c *copier) drawContent(n *draft, from host.File) error {
 
 // copyOpen copies the content of a file that is open, and was st when it was opened, to a new file, durably.
 func copyOpen(env *Env, from host.File, st host.Stat, dst host.Dir, name string) error {
-	c, n := newCopier(env, size{}), &draft{dst: dst, tmp: name, st: st}
+	c, n := newCopier(env, "copy "+name, size{Files: 1, Bytes: st.Size}), &draft{dst: dst, tmp: name, st: st}
 	if err := c.drawContent(n, from); err != nil {
 		return err
 	}
@@ -304,13 +310,16 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b 
 func (c *copier) pour(n *draft, from, to host.File) error {
 	if cloner, ok := to.(host.Cloner); ok {
 		cloned, err := cloner.CloneFrom(from)
+		if err == nil && cloned {
+			c.told.half(2 * n.st.Size)
+		}
 		if err != nil || cloned {
 			return err
 		}
 	}
 	sum := maphash.Hash{}
 	sum.SetSeed(c.seed)
-	if err := readThrough(from, &sum, to); err != nil {
+	if err := c.readThrough(from, &sum, to); err != nil {
 		return err
 	}
 	n.sum, n.reads = sum.Sum64(), true
@@ -318,11 +327,12 @@ func (c *copier) pour(n *draft, from, to host.File) error {
 }
 
 // readThrough reads a file to its end, and hands over all of it.
-func readThrough(from io.Reader, to ...io.Writer) error {
+func (c *copier) readThrough(from io.Reader, to ...io.Writer) error {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	for {
 		got, err := from.Read(*buf)
+		c.told.half(int64(got))
 		for _, w := range to {
 			if _, err := w.Write((*buf)[:got]); err != nil {
 				return err
@@ -369,7 +379,7 @@ func (c *copier) verify(n *draft, sync bool) error {
 	}
 	sum := maphash.Hash{}
 	sum.SetSeed(c.seed)
-	if err := readThrough(f, &sum); err != nil {
+	if err := c.readThrough(f, &sum); err != nil {
 		return err
 	}
 	if sum.Sum64() != n.sum {

@@ -207,7 +207,7 @@ func (a *Copy) Cost() Span { return copied(a.Size) }
 
 func (a *Copy) Apply(env *Env) (Result, error) {
 	result := Result{Summary: fmt.Sprintf("copied %s (%d bytes)", counted(a.Size.Files, "file", "files"), a.Size.Bytes)}
-	c := newCopier(env, a.Size)
+	c := newCopier(env, a.Summary(), a.Size)
 	for _, rel := range a.Fresh {
 		to := path.Join(a.To, rel)
 		done, err := exists(env.Host, to)

@@ -173,7 +173,7 @@ func (a *Dump) dump(env *Env) (host.DumpResult, error) {
 		raw = packed
 	}
 	made, err := env.Host.DumpDatabase(env.Ctx, req, func(written int64) {
-		env.Progress(Progress{What: "dump " + a.Database, Done: written, Total: raw, Unit: "bytes"})
+		env.Progress(Progress{What: "dump " + a.Database, Done: written, Total: raw, AtMost: true, Unit: "bytes"})
 	})
 	if err != nil {
 		return made, err

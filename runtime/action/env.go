@@ -81,15 +81,6 @@ func (env *Env) mask(text string) string {
 	return env.Hide(text)
 }
 
-// Progress is how far a long action is. Total is 0 if unknown.
-type Progress struct {
-	What  string `json:"what"` // "dump zarafa", "chown /var/lib/kopano"
-	Done  int64  `json:"done"`
-	Total int64  `json:"total,omitempty"`
-	Unit  string `json:"unit"` // "files", "bytes", "lines"
-	Text  string `json:"text,omitempty"`
-}
-
 // Secrets keeps secrets outside the journal, in a file of mode 0600.
 type Secrets interface {
 	Put(s host.Secret) (ref string, err error)

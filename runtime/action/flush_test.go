@@ -81,7 +81,7 @@ func TestCopyAsksTheDisk(t *testing.T) {
 		must(t, err)
 		bad.Dir = dir
 		d := &draft{dst: bad, name: "b", tmp: "b"}
-		err = newCopier(newEnv(h), size{}).draw(d, from, st, m)
+		err = newCopier(newEnv(h), "copy", size{}).draw(d, from, st, m)
 		if err == nil {
 			err = d.settle()
 		}
@@ -105,7 +105,7 @@ func TestCopyWaitsForTheDisk(t *testing.T) {
 		dir, err := h.OpenTreeWrite("/etc")
 		must(t, err)
 		var asked []string
-		err = copyTree(newCopier(newEnv(h), size{}), dir, "tree", badDisk{Dir: dir, flush: fails, asked: &asked}, "copy", &copyRoot{"/etc/copy"})
+		err = copyTree(newCopier(newEnv(h), "copy", size{}), dir, "tree", badDisk{Dir: dir, flush: fails, asked: &asked}, "copy", &copyRoot{"/etc/copy"})
 		if !errors.Is(err, fails) {
 			t.Errorf("%s: %v", name, err)
 		}

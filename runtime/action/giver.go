@@ -251,7 +251,7 @@ func (g *giver) copyBack(from, to string) error {
 	if err := clearTemps(g.env, to); err != nil {
 		return err
 	}
-	if err := newCopier(g.env, size{}).place(from, to); err != nil {
+	if err := newCopier(g.env, "copy "+from, size{}).place(from, to); err != nil {
 		return err
 	}
 	return removePath(g.env.Host, from)

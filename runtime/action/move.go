@@ -179,7 +179,7 @@ func (a *Move) Cost() Span {
 }
 
 func (a *Move) Apply(env *Env) (Result, error) {
-	c := newCopier(env, a.Size)
+	c := newCopier(env, a.Summary(), a.Size)
 	copied := false
 	ahead, err := a.ahead(env)
 	if err != nil {
@@ -272,7 +272,7 @@ func (a *Move) Undo(env *Env) error {
 	if err := restoreAll(env, a.Merged); err != nil {
 		return err
 	}
-	c := newCopier(env, a.Size)
+	c := newCopier(env, "undo: "+a.Summary(), a.Size)
 	for _, rel := range slices.Backward(a.Fresh) {
 		to := path.Join(a.To, rel)
 		if err := clearTemps(env, to); err != nil {

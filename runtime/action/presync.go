@@ -140,7 +140,7 @@ func (a *Presync) Apply(env *Env) (Result, error) {
 	if err != nil {
 		return result, err
 	}
-	c := newCopier(env, a.Size)
+	c := newCopier(env, a.Summary(), a.Size)
 	c.inUse, c.leave = !a.AtRest, leave
 	if a.AtRest {
 		result.Summary = fmt.Sprintf("the copy has the %s (%d bytes) of %s", counted(a.Size.Files, "file", "files"), a.Size.Bytes, a.From)

@@ -28,7 +28,7 @@ func carryAway(env *Env, from, to string) error {
 	if err := clearTemps(env, to); err != nil {
 		return err
 	}
-	copied, err := carry(newCopier(env, size{}), from, to)
+	copied, err := carry(newCopier(env, "copy "+from, size{}), from, to)
 	if err != nil || !copied {
 		return err
 	}

@@ -91,7 +91,7 @@ func (a *Remove) Apply(env *Env) (Result, error) {
 }
 
 func (a *Remove) keep(env *Env, kept string) error {
-	_, err := carry(newCopier(env, a.Size), a.Path, kept)
+	_, err := carry(newCopier(env, "keep "+a.Path, a.Size), a.Path, kept)
 	return err
 }
 
@@ -130,7 +130,7 @@ func (a *Remove) Undo(env *Env) error {
 	if err := a.inspect(env, kept); err != nil {
 		return fmt.Errorf("look through what was kept of %s: %w", a.Path, err)
 	}
-	if err := putBack(newCopier(env, a.Size), kept, a.Path); err != nil {
+	if err := putBack(newCopier(env, "put "+a.Path+" back", a.Size), kept, a.Path); err != nil {
 		return fmt.Errorf("put %s back: %w", a.Path, err)
 	}
 	return letGo(env, kept, a.Path)

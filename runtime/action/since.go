@@ -129,7 +129,7 @@ func copySince(env *Env, from, to string) error {
 	if err := clearTemps(env, to); err != nil {
 		return err
 	}
-	return newCopier(env, size{}).place(from, to)
+	return newCopier(env, "copy "+from, size{}).place(from, to)
 }
 
 // setAside moves what is at a path to Since.

@@ -24,6 +24,7 @@ type waiting struct {
 	outer *waiting // it is part of another one
 	since time.Time
 	last  action.Progress
+	pace  pace
 	stop  chan struct{}
 	done  sync.WaitGroup
 }
@@ -77,19 +78,20 @@ func (r *Run) progress(p action.Progress) {
 		w.last = p
 	}
 	r.waitsLock.Unlock()
-	if w == nil {
+	if w == nil { // nothing tells of it again: it has no pace
 		r.emit(story.Event{Kind: story.ProgressMade, Progress: &p})
 		return
 	}
 	r.stillWaiting(w)
 }
 
-// stillWaiting tells what was told last, once more.
+// stillWaiting tells what was told last, once more, with the pace and the time left by now.
 func (r *Run) stillWaiting(w *waiting) {
 	r.waitsLock.Lock()
-	inner, last, since := r.waits == w, w.last, w.since
+	inner, last, since, now := r.waits == w, w.last, w.since, r.cfg.Now()
+	w.pace.tell(now, &last)
 	r.waitsLock.Unlock()
 	if inner {
-		r.emit(story.Event{Kind: story.ProgressMade, Progress: &last, Elapsed: r.cfg.Now().Sub(since)})
+		r.emit(story.Event{Kind: story.ProgressMade, Progress: &last, Elapsed: now.Sub(since)})
 	}
 }

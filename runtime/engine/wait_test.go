@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/exit"
+	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/story"
 )
@@ -23,6 +25,18 @@ func (h *slowHost) StartService(ctx context.Context, name string) error {
 	return h.dbHost.StartService(ctx, name)
 }
 
+// DumpDatabase writes 100 bytes a second for ten seconds, and then nothing for half a minute.
+func (h *slowHost) DumpDatabase(ctx context.Context, req host.DumpRequest, progress func(written int64)) (host.DumpResult, error) {
+	for n := range int64(10) {
+		progress(100 * n)
+		h.second()
+	}
+	for range 35 {
+		h.second()
+	}
+	return h.dbHost.DumpDatabase(ctx, req, progress)
+}
+
 func (h *slowHost) StopService(ctx context.Context, name string, patience time.Duration) error {
 	h.second()
 	return h.dbHost.StopService(ctx, name, patience)
@@ -34,6 +48,7 @@ func TestEveryWaitTicks(t *testing.T) {
 	ticks := make(chan time.Time)
 	clock := time.Date(2016, 3, 1, 20, 0, 0, 0, time.UTC)
 	var told []string
+	var dumped []action.Progress
 	h := &slowHost{db, func() {
 		clock = clock.Add(time.Second)
 		ticks <- clock
@@ -45,6 +60,9 @@ func TestEveryWaitTicks(t *testing.T) {
 		c.Emit = func(e story.Event) {
 			if e.Kind == story.ProgressMade && e.Elapsed >= time.Second {
 				told = append(told, e.Progress.What+" "+e.Elapsed.String())
+				if strings.HasPrefix(e.Progress.What, "dump ") {
+					dumped = append(dumped, *e.Progress)
+				}
 			}
 			emit(e)
 		}
@@ -55,6 +73,23 @@ func TestEveryWaitTicks(t *testing.T) {
 	got := strings.Join(told, "; ")
 	if !strings.Contains(got, "wait for old to stop 1s; wait for old to stop 1s") || !strings.Contains(got, "wait for new to start 1s; wait for new to start 1s") {
 		t.Errorf("told %s", got)
+	}
+
+	// Each tick works out anew how fast it goes, and how long that takes.
+	var moving, stopped action.Progress
+	for _, p := range dumped {
+		if p.Done == 500 && moving.Done == 0 {
+			moving = p
+		}
+		if p.Done == 900 {
+			stopped = p
+		}
+	}
+	if moving.Rate != 100 || moving.Left == 0 || moving.Total == 0 {
+		t.Errorf("while it went on it told %+v", moving)
+	}
+	if stopped.Rate != 0 || stopped.Left != 0 || stopped.Done != 900 {
+		t.Errorf("when it had stopped it told %+v", stopped)
 	}
 
 	told = nil

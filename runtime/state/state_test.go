@@ -609,3 +609,29 @@ func TestMendCutShort(t *testing.T) {
 		t.Errorf("order %+v, %v", order, err)
 	}
 }
+
+// What the process at work has told last is what it does now, unless that has ended meanwhile.
+func TestNow(t *testing.T) {
+	run := begin(t, Dir{filepath.Join(t.TempDir(), "state")}, begun)
+	if now := run.Now(); now != nil {
+		t.Errorf("before the first word: %+v", now)
+	}
+	const progress = `{"kind":"progress","progress":{"what":"copy","done":7,"unit":"files"},"elapsed_ns":5000000000}` + "\n"
+	for events, want := range map[string]int64{
+		progress: 7,
+		progress + `{"kind":"progress","progress":{"what":"copy","done":8,"unit":"files"}}` + "\n" + `{"kind":"prog`: 8,
+		progress + `{"kind":"changed"}` + "\n": 0,
+		strings.Repeat(progress, 5000):         7,
+	} {
+		if err := os.WriteFile(run.Events(), []byte(events), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var done int64
+		if now := run.Now(); now != nil {
+			done = now.Progress.Done
+		}
+		if done != want {
+			t.Errorf("%.200s: %d, want %d", events, done, want)
+		}
+	}
+}

@@ -29,6 +29,7 @@ type Status struct {
 	Verdict *story.Verdict `json:"verdict,omitempty"`
 	Last    time.Time      `json:"last,omitzero"`    // of the last record
 	Damage  string         `json:"damage,omitempty"` // of the journal
+	Now     *story.Event   `json:"now,omitempty"`    // how far what it does is, while a process is at work for it
 }
 
 // Status reads the run's journal. It names commands as they are where no other run is: Dir.Status
@@ -212,19 +213,9 @@ func (r Run) witnessed() uint64 {
 	return max(r.told(), r.kept())
 }
 
-// told looks at the end of the events file only: the numbers grow.
+// told is the newest number in the events: they grow.
 func (r Run) told() (last uint64) {
-	f, err := os.Open(r.Events())
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	const tail = 256 << 10
-	if info, err := f.Stat(); err == nil && info.Size() > tail {
-		_, _ = f.Seek(-tail, io.SeekEnd)
-	}
-	data, _ := io.ReadAll(f)
-	for line := range bytes.Lines(data) {
+	for line := range bytes.Lines(r.lastEvents()) {
 		var e struct {
 			Journal uint64 `json:"journal"`
 		}
@@ -233,6 +224,38 @@ func (r Run) told() (last uint64) {
 		}
 	}
 	return last
+}
+
+// Now is what the process that is at work for the run has told last of what it does; nil for nothing.
+func (r Run) Now() (now *story.Event) {
+	for line := range bytes.Lines(r.lastEvents()) {
+		var e story.Event
+		if json.Unmarshal(line, &e) != nil {
+			continue
+		}
+		switch {
+		case e.Kind == story.ProgressMade && e.Progress != nil:
+			now = &e
+		case e.Kind != story.ProgressMade:
+			now = nil
+		}
+	}
+	return now
+}
+
+// lastEvents is the end of the events file.
+func (r Run) lastEvents() []byte {
+	f, err := os.Open(r.Events())
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	const tail = 256 << 10
+	if info, err := f.Stat(); err == nil && info.Size() > tail {
+		_, _ = f.Seek(-tail, io.SeekEnd)
+	}
+	data, _ := io.ReadAll(f)
+	return data
 }
 
 func (r Run) kept() (last uint64) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
 
@@ -23,72 +24,82 @@ type progress struct {
 
 	bar  *progressbar.ProgressBar
 	what string
+	ends bool      // it is known when the bar is full
 	last time.Time // of the last line
 }
 
 func newProgress(w io.Writer, opts ConsoleOptions) *progress {
-	return &progress{w: w, moves: opts.Progress && opts.Width >= barRoom+barNumbers, width: opts.Width}
+	return &progress{w: w, moves: opts.Progress && opts.Width >= barEnds+barWords, width: opts.Width}
 }
 
-// A bar that does not fit into its line cannot be taken away again. What it counts in takes barNumbers
-// columns at most; with less than barRoom for the words and the bar itself there is none.
+// A bar that does not fit into its line cannot be taken away again. The bar itself, the percentage and the blanks take
+// barEnds columns; with less than barWords for what it says there is none. What is waited for has at least whatWords of
+// them.
 const (
-	barNumbers = 42
-	barRoom    = 26
-	barWidth   = 10
-)
+	barWidth  = 10
+	barEnds   = barWidth + 12
+	barWords  = 46
+	whatWords = 28
 
-// fit cuts the words of a bar to what its line has room for.
-func (p *progress) fit(text string, bar int) string {
-	room := max(0, p.width-barNumbers-bar)
-	if runes := []rune(text); len(runes) > room {
-		return string(runes[:max(0, room-1)]) + "…"
-	}
-	return text
-}
+	barSteps = 1000
+)
 
 func (p *progress) show(e Event) {
 	if !p.moves {
 		p.plain(e)
 		return
 	}
-	if p.bar == nil || p.what != e.Progress.What {
+	part := partDone(e.Progress)
+	if p.bar == nil || p.what != e.Progress.What || p.ends != (part >= 0) {
 		p.erase()
-		p.bar, p.what = p.newBar(e), e.Progress.What
+		p.what, p.ends = e.Progress.What, part >= 0
+		p.bar = p.newBar(e)
 	}
+	_ = p.bar.Set64(max(0, min(int64(part*barSteps), barSteps-1)))
 	p.bar.Describe(p.words(e))
-	if e.Progress.Total > 0 {
-		_ = p.bar.Set64(min(e.Progress.Done, e.Progress.Total))
-		return
-	}
-	_ = p.bar.Set64(e.Progress.Done)
 }
 
+// newBar has the bar say nothing by itself: what it would say of rate and time left goes back to its own begin.
 func (p *progress) newBar(e Event) *progressbar.ProgressBar {
-	total := e.Progress.Total
-	if total <= 0 {
-		total = -1
+	steps := int64(-1)
+	if p.ends {
+		steps = barSteps
 	}
-	return progressbar.NewOptions64(total,
+	return progressbar.NewOptions64(steps,
 		progressbar.OptionSetWriter(p.w),
 		progressbar.OptionSetDescription(p.words(e)),
 		progressbar.OptionSetWidth(barWidth),
-		progressbar.OptionShowBytes(e.Progress.Unit == "bytes"),
-		progressbar.OptionShowCount(),
-		progressbar.OptionSetElapsedTime(false), // its words tell since when it goes on, by the run's account
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionSetPredictTime(false),
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionSetSpinnerChangeInterval(0),
 		progressbar.OptionClearOnFinish(),
 	)
 }
 
-// words are what a bar says, with the seconds since it began.
+// words are what a bar says: what goes on, and as much of the rest as there is room for, the most important first.
 func (p *progress) words(e Event) string {
-	seconds := ""
-	if e.Elapsed >= time.Second {
-		seconds = " " + e.Elapsed.Truncate(time.Second).String()
+	room := p.width - barEnds
+	what := itemIndent + clean(e.Progress.What)
+	left := room - min(utf8.RuneCountInString(what), whatWords)
+	amounts := amountsOf(e.Progress)
+	slices.Reverse(amounts) // bytes tell more than files
+	told := ""
+	for _, fact := range nonEmpty(append([]string{leftOf(e.Progress)}, append(amounts, rateOf(e.Progress), clean(e.Progress.Text), sinceOf(e))...)...) {
+		if n := utf8.RuneCountInString(told + ", " + fact); n <= left {
+			told += ", " + fact
+		}
 	}
-	return p.fit(itemIndent+clean(e.Progress.What), barWidth+len(seconds)) + seconds
+	told = strings.TrimPrefix(told, ",")
+	return cut(what, room-utf8.RuneCountInString(told)) + told
+}
+
+// cut shortens a text to so many columns.
+func cut(text string, room int) string {
+	if runes := []rune(text); len(runes) > room {
+		return string(runes[:max(0, room-1)]) + "…"
+	}
+	return text
 }
 
 // plain prints the first line once nothing was said for a while, and then one now and then.
@@ -101,7 +112,7 @@ func (p *progress) plain(e Event) {
 		return
 	}
 	p.last = e.Time
-	for i, l := range wrap(progressText(e), p.width-len(itemIndent)-4) {
+	for i, l := range wrap(ProgressText(e), p.width-len(itemIndent)-4) {
 		fmt.Fprintln(p.w, itemIndent+"  "+[]string{"… ", "  "}[min(i, 1)]+l)
 	}
 }

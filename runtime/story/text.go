@@ -2,12 +2,14 @@ package story
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/exit"
 )
 
@@ -164,29 +166,95 @@ func duration(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// progressText says how far an action is: "dump zarafa: 1.2 GB of 4.0 GB (30 %)".
-func progressText(e Event) string {
+// ProgressText says how far an action is: "dump zarafa: 1.2 GB of 4.0 GB (30 %), 55.0 MB/s, 51 seconds left, for 22s".
+func ProgressText(e Event) string {
 	p := e.Progress
-	show, unit := number, " "+p.Unit
-	if p.Unit == "bytes" {
-		show, unit = bytes, ""
+	amounts := amountsOf(p)
+	if part := partDone(p); part >= 0 && len(amounts) > 0 {
+		amounts[len(amounts)-1] += fmt.Sprintf(" (%d %%)", int(100*part))
 	}
-	text := p.What + ":"
-	switch {
-	case p.Total > 0:
-		part := 100 * (float64(min(p.Done, p.Total)) / float64(p.Total))
-		text += fmt.Sprintf(" %s of %s%s (%d %%)", show(p.Done), show(p.Total), unit, int(part))
-	case p.Done > 0:
-		text += " " + show(p.Done) + unit
+	text := clean(p.What)
+	if facts := nonEmpty(append(amounts, rateOf(p), leftOf(p), clean(p.Text))...); len(facts) > 0 {
+		text += ": " + strings.Join(facts, ", ")
 	}
-	if p.Text != "" {
-		text += " " + p.Text
-	}
-	text = strings.TrimSuffix(clean(text), ":")
-	if e.Elapsed >= time.Second {
-		text += ", for " + e.Elapsed.Truncate(time.Second).String()
+	if since := sinceOf(e); since != "" {
+		text += ", for " + since
 	}
 	return text
+}
+
+// amountsOf is how much is done: "12,000 of 50,000 files", "1.2 GB of 4.0 GB".
+func amountsOf(p *action.Progress) []string {
+	unit := " " + p.Unit
+	if p.Unit == "bytes" {
+		return nonEmpty(doneOf(bytes, p.Done, p.Total, p.AtMost))
+	}
+	amounts := nonEmpty(doneOf(number, p.Done, p.Total, p.AtMost))
+	for i := range amounts {
+		amounts[i] += unit
+	}
+	return append(amounts, nonEmpty(doneOf(bytes, p.Bytes, p.TotalBytes, p.AtMost))...)
+}
+
+func doneOf(show func(int64) string, done, total int64, atMost bool) string {
+	of := " of "
+	if atMost {
+		of = " of at most "
+	}
+	switch {
+	case total > 0:
+		return show(done) + of + show(total)
+	case done > 0:
+		return show(done)
+	}
+	return ""
+}
+
+// partDone is between 0 and 1, by the bytes if they are counted; less than 0 if that is not known.
+func partDone(p *action.Progress) float64 {
+	switch {
+	case p.TotalBytes > 0:
+		return float64(min(p.Bytes, p.TotalBytes)) / float64(p.TotalBytes)
+	case p.Total > 0:
+		return float64(min(p.Done, p.Total)) / float64(p.Total)
+	}
+	return -1
+}
+
+// rateOf is how fast it advances: in bytes, where they are counted.
+func rateOf(p *action.Progress) string {
+	switch {
+	case p.BytesRate > 0:
+		return bytes(p.BytesRate) + "/s"
+	case p.Rate > 0 && p.Unit == "bytes":
+		return bytes(p.Rate) + "/s"
+	case p.Rate > 0:
+		return number(p.Rate) + " " + p.Unit + "/s"
+	}
+	return ""
+}
+
+func leftOf(p *action.Progress) string {
+	if p.Left <= 0 {
+		return ""
+	}
+	text := action.Span{Least: p.Left, Most: p.Left}.String() + " left"
+	if p.AtMost {
+		return "at most " + text
+	}
+	return text
+}
+
+// sinceOf is for how long it goes on, from the first second on.
+func sinceOf(e Event) string {
+	if e.Elapsed < time.Second {
+		return ""
+	}
+	return e.Elapsed.Truncate(time.Second).String()
+}
+
+func nonEmpty(texts ...string) []string {
+	return slices.DeleteFunc(slices.Clone(texts), func(s string) bool { return s == "" })
 }
 
 // verdictWord names how a run ended.
