@@ -47,7 +47,7 @@ func (r *Root) Server(socket string) *Server {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", r.Path(socket))
 	}
-	return &Server{r, http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+	return &Server{r, http.Client{Timeout: 5 * time.Minute, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
 
 // Serves tells how the server answers a plain request: an error if it does not.

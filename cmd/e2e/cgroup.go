@@ -104,7 +104,7 @@ func (g *cgroup) remove() error {
 
 // removeCgroup removes a group from below. It is busy for a moment after its last process has ended.
 func removeCgroup(dir string) error {
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(hung); ; time.Sleep(20 * time.Millisecond) {
 		os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0) // where the kernel has it
 		err := removeDirs(dir)
 		if err == nil || errors.Is(err, fs.ErrNotExist) {

@@ -40,7 +40,7 @@ func (r *Root) serveMariaDB() {
 		r.t.Fatal(err)
 	}
 	go cmd.Wait()
-	for deadline := time.Now().Add(30 * time.Second); r.Run("mysqladmin", "--no-defaults", "-uroot", "ping").Code != 0; {
+	for deadline := time.Now().Add(hung); r.Run("mysqladmin", "--no-defaults", "-uroot", "ping").Code != 0; {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("MariaDB does not answer: %s", r.ReadFile("/run/mysqld/error.log"))
 		}

@@ -72,7 +72,7 @@ const (
 func TestUpgradeIsStubborn(t *testing.T) {
 	t.Parallel()
 	r := kopanoServer(t)
-	r.Behave("kopano-server", "upgrade = 8s")
+	r.Behave("kopano-server", "upgrade = 1h")
 	process, ended := r.daemon("kopano-server", "-F")
 	r.until("the lock", func() bool { return r.exists(kopanoLock) })
 	c, err := net.Dial("unix", r.Path(kopanoSocket))
@@ -90,6 +90,7 @@ func TestUpgradeIsStubborn(t *testing.T) {
 	if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("an answer during the upgrade: %d bytes, %v", n, err)
 	}
+	r.Behave("kopano-server", "upgrade = 4s")
 	r.until("step 66", func() bool { return r.revision() >= "66" })
 	process.Signal(syscall.SIGTERM)
 	if code := <-ended; code != 0 {

@@ -81,7 +81,7 @@ func (t *Terminal) Screen() string {
 // Expect waits until a text is shown behind what was expected before.
 func (t *Terminal) Expect(text string) {
 	t.r.t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(hung); ; time.Sleep(50 * time.Millisecond) {
 		screen := t.Screen()
 		if at := strings.Index(screen[t.seen:], text); at >= 0 {
 			t.seen += at + len(text)
@@ -108,7 +108,7 @@ func (t *Terminal) Finish() Result {
 	t.cmd.Wait()
 	select {
 	case <-t.shut:
-	case <-time.After(10 * time.Second): // something that it left has the terminal still open
+	case <-time.After(time.Minute): // something that it left has the terminal still open
 	}
 	return Result{Code: t.cmd.ProcessState.ExitCode(), Output: t.Screen()}
 }

@@ -59,7 +59,7 @@ func writePackages(t *testing.T, r *e2e.Root, packages []fakepkg.Package) []stri
 	return files
 }
 
-const shortPatience = 3 * time.Second
+const shortPatience = 8 * time.Second
 
 // TestTroubledInstallation installs packages one of whose maintainer scripts fails or hangs. Unmended, the
 // rollback finishes all the same, with nothing left; repaired, the run goes on. It makes a sample, with make crash all.
@@ -72,9 +72,9 @@ func TestTroubledInstallation(t *testing.T) {
 	}
 	troubles := []trouble{
 		{"preinst", "install", fails, "package site-mail: its pre-installation script (preinst) ", ""},
-		{"preinst", "install", hangs, "the maintainer script site-mail.preinst had not ended after 3s and was ended", ""},
+		{"preinst", "install", hangs, "the maintainer script site-mail.preinst had not ended after 8s and was ended", ""},
 		{"postinst", "configure", fails, "package site-mail: its post-installation script (postinst) ", ""},
-		{"postinst", "configure", hangs, "the maintainer script site-mail.postinst had not ended after 3s and was ended", ""},
+		{"postinst", "configure", hangs, "the maintainer script site-mail.postinst had not ended after 8s and was ended", ""},
 		{"prerm", "remove", fails, "", "site-mail.prerm"},
 		{"prerm", "remove", hangs, "", "site-mail.prerm"},
 		{"postrm", "remove", fails, "", "site-mail.postrm"},
