@@ -1,6 +1,7 @@
 package runbooks_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +9,8 @@ import (
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim"
+	"zcp2kopano/runtime/runbook"
+	"zcp2kopano/runtime/story"
 	"zcp2kopano/testdata/hosts"
 )
 
@@ -278,6 +281,35 @@ func TestSites(t *testing.T) {
 		},
 	} {
 		t.Run(s.name, s.play)
+	}
+}
+
+// TestS3Unknown: a release without S3 is refused where the attachments are there. All releases of Kopano of which
+// there are facts know it, so one of ZCP takes the place of an older one.
+func TestS3Unknown(t *testing.T) {
+	const book = `"""See."""
+
+load("@stock//lib/attachments.star", "look_at_attachments")
+
+def survey():
+    """Look at the attachments."""
+    look_at_attachments({"attachment_storage": "s3"}, "/var/lib/zarafa/attachments", "move", "%s")
+
+def migrate():
+    """Go on."""
+
+runbook = define(check = survey, steps = [migrate])
+`
+	for release, want := range map[string][]string{"7.2.0": {"Kopano 7.2.0 does not know attachments in S3"}, "8.0.0": nil} {
+		var refused []string
+		playSource(t, fmt.Sprintf(book, release), nil, func(e story.Event) {
+			if e.Finding != nil && e.Finding.Severity == runbook.Inhibitor {
+				refused = append(refused, e.Finding.Title)
+			}
+		})
+		if !slices.Equal(refused, want) {
+			t.Errorf("%s: %q, want %q", release, refused, want)
+		}
 	}
 }
 

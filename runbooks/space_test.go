@@ -122,20 +122,26 @@ func TestDiskFullIsPredicted(t *testing.T) {
 
 func spend(t *testing.T, edit func(string) string, steps string) (v story.Verdict, failed string) {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "spender.star")
-	if err := os.WriteFile(name, fmt.Appendf(nil, spender, steps), 0o600); err != nil {
+	v = playSource(t, fmt.Sprintf(spender, steps), edit, func(story.Event) {})
+	_, rest, _ := strings.Cut(v.Text, "failed in step ")
+	failed, _, _ = strings.Cut(rest, ":")
+	return v, failed
+}
+
+// playSource plays a runbook that is no stock one, on the example host.
+func playSource(t *testing.T, source string, edit func(string) string, watch func(story.Event)) story.Verdict {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "site.star")
+	if err := os.WriteFile(name, []byte(source), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	book, err := runbook.Load(context.Background(), script.LoadOptions{Name: name, Stock: runbooks.FS, Builtins: builtins.All()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	v = engine.Execute(context.Background(), engine.Config{
+	return engine.Execute(context.Background(), engine.Config{
 		Mode: "simulate", ID: "simulate", Runbook: book, Host: stockHost(t, hosts.Example, edit), HostLabel: "an example",
 		Dir: "/var/lib/zcp2kopano/runs/simulate", Journal: journal.Memory("test", time.Now), Keeper: state.Memory(),
-		Version: "test", Now: time.Now, Emit: func(story.Event) {},
+		Version: "test", Now: time.Now, Emit: watch,
 	})
-	_, rest, _ := strings.Cut(v.Text, "failed in step ")
-	failed, _, _ = strings.Cut(rest, ":")
-	return v, failed
 }
