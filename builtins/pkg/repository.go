@@ -217,6 +217,15 @@ func prepare(c *script.Call, r repo) (host.RepositorySetup, error) {
 	if err := trustedSource(c, r.Repository); err != nil {
 		return host.RepositorySetup{}, c.Errorf("%w", err)
 	}
+	if !strings.HasPrefix(r.URL, "file:") {
+		at, err := host.ServerAt(r.URL)
+		if err == nil {
+			err = c.Connect(at)
+		}
+		if err != nil {
+			return host.RepositorySetup{}, c.Errorf("%w", err)
+		}
+	}
 	s, err := packagesystem.Of(m.Name).Setup(c.Context(), c.View, m.Version, r.Repository)
 	if err != nil {
 		return host.RepositorySetup{}, c.Errorf("%s: %w", r.Name, err)

@@ -18,6 +18,11 @@ func ConnectionTo(db host.DatabaseConn) Connection {
 	return Connection{Host: db.Host, Port: db.Port, Socket: db.Socket, User: db.User, Password: db.Password, Database: db.Database}
 }
 
+// Servers implements Connector for what is made of it.
+func (c *Connection) Servers() ([]host.Server, error) {
+	return []host.Server{host.DatabaseConn{Host: c.Host, Port: c.Port, Socket: c.Socket}.Server()}, nil
+}
+
 // stage puts the password outside the journal.
 func (c *Connection) stage(env *Env) (err error) {
 	c.PasswordRef, err = putPassword(env, c.Password, c.PasswordRef)
@@ -44,6 +49,11 @@ type Directory struct {
 // DirectoryAt is how an action reaches a directory.
 func DirectoryAt(conn host.DirectoryConn) Directory {
 	return Directory{URLs: conn.URLs, StartTLS: conn.StartTLS, BindDN: conn.BindDN, Password: conn.Password, External: conn.External, CAFile: conn.CAFile}
+}
+
+// Servers implements Connector for what is made of it.
+func (d *Directory) Servers() ([]host.Server, error) {
+	return host.DirectoryConn{URLs: d.URLs}.Servers()
 }
 
 func (d *Directory) stage(env *Env) (err error) {

@@ -46,6 +46,11 @@ type Reader interface {
 	Source() string
 }
 
+// Connector is an action that connects to servers, which are not asked yet.
+type Connector interface {
+	Servers() ([]host.Server, error)
+}
+
 // Recorder is an action that keeps whole pre-images: what these paths are again once it is undone.
 type Recorder interface {
 	Preimages() []Preimage

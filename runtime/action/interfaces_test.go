@@ -1,8 +1,11 @@
 package action
 
 import (
+	"reflect"
 	"strings"
 	"testing"
+
+	"zcp2kopano/runtime/host"
 )
 
 // What is asked of actions is asked by type assertion: a method whose name or arguments change would silently answer
@@ -37,6 +40,56 @@ func TestWhatKindsAnswer(t *testing.T) {
 			t.Errorf("%s answers as %s, want %s", kind, got, want)
 		}
 	}
+}
+
+// Every kind that keeps how a server is reached says which, so that it can be judged before.
+func TestEveryConnectionIsJudged(t *testing.T) {
+	found := 0
+	for kind, make := range kinds {
+		a := make()
+		seen := map[reflect.Type]bool{}
+		if kind == "pkg.commit" { // keeps how services were left, which connects to nothing
+			seen[reflect.TypeFor[Service]()] = true
+		}
+		if !holdsConnection(reflect.TypeOf(a), seen) {
+			continue
+		}
+		found++
+		if _, ok := a.(Connector); !ok {
+			t.Errorf("%s holds a connection, and is no Connector", kind)
+		}
+	}
+	if found < 5 {
+		t.Errorf("%d kinds hold a connection", found)
+	}
+	up := &Service{Works: &Works{Upgrade: &Upgrade{Database: Connection{Host: "db.example.org"}}}}
+	restore := &Restore{Dump: Dump{Connection: Connection{Host: "db.example.org"}}}
+	for _, a := range []Connector{up, restore} {
+		if got, err := a.Servers(); err != nil || len(got) != 1 || got[0].String() != "db.example.org:3306" {
+			t.Errorf("%T leads to %v, %v", a, got, err)
+		}
+	}
+}
+
+func holdsConnection(t reflect.Type, seen map[reflect.Type]bool) bool {
+	if seen[t] {
+		return false
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return holdsConnection(t.Elem(), seen)
+	case reflect.Struct:
+		if t == reflect.TypeFor[Connection]() || t == reflect.TypeFor[Directory]() || t == reflect.TypeFor[host.DatabaseConn]() || t == reflect.TypeFor[host.DirectoryConn]() {
+			return true
+		}
+		for i := range t.NumField() {
+			if holdsConnection(t.Field(i).Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func answers(a Action) string {

@@ -50,6 +50,9 @@ func (a *Restore) Summary() string {
 func (a *Restore) Touches() []policy.Target { return a.Dump.Touches() }
 func (a *Restore) Irreversible() string     { return "" }
 
+// Servers implements Connector.
+func (a *Restore) Servers() ([]host.Server, error) { return a.Dump.Servers() }
+
 func (a *Restore) Prepare(env *Env) (bool, error) {
 	if err := a.check(env); err != nil {
 		return false, fmt.Errorf("%s: %w", a.Summary(), err)

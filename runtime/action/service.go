@@ -49,6 +49,14 @@ func (a *Service) Stage(env *Env) error {
 	return a.Works.Upgrade.Database.stage(env)
 }
 
+// Servers implements Connector.
+func (a *Service) Servers() ([]host.Server, error) {
+	if a.Works == nil || a.Works.Upgrade == nil {
+		return nil, nil
+	}
+	return a.Works.Upgrade.Database.Servers()
+}
+
 func (a *Service) Touches() []policy.Target {
 	return []policy.Target{{Class: policy.Service, Name: a.Name}}
 }

@@ -40,6 +40,7 @@ func (r *Run) read(c *script.Call) (starlark.Value, error) {
 		value, err = c.Answer()
 		return err
 	})
+	from := r.connections.sources()
 	r.tellUnpredicted()
 	if err != nil {
 		return nil, err
@@ -52,7 +53,7 @@ func (r *Run) read(c *script.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	rec := &callRecord{Builtin: c.Builtin.Name, Pos: c.Pos(), Args: args, Value: result, Blob: blob}
+	rec := &callRecord{Builtin: c.Builtin.Name, Pos: c.Pos(), Args: args, Value: result, Blob: blob, From: from}
 	if err := r.hold(rec); err != nil {
 		return nil, err
 	}
@@ -119,6 +120,7 @@ func (r *Run) change(c *script.Call) (starlark.Value, error) {
 		decision, err = c.Builtin.Decide(c)
 		return err
 	})
+	from := r.connections.sources()
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +128,7 @@ func (r *Run) change(c *script.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	rec.From = from
 	if err := r.hold(rec); err != nil {
 		return nil, err
 	}
@@ -158,6 +161,11 @@ func (r *Run) decided(c *script.Call, args json.RawMessage, decision script.Deci
 		}
 		if source, ok := a.(action.Reader); ok {
 			if err := r.view().judgeTree(source.Source()); err != nil {
+				return nil, c.Errorf("%w", err)
+			}
+		}
+		if far, ok := a.(action.Connector); ok {
+			if err := r.connectAll(far.Servers()); err != nil {
 				return nil, c.Errorf("%w", err)
 			}
 		}
@@ -219,6 +227,7 @@ func (r *Run) perform(c *script.Call, seq uint64, i int, a action.Action) (actio
 	if _, err := r.cfg.Journal.Append("intent", actionRecord{Call: seq, Index: i, Kind: a.Kind(), Data: data, Step: r.step.Name}); err != nil {
 		return action.Result{}, err
 	}
+	r.changes(a)
 	return r.apply(c.Builtin.Name, c.Pos(), seq, i, a, env)
 }
 

@@ -38,6 +38,7 @@ type callRecord struct {
 	Value   json.RawMessage `json:"value,omitempty"`
 	Blob    *action.Blob    `json:"blob,omitempty"` // the value, where it is large or holds a secret
 	Actions []actionRecord  `json:"actions,omitempty"`
+	From    []string        `json:"from,omitempty"` // files that it has read
 
 	seq    uint64
 	states map[int]*actionState
@@ -114,6 +115,7 @@ type history struct {
 	steps    map[string]stepRecord // that ended
 	open     *replay               // the unfinished step, nil if there is none
 	grants   []grantRecord
+	sources  []string          // files that calls have read
 	findings []runbook.Finding // of steps that ended
 	noReturn string
 	intents  []*pastAction   // in order
@@ -307,6 +309,7 @@ func (h *history) takeCall(rec journal.Record, calls map[uint64]*callRecord) err
 		return err
 	}
 	calls[rec.Seq] = c
+	h.sources = append(h.sources, c.From...)
 	switch {
 	case rec.Type == "restore":
 		h.restore = c

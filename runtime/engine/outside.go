@@ -10,6 +10,7 @@ import (
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/exit"
+	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/story"
@@ -25,6 +26,7 @@ func (r *Run) tellOutside() {
 	if step == nil {
 		return
 	}
+	r.connections.unjournaled = true
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), outsideWithin)
 	defer cancel()
 	outcome, err := r.outcome()
@@ -74,6 +76,9 @@ type messenger struct {
 	run *Run
 	ctx context.Context
 }
+
+// Connect judges a server as for the run.
+func (m *messenger) Connect(s host.Server) error { return m.run.Connect(s) }
 
 // Context ends when word to the outside has taken too long.
 func (m *messenger) Context() context.Context { return m.ctx }

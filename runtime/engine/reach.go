@@ -11,10 +11,12 @@ import (
 )
 
 // reach is the host as a runbook reads it: the directory in which runs are kept has secrets of theirs and contents
-// from before them, which are nobody's to read. That it is there, and how much space there is, can be asked.
+// from before them, which are nobody's to read. That it is there, and how much space there is, can be asked. Servers
+// are asked only where something points to: see connections.
 type reach struct {
 	host.View
 	state []string
+	run   *Run
 }
 
 func (v reach) judge(name string) error {
@@ -48,6 +50,7 @@ func (v reach) Open(name string) (host.File, error) {
 	if err := v.judge(name); err != nil {
 		return nil, err
 	}
+	v.run.connections.opened(name)
 	return v.View.Open(name)
 }
 

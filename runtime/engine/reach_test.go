@@ -36,7 +36,7 @@ func TestNoRunbookReadsTheState(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	v := reach{h, []string{"/var/lib/zcp2kopano"}}
+	v := reach{h, []string{"/var/lib/zcp2kopano"}, &Run{}}
 	ways := map[string]func(name string) error{
 		"Open":     func(name string) error { _, err := v.Open(name); return err },
 		"ReadDir":  func(name string) error { _, err := v.ReadDir(name); return err },

@@ -71,6 +71,8 @@ type Run struct {
 	waits     *waiting // the innermost wait in hand
 	broken    string   // what was broken off, and what that means
 
+	connections connections
+
 	past      *history         // rollback: the run's
 	restoring *restoring       // rollback: the database is to be restored
 	part      string           // rollback: the step that it goes back to, empty for all of the run
@@ -114,8 +116,8 @@ func newRun(ctx context.Context, cfg Config) *Run {
 		cfg.Results = map[string]starlark.Value{}
 	}
 	return &Run{
-		logs: map[string]host.LogMark{},
-		cfg:  cfg, memory: m, ctx: ctx, rb: cfg.Runbook,
+		logs: map[string]host.LogMark{}, connections: connections{told: map[string]bool{}},
+		cfg: cfg, memory: m, ctx: ctx, rb: cfg.Runbook,
 		policy:  cfg.Runbook.Policy.With(policy.Policy{State: stateOf(cfg.Dir)}),
 		guards:  cfg.Runbook.Guards,
 		results: cfg.Results,
@@ -238,7 +240,7 @@ func stateOf(dir string) []string {
 }
 
 // view is the host as the runbook reads it.
-func (r *Run) view() reach { return reach{r.cfg.Host, r.policy.State} }
+func (r *Run) view() reach { return reach{r.cfg.Host, r.policy.State, r} }
 
 // resolve follows the symlinks of a path, the one of its last name included or not.
 func (r *Run) resolve(name string, last bool) (string, error) {
@@ -266,17 +268,15 @@ func (r *Run) allowPlaces() error {
 
 // begin announces the run, and journals it if it is new.
 func (r *Run) begin(past *history) error {
+	if err := r.grantAgain(past); err != nil {
+		return err
+	}
 	info, err := r.info()
 	if err != nil {
 		return err
 	}
 	r.emit(story.Event{Kind: story.RunBegin, Run: info})
 	if past.begun {
-		for _, g := range past.grants {
-			if err := r.policy.Grant(g.class(), g.Path); err != nil {
-				return err
-			}
-		}
 		for _, f := range past.findings {
 			r.count(f)
 		}
@@ -295,6 +295,19 @@ func (r *Run) begin(past *history) error {
 	}
 	r.tellForecast()
 	return r.allowPlaces()
+}
+
+// grantAgain brings back what a run that is resumed was allowed on its way.
+func (r *Run) grantAgain(past *history) error {
+	for _, g := range past.grants {
+		if err := r.policy.Grant(g.class(), g.Path); err != nil {
+			return err
+		}
+		if g.class() == policy.Server {
+			r.connections.told[g.Path] = true
+		}
+	}
+	return r.learnSources(past)
 }
 
 func (r *Run) info() (*story.RunInfo, error) {
@@ -321,7 +334,7 @@ func (r *Run) info() (*story.RunInfo, error) {
 		Host:   fmt.Sprintf("%s (%s)", facts.Hostname, r.cfg.HostLabel),
 		System: facts.OSRelease["PRETTY_NAME"], Steps: runbook.StepNames(r.rb.All()), Params: params,
 		Dir: r.cfg.Dir, Version: r.cfg.Version, MachineID: facts.MachineID, Guards: r.guards, Until: r.until,
-		Overrides: r.cfg.Overrides, Deviations: r.rb.Deviations, Warnings: r.rb.Warnings(),
+		Overrides: r.cfg.Overrides, Deviations: r.rb.Deviations, Warnings: r.rb.Warnings(), Servers: r.policy.Allow[policy.Server],
 	}, nil
 }
 

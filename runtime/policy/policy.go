@@ -3,8 +3,10 @@ package policy
 
 import (
 	"fmt"
+	"net"
 	"path"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -16,7 +18,7 @@ import (
 type Class string
 
 // The classes. Path and Program targets are absolute paths; the others are names. A program is run, and not
-// changed; of a group it is the members that change.
+// changed; of a group it is the members that change. A server is connected to: HOST:PORT, or the path of a socket.
 const (
 	Path     Class = "path"
 	Package  Class = "package"
@@ -25,6 +27,7 @@ const (
 	LDAP     Class = "ldap"
 	Program  Class = "program"
 	Group    Class = "group"
+	Server   Class = "server"
 )
 
 // Target is one thing that an action changes.
@@ -37,7 +40,7 @@ type Target struct {
 
 // Policy is what a runbook may change, per class: for paths, the path itself and all below it, or a
 // glob (path.Match, with all below a match); for programs the path, and no glob; for the others globs of
-// names; for LDAP bases, the DN and all below it.
+// names; for LDAP bases, the DN and all below it; for servers a host, with all its ports, or one of these.
 //
 // What a runbook may change is judged by the place where the change happens: see Judge.
 type Policy struct {
@@ -70,6 +73,9 @@ func OfTheSystem(dir string) bool { return protected[dir] }
 func CheckEntry(class Class, entry string) error {
 	if class == Program {
 		return checkProgram(entry)
+	}
+	if class == Server {
+		return checkServer(entry)
 	}
 	if class == Group && strings.ContainsAny(entry, `*?[\`) {
 		return fmt.Errorf("policy: group %q: want one name, without patterns", entry)
@@ -129,6 +135,24 @@ func checkProgram(entry string) error {
 	return nil
 }
 
+// checkServer refuses an entry that is no server, or more than one.
+func checkServer(entry string) error {
+	if strings.HasPrefix(entry, "/") && path.Clean(entry) == entry {
+		return nil
+	}
+	name := entry
+	if at, port, err := net.SplitHostPort(entry); err == nil {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("policy: server %q: %q is no port", entry, port)
+		}
+		name = at
+	}
+	if name == "" || strings.ContainsAny(name, "*?[]/\\ \t@") || strings.Contains(name, ":") && net.ParseIP(name) == nil {
+		return fmt.Errorf("policy: server %q: want a host, HOST:PORT, or the path of a socket, without patterns", entry)
+	}
+	return nil
+}
+
 // Grant adds an entry.
 func (p *Policy) Grant(class Class, entry string) error {
 	if err := CheckEntry(class, entry); err != nil {
@@ -163,8 +187,11 @@ func (p *Policy) Check(targets []Target) error {
 			allowed := append([]string(nil), p.Allow[t.Class]...)
 			sort.Strings(allowed)
 			verb := "change"
-			if t.Class == Program {
+			switch t.Class {
+			case Program:
 				verb = "run"
+			case Server:
+				verb = "connect to"
 			}
 			return fmt.Errorf("the runbook's policy does not allow it to %s %s %s (allowed: %s); if that is meant, add it to policy(...) in define(), or with runbook.allowing(policy(...)) to a runbook that is built on another",
 				verb, t.Class, t.Name, strings.Join(allowed, ", "))
@@ -250,6 +277,11 @@ func (p *Policy) allows(t Target) bool {
 			}
 		case Program:
 			if entry == t.Name {
+				return true
+			}
+		case Server:
+			at, _, err := net.SplitHostPort(t.Name)
+			if strings.EqualFold(entry, t.Name) || err == nil && strings.EqualFold(entry, at) {
 				return true
 			}
 		case LDAP:

@@ -79,6 +79,7 @@ runbook = define(check = look, steps = [])`,
 				{Name: "ldap", Type: script.Strings, Doc: "DNs, with all below them", Optional: true, Default: "[]", Keyword: true},
 				{Name: "programs", Type: script.Strings, Doc: "absolute paths of programs that run() may run; no patterns, no shells", Optional: true, Default: "[]", Keyword: true},
 				{Name: "groups", Type: script.Strings, Doc: "names of groups that users may join; no patterns", Optional: true, Default: "[]", Keyword: true},
+				{Name: "servers", Type: script.Strings, Doc: "hosts, HOST:PORT, or paths of sockets that may be connected to, beside those that a given parameter or the host's own configuration names; no patterns", Optional: true, Default: "[]", Keyword: true},
 			},
 			Result:  "policy",
 			Example: `mine = policy(write = ["/etc/kopano", "/etc/postfix/main.cf"], services = ["kopano-*", "postfix"])`,
@@ -351,7 +352,7 @@ var classes = []struct {
 }{
 	{"write", policy.Path}, {"packages", policy.Package}, {"services", policy.Service},
 	{"databases", policy.Database}, {"ldap", policy.LDAP}, {"programs", policy.Program},
-	{"groups", policy.Group},
+	{"groups", policy.Group}, {"servers", policy.Server},
 }
 
 // Permission is what a runbook may touch of one kind, as policy() calls it.

@@ -123,6 +123,20 @@ func (c *Call) Trust(name string) error {
 	return nil
 }
 
+// Connector is a Runner that judges where a runbook connects to.
+type Connector interface {
+	// Connect is an error if nothing points to a server that the admin or the host's configuration knows of.
+	Connect(s host.Server) error
+}
+
+// Connect has the runner judge a server before it is connected to.
+func (c *Call) Connect(s host.Server) error {
+	if r, ok := c.Runner().(Connector); ok {
+		return r.Connect(s)
+	}
+	return nil
+}
+
 // Runner carries out what a thread's calls ask of the host.
 type Runner interface {
 	// Context ends when what is in hand is to be broken off.

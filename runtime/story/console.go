@@ -112,6 +112,8 @@ func (c *console) tell(e Event) {
 		c.changed(e)
 	case Undone:
 		c.block(itemIndent, "↶ ", "undone: "+e.Text, nil)
+	case Connected:
+		c.block(itemIndent, "+ ", "connects to "+e.Text, c.paint.dim)
 	case Granted:
 		c.block(itemIndent, "+ ", "may now change "+e.Text, c.paint.dim)
 	case StepSkipped:
@@ -164,6 +166,7 @@ func (c *console) header() {
 	}
 	c.field("parameters", params(r.Params))
 	c.field("overridden", params(r.Overrides))
+	c.field("connects", connects(r))
 	if r.Until != "" {
 		c.field("until", r.Until)
 	}
@@ -180,6 +183,11 @@ func (c *console) header() {
 		c.line("")
 		c.box(simulationBanner, '-', c.paint.head)
 	}
+}
+
+// connects says where a run may connect to.
+func connects(r RunInfo) string {
+	return strings.Join(append([]string{"where this host's configuration or a parameter points"}, r.Servers...), ", ")
 }
 
 func (c *console) field(name, value string) {

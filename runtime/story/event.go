@@ -56,6 +56,7 @@ const (
 	Replayed      EventKind = "replayed"    // resume: the action was done before
 	Undone        EventKind = "undone"      // rollback: an action was undone
 	UnpredictedIs EventKind = "unpredicted" // the simulation cannot know this
+	Connected     EventKind = "connection"  // the run connects to a server, for the first time; Text says which and what points to it
 	Granted       EventKind = "granted"     // a path was added to the policy; Text says which and why
 	StepEnd       EventKind = "step-end"
 	StepSkipped   EventKind = "step-skipped" // Text says why
@@ -81,6 +82,10 @@ type RunInfo struct {
 	Until     string            `json:"until,omitempty"`     // where it is to stop: a step, or "no-return"
 	Warnings  []string          `json:"warnings,omitempty"`  // what is the matter with the runbook: it lacks steps
 	Overrides map[string]string `json:"overrides,omitempty"` // inhibitors that the admin has overridden, by key, with the reason
+
+	// Servers are those that may be connected to beside what the parameters and the host's configuration name: by the
+	// runbook's policy, and of a run that is resumed those that it has connected to.
+	Servers []string `json:"servers,omitempty"`
 
 	Deviations []runbook.Deviation `json:"deviations,omitempty"` // of a site's runbook, from the stock that it is made of
 }

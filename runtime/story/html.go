@@ -47,13 +47,16 @@ type pageData struct {
 	Banner    string
 	Params    string
 	Overrides string // of inhibitors
-	Made      string
-	Verdict   Verdict
-	Summary   string
-	Failure   *script.ErrorInfo
-	Findings  []runbook.Finding // worst first: a page is read from the top
-	Steps     []pageStep
-	Gaps      []pageGap
+	Connects  string // where it may
+	// Connections are the servers that it has connected to, and what points to them.
+	Connections []string
+	Made        string
+	Verdict     Verdict
+	Summary     string
+	Failure     *script.ErrorInfo
+	Findings    []runbook.Finding // worst first: a page is read from the top
+	Steps       []pageStep
+	Gaps        []pageGap
 }
 
 type pageStep struct {
@@ -77,6 +80,7 @@ func newPage(s *story, at time.Time) pageData {
 		Run:       s.run,
 		Params:    params(s.run.Params),
 		Overrides: params(s.run.Overrides),
+		Connects:  connects(s.run),
 		Made:      at.UTC().Format("2006-01-02 15:04:05 UTC"),
 		Verdict:   *s.verdict,
 		Summary:   summary(s.run.Mode, *s.verdict),
@@ -89,6 +93,11 @@ func newPage(s *story, at time.Time) pageData {
 		p.Findings = append(p.Findings, s.findings[i])
 	}
 	for _, c := range s.steps {
+		for _, it := range c.items {
+			if it.kind == Connected {
+				p.Connections = append(p.Connections, it.text)
+			}
+		}
 		p.Steps = append(p.Steps, newPageStep(c))
 	}
 	for _, g := range s.unpredicted {

@@ -33,6 +33,7 @@ func Kinds() []KindDoc {
 		{Replayed, "of a run that is resumed: the action was done before"},
 		{Undone, "of a rollback: an action was undone: text"},
 		{UnpredictedIs, "a simulation cannot know this: unpredicted"},
+		{Connected, "the run connects to a server, for the first time: text says which, and what points to it"},
 		{Granted, "the run may change one thing more: text"},
 		{StepEnd, "the step ended: elapsed_ns"},
 		{StepSkipped, "the step is not run: text says why"},

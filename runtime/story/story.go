@@ -94,7 +94,7 @@ func (c *chapter) add(e Event) {
 		c.skipped = e.Text
 	case ChangeEnd:
 		c.end(e)
-	case ChangeBegin, NoReturn, Output, Granted, Undone:
+	case ChangeBegin, NoReturn, Output, Granted, Connected, Undone:
 		c.items = append(c.items, item{kind: e.Kind, text: e.Text, detail: e.Detail})
 	}
 }

@@ -69,6 +69,7 @@ runbook = define(
         packages = ["*"], services = ["*"], databases = ["*"], ldap = ["dc=example,dc=org", "cn=config"],
         programs = ["/usr/sbin/postmap", "/usr/sbin/postfix"],
         groups = ["zarafa"],
+        servers = ["download.kopano.io", "a.example.org", "dead.example.org"],
     ),
 )
 `

@@ -182,7 +182,7 @@ func (v ldapClient) dialServer(ctx context.Context, address string, conn host.Di
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if rest, local := strings.CutPrefix(address, "ldapi://"); local {
-		raw, err := v.files.dialSocket(ctx, ldapiPath(rest))
+		raw, err := v.files.dialSocket(ctx, host.LDAPISocket(rest))
 		if err != nil {
 			return nil, err
 		}
@@ -234,15 +234,6 @@ func withPort(u *url.URL, port string) string {
 		name = "localhost"
 	}
 	return net.JoinHostPort(name, port)
-}
-
-// ldapiPath is the socket of an ldapi URL, which has its path percent-encoded in the place of the
-// host (so that net/url does not parse it); without one it is OpenLDAP's default of Debian and SUSE.
-func ldapiPath(host string) string {
-	if path, err := url.PathUnescape(strings.TrimSuffix(host, "/")); err == nil && path != "" {
-		return path
-	}
-	return "/var/run/slapd/ldapi"
 }
 
 // ldapTLS trusts the system's authorities and those of the host's ldap.conf(5), whose TLS_REQCERT may
