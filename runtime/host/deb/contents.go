@@ -37,7 +37,7 @@ func ReadContents(r io.ReaderAt, size int64) (*Contents, error) {
 	if err := f.Payload(c.takeFile); err != nil {
 		return nil, err
 	}
-	c.Files = Owned(c.Files)
+	c.Files = System{}.Owned(c.Files)
 	return c, nil
 }
 
@@ -92,7 +92,7 @@ func (c *Contents) takeFile(e Entry) error {
 }
 
 // Owned puts the files that a package owns in order, with the directories above them, as every package has them.
-func Owned(files []host.PackedFile) []host.PackedFile {
+func (System) Owned(files []host.PackedFile) []host.PackedFile {
 	seen := make(map[string]bool, len(files))
 	for _, f := range files {
 		seen[f.Path] = true

@@ -144,7 +144,7 @@ func (m Member) Each(do func(Entry) error) error {
 }
 
 // ReadFile is what a package file says of itself. What it brings is not looked at.
-func ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) {
+func (System) ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) {
 	f, err := OpenFile(r, size)
 	if err != nil {
 		return host.PackageFile{}, err
@@ -154,7 +154,7 @@ func ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) {
 		return host.PackageFile{}, err
 	}
 	file := host.PackageFile{Name: p.Get("Package"), Arch: p.Get("Architecture"), Version: p.Get("Version")}
-	if err := CheckVersion(file.Version); err != nil {
+	if err := (System{}).CheckVersion(file.Version); err != nil {
 		return host.PackageFile{}, fmt.Errorf("version %q: %w", file.Version, err)
 	}
 	for _, field := range []string{"Pre-Depends", "Depends"} {
@@ -168,7 +168,7 @@ func ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) {
 }
 
 // CheckFile reads a package file to its end.
-func CheckFile(r io.ReaderAt, size int64) error {
+func (System) CheckFile(r io.ReaderAt, size int64) error {
 	f, err := OpenFile(r, size)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package deb
 import (
 	"strings"
 	"testing"
+	"zcp2kopano/runtime/host"
 )
 
 // FuzzControl reads what is written as paragraphs: dpkg's status, Packages, Release, and what dpkg-query prints.
@@ -12,13 +13,13 @@ func FuzzControl(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, p := range ParseControl(text) {
 			_ = p.Get("package")
-			_ = ParseRelations(p.Get("Depends"))
+			_ = System{}.ParseRelations(p.Get("Depends"))
 			_ = ParseConffiles(p.Get("Conffiles"))
 		}
 		_, _ = ParseStanzas(text, 1)
 		_, _ = ParsePackages(text, "amd64")
 		_ = ParseAuto(text)
-		_ = Sources("/etc/apt/sources.list", text)
+		_ = System{}.Sources("/etc/apt/sources.list", text, host.Facts{})
 	})
 }
 
@@ -26,7 +27,7 @@ func FuzzControl(f *testing.F) {
 func FuzzReadFile(f *testing.F) {
 	f.Add("!<arch>\ndebian-binary   0           0     0     100644  4         `\n2.0\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		if p, err := ReadFile(strings.NewReader(text), int64(len(text))); err == nil && p.Name == "" {
+		if p, err := (System{}).ReadFile(strings.NewReader(text), int64(len(text))); err == nil && p.Name == "" {
 			t.Error("a package without a name")
 		}
 	})

@@ -23,7 +23,7 @@ type apt struct {
 }
 
 func aptOf(v string) (apt, error) {
-	if err := CheckVersion(v); err != nil {
+	if err := (System{}).CheckVersion(v); err != nil {
 		return apt{}, fmt.Errorf("version %q of apt: %w", v, err)
 	}
 	since := func(first string) bool { return Compare(v, first+"~") >= 0 }
@@ -34,11 +34,11 @@ func aptOf(v string) (apt, error) {
 }
 
 // SourceFile is the file that names a repository.
-func SourceFile(name string) string { return path.Join(SourcesDir, name+".list") }
+func (System) SourceFile(name string) string { return path.Join(SourcesDir, name+".list") }
 
 // Setup gathers what the files of a repository are made of, its key and the passwords that are there, and
 // writes them as this version of apt reads them.
-func Setup(ctx context.Context, h host.RepositoryHost, aptVersion string, r host.Repository) (host.RepositorySetup, error) {
+func (System) Setup(ctx context.Context, h host.RepositoryHost, aptVersion string, r host.Repository) (host.RepositorySetup, error) {
 	a, err := aptOf(aptVersion)
 	if err != nil {
 		return host.RepositorySetup{}, err
@@ -74,7 +74,7 @@ func readAuth(files host.FileReader) (string, error) {
 // renderApt makes the files of a repository. key is without armour; old is the content of auth.conf
 // where that has to be edited.
 func renderApt(a apt, r host.Repository, key []byte, old string) (host.RepositorySetup, error) {
-	s := host.RepositorySetup{Source: SourceFile(r.Name)}
+	s := host.RepositorySetup{Source: System{}.SourceFile(r.Name)}
 	add := func(name, content string, mode uint32) {
 		s.Files = append(s.Files, host.ConfigFile{Path: name, Content: host.NewSecret(content), Mode: mode})
 	}

@@ -13,7 +13,7 @@ var SourceFiles = []string{SourcesFile, SourcesDir + "/*.list", SourcesDir + "/*
 
 // Sources reads the repositories of packages in a file of either format of sources.list(5), which apt tells
 // apart by its name.
-func Sources(file, text string) []host.Source {
+func (System) Sources(file, text string, _ host.Facts) []host.Source {
 	if path.Ext(file) == ".sources" {
 		return deb822Sources(file, text)
 	}

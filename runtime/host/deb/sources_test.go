@@ -15,7 +15,7 @@ func TestSources(t *testing.T) {
 	want := []host.Source{
 		{File: list, URL: "https://one.example/debian", Path: "dists/jessie"}, {File: list, URL: "file:/srv/repo", Path: "."},
 	}
-	if diff := cmp.Diff(want, Sources(list, text)); diff != "" {
+	if diff := cmp.Diff(want, (System{}).Sources(list, text, host.Facts{})); diff != "" {
 		t.Error(diff)
 	}
 	if dir := want[1].Dir(); dir != "/srv/repo" || want[0].Dir() != "" {
@@ -24,7 +24,7 @@ func TestSources(t *testing.T) {
 	text = "Types: deb deb-src\nURIs: http://one.example http://two.example\nSuites: s\n\n" +
 		"Types: deb-src\nURIs: http://no.example\nSuites: s\n\nEnabled: no\nTypes: deb\nURIs: http://no.example\nSuites: s\n"
 	want = []host.Source{{File: stanzas, URL: "http://one.example", Path: "dists/s"}, {File: stanzas, URL: "http://two.example", Path: "dists/s"}}
-	if diff := cmp.Diff(want, Sources(stanzas, text)); diff != "" {
+	if diff := cmp.Diff(want, (System{}).Sources(stanzas, text, host.Facts{})); diff != "" {
 		t.Error(diff)
 	}
 }

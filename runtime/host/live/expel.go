@@ -235,7 +235,7 @@ func (e *expulsion) fileOf(c host.Change) string {
 	entries, _ := e.deb.m.files.ReadDir(deb.ArchivesDir)
 	for _, entry := range entries {
 		prefix := fmt.Sprintf("%s_%s_", c.Name, deb.FileVersion(c.Version))
-		if strings.HasPrefix(entry.Name, prefix) && deb.IsFile(entry.Name) {
+		if strings.HasPrefix(entry.Name, prefix) && (deb.System{}).IsFile(entry.Name) {
 			return deb.ArchivesDir + "/" + entry.Name
 		}
 	}

@@ -175,8 +175,8 @@ func scriptCause(output string) string {
 			continue
 		}
 		name := m[1]
-		if deb.IsFile(name) {
-			name = deb.NameOfFile(name)
+		if (deb.System{}).IsFile(name) {
+			name = deb.System{}.NameOfFile(name)
 		}
 		cause := fmt.Sprintf("package %s: its %s script (%s) %s", name, how[1], scriptOf[how[1]], how[2])
 		if said := cmp.Or(nextWords(name, lines[i+2:]), lastWords(lines[:i])); said != "" {

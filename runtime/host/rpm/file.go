@@ -46,14 +46,14 @@ func ReadContents(r io.ReaderAt, size int64) (*Contents, error) {
 
 // ReadFile reads what a package file says of itself. A dependency is met by each name that the file's directory may
 // have for it.
-func ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) {
+func (System) ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) {
 	h, _, err := installable(r, size)
 	if err != nil {
 		return host.PackageFile{}, err
 	}
 	c := contentsOf(h)
 	p := host.PackageFile{Name: c.Name, Arch: c.Arch, Version: c.Version}
-	for _, relation := range ParseRelations(c.Depends) {
+	for _, relation := range (System{}).ParseRelations(c.Depends) {
 		var names []string
 		for _, one := range relation.Possibilities {
 			if !one.Substvar {
@@ -64,7 +64,7 @@ func ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) {
 			p.Needs = append(p.Needs, names)
 		}
 	}
-	for _, relation := range ParseRelations(c.Provides) {
+	for _, relation := range (System{}).ParseRelations(c.Provides) {
 		for _, one := range relation.Possibilities {
 			p.Provides = append(p.Provides, one.Name)
 		}
@@ -194,12 +194,12 @@ func (c *Contents) readFiles(h header) ([]int64, error) {
 		}
 		c.Files = append(c.Files, f)
 	}
-	c.Files = Owned(c.Files)
+	c.Files = System{}.Owned(c.Files)
 	return packed, nil
 }
 
 // Owned puts the files that a package owns in order. It owns what it lists, and nothing else.
-func Owned(files []host.PackedFile) []host.PackedFile {
+func (System) Owned(files []host.PackedFile) []host.PackedFile {
 	host.SortPacked(files)
 	return slices.CompactFunc(files, func(a, b host.PackedFile) bool { return a.Path == b.Path })
 }

@@ -44,7 +44,7 @@ func With(front string) System { return System{fronts[front]} }
 
 // Sources reads the repositories of a .repo file that are enabled. Of several addresses of a repository the first
 // one counts; what it says of the host is filled in.
-func Sources(file, text string, facts host.Facts) []host.Source {
+func (System) Sources(file, text string, facts host.Facts) []host.Source {
 	version := facts.OSRelease["VERSION_ID"]
 	filled := strings.NewReplacer("$releasever", version, "${releasever}", version, "$basearch", facts.Arch, "${basearch}", facts.Arch)
 	var list []host.Source

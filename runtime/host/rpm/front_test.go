@@ -14,7 +14,7 @@ func TestSources(t *testing.T) {
 		"[b]\nenabled=0\nbaseurl=http://no.example\n[c]\nmirrorlist=http://list.example\n"
 	facts := host.Facts{Arch: "x86_64", OSRelease: map[string]string{"VERSION_ID": "7"}}
 	want := []host.Source{{File: file, URL: "http://one.example/7/x86_64", Path: "./"}, {File: file, URL: "http://list.example", Path: "./"}}
-	if diff := cmp.Diff(want, Sources(file, text, facts)); diff != "" {
+	if diff := cmp.Diff(want, (System{}).Sources(file, text, facts)); diff != "" {
 		t.Error(diff)
 	}
 }

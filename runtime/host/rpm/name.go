@@ -39,10 +39,10 @@ func FileName(p host.Package) string { return FullName(p) + ".rpm" }
 const extension = ".rpm"
 
 // IsFile reports whether a path names a package file.
-func IsFile(name string) bool { return path.Ext(name) == extension }
+func (System) IsFile(name string) bool { return path.Ext(name) == extension }
 
 // NameOfFile is the package that a package file holds, by the file's usual name.
-func NameOfFile(name string) string {
+func (System) NameOfFile(name string) string {
 	name = strings.TrimSuffix(path.Base(name), ".rpm") // NAME-VERSION-RELEASE.ARCH
 	for range 2 {
 		if i := strings.LastIndexByte(name, '-'); i > 0 {

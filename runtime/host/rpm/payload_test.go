@@ -69,11 +69,11 @@ func TestPayload(t *testing.T) {
 // A header that claims anything is refused, or read without a panic, and never takes more than the file has.
 func TestDamagedHeader(t *testing.T) {
 	whole := madeRPM(t)
-	if p, err := ReadFile(bytes.NewReader(whole), int64(len(whole))); err != nil || p.Name != "a" || p.Version != "7:1-2" || p.Arch != "noarch" || fmt.Sprint(p.Needs) != "[[libb]]" {
+	if p, err := (System{}).ReadFile(bytes.NewReader(whole), int64(len(whole))); err != nil || p.Name != "a" || p.Version != "7:1-2" || p.Arch != "noarch" || fmt.Sprint(p.Needs) != "[[libb]]" {
 		t.Fatalf("whole: %+v, %v", p, err)
 	}
 	for n := range whole {
-		if _, err := ReadFile(bytes.NewReader(whole[:n]), int64(n)); err == nil {
+		if _, err := (System{}).ReadFile(bytes.NewReader(whole[:n]), int64(n)); err == nil {
 			t.Errorf("its first %d bytes are taken for a package", n)
 		}
 	}

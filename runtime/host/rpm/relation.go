@@ -10,7 +10,7 @@ import (
 // ParseRelations reads dependencies as rpm prints them, parted by commas: "NAME" or "NAME OP
 // VERSION". Of rich dependencies (rpm 4.13) only "(A or B)" is understood; any other one binds
 // nothing, and neither do demands on rpm itself.
-func ParseRelations(text string) []dependency.Relation {
+func (System) ParseRelations(text string) []dependency.Relation {
 	var list []dependency.Relation
 	for part := range strings.SplitSeq(text, ",") {
 		part = strings.TrimSpace(part)

@@ -2,8 +2,8 @@ package rpm
 
 import (
 	"io"
-
-	"pault.ag/go/debian/dependency"
+	"slices"
+	"strings"
 
 	"zcp2kopano/runtime/host"
 )
@@ -11,22 +11,14 @@ import (
 // System is the package system of rpm, for those who know package systems by what they can do.
 type System struct{ front *Front }
 
-func (System) Compare(a, b string) int       { return Compare(a, b) }
-func (System) IsFile(name string) bool       { return IsFile(name) }
-func (System) NameOfFile(name string) string { return NameOfFile(name) }
-func (System) Leftovers() []string           { return Leftovers }
-func (System) IsLeftover(name string) bool   { return IsLeftover(name) }
+func (System) Compare(a, b string) int { return Compare(a, b) }
+func (System) Leftovers() []string     { return Leftovers }
 
-func (System) CheckVersion(v string) error    { return CheckVersion(v) }
 func (System) FileName(p host.Package) string { return FileName(p) }
 func (System) Extension() string              { return extension }
 func (System) Arch() string                   { return "x86_64" }
 func (System) KeepsConffiles() bool           { return false }
 func (System) OwnsDirectories() bool          { return false }
-
-func (System) Owned(files []host.PackedFile) []host.PackedFile { return Owned(files) }
-
-func (System) ParseRelations(text string) []dependency.Relation { return ParseRelations(text) }
 
 func (s System) Program() (path, failed string) { return s.on().program, s.on().failed }
 func (s System) Says(text string) string        { return text }
@@ -44,10 +36,6 @@ func (s System) SourceFiles() []string {
 	return patterns
 }
 
-func (System) Sources(file, text string, facts host.Facts) []host.Source {
-	return Sources(file, text, facts)
-}
-
 // on is the front, or yum where none is named.
 func (s System) on() *Front {
 	if s.front == nil {
@@ -55,8 +43,6 @@ func (s System) on() *Front {
 	}
 	return s.front
 }
-
-func (System) ReadFile(r io.ReaderAt, size int64) (host.PackageFile, error) { return ReadFile(r, size) }
 
 func (System) CheckFile(r io.ReaderAt, size int64) error {
 	_, err := ReadContents(r, size)
@@ -73,9 +59,17 @@ func (System) Directory(names []string) host.PackageDirectory {
 		switch {
 		case name == "repodata":
 			d.Index = true
-		case IsFile(name):
+		case System{}.IsFile(name):
 			d.Files = append(d.Files, name)
 		}
 	}
 	return d
+}
+
+// Leftovers are the endings that rpm gives to the other version of a configuration file.
+var Leftovers = []string{".rpmnew", ".rpmorig", ".rpmsave"}
+
+// IsLeftover tells by its name whether a file is one of those.
+func (System) IsLeftover(name string) bool {
+	return slices.ContainsFunc(Leftovers, func(ending string) bool { return strings.HasSuffix(name, ending) })
 }

@@ -40,7 +40,7 @@ func WithoutEpoch(evr string) string {
 var errNoEVR = errors.New("not of the form [EPOCH:]VERSION-RELEASE")
 
 // CheckVersion refuses what is no version.
-func CheckVersion(v string) error {
+func (System) CheckVersion(v string) error {
 	if strings.ContainsAny(v, " \t/") || strings.Count(v, "-") > 1 {
 		return errNoEVR
 	}

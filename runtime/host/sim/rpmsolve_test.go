@@ -187,7 +187,7 @@ func TestOverlap(t *testing.T) {
 		{"a < 1.0", "a > 1.0", false}, {"a <= 1.0", "a >= 1.0", true}, {"a = 1.0~rc1-1", "a >= 1.0", false}, {"a = 1.0^git1-1", "a > 1.0", true},
 	} {
 		p := &Package{Format: RPM, Package: host.Package{Name: "p", Version: "1-1", Provides: c.provides}}
-		want := rpm.ParseRelations(c.requires)[0].Possibilities[0]
+		want := rpm.System{}.ParseRelations(c.requires)[0].Possibilities[0]
 		if got := p.matches(want); got != c.want {
 			t.Errorf("%s meets %s: %v", c.provides, c.requires, got)
 		}
