@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"path"
+	"slices"
 	"strings"
 
 	"zcp2kopano/runtime/host"
@@ -59,10 +61,10 @@ func (a *Chown) Irreversible() string     { return "" }
 
 func (a *Chown) Summary() string {
 	var parts []string
-	for _, from := range sortedKeys(a.Users) {
+	for _, from := range slices.Sorted(maps.Keys(a.Users)) {
 		parts = append(parts, fmt.Sprintf("user %s to %s", from, a.Users[from]))
 	}
-	for _, from := range sortedKeys(a.Groups) {
+	for _, from := range slices.Sorted(maps.Keys(a.Groups)) {
 		parts = append(parts, fmt.Sprintf("group %s to %s", from, a.Groups[from]))
 	}
 	if a.Owner != "" {

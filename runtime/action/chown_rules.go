@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"syscall"
 
 	"zcp2kopano/runtime/host"
@@ -96,7 +98,7 @@ func (a *Chown) resolve(v host.View) (rule, error) {
 
 func resolveMap(v host.View, names map[string]string, id func(host.View, string) (uint32, error)) (map[uint32]uint32, error) {
 	ids := map[uint32]uint32{}
-	for _, name := range sortedKeys(names) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		from, err := id(v, name)
 		if err != nil {
 			return nil, err
@@ -143,7 +145,7 @@ func (b backRule) apply(st host.Stat) attrs {
 // invert maps each new value back to the old one that most entries had.
 func invert[K uint32 | fs.FileMode](counts map[K]int64, f func(K) K) (map[K]K, bool) {
 	back, exact := map[K]K{}, true
-	for _, old := range sortedKeys(counts) {
+	for _, old := range slices.Sorted(maps.Keys(counts)) {
 		now := f(old)
 		first, taken := back[now]
 		if taken {

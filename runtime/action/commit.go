@@ -2,6 +2,7 @@ package action
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -80,7 +81,7 @@ func (a *Commit) Irreversible() string {
 		return ""
 	}
 	var reasons []string
-	for _, name := range sortedKeys(a.Missing) {
+	for _, name := range slices.Sorted(maps.Keys(a.Missing)) {
 		reasons = append(reasons, name+" ("+a.Missing[name]+")")
 	}
 	return "these packages cannot be kept and so not be put back: " + strings.Join(reasons, ", ")

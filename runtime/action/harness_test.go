@@ -245,7 +245,7 @@ func (h *fakeHost) PackageAudit() ([]string, error) { return slices.Clone(h.half
 
 func (h *fakeHost) Packages() ([]host.Package, error) {
 	var list []host.Package
-	for _, name := range sortedKeys(h.packages) {
+	for _, name := range slices.Sorted(maps.Keys(h.packages)) {
 		list = append(list, h.packages[name])
 	}
 	return list, nil
@@ -283,7 +283,7 @@ func (h *fakeHost) Solve(tx host.Transaction) (host.Solution, error) {
 	var s host.Solution
 	for _, name := range tx.Remove {
 		s.Remove = append(s.Remove, host.Change{Name: name, Version: h.packages[name].Version, Purge: tx.Purge})
-		for _, other := range sortedKeys(h.packages) {
+		for _, other := range slices.Sorted(maps.Keys(h.packages)) {
 			if p := h.packages[other]; p.Installed() && p.Depends == name && !slices.Contains(tx.Remove, other) {
 				s.Remove = append(s.Remove, host.Change{Name: other, Version: p.Version})
 			}
@@ -508,7 +508,7 @@ func (h *fakeHost) RefreshPackages(ctx context.Context, only []string, w *host.P
 
 func (h *fakeHost) Services(pattern string) ([]host.Service, error) {
 	var list []host.Service
-	for _, name := range sortedKeys(h.services) {
+	for _, name := range slices.Sorted(maps.Keys(h.services)) {
 		if ok, _ := path.Match(pattern, name); ok {
 			list = append(list, h.services[name])
 		}
@@ -669,7 +669,9 @@ func sameState(t tester, what string, got, want map[string]string) {
 	if maps.Equal(got, want) {
 		return
 	}
-	for _, k := range sortedKeys(got, want) {
+	both := maps.Clone(want)
+	maps.Copy(both, got)
+	for _, k := range slices.Sorted(maps.Keys(both)) {
 		if got[k] != want[k] {
 			t.Errorf("%s: %s\n  is     %s\n  should %s", what, k, got[k], want[k])
 		}

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"time"
 
 	"zcp2kopano/runtime/host"
@@ -278,7 +280,7 @@ func (r *reckoning) tell(rel, what string) {
 const mostLines = 20
 
 func (r *reckoning) lines(name string) (lines []string) {
-	for _, rel := range sortedKeys(r.found) {
+	for _, rel := range slices.Sorted(maps.Keys(r.found)) {
 		if len(lines) == mostLines {
 			return append(lines, fmt.Sprintf("%s: %d more entries differ", name, len(r.found)-mostLines))
 		}

@@ -2,6 +2,7 @@ package action
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"zcp2kopano/runtime/host"
@@ -145,7 +146,7 @@ type dirsKeeper struct {
 }
 
 func (k *dirsKeeper) record(env *Env, _ *Commit, f *found) error {
-	for _, name := range sortedKeys(f.paths) {
+	for _, name := range slices.Sorted(maps.Keys(f.paths)) {
 		there, err := isDir(env.Host, name)
 		if err != nil {
 			return err

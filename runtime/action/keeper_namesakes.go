@@ -3,7 +3,9 @@ package action
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +44,7 @@ func (k *namesakesKeeper) record(env *Env, a *Commit, f *found) error {
 		stems[stem(name)], stems[bareName(name)] = true, true
 	}
 	own := a.ownStems(f.have)
-	for _, name := range sortedKeys(stems) {
+	for _, name := range slices.Sorted(maps.Keys(stems)) {
 		for _, parent := range stateParents {
 			depth := 1
 			if own[stem(name)] {

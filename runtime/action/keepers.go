@@ -1,6 +1,7 @@
 package action
 
 import (
+	"maps"
 	"path"
 	"slices"
 
@@ -80,7 +81,7 @@ func (a *Commit) find(v host.View, have map[string]host.Package) (*found, error)
 			}
 		}
 	}
-	for _, name := range sortedKeys(names) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		s, there, err := (&Service{Name: name}).Now(v)
 		if err != nil {
 			return nil, err

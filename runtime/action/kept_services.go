@@ -2,7 +2,9 @@ package action
 
 import (
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 
 	"zcp2kopano/runtime/host"
 )
@@ -92,5 +94,5 @@ func (a *Commit) held(env *Env) ([]string, error) {
 			}
 		}
 	}
-	return sortedKeys(services), nil
+	return slices.Sorted(maps.Keys(services)), nil
 }

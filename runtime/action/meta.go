@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -155,7 +157,7 @@ func setXattrs(e host.Attributes, want map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	for _, attr := range sortedKeys(have) {
+	for _, attr := range slices.Sorted(maps.Keys(have)) {
 		if _, wanted := want[attr]; wanted || attr == "security.selinux" {
 			continue
 		}
@@ -163,7 +165,7 @@ func setXattrs(e host.Attributes, want map[string][]byte) error {
 			return err
 		}
 	}
-	for _, attr := range sortedKeys(want) {
+	for _, attr := range slices.Sorted(maps.Keys(want)) {
 		if bytes.Equal(have[attr], want[attr]) && have[attr] != nil {
 			continue
 		}

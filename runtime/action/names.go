@@ -52,43 +52,6 @@ func (n *fileNames) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// MarshalJSON and UnmarshalJSON keep names that are not UTF-8.
-func (p Preimage) MarshalJSON() ([]byte, error) {
-	type plain Preimage
-	p.Path, p.Target, p.Twin = encodeName(p.Path), encodeName(p.Target), encodeName(p.Twin)
-	return json.Marshal(plain(p))
-}
-
-func (p *Preimage) UnmarshalJSON(data []byte) error {
-	type plain Preimage
-	err := json.Unmarshal(data, (*plain)(p))
-	if err == nil {
-		p.Path, err = decodeName(p.Path)
-	}
-	if err == nil {
-		p.Target, err = decodeName(p.Target)
-	}
-	if err == nil {
-		p.Twin, err = decodeName(p.Twin)
-	}
-	return err
-}
-
-func (x exception) MarshalJSON() ([]byte, error) {
-	type plain exception
-	x.Rel = encodeName(x.Rel)
-	return json.Marshal(plain(x))
-}
-
-func (x *exception) UnmarshalJSON(data []byte) error {
-	type plain exception
-	err := json.Unmarshal(data, (*plain)(x))
-	if err == nil {
-		x.Rel, err = decodeName(x.Rel)
-	}
-	return err
-}
-
 // counted is a number with its noun.
 func counted(n int64, one, more string) string {
 	if n == 1 {

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"time"
 
 	"zcp2kopano/runtime/host"
@@ -317,7 +320,14 @@ func (s *Store) compareEntry(dir host.DirReader, base string, st host.Stat, p Pr
 	if err != nil {
 		return nil, err
 	}
-	for _, attr := range sortedKeys(xattrs, p.Xattrs) {
+	attrs := map[string]bool{}
+	for attr := range xattrs {
+		attrs[attr] = true
+	}
+	for attr := range p.Xattrs {
+		attrs[attr] = true
+	}
+	for _, attr := range slices.Sorted(maps.Keys(attrs)) {
 		if !bytes.Equal(xattrs[attr], p.Xattrs[attr]) {
 			lines = append(lines, fmt.Sprintf("%s: extended attribute %s differs", p.Path, attr))
 		}
@@ -400,4 +410,26 @@ func typeName(mode fs.FileMode) string {
 	default:
 		return "a device"
 	}
+}
+
+// MarshalJSON and UnmarshalJSON keep names that are not UTF-8.
+func (p Preimage) MarshalJSON() ([]byte, error) {
+	type plain Preimage
+	p.Path, p.Target, p.Twin = encodeName(p.Path), encodeName(p.Target), encodeName(p.Twin)
+	return json.Marshal(plain(p))
+}
+
+func (p *Preimage) UnmarshalJSON(data []byte) error {
+	type plain Preimage
+	err := json.Unmarshal(data, (*plain)(p))
+	if err == nil {
+		p.Path, err = decodeName(p.Path)
+	}
+	if err == nil {
+		p.Target, err = decodeName(p.Target)
+	}
+	if err == nil {
+		p.Twin, err = decodeName(p.Twin)
+	}
+	return err
 }

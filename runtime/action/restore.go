@@ -3,6 +3,7 @@ package action
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"path"
 	"slices"
@@ -342,7 +343,7 @@ func (a *Restore) Apply(env *Env) (Result, error) {
 // afterwards is what there is to tell once the dump is loaded.
 func (a *Restore) afterwards() []string {
 	var numbers []string
-	for _, table := range sortedKeys(a.Next) {
+	for _, table := range slices.Sorted(maps.Keys(a.Next)) {
 		numbers = append(numbers, "{"+table+"}", strconv.FormatUint(a.Next[table], 10))
 	}
 	var lines []string

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -188,7 +190,9 @@ func (s *secondNames) close() {
 }
 
 // sync makes the names durable.
-func (s *secondNames) sync() error { return syncFileSystems(s.env.Host, sortedKeys(s.rooms)...) }
+func (s *secondNames) sync() error {
+	return syncFileSystems(s.env.Host, slices.Sorted(maps.Keys(s.rooms))...)
+}
 
 // name gives every file of the tree a second name. It returns how many files there are, and how many cannot
 // have one.

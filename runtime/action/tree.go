@@ -1,7 +1,6 @@
 package action
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -144,18 +143,6 @@ func emptyDir(dir host.Dir, name string) error {
 		}
 	}
 	return nil
-}
-
-// sortedKeys lists the keys of maps, each once, in order.
-func sortedKeys[K cmp.Ordered, V any](maps ...map[K]V) []K {
-	var keys []K
-	for _, m := range maps {
-		for k := range m {
-			keys = append(keys, k)
-		}
-	}
-	slices.Sort(keys)
-	return slices.Compact(keys)
 }
 
 // has reports whether a path is a name of this file.

@@ -198,7 +198,7 @@ func TestKilledTrees(t *testing.T) {
 		trials = 200
 	}
 	dice := chance.Rand(t, 77)
-	names := sortedKeys(treeActions)
+	names := slices.Sorted(maps.Keys(treeActions))
 	for i := range trials {
 		name := names[i%len(names)]
 		t.Run(fmt.Sprint(name, i), func(t *testing.T) { killedTree(t, dice, name) })

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -117,7 +118,7 @@ func noteWays(env *Env, have map[string]host.Package, names []string) error {
 	if len(ways) == 0 {
 		return nil
 	}
-	mark := waysMark{sortedKeys(ways)}
+	mark := waysMark{slices.Sorted(maps.Keys(ways))}
 	data, err := json.Marshal(mark)
 	if err != nil {
 		return err

@@ -472,3 +472,31 @@ func sameJSON(a, b json.RawMessage) bool {
 	}
 	return string(mustJSON(x)) == string(mustJSON(y))
 }
+
+// memory is a journal that remembers what it was given, but for what was read: by it a run knows at
+// its end where it stands.
+type memory struct {
+	journal.Writer
+	records []journal.Record
+}
+
+// Append implements journal.Writer.
+func (m *memory) Append(typ string, data any) (uint64, error) {
+	seq, err := m.Writer.Append(typ, data)
+	m.note(seq, typ, data, err)
+	return seq, err
+}
+
+// AppendLazy implements journal.Writer.
+func (m *memory) AppendLazy(typ string, data any) (uint64, error) {
+	seq, err := m.Writer.AppendLazy(typ, data)
+	m.note(seq, typ, data, err)
+	return seq, err
+}
+
+func (m *memory) note(seq uint64, typ string, data any, err error) {
+	if err != nil || typ == "mark" || typ == "finding" {
+		return
+	}
+	m.records = append(m.records, journal.Record{Seq: seq, Type: typ, Data: mustJSON(data)})
+}

@@ -2,12 +2,20 @@ package script
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"os"
+	"runtime"
+	"runtime/metrics"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 
+	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host/secrets"
 )
 
@@ -94,4 +102,194 @@ func (p *Program) Call(ctx context.Context, run Runner, fn *starlark.Function, a
 		return nil, p.Explain(err)
 	}
 	return value, nil
+}
+
+// Limits bound a runbook's evaluation, loaded modules included. Time spent inside builtins (a dump,
+// a move of a tree) does not count: it belongs to the host.
+type Limits struct {
+	Steps uint64        // Starlark instructions
+	Time  time.Duration // of evaluation, per module and per step
+	Heap  uint64        // bytes that the runbook may hold, beside what the host takes
+}
+
+// DefaultLimits suit runbooks of thousands of lines.
+var DefaultLimits = Limits{Steps: 20_000_000, Time: 30 * time.Second, Heap: 512 << 20}
+
+// watchEvery is the time between two looks at a thread from outside.
+const watchEvery = 2 * time.Millisecond
+
+// weighEvery is the number of instructions between two looks at the memory from inside. It is small,
+// because a string can double with every few of them, and the look from outside comes late where the
+// machine is busy.
+const weighEvery = 8
+
+// budget is what is left of the limits. Modules and steps run one after the other on threads of
+// their own, and all draw on the same budget of instructions.
+type budget struct {
+	limits Limits
+	used   uint64 // instructions of the threads that ended
+}
+
+func newBudget(l Limits) *budget {
+	if l == (Limits{}) {
+		l = DefaultLimits
+	}
+	return &budget{limits: l}
+}
+
+// arm puts a thread under the budget, before its first call; release ends that, after its last.
+func (b *budget) arm(ctx context.Context, thread *starlark.Thread) (release func()) {
+	w := &watch{limits: b.limits, started: time.Now(), done: make(chan struct{})}
+	w.base.Store(heapBytes())
+	left := max(b.limits.Steps-min(b.used, b.limits.Steps), 1)
+	thread.SetMaxExecutionSteps(1) // so that every instruction asks
+	thread.OnMaxSteps = func(thread *starlark.Thread) {
+		switch steps := thread.ExecutionSteps(); {
+		case steps >= left:
+			thread.Cancel(fmt.Sprintf("the runbook has run more than %d instructions; look for an endless or very long loop", b.limits.Steps))
+		case steps%weighEvery == 0 && w.heavy(1):
+			thread.Cancel(tooHeavy(b.limits))
+		}
+	}
+	thread.SetLocal(watchKey, w)
+	var ended sync.WaitGroup
+	ended.Go(func() { w.run(ctx, thread) })
+	return func() {
+		close(w.done)
+		ended.Wait()
+		b.used += thread.ExecutionSteps()
+	}
+}
+
+const watchKey = "zcp2kopano.watch"
+
+// watch cancels a thread that computes too long or holds too much memory.
+type watch struct {
+	limits Limits
+	done   chan struct{}
+	base   atomic.Uint64 // of the heap: what is not the runbook's
+
+	mu      sync.Mutex
+	started time.Time
+	spent   time.Duration // before started
+	outside bool          // in a builtin, whose time is the host's
+}
+
+func (w *watch) run(ctx context.Context, thread *starlark.Thread) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	asked := ctx.Done()
+	var since time.Time // it was asked to end
+	for {
+		select {
+		case <-w.done:
+			return
+		case <-asked:
+			thread.Cancel(ctx.Err().Error())
+			asked, since = nil, time.Now()
+		case <-tick.C:
+			if reason := w.exceeded(1); reason != "" {
+				thread.Cancel(reason)
+			}
+			if reason := w.exceeded(beyond); reason != "" {
+				die(exit.Failed, reason)
+			}
+			if w.ignores(since) {
+				die(exit.Interrupted, "interrupted")
+			}
+		}
+	}
+}
+
+// heedWithin is the time that a runbook gets to end where it was asked to. One call of a function may
+// take hours, such as the product of very large numbers.
+const heedWithin = 5 * time.Second
+
+// ignores reports whether a runbook goes on computing though it was asked to end. What a builtin does with
+// the host ends by itself.
+func (w *watch) ignores(since time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if since.IsZero() || w.outside {
+		return false
+	}
+	if w.started.After(since) {
+		since = w.started
+	}
+	return time.Since(since) > heedWithin
+}
+
+// beyond is how many times a limit must be exceeded before the program gives itself up. A thread ends
+// only between two instructions, and one call of a function like list or replace can fill the memory
+// of the machine, which has a mail server to run.
+const beyond = 3
+
+// die ends the program as a crash would: what was done is in the journal, and can be resumed.
+var die = func(code int, reason string) {
+	fmt.Fprintf(os.Stderr, "error: %s\n       the runbook could not be stopped, so the program ended itself\n", reason)
+	os.Exit(code)
+}
+
+// exceeded tells which limit is exceeded that many times.
+func (w *watch) exceeded(times int) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.outside {
+		return ""
+	}
+	if w.spent+time.Since(w.started) > time.Duration(times)*w.limits.Time {
+		return fmt.Sprintf("the runbook has computed for more than %s without calling the host; look for an endless or very long loop", w.limits.Time)
+	}
+	if w.heavy(times) {
+		return tooHeavy(w.limits)
+	}
+	return ""
+}
+
+// heavy reports whether the runbook holds more than so many times its memory. What nobody holds any
+// more does not count, but that is only known after a collection.
+func (w *watch) heavy(times int) bool {
+	limit := w.base.Load() + uint64(times)*w.limits.Heap
+	if heapBytes() <= limit {
+		return false
+	}
+	runtime.GC()
+	return heapBytes() > limit
+}
+
+func tooHeavy(l Limits) string {
+	return fmt.Sprintf("the runbook holds more than %d MiB of memory; look for a string or list that grows in a loop", l.Heap>>20)
+}
+
+// outside runs a builtin's work on the host without charging time and memory to the runbook: a
+// simulated host keeps what it changes in memory.
+func outside(thread *starlark.Thread, work func()) {
+	w, ok := thread.Local(watchKey).(*watch)
+	if !ok {
+		work()
+		return
+	}
+	w.mu.Lock()
+	w.spent += time.Since(w.started)
+	w.outside = true
+	w.mu.Unlock()
+	before := heapBytes()
+	defer func() {
+		if after := heapBytes(); after > before {
+			w.base.Add(after - before)
+		}
+		w.mu.Lock()
+		w.started, w.outside = time.Now(), false
+		w.mu.Unlock()
+	}()
+	work()
+}
+
+func heapBytes() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	if sample[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return sample[0].Value.Uint64()
 }

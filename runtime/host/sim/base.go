@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
@@ -75,7 +76,7 @@ func (b *builder) base() error {
 			return err
 		}
 	}
-	for _, link := range sortedKeys(family.links) {
+	for _, link := range slices.Sorted(maps.Keys(family.links)) {
 		if err := b.h.files.PutSymlink(link, family.links[link], 0, 0); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"reflect"
 	"slices"
@@ -118,7 +119,7 @@ func spell(out io.Writer, v reflect.Value, ids map[uintptr]int) {
 			spell(&key, it.Key(), ids)
 			entries[key.String()] = it.Value()
 		}
-		for _, key := range sortedKeys(entries) {
+		for _, key := range slices.Sorted(maps.Keys(entries)) {
 			fmt.Fprintf(out, "[%s] ", key)
 			spell(out, entries[key], ids)
 		}

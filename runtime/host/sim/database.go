@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -254,7 +255,7 @@ func (d *database) showVariables(key string) (host.Rows, bool) {
 	rows := host.Rows{Columns: []string{"Variable_name", "Value"}}
 	var names []string
 	if key == "show variables" || key == "show global variables" {
-		names = sortedKeys(d.variables)
+		names = slices.Sorted(maps.Keys(d.variables))
 	} else if m := likePattern.FindStringSubmatch(key); m != nil {
 		names = d.matching(m[1])
 	} else if m := inPattern.FindStringSubmatch(key); m != nil {
@@ -277,7 +278,7 @@ func (d *database) matching(like string) []string {
 		return []string{strings.ReplaceAll(like, `\_`, "_")}
 	}
 	var names []string
-	for _, name := range sortedKeys(d.variables) {
+	for _, name := range slices.Sorted(maps.Keys(d.variables)) {
 		glob := strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(like), `\_`, "_"), "%", "*")
 		if ok, _ := path.Match(glob, name); ok {
 			names = append(names, name)

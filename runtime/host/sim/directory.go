@@ -116,7 +116,7 @@ func (dir *directoryServer) above(s *directorySearch) (found []host.Entry, shado
 	dir.mu.Lock()
 	defer dir.mu.Unlock()
 	changed := maps.Clone(dir.changed)
-	for _, key := range sortedKeys(changed) {
+	for _, key := range slices.Sorted(maps.Keys(changed)) {
 		if e := changed[key]; e != nil {
 			dn, err := dir.dn(*e)
 			if err != nil {
@@ -181,7 +181,7 @@ func (dir *directoryServer) all() []host.Entry {
 			all = append(all, *changed)
 		}
 	}
-	for _, key := range sortedKeys(dir.changed) {
+	for _, key := range slices.Sorted(maps.Keys(dir.changed)) {
 		if e := dir.changed[key]; e != nil && !seen[key] {
 			all = append(all, *e)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -185,12 +186,12 @@ func (w *twin) rename(from, to string) {
 func (w *twin) compare(step string) {
 	w.t.Helper()
 	real, simulated := w.realTree(), w.simTree()
-	for _, name := range sortedKeys(real) {
+	for _, name := range slices.Sorted(maps.Keys(real)) {
 		if simulated[name] != real[name] {
 			w.t.Errorf("after %s: %s: dpkg leaves %q, the simulation %q", step, name, real[name], simulated[name])
 		}
 	}
-	for _, name := range sortedKeys(simulated) {
+	for _, name := range slices.Sorted(maps.Keys(simulated)) {
 		if _, ok := real[name]; !ok {
 			w.t.Errorf("after %s: %s: dpkg leaves nothing, the simulation %q", step, name, simulated[name])
 		}
@@ -495,7 +496,7 @@ func TestDpkgAgainstTheRealOne(t *testing.T) {
 			w.remove("server", true)
 		},
 	}
-	for _, name := range sortedKeys(cases) {
+	for _, name := range slices.Sorted(maps.Keys(cases)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newTwin(t)

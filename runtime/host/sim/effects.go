@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -125,7 +126,7 @@ func effectCommand(program string, args ...string) func(*scripts, *Package, Effe
 		if _, named := e.Opts["group"]; program == "adduser" && !named {
 			c.Args = append(c.Args, "--group")
 		}
-		for _, option := range sortedKeys(e.Opts) {
+		for _, option := range slices.Sorted(maps.Keys(e.Opts)) {
 			flag := "--" + map[string]string{"group": "gid", "home": "home", "shell": "shell", "gecos": "comment"}[option]
 			if program == "adduser" && option == "group" {
 				flag = "--ingroup"

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -138,7 +139,7 @@ func TestFixturesAreDocumented(t *testing.T) {
 	for _, word := range regexp.MustCompile(`[\w-]+`).FindAllString(string(text), -1) {
 		named[word] = true
 	}
-	known := slices.Concat(sortedKeys(sectionReaders), sortedKeys(new(FixtureService).flags()), sortedKeys(effectVerbs), packagesystem.Managers(), sortedKeys(bases),
+	known := slices.Concat(slices.Sorted(maps.Keys(sectionReaders)), slices.Sorted(maps.Keys(new(FixtureService).flags())), slices.Sorted(maps.Keys(effectVerbs)), packagesystem.Managers(), slices.Sorted(maps.Keys(bases)),
 		Deb.effectTimes(), RPM.effectTimes(), RPM.fields(), Deb.fields(), stanzaFields,
 		strings.Fields("pid exe user ro dev inodes free-inodes available noeol base64 size approximate spread hardlink xattr payload download var table login down edited newconffile obsolete noreplace ghost missingok"))
 	for _, verb := range effectVerbs {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"net/url"
 	"path"
@@ -215,7 +216,7 @@ func (f *Fixture) readSection(s section) error {
 	case words[0] == "payload" && len(words) >= 3:
 		return f.readPayload(words, s.text)
 	}
-	return fmt.Errorf("unknown section; known are %s, download URL, payload PACKAGE PATH, and absolute paths of files", strings.Join(sortedKeys(sectionReaders), ", "))
+	return fmt.Errorf("unknown section; known are %s, download URL, payload PACKAGE PATH, and absolute paths of files", strings.Join(slices.Sorted(maps.Keys(sectionReaders)), ", "))
 }
 
 // lines calls do for each line that is neither empty nor a comment.
@@ -308,7 +309,7 @@ func (f *Fixture) setHost(key, value string) error {
 	case "base":
 		f.NoBase, f.Base = value == "none", value
 		if _, known := bases[value]; !known && !f.NoBase {
-			return fmt.Errorf("base is %q; it must be %s or none", value, strings.Join(sortedKeys(bases), ", "))
+			return fmt.Errorf("base is %q; it must be %s or none", value, strings.Join(slices.Sorted(maps.Keys(bases)), ", "))
 		}
 		return nil
 	case "programs":
@@ -331,7 +332,7 @@ func (f *Fixture) setHost(key, value string) error {
 		f.Lost[name] = why
 		return nil
 	}
-	return fmt.Errorf("unknown key %q; known are %s, uid, time, manager, lock, audit, lost, base, programs, os-release.FIELD", key, strings.Join(sortedKeys(texts), ", "))
+	return fmt.Errorf("unknown key %q; known are %s, uid, time, manager, lock, audit, lost, base, programs, os-release.FIELD", key, strings.Join(slices.Sorted(maps.Keys(texts)), ", "))
 }
 
 // setLock reads "PID PATH COMMAND".
@@ -547,7 +548,7 @@ func (svc *FixtureService) set(word string) error {
 		}
 		svc.PID = pid
 	default:
-		return fmt.Errorf("unknown word %q; known are %s, pid=N, exe=PATH, user=NAME", word, strings.Join(sortedKeys(svc.flags()), ", "))
+		return fmt.Errorf("unknown word %q; known are %s, pid=N, exe=PATH, user=NAME", word, strings.Join(slices.Sorted(maps.Keys(svc.flags())), ", "))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,7 +153,7 @@ func (d *database) write(out *strings.Builder) {
 	if d.user != "" {
 		fmt.Fprintf(out, "login %s %s\n", quoteWord(d.user), quoteWord(d.password))
 	}
-	for _, name := range sortedKeys(d.variables) {
+	for _, name := range slices.Sorted(maps.Keys(d.variables)) {
 		fmt.Fprintf(out, "var %s %s\n", name, d.variables[name])
 	}
 	for _, t := range d.tables {

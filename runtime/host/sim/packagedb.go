@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ func (db *packageDB) Packages() ([]host.Package, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	list := make([]host.Package, 0, len(db.byName))
-	for _, name := range sortedKeys(db.byName) {
+	for _, name := range slices.Sorted(maps.Keys(db.byName)) {
 		p := db.byName[name].Package
 		p.Conffiles = slices.Clone(p.Conffiles)
 		if _, half := db.halfway[name]; half {
@@ -99,15 +100,15 @@ func (db *packageDB) PackageAudit() ([]string, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	lines := slices.Clone(db.audit)
-	for _, name := range sortedKeys(db.byName) {
+	for _, name := range slices.Sorted(maps.Keys(db.byName)) {
 		if p := db.byName[name]; p.Status != "installed" && p.Status != "config-files" {
 			lines = append(lines, fmt.Sprintf("%s %s is %s", name, p.Version, p.Status))
 		}
 	}
-	for _, name := range sortedKeys(db.halfway) {
+	for _, name := range slices.Sorted(maps.Keys(db.halfway)) {
 		lines = append(lines, name+" is half-installed")
 	}
-	for _, name := range sortedKeys(db.surplus) {
+	for _, name := range slices.Sorted(maps.Keys(db.surplus)) {
 		lines = append(lines, fmt.Sprintf("%s-%s is a duplicate with %s-%s", name, db.surplus[name].Version, name, db.byName[name].Version))
 	}
 	return lines, nil

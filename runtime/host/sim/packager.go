@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 
@@ -86,12 +87,12 @@ func (ds *debs) readRepository(dir string) ([]*Package, error) {
 
 // repair finishes packages that were left half-way.
 func (ds *debs) repair() error {
-	for _, name := range sortedKeys(ds.db.halfway) {
+	for _, name := range slices.Sorted(maps.Keys(ds.db.halfway)) {
 		if err := ds.finishHalfway(name); err != nil {
 			return err
 		}
 	}
-	for _, name := range sortedKeys(ds.db.byName) {
+	for _, name := range slices.Sorted(maps.Keys(ds.db.byName)) {
 		p := ds.db.byName[name]
 		if p.Status == "unpacked" || p.Status == "half-configured" {
 			if err := ds.configure(p); err != nil {

@@ -352,7 +352,7 @@ func (pk *packages) leftBroken(before *solver, sol *solution) error {
 	}
 	after.indexProviders()
 	var lines []string
-	for _, name := range sortedKeys(pk.db.byName) {
+	for _, name := range slices.Sorted(maps.Keys(pk.db.byName)) {
 		p := pk.db.byName[name]
 		if p.Status != "installed" || after.remove[name] || after.install[name] != nil {
 			continue

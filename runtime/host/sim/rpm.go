@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 
@@ -285,7 +286,7 @@ func (rs *rpms) eraseFiles(p *Package, fates []rpm.Fate) error {
 
 // repair removes the rest of former versions that an interrupted transaction left.
 func (rs *rpms) repair() error {
-	for _, name := range sortedKeys(rs.db.surplus) {
+	for _, name := range slices.Sorted(maps.Keys(rs.db.surplus)) {
 		old := rs.db.surplus[name]
 		t := rs.newTransaction(&solution{install: []*Package{rs.db.byName[name]}})
 		t.going[old] = true

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -289,12 +290,12 @@ func (w *rpmTwin) differences() []string {
 	w.t.Helper()
 	var all []string
 	real, simulated := w.realTree(), w.simTree()
-	for _, name := range sortedKeys(real) {
+	for _, name := range slices.Sorted(maps.Keys(real)) {
 		if simulated[name] != real[name] {
 			all = append(all, fmt.Sprintf("%s: rpm leaves %q, the simulation %q", name, real[name], simulated[name]))
 		}
 	}
-	for _, name := range sortedKeys(simulated) {
+	for _, name := range slices.Sorted(maps.Keys(simulated)) {
 		if _, ok := real[name]; !ok {
 			all = append(all, fmt.Sprintf("%s: rpm leaves nothing, the simulation %q", name, simulated[name]))
 		}
@@ -725,7 +726,7 @@ func TestRPMAgainstTheRealOne(t *testing.T) {
 			w.install(plain("a", "2", "/usr/bin/other = other"), plain("b", "1", noReplace+"/etc/cfg = two", "/usr/bin/tool = tool"))
 		},
 	}
-	for _, name := range sortedKeys(cases) {
+	for _, name := range slices.Sorted(maps.Keys(cases)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newRPMTwin(t)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -76,7 +77,7 @@ func (m *machine) statoverride(c shell.Command) (shell.Result, error) {
 
 func (m *machine) listOverrides(overrides map[string]override, patterns []string) (shell.Result, error) {
 	var out strings.Builder
-	for _, name := range sortedKeys(overrides) {
+	for _, name := range slices.Sorted(maps.Keys(overrides)) {
 		o := overrides[name]
 		if len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return globMatch(p, name) }) {
 			fmt.Fprintf(&out, "%s %s %o %s\n", o.user, o.group, host.PermBits(o.mode), name)

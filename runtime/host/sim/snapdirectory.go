@@ -60,7 +60,7 @@ func (s *snapshot) ports() error {
 		return nil
 	}
 	s.section("ports")
-	for _, address := range sortedKeys(s.o.Ports) {
+	for _, address := range slices.Sorted(maps.Keys(s.o.Ports)) {
 		said := "refuses"
 		if s.o.Ports[address] {
 			said = "answers"

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"path"
 	"slices"
@@ -121,7 +122,7 @@ func (s *snapshot) meant() error {
 		return nil
 	}
 	s.section("parameters")
-	for _, name := range sortedKeys(s.o.Params) {
+	for _, name := range slices.Sorted(maps.Keys(s.o.Params)) {
 		fmt.Fprintln(s.out, quoteWord(name), quoteWord(s.o.Params[name]))
 	}
 	for _, name := range slices.Sorted(slices.Values(s.o.Secrets)) {
@@ -143,7 +144,7 @@ func (s *snapshot) host() error {
 	s.section("host")
 	fmt.Fprintf(s.out, "base: none\nprograms: listed\nhostname: %s\nmachine-id: %s\narch: %s\nkernel: %s\ninit: %s\nsecurity: %s\nuid: %d\n", f.Hostname, f.MachineID, f.Arch, f.Kernel, f.Init, f.Security, f.UID)
 	fmt.Fprintf(s.out, "time: %s\nmanager: %s %s\n", s.view.Now().UTC().Format(time.RFC3339Nano), manager.Name, manager.Version)
-	for _, name := range sortedKeys(f.OSRelease) {
+	for _, name := range slices.Sorted(maps.Keys(f.OSRelease)) {
 		fmt.Fprintf(s.out, "os-release.%s: %s\n", name, f.OSRelease[name])
 	}
 	lock, err := s.view.PackageLock()
@@ -160,7 +161,7 @@ func (s *snapshot) host() error {
 	for _, line := range audit {
 		fmt.Fprintf(s.out, "audit: %s\n", strings.ReplaceAll(line, "\n", " "))
 	}
-	for _, name := range sortedKeys(s.o.Lost) {
+	for _, name := range slices.Sorted(maps.Keys(s.o.Lost)) {
 		fmt.Fprintf(s.out, "lost: %s %s\n", name, strings.ReplaceAll(s.o.Lost[name], "\n", " "))
 	}
 	passwd, err := readBelow(s.view, "/etc/passwd")
@@ -249,7 +250,7 @@ func (s *snapshot) offered() error {
 		return nil
 	}
 	s.section("available")
-	for _, name := range sortedKeys(s.o.Offered) {
+	for _, name := range slices.Sorted(maps.Keys(s.o.Offered)) {
 		for _, c := range s.o.Offered[name] {
 			fmt.Fprintf(s.out, "Package: %s\nVersion: %s\n", name, c.Version)
 			if c.Depends != "" {

@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -168,12 +169,12 @@ func (s *solver) add(p *Package) {
 
 // step brings the state one change nearer to one in which all dependencies are met; false if it is.
 func (s *solver) step() bool {
-	for _, name := range sortedKeys(s.install) {
+	for _, name := range slices.Sorted(maps.Keys(s.install)) {
 		if s.stepConflicts(s.install[name]) || s.stepDepends(s.install[name]) {
 			return true
 		}
 	}
-	for _, name := range sortedKeys(s.packages.db.byName) {
+	for _, name := range slices.Sorted(maps.Keys(s.packages.db.byName)) {
 		p := s.packages.db.byName[name]
 		if p.Status != "installed" || s.remove[name] || s.install[name] != nil {
 			continue
@@ -187,7 +188,7 @@ func (s *solver) step() bool {
 
 // stepConflicts removes what a newcomer conflicts with or breaks, and the other way round.
 func (s *solver) stepConflicts(p *Package) bool {
-	for _, other := range sortedKeys(s.packages.db.byName) {
+	for _, other := range slices.Sorted(maps.Keys(s.packages.db.byName)) {
 		old := s.packages.db.byName[other]
 		if old.Status != "installed" || other == p.Name || s.remove[other] || s.install[other] != nil {
 			continue
@@ -202,7 +203,7 @@ func (s *solver) stepConflicts(p *Package) bool {
 		}
 		return s.packages.system.packager.clash(s, p, old)
 	}
-	for _, other := range sortedKeys(s.install) {
+	for _, other := range slices.Sorted(maps.Keys(s.install)) {
 		if other != p.Name && conflict(p, s.install[other]) {
 			s.fail("%s : Conflicts: %s", p.Name, other)
 			return false
@@ -340,7 +341,7 @@ func (s *solver) wasMet(r dependency.Relation) bool {
 // indexProviders makes it cheap to find what meets a dependency: a real host has thousands of each.
 func (s *solver) indexProviders() {
 	s.providers = map[string][]*Package{}
-	for _, name := range sortedKeys(s.packages.db.byName) {
+	for _, name := range slices.Sorted(maps.Keys(s.packages.db.byName)) {
 		p := s.packages.db.byName[name]
 		if p.Status != "installed" {
 			continue
@@ -386,7 +387,7 @@ func (s *solver) solution() *solution {
 	for name := range s.remove {
 		removed[name] = s.packages.db.byName[name]
 	}
-	sol := &solution{purge: sortedKeys(s.purge)}
+	sol := &solution{purge: slices.Sorted(maps.Keys(s.purge))}
 	for _, p := range dependencyOrder(removed) {
 		sol.remove = append(sol.remove, p.Name)
 	}
@@ -406,7 +407,7 @@ func dependencyOrder(set map[string]*Package) []*Package {
 		}
 		seen[name] = true
 		for _, r := range set[name].relations().depends {
-			for _, other := range sortedKeys(set) {
+			for _, other := range slices.Sorted(maps.Keys(set)) {
 				if slices.ContainsFunc(r.Possibilities, set[other].matches) {
 					visit(other)
 				}
@@ -414,19 +415,10 @@ func dependencyOrder(set map[string]*Package) []*Package {
 		}
 		order = append(order, set[name])
 	}
-	for _, name := range sortedKeys(set) {
+	for _, name := range slices.Sorted(maps.Keys(set)) {
 		visit(name)
 	}
 	return order
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // Solve says what a transaction would do.

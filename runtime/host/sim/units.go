@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -261,7 +262,7 @@ func (sv *services) presetEnables(unit string) bool {
 			}
 		}
 	}
-	for _, name := range sortedKeys(files) {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		text, err := sv.files.readFile(files[name])
 		if err != nil {
 			continue

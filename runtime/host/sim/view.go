@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -118,7 +119,7 @@ func (pk *packages) loadFiles() error {
 	if pk.below == nil || pk.filesLoaded {
 		return nil
 	}
-	for _, name := range sortedKeys(pk.db.byName) {
+	for _, name := range slices.Sorted(maps.Keys(pk.db.byName)) {
 		p := pk.db.byName[name]
 		paths, err := filesOfPackage(pk.below, p.Package)
 		if err != nil {
