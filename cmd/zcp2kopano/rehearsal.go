@@ -30,6 +30,7 @@ type rehearsal struct {
 	Secrets   map[string][]byte `json:"secrets"`
 	Overrides map[string]string `json:"overrides"`
 	State     string            `json:"state"`
+	Limit     limit             `json:"limit"`
 }
 
 // rehearsalFD is where the process finds the rehearsal.
@@ -37,7 +38,7 @@ const rehearsalFD = 3
 
 // rehearseApart carries a rehearsal out, and returns its verdict; nil if there was none.
 func (a *app) rehearseApart(ctx context.Context, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret, tell func(story.Event)) (*story.Verdict, error) {
-	r := rehearsal{Label: book.Name, Modules: book.Modules(), Params: plain, Secrets: map[string][]byte{}, Overrides: a.overrides, State: a.state}
+	r := rehearsal{Label: book.Name, Modules: book.Modules(), Params: plain, Secrets: map[string][]byte{}, Overrides: a.overrides, State: a.state, Limit: a.limit}
 	for name, secret := range secrets {
 		r.Secrets[name] = []byte(secret.Reveal())
 	}
@@ -139,6 +140,6 @@ func (a *app) rehearseHere(ctx context.Context, r rehearsal) (v story.Verdict, e
 	for name, text := range r.Secrets {
 		secrets[name] = host.NewSecret(string(text))
 	}
-	a.overrides, a.state = r.Overrides, r.State
+	a.overrides, a.state, a.limit = r.Overrides, r.State, r.Limit
 	return a.carryOut(ctx, "simulate", target, book, r.Params, secrets, "", journal.Memory(version, time.Now), story.JSONLines(a.out)), nil
 }

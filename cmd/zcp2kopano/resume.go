@@ -41,7 +41,7 @@ A run that was begun with --until, and was cut short before it came there, still
 "--until end" it goes on to the end. One that has stopped there goes on to the end.
 
 A run that was begun with --plan is held to its plan after a resume, too. With --no-plan, or a corrected
-runbook, it is not held to it any more.`,
+runbook, it is not held to it any more. A run that was begun with --limit keeps it, unless another is given.`,
 		Example: `  sudo zcp2kopano resume
   sudo zcp2kopano resume --no-plan
   sudo zcp2kopano resume 20150830-221005-4f2a --runbook /root/site/site.star`,
@@ -68,6 +68,11 @@ runbook, it is not held to it any more.`,
 					return err
 				}
 			}
+			if cmd.Flags().Changed("limit") {
+				if err := s.Run.Limit(int64(a.limit)); err != nil {
+					return err
+				}
+			}
 			if noPlan {
 				if err := s.Run.Unhold(); err != nil {
 					return err
@@ -81,6 +86,7 @@ runbook, it is not held to it any more.`,
 	cmd.Flags().BoolVar(&noPlan, "no-plan", false, "go on without being held to the plan that the run was begun with")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "take the corrected runbook without asking")
 	untilFlag(cmd, &until, a.keptBook)
+	limitFlag(cmd, &a.limit)
 	foregroundFlag(cmd, &foreground)
 	return cmd
 }

@@ -37,6 +37,7 @@ type app struct {
 	state   string
 
 	distrusts bool              // refuse what somebody else could exchange, instead of telling
+	limit     limit             // of what is copied and dumped while services run
 	overrides map[string]string // inhibitors that the admin has overridden: why, by key
 }
 

@@ -48,6 +48,10 @@ With --until it stops before a step, so that you can look at the machine before 
 kopano-server. "zcp2kopano resume" goes on from there, and "zcp2kopano rollback" goes back. Do not leave the
 machine so for long, and do not restart it: Kopano's services may be installed by then, and start with it.
 
+What is copied and dumped before the run stops the first service has the lowest priority at the disk, where the disk's
+scheduler knows priorities; with --limit it also moves at most so many bytes a second: of files as they are
+copied, of a dump as SQL, before it is compressed. mydumper knows no such limit.
+
 The run goes on when the terminal is lost: "zcp2kopano status --follow" shows it again. Ctrl-C lets it
 finish the action in hand and stop; a second Ctrl-C breaks that action off. In both cases, and after
 a failure, the verdict names the commands that go on or back; "zcp2kopano status" names them again.`,
@@ -56,6 +60,7 @@ a failure, the verdict names the commands that go on or back; "zcp2kopano status
   sudo zcp2kopano run --packages /root/kopano-8.7.20 --yes
   sudo zcp2kopano run --plan /root/evening.plan
   sudo zcp2kopano run --until no-return
+  sudo zcp2kopano run --limit 50M
   sudo zcp2kopano run site/site.star --param attachments=keep`,
 		Args:              maxArgs(1),
 		ValidArgsFunction: completeRunbook,
@@ -79,6 +84,7 @@ a failure, the verdict names the commands that go on or back; "zcp2kopano status
 	cmd.Flags().BoolVar(&atOnce, "no-forecast", false, "with --yes: start at once, without the simulation that tells how long it takes")
 	cmd.Flags().StringVar(&planPath, "plan", "", "hold the run to the plan in this `FILE` (simulate --live --plan): it stops before the first difference; a plan holds for 7 days")
 	untilFlag(cmd, &until, meantBook)
+	limitFlag(cmd, &a.limit)
 	foregroundFlag(cmd, &foreground)
 	return cmd
 }
@@ -137,7 +143,7 @@ func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPa
 		name = strings.TrimSuffix(strings.TrimPrefix(book.Name, "@stock//"), ".star")
 	}
 	run, err := a.dir().Begin(state.Order{
-		Runbook: name, Label: book.Name, Program: version, Begun: time.Now().UTC(), Params: plain, Overrides: a.overrides, Forecast: forecast,
+		Runbook: name, Label: book.Name, Program: version, Begun: time.Now().UTC(), Params: plain, Overrides: a.overrides, Forecast: forecast, Limit: int64(a.limit),
 	}, secrets, book.Modules())
 	if err != nil {
 		return err

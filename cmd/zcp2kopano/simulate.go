@@ -111,6 +111,7 @@ followed; they, owners and modes are listed in manifest.mtree, in the format of 
 	h.flags(cmd)
 	files.flags(cmd)
 	untilFlag(cmd, &until, meantBook)
+	limitFlag(cmd, &a.limit)
 	cmd.Flags().StringVar(&plan.path, "plan", "", "keep the plan in this new `FILE`, to hold a run to it (run --plan)")
 	return cmd
 }
@@ -184,7 +185,7 @@ func (a *app) carryOut(ctx context.Context, mode string, t *target, book *runboo
 	defer release()
 	return engine.Execute(ctx, engine.Config{
 		Mode: mode, ID: mode, Runbook: book, Params: plain, Secrets: secrets, Overrides: a.overrides,
-		Host: t.Host, HostLabel: t.label, Dir: t.dir(a.state, mode), Until: until, Trusted: trust.Ours(),
+		Host: t.Host, HostLabel: t.label, Dir: t.dir(a.state, mode), Until: until, Limit: int64(a.limit), Trusted: trust.Ours(),
 		Journal: log, Keeper: state.Memory(),
 		Version: version, Now: time.Now, Emit: tell,
 	})

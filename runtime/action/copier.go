@@ -319,7 +319,7 @@ func (c *copier) pour(n *draft, from, to host.File) error {
 	}
 	sum := maphash.Hash{}
 	sum.SetSeed(c.seed)
-	if err := c.readThrough(from, &sum, to); err != nil {
+	if err := c.readThrough(from, limit{c.env}, &sum, to); err != nil {
 		return err
 	}
 	n.sum, n.reads = sum.Sum64(), true

@@ -205,6 +205,9 @@ func (a *Copy) rel(name string) string {
 // Cost implements Coster.
 func (a *Copy) Cost() Span { return copied(a.Size) }
 
+// LimitedBytes implements Limited.
+func (a *Copy) LimitedBytes() int64 { return a.Size.Bytes }
+
 func (a *Copy) Apply(env *Env) (Result, error) {
 	result := Result{Summary: fmt.Sprintf("copied %s (%d bytes)", counted(a.Size.Files, "file", "files"), a.Size.Bytes)}
 	c := newCopier(env, a.Summary(), a.Size)

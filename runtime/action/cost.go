@@ -18,6 +18,9 @@ func (s Span) Plus(o Span) Span { return Span{s.Least + o.Least, s.Most + o.Most
 // Minus is how long one of two things takes.
 func (s Span) Minus(o Span) Span { return Span{s.Least - o.Least, s.Most - o.Most} }
 
+// AtLeast is how long something takes that cannot take less than this.
+func (s Span) AtLeast(d time.Duration) Span { return Span{max(s.Least, d), max(s.Most, d)} }
+
 func (s Span) String() string {
 	if s.Most <= 5*time.Second {
 		return "a few seconds"

@@ -133,6 +133,14 @@ func (a *Dump) most() int64 { return max(a.MostBytes, a.ExpectedBytes) }
 // Cost implements Coster.
 func (a *Dump) Cost() Span { return dumpPace.of(a.most()) }
 
+// LimitedBytes implements Limited.
+func (a *Dump) LimitedBytes() int64 {
+	if a.Compression == host.ParallelDump {
+		return 0
+	}
+	return a.most()
+}
+
 // BrokenOff implements Breakable.
 func (a *Dump) BrokenOff() string {
 	return "the unfinished dump is removed, and a resume makes a new one"
@@ -167,7 +175,7 @@ func (a *Dump) dump(env *Env) (host.DumpResult, error) {
 	if err != nil {
 		return host.DumpResult{}, err
 	}
-	req := host.DumpRequest{Conn: conn, Path: a.unfinished(env), Final: a.Path, Compression: a.Compression, MostBytes: a.most(), Doubt: a.Doubt}
+	req := host.DumpRequest{Conn: conn, Path: a.unfinished(env), Final: a.Path, Compression: a.Compression, MostBytes: a.most(), Doubt: a.Doubt, Limit: env.Limit}
 	raw, packed := host.LargestDump(req.MostBytes, a.Compression)
 	if a.Compression == host.ParallelDump { // what it writes is seen only as it lies there
 		raw = packed

@@ -19,6 +19,8 @@ type Env struct {
 	Hide func(text string) string
 	// Progress reports a long action's advance; never nil.
 	Progress func(Progress)
+	// Limit waits until so many bytes more may be moved; nil does not.
+	Limit func(ctx context.Context, bytes int) error
 	// Mark journals how far the action is, durably. Marks holds those of an earlier, interrupted
 	// Apply of the same action, in order.
 	Mark  func(v any) error
@@ -72,6 +74,16 @@ func (env *Env) trusts(name string) error {
 		return nil
 	}
 	return env.Trust(name)
+}
+
+// limit waits with each write until that may be done.
+type limit struct{ env *Env }
+
+func (l limit) Write(p []byte) (int, error) {
+	if l.env.Limit == nil {
+		return len(p), nil
+	}
+	return len(p), l.env.Limit(l.env.Ctx, len(p))
 }
 
 func (env *Env) mask(text string) string {

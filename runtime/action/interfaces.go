@@ -27,6 +27,12 @@ func Cost(a Action) Span {
 	return smallSpan
 }
 
+// Limited is an action that moves much, and can be held back for the sake of who works beside it.
+type Limited interface {
+	// LimitedBytes is how much of what it moves Env.Limit counts, after Prepare.
+	LimitedBytes() int64
+}
+
 // Breakable is an action that leaves the host in another way than most when it is broken off in the middle.
 type Breakable interface {
 	// BrokenOff says what that means; empty if it means what it means for most.

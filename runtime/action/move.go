@@ -178,6 +178,14 @@ func (a *Move) Cost() Span {
 	return smallSpan
 }
 
+// LimitedBytes implements Limited.
+func (a *Move) LimitedBytes() int64 {
+	if !a.Copy || a.Ahead {
+		return 0
+	}
+	return a.Size.Bytes
+}
+
 func (a *Move) Apply(env *Env) (Result, error) {
 	c := newCopier(env, a.Summary(), a.Size)
 	copied := false

@@ -130,6 +130,14 @@ func (a *Presync) Cost() Span {
 	return copied(a.Size)
 }
 
+// LimitedBytes implements Limited.
+func (a *Presync) LimitedBytes() int64 {
+	if a.AtRest {
+		return 0 // it has only what changed
+	}
+	return a.Size.Bytes
+}
+
 func (a *Presync) Apply(env *Env) (Result, error) {
 	result := Result{Summary: fmt.Sprintf("copied %s (%d bytes) ahead", counted(a.Size.Files, "file", "files"), a.Size.Bytes)}
 	at := presyncAt(a.To)

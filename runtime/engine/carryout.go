@@ -198,6 +198,7 @@ func (r *Run) perform(c *script.Call, seq uint64, i int, a action.Action) (actio
 	env := r.env(seq, i, nil)
 	var needed bool
 	err := r.wait("prepare to "+a.Summary(), func() error {
+		defer r.giveWay(a)()
 		var err error
 		needed, err = a.Prepare(env)
 		return err
@@ -216,7 +217,8 @@ func (r *Run) perform(c *script.Call, seq uint64, i int, a action.Action) (actio
 	if a.Irreversible() != "" && r.until == UntilNoReturn {
 		return action.Result{}, &untilError{fmt.Sprintf("the point of no return (step %s: %s)", r.step.Name, a.Summary())}
 	}
-	r.estimate.action(a)
+	r.estimate.action(a, r.limited(a))
+	r.stoppedOne = r.stoppedOne || action.Stops(a)
 	if err := r.announce(c, a, env); err != nil {
 		return action.Result{}, err
 	}
@@ -307,6 +309,7 @@ func (r *Run) apply(builtin, pos string, seq uint64, i int, a action.Action, env
 // applyAndTell applies an action, and tells each second that it goes on.
 func (r *Run) applyAndTell(a action.Action, env *action.Env) (result action.Result, err error) {
 	err = r.wait(a.Summary(), func() error {
+		defer r.giveWay(a)()
 		var err error
 		result, err = a.Apply(env)
 		return err
@@ -374,8 +377,12 @@ func (r *Run) resumeAction(c *script.Call, past *callRecord, i int) (action.Resu
 }
 
 func (r *Run) env(seq uint64, i int, marks []json.RawMessage) *action.Env {
+	limit := r.limiter
+	if r.stoppedOne {
+		limit = nil
+	}
 	return &action.Env{
-		Ctx: r.ctx, Host: r.cfg.Host, Store: r.store, Secrets: r.secrets, Hide: r.secrets.mask,
+		Limit: limit, Ctx: r.ctx, Host: r.cfg.Host, Store: r.store, Secrets: r.secrets, Hide: r.secrets.mask,
 		Tag:      fmt.Sprintf("%s-%d-%d", r.cfg.ID, seq, i),
 		Progress: r.progress,
 		Mark: func(v any) error {

@@ -50,6 +50,8 @@ type Config struct {
 	// Until is the step before which the run stops, UntilNoReturn or UntilEnd; empty for where an earlier
 	// attempt was to stop and did not come to.
 	Until string
+	// Limit is how many bytes a second may be moved as long as no service was stopped; 0 is no limit.
+	Limit int64
 	// Plan, if given, is the plan that the run must follow: it ends with exit.Differs before the first
 	// call that departs from it.
 	Plan *Plan

@@ -73,14 +73,16 @@ type Run struct {
 
 	connections connections
 
-	past      *history         // rollback: the run's
-	restoring *restoring       // rollback: the database is to be restored
-	part      string           // rollback: the step that it goes back to, empty for all of the run
-	refused   bool             // nothing was begun, and the journal is not to say otherwise
-	upgraded  bool             // a database is changed for good, and not restored
-	restored  *action.Restored // what a database holds that was restored; nil if none was
-	data      []string         // directories that the run made others keep data in
-	inPlace   []string         // where others have their data, and had it before
+	past       *history                                   // rollback: the run's
+	restoring  *restoring                                 // rollback: the database is to be restored
+	part       string                                     // rollback: the step that it goes back to, empty for all of the run
+	refused    bool                                       // nothing was begun, and the journal is not to say otherwise
+	stoppedOne bool                                       // a service: from then on nothing is held back
+	limiter    func(ctx context.Context, bytes int) error // of what is held back; nil for none
+	upgraded   bool                                       // a database is changed for good, and not restored
+	restored   *action.Restored                           // what a database holds that was restored; nil if none was
+	data       []string                                   // directories that the run made others keep data in
+	inPlace    []string                                   // where others have their data, and had it before
 
 	doneBefore   bool // the run that is to be resumed ended in success
 	undoneBefore bool // the run that is to be rolled back was rolled back
@@ -155,6 +157,9 @@ func (r *Run) execute() error {
 		return r.refuse(err)
 	}
 	if err := r.learn(past); err != nil {
+		return r.refuse(err)
+	}
+	if err := r.beginLimit(past); err != nil {
 		return r.refuse(err)
 	}
 	if err := r.begin(past); err != nil {
@@ -333,7 +338,7 @@ func (r *Run) info() (*story.RunInfo, error) {
 		Schema: story.SchemaVersion, ID: r.cfg.ID, Mode: r.cfg.Mode, Runbook: r.rb.Name, Doc: r.rb.Summary(),
 		Host:   fmt.Sprintf("%s (%s)", facts.Hostname, r.cfg.HostLabel),
 		System: facts.OSRelease["PRETTY_NAME"], Steps: runbook.StepNames(r.rb.All()), Params: params,
-		Dir: r.cfg.Dir, Version: r.cfg.Version, MachineID: facts.MachineID, Guards: r.guards, Until: r.until,
+		Dir: r.cfg.Dir, Version: r.cfg.Version, MachineID: facts.MachineID, Guards: r.guards, Until: r.until, Limit: r.cfg.Limit,
 		Overrides: r.cfg.Overrides, Deviations: r.rb.Deviations, Warnings: r.rb.Warnings(), Servers: r.policy.Allow[policy.Server],
 	}, nil
 }

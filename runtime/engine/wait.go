@@ -115,12 +115,12 @@ func (e *estimate) add(s action.Span) {
 	}
 }
 
-func (e *estimate) action(a action.Action) {
+func (e *estimate) action(a action.Action, cost action.Span) {
 	if action.Stops(a) && e.down == nil {
 		before := e.times.Whole
 		e.down = &before
 	}
-	e.add(action.Cost(a))
+	e.add(cost)
 	if action.Starts(a) && e.down != nil {
 		after := e.times.Whole
 		e.up = &after

@@ -77,6 +77,8 @@ type DumpRequest struct {
 	// hold more.
 	MostBytes int64  `json:"most_bytes"`
 	Doubt     string `json:"doubt,omitempty"`
+	// Limit waits until so many bytes more of SQL may be read; nil does not. A parallel dump knows no limit.
+	Limit func(ctx context.Context, bytes int) error `json:"-"`
 }
 
 // Compressions are those of dumps that are one file.

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"io"
 	"io/fs"
 	"syscall"
@@ -165,6 +166,16 @@ type Flusher interface {
 type Parallel interface {
 	// Parallel is how many.
 	Parallel() int
+}
+
+// Courteous is a host where others work at the same time, and long work can be held back for their sake. A Host may be
+// one.
+type Courteous interface {
+	// GiveWay has this process, and what it starts, come last at the disk, where the system can do that, until the
+	// function is called that it returns.
+	GiveWay() (end func())
+	// Limiter returns what waits until so many bytes more may be moved: at most perSecond of them in a second.
+	Limiter(perSecond int64) func(ctx context.Context, bytes int) error
 }
 
 // CopyWatcher is a host that wants to know what was copied: a simulated one leaves open in a copy what it leaves open

@@ -98,7 +98,7 @@ func (w Work) Do(ctx context.Context) (story.Verdict, error) {
 		Mode: w.Mode, ID: w.Run.ID, Runbook: book, Params: order.Params, Secrets: secrets, Overrides: order.Overrides,
 		Host: w.Host, HostLabel: w.HostLabel, Trusted: trust.Ours(), Distrust: true, Dir: w.Run.Path, Journal: log, Keeper: keeper,
 		Version: w.Version, Now: time.Now, Stop: stop, Previous: previous, Plan: plan,
-		RestoreDatabase: w.RestoreDatabase, KillGuarded: w.KillGuarded, Until: w.Until, Caller: w.Caller, Forecast: order.Forecast,
+		RestoreDatabase: w.RestoreDatabase, KillGuarded: w.KillGuarded, Until: w.Until, Caller: w.Caller, Forecast: order.Forecast, Limit: w.limit(order),
 		Emit: story.Tee(seldom(numbered(log, story.JSONLines(events))), w.Emit),
 	}
 	return w.execute(ctx, cfg), nil
@@ -138,6 +138,14 @@ func (w Work) secrets(order state.Order, keeper *state.Keeper) (map[string]host.
 		return nil, nil
 	}
 	return w.Run.Secrets(order, keeper)
+}
+
+// limit is how many bytes a second may be moved while services run. The way back is not held back.
+func (w Work) limit(order state.Order) int64 {
+	if w.Mode == ModeRollback {
+		return 0
+	}
+	return order.Limit
 }
 
 // plan is what the run is held to, nil for nothing.

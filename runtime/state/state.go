@@ -57,6 +57,7 @@ type Order struct {
 	Overrides map[string]string `json:"overrides,omitempty"` // key of an inhibitor to the reason why it is overridden
 	Secrets   map[string]string `json:"secrets,omitempty"`   // parameter to reference in the Keeper
 	Copy      string            `json:"copy,omitempty"`      // directory of a corrected runbook; empty for firstCopy
+	Limit     int64             `json:"limit,omitempty"`     // bytes a second, as long as no service was stopped
 	Unheld    bool              `json:"unheld,omitempty"`    // the run is not held to its plan any more
 	Forgotten *time.Time        `json:"forgotten,omitempty"` // when what was kept for the way back was destroyed
 	Forecast  *story.Times      `json:"forecast,omitempty"`  // how long the rehearsal says that it takes
@@ -328,6 +329,16 @@ func (r Run) Unhold() error {
 		return err
 	}
 	order.Unheld = true
+	return r.keepOrder(order)
+}
+
+// Limit has the run move at most so many bytes a second from now on, as long as no service was stopped; 0 is no limit.
+func (r Run) Limit(perSecond int64) error {
+	order, err := r.Order()
+	if err != nil {
+		return err
+	}
+	order.Limit = perSecond
 	return r.keepOrder(order)
 }
 

@@ -170,6 +170,9 @@ func (c *console) header() {
 	if r.Until != "" {
 		c.field("until", r.Until)
 	}
+	if r.Limit > 0 {
+		c.field("limit", bytes(r.Limit)+" a second, until the first service is stopped")
+	}
 	if len(r.Deviations) > 0 {
 		c.line("differs from the stock runbook:")
 		for _, d := range r.Deviations {

@@ -80,6 +80,7 @@ type RunInfo struct {
 	MachineID string            `json:"machine_id,omitempty"`
 	Guards    []action.Guard    `json:"guards,omitempty"`    // services that are not to be disturbed
 	Until     string            `json:"until,omitempty"`     // where it is to stop: a step, or "no-return"
+	Limit     int64             `json:"limit,omitempty"`     // bytes a second that it moves at most, as long as no service is stopped
 	Warnings  []string          `json:"warnings,omitempty"`  // what is the matter with the runbook: it lacks steps
 	Overrides map[string]string `json:"overrides,omitempty"` // inhibitors that the admin has overridden, by key, with the reason
 

@@ -49,7 +49,11 @@ func (h databaseWriter) DumpDatabase(ctx context.Context, req host.DumpRequest, 
 	if err != nil {
 		return host.DumpResult{}, err
 	}
-	result, err := h.dumpTo(ctx, f, req.Compression, progress, command{
+	scan := &dumpScanner{progress: progress}
+	if req.Limit != nil {
+		scan.limit = func(bytes int) error { return req.Limit(ctx, bytes) }
+	}
+	result, err := h.dumpTo(ctx, f, req.Compression, scan, command{
 		Path:    tool,
 		Args:    dumpArgs(options, charset, conn.Database),
 		Secrets: []string{conn.Password.Reveal()},
@@ -160,13 +164,13 @@ func (h databaseWriter) toolVersion(tool string) string {
 }
 
 // dumpTo runs the tool and writes its compressed output to f, durably.
-func (h databaseWriter) dumpTo(ctx context.Context, f host.File, compression string, progress func(int64), c command) (host.DumpResult, error) {
+func (h databaseWriter) dumpTo(ctx context.Context, f host.File, compression string, scan *dumpScanner, c command) (host.DumpResult, error) {
 	file := &hashedFile{file: f, hash: sha256.New()}
 	packer, err := newPacker(compression, file)
 	if err != nil {
 		return host.DumpResult{}, err
 	}
-	scan := &dumpScanner{out: packer, progress: progress}
+	scan.out = packer
 	c.Stdout = scan
 	_, err = h.m.run(ctx, c)
 	err = withoutLoose(err)
@@ -212,6 +216,7 @@ func (f *hashedFile) Write(p []byte) (int, error) {
 type dumpScanner struct {
 	out      *packer // nil if it only looks
 	failed   error
+	limit    func(bytes int) error // waits before more is read; nil does not
 	progress func(int64)
 	told     time.Time
 	bytes    int64
@@ -235,7 +240,8 @@ func (s *dumpScanner) Write(p []byte) (int, error) {
 		}
 	}
 	s.look(p)
-	return len(p), nil
+	s.failed = s.wait(len(p))
+	return len(p), s.failed
 }
 
 // ReadFrom takes what a tool writes straight to where it is compressed.
@@ -246,7 +252,9 @@ func (s *dumpScanner) ReadFrom(r io.Reader) (int64, error) {
 		room := s.out.room()
 		n, err := r.Read(room)
 		s.look(room[:n])
-		s.failed = s.out.took(n)
+		if s.failed = s.out.took(n); s.failed == nil {
+			s.failed = s.wait(n)
+		}
 		if err == io.EOF {
 			break
 		}
@@ -255,6 +263,13 @@ func (s *dumpScanner) ReadFrom(r io.Reader) (int64, error) {
 		}
 	}
 	return s.bytes - begun, s.failed
+}
+
+func (s *dumpScanner) wait(bytes int) error {
+	if s.limit == nil {
+		return nil
+	}
+	return s.limit(bytes)
 }
 
 func (s *dumpScanner) look(p []byte) {

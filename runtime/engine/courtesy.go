@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"time"
+
+	"zcp2kopano/runtime/action"
+	"zcp2kopano/runtime/host"
+)
+
+// As long as a run has stopped no service, others work beside it, and what moves much holds itself back: it comes last at
+// the disk, and moves no more than Config.Limit allows.
+
+// courteous reports whether an action holds itself back.
+func (r *Run) courteous(a action.Action) (bytes int64, held bool) {
+	l, ok := a.(action.Limited)
+	if !ok || r.stoppedOne {
+		return 0, false
+	}
+	return l.LimitedBytes(), true
+}
+
+// giveWay begins to come last at the disk, for an action that holds itself back.
+func (r *Run) giveWay(a action.Action) (end func()) {
+	if h, ok := r.cfg.Host.(host.Courteous); ok {
+		if _, held := r.courteous(a); held {
+			return h.GiveWay()
+		}
+	}
+	return func() {}
+}
+
+// beginLimit makes the limit that all actions share.
+func (r *Run) beginLimit(past *history) error {
+	for _, p := range past.intents {
+		a, err := p.action()
+		if err != nil {
+			return err
+		}
+		r.stoppedOne = r.stoppedOne || action.Stops(a) && !p.state().undone
+	}
+	if h, ok := r.cfg.Host.(host.Courteous); ok && r.cfg.Limit > 0 {
+		r.limiter = h.Limiter(r.cfg.Limit)
+	}
+	return nil
+}
+
+// limited is how long an action takes that is held back.
+func (r *Run) limited(a action.Action) action.Span {
+	cost := action.Cost(a)
+	if bytes, held := r.courteous(a); held && r.cfg.Limit > 0 {
+		return cost.AtLeast(time.Duration(float64(bytes) / float64(r.cfg.Limit) * float64(time.Second)))
+	}
+	return cost
+}
