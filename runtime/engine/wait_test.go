@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,17 +47,19 @@ func (h *slowHost) StopService(ctx context.Context, name string, patience time.D
 func TestEveryWaitTicks(t *testing.T) {
 	s, db := newDatabaseScene(t)
 	ticks := make(chan time.Time)
-	clock := time.Date(2016, 3, 1, 20, 0, 0, 0, time.UTC)
+	begun := time.Date(2016, 3, 1, 20, 0, 0, 0, time.UTC)
+	var passed atomic.Int64 // seconds; the wait looks at the clock, too
+	now := func() time.Time { return begun.Add(time.Duration(passed.Load()) * time.Second) }
 	var told []string
 	var dumped []action.Progress
 	h := &slowHost{db, func() {
-		clock = clock.Add(time.Second)
-		ticks <- clock
-		ticks <- clock // heard when the first is told
+		passed.Add(1)
+		ticks <- now()
+		ticks <- now() // heard when the first is told
 	}}
 	slow := func(c *engine.Config) {
 		emit := c.Emit
-		c.Host, c.Ticks, c.Now = h, ticks, func() time.Time { return clock }
+		c.Host, c.Ticks, c.Now = h, ticks, now
 		c.Emit = func(e story.Event) {
 			if e.Kind == story.ProgressMade && e.Elapsed >= time.Second {
 				told = append(told, e.Progress.What+" "+e.Elapsed.String())
