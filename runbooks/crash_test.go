@@ -458,6 +458,11 @@ func (g *goal) rolledBack(w *world) error {
 	if v.Code != want {
 		return fmt.Errorf("rollback: code %d, want %d: %s\n%s", v.Code, want, v.Text, strings.Join(told, "\n"))
 	}
+	for _, s := range told {
+		if strings.HasPrefix(s, "not as before: ") && !strings.Contains(s, "database") {
+			return fmt.Errorf("rollback: %s", s)
+		}
+	}
 	if want == exit.RollbackIncomplete && !slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, "database") }) {
 		return fmt.Errorf("rollback does not say that the database needs the dump: %s", strings.Join(told, "\n"))
 	}

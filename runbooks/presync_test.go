@@ -72,3 +72,17 @@ func TestStockTellsWhatIsNotCopiedAhead(t *testing.T) {
 		t.Errorf("%q", played.serious)
 	}
 }
+
+// TestRollbackOfWhatWasCopiedAhead goes back once the move has taken the copy up: it is not missed, though it was there when
+// the packages came.
+func TestRollbackOfWhatWasCopiedAhead(t *testing.T) {
+	routes := otherRoutes(t)
+	g := newGoal(t, routes[slices.IndexFunc(routes, func(r route) bool { return r.params["attachments"] == "presync" })])
+	w := g.kit.world(t)
+	if v := w.run(g.kit, &trap{}); v.Code != exit.Done {
+		t.Fatal(v.Text)
+	}
+	if err := g.rolledBack(w); err != nil {
+		t.Error(err)
+	}
+}

@@ -106,6 +106,17 @@ type route struct {
 	params []string
 }
 
+// ahead reports whether the attachments are copied to another file system while ZCP serves.
+func (r route) ahead() bool { return slices.Contains(r.params, "attachments=presync") }
+
+// kind is what a sample has one of, at least: each packager, and the attachments that are copied ahead.
+func (r route) kind() string {
+	if r.ahead() {
+		return "ahead"
+	}
+	return r.system.packager()
+}
+
 func (r route) String() string {
 	return strings.Join(append([]string{r.system.name, r.peculiarity.name}, r.params...), ", ")
 }
@@ -118,7 +129,7 @@ func routes() []route {
 			for _, config := range []string{"merge", "copy"} {
 				attachments := []string{"move", "keep"}
 				if p.listed {
-					attachments = append(attachments, "remount")
+					attachments = append(attachments, "remount", "presync")
 				}
 				for _, attachments := range attachments {
 					all = append(all, route{s, p, []string{"config=" + config, "attachments=" + attachments}})
@@ -131,15 +142,16 @@ func routes() []route {
 
 // TestRoutes goes each route in simulation and back, and for real and back, beyond the first start of kopano-server.
 // What the simulation said is there in the end, and what was there before is there again, in either: no difference is left
-// that was not announced. It makes a sample, of each packager one at least; make crash makes all.
+// that was not announced. Where the attachments are copied ahead, mail comes and goes meanwhile. It makes a sample, of each
+// kind one at least; make crash makes all.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
-	for _, route := range chance.Pick(t, routes(), 3, func(r route) string { return r.system.packager() }) {
+	for _, route := range chance.Pick(t, routes(), 4, route.kind) {
 		t.Run(route.String(), func(t *testing.T) {
 			t.Parallel()
 			r := NewSite(t, route.opts...)
 			m := Migration{Repository: route.repository, Params: route.params}
-			if slices.Contains(route.params, "attachments=remount") { // a mount hides its directory from a simulation
+			if slices.Contains(route.params, "attachments=remount") || route.ahead() { // a mount hides its directory from a simulation
 				route.open = append(slices.Clone(route.open), "/var/lib/zarafa/attachments owner")
 			}
 			if route.system.prepare != nil {
@@ -148,8 +160,18 @@ func TestRoutes(t *testing.T) {
 			if route.peculiarity.prepare != nil {
 				route.peculiarity.prepare(r)
 			}
+			mail := newTraffic(t, r, route.ahead())
 			before, content := r.State(), unnumbered(dumped(r))
-			simulated := rehearsedRun(t, r, Simulation{Migration: m, Back: true}, before, route.open...)
+			simulated := rehearse(t, r, Simulation{Migration: m, Back: true}, before)
+			if mail.passing {
+				content = mail.migrate(m)
+			} else if res := r.Migrate(m); res.Code != exit.Done {
+				t.Fatalf("exit status %d\n%s", res.Code, res.Output)
+			}
+			after := r.State()
+			mail.arrived(before, after)
+			mail.takeFrom(after, simulated.End)
+			compareEnds(t, simulated, after, route.open...)
 			if release, is := strings.CutPrefix(route.repository, "ubuntu"); is {
 				if got := r.Must("dpkg-query", "-W", "-f", "${Maintainer}", bindings(release)); !strings.Contains(got, "kopano") {
 					t.Errorf("%s is of %s", bindings(release), got)
@@ -160,12 +182,13 @@ func TestRoutes(t *testing.T) {
 			} else if stay := r.exists("/var/log/kopano/server.log"); stay != strings.Contains(squeezed(res.Output), "kept, and yours to remove: the logs in /var/log/kopano") {
 				t.Errorf("Kopano's logs stay: %v; the rollback says:\n%s", stay, res.Output)
 			}
+			if err := r.Server("/run/zarafad/server.sock").Serves(); err != nil {
+				t.Error(err)
+			}
+			mail.returned(before, simulated.Back.End)
 			compareWaysBack(t, simulated.Back, compareBack(t, r, before))
 			if unnumbered(dumped(r)) != content {
 				t.Error("the database is not as it was before the run")
-			}
-			if err := r.Server("/run/zarafad/server.sock").Serves(); err != nil {
-				t.Error(err)
 			}
 		})
 	}
@@ -173,6 +196,17 @@ func TestRoutes(t *testing.T) {
 
 // rehearsedRun simulates a migration over the root, carries the same one out, and compares the two final states.
 func rehearsedRun(t *testing.T, r *Root, s Simulation, before *manifest.Manifest, open ...string) Simulated {
+	t.Helper()
+	simulated := rehearse(t, r, s, before)
+	if res := r.Migrate(s.Migration); res.Code != exit.Done {
+		t.Fatalf("exit status %d\n%s", res.Code, res.Output)
+	}
+	compareEnds(t, simulated, r.State(), open...)
+	return simulated
+}
+
+// rehearse simulates a migration over the root, which does not change it.
+func rehearse(t *testing.T, r *Root, s Simulation, before *manifest.Manifest) Simulated {
 	t.Helper()
 	simulated := r.Rehearse(s)
 	if simulated.Verdict.Code != exit.Done {
@@ -184,10 +218,6 @@ func rehearsedRun(t *testing.T, r *Root, s Simulation, before *manifest.Manifest
 	if diffs := manifest.Unexcused(manifest.Compare(simulated.Start, before, nil)); len(diffs) != 0 {
 		t.Errorf("the simulation does not start from this host:\n%s", manifest.Table(diffs, "simulated", "real"))
 	}
-	if res := r.Migrate(s.Migration); res.Code != exit.Done {
-		t.Fatalf("exit status %d\n%s", res.Code, res.Output)
-	}
-	compareEnds(t, simulated, r.State(), open...)
 	return simulated
 }
 

@@ -333,7 +333,8 @@ func (f *few) String() string {
 }
 
 // compareRoster finds which entries that the chown was to change are gone, which have another owner or mode
-// than before, and which came later.
+// than before, and which came later. What the rollback itself has moved aside, because the dump that it loaded does not
+// know of it, is not gone: it is told of there.
 func (a *Chown) compareRoster(env *Env) (gone, wrong, came few, err error) {
 	f, err := env.Store.Open(*a.Names)
 	if err != nil {
@@ -344,10 +345,19 @@ func (a *Chown) compareRoster(env *Env) (gone, wrong, came few, err error) {
 	if err := r.next(); err != nil {
 		return gone, wrong, came, err
 	}
+	miss := func() error {
+		aside, err := exists(env.Host, path.Join(env.Store.Since(), a.Path, r.name))
+		if err != nil {
+			return err
+		}
+		if !aside {
+			gone.add(r.name)
+		}
+		return r.next()
+	}
 	err = a.read(env, func(e entry[host.DirReader]) error {
 		for !r.done && walkOrder(r.name, e.rel) < 0 {
-			gone.add(r.name)
-			if err := r.next(); err != nil {
+			if err := miss(); err != nil {
 				return err
 			}
 		}
@@ -364,8 +374,7 @@ func (a *Chown) compareRoster(env *Env) (gone, wrong, came few, err error) {
 		return r.next()
 	}, func(string) error { return nil })
 	for err == nil && !r.done {
-		gone.add(r.name)
-		err = r.next()
+		err = miss()
 	}
 	return gone, wrong, came, err
 }

@@ -87,7 +87,8 @@ func (a *Commit) ownStems(have map[string]host.Package) map[string]bool {
 }
 
 // recordTree records a directory, the directories in it down to a depth, and, where that is more
-// than one, the files. What is too much is told by Detail.
+// than one, the files. What is too much is told by Detail. What this program has there for a while, such as a copy of the
+// attachments ahead of their move, is nobody's.
 func (k *namesakesKeeper) recordTree(env *Env, a *Commit, top string, depth int, dirs map[string]bool) error {
 	list, err := entriesOf(env.Host, top)
 	if err != nil || list == nil {
@@ -97,6 +98,7 @@ func (k *namesakesKeeper) recordTree(env *Env, a *Commit, top string, depth int,
 	for _, e := range list {
 		name := path.Join(top, e.Name)
 		switch {
+		case strings.HasPrefix(e.Name, tempPrefix):
 		case e.Type.IsDir() && depth > 1:
 			err = k.recordTree(env, a, name, depth-1, dirs)
 		case e.Type.IsDir():

@@ -127,3 +127,27 @@ func TestRunlevelLinks(t *testing.T) {
 		})
 	}
 }
+
+// What this program has for a while in a directory of the packages that come, such as what was copied ahead of a move, is
+// gone by the time of a rollback, and not missed.
+func TestNamesakesLeaveOutOwnWork(t *testing.T) {
+	s := richCommit()
+	tr := s.start(t)
+	const top = "/var/lib/kopano/attachments"
+	for _, dir := range []string{"/var/lib/kopano", top, presyncAt(top), path.Join(presyncAt(top), "1")} {
+		must(t, tr.PutDir(dir, 0o700, 0, 0))
+	}
+	put(t, tr.fakeHost, top+"/of-an-earlier-time", "x", 0o600, 0, 0)
+	put(t, tr.fakeHost, path.Join(presyncAt(top), "1/17"), "x", 0o600, 0, 0)
+	must(t, tr.prepare(t, s.act()))
+	a := tr.action(t).(*Commit)
+	var kept []string
+	for _, p := range slices.Concat(a.Namesakes, a.Dirs) {
+		if strings.HasPrefix(p.Path, top) {
+			kept = append(kept, p.Path)
+		}
+	}
+	if want := []string{top + "/of-an-earlier-time", top}; !slices.Equal(kept, want) {
+		t.Errorf("kept %q, want %q", kept, want)
+	}
+}

@@ -44,6 +44,10 @@ func TestChownTellsWhatCameLater(t *testing.T) {
 	if want := "3 below /tree: 1/105, 3/30, 3"; a.Since() != want {
 		t.Errorf("came since: %q, want %q", a.Since(), want)
 	}
+	must(t, setAside(env, "/tree/2/21"))
+	if lines, err := a.Differences(env); err != nil || len(lines) > 0 {
+		t.Errorf("of what was moved aside: differences %q, %v", lines, err)
+	}
 	must(t, env.Host.Unlink("/tree/1/11"))
 	must(t, env.Host.Lchown("/tree/2/20", 5, 5))
 	lines, err = a.Differences(env)
