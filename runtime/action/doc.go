@@ -40,16 +40,16 @@
 //
 //	action.go, env.go, registry.go    what an action is, what it works with, decoding by kind
 //	store.go, preimage.go, since.go   kept contents, what a path was, what somebody has changed since
-//	walk.go, tree.go, paths.go        walks of trees, one path, symlinks
+//	walk.go, tree.go, paths.go        walks of trees, one path, symlinks, names that are not UTF-8
 //	temps.go, meta.go                 names of what is unfinished; owners and modes, and that they are durable
 //	copier.go, putback.go             copies of trees, and their way back
 //	overlay.go, inventory.go          one tree over another, and a tree as it was
 //	kept_tree.go, secondnames.go      trees whose files have second names
-//	treelist.go, names.go             lists of trees, and names that are not UTF-8
+//	treelist.go                       lists of trees
 //	packages.go, package_files.go     the package database; package files, kept or copied to where nobody can exchange them
 //	overrides.go, shelter.go          dpkg's overrides, and data out of reach of the packages that go
 //	guard.go, kept_services.go        services that are not to be disturbed, and those that are to stay as they are
 //	connection.go, spared.go          how a database is reached, and whether a server has touched it
 //	databasefiles.go                  the files of a directory whose server is stopped
-//	cost.go, diff.go                  how long it takes, how a text changes
+//	diff.go                           how a text changes
 package action

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
+
+	"zcp2kopano/runtime/host"
 )
 
 // servicesKeeper keeps how services of the packages that go are: a purge forgets it, and an installation sets it as the package wants it.
@@ -119,4 +122,238 @@ func (k *startsKeeper) withoutStarts(env *Env, do func(*Env) error) error {
 		err = do(env)
 	}
 	return errors.Join(err, k.restore(env, nil))
+}
+
+// linksKeeper keeps the runlevel links of the init scripts of services that go, and of those that are named after packages
+// that come.
+type linksKeeper struct {
+	Links []Preimage `json:"links,omitempty"`
+}
+
+func (k *linksKeeper) record(env *Env, a *Commit, f *found) error {
+	names := map[string]bool{}
+	for _, s := range f.services {
+		names[s.Name] = true
+	}
+	links, err := runlevelLinks(env.Host, a.withNew(names))
+	if err != nil {
+		return err
+	}
+	for _, link := range links {
+		p, err := env.Store.Save(link)
+		if err != nil {
+			return err
+		}
+		k.Links = append(k.Links, p)
+	}
+	return nil
+}
+
+// withNew adds the services that are named after packages that come.
+func (a *Commit) withNew(names map[string]bool) map[string]bool {
+	for _, name := range a.New {
+		names[bareName(name)] = true
+	}
+	return names
+}
+
+// restore removes links that came: the tools that enable a service leave links alone that are there in part, and
+// give new numbers to those that they make. Those of a package that came lead nowhere when it is gone.
+func (k *linksKeeper) restore(env *Env, a *Commit) error {
+	came, err := k.came(env.Host, a)
+	if err != nil {
+		return err
+	}
+	for _, link := range came {
+		if err := removePath(env.Host, link); err != nil {
+			return err
+		}
+	}
+	return restoreAll(env, k.Links)
+}
+
+func (k *linksKeeper) compare(env *Env, a *Commit) ([]string, error) {
+	lines, err := compareAll(env, k.Links)
+	if err != nil {
+		return nil, err
+	}
+	came, err := k.came(env.Host, a)
+	for _, link := range came {
+		lines = append(lines, link+": starts or stops a service, and was not there")
+	}
+	return lines, err
+}
+
+// came are the links that were not recorded.
+func (k *linksKeeper) came(v host.FileReader, a *Commit) ([]string, error) {
+	names := map[string]bool{}
+	for _, s := range a.Services {
+		names[s.Name] = true
+	}
+	links, err := runlevelLinks(v, a.withNew(names))
+	return slices.DeleteFunc(links, func(link string) bool {
+		return slices.ContainsFunc(k.Links, func(p Preimage) bool { return p.Path == link })
+	}), err
+}
+
+// runlevelLinks are the links that start and stop the init scripts of services.
+func runlevelLinks(v host.FileReader, services map[string]bool) ([]string, error) {
+	dirs, err := runlevelDirs(v)
+	if err != nil {
+		return nil, err
+	}
+	var links []string
+	for _, dir := range dirs {
+		list, err := v.ReadDir(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range list { // S20NAME or K80NAME
+			if len(e.Name) > 3 && services[e.Name[3:]] && strings.ContainsRune("SK", rune(e.Name[0])) {
+				links = append(links, path.Join(dir, e.Name))
+			}
+		}
+	}
+	return links, nil
+}
+
+// runlevelDirs are the directories of those links. Debian has them in /etc; Red Hat has symlinks there, to /etc/rc.d, and
+// SUSE has them in /etc/init.d, to which its /etc/rc.d leads.
+func runlevelDirs(v host.FileReader) ([]string, error) {
+	var dirs []string
+	known := map[[2]uint64]bool{}
+	for _, level := range []string{"S", "0", "1", "2", "3", "4", "5", "6"} {
+		for _, parent := range []string{"/etc/init.d", "/etc/rc.d", "/etc"} { // what leads there comes last
+			dir := path.Join(parent, "rc"+level+".d")
+			st, err := v.Stat(dir)
+			if absent(err) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			if id := [2]uint64{st.Dev, st.Ino}; st.IsDir() && !known[id] {
+				known[id] = true
+				dirs = append(dirs, dir)
+			}
+		}
+	}
+	return dirs, nil
+}
+
+// systemdDir is where systemctl enable and mask make their links.
+const systemdDir = "/etc/systemd/system"
+
+// wantsKeeper keeps the links that start a masked service at boot: they are without effect as long as it is masked,
+// systemd does not show them, and a purge takes them away.
+type wantsKeeper struct {
+	Wants []Preimage `json:"wants,omitempty"`
+}
+
+func (k *wantsKeeper) record(env *Env, _ *Commit, f *found) error {
+	for _, s := range f.services {
+		if !s.Masked {
+			continue
+		}
+		if err := k.recordService(env, s.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *wantsKeeper) recordService(env *Env, service string) error {
+	entries, err := env.Host.ReadDir(systemdDir)
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name, ".wants") && !strings.HasSuffix(e.Name, ".requires") {
+			continue
+		}
+		link, err := env.Store.Save(path.Join(systemdDir, e.Name, service+".service"))
+		if err != nil {
+			return err
+		}
+		if !link.Exists {
+			continue
+		}
+		dir, err := saveMeta(env, path.Join(systemdDir, e.Name))
+		if err != nil {
+			return err
+		}
+		k.Wants = append(k.Wants, dir, link)
+	}
+	return nil
+}
+
+func (k *wantsKeeper) restore(env *Env, _ *Commit) error { return restoreAll(env, k.Wants) }
+
+func (k *wantsKeeper) compare(env *Env, _ *Commit) ([]string, error) { return compareAll(env, k.Wants) }
+
+// masksKeeper takes away masks of the services that came. Their packages' scripts mask a service when it is removed and
+// unmask it at the purge, by a record that they write after the mask (deb-systemd-helper): a purge that is broken off
+// between the two, and done again, leaves the mask.
+type masksKeeper struct {
+	Masks []string `json:"masks,omitempty"` // paths where a mask may come, and nothing was
+}
+
+func (k *masksKeeper) record(env *Env, a *Commit, _ *found) error {
+	for _, name := range a.New {
+		mask := path.Join(systemdDir, bareName(name)+".service")
+		if _, err := env.Host.Lstat(mask); err == nil {
+			continue
+		} else if !absent(err) {
+			return err
+		}
+		k.Masks = append(k.Masks, mask)
+	}
+	slices.Sort(k.Masks)
+	return nil
+}
+
+// restore leaves alone whatever is no mask: somebody else made it.
+func (k *masksKeeper) restore(env *Env, _ *Commit) error {
+	came, err := k.came(env.Host)
+	if err != nil {
+		return err
+	}
+	for _, mask := range came {
+		if err := removePath(env.Host, mask); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *masksKeeper) compare(env *Env, _ *Commit) ([]string, error) {
+	came, err := k.came(env.Host)
+	for i, mask := range came {
+		came[i] = mask + ": masks a service, and was not there"
+	}
+	return came, err
+}
+
+func (k *masksKeeper) came(v host.FileReader) ([]string, error) {
+	var came []string
+	for _, mask := range k.Masks {
+		st, err := v.Lstat(mask)
+		if absent(err) || err == nil && !st.IsSymlink() {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		to, err := v.Readlink(mask)
+		if err != nil {
+			return nil, err
+		}
+		if to == "/dev/null" {
+			came = append(came, mask)
+		}
+	}
+	return came, nil
 }

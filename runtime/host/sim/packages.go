@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"slices"
 	"sync"
 
 	"zcp2kopano/runtime/host"
@@ -474,4 +475,29 @@ func (up *unpacker) makePackageFile(p *Package, f host.PackedFile, at string) er
 		return up.files.writeFile(at, f.Content, f.Mode.Perm())
 	}
 	return up.files.CreateSized(at, f.Size, f.Mode.Perm())
+}
+
+// loadFiles reads which files the packages of the machine below own, the first time it matters.
+func (pk *packages) loadFiles() error {
+	if pk.below == nil || pk.filesLoaded {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(pk.db.byName)) {
+		p := pk.db.byName[name]
+		paths, err := filesOfPackage(pk.below, p.Package)
+		if err != nil {
+			return err
+		}
+		for _, file := range paths {
+			p.Files = append(p.Files, host.PackedFile{Path: path.Clean("/" + file), Bare: true})
+		}
+		p.Files = p.Format.Owned(p.Files)
+		pk.system.packager.note(p, pk.below)
+		p.Scripts = scriptsBelow(pk.below, p.Package)
+		pk.repositories.learnEffects(p)
+		p.assumeUnits()
+		pk.db.record(p)
+	}
+	pk.filesLoaded = true
+	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -111,31 +110,6 @@ func (h *Host) readPackages(view host.View) error {
 	for _, p := range list {
 		h.db.byName[p.Name] = &Package{Package: p, Format: h.system.format(), From: "package database of the machine", onHost: true, configured: p.Version}
 	}
-	return nil
-}
-
-// loadFiles reads which files the packages of the machine below own, the first time it matters.
-func (pk *packages) loadFiles() error {
-	if pk.below == nil || pk.filesLoaded {
-		return nil
-	}
-	for _, name := range slices.Sorted(maps.Keys(pk.db.byName)) {
-		p := pk.db.byName[name]
-		paths, err := filesOfPackage(pk.below, p.Package)
-		if err != nil {
-			return err
-		}
-		for _, file := range paths {
-			p.Files = append(p.Files, host.PackedFile{Path: path.Clean("/" + file), Bare: true})
-		}
-		p.Files = p.Format.Owned(p.Files)
-		pk.system.packager.note(p, pk.below)
-		p.Scripts = scriptsBelow(pk.below, p.Package)
-		pk.repositories.learnEffects(p)
-		p.assumeUnits()
-		pk.db.record(p)
-	}
-	pk.filesLoaded = true
 	return nil
 }
 

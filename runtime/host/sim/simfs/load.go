@@ -158,19 +158,6 @@ func (f *FS) SetContentUnknown(path string, size int64) error {
 	})
 }
 
-// CreateSized is Create and a write of size bytes that nobody will read, as a simulated dump makes.
-// If they do not fit it is ENOSPC, and the file is not there.
-func (f *FS) CreateSized(path string, size int64, mode fs.FileMode) error {
-	return f.changeName("create", path, func(p place) error {
-		if err := f.vacant(p, false); err != nil {
-			return err
-		}
-		n := f.newInode(p.dir, mode&permBits)
-		n.body, n.size = &content{unknown: true, baseLen: size}, size
-		return f.add(p, n)
-	})
-}
-
 // IsContentKnown reports whether a regular file's content can be read; the lower layer's can.
 func (f *FS) IsContentKnown(path string) (known bool, err error) {
 	err = f.at("open", path, true, func(n *inode) error {

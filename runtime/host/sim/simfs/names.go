@@ -343,3 +343,16 @@ func (f *FS) move(from, to place, n, old *inode) {
 		f.loseName(old)
 	}
 }
+
+// CreateSized is Create and a write of size bytes that nobody will read, as a simulated dump makes.
+// If they do not fit it is ENOSPC, and the file is not there.
+func (f *FS) CreateSized(path string, size int64, mode fs.FileMode) error {
+	return f.changeName("create", path, func(p place) error {
+		if err := f.vacant(p, false); err != nil {
+			return err
+		}
+		n := f.newInode(p.dir, mode&permBits)
+		n.body, n.size = &content{unknown: true, baseLen: size}, size
+		return f.add(p, n)
+	})
+}
