@@ -306,10 +306,12 @@ func (a *Chown) each(env *Env, do change) error {
 	}
 	defer root.Close()
 	if a.Recursive {
-		c := crew{ctx: env.Ctx, leaf: a.leaf(do), folder: a.folder(do), tick: func(done int64) {
-			env.Progress(Progress{What: "chown " + a.Path, Done: done, Total: a.Entries, Unit: "files"})
-		}}
-		if err := c.change(root, st.Dev); err != nil {
+		told := newAdvance(env, "chown "+a.Path, size{Files: a.Entries})
+		c := crew[host.Dir]{
+			ctx: env.Ctx, open: host.Dir.OpenDirWrite, leaves: eachLeaf(a.leaf(do)), folder: a.folder(do), tick: told.files,
+			mount: func(string) error { return nil }, // Prepare has told of it
+		}
+		if err := c.work(root, st.Dev); err != nil {
 			return err
 		}
 	}

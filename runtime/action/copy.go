@@ -341,7 +341,7 @@ func (s *sources) remove(env *Env, to string) error {
 	if err := s.keepAllChanged(env, to, st); err != nil {
 		return err
 	}
-	return removePath(env.Host, to)
+	return env.remove(to, s.a.Size)
 }
 
 // keepAllChanged keeps what was changed or added since in a copy.

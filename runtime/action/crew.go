@@ -8,36 +8,44 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// crew changes all that is below an open directory, in as many lanes as the host has. The order is nobody's, but a
-// directory comes after all that it holds, and once it is changed it is not entered again.
-type crew struct {
-	ctx context.Context
-	// leaf changes what is not a directory, by its name; folder an open directory. Both are called in all lanes.
-	leaf   func(dir host.Dir, name, rel string) error
-	folder func(self host.Dir, rel string) error
-	// tick is told now and then how many entries are done.
-	tick func(done int64)
+// crew works through all that is below an open directory, in as many lanes as the host has. The order is nobody's, but a
+// directory comes after all that it holds, and once it is worked on it is not entered again. What needs an order is for
+// the walker. D is host.Dir, or what else is opened for the work.
+type crew[D host.DirReader] struct {
+	ctx  context.Context
+	open func(dir D, name string) (D, error)
+	// leaves works on what is not a directory, by some of the names in one; folder on an open directory; closed on one
+	// by its name, when it is closed. They are called in all lanes, and may be nil.
+	leaves func(dir D, rel string, names []string) error
+	folder func(self D, rel string) error
+	closed func(above D, name string) error
+	// mount gets a directory on another device; what lies below it is left alone. Nil works on it as well.
+	mount func(rel string) error
+	// leave reports what is left alone, with what lies below it; nil leaves nothing.
+	leave func(rel string) bool
+	// tick is told how many entries more are done; nil is not.
+	tick func(more int64)
 
 	mu   sync.Mutex
 	come *sync.Cond // a job has come, or the last is done
-	jobs []job      // the last is taken first, so that few directories are open
+	jobs []job[D]   // the last is taken first, so that few directories are open
 	left int        // jobs that are not done
-	done int64      // entries
-	err  error      // the first: after it nothing more is changed, and what is open is closed
+	err  error      // the first: after it nothing more is done, and what is open is closed
 }
 
 // branch is a directory that the crew is in.
-type branch struct {
-	above *branch
-	dir   host.Dir
+type branch[D host.DirReader] struct {
+	above *branch[D]
+	dir   D
+	name  string
 	rel   string
 	dev   uint64
 	left  int // jobs in it that are not done, and branches
 }
 
 // job is a directory to be entered, or a stretch of entries that are none.
-type job struct {
-	in      *branch
+type job[D host.DirReader] struct {
+	in      *branch[D]
 	enter   string
 	entries []string
 }
@@ -45,22 +53,22 @@ type job struct {
 // stretch is how many entries are one job.
 const stretch = 256
 
-// change goes through what is below root and on its device. The root itself is left to the caller.
-func (c *crew) change(root host.Dir, dev uint64) error {
+// work works on what is below root. The root itself is left to the caller.
+func (c *crew[D]) work(root D, dev uint64) error {
 	c.come = sync.NewCond(&c.mu)
-	if err := c.list(&branch{dir: root, dev: dev, left: 1}); err != nil {
+	if err := c.list(&branch[D]{dir: root, dev: dev, left: 1}); err != nil {
 		return err
 	}
 	var others sync.WaitGroup
-	for range lanes(root) - 1 {
-		others.Go(c.work)
+	for range min(lanes(root), c.left) - 1 {
+		others.Go(c.lane)
 	}
-	c.work()
+	c.lane()
 	others.Wait()
 	return c.err
 }
 
-func (c *crew) work() {
+func (c *crew[D]) lane() {
 	for j, ok := c.take(); ok; j, ok = c.take() {
 		in, err := c.do(j)
 		c.fail(err)
@@ -70,7 +78,7 @@ func (c *crew) work() {
 }
 
 // take waits for a job. There is none when all are done.
-func (c *crew) take() (j job, ok bool) {
+func (c *crew[D]) take() (j job[D], ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.jobs) == 0 && c.left > 0 {
@@ -84,20 +92,18 @@ func (c *crew) take() (j job, ok bool) {
 	return j, true
 }
 
-func (c *crew) over(j job) {
+func (c *crew[D]) over(j job[D]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	const often = 10_000
-	before := c.done
-	if c.done += int64(len(j.entries)); c.done/often > before/often {
-		c.tick(c.done)
+	if c.tick != nil && len(j.entries) > 0 {
+		c.tick(int64(len(j.entries)))
 	}
 	if c.left--; c.left == 0 {
 		c.come.Broadcast()
 	}
 }
 
-func (c *crew) fail(err error) {
+func (c *crew[D]) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil {
@@ -105,14 +111,14 @@ func (c *crew) fail(err error) {
 	}
 }
 
-func (c *crew) failed() bool {
+func (c *crew[D]) failed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err != nil
 }
 
 // do returns the branch that the job was in: that of the directory which it has entered.
-func (c *crew) do(j job) (*branch, error) {
+func (c *crew[D]) do(j job[D]) (*branch[D], error) {
 	if c.failed() {
 		return j.in, nil
 	}
@@ -122,51 +128,52 @@ func (c *crew) do(j job) (*branch, error) {
 	if j.entries == nil {
 		return c.enter(j.in, j.enter)
 	}
-	for _, name := range j.entries {
-		rel := under(j.in.rel, name)
-		if err := c.leaf(j.in.dir, name, rel); err != nil && !absent(err) { // it went away meanwhile
-			return j.in, fmt.Errorf("%s: %w", rel, err)
-		}
-	}
-	return j.in, nil
+	return j.in, c.leaves(j.in.dir, j.in.rel, j.entries)
 }
 
-// enter opens a directory, unless another file system is mounted there.
-func (c *crew) enter(in *branch, name string) (*branch, error) {
-	dir, err := in.dir.OpenDirWrite(name)
+// enter opens a directory.
+func (c *crew[D]) enter(in *branch[D], name string) (*branch[D], error) {
+	dir, err := c.open(in.dir, name)
 	if absent(err) {
 		return in, nil
 	}
 	if err != nil {
 		return in, err
 	}
+	rel := under(in.rel, name)
 	st, err := dir.Self()
-	if err != nil || st.Dev != in.dev {
+	if err == nil && st.Dev != in.dev && c.mount != nil {
+		dir.Close()
+		return in, c.mount(rel)
+	}
+	if err != nil {
 		dir.Close()
 		return in, err
 	}
-	b := &branch{above: in, dir: dir, rel: under(in.rel, name), dev: st.Dev, left: 1}
+	b := &branch[D]{above: in, dir: dir, name: name, rel: rel, dev: st.Dev, left: 1}
 	return b, c.list(b)
 }
 
 // list makes jobs of what a directory holds.
-func (c *crew) list(b *branch) error {
+func (c *crew[D]) list(b *branch[D]) error {
 	list, err := b.dir.ReadDir()
 	if err != nil {
 		return err
 	}
-	var jobs []job
+	var jobs []job[D]
 	var files []string
 	for i := len(list) - 1; i >= 0; i-- {
-		if list[i].Type.IsDir() {
-			jobs = append(jobs, job{in: b, enter: list[i].Name})
-		} else {
-			files = append(files, list[i].Name)
+		switch name := list[i].Name; {
+		case c.leave != nil && c.leave(under(b.rel, name)):
+		case list[i].Type.IsDir():
+			jobs = append(jobs, job[D]{in: b, enter: name})
+		default:
+			files = append(files, name)
 		}
 	}
 	for len(files) > 0 {
 		n := min(stretch, len(files))
-		jobs = append(jobs, job{in: b, entries: files[:n]})
+		jobs = append(jobs, job[D]{in: b, entries: files[:n]})
 		files = files[n:]
 	}
 	c.mu.Lock()
@@ -178,21 +185,41 @@ func (c *crew) list(b *branch) error {
 	return nil
 }
 
-// settle changes a directory when the last job in it is done, and then perhaps the one above.
-func (c *crew) settle(b *branch) {
+// settle ends the work on a directory when the last job in it is done, and then perhaps on the one above.
+func (c *crew[D]) settle(b *branch[D]) {
 	for ; b.above != nil && c.settled(b); b = b.above {
-		if !c.failed() {
-			if err := c.folder(b.dir, b.rel); err != nil && !absent(err) {
-				c.fail(fmt.Errorf("%s: %w", b.rel, err))
-			}
-		}
-		b.dir.Close()
+		c.fail(c.end(b))
 	}
 }
 
-func (c *crew) settled(b *branch) bool {
+func (c *crew[D]) end(b *branch[D]) error {
+	if c.folder != nil && !c.failed() {
+		if err := c.folder(b.dir, b.rel); err != nil && !absent(err) {
+			c.fail(fmt.Errorf("%s: %w", b.rel, err))
+		}
+	}
+	b.dir.Close()
+	if c.closed == nil || c.failed() {
+		return nil
+	}
+	return c.closed(b.above.dir, b.name)
+}
+
+func (c *crew[D]) settled(b *branch[D]) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b.left--
 	return b.left == 0
+}
+
+// eachLeaf works on entries one by one. What went away meanwhile needs no work.
+func eachLeaf[D host.DirReader](do func(dir D, name, rel string) error) func(dir D, rel string, names []string) error {
+	return func(dir D, rel string, names []string) error {
+		for _, name := range names {
+			if err := do(dir, name, under(rel, name)); err != nil && !absent(err) {
+				return fmt.Errorf("%s: %w", under(rel, name), err)
+			}
+		}
+		return nil
+	}
 }

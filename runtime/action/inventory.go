@@ -10,6 +10,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"zcp2kopano/runtime/host"
@@ -39,18 +40,25 @@ type item struct {
 // inventory writes down in the store what is at a path, and everything below it, with digests of at most
 // this much content.
 func inventory(env *Env, name string, content int64) (*Blob, error) {
+	var left atomic.Int64
+	left.Store(content)
+	digests := func(dir host.DirReader, base string, it *item) error {
+		if !it.Mode.IsRegular() {
+			return nil
+		}
+		if left.Add(-it.Size) < 0 {
+			left.Add(it.Size)
+			return nil
+		}
+		sum, err := digest(dir, base)
+		if errors.Is(err, host.ErrUnknown) {
+			return nil
+		}
+		it.SHA256 = sum
+		return err
+	}
 	b, err := writeItems(env, func(add func(item) error) error {
-		left := content
-		return eachItem(env, name, func(dir host.DirReader, base string, it item) error {
-			if it.Mode.IsRegular() && it.Size <= left {
-				sum, err := digest(dir, base)
-				if err != nil && !errors.Is(err, host.ErrUnknown) {
-					return err
-				}
-				it.SHA256, left = sum, left-it.Size
-			}
-			return add(it)
-		})
+		return eachItem(env, name, digests, func(_ host.DirReader, _ string, it item) error { return add(it) })
 	})
 	if err != nil {
 		return nil, err
@@ -74,27 +82,34 @@ func writeItems(env *Env, fill func(add func(item) error) error) (Blob, error) {
 	})
 }
 
-// eachItem visits what is at a path, and everything below it.
-func eachItem(env *Env, name string, visit func(dir host.DirReader, base string, it item) error) error {
+// eachItem visits what is at a path, and everything below it. What there is to know of an entry is found out in all
+// lanes, and so is more, unless that is nil; the visits are in the order of a walk.
+func eachItem(env *Env, name string, more func(dir host.DirReader, base string, it *item) error, visit func(dir host.DirReader, base string, it item) error) error {
 	dir, err := env.Host.OpenTree(path.Dir(name))
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	look := func(e entry[host.DirReader]) error {
-		it, err := itemOf(e)
-		if err != nil {
-			return err
+	told := newAdvance(env, "look at "+name, size{})
+	look := func(dir host.DirReader, base, rel string, st host.Stat) (any, error) {
+		it, err := itemOf(dir, base, rel, st)
+		if err == nil && more != nil {
+			err = more(dir, base, &it)
 		}
-		return visit(e.dir, e.name, it)
+		return it, err
 	}
-	w := readWalker(env.Ctx, look)
-	st, err := dir.Lstat(path.Base(name))
+	w := readWalker(env.Ctx, func(e entry[host.DirReader]) error {
+		told.files(1)
+		return visit(e.dir, e.name, e.more.(item))
+	})
+	w.more = look
+	base := path.Base(name)
+	st, err := dir.Lstat(base)
 	if err != nil {
 		return err
 	}
 	if st.IsDir() {
-		self, err := dir.OpenDir(path.Base(name))
+		self, err := dir.OpenDir(base)
 		if err != nil {
 			return err
 		}
@@ -103,15 +118,19 @@ func eachItem(env *Env, name string, visit func(dir host.DirReader, base string,
 			return err
 		}
 	}
-	return look(entry[host.DirReader]{dir: dir, name: path.Base(name), rel: ".", st: st})
+	top, err := look(dir, base, ".", st)
+	if err != nil {
+		return err
+	}
+	return visit(dir, base, top.(item))
 }
 
-func itemOf(e entry[host.DirReader]) (item, error) {
-	m, err := readMeta(e.dir, e.name)
+func itemOf(dir host.DirReader, name, rel string, st host.Stat) (item, error) {
+	m, err := readMeta(dir, name)
 	if err != nil {
 		return item{}, err
 	}
-	it := item{Rel: e.rel, Mode: m.mode, UID: m.uid, GID: m.gid, Rdev: e.st.Rdev, Dev: e.st.Dev, Ino: e.st.Ino, Ctime: e.st.Ctime}
+	it := item{Rel: rel, Mode: m.mode, UID: m.uid, GID: m.gid, Rdev: st.Rdev, Dev: st.Dev, Ino: st.Ino, Ctime: st.Ctime}
 	if len(m.xattrs) > 0 {
 		data, err := json.Marshal(m.xattrs)
 		if err != nil {
@@ -120,10 +139,10 @@ func itemOf(e entry[host.DirReader]) (item, error) {
 		it.Xattrs = blobOf(data).SHA256
 	}
 	switch {
-	case e.st.IsRegular():
-		it.Size, it.Mtime = e.st.Size, e.st.Mtime
-	case e.st.IsSymlink():
-		it.Target, err = e.dir.Readlink(e.name)
+	case st.IsRegular():
+		it.Size, it.Mtime = st.Size, st.Mtime
+	case st.IsSymlink():
+		it.Target, err = dir.Readlink(name)
 	}
 	return it, err
 }
@@ -229,7 +248,7 @@ func (r *reckoning) check(env *Env, name string, trust bool) error {
 	}
 	defer kept.close()
 	missing := func(it item) error { r.tell(it.Rel, "is missing"); return nil }
-	err = eachItem(env, name, func(dir host.DirReader, base string, it item) error {
+	err = eachItem(env, name, nil, func(dir host.DirReader, base string, it item) error {
 		then, err := was.upTo(it.Rel, missing)
 		if err != nil {
 			return err

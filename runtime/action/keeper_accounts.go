@@ -190,7 +190,7 @@ func clearRun(env *Env, gone map[uint32]bool) error {
 			return err
 		}
 		passing := true
-		err = eachItem(env, name, func(_ host.DirReader, base string, it item) error {
+		err = eachItem(env, name, nil, func(_ host.DirReader, base string, it item) error {
 			passing = passing && (isType(it.Mode, fs.ModeDir, fs.ModeSocket, fs.ModeNamedPipe) || strings.HasSuffix(base, ".pid") || strings.HasSuffix(base, ".lock"))
 			return nil
 		})

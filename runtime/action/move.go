@@ -211,7 +211,7 @@ func (a *Move) Apply(env *Env) (Result, error) {
 		}
 	}
 	if a.Ahead {
-		if err := removePath(env.Host, presyncAt(a.To)); err != nil {
+		if err := env.remove(presyncAt(a.To), size{}); err != nil {
 			return Result{}, err
 		}
 	}

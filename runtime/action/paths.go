@@ -1,6 +1,7 @@
 package action
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -75,8 +76,17 @@ func unlinkIfThere(dir host.Dir, name string) error {
 	return dir.Unlink(name)
 }
 
-// removePath is removeTree by path; the removal is durable when it returns.
+// removePath is removeTree by path, of what is not large; the removal is durable when it returns.
 func removePath(h host.Host, name string) error {
+	return removeDurably(context.Background(), h, name, nil)
+}
+
+// remove is removePath of what may be large.
+func (env *Env) remove(name string, total size) error {
+	return removeDurably(env.Ctx, env.Host, name, newAdvance(env, "remove "+name, total).files)
+}
+
+func removeDurably(ctx context.Context, h host.Host, name string, tick func(more int64)) error {
 	dir, base, err := parent(h, name)
 	if absent(err) {
 		return nil
@@ -88,7 +98,7 @@ func removePath(h host.Host, name string) error {
 	if _, err := dir.Lstat(base); absent(err) {
 		return nil
 	}
-	if err := removeTree(dir, base); err != nil {
+	if err := removeTree(ctx, dir, base, tick); err != nil {
 		return fmt.Errorf("remove %s: %w", name, err)
 	}
 	return dir.SyncSelf()

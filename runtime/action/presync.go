@@ -166,7 +166,7 @@ func (a *Presync) Apply(env *Env) (Result, error) {
 	return result, presyncedBook{From: a.From, Seen: a.Seen, AtRest: a.AtRest}.write(env, at)
 }
 
-func (a *Presync) Undo(env *Env) error { return removePath(env.Host, presyncAt(a.To)) }
+func (a *Presync) Undo(env *Env) error { return env.remove(presyncAt(a.To), size{}) }
 
 // Differences tells that the copy is still there.
 func (a *Presync) Differences(env *Env) ([]string, error) {

@@ -54,6 +54,8 @@ func (a *advance) add(more size) {
 	a.tell()
 }
 
+func (a *advance) files(more int64) { a.add(size{Files: more}) }
+
 // half counts bytes of what has to be read twice.
 func (a *advance) half(n int64) {
 	a.mu.Lock()

@@ -44,7 +44,7 @@ func dropPart(env *Env, home, kept string) error {
 	if err := needPart(env, home, kept); err != nil {
 		return fmt.Errorf("remove %s: %w", home, err)
 	}
-	return removePath(env.Host, home)
+	return env.remove(home, size{})
 }
 
 // putBack brings what is complete at path kept back to path home, where at most a part of it is
@@ -52,7 +52,7 @@ func dropPart(env *Env, home, kept string) error {
 // both are there, until letGo.
 func putBack(c *copier, kept, home string) error {
 	env := c.env
-	if err := removePath(env.Host, goneTemp(env, kept)); err != nil {
+	if err := env.remove(goneTemp(env, kept), size{}); err != nil {
 		return err
 	}
 	if err := clearTemps(env, home); err != nil {
@@ -92,7 +92,7 @@ func letGo(env *Env, kept, home string) error {
 	if err := renamePath(env.Host, kept, gone); err != nil {
 		return err
 	}
-	return removePath(env.Host, gone)
+	return env.remove(gone, size{})
 }
 
 func goneTemp(env *Env, kept string) string {
@@ -125,36 +125,82 @@ func partOf(ctx context.Context, v host.View, a, b, ignore string) (bool, error)
 }
 
 func partOfDir(ctx context.Context, a host.DirReader, aName string, b host.DirReader, bName, ignore string) (bool, error) {
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
 	st, same, err := alikeAt(a, aName, b, bName)
 	if err != nil || !same || !st.IsDir() {
 		return same, err
 	}
-	aSub, err := a.OpenDir(aName)
+	root, err := pairOfDirs{a, b}.openAs(aName, bName)
 	if err != nil {
 		return false, err
 	}
-	defer aSub.Close()
-	bSub, err := b.OpenDir(bName)
-	if err != nil {
-		return false, err
+	defer root.Close()
+	c := crew[pairOfDirs]{ctx: ctx, open: pairOfDirs.openBoth, leaves: pairOfDirs.alike}
+	if ignore != "" {
+		c.leave = func(rel string) bool { return isDraft(path.Base(rel), ignore) }
 	}
-	defer bSub.Close()
-	list, err := aSub.ReadDir()
-	if err != nil {
-		return false, err
+	err = c.work(root, st.Dev)
+	if errors.Is(err, errUnlike) {
+		return false, nil
 	}
-	for _, de := range list {
-		if ignore != "" && isDraft(de.Name, ignore) {
-			continue
+	return err == nil, err
+}
+
+// pairOfDirs is a directory, and the one that is to hold the same.
+type pairOfDirs struct {
+	host.DirReader
+	other host.DirReader
+}
+
+// errUnlike ends a comparison.
+var errUnlike = errors.New("they differ")
+
+func (t pairOfDirs) openBoth(name string) (pairOfDirs, error) {
+	same, err := t.one(name)
+	if err != nil {
+		return pairOfDirs{}, err
+	}
+	if !same {
+		return pairOfDirs{}, errUnlike
+	}
+	return t.openAs(name, name)
+}
+
+func (t pairOfDirs) openAs(name, otherName string) (sub pairOfDirs, err error) {
+	if sub.DirReader, err = t.OpenDir(name); err != nil {
+		return sub, err
+	}
+	if sub.other, err = t.other.OpenDir(otherName); err == nil {
+		return sub, nil
+	}
+	sub.DirReader.Close()
+	if absent(err) {
+		err = errUnlike // the crew takes for done what is not there any more: that holds of the first only
+	}
+	return sub, err
+}
+
+func (t pairOfDirs) Close() error { return errors.Join(t.DirReader.Close(), t.other.Close()) }
+
+// Parallel implements host.Parallel.
+func (t pairOfDirs) Parallel() int { return min(lanes(t.DirReader), lanes(t.other)) }
+
+func (t pairOfDirs) one(name string) (same bool, err error) {
+	_, same, err = alikeAt(t.DirReader, name, t.other, name)
+	return same, err
+}
+
+// alike refuses names that are not alike in both.
+func (t pairOfDirs) alike(_ string, names []string) error {
+	for _, name := range names {
+		same, err := t.one(name)
+		if err == nil && !same {
+			err = errUnlike
 		}
-		if same, err := partOfDir(ctx, aSub, de.Name, bSub, de.Name, ignore); err != nil || !same {
-			return same, err
+		if err != nil {
+			return err
 		}
 	}
-	return true, nil
+	return nil
 }
 
 // alike reports whether two entries look the same without reading their content: type, owner, mode,

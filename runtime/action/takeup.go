@@ -112,7 +112,7 @@ func (p *presynced) prune(env *Env) error {
 		if err != nil || stays {
 			return err
 		}
-		return removeTree(e.dir, e.name)
+		return removeTree(env.Ctx, e.dir, e.name, nil)
 	}}
 	// What is read ahead are other names than the one that is removed.
 	w.ahead = true

@@ -33,7 +33,7 @@ func (e *Env) clearDrafts(dir host.Dir) error {
 		if !isDraft(de.Name, e.temp()) {
 			continue
 		}
-		if err := removeTree(dir, de.Name); err != nil {
+		if err := removeTree(e.Ctx, dir, de.Name, nil); err != nil {
 			return err
 		}
 	}

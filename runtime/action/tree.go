@@ -102,8 +102,9 @@ func mountsBelow(v host.View, name string) ([]string, error) {
 	return points, nil
 }
 
-// removeTree removes an entry and all below it, children first. What is not there is removed already.
-func removeTree(dir host.Dir, name string) error {
+// removeTree removes an entry and all below it, children first, and tells how many entries are gone, unless tick is nil.
+// What is not there is removed already.
+func removeTree(ctx context.Context, dir host.Dir, name string, tick func(more int64)) error {
 	st, err := dir.Lstat(name)
 	if absent(err) {
 		return nil
@@ -121,26 +122,30 @@ func removeTree(dir host.Dir, name string) error {
 	if self.Dev != st.Dev {
 		return fmt.Errorf("%s is a mount point; unmount it first", name)
 	}
-	if err := emptyDir(dir, name); err != nil {
-		return err
+	if err := emptyDir(ctx, dir, name, st.Dev, tick); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return dir.Rmdir(name)
 }
 
-func emptyDir(dir host.Dir, name string) error {
+func emptyDir(ctx context.Context, dir host.Dir, name string, dev uint64, tick func(int64)) error {
 	sub, err := dir.OpenDirWrite(name)
 	if err != nil {
 		return err
 	}
 	defer sub.Close()
-	list, err := sub.ReadDir()
-	if err != nil {
-		return err
+	c := crew[host.Dir]{
+		ctx: ctx, open: host.Dir.OpenDirWrite, leaves: eachLeaf(unlinkLeaf), closed: rmdirIfThere, tick: tick,
+		mount: func(rel string) error { return fmt.Errorf("%s is a mount point; unmount it first", rel) },
 	}
-	for _, de := range list {
-		if err := removeTree(sub, de.Name); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
+	return c.work(sub, dev)
+}
+
+func unlinkLeaf(dir host.Dir, name, _ string) error { return dir.Unlink(name) }
+
+func rmdirIfThere(above host.Dir, name string) error {
+	if err := above.Rmdir(name); err != nil && !absent(err) {
+		return err
 	}
 	return nil
 }

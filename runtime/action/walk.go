@@ -13,7 +13,8 @@ type entry[D host.DirReader] struct {
 	name string
 	rel  string // path from the root of the walk
 	st   host.Stat
-	self D // the entry itself, if it is a directory
+	self D   // the entry itself, if it is a directory
+	more any // what walker.more has found
 }
 
 // under is the path of a name in a directory of a walk; that of the root is empty.
@@ -47,6 +48,8 @@ type walker[D host.DirReader] struct {
 	leave func(rel string) bool
 	// inUse leaves out a directory that is gone, or another, since it was looked at; else that is an error.
 	inUse bool
+	// more looks closer at each entry, in all lanes where it looks ahead; nil does not.
+	more func(dir D, name, rel string, st host.Stat) (any, error)
 	// ahead lets it look ahead. Then visit may not change the tree.
 	ahead bool
 }
@@ -106,6 +109,7 @@ type looked struct {
 	isDir bool // by what the list of the directory says
 	left  bool
 	st    host.Stat
+	more  any
 	err   error
 }
 
@@ -116,6 +120,9 @@ func (w *walker[D]) look(dir D, list []host.DirEntry, rel string) []looked {
 		l.name, l.isDir = de.Name, de.Type.IsDir()
 		if l.left = w.leave != nil && w.leave(under(rel, de.Name)); !l.left {
 			l.st, l.err = dir.Lstat(de.Name)
+			if l.err == nil && w.more != nil {
+				l.more, l.err = w.more(dir, de.Name, under(rel, de.Name), l.st)
+			}
 		}
 	}
 	return out
@@ -170,7 +177,7 @@ func (w *walker[D]) entry(dir D, l looked, f folder[D], rel string, dev uint64) 
 	if l.err != nil {
 		return l.err
 	}
-	e := entry[D]{dir: dir, name: l.name, rel: under(rel, l.name), st: l.st}
+	e := entry[D]{dir: dir, name: l.name, rel: under(rel, l.name), st: l.st, more: l.more}
 	if !e.st.IsDir() {
 		return w.visit(e)
 	}
