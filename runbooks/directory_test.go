@@ -2,6 +2,7 @@ package runbooks_test
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -11,10 +12,26 @@ import (
 	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
 	"zcp2kopano/runtime/journal"
 	"zcp2kopano/runtime/state"
 	"zcp2kopano/runtime/story"
 )
+
+// sized is a host whose directory shows so many entries and no more.
+type sized struct {
+	host.Host
+	limit int
+}
+
+func (s sized) SearchPages(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch, page func([]host.Entry) error) error {
+	return s.Host.SearchPages(ctx, conn, req, func(entries []host.Entry) error {
+		if s.limit > 0 && len(entries) > s.limit {
+			return errors.Join(page(entries[:s.limit]), &directory.Error{Code: 4})
+		}
+		return page(entries)
+	})
+}
 
 // TestDirectoryRunbook converts a directory once all servers are said to be stopped, and are.
 func TestDirectoryRunbook(t *testing.T) {
@@ -25,11 +42,13 @@ func TestDirectoryRunbook(t *testing.T) {
 		name   string
 		edit   func(string) string
 		params map[string]string
+		limit  int    // of entries that a search may find; 0 for none
 		want   string // an inhibitor; empty for none
 	}{
 		{name: "as it should be", edit: idle, params: map[string]string{"stopped": "true"}},
 		{name: "nobody says that they are stopped", edit: idle, want: "it is not said that all servers are stopped"},
 		{name: "they run", params: map[string]string{"stopped": "true"}, want: "servers run on this host"},
+		{name: "a part of it is shown", edit: idle, params: map[string]string{"stopped": "true"}, limit: 4, want: "the directory is not shown as a whole"},
 		{name: "no such base", edit: idle, params: map[string]string{"stopped": "true", "base": "dc=other"}, want: "the directory does not answer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -40,7 +59,7 @@ func TestDirectoryRunbook(t *testing.T) {
 			verdict := engine.Execute(context.Background(), engine.Config{
 				Mode: "simulate", ID: "simulate", Runbook: loadStock(t, "directory"), Params: params,
 				Secrets: map[string]host.Secret{"bind_password": host.NewSecret("adminpw")},
-				Host:    h, HostLabel: "an example", Dir: "/var/lib/zcp2kopano/runs/simulate",
+				Host:    sized{h, c.limit}, HostLabel: "an example", Dir: "/var/lib/zcp2kopano/runs/simulate",
 				Journal: journal.Memory("test", time.Now), Keeper: state.Memory(), Version: "test", Now: time.Now,
 				Emit: func(e story.Event) {
 					if e.Finding != nil && e.Finding.Severity == "inhibitor" {

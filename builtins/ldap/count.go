@@ -12,6 +12,8 @@ import (
 	"zcp2kopano/runtime/script"
 )
 
+var unreadOK = script.Param{Name: "unread_ok", Type: script.Bool, Doc: "None instead of an error if the filter or the base cannot be read, or the server refuses them (no such object, a referral, no right, a limit); an error still where it is busy, or the connection breaks", Optional: true, Default: "False", Keyword: true}
+
 var count = &script.Builtin{
 	Name: "ldap.count",
 	Doc: "Counts the entries of a directory that match a filter, and the values of their attributes.\n\n" +
@@ -21,7 +23,7 @@ var count = &script.Builtin{
 		{Name: "base", Type: script.String, Doc: "DN to search below"},
 		{Name: "filter", Type: script.String, Doc: "filter as in RFC 4515"},
 		{Name: "attributes", Type: script.Strings, Doc: "attributes whose values are counted, those with options among them", Optional: true, Default: "[]"},
-		{Name: "unread_ok", Type: script.Bool, Doc: "None instead of an error if the filter or the base cannot be read, or the server refuses them (no such object, a referral, no right, a limit); an error still where it is busy, or the connection breaks", Optional: true, Default: "False", Keyword: true},
+		unreadOK,
 	},
 	Result: "record(entries, values), or None: values is a dict of attribute, as it was asked for, to number",
 	Effect: script.Read,

@@ -17,7 +17,7 @@ import (
 
 // Builtins lists the module's functions.
 func Builtins() []*script.Builtin {
-	return []*script.Builtin{connection, probe, server, search, count, convert, slapd, export, transplant, configure}
+	return []*script.Builtin{connection, probe, server, search, count, limit, mentions, convert, slapd, export, transplant, configure}
 }
 
 // ToKopano is the renaming of ZCP's schema to Kopano's; servers get a socket.
@@ -71,8 +71,9 @@ var search = &script.Builtin{
 		{Name: "filter", Type: script.String, Doc: "filter as in RFC 4515"},
 		{Name: "scope", Type: script.String, Doc: "the base alone, its children, or all below", Optional: true, Default: `"sub"`, Choices: []string{"base", "one", "sub"}},
 		{Name: "attributes", Type: script.Strings, Doc: "attributes to read; all if left out, none for [\"1.1\"]", Optional: true, Default: "[]"},
+		unreadOK,
 	},
-	Result: "list of record(dn, attributes); attributes is a dict of lists of strings, names as the server writes them",
+	Result: "list of record(dn, attributes), or None; attributes is a dict of lists of strings, names as the server writes them",
 	Effect: script.Read,
 	Example: `
 directory = ldap.connection(["ldap://localhost:389"])
@@ -84,10 +85,14 @@ print(len(users), "users")
 		if err != nil {
 			return nil, err
 		}
-		entries, err := c.View.SearchDirectory(c.Context(), conn, host.DirectorySearch{
+		req := host.DirectorySearch{
 			Base: c.String("base"), Scope: c.StringOr("scope", "sub"),
 			Filter: c.String("filter"), Attributes: c.Strings("attributes"),
-		})
+		}
+		entries, err := c.View.SearchDirectory(c.Context(), conn, req)
+		if err != nil && c.Bool("unread_ok", false) && unreadable(req, err) {
+			return starlark.None, nil
+		}
 		if err != nil {
 			return nil, c.Errorf("%s below %q: %w", strings.Join(conn.URLs, " "), c.String("base"), err)
 		}

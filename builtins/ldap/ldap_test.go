@@ -1,11 +1,17 @@
 package ldap_test
 
 import (
+	"cmp"
+	"context"
+	"slices"
 	"strings"
 	"testing"
 
 	"zcp2kopano/builtins/internal/builtintest"
 	"zcp2kopano/builtins/ldap"
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
+	"zcp2kopano/runtime/host/sim"
 )
 
 const fixture = `
@@ -60,6 +66,39 @@ func TestErrors(t *testing.T) {
 	s.Fail(`ldap.search("ldap://localhost", "dc=example", "(a=b)")`, "ldap.connection")
 	s.Fail(d+`ldap.search(d, "dc=example,dc=org", "(a=b")`, "ldap://localhost below")
 	s.Fail(d+`ldap.search(d, "dc=example,dc=org", "(a=b)", scope = "tree")`, "base, one, sub")
+}
+
+// limited is a directory that sends so many entries and no more.
+type limited struct {
+	host.Host
+	code uint16
+}
+
+func (l limited) SearchPages(ctx context.Context, conn host.DirectoryConn, req host.DirectorySearch, page func([]host.Entry) error) error {
+	err := l.Host.SearchPages(ctx, conn, req, func(entries []host.Entry) error { return page(entries[:1]) })
+	return cmp.Or(err, error(&directory.Error{Code: l.code}))
+}
+
+// TestLimit tells a limit that ends a search from a server that fails.
+func TestLimit(t *testing.T) {
+	s := builtintest.New(t, fixture, ldap.Builtins())
+	const look = `
+d = ldap.connection(["ldap://localhost"])
+print(ldap.limit(d, "dc=example,dc=org"))
+print(ldap.search(d, "dc=other", "(cn=*)", unread_ok = True))
+`
+	want := []string{`struct(entries = 3, problem = "")`, "None"}
+	if got := s.Succeed(look); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	for code, told := range map[uint16]string{4: "entries = 1, problem = \"Size Limit Exceeded", 3: "entries = 1, problem = \"Time Limit Exceeded", 11: "administrative limit"} {
+		s.Around = func(h *sim.Host) host.Host { return limited{h, code} }
+		if got := s.Succeed(look); !strings.Contains(got[0], told) {
+			t.Errorf("result %d: %q", code, got)
+		}
+	}
+	s.Around = func(h *sim.Host) host.Host { return limited{h, 52} }
+	s.Fail(look, "try again when it runs")
 }
 
 const zarafaDirectory = `

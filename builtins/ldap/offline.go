@@ -84,11 +84,12 @@ var configure = &script.Builtin{
 	Name: "ldap.configure",
 	Doc: "Has a directory's server learn the Kopano schema, and gives the new names to its access rules, indexes and overlays.\n\n" +
 		"The schema is made of the server's own definitions of the Zarafa schema: the two differ by names and numbers alone. " +
-		"OpenLDAP with cn=config is changed while it runs, 389 Directory Server, too, but for the schema alone. Of a slapd.conf and the files that it includes, the " +
+		"OpenLDAP with cn=config is changed while it runs, 389 Directory Server, too: its schema in cn=schema, indexes and plugins in cn=config, access rules " +
+		"below a base of the directory. An index is added beside the old one there, and is used once the server has built it. Of a slapd.conf and the files that it includes, the " +
 		"text is changed, and a file kopano.schema is written beside zarafa.schema: the server reads them when it starts. The run shows each line.",
 	Params: []script.Param{
 		{Name: "conn", Type: script.Any, Doc: "what ldap.connection returned, with a user who may write the configuration"},
-		{Name: "base", Type: script.String, Doc: "\"cn=config\", or \"cn=schema\" of 389 Directory Server; the policy must allow it. For a slapd.conf, its path"},
+		{Name: "base", Type: script.String, Doc: "\"cn=config\", or of 389 Directory Server \"cn=schema\" and a DN of the directory; the policy must allow it. For a slapd.conf, its path"},
 	},
 	Result: "None",
 	Effect: script.Change,
@@ -105,10 +106,10 @@ ldap.configure(ldap.connection(["ldapi:///"], external = True), "cn=config")
 		switch {
 		case path.IsAbs(base) && isConfigFile(base):
 			d.Actions, err = configureFiles(c, base)
-		case base == "cn=config" || base == "cn=schema":
-			d.Actions = []action.Action{&action.Configure{Directory: action.DirectoryAt(conn), Base: base, Schema: "kopano", Renaming: ToKopano("")}}
+		case strings.HasPrefix(base, "/"):
+			err = c.Errorf("argument base: %q is no slapd.conf; where the configuration is a directory, its base is cn=config", base)
 		default:
-			err = c.Errorf("argument base: %q is none of cn=config, cn=schema and the path of a slapd.conf", base)
+			d.Actions = []action.Action{&action.Configure{Directory: action.DirectoryAt(conn), Base: base, Schema: "kopano", Renaming: ToKopano("")}}
 		}
 		return d, err
 	},

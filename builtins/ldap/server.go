@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-ldap/ldap/v3"
 	"go.starlark.net/starlark"
 
 	"zcp2kopano/builtins/internal/schema"
@@ -17,8 +18,9 @@ var server = &script.Builtin{
 	Doc: "Tells what kind of server a directory has, and what it does not know of the Zarafa and the Kopano schema.\n\n" +
 		"It asks the server's root entry and its subschema.",
 	Params: []script.Param{{Name: "conn", Type: script.Any, Doc: "what ldap.connection returned"}},
-	Result: "record(kind, contexts, lacks_zarafa, lacks_kopano, schema_known): kind is \"openldap\", \"389-ds\", \"active-directory\" (Samba's among them) or \"\"; " +
-		"contexts is a list of DNs; lacks_zarafa and lacks_kopano list classes and attributes, of Active Directory only those whose counterpart is known; schema_known is False where the server does not tell its schema",
+	Result: "record(kind, contexts, lacks_zarafa, lacks_kopano, others, schema_known, pages): kind is \"openldap\", \"389-ds\", \"active-directory\" (Samba's among them) or \"\"; " +
+		"contexts is a list of DNs; lacks_zarafa and lacks_kopano list classes and attributes, of Active Directory only those whose counterpart is known; " +
+		"others are classes and attributes of the server whose names begin as those of ZCP, and that its schema does not have; pages tells whether it can send an answer page by page; schema_known is False where the server does not tell its schema",
 	Effect: script.Read,
 	Example: `
 found = ldap.server(ldap.connection(["ldap://localhost:389"]))
@@ -30,7 +32,7 @@ if found.lacks_kopano:
 		if err != nil {
 			return nil, err
 		}
-		root, err := one(c, conn, "", []string{"*", "namingContexts", "subschemaSubentry", "vendorName", "supportedCapabilities", "structuralObjectClass"})
+		root, err := one(c, conn, "", []string{"*", "namingContexts", "subschemaSubentry", "vendorName", "supportedCapabilities", "supportedControl", "structuralObjectClass"})
 		if err != nil {
 			return nil, err
 		}
@@ -47,7 +49,8 @@ if found.lacks_kopano:
 		zarafa, kopano := lacks(known, kind)
 		return script.NewRecord(map[string]any{
 			"kind": kind, "contexts": slices.Clone(root["namingcontexts"]),
-			"lacks_zarafa": zarafa, "lacks_kopano": kopano, "schema_known": !known.Empty(),
+			"lacks_zarafa": zarafa, "lacks_kopano": kopano, "others": others(known), "schema_known": !known.Empty(),
+			"pages": slices.Contains(root["supportedcontrol"], ldap.ControlTypePaging),
 		}), nil
 	},
 }
@@ -72,6 +75,15 @@ func lacks(known *directory.Schema, kind string) (zarafa, kopano []string) {
 		}
 	}
 	return zarafa, kopano
+}
+
+// others are names of a site's own that look like those of ZCP.
+func others(known *directory.Schema) []string {
+	renaming := ToKopano("")
+	return slices.DeleteFunc(known.NamedLike("zarafa"), func(name string) bool {
+		key := strings.ToLower(name)
+		return renaming.Attributes[key]+renaming.Classes[key] != ""
+	})
 }
 
 func knows(known *directory.Schema, class bool, name string) bool {

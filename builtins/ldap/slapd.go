@@ -49,7 +49,7 @@ if server:
 			}
 		}
 		for _, m := range found.mentions {
-			mentions = append(mentions, script.NewRecord(map[string]any{"where": m.Where, "text": m.Text, "new": m.New}))
+			mentions = append(mentions, recordOf(m))
 		}
 		kind := "cn=config"
 		if isConfigFile(config) {
@@ -57,6 +57,10 @@ if server:
 		}
 		return script.NewRecord(map[string]any{"config": config, "kind": kind, "databases": databases, "mentions": mentions}), nil
 	},
+}
+
+func recordOf(m directory.Mention) any {
+	return script.NewRecord(map[string]any{"where": m.Where, "text": m.Text, "new": m.New})
 }
 
 func isConfigFile(config string) bool {
@@ -251,11 +255,10 @@ func (s *slapdConfig) entry(r *directory.Renaming, name, above string, e host.En
 			if n := len(s.databases); n > 0 && above != "cn=config" || strings.HasPrefix(name, "olcDatabase=") {
 				s.databases[n-1].say(strings.TrimPrefix(strings.TrimPrefix(key, "olc"), "db"), bare(v))
 			}
-			if renamed := r.Words(v); directory.Configures(attribute) && renamed != v {
-				s.mentions = append(s.mentions, directory.Mention{Where: name + "," + above + " " + attribute, Text: v, New: renamed})
-			}
 		}
 	}
+	e.DN = name + "," + above
+	s.mentions = append(s.mentions, r.EntryMentions(e)...)
 	slices.SortFunc(s.mentions, func(a, b directory.Mention) int { return strings.Compare(a.Where+a.Text, b.Where+b.Text) })
 }
 

@@ -16,15 +16,16 @@ import (
 func init() { register(func() Action { return &Configure{} }) }
 
 // Configure ("ldap.configure") gives a directory's server that runs the new schema, made of its definitions of the old
-// one, and the names in its configuration their successors: access rules, indexes, overlays. It works in cn=config of
-// OpenLDAP, and for the schema alone in cn=schema of 389 Directory Server.
+// one, and the names in its configuration their successors: access rules, indexes, overlays and plugins. It works in
+// cn=config of OpenLDAP; of 389 Directory Server in cn=schema, in cn=config, and for access rules, which stand in entries
+// there, below a base of the directory.
 //
 // Prepare notes each attribute as it is and will be; Apply and Undo change those that are not there yet, one entry at a
 // time. Some servers keep a schema that they have once learned: then it stays, and does no harm.
 type Configure struct {
 	Directory
 
-	Base     string             `json:"base"` // "cn=config" or "cn=schema"
+	Base     string             `json:"base"` // "cn=config", "cn=schema", or a base of the directory
 	Schema   string             `json:"name"` // what the new schema is called in cn=config
 	Renaming directory.Renaming `json:"renaming"`
 
@@ -68,19 +69,15 @@ func (a *Configure) Prepare(env *Env) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	req := host.DirectorySearch{Base: a.Base, Scope: "sub", Filter: "(objectClass=*)"}
-	if a.Base != "cn=config" {
-		req.Scope, req.Attributes = "base", []string{"attributeTypes", "objectClasses"}
-	}
-	found, err := env.Host.SearchDirectory(env.Ctx, conn, req)
-	if err == nil && len(found) == 0 {
+	found, err := env.Host.SearchDirectory(env.Ctx, conn, a.search())
+	if err == nil && len(found) == 0 && !a.rules() {
 		err = fmt.Errorf("%s cannot be seen", a.Base)
 	}
 	if err != nil {
 		return false, fmt.Errorf("%s: %w; log in as one who may read and write it", a.Summary(), err)
 	}
 	a.Changes = nil
-	if a.Base != "cn=config" {
+	if a.Base == "cn=schema" {
 		a.learnInPlace(found[0])
 		return len(a.Changes) > 0, nil
 	}
@@ -88,9 +85,33 @@ func (a *Configure) Prepare(env *Env) (bool, error) {
 	for _, e := range found {
 		if !belowSchema(e.DN) {
 			a.rename(e)
+			a.index(e, found)
 		}
 	}
 	return len(a.Changes) > 0, nil
+}
+
+// rules tells whether only access rules are looked at.
+func (a *Configure) rules() bool { return a.Base != "cn=config" && a.Base != "cn=schema" }
+
+func (a *Configure) search() host.DirectorySearch {
+	req := host.DirectorySearch{Base: a.Base, Scope: "sub", Filter: "(objectClass=*)"}
+	switch {
+	case a.Base == "cn=schema":
+		req.Scope, req.Attributes = "base", []string{"attributeTypes", "objectClasses"}
+	case a.rules():
+		req.Filter, req.Attributes = "(aci=*)", []string{"aci"}
+	}
+	return req
+}
+
+// index notes the index of a new attribute beside the one of an old attribute, where each is an entry.
+func (a *Configure) index(e host.Entry, found []host.Entry) {
+	beside, is := a.Renaming.IndexBeside(e)
+	there := func(other host.Entry) bool { return strings.EqualFold(other.DN, beside.DN) }
+	if is && !slices.ContainsFunc(found, there) {
+		a.Changes = append(a.Changes, configChange{DN: beside.DN, Add: beside.Attributes})
+	}
 }
 
 func belowSchema(dn string) bool { return strings.HasSuffix(strings.ToLower(dn), configSchema) }
@@ -201,6 +222,10 @@ func sortedNames(attributes map[string][]string) []string {
 func (a *Configure) Detail(*Env) (Detail, error) {
 	d := Detail{Existing: true}
 	for _, c := range a.Changes {
+		if c.Add != nil && !belowSchema(c.DN) {
+			d.Lines = append(d.Lines, c.DN+": new")
+			continue
+		}
 		if c.Add != nil {
 			d.Lines = append(d.Lines, fmt.Sprintf("%s: new, with %d attributes and %d classes", c.DN, len(c.Add["olcAttributeTypes"]), len(c.Add["olcObjectClasses"])))
 			continue
@@ -211,10 +236,10 @@ func (a *Configure) Detail(*Env) (Detail, error) {
 		}
 		d.Lines = append(d.Lines, c.DN+": "+c.Attribute)
 		for _, v := range lacking(c.Old, c.New) {
-			d.Lines = append(d.Lines, "- "+v)
+			d.Lines = append(d.Lines, "- "+directory.Shown(v))
 		}
 		for _, v := range lacking(c.New, c.Old) {
-			d.Lines = append(d.Lines, "+ "+v)
+			d.Lines = append(d.Lines, "+ "+directory.Shown(v))
 		}
 	}
 	return d, nil
@@ -258,7 +283,7 @@ func (a *Configure) each(env *Env, work func(host.Directory) error) error {
 // bring makes values of an attribute others, or adds an entry, unless it is so.
 func (a *Configure) bring(env *Env, session host.Directory, c configChange, from, to []string) error {
 	if c.Add != nil {
-		there, err := a.schemaEntry(env, session, c)
+		there, err := a.added(env, session, c)
 		if err != nil || there != "" {
 			return err
 		}
@@ -333,6 +358,22 @@ func (a *Configure) values(env *Env, session host.Directory, c configChange) ([]
 	return values, err
 }
 
+// added is the DN of the entry that is new; empty if it is not there.
+func (a *Configure) added(env *Env, session host.Directory, c configChange) (dn string, err error) {
+	if belowSchema(c.DN) {
+		return a.schemaEntry(env, session, c)
+	}
+	req := host.DirectorySearch{Base: c.DN, Scope: "base", Filter: "(objectClass=*)", Attributes: []string{"1.1"}}
+	err = session.Search(env.Ctx, req, func([]host.Entry) error {
+		dn = c.DN
+		return nil
+	})
+	if directory.Is(err, ldap.LDAPResultNoSuchObject) {
+		err = nil
+	}
+	return dn, err
+}
+
 // schemaEntry is the DN of the entry with the new schema, which the server gives a number; empty if it is not there.
 func (a *Configure) schemaEntry(env *Env, session host.Directory, c configChange) (string, error) {
 	dn := ""
@@ -379,7 +420,7 @@ func (a *Configure) forget(env *Env, session host.Directory, c configChange) err
 	if c.Add == nil {
 		return a.bring(env, session, c, c.New, nil)
 	}
-	dn, err := a.schemaEntry(env, session, c)
+	dn, err := a.added(env, session, c)
 	if err != nil || dn == "" {
 		return err
 	}

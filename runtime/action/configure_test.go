@@ -2,6 +2,7 @@ package action
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -93,6 +94,71 @@ func TestConfigure(t *testing.T) {
 	must(t, again.Stage(tr.env))
 	if needed, err := again.Prepare(tr.env); needed || err != nil {
 		t.Errorf("it is done again: %v, %v, %+v", needed, err, again.Changes)
+	}
+}
+
+// TestConfigure389 renames in access rules and plugins, and makes an index beside an old one; taken back, it is gone.
+func TestConfigure389(t *testing.T) {
+	const ldif = `dn: cn=config
+objectClass: top
+
+dn: cn=index,cn=config
+objectClass: top
+
+dn: cn=oldQuota,cn=index,cn=config
+objectClass: nsIndex
+cn: oldQuota
+nsIndexType: eq
+
+dn: cn=oldAliases,cn=index,cn=config
+objectClass: nsIndex
+cn: oldAliases
+nsIndexType: eq
+
+dn: cn=newAliases,cn=index,cn=config
+objectClass: nsIndex
+cn: newAliases
+nsIndexType: sub
+
+dn: dc=example,dc=org
+objectClass: domain
+aci: (targetattr="oldQuota")(version 3.0; acl "a"; allow (read) userdn="ldap:///self";)
+aci: (targetattr="cn")(version 3.0; acl "b"; allow (read) userdn="ldap:///self";)
+description: oldQuota
+`
+	fixture, err := sim.ReadFixture([]byte("-- host --\nhostname: h\n-- directory --\n" + ldif))
+	must(t, err)
+	for base, want := range map[string]map[string]string{
+		"cn=config": {
+			"entry cn=newQuota,cn=index,cn=config":   `cn="newQuota" nsIndexType="eq" objectClass="nsIndex" objectClass="top"`,
+			"entry cn=newAliases,cn=index,cn=config": `cn="newAliases" nsIndexType="sub" objectClass="nsIndex"`,
+		},
+		"dc=example,dc=org": {
+			"entry dc=example,dc=org": `aci="(targetattr=\"cn\")(version 3.0; acl \"b\"; allow (read) userdn=\"ldap:///self\";)" aci="(targetattr=\"newQuota\")(version 3.0; acl \"a\"; allow (read) userdn=\"ldap:///self\";)" description="oldQuota" objectClass="domain"`,
+		},
+	} {
+		h := newFake()
+		must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+		h.directory, err = fixture.Host(sim.Options{})
+		must(t, err)
+		tr := &trial{fakeHost: h, env: newEnv(h)}
+		start := tr.entries(t)
+		a := configuration()
+		a.Base = base
+		must(t, tr.prepare(t, a))
+		must(t, tr.apply(t))
+		must(t, tr.apply(t)) // from half-way
+		now := tr.entries(t)
+		for dn, text := range want {
+			if now[dn] != text {
+				t.Errorf("%s is\n%s\nwant\n%s", dn, now[dn], text)
+			}
+		}
+		must(t, tr.undo(t))
+		must(t, tr.undo(t))
+		if now := tr.entries(t); !maps.Equal(now, start) {
+			t.Errorf("%s: taken back, it is\n%q\nwas\n%q", base, now, start)
+		}
 	}
 }
 

@@ -225,7 +225,7 @@ type pace struct{ slow, fast int64 }
 
 // The paces. Fast ones were measured on a small virtual machine with solid state disks: a dump of 200 MB of
 // large objects in 2 s, its loading in 6 s, the loading of 5 million small rows in 5 minutes, installing 5 small packages in 0.2 s, 9 in 0.23 s, a stop of
-// zarafa-server in 2 s. Slow ones are those of a rotating disk that other work shares: 100 random accesses
+// zarafa-server in 2 s, changes of 10,000 entries by OpenLDAP in 2.5 s, 10,000 exported, rewritten and loaded in 0.3 s. Slow ones are those of a rotating disk that other work shares: 100 random accesses
 // a second, or 10 MB in a row.
 var (
 	dumpPace     = pace{8 << 20, 100 << 20}                                                    // bytes of data
@@ -237,6 +237,7 @@ var (
 	createPace   = pace{100, 10_000}                                                           // files made
 	ownerPace    = pace{500, 100_000}                                                          // entries
 	modifyPace   = pace{50, 4_000}                                                             // entries of a directory, each synced
+	entryPace    = pace{1_000, 30_000}                                                         // entries of a directory that is loaded anew
 	downloadPace = pace{1 << 20, 50 << 20}                                                     // bytes
 	packagePace  = struct{ least, most time.Duration }{50 * time.Millisecond, 8 * time.Second} // each that comes or goes
 	stopSpan     = Span{time.Second, 65 * time.Second}                                         // init scripts wait so long

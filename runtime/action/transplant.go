@@ -62,7 +62,7 @@ func (a *Transplant) Summary() string {
 	return fmt.Sprintf("convert the database %s in %s, from %s", a.Suffix, a.Path, a.From)
 }
 func (a *Transplant) Touches() []policy.Target { return a.touches(a.Path, a.From, a.rewritten()) }
-func (a *Transplant) Cost() Span               { return ownerPace.of(a.Rewrite.Entries) }
+func (a *Transplant) Cost() Span               { return entryPace.of(a.Rewrite.Entries) }
 func (a *Transplant) BrokenOff() string {
 	return "the database may be empty; a resume loads it, and a rollback puts its files back; until then its server must not be started"
 }

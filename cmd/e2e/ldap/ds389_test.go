@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"os/user"
@@ -114,6 +113,34 @@ func load(t *testing.T, h host.Host, conn host.DirectoryConn, entries []entry) {
 	}
 }
 
+// sent has a server make a change.
+func sent(t *testing.T, h host.Host, conn host.DirectoryConn, c host.EntryChange) {
+	t.Helper()
+	session, err := h.OpenDirectory(context.Background(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	if err := session.Change(context.Background(), []host.EntryChange{c})[0]; err != nil {
+		t.Fatalf("%s: %v", c.DN, err)
+	}
+}
+
+// valuesOf are those of an attribute of an entry, sorted; none if it is not there.
+func valuesOf(t *testing.T, h host.View, conn host.DirectoryConn, dn, attribute string) []string {
+	t.Helper()
+	found, err := h.SearchDirectory(context.Background(), conn, host.DirectorySearch{Base: dn, Scope: "base", Filter: "(objectClass=*)", Attributes: []string{attribute}})
+	if directory.Is(err, 32) {
+		return nil
+	}
+	if err != nil || len(found) != 1 {
+		t.Fatal(dn, found, err)
+	}
+	values := slices.Clone(found[0].Values(attribute))
+	slices.Sort(values)
+	return values
+}
+
 // by is what a directory holds, by an identity of its entries; the classes that a server adds by itself are left out.
 func by(t *testing.T, h host.View, conn host.DirectoryConn, identity string) map[string]string {
 	t.Helper()
@@ -151,6 +178,26 @@ func TestConvertOn389(t *testing.T) {
 	h, conn := ds389(t)
 	want := site(40)[1:] // the server has made the suffix itself
 	load(t, h, conn, want)
+	const rule = `(targetattr="zarafaAccount || mail")(targetfilter="(objectClass=zarafa-user)")(version 3.0; acl "zarafa"; allow (read) userdn="ldap:///self";)`
+	const indexes = "cn=index,cn=userRoot,cn=ldbm database,cn=plugins,cn=config"
+	const unique = "cn=unique aliases,cn=plugins,cn=config"
+	sent(t, h, conn, host.EntryChange{DN: "dc=example,dc=org", Values: []host.ValueChange{{Attribute: "aci", Values: []string{rule}}}})
+	sent(t, h, conn, host.EntryChange{DN: "cn=zarafaAccount," + indexes, Add: map[string][]string{
+		"objectClass": {"top", "nsIndex"}, "cn": {"zarafaAccount"}, "nsIndexType": {"eq", "pres"}, "nsSystemIndex": {"false"}}})
+	sent(t, h, conn, host.EntryChange{DN: unique, Add: map[string][]string{
+		"objectClass": {"top", "nsSlapdPlugin", "extensibleObject"}, "cn": {"unique aliases"}, "nsslapd-pluginPath": {"libattr-unique-plugin"},
+		"nsslapd-pluginInitfunc": {"NSUniqueAttr_Init"}, "nsslapd-pluginType": {"preoperation"}, "nsslapd-pluginEnabled": {"off"}, "nsslapd-plugin-depends-on-type": {"database"},
+		"nsslapd-pluginId": {"NSUniqueAttr"}, "nsslapd-pluginVersion": {"2"}, "nsslapd-pluginVendor": {"389 Project"}, "nsslapd-pluginDescription": {"unique"},
+		"uniqueness-attribute-name": {"zarafaAliases"}, "uniqueness-subtrees": {"dc=example,dc=org"}}})
+	configured := func() string {
+		t.Helper()
+		kept := map[string][]string{
+			"index": valuesOf(t, h, conn, "cn=kopanoAccount,"+indexes, "nsIndexType"), "unique": valuesOf(t, h, conn, unique, "uniqueness-attribute-name"),
+			"rules": slices.DeleteFunc(valuesOf(t, h, conn, "dc=example,dc=org", "aci"), func(v string) bool { return !strings.Contains(v, "mail") }),
+		}
+		return fmt.Sprintf("%q", kept)
+	}
+	startConfig := configured()
 	start := by(t, h, conn, "nsUniqueId")
 	env := environment(h)
 	learn := journaled(t, env, &action.Configure{Directory: action.DirectoryAt(conn), Base: "cn=schema", Schema: "kopano", Renaming: builtins.ToKopano("")})
@@ -158,6 +205,21 @@ func TestConvertOn389(t *testing.T) {
 		if _, err := learn().Apply(env); err != nil {
 			t.Fatal(err)
 		}
+	}
+	var settings []func() action.Action
+	for _, base := range []string{"cn=config", "dc=example,dc=org"} {
+		set := journaled(t, env, &action.Configure{Directory: action.DirectoryAt(conn), Base: base, Renaming: builtins.ToKopano("")})
+		for range 2 {
+			if _, err := set().Apply(env); err != nil {
+				t.Fatal(err)
+			}
+		}
+		settings = append(settings, set)
+	}
+	wantConfig := fmt.Sprintf("%q", map[string][]string{"index": {"eq", "pres"}, "unique": {"kopanoAliases"}, "rules": {
+		`(targetattr="kopanoAccount || mail")(targetfilter="(objectClass=kopano-user)")(version 3.0; acl "zarafa"; allow (read) userdn="ldap:///self";)`}})
+	if now := configured(); now != wantConfig {
+		t.Errorf("the configuration is\n%s\nwant\n%s", now, wantConfig)
 	}
 	make := prepared(t, env, conn)
 	if _, err := make().Apply(env); err != nil {
@@ -182,8 +244,24 @@ func TestConvertOn389(t *testing.T) {
 	if err := make().Undo(env); err != nil {
 		t.Fatal(err)
 	}
-	if now := by(t, h, conn, "nsUniqueId"); !maps.Equal(now, start) {
-		t.Error("taken back, it is not what it was")
+	for _, set := range settings {
+		for range 2 {
+			if err := set().Undo(env); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if now := configured(); now != startConfig {
+		t.Errorf("taken back, the configuration is\n%s\nwas\n%s", now, startConfig)
+	}
+	back := by(t, h, conn, "nsUniqueId")
+	for id, text := range start {
+		if back[id] != text {
+			t.Errorf("taken back, %s is\n%s\nwas\n%s", id, back[id], text)
+		}
+	}
+	if len(back) != len(start) {
+		t.Errorf("taken back, it has %d entries, and had %d", len(back), len(start))
 	}
 	undone := learn()
 	if err := undone.Undo(env); err != nil {

@@ -2,8 +2,12 @@ package directory
 
 import (
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
+
+	"zcp2kopano/runtime/host"
 )
 
 // Words gives the names in a text of a server's configuration their successors: access rules, indexes, overlays, lists of
@@ -55,7 +59,7 @@ func namesClass(before string) bool {
 // listsAttributes tells whether what ends before a "=" is a key word that attributes follow.
 func listsAttributes(before string) bool {
 	switch strings.ToLower(lastWord(before)) {
-	case "attr", "attrs", "attributes", "dnattr", "exattrs":
+	case "attr", "attrs", "attribute", "attributes", "dnattr", "exattrs", "add", "del":
 		return true
 	}
 	return false
@@ -213,12 +217,60 @@ type Mention struct {
 	New   string
 }
 
+var credentials = regexp.MustCompile(`(?i)\b(credentials\s*=\s*)("[^"]*"|\S+)`)
+
+// Shown is a text of a configuration without passwords: replication has some beside its lists of attributes.
+func Shown(text string) string { return credentials.ReplaceAllString(text, "$1***") }
+
+// EntryMentions lists the values of an entry of a configuration that have old names.
+func (r *Renaming) EntryMentions(e host.Entry) []Mention {
+	var list []Mention
+	for _, name := range slices.Sorted(maps.Keys(e.Attributes)) {
+		for _, v := range e.Attributes[name] {
+			if renamed := r.Words(v); Configures(name) && renamed != v {
+				list = append(list, Mention{Where: e.DN + " " + name, Text: Shown(v), New: Shown(renamed)})
+			}
+		}
+	}
+	if to := r.indexEntry(e); to != "" {
+		list = append(list, Mention{Where: e.DN, Text: "an index of " + e.Values("cn")[0], New: "one of " + to + " beside it"})
+	}
+	return list
+}
+
+// indexEntry is the attribute that needs an index beside that of an entry of 389 Directory Server's configuration; empty
+// if the entry is no index, or none of an old attribute.
+func (r *Renaming) indexEntry(e host.Entry) string {
+	index := slices.ContainsFunc(e.Values(classAttribute), func(c string) bool { return strings.EqualFold(c, "nsIndex") })
+	if cn := e.Values("cn"); index && len(cn) == 1 {
+		return r.Attributes[strings.ToLower(cn[0])]
+	}
+	return ""
+}
+
+// IndexBeside is the index of a new attribute that stands beside an old one's; false if an entry is no such index. There
+// every index is an entry of its own.
+func (r *Renaming) IndexBeside(e host.Entry) (host.Entry, bool) {
+	to := r.indexEntry(e)
+	_, above, below := strings.Cut(e.DN, ",")
+	if to == "" || !below {
+		return host.Entry{}, false
+	}
+	beside := host.Entry{DN: "cn=" + to + "," + above, Attributes: map[string][]string{classAttribute: {"top", "nsIndex"}, "cn": {to}}}
+	for name, values := range e.Attributes {
+		if key := strings.ToLower(name); strings.HasPrefix(key, "ns") && key != "nsuniqueid" {
+			beside.Attributes[name] = slices.Clone(values)
+		}
+	}
+	return beside, true
+}
+
 // Mentions lists the statements of a slapd.conf that have old names.
 func (r *Renaming) Mentions(file, text string) []Mention {
 	var list []Mention
 	for _, s := range statements(text) {
 		if renamed := r.statement(s, map[string]bool{}); renamed != s.text {
-			list = append(list, Mention{Where: fmt.Sprintf("%s, line %d", file, s.first), Text: strings.TrimSpace(s.text), New: strings.TrimSpace(renamed)})
+			list = append(list, Mention{Where: fmt.Sprintf("%s, line %d", file, s.first), Text: Shown(strings.TrimSpace(s.text)), New: Shown(strings.TrimSpace(renamed))})
 		}
 	}
 	return list
@@ -264,10 +316,20 @@ var settledConfig = []string{
 	"olcattributetypes", "olcobjectclasses", "olcobjectidentifier", "olcditcontentrules", "olcldapsyntaxes", "olcbackend", "olcdatabase", "olcoverlay",
 }
 
-// Configures tells whether an attribute of cn=config may name attributes of entries.
+// configures389 are attributes of 389 Directory Server that name attributes of entries: access rules, which stand in the
+// entries themselves, and plugins, those for unique values and for references among them.
+var configures389 = []string{"aci", "uniqueness-attribute-name", "uniqueness-top-entry-oc", "referint-membership-attr", "memberofattr", "memberofgroupattr"}
+
+// Configures tells whether an attribute of cn=config, or an access rule, may name attributes of entries.
 func Configures(attribute string) bool {
 	key := strings.ToLower(attribute)
-	return strings.HasPrefix(key, "olc") && !slices.Contains(settledConfig, key)
+	switch {
+	case strings.HasPrefix(key, "olc"):
+		return !slices.Contains(settledConfig, key)
+	case strings.HasPrefix(key, "nsslapd-pluginarg"):
+		return true
+	}
+	return slices.Contains(configures389, key)
 }
 
 // DefinedName is the name that a definition gives.

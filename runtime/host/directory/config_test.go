@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"zcp2kopano/runtime/host"
 )
 
 // TestWords renames attributes and classes where a configuration means them, and not in values.
@@ -18,7 +20,9 @@ func TestWords(t *testing.T) {
 		`syncrepl rid=1 provider=ldap://old-user attrs="oldQuota,*" type`: `syncrepl rid=1 provider=ldap://old-user attrs="newQuota,*" type`,
 		`by set="this/oldAliases & user" write`:                           `by set="this/newAliases & user" write`,
 		"by dnattr=oldAliases write":                                      "by dnattr=newAliases write",
-		"oldAliases;lang-de pres":                                         "newAliases;lang-de pres",
+		`(targetattr="oldQuota || cn")(targattrfilters="add=oldQuota:(oldQuota=1),del=oldAliases:(a=oldQuota)")(version 3.0; acl "cn=oldQuota"; allow (read) userdn="ldap:///cn=oldQuota,dc=x??sub?(oldAliases=*)";)`: `(targetattr="newQuota || cn")(targattrfilters="add=newQuota:(newQuota=1),del=newAliases:(a=oldQuota)")(version 3.0; acl "cn=oldQuota"; allow (read) userdn="ldap:///cn=oldQuota,dc=x??sub?(newAliases=*)";)`,
+		"attribute=oldAliases":    "attribute=newAliases",
+		"oldAliases;lang-de pres": "newAliases;lang-de pres",
 	} {
 		if got := oldToNew().Words(text); got != want {
 			t.Errorf("%s\n becomes %s\n want    %s", text, got, want)
@@ -62,6 +66,31 @@ unique_uri ldap:///?oldAliases?sub
 	}
 	if found := oldToNew().Mentions("f", before); len(found) != 4 || found[1].Text != "index	oldQuota,oldAliases	eq,sub" {
 		t.Errorf("mentions %q", found)
+	}
+}
+
+// TestEntryMentions finds old names in entries of a configuration, and shows no password.
+func TestEntryMentions(t *testing.T) {
+	r := oldToNew()
+	for _, c := range []struct {
+		attributes map[string][]string
+		want       []Mention
+	}{
+		{map[string][]string{"olcSyncrepl": {`{0}rid=1 bindmethod=simple credentials="a secret" attrs="oldQuota"`}},
+			[]Mention{{"cn=x,cn=config olcSyncrepl", `{0}rid=1 bindmethod=simple credentials=*** attrs="oldQuota"`, `{0}rid=1 bindmethod=simple credentials=*** attrs="newQuota"`}}},
+		{map[string][]string{"olcRootPW": {"oldQuota"}, "olcSuffix": {"o=oldQuota"}, "description": {"oldQuota"}}, nil},
+		{map[string][]string{"nsslapd-pluginarg0": {"attribute=oldAliases"}, "referint-membership-attr": {"member", "oldAliases"}},
+			[]Mention{{"cn=x,cn=config nsslapd-pluginarg0", "attribute=oldAliases", "attribute=newAliases"}, {"cn=x,cn=config referint-membership-attr", "oldAliases", "newAliases"}}},
+		{map[string][]string{"objectClass": {"top", "nsIndex"}, "cn": {"OLDQUOTA"}}, []Mention{{"cn=x,cn=config", "an index of OLDQUOTA", "one of newQuota beside it"}}},
+		{map[string][]string{"objectClass": {"top"}, "cn": {"oldQuota"}}, nil},
+	} {
+		if got := r.EntryMentions(host.Entry{DN: "cn=x,cn=config", Attributes: c.attributes}); !slices.Equal(got, c.want) {
+			t.Errorf("%q: %q", c.attributes, got)
+		}
+	}
+	secret := r.Mentions("f", "syncrepl rid=1 credentials=hunter2 attrs=oldQuota\n")
+	if len(secret) != 1 || secret[0].New != "syncrepl rid=1 credentials=*** attrs=newQuota" {
+		t.Errorf("%q", secret)
 	}
 }
 

@@ -83,6 +83,23 @@ func (s *Schema) Compares(description, rule string) bool {
 // Class looks a class up; nil if it is not known.
 func (s *Schema) Class(name string) *ObjectClass { return s.classes[strings.ToLower(name)] }
 
+// NamedLike lists the classes and attributes whose names begin with a prefix, in any case.
+func (s *Schema) NamedLike(prefix string) []string {
+	found := map[string]bool{}
+	note := func(name string) {
+		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
+			found[name] = true
+		}
+	}
+	for _, a := range s.attributes {
+		note(a.Name)
+	}
+	for _, c := range s.classes {
+		note(c.Name)
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
 // words are a definition's: its OID, and by key word what follows it.
 type words struct {
 	oid    string
