@@ -23,7 +23,8 @@ var remove = &script.Builtin{
 		"The package manager is asked first what it would do. If anything else would go, or come, nothing is done and the " +
 		"error lists it. Packages that are not there are no error. A package file of each is kept for a way back; where that " +
 		"cannot be, nothing is done. With purge = True their configuration files go too, edited " +
-		"ones included: back them up before.",
+		"ones included: back them up before. What a package owns and has not brought (rpm's %ghost: a log, say) stays, though rpm " +
+		"would erase it.",
 	Params: []script.Param{
 		{Name: "names", Type: script.Any, Doc: namesDoc},
 		{Name: "purge", Type: script.Bool, Doc: "remove configuration files too (dpkg), also those of packages removed before", Optional: true, Default: "False", Keyword: true},

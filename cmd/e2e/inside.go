@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -119,11 +120,18 @@ func (r *Root) State() *manifest.Manifest {
 }
 
 // CensoredState is the State without secrets, to compare with a fixture.
-func (r *Root) CensoredState() *manifest.Manifest {
+func (r *Root) CensoredState() *manifest.Manifest { return r.Censored(r.State()) }
+
+// Censored is a State, that the root is in, without secrets: those are below /etc.
+func (r *Root) Censored(state *manifest.Manifest) *manifest.Manifest {
 	r.t.Helper()
-	m := new(manifest.Manifest)
-	r.ask(question{Manifest: manifest.Options{Ignore: Ignored}, Censor: true}, m)
-	return m
+	etc := new(manifest.Manifest)
+	r.ask(question{Manifest: manifest.Options{Ignore: Ignored, Roots: []string{"/etc"}}, Censor: true}, etc)
+	r.unitsOfRPM(etc)
+	m := *state
+	m.Files = maps.Clone(state.Files)
+	maps.Copy(m.Files, etc.Files)
+	return &m
 }
 
 // Rehearse simulates the runbook and writes down the simulated host's states.

@@ -36,18 +36,18 @@ func TestRPMMigration(t *testing.T) {
 	onRPMSystems(t, 1, func(t *testing.T, s *RPMSystem, r *Root) {
 		m := s.migration()
 		m.Params = []string{"zcp_packages_dir=" + RPMServersDir + "/zcp/" + s.family.Name}
-		before, content := r.State(), unnumbered(dumped(r))
+		before, content, logs := r.State(), unnumbered(dumped(r)), r.logs()
+		censored := r.Censored(before)
 		captured := s.rehearseSnapshot(r)
 		if diffs := manifest.Compare(servicesOnly(captured.Start), servicesOnly(before), nil); len(diffs) != 0 {
 			t.Errorf("a snapshot has other services:\n%s", manifest.Table(diffs, "snapshot", "real"))
 		}
-		rehearsedRun(t, r, Simulation{Migration: m}, before)
+		simulated := rehearsedRun(t, r, Simulation{Migration: m, Back: true}, before)
 		after := r.State()
 		sameData(t, before, after, "/var/lib/zarafa/attachments", "/var/lib/kopano/attachments", 500)
 		everythingRunsAt(t, r, "118")
-		if diffs := manifest.Compare(servicesOnly(captured.End), servicesOnly(after), nil); len(diffs) != 0 {
-			t.Errorf("the simulation over a snapshot ends with other services:\n%s", manifest.Table(diffs, "simulated", "real"))
-		}
+		compareSnapshot(t, captured, censored, r.Censored(after), s.repositoryFiles())
+		r.keepsLogs(logs)
 		noSecrets(t, r, "")
 		for _, kept := range strings.Fields(r.Must("sh", "-c", "ls /var/lib/zcp2kopano/runs/*/backup/packages/zarafa-*.rpm")) {
 			if got := r.Must("rpm", "-qp", "--qf", "%{RSAHEADER:pgpsig}", kept); strings.Contains(got, "(none)") {
@@ -58,7 +58,8 @@ func TestRPMMigration(t *testing.T) {
 		if res := r.Zcp2kopano("rollback", "--restore-database", "--yes"); res.Code != exit.Done {
 			t.Fatalf("rollback: exit status %d\n%s", res.Code, res.Output)
 		}
-		compareBack(t, r, before)
+		compareWaysBack(t, simulated.Back, compareBack(t, r, before))
+		r.keepsLogs(logs)
 		if unnumbered(dumped(r)) != content {
 			t.Error("the database is not as it was before the run")
 		}
@@ -150,7 +151,7 @@ func TestRPMRollback(t *testing.T) {
 		r.Must("systemctl", "stop", "zarafa-ical")
 		r.Must("systemctl", "mask", "zarafa-ical")
 		r.InstallHaltingProgram()
-		before := r.State()
+		before, logs := r.State(), r.logs()
 		v := &victim{Root: r, t: t, siege: &siege{ground: s.ground(), struck: map[place]bool{}}, trail: newTrail()}
 		t.Cleanup(func() { v.trail.close() })
 		for _, w := range []wound{
@@ -167,6 +168,41 @@ func TestRPMRollback(t *testing.T) {
 			t.Errorf("rollback: exit status %d\n%s", code, v.output)
 		}
 		compareBack(t, r, before)
+		r.keepsLogs(logs)
 		r.rpmTidy()
 	})
+}
+
+// repositoryFiles are what configures a repository, which a migration from a directory of package files needs none of.
+func (s *RPMSystem) repositoryFiles() []string {
+	return []string{s.Repos + "/kopano.repo", "/etc/pki/rpm-gpg/RPM-GPG-KEY-kopano"}
+}
+
+// logs are those of ZCP, of which States say nothing since daemons write on: by path, owner and what is in them.
+func (r *Root) logs() map[string]string {
+	r.t.Helper()
+	logs := map[string]string{}
+	for name := range strings.FieldsSeq(r.Must("find", "/var/log/zarafa", "-type", "f")) {
+		logs[name] = r.Must("stat", "-c", "%U:%G %a", name) + r.ReadFile(name)
+	}
+	if logs["/var/log/zarafa/server.log"] == "" {
+		r.t.Fatalf("the server has written no log: %q", logs)
+	}
+	return logs
+}
+
+// keepsLogs wants them there, with all that was in them.
+func (r *Root) keepsLogs(before map[string]string) {
+	r.t.Helper()
+	now := r.logs()
+	for name, was := range before {
+		if !strings.HasPrefix(now[name], was) {
+			r.t.Errorf("%s was\n%s\nand is\n%s", name, was, now[name])
+		}
+	}
+	for name := range now {
+		if _, there := before[name]; !there {
+			r.t.Errorf("%s has come", name)
+		}
+	}
 }

@@ -215,6 +215,9 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 	if err := a.asTaken(env); err != nil {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
+	if err := a.begins(env); err != nil {
+		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
 	if err := repairWith(env, nil, a.watch(env), a.installFiles); err != nil {
 		return Result{}, err
 	}

@@ -258,6 +258,11 @@ var scenarios = []scenario{
 		act: func() Action { return &Commit{Tx: host.Transaction{Remove: []string{"zarafa-server"}, Purge: true}} },
 	},
 	{
+		name:  "purge a package that owns its log",
+		setup: ownsItsLog,
+		act:   func() Action { return &Commit{Tx: host.Transaction{Remove: []string{"zarafa-server"}, Purge: true}} },
+	},
+	{
 		name: "purge packages where the admin has a policy-rc.d",
 		setup: func(t tester, h *fakeHost) {
 			zarafaInstalled(t, h)

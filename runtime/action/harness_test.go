@@ -355,6 +355,15 @@ func (h *fakeHost) finish(name string, purge bool) error {
 		return err
 	}
 	p := h.packages[name]
+	for _, ghost := range p.Ghosts {
+		err := h.FS.Unlink(ghost)
+		if errors.Is(err, syscall.EISDIR) {
+			err = h.FS.Rmdir(ghost)
+		}
+		if err != nil && !absent(err) && !errors.Is(err, syscall.ENOTEMPTY) {
+			return err
+		}
+	}
 	if purge {
 		for _, c := range p.Conffiles {
 			for _, name := range []string{c.Path, c.Path + ".dpkg-new"} {

@@ -19,6 +19,11 @@ type keeper interface {
 	compare(env *Env, a *Commit) ([]string, error)
 }
 
+// A beginner is a keeper that does something before the transaction begins, also one that is brought to its end.
+type beginner interface {
+	begins(env *Env) error
+}
+
 // An ender is a keeper that notes, when the transaction has ended, how that has left the thing.
 type ender interface {
 	ended(env *Env) error
@@ -34,6 +39,7 @@ type keepers struct {
 	linksKeeper
 	conffilesKeeper
 	namesakesKeeper
+	ghostsKeeper
 	dirsKeeper
 	marksKeeper
 	remainsKeeper
@@ -51,7 +57,7 @@ type keepers struct {
 func (k *keepers) inOrder() []keeper {
 	return []keeper{
 		&k.wantsKeeper, &k.masksKeeper, &k.servicesKeeper, &k.accountsKeeper, &k.linksKeeper, &k.conffilesKeeper, &k.namesakesKeeper,
-		&k.dirsKeeper, &k.marksKeeper, &k.remainsKeeper, &k.startsKeeper, &k.departuresKeeper, &k.arrivalsKeeper,
+		&k.ghostsKeeper, &k.dirsKeeper, &k.marksKeeper, &k.remainsKeeper, &k.startsKeeper, &k.departuresKeeper, &k.arrivalsKeeper,
 	}
 }
 
@@ -98,6 +104,18 @@ func (a *Commit) record(env *Env, f *found) error {
 	for _, k := range a.inOrder() {
 		if err := k.record(env, a, f); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// begins has those keepers do what they do before the transaction.
+func (a *Commit) begins(env *Env) error {
+	for _, k := range a.inOrder() {
+		if b, ok := k.(beginner); ok {
+			if err := b.begins(env); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -164,6 +164,8 @@ type Package struct {
 	Provides  string     `json:"provides,omitempty"`
 	Conflicts string     `json:"conflicts,omitempty"`
 	Conffiles []Conffile `json:"conffiles,omitempty"`
+	// Ghosts are rpm's: paths that it owns and does not bring, such as logs, which go with it; but for configuration.
+	Ghosts []string `json:"ghosts,omitempty"`
 }
 
 // Installed reports whether the package is fully there.

@@ -44,6 +44,9 @@ func ZCPServerRPMs(programs Programs) ([]RPM, error) {
 		case r.has("/usr/sbin/" + p.Name):
 			r.Scripts = unitScripts(p.Name)
 		}
+		if p.Name == "zarafa-server" { // no spec that was read has it; one that has must not lose the site its log
+			r.Files = append(r.Files, RPMFile{File: File{Path: "/var/log/zarafa/server.log", Mode: 0o640}, Directive: "%ghost", Owner: "zarafa,zarafa"})
+		}
 		all = append(all, r)
 	}
 	return all, nil

@@ -68,11 +68,14 @@ func ParseRecord(text, machine string) (Record, error) {
 		}
 		r.Files = append(r.Files, path)
 		bits, _ := strconv.ParseUint(flags, 10, 32)
-		if bits&fileIsConfig != 0 && (digest != "" || bits&fileIsGhost != 0) {
+		ghost := bits&fileIsGhost != 0
+		switch {
+		case bits&fileIsConfig != 0 && (digest != "" || ghost):
 			r.Package.Conffiles = append(r.Package.Conffiles, host.Conffile{
-				Path: path, MD5: digest,
-				NoReplace: bits&fileNoReplace != 0, Ghost: bits&fileIsGhost != 0, MissingOK: bits&fileMissingOK != 0,
+				Path: path, MD5: digest, NoReplace: bits&fileNoReplace != 0, Ghost: ghost, MissingOK: bits&fileMissingOK != 0,
 			})
+		case ghost:
+			r.Package.Ghosts = append(r.Package.Ghosts, path)
 		}
 	}
 	return r, nil

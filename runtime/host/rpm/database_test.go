@@ -26,6 +26,7 @@ func TestParseRecord(t *testing.T) {
 				{Path: "/etc/zarafa/optional.cfg", MD5: "89ab", MissingOK: true},
 				{Path: "/etc/zarafa/ghost.cfg", Ghost: true},
 			},
+			Ghosts: []string{"/var/run/ghost"},
 		},
 		Files: []string{"/etc/zarafa", "/etc/zarafa/my server.cfg", "/etc/sysconfig/zarafa", "/etc/zarafa/optional.cfg", "/etc/zarafa/ghost.cfg", "/var/run/ghost", "/usr/sbin/zarafa-server"},
 	}

@@ -93,9 +93,12 @@ var (
 	evident = regexp.MustCompile(`^(?i:yes|no|true|false|on|off|none|null|\d{1,4}|<?[\w-]*:?/[\w.@+:/-]*)$`)
 	// expansion is a value that is found elsewhere.
 	expansion = regexp.MustCompile("^(?:\\$\\{[^}]*\\}|\\$\\(.*\\)|`.*`|\\$[A-Z0-9_]+|%\\w|%\\{[^}]*\\}|@[A-Z_]+@|\\*\\*\\*|(?:\\w+=)?(?:FILE|VALUE|env:\\w+),?)$")
+	// invitation is a value that packages ship to be replaced. Everybody knows it, and that it is the vendor's
+	// default matters to a simulation.
+	invitation = regexp.MustCompile(`^replace-with-[a-z-]+$`)
 )
 
 // held reports whether a value of a name of this grade is a secret.
 func held(grade int, value string) bool {
-	return value != "" && grade != plain && !expansion.MatchString(value) && (grade == sure || !evident.MatchString(value))
+	return value != "" && grade != plain && !expansion.MatchString(value) && !invitation.MatchString(value) && (grade == sure || !evident.MatchString(value))
 }

@@ -32,6 +32,7 @@ func TestForms(t *testing.T) {
 		{"/etc/zarafa/server.cfg", "#mysql_password\t=S  \r\nnext = value\n"},
 		{"/etc/zarafa/server.cfg", "server_ssl_key_pass = S\nserver_ssl_key_file = /etc/zarafa/ssl/server.pem\n"},
 		{"/etc/zarafa/spooler.cfg", "sslkey_pass = S\n"},
+		{"/etc/zarafa/server.cfg", "server_ssl_key_pass = replace-with-server-cert-password\nmysql_password = S\n"},
 		{"/etc/zarafa/ldap.cfg", "ldap_bind_passwd = S\nldap_password_attribute = userPassword\n"},
 		{"/etc/zarafa/x.cfg", "ssl_key_pass: S\n"},
 		{"/etc/postfix/mysql-virtual.cf", "user = mail\npassword = S\nquery = SELECT 1 FROM u WHERE p='%s'\n"},

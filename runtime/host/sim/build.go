@@ -276,6 +276,7 @@ func (b *builder) packages() error {
 		p := p.clone()
 		p.onHost, p.configured = true, p.Version
 		b.h.repositories.learnEffects(p)
+		p.assumeUnits()
 		if err := b.ownedFiles(p); err != nil {
 			return err
 		}

@@ -172,9 +172,13 @@ func (rpmFormat) read(s *deb.Stanza) *Package {
 	return p
 }
 
-// describe says what a configuration file is that rpm has no digest of. Which scriptlets there are is not known.
+// describe says which paths are ghosts, and what a configuration file is that rpm has no digest of. Which scriptlets there
+// are is not known.
 func (rpmFormat) describe(view host.View, p host.Package) description {
 	d := description{origin: "Vendor", depends: "Requires", scripts: unknownScripts, flags: map[string]string{}}
+	for _, ghost := range p.Ghosts {
+		d.flags[ghost] = " ghost"
+	}
 	for _, c := range p.Conffiles {
 		if c.MD5 != "" {
 			continue

@@ -44,7 +44,11 @@ func (db *packageDB) ownedByOther(name string, p *Package) bool {
 func (db *packageDB) record(p *Package) {
 	db.forget(p.Name)
 	db.byName[p.Name] = p
+	p.Ghosts = nil
 	for _, f := range p.Files {
+		if f.Ghost && p.conffile(f.Path) == nil {
+			p.Ghosts = append(p.Ghosts, f.Path)
+		}
 		db.owners[f.Path] = append(db.owners[f.Path], p.Name)
 	}
 }

@@ -218,5 +218,5 @@ func (rs *rpms) note(p *Package, below host.View) {
 		describeFiles(p, below)
 		return
 	}
-	rs.notePristine(p)
+	rs.notePristine(p, p.Conffiles)
 }

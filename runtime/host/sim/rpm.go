@@ -116,11 +116,13 @@ func (rs *rpms) install(p *Package, fates []rpm.Fate) error {
 		rs.gaps.add(host.Unpredicted{What: "files of package " + p.Name, Why: "only its name and version are known, from the " + p.From})
 	}
 	now := p.clone()
-	now.Status = "installed"
+	now.Status, now.pristine = "installed", nil
+	stays := map[string]bool{}
 	for i, f := range now.Files {
 		if err := rs.unpack(now, f, fates[i]); err != nil {
 			return fmt.Errorf("%s: %w", f.Path, err)
 		}
+		stays[f.Path] = fates[i] == rpm.Skip || fates[i] == rpm.AltName
 	}
 	for i := range now.Conffiles {
 		c := &now.Conffiles[i]
@@ -128,6 +130,7 @@ func (rs *rpms) install(p *Package, fates []rpm.Fate) error {
 			c.MD5 = rpm.DigestOf(f, digest.SHA256Like)
 		}
 	}
+	rs.notePristine(now, slices.DeleteFunc(slices.Clone(now.Conffiles), func(c host.Conffile) bool { return stays[c.Path] }))
 	if old := rs.db.byName[p.Name]; old != nil {
 		rs.db.surplus[p.Name], now.Held = old, old.Held
 	}

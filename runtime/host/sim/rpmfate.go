@@ -118,10 +118,10 @@ func (rs *rpms) Is(s rpm.Side, st host.Stat) (bool, error) {
 	return false, nil
 }
 
-// notePristine remembers how the configuration files are that a fixture calls as they were shipped, and
-// of which it has no content: what is not touched from then on is not edited.
-func (rs *rpms) notePristine(p *Package) {
-	for _, c := range p.Conffiles {
+// notePristine remembers how the configuration files of a package are that are as they were shipped, and of which no
+// content is known: what is not touched from then on is not edited.
+func (rs *rpms) notePristine(p *Package, files []host.Conffile) {
+	for _, c := range files {
 		st, err := rs.files.Lstat(c.Path)
 		if f, _ := p.file(c.Path); c.MD5 != "" || err != nil || f.Ghost {
 			continue

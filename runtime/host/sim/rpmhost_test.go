@@ -280,6 +280,7 @@ func TestSnapshotOfCentOS(t *testing.T) {
 func TestOverLiveRPM(t *testing.T) {
 	below := hostOf(t, `-- host --
 manager: yum 3.4.3
+init: systemd
 -- packages --
 Package: p
 Version: 1-1
@@ -293,7 +294,9 @@ Files:
  /etc/p/ghost.cfg ghost
  /etc/p/link -> a.cfg
  /var/lib/p/
+ /var/log/p.log ghost
  /usr/bin/p 0755
+ /usr/lib/systemd/system/p.service
 
 Package: other
 Version: 1-1
@@ -306,6 +309,15 @@ edited
 mine
 -- /var/lib/p/data --
 mine
+-- /var/log/p.log --
+a line
+-- /usr/lib/systemd/system/p.service --
+[Service]
+ExecStart=/usr/bin/p
+[Install]
+WantedBy=multi-user.target
+-- services --
+p enabled
 `)
 	below.db.byName["p"].conffile("/etc/p/link").MD5 = "" // as rpm has it
 	live, err := FromView(below, Options{})
@@ -318,6 +330,11 @@ mine
 	snapshot, err := f.Host(Options{})
 	mustDo(t, err)
 	for name, h := range map[string]*Host{"live": live, "snapshot": snapshot} {
+		list, err := h.Packages()
+		mustDo(t, err)
+		if got := list[1]; got.Name != "p" || !slices.Equal(got.Ghosts, []string{"/var/log/p.log"}) {
+			t.Errorf("%s: %s has ghosts %q", name, got.Name, got.Ghosts)
+		}
 		sol, err := h.Solve(host.Transaction{Remove: []string{"p"}})
 		mustDo(t, err)
 		if got := strings.Join(names(sol.Remove), " "); got != "other p" {
@@ -330,6 +347,7 @@ mine
 		for file, want := range map[string]bool{
 			"/etc/p/a.cfg": false, "/etc/p/a.cfg.rpmsave": false, "/etc/p/b.cfg": false, "/etc/p/b.cfg.rpmsave": true, "/etc/p/ghost.cfg": true,
 			"/etc/p/link": false, "/etc/p/link.rpmsave": false, "/var/lib/p/data": true, "/usr/bin/p": false,
+			"/var/log/p.log": false, "/etc/systemd/system/multi-user.target.wants/p.service": false,
 		} {
 			if got := exists(t, h, file); got != want {
 				t.Errorf("%s: %s exists: %v", name, file, got)
@@ -339,5 +357,41 @@ mine
 		if !strings.Contains(said, "if there is one, of p 1-1") || strings.Contains(said, "was edited") {
 			t.Errorf("%s: not simulated: %s", name, said)
 		}
+	}
+}
+
+// TestUnknownConfigurationIsAsItCame: what nobody has touched since its package came goes with it, though its content is not
+// known; what was there before it came does not.
+func TestUnknownConfigurationIsAsItCame(t *testing.T) {
+	h := hostOf(t, `-- host --
+manager: yum 3.4.3
+-- available --
+Package: p
+Version: 1-1
+Conffiles:
+ /etc/p/came.mail
+ /etc/p/edited.mail
+ /etc/p/own.cfg noreplace
+Files:
+ /etc/p/
+ /etc/p/came.mail 0644 500
+ /etc/p/edited.mail 0644 500
+ /etc/p/own.cfg 0644 500
+-- /etc/p/own.cfg --
+mine
+`)
+	mustDo(t, h.CommitPackages(t.Context(), host.Transaction{Install: []string{"p"}}, nil))
+	mustDo(t, h.Unlink("/etc/p/edited.mail"))
+	mustDo(t, h.files.writeFile("/etc/p/edited.mail", []byte("edited"), 0o644))
+	mustDo(t, h.CommitPackages(t.Context(), host.Transaction{Remove: []string{"p"}}, nil))
+	list, err := h.ReadDir("/etc/p")
+	mustDo(t, err)
+	var left []string
+	for _, e := range list {
+		left = append(left, e.Name)
+	}
+	slices.Sort(left)
+	if got := strings.Join(left, " "); got != "edited.mail.rpmsave own.cfg.rpmnew own.cfg.rpmsave" {
+		t.Errorf("left: %s", got)
 	}
 }

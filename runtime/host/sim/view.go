@@ -133,10 +133,15 @@ func readBelow(files host.FileReader, name string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// describeFiles completes what rpm's database says about configuration files. It does not tell which
+// describeFiles completes what rpm's database says about ghosts and configuration files. It does not tell which
 // scriptlets there are.
 func describeFiles(p *Package, below host.View) {
 	p.unknownScripts = true
+	for _, ghost := range p.Ghosts {
+		if i := host.FindPacked(p.Files, ghost); i >= 0 {
+			p.Files[i].Ghost = true
+		}
+	}
 	for _, c := range p.Conffiles {
 		i := host.FindPacked(p.Files, c.Path)
 		if i < 0 || c.MD5 != "" {
