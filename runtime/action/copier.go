@@ -22,6 +22,8 @@ type copier struct {
 	told  *advance
 	// inUse leaves out what others take away or change while it is copied; else that is an error.
 	inUse bool
+	// allowed is what may still be written where the copy goes.
+	allowed *allowance
 	// leave reports what of a tree is not copied, nor what lies below it; nil leaves nothing out.
 	leave func(rel string) bool
 }
@@ -111,6 +113,7 @@ func (c *copier) copyTo(from, to string) (*copyRoot, error) {
 	}
 	defer dst.Close()
 	root := &copyRoot{to}
+	c.allowed = c.env.Store.allow(path.Dir(to))
 	if err := c.copy(src, path.Base(from), dst, base, root); err != nil {
 		return nil, fmt.Errorf("copy %s: %w", from, err)
 	}
@@ -291,9 +294,10 @@ func (c *copier) drawContent(n *draft, from host.File) error {
 	return nil
 }
 
-// copyOpen copies the content of a file that is open, and was st when it was opened, to a new file, durably.
+// copyOpen copies the content of a file that is open, and was st when it was opened, to a new file in the store, durably.
 func copyOpen(env *Env, from host.File, st host.Stat, dst host.Dir, name string) error {
 	c, n := newCopier(env, "copy "+name, size{Files: 1, Bytes: st.Size}), &draft{dst: dst, tmp: name, st: st}
+	c.allowed = env.Store.allow(env.Store.Dir)
 	if err := c.drawContent(n, from); err != nil {
 		return err
 	}
@@ -313,9 +317,15 @@ func (c *copier) pour(n *draft, from, to host.File) error {
 		if err == nil && cloned {
 			c.told.half(2 * n.st.Size)
 		}
+		if err == nil && cloned {
+			err = c.allowed.take(n.st.Size, 0) // may have taken no space
+		}
 		if err != nil || cloned {
 			return err
 		}
+	}
+	if err := c.allowed.take(n.st.Size, n.st.Size); err != nil {
+		return err
 	}
 	sum := maphash.Hash{}
 	sum.SetSeed(c.seed)

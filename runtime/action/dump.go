@@ -1,6 +1,7 @@
 package action
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -180,9 +181,25 @@ func (a *Dump) dump(env *Env) (host.DumpResult, error) {
 	if a.Compression == host.ParallelDump { // what it writes is seen only as it lies there
 		raw = packed
 	}
-	made, err := env.Host.DumpDatabase(env.Ctx, req, func(written int64) {
+	ctx, stop := context.WithCancelCause(env.Ctx)
+	defer stop(nil)
+	allowed, before := env.Store.allow(path.Dir(a.Path)), int64(0)
+	if err := allowed.take(0, 0); err != nil {
+		return host.DumpResult{}, err
+	}
+	made, err := env.Host.DumpDatabase(ctx, req, func(written int64) {
+		if err := allowed.take(written-before, 0); err != nil {
+			stop(err)
+		}
+		before = written
 		env.Progress(Progress{What: "dump " + a.Database, Done: written, Total: raw, AtMost: true, Unit: "bytes"})
 	})
+	if full := context.Cause(ctx); full != nil && env.Ctx.Err() == nil {
+		err = full
+	}
+	if err == nil {
+		err = env.Store.Room(path.Dir(a.Path), 0)
+	}
 	if err != nil {
 		return made, err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 
 	"zcp2kopano/runtime/policy"
 )
@@ -50,6 +51,9 @@ func (a *Export) Apply(env *Env) (Result, error) {
 	if !done {
 		unfinished := beside(env, a.File)
 		sum, err := a.export(env, unfinished)
+		if err == nil {
+			err = env.Store.Room(path.Dir(a.File), 0)
+		}
 		if err == nil && sum.Entries == 0 {
 			err = errors.New("it has no entries")
 		}

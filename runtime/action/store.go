@@ -17,6 +17,8 @@ import (
 type Store struct {
 	Host host.Host
 	Dir  string // "/var/lib/zcp2kopano/runs/ID/backup"
+	// Spare is what is to stay free on each file system that the run writes to; 0 on the way back.
+	Spare uint64
 }
 
 // Blob names content in a Store.
@@ -108,6 +110,10 @@ func (s *Store) write(fill func(io.Writer) error) (Blob, error) {
 }
 
 func (s *Store) writeBlob(fill func(io.Writer) error) (Blob, error) {
+	allowed := s.allow(s.Dir)
+	if err := allowed.take(0, 0); err != nil {
+		return Blob{}, err
+	}
 	dir, err := s.room("blobs")
 	if err != nil {
 		return Blob{}, err
@@ -121,8 +127,9 @@ func (s *Store) writeBlob(fill func(io.Writer) error) (Blob, error) {
 		return Blob{}, err
 	}
 	defer f.Close()
-	w := &hashWriter{w: f, sum: sha256.New()}
+	w := &hashWriter{w: f, sum: sha256.New(), allowed: allowed}
 	if err := fill(w); err != nil {
+		_ = unlinkIfThere(dir, incoming) // it takes room, which may be what is short
 		return Blob{}, err
 	}
 	if err := f.Sync(); err != nil {
@@ -158,9 +165,14 @@ type hashWriter struct {
 	w    io.Writer
 	sum  hash.Hash
 	size int64
+
+	allowed *allowance
 }
 
 func (h *hashWriter) Write(p []byte) (int, error) {
+	if err := h.allowed.take(int64(len(p)), int64(len(p))); err != nil {
+		return 0, err
+	}
 	n, err := h.w.Write(p)
 	h.sum.Write(p[:n])
 	h.size += int64(n)

@@ -148,6 +148,9 @@ func (a *Write) replace(env *Env, dir host.Dir, base string) error {
 		return err
 	}
 	defer content.Close()
+	if err := env.Store.Room(path.Dir(a.Path), a.Blob.Size); err != nil {
+		return err
+	}
 	tmp := env.temp()
 	if err := writeFile(dir, tmp, content); err != nil {
 		return err

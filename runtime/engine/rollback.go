@@ -414,6 +414,8 @@ func (h *history) undoneOf(steps []string) (n int) {
 
 // undo undoes actions, from the last to the first.
 func (r *Run) undo(past []*pastAction) error {
+	defer func(spare uint64) { r.store.Spare = spare }(r.store.Spare)
+	r.store.Spare = 0
 	for i := len(past) - 1; i >= 0; i-- {
 		p := past[i]
 		if p.state().undone {

@@ -132,6 +132,10 @@ func newRun(ctx context.Context, cfg Config) *Run {
 }
 
 func (r *Run) execute() error {
+	r.store.Spare = action.Spare
+	if r.memory != nil {
+		r.memory.room = func() error { return r.store.Room(r.cfg.Dir, 0) }
+	}
 	var err error
 	if r.params, err = r.rb.CheckParams(r.cfg.Params, r.cfg.Secrets); err != nil {
 		return err

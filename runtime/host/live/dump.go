@@ -219,6 +219,7 @@ type dumpScanner struct {
 	limit    func(bytes int) error // waits before more is read; nil does not
 	progress func(int64)
 	told     time.Time
+	toldAt   int64
 	bytes    int64
 	line     []byte // start of the current line
 	tables   []string
@@ -226,6 +227,9 @@ type dumpScanner struct {
 }
 
 const lineStart = 512
+
+// tellBytes are told at once: who hears of them looks whether there is room for more.
+const tellBytes = 8 << 20
 
 var createTable = regexp.MustCompile("^CREATE TABLE (?:IF NOT EXISTS )?`((?:[^`]|``)+)`")
 
@@ -275,8 +279,8 @@ func (s *dumpScanner) wait(bytes int) error {
 func (s *dumpScanner) look(p []byte) {
 	s.bytes += int64(len(p))
 	s.scan(p)
-	if s.progress != nil && time.Since(s.told) > 250*time.Millisecond {
-		s.told = time.Now()
+	if s.progress != nil && (s.bytes-s.toldAt >= tellBytes || time.Since(s.told) > 250*time.Millisecond) {
+		s.told, s.toldAt = time.Now(), s.bytes
 		s.progress(s.bytes)
 	}
 }
