@@ -11,6 +11,7 @@ import (
 
 	"zcp2kopano/cmd/e2e"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/hosttest/chance"
 )
 
 // content is all of the database zarafa as a dump tells it, without what differs from dump to dump.
@@ -90,6 +91,8 @@ func TestLoadDatabase(t *testing.T) {
 		}
 	}
 	must(t, h.LoadDatabase(ctx, host.LoadRequest{Conn: conn, Path: "/root/dump/zarafa.zstd", Compression: "zstd"}, nil))
+
+	(&killedDatabase{t: t, r: r, h: h, dice: chance.Rand(t, 78)}).kills()
 }
 
 func stopCommand(c *exec.Cmd) {

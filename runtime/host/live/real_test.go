@@ -39,6 +39,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(lockRole); path != "" {
 		lockFile(path)
 	}
+	if text := os.Getenv(killedRole); text != "" {
+		workUntilKilled(text)
+	}
 	if path := os.Getenv(live.MortalRole); path != "" {
 		live.StartMortal(path)
 	}
