@@ -755,6 +755,29 @@ func TestCrashAmongRunlevelLinks(t *testing.T) {
 	}
 }
 
+// TestCrashAmongUnitLinks loses the power before each link by which a unit of Kopano starts at boot: the scripts of the
+// packages make it once, and have noted by then that it was made.
+func TestCrashAmongUnitLinks(t *testing.T) {
+	routes := otherRoutes(t)
+	i := slices.IndexFunc(routes, func(r route) bool { return r.name == withoutSystemd })
+	g := newGoal(t, routes[i])
+	var points []int
+	tr := &trap{watch: func(at place) {
+		if !at.look && !at.after && strings.HasPrefix(at.point, "symlink /etc/systemd/system/multi-user.target.wants/kopano-") {
+			points = append(points, at.n)
+		}
+	}}
+	g.kit.world(t).run(g.kit, tr)
+	if len(points) == 0 {
+		t.Fatal("no unit of Kopano is enabled")
+	}
+	for _, n := range points {
+		if err := g.crash(t, trial{fault: fault{name: "power lost before", power: true}, at: n}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // sample picks so many trials, and at least one of each kind.
 func sample(t *testing.T, list []trial, n int) []trial {
 	return chance.Pick(t, list, n, trial.kind)

@@ -30,7 +30,7 @@ func (k *ghostsKeeper) record(env *Env, a *Commit, _ *found) error {
 }
 
 // begins gives the second names.
-func (k *ghostsKeeper) begins(env *Env) error {
+func (k *ghostsKeeper) begins(env *Env, _ *Commit) error {
 	for _, name := range k.Ghosts {
 		if err := secondName(env, name); err != nil {
 			return err

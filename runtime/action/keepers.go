@@ -21,7 +21,7 @@ type keeper interface {
 
 // A beginner is a keeper that does something before the transaction begins, also one that is brought to its end.
 type beginner interface {
-	begins(env *Env) error
+	begins(env *Env, a *Commit) error
 }
 
 // An ender is a keeper that notes, when the transaction has ended, how that has left the thing.
@@ -34,6 +34,7 @@ type ender interface {
 type keepers struct {
 	wantsKeeper
 	masksKeeper
+	notesKeeper
 	servicesKeeper
 	accountsKeeper
 	linksKeeper
@@ -56,8 +57,8 @@ type keepers struct {
 //   - directories are restored before what lies in them, so they are recorded after it.
 func (k *keepers) inOrder() []keeper {
 	return []keeper{
-		&k.wantsKeeper, &k.masksKeeper, &k.servicesKeeper, &k.accountsKeeper, &k.linksKeeper, &k.conffilesKeeper, &k.namesakesKeeper,
-		&k.ghostsKeeper, &k.dirsKeeper, &k.marksKeeper, &k.remainsKeeper, &k.startsKeeper, &k.departuresKeeper, &k.arrivalsKeeper,
+		&k.wantsKeeper, &k.masksKeeper, &k.notesKeeper, &k.servicesKeeper, &k.accountsKeeper, &k.linksKeeper, &k.conffilesKeeper,
+		&k.namesakesKeeper, &k.ghostsKeeper, &k.dirsKeeper, &k.marksKeeper, &k.remainsKeeper, &k.startsKeeper, &k.departuresKeeper, &k.arrivalsKeeper,
 	}
 }
 
@@ -113,7 +114,7 @@ func (a *Commit) record(env *Env, f *found) error {
 func (a *Commit) begins(env *Env) error {
 	for _, k := range a.inOrder() {
 		if b, ok := k.(beginner); ok {
-			if err := b.begins(env); err != nil {
+			if err := b.begins(env, a); err != nil {
 				return err
 			}
 		}

@@ -1,5 +1,10 @@
 package deb
 
+import (
+	"path"
+	"strings"
+)
+
 // Where dpkg and apt keep what is theirs.
 const (
 	StatusFile     = "/var/lib/dpkg/status"
@@ -20,6 +25,17 @@ const (
 	AuthFile       = "/etc/apt/auth.conf"
 	AuthDir        = "/etc/apt/auth.conf.d"
 )
+
+// UnitNotesDir is where deb-systemd-helper(1) notes which links it has made.
+const UnitNotesDir = "/var/lib/systemd/deb-systemd-helper-enabled"
+
+// UnitNote is the file that names the links of a unit ("kopano-server.service"), a path a line.
+func UnitNote(unit string) string { return UnitNotesDir + "/" + unit + ".dsh-also" }
+
+// LinkNote is the file that says of a link that it was made once.
+func LinkNote(link string) string {
+	return path.Join(UnitNotesDir, strings.TrimPrefix(link, "/etc/systemd/system/"))
+}
 
 // Locks are the files that dpkg and apt lock by fcntl(2), each for a part of the work; the first two are
 // dpkg's.
