@@ -175,7 +175,7 @@ func load(ctx context.Context, name string, h host.Host) (*runbook.Runbook, erro
 			}
 		}
 	}
-	return nil, fmt.Errorf("no stock runbook is for %s (there are: %s); name one, or one of your own",
+	return nil, fmt.Errorf("no stock runbook is for %s (there are: %s); name one to have its preflight all the same, or one of your own",
 		strings.TrimSpace(facts.Hostname+" "+facts.OSRelease["PRETTY_NAME"]), strings.Join(stock, ", "))
 }
 

@@ -347,7 +347,8 @@ func (r *Run) info() (*story.RunInfo, error) {
 	}, nil
 }
 
-// fits refuses a host that the runbook is not for.
+// fits finds that a host is one that the runbook is not for: nothing is changed, and its preflight tells what else there is
+// to know of it.
 func (r *Run) fits() error {
 	facts, err := r.cfg.Host.Facts()
 	if err != nil {
@@ -372,7 +373,7 @@ func (r *Run) fits() error {
 	}
 	r.count(f)
 	r.emit(story.Event{Kind: story.FindingFound, Finding: &f})
-	return errInhibited
+	return nil
 }
 
 // steps runs check, the steps, and verify.
