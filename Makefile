@@ -21,6 +21,9 @@ FIGURES = $(CURDIR)/dist/crash.txt
 PARTS = systemd mmdebstrap gpg gpg-agent gpgconf ca-certificates slapd ldap-utils rpm createrepo-c 389-ds-base mydumper \
 	samba samba-dsdb-modules samba-ad-provision samba-vfs-modules
 
+# What the benchmarks measure against, or on.
+BENCH_PARTS = rsync zstd mydumper xfsprogs
+
 # How many tests of a package run at the same time. Those of real roots spend most of theirs waiting for
 # daemons to start, stop, and prove that they go on.
 AT_ONCE = 12
@@ -105,7 +108,8 @@ parts:
 	if [ ! -e $$policy ]; then trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy; chmod 755 $$policy; fi; \
 	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing
 
-bench:
+bench: PARTS = $(BENCH_PARTS)
+bench: parts
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 clean:

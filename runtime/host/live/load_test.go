@@ -20,7 +20,10 @@ func content(t *testing.T, r *e2e.Root) string {
 	return r.Must("mysqldump", "--no-defaults", "-uroot", "--skip-comments", "--hex-blob", "--routines", "--triggers", "--events", "zarafa")
 }
 
-const strange = "USE zarafa; CREATE TABLE `odd``name` (id INT PRIMARY KEY, t LONGTEXT CHARACTER SET utf8mb4, b LONGBLOB);" +
+const strange = "SET NAMES utf8mb4; USE zarafa; CREATE TABLE `größe` (`ä` INT PRIMARY KEY, t VARCHAR(20) CHARACTER SET utf8mb4 DEFAULT 'é' COMMENT 'ü', l VARCHAR(20) CHARACTER SET latin1) COMMENT 'ß';" +
+	"INSERT INTO `größe` (`ä`, l) VALUES (1, 'ÄÖ'), (2, '\\\\\\''); CREATE VIEW `sicht_ö` AS SELECT `ä` AS `ü` FROM `größe` WHERE t <> 'ñ'; CREATE PROCEDURE `prozedur_ä`() SELECT 'ß';" +
+	"CREATE TRIGGER `tü` BEFORE INSERT ON `größe` FOR EACH ROW SET NEW.l = 'ö';" +
+	"CREATE TABLE `odd``name` (id INT PRIMARY KEY, t LONGTEXT CHARACTER SET utf8mb4, b LONGBLOB);" +
 	"INSERT INTO `odd``name` VALUES (1, 'a\\\\b\\'c\\r\\nDELIMITER //\\n\\\\! touch /tmp/hit\\n\\n😀', 0x00FF0A0D1A5C27);" +
 	"CREATE TABLE child (id INT PRIMARY KEY, parent INT, FOREIGN KEY (parent) REFERENCES `odd``name` (id)); INSERT INTO child VALUES (7, 1);" +
 	"CREATE VIEW v AS SELECT id FROM child; CREATE PROCEDURE p() SELECT 1; CREATE TRIGGER tr BEFORE INSERT ON child FOR EACH ROW SET NEW.parent = 1;"
