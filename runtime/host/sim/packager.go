@@ -1,16 +1,21 @@
 package sim
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"pault.ag/go/debian/dependency"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/deb"
+	"zcp2kopano/runtime/host/digest"
+	"zcp2kopano/runtime/host/packagesystem"
 	"zcp2kopano/runtime/host/rpm"
 )
 
@@ -219,4 +224,208 @@ func (rs *rpms) note(p *Package, below host.View) {
 		return
 	}
 	rs.notePristine(p, p.Conffiles)
+}
+
+// Format is a kind of package: what is true of it on any host, and how a fixture writes packages down. What is done
+// with packages on a host is a matter of its manager.
+type Format interface {
+	packagesystem.Packages
+	packagesystem.Files
+	// matches reports whether a package is what a dependency names: itself, or by what it provides.
+	matches(p *Package, want dependency.Possibility) bool
+	// packager does what such packages ask for.
+	packager(h *Host) packager
+	// reduce is what a snapshot keeps of a package file; nil if it cannot.
+	reduce(content []byte) []byte
+	// digestLike is a digest of the kind that package databases record, isDigest knows those of a fixture.
+	digestLike() string
+	isDigest(word string) bool
+	// read takes the control fields of a stanza; fields are the names of those that only this format has.
+	read(s *deb.Stanza) *Package
+	fields() []string
+	idleFields() []string // and of those that say nothing to a simulation
+	// setFlag takes a word behind the path of a file, setConfigFlag of a configuration file.
+	setFlag(f *host.PackedFile, word string) bool
+	isNoReplace(word string) bool
+	// effectTimes are the scripts that a catalogue can describe.
+	effectTimes() []string
+	// describe is what a snapshot says of an installed package: the names of two fields, which scripts it has,
+	// and what stands behind the path of a configuration file.
+	describe(view host.View, p host.Package) description
+}
+
+// description is what a snapshot says of an installed package in the words of its format.
+type description struct {
+	origin, depends string            // names of fields
+	scripts         []string          // that it has
+	flags           map[string]string // by path of a configuration file
+}
+
+// The formats.
+var (
+	Deb Format = debFormat{}
+	RPM Format = rpmFormat{}
+
+	formats = []Format{Deb, RPM}
+)
+
+// formatOf is the format of a package manager's packages.
+func formatOf(manager string) Format {
+	for _, f := range formats {
+		if f.Extension() == packagesystem.Of(manager).Extension() {
+			return f
+		}
+	}
+	return Deb
+}
+
+// keepFormat leaves the packages of other formats out.
+func keepFormat(list []*Package, f Format) []*Package {
+	var kept []*Package
+	for _, p := range list {
+		if p.Format == f {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// debFormat is Debian's.
+type debFormat struct{ deb.System }
+
+func (debFormat) packager(h *Host) packager { return h.debs }
+
+func (debFormat) reduce(content []byte) []byte {
+	small, err := reduceDeb(content)
+	if err != nil {
+		return nil
+	}
+	return small
+}
+
+func (debFormat) digestLike() string                    { return editedMD5 }
+func (debFormat) isDigest(word string) bool             { return isHex(word) && len(word) == 32 }
+func (debFormat) setFlag(*host.PackedFile, string) bool { return false }
+func (debFormat) isNoReplace(string) bool               { return false }
+
+func (debFormat) effectTimes() []string {
+	return []string{"preinst", "postinst", "prerm", "postrm", "purge"}
+}
+
+func (debFormat) matches(p *Package, want dependency.Possibility) bool {
+	return deb.Meets(p.Name, p.Version, p.relations().provides, want)
+}
+
+func (debFormat) fields() []string {
+	return strings.Fields("Maintainer Pre-Depends Depends Breaks Replaces")
+}
+
+func (debFormat) idleFields() []string {
+	return strings.Fields("Section Priority Homepage Multi-Arch Essential Suggests Enhances Original-Maintainer Filename MD5sum SHA1 SHA256 SHA512 " +
+		"Description-md5 Tag Bugs Origin Config-Version Built-Using Protected Important Triggers-Pending Triggers-Awaited")
+}
+
+func (debFormat) read(s *deb.Stanza) *Package {
+	p := &Package{Format: Deb}
+	p.Origin = s.Get("Maintainer")
+	p.Depends = joinRelations(s.Get("Pre-Depends"), s.Get("Depends"))
+	p.Conflicts = joinRelations(s.Get("Conflicts"), s.Get("Breaks"))
+	p.Breaks, p.Replaces = s.Get("Breaks"), s.Get("Replaces")
+	p.Scripts = strings.Fields(s.Get("Scripts"))
+	return p
+}
+
+func (debFormat) describe(view host.View, p host.Package) description {
+	return description{origin: "Maintainer", depends: "Depends", scripts: scriptsBelow(view, p)}
+}
+
+// rpmFormat is that of rpm.
+type rpmFormat struct{ rpm.System }
+
+func (rpmFormat) packager(h *Host) packager { return h.rpms }
+
+func (rpmFormat) reduce(content []byte) []byte {
+	if len(content) > packageFileLimit || !bytes.HasPrefix(content, []byte(rpm.Magic)) {
+		return nil
+	}
+	return content
+}
+
+func (rpmFormat) digestLike() string           { return digest.SHA256Like }
+func (rpmFormat) isDigest(word string) bool    { return isHex(word) && digest.Of(nil, word) != "" }
+func (rpmFormat) isNoReplace(word string) bool { return word == "noreplace" }
+func (rpmFormat) fields() []string             { return strings.Fields("Vendor Requires Obsoletes") }
+func (rpmFormat) idleFields() []string         { return nil }
+
+func (rpmFormat) effectTimes() []string {
+	return []string{"pretrans", "pre", "post", "preun", "postun", "posttrans", "upgrade"}
+}
+
+func (rpmFormat) setFlag(f *host.PackedFile, word string) bool {
+	switch word {
+	case "ghost":
+		f.Ghost = true
+	case "missingok":
+		f.MissingOK = true
+	default:
+		return false
+	}
+	return true
+}
+
+func (rpmFormat) read(s *deb.Stanza) *Package {
+	p := &Package{Format: RPM, Obsoletes: s.Get("Obsoletes")}
+	p.Origin, p.Depends, p.Conflicts = s.Get("Vendor"), s.Get("Requires"), s.Get("Conflicts")
+	p.Scripts = strings.Fields(s.Get("Scripts"))
+	if slices.Equal(p.Scripts, unknownScripts) {
+		p.Scripts, p.unknownScripts = nil, true
+	}
+	return p
+}
+
+// describe says which paths are ghosts, and what a configuration file is that rpm has no digest of. Which scriptlets there
+// are is not known.
+func (rpmFormat) describe(view host.View, p host.Package) description {
+	d := description{origin: "Vendor", depends: "Requires", scripts: unknownScripts, flags: map[string]string{}}
+	for _, ghost := range p.Ghosts {
+		d.flags[ghost] = " ghost"
+	}
+	for _, c := range p.Conffiles {
+		if c.MD5 != "" {
+			continue
+		}
+		d.flags[c.Path] = " ghost"
+		if target := withoutDigest(view, c.Path); target != "" {
+			d.flags[c.Path] = " -> " + quoteWord(target)
+		}
+	}
+	return d
+}
+
+// unknownScripts is what a fixture says where it is not known whether a package of rpm has scriptlets.
+var unknownScripts = []string{"unknown"}
+
+func isHex(word string) bool { return strings.Trim(word, "0123456789abcdef") == "" }
+
+// matches reports whether a package of rpm meets a dependency, which may be a path that it owns.
+func (rpmFormat) matches(p *Package, want dependency.Possibility) bool {
+	if path.IsAbs(want.Name) {
+		if _, ok := p.file(want.Name); ok {
+			return true
+		}
+	}
+	return rpm.Meets(p.Name, p.Version, p.relations().provides, want)
+}
+
+// basicRPM stands for what every host with rpm has and a fixture need not say: a shell, the dynamic
+// linker and the libraries of C and C++.
+var basicRPM = &Package{Format: RPM, Files: []host.PackedFile{
+	{Path: "/bin/bash"}, {Path: "/bin/sh"}, {Path: "/sbin/ldconfig"}, {Path: "/usr/bin/bash"}, {Path: "/usr/bin/env"}, {Path: "/usr/bin/sh"}, {Path: "/usr/sbin/ldconfig"},
+}}
+
+var basicLibraries = []string{"ld-linux*", "libc.so.*", "libcrypt.so.*", "libdl.so.*", "libgcc_s.so.*", "libm.so.*", "libpthread.so.*", "libresolv.so.*", "librt.so.*", "libstdc++.so.*", "libutil.so.*", "rtld(*"}
+
+// basic reports whether a dependency is met by what the implied system has.
+func (rs *rpms) basic(want dependency.Possibility) bool {
+	return rs.system.implied && (basicRPM.matches(want) || slices.ContainsFunc(basicLibraries, func(glob string) bool { return globMatch(glob, want.Name) }))
 }
