@@ -108,7 +108,7 @@ parts:
 	if [ ! -e $$policy ]; then trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy; chmod 755 $$policy; fi; \
 	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing
 
-bench: PARTS = $(BENCH_PARTS)
+bench: PARTS += $(BENCH_PARTS)
 bench: parts
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 

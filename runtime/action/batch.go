@@ -431,7 +431,7 @@ func (t *treeCopy) firsts(b *batch) ([]link, error) {
 		if err != nil {
 			return nil, err
 		}
-		if first, again := t.another(st, linked{t.root, l.rel()}); again {
+		if first, again := t.another(st, linked{root: t.root, rel: l.rel()}); again {
 			links = append(links, link{l, first, st})
 		} else {
 			firsts = append(firsts, l)

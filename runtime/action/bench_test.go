@@ -2,6 +2,7 @@ package action
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -190,10 +191,34 @@ func BenchmarkCopy(b *testing.B) {
 }
 
 // BenchmarkMemory tells how much memory the program had resident, at most, while it worked through a tree of a million
-// files; BENCH_FILES says how many else.
+// files, or of half as many with two names each; BENCH_FILES says how many else.
 func BenchmarkMemory(b *testing.B) {
-	env, root := liveEnv(b)
-	plantStore(b, filepath.Join(root, "tree"), benchFiles(b, 1_000_000), func(int) int { return 0 })
+	files := benchFiles(b, 1_000_000)
+	b.Run("names", func(b *testing.B) {
+		env, root := liveEnv(b)
+		plantStore(b, filepath.Join(root, "tree"), files, func(int) int { return 0 })
+		memory(b, env)
+	})
+	b.Run("linked", func(b *testing.B) {
+		env, root := liveEnv(b)
+		first, second := filepath.Join(root, "tree/first"), filepath.Join(root, "tree/second")
+		must(b, os.Mkdir(filepath.Join(root, "tree"), 0o755))
+		plantStore(b, first, files/2, func(int) int { return 0 })
+		must(b, filepath.WalkDir(first, func(name string, d fs.DirEntry, err error) error {
+			at := second + strings.TrimPrefix(name, first)
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir():
+				return os.Mkdir(at, 0o755)
+			}
+			return os.Link(name, at)
+		}))
+		memory(b, env)
+	})
+}
+
+func memory(b *testing.B, env *Env) {
 	do := func(a Action, undo bool) {
 		needed, err := a.Prepare(env)
 		must(b, err)

@@ -50,8 +50,8 @@ type Chown struct {
 	Changes    int64       `json:"changes"`
 	Skipped    []string    `json:"skipped,omitempty"` // mount points below the root
 
-	links map[inode]*linkCount // files with several names, as Prepare saw them
-	came  few                  // what came later, found when the undone tree was compared
+	links *linkNames // files with several names, as Prepare saw them
+	came  few        // what came later, found when the undone tree was compared
 }
 
 func (a *Chown) Kind() string             { return "chown" }
@@ -115,7 +115,7 @@ func (a *Chown) Prepare(env *Env) (bool, error) {
 	if err := s.outside(); err != nil {
 		return false, fmt.Errorf("chown %s: %w", a.Path, err)
 	}
-	a.Entries, a.Changes, a.Skipped, a.Linked = s.entries, s.changes, s.skipped, len(s.links) > 0
+	a.Entries, a.Changes, a.Skipped, a.Linked = s.entries, s.changes, s.skipped, len(s.links.list) > 0
 	a.Setid, a.Caps, a.links = s.setid, s.caps, s.links
 	if a.Changes == 0 {
 		return false, nil
@@ -151,7 +151,7 @@ func (a *Chown) Apply(env *Env) (Result, error) {
 		if want == attrsOf(st) {
 			return nil
 		}
-		if hasMore(st) && !inside[inode{st.Dev, st.Ino}] {
+		if hasMore(st) && !inside.has(st) {
 			return errors.New("it got a name outside the tree since it was looked at; stop what works there and try again")
 		}
 		return setAttrs(e, st, want)
@@ -184,7 +184,7 @@ func (a *Chown) sync(env *Env) error {
 }
 
 // inside is the set of files with several names that all lie in the tree.
-func (a *Chown) inside(env *Env) (map[inode]bool, error) {
+func (a *Chown) inside(env *Env) (*inodes, error) {
 	if !a.Linked {
 		return nil, nil
 	}
@@ -196,17 +196,17 @@ func (a *Chown) inside(env *Env) (map[inode]bool, error) {
 		}
 		links = s.links
 	}
-	set := map[inode]bool{}
-	for id, l := range links {
-		if uint64(len(l.rels)) < l.nlink {
-			continue
+	set := &inodes{dev: links.dev}
+	return set, links.each(func(g linkGroup) error {
+		if uint64(len(g.rels)) < g.nlink {
+			return nil
 		}
-		var err error
-		if set[id], err = a.stay(env, l.rels, id); err != nil {
-			return nil, err
+		stays, err := a.stay(env, g.rels, g.id)
+		if err == nil && stays {
+			set.list = append(set.list, g.id.ino)
 		}
-	}
-	return set, nil
+		return err
+	})
 }
 
 // looksAtNames is how often all names of a file must be seen where they are, in any order: whoever moves one name to
@@ -370,24 +370,17 @@ type tally struct {
 	gids    map[uint32]int64
 	files   map[fs.FileMode]int64
 	dirs    map[fs.FileMode]int64
-	links   map[inode]*linkCount
+	links   *linkNames
 	setid   []exception
 	caps    []capable
 	skipped []string
-}
-
-// linkCount is a file with several names.
-type linkCount struct {
-	nlink   uint64
-	rels    []string // names in the tree
-	changes bool
 }
 
 // tally looks at the whole tree; with a roster, it notes in it what is to be changed.
 func (a *Chown) tally(env *Env, names *roster) (*tally, error) {
 	s := &tally{
 		rule: a.Rule, uids: map[uint32]int64{}, gids: map[uint32]int64{},
-		files: map[fs.FileMode]int64{}, dirs: map[fs.FileMode]int64{}, links: map[inode]*linkCount{},
+		files: map[fs.FileMode]int64{}, dirs: map[fs.FileMode]int64{}, links: &linkNames{},
 	}
 	skip := func(rel string) error {
 		s.skipped = append(s.skipped, path.Join(a.Path, rel))
@@ -445,7 +438,7 @@ func (s *tally) add(rel string, st host.Stat, meant bool) {
 	want, is := s.rule.apply(st), attrsOf(st)
 	changes := meant && want != is
 	if hasMore(st) {
-		s.countLink(rel, st, changes)
+		s.links.add(rel, st, changes)
 	}
 	if !meant {
 		return
@@ -467,25 +460,15 @@ func (s *tally) add(rel string, st host.Stat, meant bool) {
 	}
 }
 
-func (s *tally) countLink(rel string, st host.Stat, changes bool) {
-	id := inode{st.Dev, st.Ino}
-	l := s.links[id]
-	if l == nil {
-		l = &linkCount{nlink: st.Nlink}
-		s.links[id] = l
-	}
-	l.rels = append(l.rels, rel)
-	l.changes = l.changes || changes
-}
-
 // outside refuses a file that is to be changed and has names outside the tree.
 func (s *tally) outside() error {
-	var first *linkCount
-	for _, l := range s.links {
-		if l.changes && uint64(len(l.rels)) < l.nlink && (first == nil || l.rels[0] < first.rels[0]) {
-			first = l
+	var first *linkGroup
+	_ = s.links.each(func(g linkGroup) error {
+		if g.changes && uint64(len(g.rels)) < g.nlink && (first == nil || g.rels[0] < first.rels[0]) {
+			first = &g
 		}
-	}
+		return nil
+	})
 	if first == nil {
 		return nil
 	}

@@ -92,7 +92,7 @@ func (a *Chown) Undo(env *Env) error {
 	// A file with several names that has not the owner which the rule gives, and may have names outside, is left:
 	// one of them may be somebody's way to a file that is not his.
 	back := func(e changeable, st host.Stat, was attrs) error {
-		if hasMore(st) && !inside[inode{st.Dev, st.Ino}] && !a.Rule.gave(st) {
+		if hasMore(st) && !inside.has(st) && !a.Rule.gave(st) {
 			return nil
 		}
 		return setAttrs(e, st, was)

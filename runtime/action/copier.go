@@ -17,8 +17,8 @@ import (
 // on where it stopped.
 type copier struct {
 	env   *Env
-	links map[inode]linked
-	seed  maphash.Seed // of the sums that a copy is held against: nobody can make two contents of one sum
+	links map[inode]linked // of files with several names, those of which more may come
+	seed  maphash.Seed     // of the sums that a copy is held against: nobody can make two contents of one sum
 	told  *advance
 	// inUse leaves out what others take away or change while it is copied; else that is an error.
 	inUse bool
@@ -34,6 +34,7 @@ type inode struct{ dev, ino uint64 }
 type linked struct {
 	root *copyRoot
 	rel  string
+	met  uint64 // names
 }
 
 // copyRoot is the path of a copy's top: a temporary one until the copy is complete.
@@ -74,13 +75,12 @@ func (c *copier) remember(from, to string) error {
 	}
 	root := &copyRoot{to}
 	note := func(st host.Stat, rel string) {
-		id := inode{st.Dev, st.Ino}
 		if st.IsDir() {
 			return
 		}
 		c.whole(st)
-		if _, known := c.links[id]; !known && st.Nlink > 1 {
-			c.links[id] = linked{root, rel}
+		if st.Nlink > 1 {
+			c.meet(st, linked{root: root, rel: rel})
 		}
 	}
 	note(st, ".")
@@ -142,7 +142,7 @@ func (c *copier) copy(src host.DirReader, sname string, dst host.Dir, dname stri
 	if err != nil {
 		return err
 	}
-	if first, again := c.another(st, linked{root, "."}); again {
+	if first, again := c.another(st, linked{root: root, rel: "."}); again {
 		return c.link(first, dst, dname)
 	}
 	if there, err := alike(from, st, dst, dname); err != nil || there {
@@ -167,12 +167,22 @@ func (c *copier) another(st host.Stat, here linked) (linked, bool) {
 	if st.Nlink < 2 {
 		return here, false
 	}
+	return c.meet(st, here)
+}
+
+// meet notes a name of a file, and returns where its first name is, and whether that is another one. What has been met by
+// all its names is forgotten: a tree can be such that all its files have two.
+func (c *copier) meet(st host.Stat, here linked) (first linked, again bool) {
 	id := inode{st.Dev, st.Ino}
-	if first, again := c.links[id]; again {
-		return first, true
+	if first, again = c.links[id]; !again {
+		first = here
 	}
-	c.links[id] = here
-	return here, false
+	if first.met++; first.met < st.Nlink {
+		c.links[id] = first
+	} else {
+		delete(c.links, id)
+	}
+	return first, again
 }
 
 // whole counts a file that need not be read.

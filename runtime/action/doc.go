@@ -45,7 +45,7 @@
 //	copier.go, putback.go             copies of trees, and their way back
 //	overlay.go, inventory.go          one tree over another, and a tree as it was
 //	kept_tree.go, secondnames.go      trees whose files have second names
-//	treelist.go                       lists of trees
+//	treelist.go, linknames.go         lists of trees, and the names of files that have several
 //	packages.go, package_files.go     the package database; package files, kept or copied to where nobody can exchange them
 //	overrides.go, shelter.go          dpkg's overrides, and data out of reach of the packages that go
 //	guard.go, kept_services.go        services that are not to be disturbed, and those that are to stay as they are
