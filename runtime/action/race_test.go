@@ -284,3 +284,60 @@ func TestRaceKeep(t *testing.T) {
 		}
 	}
 }
+
+// TestRaceXattrs: extended attributes go where their file's content goes, and those of root's file stay as they are.
+func TestRaceXattrs(t *testing.T) {
+	t.Parallel()
+	env, root, on := exchanging(t)
+	const name = "trusted.whose"
+	secret := filepath.Join(root, "secret")
+	must(t, unix.Lsetxattr(secret, name, []byte("root"), 0))
+	whose := func(file string) string {
+		buf := make([]byte, 16)
+		n, err := unix.Lgetxattr(file, name, buf)
+		if err != nil {
+			return ""
+		}
+		return string(buf[:n])
+	}
+	copied, written := 0, 0
+	for i := 0; on(); i++ {
+		plantRace(t, root)
+		for _, file := range []string{"tree/zzz", "scratch/l"} { // whichever the name leads to now
+			f, err := os.Open(filepath.Join(root, file))
+			if err != nil {
+				continue
+			}
+			if content, err := io.ReadAll(f); err == nil && string(content) != rootOnly {
+				_ = unix.Fsetxattr(int(f.Fd()), name, []byte("zarafa"), 0)
+			}
+			f.Close()
+		}
+		env.Tag, env.Marks = "r-"+strconv.Itoa(i), nil
+		to := "new/" + strconv.Itoa(i)
+		a := &Copy{From: "/tree", To: "/" + to}
+		if needed, err := a.Prepare(env); err == nil && needed {
+			if _, err := a.Apply(env); err == nil {
+				copied++
+			}
+		}
+		made := filepath.Join(root, to, "zzz")
+		if content, err := os.ReadFile(made); err == nil && (string(content) == rootOnly) != (whose(made) == "root") {
+			t.Fatalf("copy %d has the content %q and the attribute %q", i, content, whose(made))
+		}
+		must(t, os.RemoveAll(filepath.Join(root, to)))
+		w := &Write{Path: "/tree/zzz", Content: []byte("new"), Mode: ptr(fs.FileMode(0o644))}
+		must(t, w.Stage(env))
+		if needed, err := w.Prepare(env); err == nil && needed {
+			if _, err := w.Apply(env); err == nil {
+				written++
+			}
+			_ = w.Undo(env)
+		}
+		if content, err := os.ReadFile(secret); err != nil || string(content) != rootOnly || whose(secret) != "root" {
+			t.Fatalf("after %d calls root's file has the content %q and the attribute %q (%v)", i, content, whose(secret), err)
+		}
+		rootsOnly(t, "after "+strconv.Itoa(i)+" calls", secret, filepath.Join(root, "tree"))
+	}
+	t.Logf("%d copied, %d written", copied, written)
+}

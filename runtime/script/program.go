@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
 	"go.starlark.net/syntax"
 
 	"zcp2kopano/runtime/exit"
@@ -97,6 +98,10 @@ func (p *Program) Call(ctx context.Context, run Runner, fn *starlark.Function, a
 	thread.SetLocal(runnerKey, run)
 	settle := p.budget.arm(ctx, thread)
 	defer settle()
+	earn(thread, args)
+	for _, kv := range kwargs {
+		earn(thread, kv)
+	}
 	value, err := starlark.Call(thread, fn, args, kwargs)
 	if err != nil {
 		return nil, p.Explain(err)
@@ -105,7 +110,8 @@ func (p *Program) Call(ctx context.Context, run Runner, fn *starlark.Function, a
 }
 
 // Limits bound a runbook's evaluation, loaded modules included. Time spent inside builtins (a dump,
-// a move of a tree) does not count: it belongs to the host.
+// a move of a tree) does not count: it belongs to the host. To go through what the host has answered takes what the site
+// is large: a large answer gives more instructions, and time, as it has values.
 type Limits struct {
 	Steps uint64        // Starlark instructions
 	Time  time.Duration // of evaluation, per module and per step
@@ -128,6 +134,56 @@ const weighEvery = 8
 type budget struct {
 	limits Limits
 	used   uint64 // instructions of the threads that ended
+	earned uint64 // by large answers
+}
+
+// What a large answer gives for each of its values: an entry of a directory has about ten. A small one gives nothing, so
+// that who asks for ever is no better off than who computes for ever.
+const (
+	smallAnswer  = 1000
+	stepsPerPart = 30
+	timePerPart  = 10 * time.Microsecond
+)
+
+// earn gives a thread what it takes to go through a value that the host, or an earlier step, has made.
+func earn(thread *starlark.Thread, v starlark.Value) {
+	w, ok := thread.Local(watchKey).(*watch)
+	if !ok {
+		return
+	}
+	if n := parts(v, 0); n > smallAnswer {
+		w.budget.earned += stepsPerPart * n
+		w.mu.Lock()
+		w.limits.Time += time.Duration(n) * timePerPart
+		w.mu.Unlock()
+	}
+}
+
+// deepestAnswer bounds the count: what a host answers is flat.
+const deepestAnswer = 20
+
+// parts counts the values that a value is made of.
+func parts(v starlark.Value, depth int) (n uint64) {
+	if depth > deepestAnswer {
+		return 1
+	}
+	switch v := v.(type) {
+	case *starlarkstruct.Struct:
+		for _, name := range v.AttrNames() {
+			if attr, err := v.Attr(name); err == nil {
+				n += parts(attr, depth+1)
+			}
+		}
+	case *starlark.Dict:
+		for key, value := range v.Entries() {
+			n += parts(key, depth+1) + parts(value, depth+1)
+		}
+	case starlark.Sequence:
+		for item := range starlark.Elements(v) {
+			n += parts(item, depth+1)
+		}
+	}
+	return n + 1
 }
 
 func newBudget(l Limits) *budget {
@@ -139,14 +195,13 @@ func newBudget(l Limits) *budget {
 
 // arm puts a thread under the budget, before its first call; release ends that, after its last.
 func (b *budget) arm(ctx context.Context, thread *starlark.Thread) (release func()) {
-	w := &watch{limits: b.limits, started: time.Now(), done: make(chan struct{})}
+	w := &watch{budget: b, limits: b.limits, started: time.Now(), done: make(chan struct{})}
 	w.base.Store(heapBytes())
-	left := max(b.limits.Steps-min(b.used, b.limits.Steps), 1)
 	thread.SetMaxExecutionSteps(1) // so that every instruction asks
 	thread.OnMaxSteps = func(thread *starlark.Thread) {
 		switch steps := thread.ExecutionSteps(); {
-		case steps >= left:
-			thread.Cancel(fmt.Sprintf("the runbook has run more than %d instructions; look for an endless or very long loop", b.limits.Steps))
+		case b.used+steps >= b.limits.Steps+b.earned:
+			thread.Cancel(fmt.Sprintf("the runbook has run more than %d instructions; look for an endless or very long loop", b.limits.Steps+b.earned))
 		case steps%weighEvery == 0 && w.heavy(1):
 			thread.Cancel(tooHeavy(b.limits))
 		}
@@ -165,7 +220,8 @@ const watchKey = "zcp2kopano.watch"
 
 // watch cancels a thread that computes too long or holds too much memory.
 type watch struct {
-	limits Limits
+	budget *budget
+	limits Limits // Time grows
 	done   chan struct{}
 	base   atomic.Uint64 // of the heap: what is not the runbook's
 

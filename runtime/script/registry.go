@@ -107,6 +107,9 @@ func (b *Builtin) Callable() *starlark.Builtin {
 			return nil, fmt.Errorf("%s works on the host, so it can only be called inside a step", b.Name)
 		}
 		outside(thread, func() { v, err = run.CarryOut(call) })
+		if err == nil && v != nil && b.Effect == Read {
+			earn(thread, v)
+		}
 		return nonNil(v, err)
 	})
 }

@@ -63,26 +63,56 @@ func (v database) Revision(ctx context.Context, q host.RevisionQuery) (int64, er
 }
 
 func queryReadOnly(ctx context.Context, db *sql.DB, question string) (host.Rows, error) {
+	return queryUpTo(ctx, db, question, largestAnswer)
+}
+
+func queryUpTo(ctx context.Context, db *sql.DB, question string, most int64) (rows host.Rows, err error) {
+	// What a server sends that breaks off, or goes on for ever, is not read to its end: the connection goes.
+	ctx, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	defer func() { // the client panics at lengths that are not what comes
+		if recover() != nil {
+			rows, err = host.Rows{}, errors.New("it answers what no server of MySQL does; see that one listens there")
+		}
+	}()
 	session, err := db.Conn(ctx)
 	if err != nil {
 		return host.Rows{}, err
 	}
-	defer session.Close()
+	rows, err = askIn(ctx, session, question, most, giveUp)
+	session.Close() // not deferred: a panic leaves it locked for ever, and who opened db closes that
+	return rows, err
+}
+
+func askIn(ctx context.Context, session *sql.Conn, question string, most int64, giveUp func()) (rows host.Rows, err error) {
 	for _, statement := range []string{"SET SESSION sql_mode = '" + query.Mode + "'", "SET SESSION TRANSACTION READ ONLY", "START TRANSACTION READ ONLY"} {
 		if _, err := session.ExecContext(ctx, statement); err != nil && !isSyntaxError(err) {
 			return host.Rows{}, err
 		}
 	}
-	defer session.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 	result, err := session.QueryContext(ctx, question)
-	if err != nil {
-		return host.Rows{}, err
+	if err == nil {
+		if rows, err = readRows(result, most); err != nil {
+			giveUp()
+		}
+		result.Close()
 	}
-	defer result.Close()
-	return readRows(result)
+	if err == nil || errors.As(err, new(*mysql.MySQLError)) { // it still talks
+		end, stop := context.WithTimeout(context.WithoutCancel(ctx), dialTimeout)
+		defer stop()
+		_, _ = session.ExecContext(end, "ROLLBACK")
+	}
+	return rows, err
 }
 
-func readRows(result *sql.Rows) (host.Rows, error) {
+// largestAnswer is what one question may bring. A runbook could not be given more, and a server that never ends would
+// fill the memory of the machine.
+const largestAnswer = 256 << 20
+
+// perValue is what a value takes beside its bytes.
+const perValue = 16
+
+func readRows(result *sql.Rows, most int64) (host.Rows, error) {
 	columns, err := result.Columns()
 	if err != nil {
 		return host.Rows{}, err
@@ -100,6 +130,10 @@ func readRows(result *sql.Rows) (host.Rows, error) {
 		row := make([]string, len(values))
 		for i, value := range values {
 			row[i] = string(value)
+			most -= int64(len(value)) + perValue
+		}
+		if most < 0 {
+			return host.Rows{}, fmt.Errorf("the answer is larger than %d MiB", largestAnswer>>20)
 		}
 		rows.Rows = append(rows.Rows, row)
 	}
@@ -187,6 +221,10 @@ func (v database) locate(conn host.DatabaseConn) host.DatabaseConn {
 }
 
 func (v database) mysqlConnector(conn host.DatabaseConn) (driver.Connector, error) {
+	return mysql.NewConnector(v.mysqlConfig(conn))
+}
+
+func (v database) mysqlConfig(conn host.DatabaseConn) *mysql.Config {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Passwd, cfg.DBName = conn.User, conn.Password.Reveal(), conn.Database
 	cfg.Net, cfg.Addr = "tcp", net.JoinHostPort(conn.Host, strconv.Itoa(conn.Port))
@@ -202,7 +240,7 @@ func (v database) mysqlConnector(conn host.DatabaseConn) (driver.Connector, erro
 		var dialer net.Dialer
 		return dialer.DialContext(ctx, network, addr)
 	}
-	return mysql.NewConnector(cfg)
+	return cfg
 }
 
 // dialSocket connects to a Unix socket of the host. It is named by its directory's descriptor, which

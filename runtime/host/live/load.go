@@ -344,7 +344,7 @@ func (h databaseWriter) emptyDatabase(ctx context.Context, conn host.DatabaseCon
 		if err != nil {
 			return err
 		}
-		things, err := readRows(rows)
+		things, err := readRows(rows, largestAnswer)
 		rows.Close()
 		if err != nil {
 			return err
@@ -375,7 +375,7 @@ func (h databaseWriter) refuseSessions(ctx context.Context, session *sql.Conn, d
 		if err != nil {
 			return err
 		}
-		others, err := readRows(rows)
+		others, err := readRows(rows, largestAnswer)
 		rows.Close()
 		if err != nil || len(others.Rows) == 0 {
 			return err
