@@ -37,6 +37,7 @@ type Convert struct {
 
 	examples []example
 	changed  few // what somebody has changed since, found by Undo
+	moved    few // of what was made again, what somebody had moved
 	since    map[string]bool
 	counts   int64
 	plain    bool // the server does not know how to relax its rules, and changes structural classes as others
@@ -54,10 +55,14 @@ func (a *Convert) where() string { return strings.Join(a.URLs, " ") }
 
 // Since implements Newcomer.
 func (a *Convert) Since() string {
-	if a.changed.n == 0 {
-		return ""
+	var said []string
+	if a.changed.n > 0 {
+		said = append(said, "changed in the directory after its conversion, and kept under the old names: "+a.changed.String())
 	}
-	return "changed in the directory after its conversion, and kept under the old names: " + a.changed.String()
+	if a.moved.n > 0 {
+		said = append(said, "moved in the directory after its conversion: "+a.moved.String())
+	}
+	return strings.Join(said, "; ")
 }
 
 func (a *Convert) Summary() string {
@@ -265,7 +270,10 @@ func (a *Convert) Apply(env *Env) (Result, error) {
 		found := false
 		err := a.each(by(env, session), func(page []host.Entry) error {
 			found = true
-			return a.convert(env, session, page)
+			if err := a.convert(env, session, page); err != nil {
+				return err
+			}
+			return a.note(env, session, a.madeAgain(page))
 		})
 		if err != nil {
 			return Result{}, fmt.Errorf("%s: after %s: %w", a.Summary(), counted(a.counts, "entry", "entries"), err)
@@ -306,7 +314,11 @@ func (a *Convert) thereAndBack(env *Env, session host.Directory, e host.Entry) e
 		return err
 	}
 	a.counts = 0
-	back, err := a.backTo(a.Renaming.Back(), keptOf(&a.Renaming, e))
+	was := keptOf(&a.Renaming, e)
+	if a.recreated(e) {
+		was.Identity = "" // it has another one now
+	}
+	back, err := a.backTo(a.Renaming.Back(), was)
 	if err != nil {
 		return err
 	}
@@ -367,6 +379,8 @@ type entryWork struct {
 	from, to directory.Touched
 	want     func(now host.Entry) (directory.Touched, error) // of what it turns out to be
 	whole    map[string][]string                             // of one that is made again, if it is not there
+	// elsewhere is the DN to which somebody has moved an entry that is made again.
+	elsewhere string
 }
 
 // changedMeanwhile are the answers to a change of an entry that is no longer what it was seen to be.
@@ -376,11 +390,17 @@ var changedMeanwhile = []uint16{ldap.LDAPResultNoSuchAttribute, ldap.LDAPResultA
 // carryOut has the changes of many entries made. An entry that is not what it was seen to be is read again, and tried
 // again. The first error that stays is returned; what can be done beside it is done.
 func (a *Convert) carryOut(env *Env, session host.Directory, works []entryWork) error {
+	works, err := a.locate(env, session, works)
+	if err != nil {
+		return err
+	}
 	changes := make([]host.EntryChange, 0, len(works))
 	var of, again []entryWork
 	for _, w := range works {
 		c := a.Renaming.Change(w.dn, w.from, w.to)
 		switch {
+		case w.elsewhere != "":
+			again = append(again, w)
 		case len(c.Values) == 0:
 		case a.ad && c.Relax:
 			again = append(again, w)
@@ -481,11 +501,17 @@ func (a *Convert) find(env *Env, session host.Directory, dn, identity string) (*
 // pages reads what was kept of each page, the last first.
 func (a *Convert) pages(env *Env, page func([]kept) error) error {
 	for _, mark := range slices.Backward(env.Marks) {
-		var blob Blob
+		var blob struct {
+			Blob
+			remade
+		}
 		if err := json.Unmarshal(mark, &blob); err != nil {
 			return err
 		}
-		data, err := env.Store.Bytes(blob)
+		if blob.Made != nil {
+			continue
+		}
+		data, err := env.Store.Bytes(blob.Blob)
 		if err != nil {
 			return err
 		}
@@ -516,13 +542,16 @@ func (a *Convert) Undo(env *Env) error {
 	if err := a.lookAtServer(by(env, session)); err != nil {
 		return fmt.Errorf("take back: %s: %w", a.Summary(), err)
 	}
-	done, back := int64(0), a.Renaming.Back()
+	done, back, made := int64(0), a.Renaming.Back(), a.made(env)
 	err = a.pages(env, func(page []kept) error {
 		works := make([]entryWork, 0, len(page))
 		for _, k := range page {
 			w, err := a.backTo(back, k)
 			if err != nil {
 				return fmt.Errorf("%s: %w", k.DN, err)
+			}
+			if w.whole != nil {
+				w.identity = made[k.DN]
 			}
 			works = append(works, w)
 		}

@@ -40,6 +40,17 @@ func (a *Convert) recreated(e host.Entry) bool {
 	return err == nil && a.ad && a.Renaming.Change(e.DN, from, to).Relax
 }
 
+// madeAgain are the DNs of those entries of a page that a conversion makes again.
+func (a *Convert) madeAgain(page []host.Entry) []string {
+	var dns []string
+	for _, e := range page {
+		if a.recreated(e) {
+			dns = append(dns, e.DN)
+		}
+	}
+	return dns
+}
+
 // refuseRecreation says why an entry cannot be made again; nil if it can. The server takes it out of groups when it is
 // deleted, and would not put it back.
 func (a *Convert) refuseRecreation(e host.Entry) error {
@@ -95,6 +106,9 @@ func changed(attributes map[string][]string, changes []host.ValueChange) map[str
 func (a *Convert) recreate(env *Env, session host.Directory, w entryWork) error {
 	if err := a.dropCopy(env, session, w.dn); err != nil { // of a run that was cut off
 		return err
+	}
+	if w.elsewhere != "" {
+		return a.bringBack(env, session, w)
 	}
 	now, err := a.whole(env, session, w.dn)
 	if err != nil {
@@ -201,11 +215,14 @@ func (a *Convert) refill(env *Env, session host.Directory) error {
 	if !a.ad {
 		return nil
 	}
+	made := a.made(env)
 	return a.pages(env, func(page []kept) error {
+		var dns []string
 		for _, k := range page {
-			if len(k.Whole) == 0 {
+			if len(k.Whole) == 0 || made[k.DN] != "" { // what was noted was made; somebody may have moved it since
 				continue
 			}
+			dns = append(dns, k.DN)
 			w := entryWork{dn: k.DN, whole: texts(k.Whole), want: func(now host.Entry) (directory.Touched, error) {
 				return a.Renaming.Convert(a.Renaming.Touched(now))
 			}}
@@ -213,7 +230,7 @@ func (a *Convert) refill(env *Env, session host.Directory) error {
 				return fmt.Errorf("%s: %w", k.DN, err)
 			}
 		}
-		return nil
+		return a.note(env, session, dns)
 	})
 }
 

@@ -1,0 +1,191 @@
+package action
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
+	"zcp2kopano/runtime/host/hosttest"
+)
+
+// moveEntry is what somebody else does to an entry: another DN, and whatever the server knows it by.
+func (tr *trial) moveEntry(t *testing.T, from, to string, values map[string][]string) {
+	t.Helper()
+	session, err := tr.directory.OpenDirectory(t.Context(), host.DirectoryConn{})
+	must(t, err)
+	found, err := tr.directory.SearchDirectory(t.Context(), host.DirectoryConn{}, host.DirectorySearch{Base: from, Scope: "base", Filter: "(objectClass=*)"})
+	must(t, err)
+	moved := maps.Clone(found[0].Attributes)
+	maps.Copy(moved, values)
+	for _, c := range []host.EntryChange{{DN: from, Delete: true}, {DN: to, Add: moved}} {
+		must(t, session.Change(t.Context(), []host.EntryChange{c})[0])
+	}
+}
+
+// TestConvertFindsWhatWasRenamed takes an entry back under the name that somebody has given it, and not another one that
+// has its old name, and looks just like it, by now.
+func TestConvertFindsWhatWasRenamed(t *testing.T) {
+	const alicia = "cn=Alicia,ou=people,dc=example,dc=org"
+	ldif := strings.Replace(hosttest.DirectoryLDIF, "cn: Alice\n", "cn: Alice\nentryUUID: 1-alice\n", 1)
+	tr := startConvert(t, ldif, oldToNew())
+	start := tr.entries(t)
+	must(t, tr.apply(t))
+	converted := tr.entries(t)["entry "+alice]
+	tr.moveEntry(t, alice, alicia, map[string][]string{"cn": {"Alicia"}})
+	copied := maps.Clone(entryAt(t, tr, alicia).Attributes)
+	copied["cn"], copied["entryUUID"] = []string{"Alice"}, []string{"2-other"}
+	session, err := tr.directory.OpenDirectory(t.Context(), host.DirectoryConn{})
+	must(t, err)
+	must(t, session.Change(t.Context(), []host.EntryChange{{DN: alice, Add: copied}})[0])
+	other := strings.Replace(converted, "1-alice", "2-other", 1)
+	for range 2 {
+		must(t, tr.undo(t))
+		now := tr.entries(t)
+		if want := strings.Replace(start["entry "+alice], `cn="Alice"`, `cn="Alicia"`, 1); now["entry "+alicia] != want {
+			t.Errorf("the renamed entry is\n%s\nwant\n%s", now["entry "+alicia], want)
+		}
+		if now["entry "+alice] != other {
+			t.Errorf("the other one is\n%s\nwas\n%s", now["entry "+alice], other)
+		}
+		if len(now) != len(start)+1 {
+			t.Errorf("%d entries, want %d", len(now), len(start)+1)
+		}
+	}
+	if lines, err := tr.action(t).(*Convert).Differences(tr.env); err != nil || len(lines) > 0 {
+		t.Errorf("%q, %v", lines, err)
+	}
+}
+
+func entryAt(t *testing.T, tr *trial, dn string) host.Entry {
+	t.Helper()
+	found, err := tr.directory.SearchDirectory(t.Context(), host.DirectoryConn{}, host.DirectorySearch{Base: dn, Scope: "base", Filter: "(objectClass=*)"})
+	must(t, err)
+	return found[0]
+}
+
+// domainHost is a host whose directory gives each new entry an objectGUID, and lets so many changes through.
+type domainHost struct {
+	*fakeHost
+	given *int
+	left  int // before the connection breaks; negative for ever
+}
+
+func (domainHost) Sleep(context.Context, time.Duration) error { return nil }
+
+func (h *domainHost) OpenDirectory(ctx context.Context, conn host.DirectoryConn) (host.Directory, error) {
+	session, err := h.directory.OpenDirectory(ctx, conn)
+	return &domainSession{session, h}, err
+}
+
+type domainSession struct {
+	host.Directory
+	h *domainHost
+}
+
+func (s *domainSession) Change(ctx context.Context, changes []host.EntryChange) []error {
+	answers := make([]error, len(changes))
+	for i, c := range changes {
+		if s.h.left == 0 {
+			answers[i] = &directory.Error{Code: 200}
+			continue
+		}
+		s.h.left--
+		if answers[i] = asActiveDirectory(c); answers[i] != nil {
+			continue
+		}
+		if c.Add != nil {
+			*s.h.given++
+			c.Add = maps.Clone(c.Add)
+			c.Add["objectGUID"] = []string{fmt.Sprintf("\xff\x00guid-%08d", *s.h.given)}
+		}
+		answers[i] = s.Directory.Change(ctx, []host.EntryChange{c})[0]
+	}
+	return answers
+}
+
+// TestConvertFindsWhatWasMoved takes a list back once, which was made again by the conversion and which somebody has moved
+// since: cut off before each change, it is where it was in the end, or stays where its name is another's.
+func TestConvertFindsWhatWasMoved(t *testing.T) {
+	const list, moved = "cn=all,dc=example,dc=org", "cn=everybody,ou=people,dc=example,dc=org"
+	schema := standardSchema + "attributeTypes: ( 1.2.840.113556.1.4.2 NAME 'objectGUID' EQUALITY octetStringMatch USAGE directoryOperation )\n"
+	for cut := 0; ; cut++ {
+		h := newFake()
+		must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+		ldif := anActiveDirectory + strings.Replace(hosttest.DirectoryLDIF, "cn: all\n", "cn: all\nobjectGUID: at-first\n", 1)
+		h.directory = directoryHost(t, ldif, standardSchema, schema)
+		tr := &trial{fakeHost: h, env: newEnv(h)}
+		given := 0
+		tr.env.Host = &domainHost{h, &given, -1}
+		must(t, tr.prepare(t, oldToNew()))
+		start := anonymous(tr.entries(t))
+		must(t, tr.apply(t))
+		tr.moveEntry(t, list, moved, map[string][]string{"cn": {"everybody"}})
+		must(t, tr.apply(t)) // a resume does not make it a second time
+		if got := len(tr.entries(t)); got != len(start) {
+			t.Fatalf("resumed, there are %d entries, were %d", got, len(start))
+		}
+		tr.env.Host = &domainHost{h, &given, cut}
+		ends := tr.undo(t) == nil
+		tr.env.Host = &domainHost{h, &given, -1}
+		a := tr.action(t).(*Convert)
+		must(t, a.Undo(tr.env))
+		if now := anonymous(tr.entries(t)); !maps.Equal(now, start) {
+			t.Fatalf("cut off after %d changes, it is\n%q\nwas\n%q", cut, now, start)
+		}
+		if ends {
+			if cut == 0 {
+				t.Fatal("nothing was changed")
+			}
+			break
+		}
+		if cut == 0 && !strings.Contains(a.Since(), list+", which was "+moved) {
+			t.Errorf("told: %q", a.Since())
+		}
+	}
+}
+
+// TestConvertLeavesWhatLostItsName: a list that was moved, and whose name somebody has given to another one, stays.
+func TestConvertLeavesWhatLostItsName(t *testing.T) {
+	const list, moved = "cn=all,dc=example,dc=org", "cn=all,ou=people,dc=example,dc=org"
+	h := newFake()
+	must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+	schema := standardSchema + "attributeTypes: ( 1.2.840.113556.1.4.2 NAME 'objectGUID' EQUALITY octetStringMatch USAGE directoryOperation )\n"
+	h.directory = directoryHost(t, anActiveDirectory+hosttest.DirectoryLDIF, standardSchema, schema)
+	tr := &trial{fakeHost: h, env: newEnv(h)}
+	given := 0
+	tr.env.Host = &domainHost{h, &given, -1}
+	must(t, tr.prepare(t, oldToNew()))
+	must(t, tr.apply(t))
+	tr.moveEntry(t, list, moved, nil)
+	session, err := tr.directory.OpenDirectory(t.Context(), host.DirectoryConn{})
+	must(t, err)
+	must(t, session.Change(t.Context(), []host.EntryChange{{DN: list, Add: map[string][]string{"objectClass": {"old-list"}, "cn": {"all"}, "objectGUID": {"of another"}}}})[0])
+	stays := tr.entries(t)
+	a := tr.action(t).(*Convert)
+	must(t, a.Undo(tr.env))
+	now := tr.entries(t)
+	for _, dn := range []string{list, moved} {
+		if now["entry "+dn] != stays["entry "+dn] {
+			t.Errorf("%s is\n%s\nwas\n%s", dn, now["entry "+dn], stays["entry "+dn])
+		}
+	}
+	if told := a.Since(); strings.Count(told, moved+", which stays converted") != 1 {
+		t.Errorf("told: %q", told)
+	}
+}
+
+// anonymous are entries without their objectGUIDs.
+func anonymous(entries map[string]string) map[string]string {
+	to := map[string]string{}
+	for dn, text := range entries {
+		words := slices.DeleteFunc(strings.Split(text, " "), func(w string) bool { return strings.HasPrefix(w, "objectGUID=") })
+		to[dn] = strings.Join(words, " ")
+	}
+	return to
+}
