@@ -191,7 +191,8 @@ func (d *filesDir) keep(a *app, v story.Verdict, t *target, o export.Options) er
 	if d.writer == nil || v.Code != exit.Done {
 		return d.close()
 	}
-	if missing := d.missing(t); len(missing) == len(d.paths) {
+	o.Entries = t.entries()
+	if missing := d.missing(t); len(missing) == len(d.paths) && len(o.Entries) == 0 {
 		return cmp.Or(d.close(), nothingAt(missing))
 	}
 	o.Paths, o.WithSecrets = d.paths, d.withSecrets
@@ -206,11 +207,11 @@ func (d *filesDir) keep(a *app, v story.Verdict, t *target, o export.Options) er
 	if sendErr != nil {
 		return fmt.Errorf("files: %s is incomplete: %w", d.dir, sendErr)
 	}
-	return d.tell(a.err, sum)
+	return d.tell(a.err, sum, len(o.Entries))
 }
 
 // tell says what was written, and what was not.
-func (d *filesDir) tell(w io.Writer, sum export.Summary) error {
+func (d *filesDir) tell(w io.Writer, sum export.Summary, entries int) error {
 	masked := ""
 	if sum.Masked > 0 {
 		masked = fmt.Sprintf(", %d of them with secrets masked", sum.Masked)
@@ -219,6 +220,10 @@ func (d *filesDir) tell(w io.Writer, sum export.Summary) error {
 		d.dir, sum.Files, masked, export.Manifest, sum.Listed)
 	for _, left := range sum.Left {
 		fmt.Fprintf(w, "files: left out: %s\n", left)
+	}
+	if entries > 0 {
+		fmt.Fprintf(w, "files: %s has the %d changed entries of the directory\n", export.Entries, entries)
+		return nil
 	}
 	return nothingAt(sum.Missing)
 }

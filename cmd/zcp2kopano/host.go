@@ -23,7 +23,8 @@ import (
 type target struct {
 	fixture *sim.Fixture // nil for this machine
 	host.Host
-	files   afero.Fs // of a simulated host
+	files   afero.Fs            // of a simulated host
+	entries func() []host.Entry // of its directory, those that were changed
 	label   string
 	release func() error
 	real    bool // it is this machine that is read
@@ -99,7 +100,7 @@ func openFixture(name, packages string) (*target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", label, err)
 	}
-	return &target{Host: h, files: simfs.Afero(h.Files()), label: "fixture " + label, fixture: fixture}, nil
+	return &target{Host: h, files: simfs.Afero(h.Files()), entries: h.ChangedEntries, label: "fixture " + label, fixture: fixture}, nil
 }
 
 func readFixture(name string) (data []byte, label string, err error) {

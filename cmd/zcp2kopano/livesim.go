@@ -71,5 +71,5 @@ func simulateView(view host.View, packages string) (*target, error) {
 	if err != nil {
 		return nil, withRoot(fmt.Errorf("simulating this machine: %w", err))
 	}
-	return &target{Host: h, files: simfs.Afero(h.Files()), label: "this machine, simulated"}, nil
+	return &target{Host: h, files: simfs.Afero(h.Files()), entries: h.ChangedEntries, label: "this machine, simulated"}, nil
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -137,6 +138,19 @@ func (s *directorySession) known(dn string) (e *host.Entry, known bool) {
 		return &s.dir.entries[i], true
 	}
 	return nil, false
+}
+
+// changedEntries are in the order of their DNs.
+func (dir *directoryServer) changedEntries() []host.Entry {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	var entries []host.Entry
+	for _, key := range slices.Sorted(maps.Keys(dir.changed)) {
+		if e := dir.changed[key]; e != nil {
+			entries = append(entries, *e)
+		}
+	}
+	return entries
 }
 
 func (s *directorySession) put(dn string, e *host.Entry) {

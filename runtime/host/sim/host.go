@@ -135,6 +135,9 @@ func (h *Host) setManager(m host.PackageManager) {
 // Files is the simulated file system itself.
 func (h *Host) Files() *simfs.FS { return h.files.FS }
 
+// ChangedEntries are the entries of the directory that were changed in the simulation, and are there at its end.
+func (h *Host) ChangedEntries() []host.Entry { return h.directory.changedEntries() }
+
 // Unpredicted lists what the simulation does not know, in order of occurrence.
 func (h *Host) Unpredicted() []host.Unpredicted { return h.gaps.all() }
 

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"strings"
@@ -23,11 +24,15 @@ import (
 	"github.com/spf13/afero"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/directory"
 	"zcp2kopano/runtime/host/secrets"
 )
 
-// Manifest is the name of the manifest in the directory.
-const Manifest = "manifest.mtree"
+// Manifest is the name of the manifest in the directory, and Entries that of the changed entries of an LDAP directory.
+const (
+	Manifest = "manifest.mtree"
+	Entries  = "directory.ldif"
+)
 
 // searched is the size up to which a file is searched for secrets. A larger one may hold any.
 const searched = 16 << 20
@@ -44,6 +49,7 @@ type Options struct {
 	Paths       []string       // absolute; each with all that is below it
 	Known       *secrets.Known // masked where they stand as a word of their own; nil for none
 	WithSecrets bool           // leave secrets in
+	Entries     []host.Entry   // of an LDAP directory, as they would be
 	Title       string         // of the manifest
 }
 
@@ -65,6 +71,9 @@ func Send(w io.Writer, from Source, o Options) (Summary, error) {
 			return s.sum, err
 		}
 	}
+	if len(o.Entries) > 0 {
+		s.entries()
+	}
 	s.file(Manifest, 0o600, s.manifest.Bytes())
 	return s.sum, cmp.Or(s.err, s.tar.Close())
 }
@@ -78,6 +87,22 @@ type sender struct {
 	manifest bytes.Buffer
 	sum      Summary
 	err      error // of the stream
+}
+
+// entries sends those of the directory as LDIF, without attributes that hold passwords unless these are wanted.
+func (s *sender) entries() {
+	list := make([]host.Entry, len(s.o.Entries))
+	for i, e := range s.o.Entries {
+		list[i] = host.Entry{DN: e.DN, Attributes: maps.Clone(e.Attributes)}
+		if !s.o.WithSecrets {
+			maps.DeleteFunc(list[i].Attributes, func(name string, _ []string) bool { return secrets.Name(name) })
+		}
+	}
+	text := directory.FormatLDIF(list)
+	if !s.o.WithSecrets {
+		text = s.mask(Entries, text)
+	}
+	s.err = cmp.Or(s.err, s.file(Entries, 0o600, []byte(text)))
 }
 
 func (s *sender) tree(name string) error {

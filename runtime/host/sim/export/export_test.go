@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/secrets"
 	"zcp2kopano/runtime/host/sim/export"
 	"zcp2kopano/runtime/host/sim/simfs"
@@ -215,5 +216,34 @@ func TestReceiveCutOff(t *testing.T) {
 	}
 	if came, err := export.Receive(&bytes.Buffer{}, afero.NewMemMapFs()); came || err != nil {
 		t.Error(came, err)
+	}
+}
+
+// Changed entries of a directory go into a file of their own, without their passwords.
+func TestSendEntries(t *testing.T) {
+	entry := host.Entry{DN: "uid=müller,dc=example", Attributes: map[string][]string{"objectClass": {"kopano-user"}, "uid": {"müller"}, "userPassword": {"{SSHA}hunter2"}, "kopanoQuotaHard": {"7"}}}
+	for name, c := range map[string]struct {
+		o    export.Options
+		want string
+	}{
+		"masked": {export.Options{}, "dn:: dWlkPW3DvGxsZXIsZGM9ZXhhbXBsZQ==\nobjectClass: kopano-user\nkopanoQuotaHard: 7\nuid:: bcO8bGxlcg==\n"},
+		"whole":  {export.Options{WithSecrets: true}, "dn:: dWlkPW3DvGxsZXIsZGM9ZXhhbXBsZQ==\nobjectClass: kopano-user\nkopanoQuotaHard: 7\nuid:: bcO8bGxlcg==\nuserPassword: {SSHA}hunter2\n"},
+	} {
+		c.o.Entries = []host.Entry{entry}
+		var stream bytes.Buffer
+		sum, err := export.Send(&stream, source(site(t)), c.o)
+		if err != nil || sum.Files != 1 {
+			t.Fatal(name, sum, err)
+		}
+		to := afero.NewMemMapFs()
+		if came, err := export.Receive(&stream, to); err != nil || !came {
+			t.Fatal(name, came, err)
+		}
+		if got, err := afero.ReadFile(to, export.Entries); err != nil || string(got) != c.want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if entry.Attributes["userPassword"] == nil {
+		t.Error("the simulation lost a password")
 	}
 }
