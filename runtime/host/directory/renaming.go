@@ -117,9 +117,11 @@ func (r *Renaming) Convert(t Touched) (Touched, error) {
 			if optioned {
 				name += ";" + options
 			}
-			for _, v := range t[key] {
-				to[name] = addOnce(to[name], r.value(bare, v))
+			renamed := make([]string, len(t[key]))
+			for i, v := range t[key] {
+				renamed[i] = r.value(bare, v)
 			}
+			to[name] = addOnce(to[name], renamed...)
 			if len(to[name]) > 1 && slices.Contains(r.Single, bare) {
 				return nil, fmt.Errorf("%s and %s have different values (%q), and there can be one only: delete the wrong one", bare, r.Attributes[bare], to[name])
 			}
@@ -150,14 +152,27 @@ func (r *Renaming) value(attribute, value string) string {
 	return value
 }
 
-// addOnce adds a value that is not there, as nearly all attributes of directories compare.
-func addOnce(values []string, value string) []string {
+// addOnce adds values that are not there, as nearly all attributes of directories compare. There may be thousands.
+func addOnce(values []string, more ...string) []string {
+	if len(values)+len(more) <= few {
+		for _, v := range more {
+			if !slices.ContainsFunc(values, func(have string) bool { return Fold(have) == Fold(v) }) {
+				values = append(values, v)
+			}
+		}
+		return values
+	}
+	there := make(map[string]bool, len(values)+len(more))
 	for _, v := range values {
-		if Fold(v) == Fold(value) {
-			return values
+		there[Fold(v)] = true
+	}
+	for _, v := range more {
+		if folded := Fold(v); !there[folded] {
+			there[folded] = true
+			values = append(values, v)
 		}
 	}
-	return append(values, value)
+	return values
 }
 
 // Fold makes text equal that differs in the case of letters and in the number of blanks; bytes that are no text stay as
@@ -204,13 +219,24 @@ func (r *Renaming) Change(dn string, from, to Touched) host.EntryChange {
 // missing are the values of one list that the other does not have.
 func missing(values, in []string) []string {
 	var left []string
+	has := func(v string) bool { return slices.Contains(in, v) }
+	if len(in) > few && len(values) > few {
+		there := make(map[string]bool, len(in))
+		for _, v := range in {
+			there[v] = true
+		}
+		has = func(v string) bool { return there[v] }
+	}
 	for _, v := range values {
-		if !slices.Contains(in, v) {
+		if !has(v) {
 			left = append(left, v)
 		}
 	}
 	return left
 }
+
+// few values are compared one by one faster than by a map.
+const few = 8
 
 // spelled is an attribute as its schema writes it.
 func (r *Renaming) spelled(key string) string {

@@ -271,6 +271,7 @@ type attributeLines struct {
 	key    string
 	lines  []string
 	values []string
+	there  map[string]bool // of these, folded
 }
 
 // merge writes a record that has old and new names beside each other, as a conversion leaves it that was broken off:
@@ -328,11 +329,14 @@ func (w *rewriter) place(all []*attributeLines, name, value, line string) []*att
 		bare = key[:semi]
 	}
 	if kind := w.names[bare].kind; kind == classLine || kind == newLine {
-		values := addOnce(a.values, value)
-		if len(values) == len(a.values) {
+		folded := Fold(value)
+		if a.there[folded] {
 			return all
 		}
-		a.values = values
+		if a.there == nil {
+			a.there = map[string]bool{}
+		}
+		a.there[folded], a.values = true, append(a.values, value)
 	}
 	a.lines = append(a.lines, line)
 	return all
