@@ -129,6 +129,25 @@ func TestLikeRHEL(t *testing.T) {
 	}
 }
 
+// TestLikeSLES are openSUSE's releases, by what they say of themselves, each with its directory of the repository.
+func TestLikeSLES(t *testing.T) {
+	for _, c := range []struct{ id, version string }{{"opensuse", "42.3"}, {"opensuse-leap", "15.3"}} {
+		h := stockHost(t, "sles12-zcp72.txtar", func(text string) string {
+			text = strings.Replace(text, "\nID=\"sles\"", "\nID=\""+c.id+"\"", 1)
+			return strings.Replace(text, `VERSION_ID="12.2"`, `VERSION_ID="`+c.version+`"`, 1)
+		})
+		if book := stockFor(t, h); book.Name != "@stock//sles.star" {
+			t.Errorf("%s gets the runbook %s", c.id, book.Name)
+		}
+		if p := playStock(t, h, nil); p.verdict.Code != exit.Done {
+			t.Fatalf("%s: %s; %q", c.id, p.verdict.Text, p.serious)
+		}
+		if text := readAll(t, h, "/etc/zypp/repos.d/kopano.repo"); !strings.Contains(text, "/final/openSUSE_Leap_"+c.version+"/\n") {
+			t.Errorf("%s: %s", c.id, text)
+		}
+	}
+}
+
 // TestLabels has the distribution's own tool label what has moved, where SELinux is active and the tool is there, and the
 // way back label what it brings back.
 func TestLabels(t *testing.T) {
