@@ -38,7 +38,7 @@ import (
 // daemons are theirs.
 var Ignored = append(slices.Clone(manifest.Volatile), ReposDir, "/var/lib/mysql", Program,
 	"/var/log/zarafa/*.log", "/var/log/kopano/*.log",
-	"/var/lib/rpm", "/var/lib/dnf", "/var/lib/zypp", "/var/log/dnf*.log", "/var/log/hawkey.log", "/var/log/zypper.log", "/var/log/zypp")
+	"/var/lib/rpm", "/usr/lib/sysimage/rpm", "/var/lib/dnf", "/var/lib/zypp", "/var/log/dnf*.log", "/var/log/hawkey.log", "/var/log/zypper.log", "/var/log/zypp")
 
 // tool is where a root has the test binary, to look at the root from inside.
 const tool = "/dev/e2e"

@@ -137,6 +137,23 @@ func NewRPMRoot(t testing.TB, system string, opts ...Option) *Root {
 	return r
 }
 
+// asRelease has what is not the same on newer systems as on older ones: where SUSE's has the database of packages (and a
+// symlink where it was), and that RHEL's dnf has no other name.
+func (r *Root) asRelease(release string) {
+	r.t.Helper()
+	switch release {
+	case SLES15:
+		r.Must("mkdir", "-p", "/usr/lib/sysimage")
+		r.Must("mv", "/var/lib/rpm", "/usr/lib/sysimage/rpm")
+		r.Must("ln", "-s", "../../usr/lib/sysimage/rpm", "/var/lib/rpm")
+		r.WriteFile("/etc/rpm/macros", "%_dbpath /usr/lib/sysimage/rpm\n", 0o644)
+	case RHEL8:
+		if err := os.Remove(r.Path("/usr/bin/yum")); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
 // RPMRepoFile is the configuration of a repository of RPMRepositories; checks are lines like "gpgcheck=1".
 func RPMRepoFile(name, checks string) string {
 	return "[" + name + "]\nname=" + name + "\nbaseurl=file://" + RPMReposDir + "/" + name + "\nenabled=1\n" + checks + "\n"

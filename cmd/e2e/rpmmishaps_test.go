@@ -179,17 +179,7 @@ func (m mishap) befall(t *testing.T, on rpmRelease, back bool) {
 // install installs ZCP, whose repository is gone then, and configures Kopano's.
 func (on rpmRelease) install(r *Root) {
 	r.t.Helper()
-	if on.system == SLES15 { // where its database is, and a symlink where it was
-		r.Must("mkdir", "-p", "/usr/lib/sysimage")
-		r.Must("mv", "/var/lib/rpm", "/usr/lib/sysimage/rpm")
-		r.Must("ln", "-s", "../../usr/lib/sysimage/rpm", "/var/lib/rpm")
-		r.WriteFile("/etc/rpm/macros", "%_dbpath /usr/lib/sysimage/rpm\n", 0o644)
-	}
-	if on.system == RHEL8 {
-		if err := os.Remove(r.Path("/usr/bin/yum")); err != nil { // dnf by its own name
-			r.t.Fatal(err)
-		}
-	}
+	r.asRelease(on.system)
 	r.Must("sh", "-c", "rpm -i --justdb --nodeps "+RPMReposDir+"/fronts/*.rpm")
 	const zcp = "/zarafa.repo"
 	r.WriteFile(on.repos+zcp, RPMRepoFile("zcp", "gpgcheck=0"), 0o644)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"zcp2kopano/cmd/e2e/fakepkg"
+	"zcp2kopano/runtime/host/hosttest/chance"
 )
 
 // RPMSystem is a system of rpm packages that a site can run on.
@@ -22,12 +23,19 @@ type RPMSystem struct {
 	site    *site
 }
 
-// The systems: dnf by yum's name on the one, zypper on the other.
+// The systems: dnf by yum's name on the first, by its own on its successor, and zypper.
 var (
 	OnCentOS7 = &RPMSystem{"rhel", CentOS7, "/etc/yum.repos.d", fakepkg.RHEL7, []string{"yum", "-y", "install"}, []string{"yum", "-y", "makecache"}, new(site)}
-	OnSLES12  = &RPMSystem{"sles", SLES12, "/etc/zypp/repos.d", fakepkg.SLE12,
-		[]string{"zypper", "--non-interactive", "--no-gpg-checks", "install", "--no-recommends"}, []string{"zypper", "--non-interactive", "--no-gpg-checks", "refresh"}, new(site)}
+	OnRHEL8   = &RPMSystem{"rhel", RHEL8, "/etc/yum.repos.d", fakepkg.RHEL8, []string{"dnf", "-y", "install"}, []string{"dnf", "-y", "makecache"}, new(site)}
+	OnSLES12  = &RPMSystem{"sles", SLES12, "/etc/zypp/repos.d", fakepkg.SLE12, zypper("install", "--no-recommends"), zypper("refresh"), new(site)}
+	OnSLES15  = &RPMSystem{"sles", SLES15, "/etc/zypp/repos.d", fakepkg.SLE15, zypper("install", "--no-recommends"), zypper("refresh"), new(site)}
 )
+
+func zypper(args ...string) []string {
+	return append([]string{"zypper", "--non-interactive", "--no-gpg-checks"}, args...)
+}
+
+func (s *RPMSystem) String() string { return s.family.Name }
 
 // RPMServersDir is where a root sees the repositories of whole servers, "zcp" and "kopano", each with a directory for
 // each family.
@@ -58,15 +66,19 @@ var rpmServers = sync.OnceValues(func() (dir string, err error) {
 		return "", err
 	}
 	php := map[string]func(fakepkg.Family) fakepkg.RPM{"zcp": fakepkg.Family.ZCPPHP, "kopano": fakepkg.Family.KopanoPHP}
-	for name, shared := range map[string][]fakepkg.RPM{"zcp": zcp, "kopano": kopano} {
-		first := filepath.Join(dir, name, fakepkg.RHEL7.Name)
-		if err := builder.WriteRepository(first, append(shared, php[name](fakepkg.RHEL7)), signer); err != nil {
-			return "", err
+	write := func(name string, shared []fakepkg.RPM, first, second fakepkg.Family) error {
+		at := filepath.Join(dir, name, first.Name)
+		if err := builder.WriteRepository(at, append(shared, php[name](first)), signer); err != nil {
+			return err
 		}
-		other := fakepkg.SLE12
-		if err := builder.ExtendRepository(filepath.Join(dir, name, other.Name), first, []fakepkg.RPM{php[name](other)}, signer); err != nil {
-			return "", err
-		}
+		return builder.ExtendRepository(filepath.Join(dir, name, second.Name), at, []fakepkg.RPM{php[name](second)}, signer)
+	}
+	err = errors.Join(write("zcp", zcp, fakepkg.RHEL7, fakepkg.SLE12), write("kopano", kopano, fakepkg.RHEL7, fakepkg.SLE12))
+	if chance.Nothing() {
+		err = errors.Join(err, write("zcp", zcp, fakepkg.RHEL8, fakepkg.SLE15), write("kopano", fakepkg.OnPython3(kopano), fakepkg.RHEL8, fakepkg.SLE15))
+	}
+	if err != nil {
+		return "", err
 	}
 	key, err := signer.Key()
 	return dir, errors.Join(err, os.WriteFile(filepath.Join(dir, "RPM-GPG-KEY"), key, 0o644))
@@ -108,6 +120,7 @@ func (r *Root) bindServers() {
 func (s *RPMSystem) build(t testing.TB) *Root {
 	t.Helper()
 	r := NewRPMRoot(t, s.Release, Systemd())
+	r.asRelease(s.Release)
 	r.bindServers()
 	// The distribution enables nothing of its own accord.
 	r.WriteFile("/usr/lib/systemd/system-preset/00-default-disable.preset", "disable *\n", 0o644)

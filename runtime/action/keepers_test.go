@@ -151,3 +151,18 @@ func TestNamesakesLeaveOutOwnWork(t *testing.T) {
 		t.Errorf("kept %q, want %q", kept, want)
 	}
 }
+
+// A file of the product's that a simulated host knows the size of, and no more, keeps nobody from a transaction.
+func TestNamesakeOfUnknownContent(t *testing.T) {
+	s := scenario{name: "unknown namesake", setup: func(t tester, h *fakeHost) {
+		zarafaInstalled(t, h)
+		must(t, h.PutSized("/etc/kopano/unknown.cfg", 70, 0o640, 5, 5, long))
+	}, act: func() Action { return &Commit{Tx: host.Transaction{Install: []string{"kopano-server"}}} }}
+	tr := s.prepared(t)
+	must(t, tr.apply(t))
+	must(t, tr.undo(t))
+	lines, err := tr.action(t).(Comparer).Differences(tr.env)
+	if err != nil || len(lines) > 0 {
+		t.Errorf("after Undo: %q, %v", lines, err)
+	}
+}

@@ -12,10 +12,28 @@ type Family struct {
 	modules string
 }
 
+// The newer releases have PHP 7, and Python 3 for what comes.
 var (
 	RHEL7 = Family{Name: "RHEL_7", phpDir: "/etc/php.d", modules: "/usr/lib64/php/modules"}
 	SLE12 = Family{Name: "SLE_12", phpDir: "/etc/php5/conf.d", modules: "/usr/lib64/php5/extensions"}
+	RHEL8 = Family{Name: "RHEL_8", phpDir: "/etc/php.d", modules: "/usr/lib64/php/modules"}
+	SLE15 = Family{Name: "SLE_15", phpDir: "/etc/php7/conf.d", modules: "/usr/lib64/php7/extensions"}
 )
+
+// OnPython3 are packages of Kopano as they are built for Python 3.
+func OnPython3(packages []RPM) []RPM {
+	var all []RPM
+	for _, r := range packages {
+		r.Name = strings.ReplaceAll(r.Name, "python2-", "python3-")
+		r.Requires = strings.ReplaceAll(r.Requires, "python2-", "python3-")
+		r.Files = slices.Clone(r.Files)
+		for i := range r.Files {
+			r.Files[i].Path = strings.Replace(r.Files[i].Path, "/usr/lib/python2.7/", "/usr/lib/python3.6/", 1)
+		}
+		all = append(all, r)
+	}
+	return all
+}
 
 // ZCPServerRPMs are ZCP 7.2.6 as the vendor packaged it for both families: what a usual server has, and in
 // which the packages for Debian differ only by their names for things. Nothing starts or enables a service.
