@@ -404,8 +404,8 @@ func (a *Commit) unconfigured(v host.View) ([]string, error) {
 	}
 	var units []string
 	for _, name := range a.New {
-		p, ok := have[bareName(name)]
-		if !ok || p.Installed() || p.Status == "" {
+		p := have[bareName(name)]
+		if p.Status != "unpacked" && p.Status != "half-configured" { // its script has ended, or has not begun
 			continue
 		}
 		files, err := v.PackageFiles(p.Name)
