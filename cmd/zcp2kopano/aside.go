@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zcp2kopano/runtime/confine"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/aside"
 	"zcp2kopano/runtime/host/live"
@@ -30,10 +31,20 @@ func asideCommand(a *app) *cobra.Command {
 				return err
 			}
 			defer view.Close()
-			return aside.Serve(ctx, view, a.in, a.out.file)
+			locks := confine.Asking(attemptName, "asking").String() // before the first question
+			return aside.Serve(ctx, asked{view, locks}, a.in, a.out.file)
 		},
 	}
 }
+
+// asked is this machine, and what keeps the process that answers for it.
+type asked struct {
+	aside.Readers
+	locks string
+}
+
+// Locks implements aside.Confined.
+func (a asked) Locks() string { return a.locks }
 
 // checkedHost is this machine, to be read by a process that has given up its power: another one asks for it where
 // reading takes that. Its writing half is refused by the kernel.
@@ -54,7 +65,10 @@ func openCheckedLive() (*target, error) {
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}
-	t.Host, t.release, t.real, t.aside = checkedHost{t.Host.(*live.Host), client}, release, true, true
+	t.Host, t.release, t.real = checkedHost{t.Host.(*live.Host), client}, release, true
+	if t.aside, err = client.Locks(); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
 	return t, nil
 }
 

@@ -27,8 +27,8 @@ type target struct {
 	entries func() []host.Entry // of its directory, those that were changed
 	label   string
 	release func() error
-	real    bool // it is this machine that is read
-	aside   bool // another process asks package manager and services
+	real    bool   // it is this machine that is read
+	aside   string // another process asks package manager and services: what that is kept from
 }
 
 // Close gives back what the host holds.

@@ -39,8 +39,8 @@ func (t *target) lock() {
 	if t.real {
 		t.label += ", " + confine.ReadOnly(attemptName).String()
 	}
-	if t.aside {
-		t.label += "; a process of its own, which does nothing else, asks the package manager and the services"
+	if t.aside != "" {
+		t.label += "; a process of its own, which does nothing else, asks the package manager and the services, " + t.aside
 	}
 }
 
@@ -49,8 +49,8 @@ const attemptName = "try-to-write"
 
 func attemptCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: attemptName, Hidden: true, Args: noArgs,
-		RunE: func(*cobra.Command, []string) error { return confine.Attempt(a.out) },
+		Use: attemptName, Hidden: true, Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return confine.Attempt(a.out, len(args) > 0) },
 	}
 }
 

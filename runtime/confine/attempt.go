@@ -15,18 +15,24 @@ import (
 
 // The attempts, by what would be done. None changes anything, even where nothing is in its way.
 var attempts = []struct {
-	name string
-	do   func() error
+	name   string
+	do     func() error
+	asking bool // what Asking is to stop, too
 }{
-	{"open a file for writing", openForWriting},
-	{"give a file to another owner", giveAway},
-	{"mount", mountNothing},
+	{"open a file for writing", openForWriting, false},
+	{"give a file to another owner", giveAway, false},
+	{"mount", mountNothing, true},
+	{"load a module", loadNothing, true},
 }
 
 // Attempt tries what the locks are to stop, and writes what succeeded, a line each, and "done". It is for a child of a
-// process that has called ReadOnly: a program that is started may get back what its parent has given up.
-func Attempt(out io.Writer) error {
+// process that has called ReadOnly, or with asking Asking: a program that is started may get back what its parent has
+// given up.
+func Attempt(out io.Writer, asking bool) error {
 	for _, a := range attempts {
+		if asking && !a.asking {
+			continue
+		}
 		if err := a.do(); err == nil {
 			fmt.Fprintln(out, a.name)
 		} else if !errors.Is(err, os.ErrPermission) {
@@ -80,6 +86,18 @@ func mountNothing() error {
 	err := unix.Mount("nothing", "/", "zcp2kopano-none", 0, "")
 	if errors.Is(err, unix.ENODEV) {
 		return nil
+	}
+	return err
+}
+
+// loadNothing asks for a module that is none: who may load some is told that.
+func loadNothing() error {
+	err := unix.InitModule(nil, "")
+	if errors.Is(err, unix.ENOEXEC) || errors.Is(err, unix.EFAULT) {
+		return nil
+	}
+	if errors.Is(err, unix.ENOSYS) {
+		return os.ErrPermission // a kernel without modules
 	}
 	return err
 }

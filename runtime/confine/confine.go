@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -34,7 +35,8 @@ type Lock struct {
 
 // Locks are all means, and what a child could do in spite of them.
 type Locks struct {
-	All []Lock
+	All  []Lock
+	From string // what they keep from
 	// Open is what a child was seen to be able to do; Untried is why it was not tried.
 	Open    []string
 	Untried error
@@ -45,13 +47,38 @@ type Locks struct {
 func ReadOnly(args ...string) Locks {
 	keepFromGaining()
 	landlocked := restrictPaths()
-	l := Locks{All: []Lock{
+	l := Locks{From: "writing", All: []Lock{
 		{"Landlock", "creating, changing, moving and removing files", landlocked},
-		{"capabilities", "what only root may, but for reading root's files", dropCapabilities()},
+		{"capabilities", "what only root may, but for reading root's files", dropCapabilities(1 << unix.CAP_DAC_READ_SEARCH)},
 		{"seccomp", "changing modes, owners, attributes, times and mounts", filterCalls(landlocked != nil)},
 	}}
 	l.Open, l.Untried = try(args)
 	return l
+}
+
+// asking is what the package manager, the services and the processes are asked with: it reads all, keeps caches as
+// others, looks into other processes, and makes a root of its own to work in, with the devices that zypper wants there.
+const asking = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH | 1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID |
+	1<<unix.CAP_KILL | 1<<unix.CAP_MKNOD | 1<<unix.CAP_SETGID | 1<<unix.CAP_SETUID | 1<<unix.CAP_SYS_CHROOT | 1<<unix.CAP_SYS_PTRACE
+
+// Asking takes from a process that asks on behalf of one under ReadOnly what no question takes: package managers lock,
+// and keep caches, so it can write files, but it changes neither mounts nor the clock, the kernel nor what other
+// processes do. It cannot be undone. Landlock is not among the means: it would hide the other processes.
+func Asking(args ...string) Locks {
+	keepFromGaining()
+	l := Locks{From: "mounting and changing the kernel", All: []Lock{
+		{"capabilities", "what no question takes", dropCapabilities(asking)},
+		{"seccomp", "mounts, clock, modules, other processes", filterAsking()},
+	}}
+	l.Open, l.Untried = try(args)
+	return l
+}
+
+func filterAsking() error {
+	return load(seccomp.Policy{DefaultAction: seccomp.ActionAllow, Syscalls: []seccomp.SyscallGroup{
+		{Action: seccomp.ActionErrno, Names: known(systemCalls), NamesWithCondtions: controls()},
+		{Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS), Names: known(newMounts)},
+	}})
 }
 
 // String says what keeps this process from writing, as far as that was tried.
@@ -65,12 +92,13 @@ func (l Locks) String() string {
 		inForce = append(inForce, lock.Name)
 	}
 	names := cmp.Or(strings.Join(inForce, ", "), "nothing")
-	text := "kept from writing by " + names + " (tried)"
+	kept := "kept from " + l.From + " by "
+	text := kept + names + " (tried)"
 	switch {
 	case l.Untried != nil:
-		text = fmt.Sprintf("kept from writing by nothing that could be tried (%v); said to be in force: %s", l.Untried, names)
+		text = fmt.Sprintf("%snothing that could be tried (%v); said to be in force: %s", kept, l.Untried, names)
 	case len(l.Open) > 0:
-		text = "kept from writing by nothing but the program itself: a program that it starts could " + strings.Join(l.Open, ", and ") +
+		text = kept + "nothing but the program itself: a program that it starts could " + strings.Join(l.Open, ", and ") +
 			" (tried); in force: " + names
 	}
 	if len(missing) > 0 {
@@ -103,9 +131,8 @@ func landlockABI() (int, error) {
 	return int(abi), nil
 }
 
-// dropCapabilities keeps only the one that reads what root can read.
-func dropCapabilities() error {
-	const keep = 1 << unix.CAP_DAC_READ_SEARCH
+// dropCapabilities keeps only these, of the first 32.
+func dropCapabilities(keep uint32) error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var now [2]unix.CapUserData
 	if err := unix.Capget(&header, &now[0]); err != nil {
@@ -115,7 +142,7 @@ func dropCapabilities() error {
 	// A program that root starts would get them all back, if they stay in the bounding set. What lets that be changed is
 	// itself dropped below.
 	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
-		if c == unix.CAP_DAC_READ_SEARCH {
+		if c < 32 && keep&(1<<c) != 0 {
 			continue
 		}
 		if _, _, errno := psx.Syscall3(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); errno == unix.EINVAL {
@@ -140,6 +167,10 @@ var writingCalls = []string{
 	"fchmod", "fchmodat", "fchown", "fchownat", "setxattr", "lsetxattr", "fsetxattr",
 	"removexattr", "lremovexattr", "fremovexattr", "utimensat",
 	"mkdirat", "mknodat", "unlinkat", "renameat2", "linkat", "symlinkat", "truncate", "open_by_handle_at",
+}
+
+// systemCalls change the system itself, or what another process does.
+var systemCalls = []string{
 	"mount", "umount2", "pivot_root", "swapon", "swapoff", "reboot", "sethostname", "setdomainname",
 	"settimeofday", "clock_settime", "init_module", "finit_module", "delete_module", "kexec_load", "ptrace",
 }
@@ -151,8 +182,10 @@ var oldCalls = []string{"chmod", "chown", "lchown", "utime", "utimes", "futimesa
 // is filtered. A filter does not see what io_uring does.
 var newCalls = []string{
 	"fchmodat2", "setxattrat", "removexattrat", "file_setattr", "io_uring_setup",
-	"open_tree", "open_tree_attr", "move_mount", "fsopen", "fsmount", "mount_setattr",
 }
+
+// newMounts are those of them that mount.
+var newMounts = []string{"open_tree", "open_tree_attr", "move_mount", "fsopen", "fsmount", "mount_setattr"}
 
 // writingControls are ioctls that change a file which is open for reading only: chattr(1), and what
 // is like it.
@@ -165,7 +198,7 @@ var writingControls = []uint64{
 // filterCalls refuses system calls that write. Opening for writing is left to Landlock, which lets
 // /dev/null through as programs need it, unless opens is set.
 func filterCalls(opens bool) error {
-	refused, missing := writingCalls, newCalls
+	refused, missing := slices.Concat(writingCalls, systemCalls), slices.Concat(newCalls, newMounts)
 	if opens {
 		missing = append([]string{"openat2"}, missing...) // its flags are not seen by a filter
 	}

@@ -15,7 +15,7 @@ import (
 // The locks cannot be undone, so a child process tries to write under them.
 func TestReadOnly(t *testing.T) {
 	if os.Getenv("CONFINE_TEST_ATTEMPT") != "" {
-		if err := confine.Attempt(os.Stdout); err != nil {
+		if err := confine.Attempt(os.Stdout, os.Getenv("CONFINE_TEST_ASKING") != ""); err != nil {
 			fmt.Println("the attempt fails:", err)
 		}
 		os.Exit(0)
@@ -26,6 +26,40 @@ func TestReadOnly(t *testing.T) {
 	}
 	for kernel := range confinetest.Kernels {
 		t.Run(kernel, func(t *testing.T) { testKernel(t, kernel) })
+	}
+}
+
+// TestAsking: what asks the package manager may keep its caches, and sees other processes, but neither mounts nor
+// changes the kernel, on any kernel; what is in force is told as it is.
+func TestAsking(t *testing.T) {
+	if kernel := os.Getenv("CONFINE_TEST_KERNEL"); kernel != "" {
+		if err := confinetest.Pretend(confinetest.Kernels[kernel]); err != nil {
+			fmt.Println("cannot pretend:", err)
+		}
+		os.Setenv("CONFINE_TEST_ATTEMPT", "1")
+		fmt.Println(confine.Asking("-test.run", "^TestReadOnly$"))
+		file := filepath.Join(t.TempDir(), "cache")
+		fmt.Println("writes:", os.WriteFile(file, []byte("x"), 0o600), os.Chown(file, 1, 1))
+		_, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", os.Getppid()))
+		fmt.Println("sees:", err)
+		return
+	}
+	for kernel := range confinetest.Kernels {
+		cmd := exec.Command("/proc/self/exe", "-test.run", "^TestAsking$", "-test.v")
+		cmd.Env = append(os.Environ(), "CONFINE_TEST_ASKING=1", "CONFINE_TEST_KERNEL="+kernel)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", kernel, err, out)
+		}
+		want := "kept from mounting and changing the kernel by capabilities, seccomp (tried)\n"
+		if kernel == bare {
+			want = "kept from mounting and changing the kernel by capabilities (tried); not in force: seccomp"
+		}
+		for _, want := range []string{want, "writes: <nil> <nil>", "sees: <nil>"} {
+			if !strings.Contains(string(out), want) {
+				t.Errorf("%s: missing %q in\n%s", kernel, want, out)
+			}
+		}
 	}
 }
 

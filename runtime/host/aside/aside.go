@@ -23,6 +23,16 @@ type Readers interface {
 	host.ServiceReader
 }
 
+// Confined is who can say what keeps the process that answers.
+type Confined interface{ Locks() string }
+
+func locksOf(_ context.Context, r Readers, _ string) (string, error) {
+	if c, ok := r.(Confined); ok {
+		return c.Locks(), nil
+	}
+	return "", nil
+}
+
 // methods are the questions that are answered, by name.
 var methods = map[string]func(context.Context, Readers, *gob.Decoder) (any, error){
 	"PackageManager": answered(func(_ context.Context, r Readers, _ string) (host.PackageManager, error) { return r.PackageManager() }),
@@ -42,6 +52,7 @@ var methods = map[string]func(context.Context, Readers, *gob.Decoder) (any, erro
 	"ServiceProcesses": answered(func(_ context.Context, r Readers, name string) ([]host.Process, error) {
 		return r.ServiceProcesses(name)
 	}),
+	"Locks":        answered(locksOf),
 	"Ask":          answered(func(ctx context.Context, r Readers, q host.Question) (string, error) { return r.Ask(ctx, q) }),
 	"ServiceLock":  answered(lockFor),
 	"ServiceTrace": answered(traceFor),

@@ -54,6 +54,9 @@ func ask[R, A any](ctx context.Context, c *Client, method string, argument A) (a
 
 var always = context.Background()
 
+// Locks says what keeps the process that answers, as far as that was tried; empty for nothing.
+func (c *Client) Locks() (string, error) { return ask[string](always, c, "Locks", "") }
+
 func (c *Client) PackageManager() (host.PackageManager, error) {
 	return ask[host.PackageManager](always, c, "PackageManager", "")
 }
