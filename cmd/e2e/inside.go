@@ -44,13 +44,14 @@ var Ignored = append(slices.Clone(manifest.Volatile), ReposDir, "/var/lib/mysql"
 const tool = "/dev/e2e"
 
 // question is what the tool is asked: the state of the root, or of a simulated migration of it; to do
-// something to services; or to hold a lock.
+// something to services; to hold a lock; or to be an object store.
 type question struct {
 	Manifest manifest.Options
 	Simulate *Simulation
 	Services []hosttest.ServiceOp
 	Commit   *host.Transaction // of packages, in simulation
 	Lock     string
+	Objects  *ObjectStore
 	Censor   bool // replace secrets before content is compared, as a snapshot does
 }
 
@@ -190,6 +191,9 @@ func answerInside(text string) error {
 	}
 	if q.Lock != "" {
 		return holdLock(q.Lock)
+	}
+	if q.Objects != nil {
+		return q.Objects.serve()
 	}
 	if q.Censor {
 		q.Manifest.Censor = secrets.Hide

@@ -180,9 +180,9 @@ func secondRunChangesNothing(t *testing.T, r *Root, after *manifest.Manifest) {
 }
 
 // noSecrets looks for the passwords in what was said, and in every file that others can read.
-func noSecrets(t *testing.T, r *Root, output string) {
+func noSecrets(t *testing.T, r *Root, output string, more ...string) {
 	t.Helper()
-	secrets := []string{RepoPassword, Password, strconv.Quote(Password)}
+	secrets := append([]string{RepoPassword, Password, strconv.Quote(Password)}, more...)
 	for _, secret := range secrets {
 		if strings.Contains(output, secret) {
 			t.Errorf("the output shows the secret %q", secret)

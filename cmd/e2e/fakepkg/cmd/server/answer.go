@@ -83,7 +83,7 @@ func (s *server) deliver(d *service.Daemon, w io.Writer, content []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := writeAttachment(d, number, content); err != nil {
+	if err := storageOf(d, s.db).write(number, content); err != nil {
 		return err
 	}
 	return json.NewEncoder(w).Encode(map[string]int64{"mail": mail, "number": number})
@@ -112,7 +112,7 @@ func (s *server) read(d *service.Daemon, mail int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readAttachment(d, number)
+	return storageOf(d, s.db).read(number)
 }
 
 func (s *server) remove(d *service.Daemon, mail int64) error {
@@ -126,5 +126,5 @@ func (s *server) remove(d *service.Daemon, mail int64) error {
 	if _, err := s.db.Exec("DELETE FROM hierarchy WHERE id IN (?, ?)", mail, part); err != nil {
 		return err
 	}
-	return removeAttachment(d, number)
+	return storageOf(d, s.db).remove(number)
 }

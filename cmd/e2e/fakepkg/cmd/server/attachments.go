@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -81,55 +78,4 @@ func makeSlot(dir string, i, j int) error {
 		}
 	}
 	return nil
-}
-
-// attachmentFile is where an attachment lies, plain; compressed it has .gz behind.
-func attachmentFile(d *service.Daemon, number int64) string {
-	return filepath.Join(d.Settings["attachment_path"],
-		strconv.FormatInt(number%10, 10), strconv.FormatInt(number/10%20, 10), strconv.FormatInt(number, 10))
-}
-
-// readAttachment looks for the plain file first, whichever is the newer one.
-func readAttachment(d *service.Daemon, number int64) ([]byte, error) {
-	file := attachmentFile(d, number)
-	data, err := os.ReadFile(file)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return data, err
-	}
-	packed, err := os.Open(file + ".gz")
-	if err != nil {
-		return nil, err
-	}
-	defer packed.Close()
-	z, err := gzip.NewReader(packed)
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(z)
-}
-
-// writeAttachment writes compressed, over what is there.
-func writeAttachment(d *service.Daemon, number int64, content []byte) error {
-	file := attachmentFile(d, number)
-	level, err := strconv.Atoi(d.Settings["attachment_compression"])
-	if err != nil || level == 0 {
-		return os.WriteFile(file, content, 0o640)
-	}
-	var packed bytes.Buffer
-	z, err := gzip.NewWriterLevel(&packed, level)
-	if err != nil {
-		return err
-	}
-	z.Write(content)
-	z.Close()
-	return os.WriteFile(file+".gz", packed.Bytes(), 0o640)
-}
-
-// removeAttachment removes whichever file is there.
-func removeAttachment(d *service.Daemon, number int64) error {
-	file := attachmentFile(d, number)
-	if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return os.Remove(file + ".gz")
 }
