@@ -25,7 +25,7 @@ Without an ID it is about the newest closed run that has not been forgotten. A r
 		Args:              maxArgs(1),
 		ValidArgsFunction: a.completeRun,
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := needRoot("forget"); err != nil {
+			if err := mayChange("forget"); err != nil {
 				return err
 			}
 			lock, err := a.lock("forget")

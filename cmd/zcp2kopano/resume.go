@@ -48,7 +48,7 @@ runbook, it is not held to it any more. A run that was begun with --limit keeps 
 		Args:              maxArgs(1),
 		ValidArgsFunction: a.completeRun,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := needRoot("resume"); err != nil {
+			if err := mayChange("resume"); err != nil {
 				return err
 			}
 			lock, err := a.lock("resume")

@@ -62,7 +62,7 @@ that breaks: it names what it would kill, and asks; unattended, that is --kill-u
 		Args:              maxArgs(1),
 		ValidArgsFunction: a.completeRun,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := needRoot("rollback"); err != nil {
+			if err := mayChange("rollback"); err != nil {
 				return err
 			}
 			lock, err := a.lock("rollback")

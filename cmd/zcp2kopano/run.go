@@ -65,7 +65,7 @@ a failure, the verdict names the commands that go on or back; "zcp2kopano status
 		Args:              maxArgs(1),
 		ValidArgsFunction: completeRunbook,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := needRoot("run"); err != nil {
+			if err := mayChange("run"); err != nil {
 				return err
 			}
 			if err := p.setPackages(packages); err != nil {
@@ -98,11 +98,13 @@ func foregroundFlag(cmd *cobra.Command, foreground *bool) {
 	cmd.Flags().BoolVar(foreground, "foreground", false, "do the work in this process instead of a worker of its own, where a supervisor keeps it alive")
 }
 
-func needRoot(command string) error {
+// mayChange is for each command that changes this machine: it needs root, and an environment like that of the machine's
+// own scripts.
+func mayChange(command string) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%s changes this machine and needs root: sudo zcp2kopano %s", command, command)
 	}
-	return nil
+	return session.ShedCaller()
 }
 
 // assent is what was said on the command line to a run's question whether to begin.

@@ -21,7 +21,7 @@ func workerCommand(a *app) *cobra.Command {
 		Hidden: true,
 		Args:   cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := needRoot(args[0]); err != nil {
+			if err := mayChange(args[0]); err != nil {
 				return err
 			}
 			run, err := a.dir().Find(args[1])
