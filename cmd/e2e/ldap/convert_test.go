@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	builtins "zcp2kopano/builtins/ldap"
 	"zcp2kopano/runtime/action"
@@ -247,6 +249,24 @@ func (s *killedSession) Change(ctx context.Context, changes []host.EntryChange) 
 	return answers
 }
 
+// kills are after how many changes of n entries a conversion is killed: three by chance, or before and behind the first
+// of every page, and fifty by chance.
+func kills(dice *rand.Rand, n int) []int {
+	const page = 500 // of the live host
+	var list []int
+	rounds := 3
+	if chance.Nothing() {
+		rounds = 50
+		for at := 0; at < n; at += page {
+			list = append(list, at, at+1)
+		}
+	}
+	for range rounds {
+		list = append(list, dice.IntN(n))
+	}
+	return list
+}
+
 // TestConvertOnSlapd converts a directory of a real server, kills that at random moments, resumes it and takes it back.
 func TestConvertOnSlapd(t *testing.T) {
 	want := site(1500)
@@ -258,14 +278,11 @@ func TestConvertOnSlapd(t *testing.T) {
 		t.Fatal("a simulation changed the directory")
 	}
 	dice := chance.Rand(t, 0)
-	rounds := 3
-	if chance.Nothing() {
-		rounds = 50
-	}
-	for round := range rounds {
+	begun, points := time.Now(), kills(dice, len(want))
+	for round, at := range points {
 		env := environment(h)
 		make := prepared(t, env, conn)
-		env.Host = &killed{h, dice.IntN(len(want))}
+		env.Host = &killed{h, at}
 		if _, err := make().Apply(env); !errors.Is(err, errKilled) {
 			t.Fatalf("round %d: %v", round, err)
 		}
@@ -299,6 +316,7 @@ func TestConvertOnSlapd(t *testing.T) {
 			t.Fatalf("differences %q, %v", lines, err)
 		}
 	}
+	chance.Figures(t, begun, "a conversion of %d entries killed %d times, resumed, killed on its way back, taken back", len(want), len(points))
 }
 
 // simulated converts the directory in a simulation over the machine, which leaves the same there.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/user"
@@ -13,11 +14,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	builtins "zcp2kopano/builtins/ldap"
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/directory"
+	"zcp2kopano/runtime/host/hosttest/chance"
 	"zcp2kopano/runtime/host/live"
 )
 
@@ -176,7 +179,11 @@ func by(t *testing.T, h host.View, conn host.DirectoryConn, identity string) map
 // entries, those of structural classes by a plain change, and takes it back.
 func TestConvertOn389(t *testing.T) {
 	h, conn := ds389(t)
-	want := site(40)[1:] // the server has made the suffix itself
+	users := 40
+	if chance.Nothing() {
+		users = 1100 // several pages
+	}
+	want := site(users)[1:] // the server has made the suffix itself
 	load(t, h, conn, want)
 	const rule = `(targetattr="zarafaAccount || mail")(targetfilter="(objectClass=zarafa-user)")(version 3.0; acl "zarafa"; allow (read) userdn="ldap:///self";)`
 	const indexes = "cn=index,cn=userRoot,cn=ldbm database,cn=plugins,cn=config"
@@ -221,6 +228,34 @@ func TestConvertOn389(t *testing.T) {
 	if now := configured(); now != wantConfig {
 		t.Errorf("the configuration is\n%s\nwant\n%s", now, wantConfig)
 	}
+	before := by(t, h, conn, "nsUniqueId")
+	begun, points := time.Now(), kills(chance.Rand(t, 0), len(want))
+	for _, at := range points {
+		env := environment(h)
+		make := prepared(t, env, conn)
+		env.Host = &killed{h, at}
+		if _, err := make().Apply(env); err != nil && !errors.Is(err, errKilled) {
+			t.Fatal(err)
+		}
+		env.Host = h
+		if at%2 == 0 { // else it is taken back half-way
+			if _, err := make().Apply(env); err != nil {
+				t.Fatal(err)
+			}
+		}
+		env.Host = &killed{h, at / 2}
+		if err := make().Undo(env); err != nil && !errors.Is(err, errKilled) {
+			t.Fatal(err)
+		}
+		env.Host = h
+		if err := make().Undo(env); err != nil {
+			t.Fatal(err)
+		}
+		if now := by(t, h, conn, "nsUniqueId"); !maps.Equal(now, before) {
+			t.Fatalf("killed after %d changes and taken back, it is not what it was", at)
+		}
+	}
+	chance.Figures(t, begun, "a conversion of %d entries of 389 Directory Server killed %d times, taken back", len(want), len(points))
 	make := prepared(t, env, conn)
 	if _, err := make().Apply(env); err != nil {
 		t.Fatal(err)

@@ -296,7 +296,11 @@ func TestConvertOnSamba(t *testing.T) {
 	h, conn := samba(t)
 	e := edit(t, h, conn)
 	adSchemas(e)
-	want := domain(60)
+	users := 20
+	if chance.Nothing() {
+		users = 60
+	}
+	want := domain(users)
 	for _, x := range want {
 		e.change(addition(x.dn, x.old...))
 	}
@@ -304,14 +308,11 @@ func TestConvertOnSamba(t *testing.T) {
 	wantDomain(t, "at first", start, want, isOld)
 	simulatedDomain(t, h, conn, want)
 	dice := chance.Rand(t, 0)
-	rounds := 1
-	if chance.Nothing() {
-		rounds = 50
-	}
-	for range rounds {
+	begun, points := time.Now(), kills(dice, 2*len(want))
+	for _, at := range points {
 		env := environment(h)
 		a := prepared(t, env, conn)
-		env.Host = &killed{h, dice.IntN(2 * len(want))}
+		env.Host = &killed{h, at}
 		if _, err := a().Apply(env); err != nil && !errors.Is(err, errKilled) {
 			t.Fatal(err)
 		}
@@ -345,6 +346,7 @@ func TestConvertOnSamba(t *testing.T) {
 			wantDomain(t, "taken back", now, want, isOld)
 		}
 	}
+	chance.Figures(t, begun, "a conversion of %d entries of a domain killed %d times, resumed, killed on its way back, taken back", len(want), len(points))
 	// What would be lost to its groups is refused before anything is changed.
 	e.change(host.EntryChange{DN: "CN=Group 0,OU=People,DC=example,DC=org", Values: []host.ValueChange{{Attribute: "member", Values: []string{"CN=Dynamic 0,OU=People,DC=example,DC=org"}}}})
 	refused, env := conversion(t, conn), environment(h)
