@@ -52,6 +52,7 @@ const (
 
 // batch is what becomes durable together.
 type batch struct {
+	full    bool // more come after it
 	filling sync.WaitGroup
 	files   int
 	bytes   atomic.Int64
@@ -129,6 +130,13 @@ func (t *treeCopy) do(work func()) {
 		return
 	}
 	t.work <- work
+}
+
+// closeFull ends a batch that is full. It is none of a few files, however few it holds: one sync of the file system costs
+// less than a dozen of large files.
+func (t *treeCopy) closeFull() {
+	t.now.full = true
+	t.close()
 }
 
 // close ends a batch, and begins the next.
@@ -256,7 +264,7 @@ func (t *treeCopy) openCopy(f *copiedDir, st host.Stat) error {
 func (t *treeCopy) finish(f *copiedDir) {
 	t.now.folders = append(t.now.folders, f)
 	if len(t.now.folders) >= fullBatch.folders {
-		t.close()
+		t.closeFull()
 	}
 }
 
@@ -275,7 +283,7 @@ func (t *treeCopy) files(f *copiedDir, names []string) {
 			t.stretch(b, some, false)
 		})
 		if b.files >= fullBatch.files || b.bytes.Load() >= fullBatch.bytes {
-			t.close()
+			t.closeFull()
 		}
 	}
 }
@@ -383,9 +391,9 @@ func (t *treeCopy) complete(b *batch) error {
 	if err != nil {
 		return err
 	}
-	few := len(b.drafts) <= fewFiles && !t.large
+	few := len(b.drafts) <= fewFiles && !t.large && !b.full
+	t.large = t.large || !few
 	if !few && len(b.drafts) > 0 {
-		t.large = true
 		if err := t.disk.SyncFileSystem(); err != nil {
 			return err
 		}

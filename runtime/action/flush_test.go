@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"zcp2kopano/runtime/host"
@@ -116,6 +117,36 @@ func TestCopyWaitsForTheDisk(t *testing.T) {
 		}
 		if !slices.Equal(asked, want) {
 			t.Errorf("%s: %q", name, asked)
+		}
+		must(t, dir.Close())
+	}
+}
+
+// A batch of a few large files that more come after is synced once, and so is all in the end; few files alone are synced
+// one by one.
+func TestFullBatchIsSyncedOnce(t *testing.T) {
+	usual := fullBatch
+	t.Cleanup(func() { fullBatch = usual })
+	for name, c := range map[string]struct {
+		limits batchLimits
+		want   string
+	}{
+		"few alone":   {usual, "name name name"},
+		"full by it":  {batchLimits{files: 3, folders: 9, bytes: 1 << 20}, "sync name name name sync"},
+		"full before": {batchLimits{files: 9, folders: 1, bytes: 1 << 20}, "sync name name name sync"},
+	} {
+		fullBatch = c.limits
+		h := newFake()
+		for i := range 3 {
+			put(t, h, fmt.Sprintf("/etc/tree/f%02d", i), "content", 0o600, 0, 0)
+		}
+		dir, err := h.OpenTreeWrite("/etc")
+		must(t, err)
+		var asked []string
+		must(t, copyTree(newCopier(newEnv(h), "copy", size{}), dir, "tree", badDisk{Dir: dir, asked: &asked}, "copy", &copyRoot{"/etc/copy"}))
+		asked = slices.DeleteFunc(asked, func(what string) bool { return what != "sync" && what != "name" })
+		if got := strings.Join(asked, " "); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 		must(t, dir.Close())
 	}
