@@ -205,7 +205,7 @@ print(made.path, made.tables)
 
 func TestPrograms(t *testing.T) {
 	s := scene(t)
-	if got := s.Succeed("found = mysql.programs()\nprint(found.dump, found.restore == \"\")"); got[0] != "/usr/bin/mariadb-dump True" {
+	if got := s.Succeed("found = mysql.programs()\nprint(found.dump, found.restore == \"\", found.parallel_dump, found.parallel_restore == \"\")"); got[0] != "/usr/bin/mariadb-dump True  True" {
 		t.Errorf("got %q", got)
 	}
 	if err := s.Host.Chmod("/usr/bin/mariadb-dump", 0o644); err != nil {

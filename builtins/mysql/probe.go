@@ -40,8 +40,8 @@ if not answer.ok:
 var programs = &script.Builtin{
 	Name: "mysql.programs",
 	Doc: "Finds the programs that dump a database and load a dump again.\n\n" +
-		"mysql_dump runs the first; the second leads back from a dump.",
-	Result: "record(dump, restore): absolute paths, \"\" for one that is not installed",
+		"mysql_dump runs the first; the second leads back from a dump. The other two are for a dump by several connections.",
+	Result: "record(dump, restore, parallel_dump, parallel_restore): absolute paths, \"\" for one that is not installed",
 	Effect: script.Read,
 	Example: `
 if not mysql.programs().dump:
@@ -49,7 +49,10 @@ if not mysql.programs().dump:
 `,
 	Value: func(c *script.Call) (starlark.Value, error) {
 		found := map[string]any{}
-		for role, names := range map[string][]string{"dump": host.DumpPrograms, "restore": host.LoadPrograms} {
+		for role, names := range map[string][]string{
+			"dump": host.DumpPrograms, "restore": host.LoadPrograms,
+			"parallel_dump": host.ParallelDumpPrograms, "parallel_restore": host.ParallelLoadPrograms,
+		} {
 			path, err := host.FindProgram(c.View, names...)
 			if err != nil && !errors.Is(err, host.ErrUnsupported) {
 				return nil, c.Errorf("%w", err)

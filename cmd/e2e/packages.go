@@ -217,3 +217,30 @@ func (r *Root) installProgram(build func() ([]byte, error)) {
 	}
 	r.WriteFile(Program, string(binary), 0o755)
 }
+
+// Lend brings programs of this machine, which is of the same release, into the root, with the libraries that it lacks.
+func (r *Root) Lend(programs ...string) {
+	r.t.Helper()
+	for _, program := range programs {
+		out, err := exec.CommandContext(r.t.Context(), "ldd", program).Output()
+		if err != nil {
+			r.t.Fatalf("%s: %v; make parts installs it", program, err)
+		}
+		needed := []string{program}
+		for _, word := range strings.Fields(string(out)) {
+			if strings.HasPrefix(word, "/") {
+				needed = append(needed, word)
+			}
+		}
+		for _, name := range needed {
+			if _, err := os.Stat(r.Path(name)); err == nil {
+				continue
+			}
+			content, err := os.ReadFile(name)
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			r.WriteFile(name, string(content), 0o755)
+		}
+	}
+}

@@ -132,7 +132,11 @@ func routes() []route {
 					attachments = append(attachments, "remount", "presync")
 				}
 				for _, attachments := range attachments {
-					all = append(all, route{s, p, []string{"config=" + config, "attachments=" + attachments}})
+					r := route{s, p, []string{"config=" + config, "attachments=" + attachments}}
+					if r.ahead() && config == "copy" { // both are for the large sites
+						r.params = append(r.params, "dump_tool=mydumper")
+					}
+					all = append(all, r)
 				}
 			}
 		}
@@ -159,6 +163,10 @@ func TestRoutes(t *testing.T) {
 			}
 			if route.peculiarity.prepare != nil {
 				route.peculiarity.prepare(r)
+			}
+			if slices.Contains(route.params, "dump_tool=mydumper") {
+				r.Lend("/usr/bin/mydumper", "/usr/bin/myloader")
+				route.open = append(slices.Clone(route.open), "/var/backups/zcp2kopano/zarafa.mydumper/* *")
 			}
 			mail := newTraffic(t, r, route.ahead())
 			before, content := r.State(), unnumbered(dumped(r))

@@ -40,7 +40,7 @@ func benchDatabase(b *testing.B) (*e2e.Root, *live.Host, host.DatabaseConn) {
 	}
 	b.Cleanup(func() { h.Close() })
 	if withParallel() {
-		lend(b, r, "/usr/bin/mydumper", "/usr/bin/myloader")
+		r.Lend("/usr/bin/mydumper", "/usr/bin/myloader")
 	}
 	r.StartMariaDB()
 	r.SQL("SET GLOBAL max_allowed_packet = 64<<20; SET GLOBAL innodb_buffer_pool_size = 512<<20;")

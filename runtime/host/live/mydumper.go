@@ -209,6 +209,12 @@ func judgeParallel(files []parallelFile) (map[string]int64, host.DumpResult, err
 			views[name+"-schema.sql.gz"] = true
 		}
 	}
+	with := map[string]bool{} // of what there is a file with rows, be it an empty one
+	for _, f := range files {
+		if m := rowsFile.FindStringSubmatch(f.name); m != nil {
+			with[m[1]], with[m[1]+m[2]] = true, true
+		}
+	}
 	for _, f := range files {
 		fmt.Fprintf(list, "%s %d %s\n", f.name, f.size, f.digest)
 		result.Bytes += f.size
@@ -218,6 +224,9 @@ func judgeParallel(files []parallelFile) (map[string]int64, host.DumpResult, err
 			result.Closed, counted = f.finished, f.rowsByName
 		case views[f.name]:
 		case f.makes:
+			if name := strings.TrimSuffix(f.name, "-schema.sql.gz"); !with[name] {
+				return nil, result, fmt.Errorf("there is no file with the rows of table %s (%s.sql.gz)", f.table, name)
+			}
 			result.Tables = append(result.Tables, f.table)
 			rows[f.table] += 0
 		case f.table != "":
@@ -239,6 +248,7 @@ func judgeParallel(files []parallelFile) (map[string]int64, host.DumpResult, err
 }
 
 var (
+	rowsFile     = regexp.MustCompile(`^(.*?)((?:\.[0-9]+)*)\.sql\.gz$`)
 	insertInto   = regexp.MustCompile("^INSERT INTO `((?:[^`]|``)+)` VALUES")
 	metadataRows = regexp.MustCompile("^\\[`?[^`.\\]]+`?\\.`?([^`\\]]+)`?\\]$")
 )

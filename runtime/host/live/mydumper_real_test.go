@@ -2,8 +2,6 @@ package live_test
 
 import (
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,41 +10,11 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// lend brings programs of this machine, which is of the same release, into a root, with the libraries that it lacks.
-func lend(t testing.TB, r *e2e.Root, programs ...string) {
-	t.Helper()
-	for _, program := range programs {
-		out, err := exec.CommandContext(t.Context(), "ldd", program).Output()
-		if err != nil {
-			t.Fatalf("%s: %v; make parts installs it", program, err)
-		}
-		needed := []string{program}
-		for _, word := range strings.Fields(string(out)) {
-			if strings.HasPrefix(word, "/") {
-				needed = append(needed, word)
-			}
-		}
-		for _, name := range needed {
-			if _, err := os.Stat(r.Path(name)); err == nil {
-				continue
-			}
-			content, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.MkdirAll(r.Path(filepath.Dir(name)), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			r.WriteFile(name, string(content), 0o755)
-		}
-	}
-}
-
 // TestParallelDump: mydumper's directory is judged as strictly as a dump in one file, and leads back as well.
 func TestParallelDump(t *testing.T) {
 	t.Parallel()
 	r, h := debian(t)
-	lend(t, r, "/usr/bin/mydumper", "/usr/bin/myloader")
+	r.Lend("/usr/bin/mydumper", "/usr/bin/myloader")
 	r.StartMariaDB()
 	r.SQL(strange)
 	ctx := t.Context()

@@ -86,6 +86,11 @@ func TestReadParallel(t *testing.T) {
 		{"no end of a statement", "it ends within a statement", func(f map[string]string) {
 			f["z.users.00001.sql.gz"] = packedText(t, head+"INSERT INTO `users` VALUES\n(4,\"d\"),\n")
 		}},
+		{"no file of a table's rows", "no file with the rows of table nothing (z.nothing.sql.gz)", func(f map[string]string) { delete(f, "z.nothing.sql.gz") }},
+		{"no file of the rows of one that has some", "no file with the rows of table users", func(f map[string]string) {
+			delete(f, "z.users.00000.sql.gz")
+			delete(f, "z.users.00001.sql.gz")
+		}},
 		{"rows without their table", "nothing that makes it", func(f map[string]string) { delete(f, "z.users-schema.sql.gz") }},
 	} {
 		files := good()
