@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host/hosttest/chance"
@@ -150,7 +151,11 @@ func routes() []route {
 // kind one at least; make crash makes all.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
-	for _, route := range chance.Pick(t, routes(), 4, route.kind) {
+	picked, begun := chance.Pick(t, routes(), 4, route.kind), time.Now()
+	t.Cleanup(func() {
+		chance.Figures(t, begun, "%d of %d routes simulated and gone, there and back, and compared", len(picked), len(routes()))
+	})
+	for _, route := range picked {
 		t.Run(route.String(), func(t *testing.T) {
 			t.Parallel()
 			r := NewSite(t, route.opts...)
