@@ -184,7 +184,7 @@ func (a *Write) Undo(env *Env) error {
 // Differences lists how the file differs from its pre-image.
 func (a *Write) Differences(env *Env) ([]string, error) { return env.Store.Compare(a.Before) }
 
-// Detail is a unified diff of text, and sizes and digests of anything else.
+// Detail is a unified diff of text, and sizes of anything else: by a digest a short secret could be guessed.
 func (a *Write) Detail(env *Env) (Detail, error) {
 	d := Detail{Existing: a.Before.Exists, Files: 1, Bytes: a.Blob.Size}
 	if a.Private {
