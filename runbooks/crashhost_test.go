@@ -126,7 +126,7 @@ func (tr *trap) see(op, path string) error {
 	}
 	tr.looks++
 	if tr.watch != nil {
-		tr.watch(place{point: op, n: tr.looks, look: true})
+		tr.watch(place{point: op + " " + path, n: tr.looks, look: true})
 	}
 	if !tr.look || tr.looks != tr.at {
 		return nil
