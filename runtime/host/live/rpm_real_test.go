@@ -632,7 +632,7 @@ func sameState(t *testing.T, what string, before *manifest.Manifest, v host.View
 // simulation asks of packages, and writes a snapshot.
 func confinedMain() {
 	if slices.Contains(os.Args, "attempt") {
-		fmt.Println(confine.Attempt(os.Stdout))
+		fmt.Println(confine.Attempt(os.Stdout, false))
 		os.Exit(0)
 	}
 	for _, lock := range confine.ReadOnly("attempt").All {
