@@ -218,7 +218,8 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 	if err := a.begins(env); err != nil {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
-	if err := repairWith(env, nil, a.watch(env), a.installFiles); err != nil {
+	w := a.watch(env)
+	if err := repairWith(env, nil, w, a.installFiles); err != nil {
 		return Result{}, err
 	}
 	have, err := packages(env.Host)
@@ -227,7 +228,7 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 	}
 	rest := a.rest(have)
 	if len(rest.Remove)+len(rest.Install) > 0 {
-		if err := env.Host.CommitPackages(env.Ctx, rest, a.watch(env)); err != nil {
+		if err := env.Host.CommitPackages(env.Ctx, rest, w); err != nil {
 			return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 		}
 	}
@@ -241,7 +242,7 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 		return Result{}, err
 	}
 	return Result{Summary: fmt.Sprintf("%d packages removed, %d installed, %d replaced",
-		len(a.Solution.Remove), len(a.Solution.Install), len(a.Solution.Upgrade))}, nil
+		len(a.Solution.Remove), len(a.Solution.Install), len(a.Solution.Upgrade)), Lines: w.Warned}, nil
 }
 
 // unsolved lists what the solution promised to install and is not there.

@@ -30,7 +30,9 @@ func (a *Refresh) Summary() string {
 }
 
 func (a *Refresh) Apply(env *Env) (Result, error) {
-	return Result{Summary: "package lists are current"}, env.Host.RefreshPackages(env.Ctx, a.Only, watchPackages(env, 0))
+	w := watchPackages(env, 0)
+	err := env.Host.RefreshPackages(env.Ctx, a.Only, w)
+	return Result{Summary: "package lists are current", Lines: w.Warned}, err
 }
 
 // Cost implements Coster.

@@ -84,6 +84,8 @@ type PackageWatch struct {
 	Doomed []string
 	// Tell is told each line that the manager says, and each second what it is at.
 	Tell func(PackageWork)
+	// Warned is what went wrong beside the packages, which are as wanted all the same.
+	Warned []string
 }
 
 // PackageWork is what a package manager is at.
@@ -99,6 +101,14 @@ type PackageWork struct {
 func (w *PackageWatch) Line(line string) {
 	if w != nil && w.Tell != nil {
 		w.Tell(PackageWork{Line: line, Said: true})
+	}
+}
+
+// Warn notes what went wrong beside the packages.
+func (w *PackageWatch) Warn(text string) {
+	if w != nil {
+		w.Warned = append(w.Warned, text)
+		w.Line(text)
 	}
 }
 

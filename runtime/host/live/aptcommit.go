@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -42,7 +43,11 @@ func (h debsWriter) carryOut(ctx context.Context, p debTransaction, w *host.Pack
 	if len(p.remove)+len(p.install) > 0 {
 		args := append([]string{"-o", "Dpkg::Use-Pty=0"}, append(p.options, aptConffiles()...)...)
 		err := h.debs.withAptNames(p, func(command []string) error {
-			_, err := h.debs.apt(ctx, w, append(args, command...)...)
+			got, err := h.debs.apt(ctx, w, append(args, command...)...)
+			if hook := failedHook(got); err != nil && hook != "" {
+				w.Warn(hookFailed + hook)
+				return nil
+			}
 			return err
 		})
 		if err != nil {
@@ -54,6 +59,27 @@ func (h debsWriter) carryOut(ctx context.Context, p debTransaction, w *host.Pack
 	}
 	return nil
 }
+
+// failedHook is the command of the site's (apt.conf, DPkg::Post-Invoke and the like) whose failure was all that apt
+// complains of; empty if it is anything else. apt calls it when its own work is done, which is looked at in any case: a
+// backup of /etc that fails is no reason to stop half-way between two mail servers.
+func failedHook(got answer) string {
+	hook := ""
+	for _, text := range complaints(got) {
+		m := postInvoke.FindStringSubmatch(text)
+		switch {
+		case m != nil:
+			hook = m[1]
+		case text != "Sub-process returned an error code":
+			return ""
+		}
+	}
+	return hook
+}
+
+var postInvoke = regexp.MustCompile(`^Problem executing scripts ((?:DPkg::Post-Invoke|APT::Update::Post-Invoke(?:-Success)?) .*)$`)
+
+const hookFailed = "a command of the site's, which apt calls when it is done, has failed: "
 
 // purgeLeft purges what is removed but for its conffiles, by this transaction or before.
 func (h debsWriter) purgeLeft(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
@@ -137,8 +163,14 @@ func (v debs) update(ctx context.Context, w *host.PackageWatch, options ...strin
 	if packagelock.Lost(err) {
 		return err
 	}
+	if hook := failedHook(got); err != nil && hook != "" {
+		w.Warn(hookFailed + hook)
+		err, got.Stderr = nil, errorLine.ReplaceAllString(got.Stderr, "") // of which the hook's are all
+	}
 	return updateError(got, err)
 }
+
+var errorLine = regexp.MustCompile(`(?m)^E: .*$`)
 
 // updateTroubles are the warnings of apt-get update that mean that a repository was not read, or could
 // not be trusted. With older lists at hand apt goes on with these and exits with 0.

@@ -25,6 +25,7 @@ func TestScriptCause(t *testing.T) {
 		begin + "\n" + failure + "\nno luck\nErrors were encountered while processing:\n a": cause + `; the last that was said before is "no luck"`,
 		begin + "\n" + failure + "\nErrors were encountered while processing:\n a":          cause,
 		begin + "\n" + failure: cause,
+		begin + "\nno luck\n" + failure + "\nErrors were encountered while processing:\n a\nof the site\nE: Sub-process":                      cause + `; the last that was said before is "no luck"`,
 		begin + "\n" + failure + "\nErrors were encountered while processing:\n a\nno luck\nE: Sub-process":                                   cause + `; the last that was said before is "no luck"`,
 		begin + "\n" + failure + "\nSetting up b (1) ...\nof another":                                                                         cause,
 		failure + "\nErrors were encountered while processing:\n a\nSetting up b (1) ...\n" + begin + "\nno luck\nE: Sub-process":             cause + `; the last that was said before is "no luck"`,

@@ -125,3 +125,21 @@ func TestPassedOver(t *testing.T) {
 		}
 	}
 }
+
+// TestFailedHook takes nothing else that apt complains of for a failed hook.
+func TestFailedHook(t *testing.T) {
+	const hook, after = "E: Problem executing scripts DPkg::Post-Invoke 'etckeeper post-install'\n", "E: Sub-process returned an error code\n"
+	for said, want := range map[string]string{
+		"":           "",
+		after:        "",
+		hook + after: "DPkg::Post-Invoke 'etckeeper post-install'",
+		"W: Failed to fetch file:/x\nE: Problem executing scripts APT::Update::Post-Invoke-Success 'cnf-update-db'\n" + after: "APT::Update::Post-Invoke-Success 'cnf-update-db'",
+		"E: Problem executing scripts DPkg::Pre-Invoke 'false'\n" + after:                                                     "",
+		"E: Sub-process /usr/bin/dpkg returned an error code (1)\n" + hook + after:                                            "",
+		hook + after + "E: Could not read the list\n":                                                                         "",
+	} {
+		if got := failedHook(answer{Stderr: said}); got != want {
+			t.Errorf("%q: %q", said, got)
+		}
+	}
+}

@@ -179,7 +179,7 @@ func scriptCause(output string) string {
 			name = deb.System{}.NameOfFile(name)
 		}
 		cause := fmt.Sprintf("package %s: its %s script (%s) %s", name, how[1], scriptOf[how[1]], how[2])
-		if said := cmp.Or(nextWords(name, lines[i+2:]), lastWords(lines[:i])); said != "" {
+		if said := cmp.Or(betweenWords(name, lines[:i]), nextWords(name, lines[i+2:]), lastWords(lines[:i])); said != "" {
 			cause += fmt.Sprintf("; the last that was said before is %q", said)
 		}
 		return cause
@@ -194,6 +194,23 @@ var failedScriptlet = regexp.MustCompile(`%\w+\(\S+\) scriptlet failed, .*`)
 // scriptletCause names the first of rpm's scriptlets that failed.
 func scriptletCause(output string) string {
 	return strings.TrimSpace(failedScriptlet.FindString(output))
+}
+
+// betweenWords are what was said after dpkg began with a package, and before it said that its script had failed: surely
+// the script's. What was read behind that may be, and may be of what apt calls when dpkg has ended.
+func betweenWords(name string, lines []string) string {
+	said := ""
+	for _, line := range slices.Backward(lines) {
+		switch {
+		case begins(line) && about(line, name):
+			return said
+		case begins(line):
+			return ""
+		case said == "" && !complains(line):
+			said = strings.TrimSpace(line)
+		}
+	}
+	return ""
 }
 
 // nextWords are what a script of a package said that was read behind dpkg's lines on its failure: dpkg writes

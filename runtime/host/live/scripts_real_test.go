@@ -61,6 +61,46 @@ func writePackages(t *testing.T, r *e2e.Root, packages []fakepkg.Package) []stri
 
 const shortPatience = 8 * time.Second
 
+// TestHookOfApt has a command of the site's fail that apt calls when it is done: installed is what was to be, which is told,
+// and a rollback takes it away again. With a package that fails as well, that is the failure.
+func TestHookOfApt(t *testing.T) {
+	t.Parallel()
+	for _, fail := range []bool{false, true} {
+		r, h := debian(t)
+		r.WriteFile("/etc/apt/apt.conf.d/99site", `DPkg::Post-Invoke {"true"; "echo no room for a backup; exit 3";}; APT::Update::Post-Invoke {"exit 4";};`, 0o644)
+		trouble := ""
+		if fail {
+			trouble = fails
+		}
+		files := writePackages(t, r, troubled("postinst", "configure", ":\n"+trouble))
+		before := r.State()
+		env, commit := prepareCommit(t, r, h, host.Transaction{Install: files})
+		commit.Patience = shortPatience
+		result, err := commit.Apply(env)
+		if fail {
+			if err == nil || !strings.Contains(err.Error(), `the last that was said before is "the disk is on fire"`) {
+				t.Errorf("the failure of a script is told as %v", err)
+			}
+			continue
+		}
+		must(t, err)
+		if told := strings.Join(result.Lines, "\n"); !strings.Contains(told, "DPkg::Post-Invoke 'echo no room for a backup; exit 3'") {
+			t.Errorf("of the hook is told: %s", told)
+		}
+		undone(t, r, env, commit, before, "")
+
+		watch := &host.PackageWatch{}
+		must(t, h.RefreshPackages(t.Context(), nil, watch))
+		if told := strings.Join(watch.Warned, "\n"); !strings.Contains(told, "APT::Update::Post-Invoke 'exit 4'") {
+			t.Errorf("of the hook behind an update is told: %s", told)
+		}
+		r.WriteFile("/etc/apt/sources.list", "deb [trusted=yes] file:/srv/nowhere ./\n", 0o644)
+		if err := h.RefreshPackages(t.Context(), nil, nil); err == nil || !strings.Contains(err.Error(), "nowhere") {
+			t.Errorf("lists that cannot be read, with a hook that fails: %v", err)
+		}
+	}
+}
+
 // TestTroubledInstallation installs packages one of whose maintainer scripts fails or hangs. Unmended, the
 // rollback finishes all the same, with nothing left; repaired, the run goes on. It makes a sample, with make crash all.
 func TestTroubledInstallation(t *testing.T) {
