@@ -48,9 +48,10 @@ With --until it stops before a step, so that you can look at the machine before 
 kopano-server. "zcp2kopano resume" goes on from there, and "zcp2kopano rollback" goes back. Do not leave the
 machine so for long, and do not restart it: Kopano's services may be installed by then, and start with it.
 
-What is copied and dumped before the run stops the first service has the lowest priority at the disk, where the disk's
-scheduler knows priorities; with --limit it also moves at most so many bytes a second: of files as they are
-copied, of a dump as SQL, before it is compressed. mydumper knows no such limit.
+What is copied and dumped before the run stops the first service has the least priority at the disk, where the disk's
+scheduler knows priorities. With --limit it gets there only when nobody else wants the disk, which on a busy one may take
+long, and moves at most so many bytes a second: of files as they are copied, of a dump as SQL, before it is
+compressed. mydumper knows no such limit.
 
 The run goes on when the terminal is lost: "zcp2kopano status --follow" shows it again. Ctrl-C lets it
 finish the action in hand and stop; a second Ctrl-C breaks that action off. In both cases, and after

@@ -19,11 +19,12 @@ func (r *Run) courteous(a action.Action) (bytes int64, held bool) {
 	return l.LimitedBytes(), true
 }
 
-// giveWay begins to come last at the disk, for an action that holds itself back.
+// giveWay begins to come last at the disk, for an action that holds itself back. Only who asks for a limit has it wait for
+// idle time: how long that takes on a busy disk nobody can forecast.
 func (r *Run) giveWay(a action.Action) (end func()) {
 	if h, ok := r.cfg.Host.(host.Courteous); ok {
 		if _, held := r.courteous(a); held {
-			return h.GiveWay()
+			return h.GiveWay(r.cfg.Limit > 0)
 		}
 	}
 	return func() {}

@@ -17,14 +17,18 @@ type busyHost struct {
 	*dbHost
 	last    int   // who gives way now
 	gave    int   // how often somebody did
+	idle    int   // how often in idle time alone
 	limits  int   // that were made
 	moved   int64 // by the limit
 	limited []bool
 }
 
-func (h *busyHost) GiveWay() func() {
+func (h *busyHost) GiveWay(idle bool) func() {
 	h.last++
 	h.gave++
+	if idle {
+		h.idle++
+	}
 	return func() { h.last-- }
 }
 
@@ -75,6 +79,9 @@ func TestGivesWayUntilAServiceIsStopped(t *testing.T) {
 		}
 		if got := fmt.Sprint(h.limited); got != want || h.last != 0 || h.gave == 0 || h.limits != int(min(1, limit)) || h.moved != 1000*min(1, limit) {
 			t.Errorf("limit %d: %s, want %s; %+v", limit, got, want, h)
+		}
+		if want := h.gave * int(min(1, limit)); h.idle != want {
+			t.Errorf("limit %d: %d in idle time, want %d", limit, h.idle, want)
 		}
 	}
 	s, db := newDatabaseScene(t)

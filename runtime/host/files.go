@@ -172,8 +172,9 @@ type Parallel interface {
 // one.
 type Courteous interface {
 	// GiveWay has this process, and what it starts, come last at the disk, where the system can do that, until the
-	// function is called that it returns.
-	GiveWay() (end func())
+	// function is called that it returns. In idle time alone others never wait for it, and a busy disk may not let it on
+	// at all.
+	GiveWay(idle bool) (end func())
 	// Limiter returns what waits until so many bytes more may be moved: at most perSecond of them in a second.
 	Limiter(perSecond int64) func(ctx context.Context, bytes int) error
 }

@@ -39,9 +39,10 @@ const (
 
 // GiveWay implements host.Courteous. The priority is each thread's own, and passed on to threads and processes that it
 // begins. Schedulers of disks that know no priorities do not mind it; where it cannot be had, the work goes on without.
-func (h *Host) GiveWay() (end func()) {
+// Those that know them (CFQ, BFQ) let the idle class on only when nobody else wants the disk.
+func (h *Host) GiveWay(idle bool) (end func()) {
 	before, _, errno := unix.Syscall(unix.SYS_IOPRIO_GET, ioprioThread, 0, 0)
-	if errno != 0 || !setPriority(ioprioIdle) && !setPriority(ioprioBestEffort) {
+	if errno != 0 || !(idle && setPriority(ioprioIdle)) && !setPriority(ioprioBestEffort) {
 		return func() {}
 	}
 	return sync.OnceFunc(func() { setPriority(before) })

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -85,28 +86,31 @@ func TestDumpHoldsToTheLimit(t *testing.T) {
 	}
 }
 
-// Every thread of the process gives way, and a thread that comes later, and each is as before when that ends.
+// Every thread of the process gives way, and a thread that comes later, and each is as before when that ends. Idle time
+// alone is for who asks for it.
 func TestGiveWay(t *testing.T) {
-	before := priorities(t)
-	end := (&Host{}).GiveWay()
-	for tid, p := range priorities(t) {
-		if p != ioprioIdle && p != ioprioBestEffort {
-			t.Errorf("thread %d has priority %#x", tid, p)
+	for idle, allowed := range map[bool][]uintptr{false: {ioprioBestEffort}, true: {ioprioIdle, ioprioBestEffort}} {
+		before := priorities(t)
+		end := (&Host{}).GiveWay(idle)
+		for tid, p := range priorities(t) {
+			if !slices.Contains(allowed, p) {
+				t.Errorf("idle %t: thread %d has priority %#x", idle, tid, p)
+			}
 		}
-	}
-	come := make(chan uintptr)
-	go func() {
-		runtime.LockOSThread() // a thread that no other work is done on, and that ends with it
-		come <- priorityOf(t, unix.Gettid())
-	}()
-	if p := <-come; p != ioprioIdle && p != ioprioBestEffort {
-		t.Errorf("a new thread has priority %#x", p)
-	}
-	end()
-	end() // once is enough
-	for tid, p := range priorities(t) {
-		if was, known := before[tid]; known && p != was {
-			t.Errorf("thread %d has priority %#x, had %#x", tid, p, was)
+		come := make(chan uintptr)
+		go func() {
+			runtime.LockOSThread() // a thread that no other work is done on, and that ends with it
+			come <- priorityOf(t, unix.Gettid())
+		}()
+		if p := <-come; !slices.Contains(allowed, p) {
+			t.Errorf("idle %t: a new thread has priority %#x", idle, p)
+		}
+		end()
+		end() // once is enough
+		for tid, p := range priorities(t) {
+			if was, known := before[tid]; known && p != was {
+				t.Errorf("idle %t: thread %d has priority %#x, had %#x", idle, tid, p, was)
+			}
 		}
 	}
 }
