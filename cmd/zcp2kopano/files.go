@@ -28,6 +28,7 @@ import (
 type filesDir struct {
 	dir         string
 	paths       []string
+	named       bool // by the caller
 	withSecrets bool
 
 	writer *exec.Cmd
@@ -50,6 +51,7 @@ func (d *filesDir) check(cmd *cobra.Command) error {
 			return fmt.Errorf("--%s goes with --files DIR, the directory to write to", name)
 		}
 	}
+	d.named = cmd.Flags().Changed("files-of")
 	for i, name := range d.paths {
 		if !path.IsAbs(name) {
 			return fmt.Errorf("--files-of %q: want a path of the simulated host, from / on", name)
@@ -223,7 +225,9 @@ func (d *filesDir) tell(w io.Writer, sum export.Summary, entries int) error {
 	}
 	if entries > 0 {
 		fmt.Fprintf(w, "files: %s has the %d changed entries of the directory\n", export.Entries, entries)
-		return nil
+		if !d.named { // what is changed may be the directory alone
+			return nil
+		}
 	}
 	return nothingAt(sum.Missing)
 }
