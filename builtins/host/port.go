@@ -9,6 +9,8 @@ import (
 var port = &script.Builtin{
 	Name: "host.port",
 	Doc: "Tries whether something accepts connections at a TCP port of another host. Nothing is sent.\n\n" +
+		"That host may be any one, such as a server that a directory names: nothing has to point to it, as to one that is connected to. " +
+		"The story tells each that is tried.\n\n" +
 		"A simulation over this machine tries it, too; on a fixture its section \"ports\" says so.",
 	Params: []script.Param{{Name: "address", Type: script.String, Doc: `"HOST:PORT"; an IPv6 address stands in brackets`}},
 	Result: "record(state, problem): state is \"answers\", \"refuses\" (that host says that nothing listens there) or " +

@@ -23,6 +23,7 @@ import (
 type connections struct {
 	mu    sync.Mutex
 	told  map[string]bool // servers, as they are written
+	tried map[string]bool // ports where nothing is sent
 	files []string        // that the runbook has read: what of them is the host's configuration is judged when it matters
 	inNow []string        // of files, those that the call in hand has read
 	ours  []string        // paths that the run has changed, and where they lead
@@ -222,4 +223,19 @@ func (v reach) Download(ctx context.Context, url, user string, password host.Sec
 		}
 	}
 	return v.View.Download(ctx, url, user, password)
+}
+
+// Answers tells of an address the first time that it is tried. It is not judged: nothing is sent there.
+func (v reach) Answers(ctx context.Context, address string) (bool, error) {
+	v.run.tries(address)
+	return v.View.Answers(ctx, address)
+}
+
+func (r *Run) tries(address string) {
+	r.connections.mu.Lock()
+	defer r.connections.mu.Unlock()
+	if !r.connections.tried[address] {
+		r.connections.tried[address] = true
+		r.emit(story.Event{Kind: story.Connected, Text: address + ": tried whether something answers there, nothing is sent"})
+	}
 }

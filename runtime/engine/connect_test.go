@@ -41,6 +41,10 @@ func connectBuiltins() []*script.Builtin {
 			_, err := c.View.Download(c.Context(), at, "", host.Secret{})
 			return err
 		},
+		"t.port": func(c *script.Call, at string) error {
+			_, err := c.View.Answers(c.Context(), at)
+			return err
+		},
 		"t.connect": func(c *script.Call, at string) error {
 			s, err := host.ServerAt(at)
 			if err != nil {
@@ -251,5 +255,30 @@ func TestConnectionsAreTold(t *testing.T) {
 		if strings.Contains(e.Text, "own.example.org") && !strings.Contains(e.Text, "may not connect") {
 			t.Errorf("%s", e.Text)
 		}
+	}
+}
+
+// TestTriedPortsAreTold: nothing has to point to a port that is only tried, and each is told, once; that allows no
+// connection.
+func TestTriedPortsAreTold(t *testing.T) {
+	body := `print(t.port("evil.example.org:389"))
+    print(t.port("evil.example.org:389"))
+    print(t.search("ldap://evil.example.org"))`
+	s := connectScene(t)
+	s.connects(strings.Replace(connectBook, "BODY", body, 1), nil)
+	var told, said []string
+	for _, e := range s.events {
+		switch e.Kind {
+		case story.Connected:
+			told = append(told, e.Text)
+		case story.Output:
+			said = append(said, e.Text)
+		}
+	}
+	if len(told) != 1 || told[0] != "evil.example.org:389: tried whether something answers there, nothing is sent" {
+		t.Errorf("told %q", told)
+	}
+	if len(said) != 3 || strings.Contains(said[0], "may not connect") || !strings.Contains(said[2], "may not connect") {
+		t.Errorf("said %q", said)
 	}
 }

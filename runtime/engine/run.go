@@ -118,7 +118,7 @@ func newRun(ctx context.Context, cfg Config) *Run {
 		cfg.Results = map[string]starlark.Value{}
 	}
 	return &Run{
-		logs: map[string]host.LogMark{}, connections: connections{told: map[string]bool{}},
+		logs: map[string]host.LogMark{}, connections: connections{told: map[string]bool{}, tried: map[string]bool{}},
 		cfg: cfg, memory: m, ctx: ctx, rb: cfg.Runbook,
 		policy:  cfg.Runbook.Policy.With(policy.Policy{State: stateOf(cfg.Dir)}),
 		guards:  cfg.Runbook.Guards,

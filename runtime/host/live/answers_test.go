@@ -87,8 +87,8 @@ func askPlayed(t testing.TB, most int64, send func(io.Writer)) (host.Rows, error
 	return queryUpTo(ctx, db, "SELECT value FROM t", most)
 }
 
-// TestServerAnswers: the client of MySQL panics at some of these, with locks held. What a server that is broken, or an attacker's, answers is an error or text, and no more of it than
-// there may be.
+// TestServerAnswers: what a server that is broken, or an attacker's, answers is an error or text, and no more of it than
+// there may be. The client of MySQL panics at some of these, with locks held; that is caught, and an error, too.
 func TestServerAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
 		sent string
