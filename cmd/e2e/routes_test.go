@@ -195,9 +195,7 @@ func TestRoutes(t *testing.T) {
 			} else if stay := r.exists("/var/log/kopano/server.log"); stay != strings.Contains(squeezed(res.Output), "kept, and yours to remove: the logs in /var/log/kopano") {
 				t.Errorf("Kopano's logs stay: %v; the rollback says:\n%s", stay, res.Output)
 			}
-			if err := r.Server("/run/zarafad/server.sock").Serves(); err != nil {
-				t.Error(err)
-			}
+			r.until("ZCP serves again", func() bool { return r.Server("/run/zarafad/server.sock").Serves() == nil })
 			mail.returned(before, simulated.Back.End)
 			compareWaysBack(t, simulated.Back, compareBack(t, r, before))
 			if unnumbered(dumped(r)) != content {

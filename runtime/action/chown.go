@@ -306,9 +306,13 @@ func (a *Chown) each(env *Env, do change) error {
 	}
 	defer root.Close()
 	if a.Recursive {
-		told := newAdvance(env, "chown "+a.Path, size{Files: a.Entries})
+		told, folder := newAdvance(env, "chown "+a.Path, size{Files: a.Entries}), a.folder(do)
 		c := crew[host.Dir]{
-			ctx: env.Ctx, open: host.Dir.OpenDirWrite, leaves: eachLeaf(a.leaf(do)), folder: a.folder(do), tick: told.files,
+			ctx: env.Ctx, open: host.Dir.OpenDirWrite, leaves: eachLeaf(a.leaf(do)), tick: told.files,
+			folder: func(self host.Dir, rel string) error {
+				told.files(1)
+				return folder(self, rel)
+			},
 			mount: func(string) error { return nil }, // Prepare has told of it
 		}
 		if err := c.work(root, st.Dev); err != nil {

@@ -3,6 +3,7 @@ package action
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"zcp2kopano/runtime/host"
@@ -60,12 +61,20 @@ func (c *crew[D]) work(root D, dev uint64) error {
 		return err
 	}
 	var others sync.WaitGroup
-	for range min(lanes(root), c.left) - 1 {
+	for range c.lanes(root) - 1 {
 		others.Go(c.lane)
 	}
 	c.lane()
 	others.Wait()
 	return c.err
+}
+
+// lanes are as many as the host has, but of a directory that holds no other no more than there are jobs.
+func (c *crew[D]) lanes(root D) int {
+	if slices.ContainsFunc(c.jobs, func(j job[D]) bool { return j.entries == nil }) {
+		return lanes(root)
+	}
+	return min(lanes(root), c.left)
 }
 
 func (c *crew[D]) lane() {

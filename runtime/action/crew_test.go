@@ -109,7 +109,7 @@ func (d meetingReader) Hold(name string) (host.Held, error) {
 func TestTreesAreWorkedOnInLanes(t *testing.T) {
 	env, root := liveEnv(t)
 	real := env.Host
-	for _, top := range []string{"one", "two"} {
+	for _, top := range []string{"one", "two", "three/only"} {
 		must(t, os.MkdirAll(filepath.Join(root, top, "a"), 0o755))
 		must(t, os.MkdirAll(filepath.Join(root, top, "b"), 0o755))
 		for i := range 2 * strideAhead {
@@ -140,6 +140,8 @@ func TestTreesAreWorkedOnInLanes(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(root, "one")); !os.IsNotExist(err) {
 		t.Errorf("it is still there: %v", err)
 	}
+	env.Host = meetingHost{Host: real, unlinks: meet("f000", "other")}
+	must(t, env.remove("/three", size{})) // which holds one directory alone
 }
 
 // partOf finds whatever is not there, or not alike, however deep; what is there besides does not matter, nor do drafts.

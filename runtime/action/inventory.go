@@ -46,8 +46,7 @@ func inventory(env *Env, name string, content int64) (*Blob, error) {
 		if !it.Mode.IsRegular() {
 			return nil
 		}
-		if left.Add(-it.Size) < 0 {
-			left.Add(it.Size)
+		if !takes(&left, it.Size) {
 			return nil
 		}
 		sum, err := digest(dir, base)
@@ -64,6 +63,19 @@ func inventory(env *Env, name string, content int64) (*Blob, error) {
 		return nil, err
 	}
 	return &b, nil
+}
+
+// takes takes so much of what is left, if there is so much.
+func takes(left *atomic.Int64, n int64) bool {
+	for {
+		room := left.Load()
+		if room < n {
+			return false
+		}
+		if left.CompareAndSwap(room, room-n) {
+			return true
+		}
+	}
 }
 
 // writeItems keeps an inventory of what is added.

@@ -177,9 +177,17 @@ type ghostsKeeper struct {
 	Ghosts []string `json:"ghosts,omitempty"`
 }
 
-// record leaves pipes and sockets to their daemons. A directory that holds something stays by itself.
+// record leaves pipes and sockets to their daemons. A directory that holds something stays by itself. What a package owns
+// that is replaced by another version stays, or is made again by its scripts.
 func (k *ghostsKeeper) record(env *Env, a *Commit, _ *found) error {
+	goes := map[string]bool{}
+	for _, c := range a.Solution.Remove {
+		goes[bareName(c.Name)] = true
+	}
 	for _, p := range a.Old {
+		if !goes[bareName(p.Name)] {
+			continue
+		}
 		for _, name := range p.Ghosts {
 			st, err := env.Host.Lstat(name)
 			if err != nil && !absent(err) {

@@ -3,6 +3,7 @@ package action
 import (
 	"io"
 	"testing"
+	"zcp2kopano/runtime/host"
 )
 
 const zarafaLog = "/var/log/zarafa/server.log"
@@ -60,6 +61,22 @@ func TestGhostThatCameAgain(t *testing.T) {
 	}
 	if got := read(t, tr.fakeHost, tr.env.Store.Since()+zarafaLog); got != "of today" {
 		t.Errorf("aside is %q", got)
+	}
+}
+
+// What a package that is replaced owns is made again by its scripts, and is not put back as it was.
+func TestGhostsOfAnUpgrade(t *testing.T) {
+	tr := purgesServer(t)
+	change := []host.Change{{Name: "zarafa-server"}}
+	for _, c := range []struct {
+		solution host.Solution
+		want     int
+	}{{host.Solution{Upgrade: change}, 0}, {host.Solution{Remove: change}, 1}} {
+		var k ghostsKeeper
+		must(t, k.record(tr.env, &Commit{Old: []host.Package{{Name: "zarafa-server", Ghosts: []string{zarafaLog}}}, Solution: c.solution}, nil))
+		if len(k.Ghosts) != c.want {
+			t.Errorf("%+v: %q is kept", c.solution, k.Ghosts)
+		}
 	}
 }
 

@@ -110,8 +110,12 @@ func (a *Commit) record(env *Env, f *found) error {
 	return nil
 }
 
-// begins has those keepers do what they do before the transaction.
+// begins has those keepers do what they do before the transaction. Whoever is at work on the packages ends first: a
+// script may outlive the run that it was started for.
 func (a *Commit) begins(env *Env) error {
+	if err := env.Host.ExpelPackages(env.Ctx, nil, "", a.watch(env)); err != nil {
+		return err
+	}
 	for _, k := range a.inOrder() {
 		if b, ok := k.(beginner); ok {
 			if err := b.begins(env, a); err != nil {

@@ -11,6 +11,7 @@ import (
 func TestCopyTellsFilesAndBytes(t *testing.T) {
 	env, root := liveEnv(t)
 	const large = 3 * tellBytes
+	otherDisk(t, filepath.Join(root, "other")) // to which no file system clones
 	must(t, os.MkdirAll(filepath.Join(root, "tree"), 0o755))
 	must(t, os.WriteFile(filepath.Join(root, "tree/large"), nil, 0o644))
 	must(t, os.Truncate(filepath.Join(root, "tree/large"), large))
@@ -19,7 +20,7 @@ func TestCopyTellsFilesAndBytes(t *testing.T) {
 
 	var told []Progress
 	env.Progress = func(p Progress) { told = append(told, p) }
-	a := &Copy{From: "/tree", To: "/new"}
+	a := &Copy{From: "/tree", To: "/other/new"}
 	_, err := a.Prepare(env)
 	must(t, err)
 	_, err = a.Apply(env)

@@ -132,7 +132,6 @@ func newRun(ctx context.Context, cfg Config) *Run {
 }
 
 func (r *Run) execute() error {
-	r.store.Spare = action.Spare
 	if r.memory != nil {
 		r.memory.room = func() error { return r.store.Room(r.cfg.Dir, 0) }
 	}
@@ -383,6 +382,9 @@ func (r *Run) steps(past *history) error {
 	for i, step := range all {
 		if r.inhibited && !r.rb.IsCheck(step) {
 			return errInhibited
+		}
+		if !r.rb.IsCheck(step) { // the preflight changes nothing, and tells of too little space better
+			r.store.Spare = action.Spare
 		}
 		if r.cfg.Mode == "check" && !r.rb.IsCheck(step) && finished == "" {
 			break

@@ -80,7 +80,7 @@ func scope(id string) []string {
 	if _, err := os.Stat("/run/systemd/system"); err != nil || os.Geteuid() != 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // a busy systemd takes its time
 	defer cancel()
 	if exec.CommandContext(ctx, run, "--scope", "--slice=system.slice", "/bin/true").Run() != nil {
 		return nil

@@ -75,7 +75,6 @@ func TestHookOfApt(t *testing.T) {
 		files := writePackages(t, r, troubled("postinst", "configure", ":\n"+trouble))
 		before := r.State()
 		env, commit := prepareCommit(t, r, h, host.Transaction{Install: files})
-		commit.Patience = shortPatience
 		result, err := commit.Apply(env)
 		if fail {
 			if err == nil || !strings.Contains(err.Error(), `the last that was said before is "the disk is on fire"`) {
