@@ -27,6 +27,9 @@ type connections struct {
 	files []string        // that the runbook has read: what of them is the host's configuration is judged when it matters
 	inNow []string        // of files, those that the call in hand has read
 	ours  []string        // paths that the run has changed, and where they lead
+	// begunBy is the version that began a run which is resumed, if that one did not note what it read: nothing can be
+	// judged by it then.
+	begunBy string
 	// unjournaled: the journal has its verdict, and nothing comes behind that.
 	unjournaled bool
 }
@@ -83,6 +86,9 @@ func (r *Run) changes(a action.Action) {
 // learnSources brings back what a run knew that is resumed.
 func (r *Run) learnSources(past *history) error {
 	r.connections.learn(past.sources)
+	if past.begun && past.info.Version != r.cfg.Version && past.unsourced() {
+		r.connections.begunBy = past.info.Version
+	}
 	for _, p := range past.intents {
 		a, err := p.action()
 		if err != nil {
@@ -102,9 +108,11 @@ func (r *Run) Connect(s host.Server) error {
 		return nil
 	}
 	why := r.pointsTo(s)
+	if why == "" && r.connections.begunBy != "" {
+		why = "not judged, since version " + r.connections.begunBy + " began the run and did not note which files it read"
+	}
 	if why == "" {
-		return fmt.Errorf("the runbook may not connect to %s: neither a parameter that was given, nor a file of this host's configuration that it has read, names it (allowed: %s); if that is meant, add it to policy(servers = [...]) in define(), or with runbook.allowing(policy(...)) to a runbook that is built on another",
-			at, strings.Join(append([]string{"this host's usual ports"}, r.policy.Allow[policy.Server]...), ", "))
+		return r.mayNotConnect(s)
 	}
 	r.connections.told[at] = true
 	r.emit(story.Event{Kind: story.Connected, Text: at + ": " + why})
@@ -115,7 +123,24 @@ func (r *Run) Connect(s host.Server) error {
 	return err
 }
 
-// pointsTo says what points to a server; empty for nothing.
+// mayNotConnect names the files too that do name the server, each with why it does not count.
+func (r *Run) mayNotConnect(s host.Server) error {
+	passed := ""
+	for _, name := range r.filesRead() {
+		if not := r.notConfiguration(name); not != "" && s.NamedIn(r.sourceText(name)) {
+			passed += fmt.Sprintf("; %s does, but %s", name, not)
+		}
+	}
+	return fmt.Errorf("the runbook may not connect to %s: neither a parameter that was given, nor a file of this host's configuration that it has read, names it%s (allowed: %s); if that is meant, name it in a file of the configuration that the runbook reads and the run has not changed (a comment will do), add it to policy(servers = [...]) in define(), or with runbook.allowing(policy(...)) to a runbook that is built on another, which a run that has begun takes with resume --runbook FILE",
+		s, passed, strings.Join(append([]string{"this host's usual ports"}, r.policy.Allow[policy.Server]...), ", "))
+}
+
+func (r *Run) filesRead() []string { return slices.Concat(r.connections.files, r.connections.inNow) }
+
+// source is a text that may name servers.
+type source struct{ label, text string }
+
+// pointsTo says what points to a server; empty for nothing. Its port may stand in another place than its host.
 func (r *Run) pointsTo(s host.Server) string {
 	if s.Here() && s.Usual {
 		return "this host"
@@ -123,42 +148,51 @@ func (r *Run) pointsTo(s host.Server) string {
 	if r.policy.Check([]policy.Target{{Class: policy.Server, Name: s.String()}}) == nil {
 		return "the runbook's policy"
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.cfg.Params)) {
-		if s.NamedIn(r.cfg.Params[name]) {
-			return "parameter " + name
+	list := r.givenSources()
+	for _, name := range r.filesRead() {
+		if r.notConfiguration(name) == "" {
+			list = append(list, source{"named in " + name, r.sourceText(name)})
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.cfg.Secrets)) {
-		if s.NamedIn(r.cfg.Secrets[name].Reveal()) {
-			return "parameter " + name
-		}
+	named := slices.IndexFunc(list, func(from source) bool { return s.NamedIn(from.text) })
+	if named < 0 || !slices.ContainsFunc(list, func(from source) bool { return s.PortIn(from.text) }) {
+		return ""
 	}
-	for _, name := range slices.Concat(r.connections.files, r.connections.inNow) {
-		if r.isConfiguration(name) && s.NamedIn(r.sourceText(name)) {
-			return "named in " + name
-		}
-	}
-	return ""
+	return list[named].label
 }
 
-// isConfiguration reports whether a file is the host's configuration: it lies in /etc, or nobody but root could
-// exchange it, and the run has not changed it.
-func (r *Run) isConfiguration(name string) bool {
+// givenSources are the parameters.
+func (r *Run) givenSources() (list []source) {
+	for _, name := range slices.Sorted(maps.Keys(r.cfg.Params)) {
+		list = append(list, source{"parameter " + name, r.cfg.Params[name]})
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.cfg.Secrets)) {
+		list = append(list, source{"parameter " + name, r.cfg.Secrets[name].Reveal()})
+	}
+	return list
+}
+
+// notConfiguration says why a file is none of the host's configuration; empty if it is: it lies in /etc, or nobody but
+// root could exchange it, and the run has not changed it.
+func (r *Run) notConfiguration(name string) string {
 	place, err := action.Resolve(r.cfg.Host, name)
 	if err != nil {
-		return false
+		return err.Error()
 	}
 	for _, own := range r.connections.ours {
 		for _, at := range []string{name, place} {
 			if at == own || strings.HasPrefix(at, own+"/") {
-				return false
+				return "the run has changed it"
 			}
 		}
 	}
 	if strings.HasPrefix(path.Clean(name), "/etc/") || strings.HasPrefix(place, "/etc/") {
-		return true
+		return ""
 	}
-	return trust.Check(r.cfg.Host, r.cfg.Trusted, name) == nil
+	if err := trust.Check(r.cfg.Host, r.cfg.Trusted, name); err != nil {
+		return "it lies outside /etc, and " + err.Error()
+	}
+	return ""
 }
 
 func (r *Run) sourceText(name string) string {

@@ -2,7 +2,9 @@ package engine_test
 
 import (
 	"context"
+	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -87,6 +89,13 @@ const connectFixture = testFixture + `
 db = db.example.org, port 3307
 ldap_uri = ldaps://ldap.example.org
 socket = /srv/run/my.sock
+odd = /srv/run//odd.sock
+zone = fe80::1%eth0
+-- /etc/mail/ldap.cfg --
+!include port.cfg
+ldap_host = split.example.org
+-- /etc/mail/port.cfg --
+ldap_port = 3268
 -- /etc/mail/unread.cfg --
 host = unread.example.org
 -- /srv/own/root.cfg --
@@ -146,45 +155,50 @@ runbook = define(
 // or its policy points, and to nothing else, in none of the ways that there are.
 func TestConnections(t *testing.T) {
 	for body, refused := range map[string]bool{
-		`print(t.search("ldap://evil.example.org"))`:                                                true,
-		`print(t.pages("ldap://evil.example.org"))`:                                                 true,
-		`print(t.search("ldap://localhost ldap://evil.example.org"))`:                               true,
-		`print(t.query("evil.example.org"))`:                                                        true,
-		`print(t.revision("evil.example.org"))`:                                                     true,
-		`print(t.download("https://evil.example.org/what-was-read"))`:                               true,
-		`print(t.connect("https://evil.example.org"))`:                                              true,
-		`print(t.search("ldap://localhost"))`:                                                       false,
-		`print(t.search("ldap://127.0.0.1:389"))`:                                                   false,
-		`print(t.search("ldapi:///"))`:                                                              false,
-		`print(t.search("ldap://[::1]"))`:                                                           false,
-		`print(t.query("localhost"))`:                                                               false,
-		`print(t.search("ldap://localhost:25"))`:                                                    true,
-		`print(t.search("ldapi://%2Fvar%2Frun%2Fdocker.sock"))`:                                     true,
-		`print(t.query("/srv/run/my.sock"))`:                                                        true,
-		`print(t.search("ldap://default.example.org"))`:                                             true,
-		`print(t.search(url))`:                                                                      true, // its default is the runbook's own
-		`print(t.search("ldap://given.example.org:1389"))`:                                          false,
-		`print(t.search("ldap://GIVEN.example.org:1389"))`:                                          false,
-		`print(t.search("ldap://given.example.org:1390"))`:                                          true,
-		`print(t.search("ldap://example.org"))`:                                                     true, // a part of a name is another name
-		`print(t.search("ldap://n.example.org"))`:                                                   true,
-		`print(t.search("ldap://secret.example.org"))`:                                              false,
-		`print(t.search(pw))`:                                                                       false,
-		`print(t.search("ldaps://ldap.example.org"))`:                                               true, // nobody has read it
-		`t.read("/etc/mail/server.cfg"); print(t.search("ldaps://ldap.example.org"))`:               false,
-		`t.read("/etc/mail/server.cfg"); print(t.query("db.example.org:3307"))`:                     false,
-		`t.read("/etc/mail/server.cfg"); print(t.query("db.example.org:3308"))`:                     true,
-		`t.read("/etc/mail/server.cfg"); print(t.query("/srv/run/my.sock"))`:                        false,
-		`t.read("/etc/mail/server.cfg"); print(t.query("/srv/run/my"))`:                             true,
-		`t.read("/etc/mail/server.cfg"); print(t.search("ldap://unread.example.org"))`:              true,
-		`t.read("/srv/own/root.cfg"); print(t.search("ldap://root.example.org"))`:                   false,
-		`t.read("/srv/own/foreign.cfg"); print(t.search("ldap://foreign.example.org"))`:             true,
-		`t.write("/srv/a/x", "h.example.org"); t.read("/srv/a/x"); print(t.query("h.example.org"))`: true,
-		`print(t.search("ldap://policy.example.org:77"))`:                                           false,
-		`print(t.search("ldap://port.example.org:390"))`:                                            false,
-		`print(t.search("ldap://port.example.org"))`:                                                true,
-		`print(t.query("/srv/named.sock"))`:                                                         false,
-		`t.convert("ldap://evil.example.org")`:                                                      true,
+		`print(t.search("ldap://evil.example.org"))`:                                                                   true,
+		`print(t.pages("ldap://evil.example.org"))`:                                                                    true,
+		`print(t.search("ldap://localhost ldap://evil.example.org"))`:                                                  true,
+		`print(t.query("evil.example.org"))`:                                                                           true,
+		`print(t.revision("evil.example.org"))`:                                                                        true,
+		`print(t.download("https://evil.example.org/what-was-read"))`:                                                  true,
+		`print(t.connect("https://evil.example.org"))`:                                                                 true,
+		`print(t.search("ldap://localhost"))`:                                                                          false,
+		`print(t.search("ldap://127.0.0.1:389"))`:                                                                      false,
+		`print(t.search("ldapi:///"))`:                                                                                 false,
+		`print(t.search("ldap://[::1]"))`:                                                                              false,
+		`print(t.query("localhost"))`:                                                                                  false,
+		`print(t.search("ldap://localhost:25"))`:                                                                       true,
+		`print(t.search("ldapi://%2Fvar%2Frun%2Fdocker.sock"))`:                                                        true,
+		`print(t.query("/srv/run/my.sock"))`:                                                                           true,
+		`print(t.search("ldap://default.example.org"))`:                                                                true,
+		`print(t.search(url))`:                                                                                         true, // its default is the runbook's own
+		`print(t.search("ldap://given.example.org:1389"))`:                                                             false,
+		`print(t.search("ldap://GIVEN.example.org:1389"))`:                                                             false,
+		`print(t.search("ldap://given.example.org:1390"))`:                                                             true,
+		`print(t.search("ldap://example.org"))`:                                                                        true, // a part of a name is another name
+		`print(t.search("ldap://n.example.org"))`:                                                                      true,
+		`print(t.search("ldap://secret.example.org"))`:                                                                 false,
+		`print(t.search(pw))`:                                                                                          false,
+		`print(t.search("ldaps://ldap.example.org"))`:                                                                  true, // nobody has read it
+		`t.read("/etc/mail/server.cfg"); print(t.search("ldaps://ldap.example.org"))`:                                  false,
+		`t.read("/etc/mail/server.cfg"); print(t.query("db.example.org:3307"))`:                                        false,
+		`t.read("/etc/mail/server.cfg"); print(t.query("db.example.org:3308"))`:                                        true,
+		`t.read("/etc/mail/server.cfg"); print(t.query("/srv/run/my.sock"))`:                                           false,
+		`t.read("/etc/mail/server.cfg"); print(t.query("/srv/run/my"))`:                                                true,
+		`t.read("/etc/mail/server.cfg"); print(t.search("ldap://unread.example.org"))`:                                 true,
+		`t.read("/srv/own/root.cfg"); print(t.search("ldap://root.example.org"))`:                                      false,
+		`t.read("/srv/own/foreign.cfg"); print(t.search("ldap://foreign.example.org"))`:                                true,
+		`t.write("/srv/a/x", "h.example.org"); t.read("/srv/a/x"); print(t.query("h.example.org"))`:                    true,
+		`t.read("/etc/mail/server.cfg"); print(t.query("/srv/run//odd.sock"))`:                                         false,
+		`t.read("/etc/mail/ldap.cfg"); t.read("/etc/mail/port.cfg"); print(t.search("ldap://split.example.org:3268"))`: false,
+		`t.read("/etc/mail/ldap.cfg"); print(t.search("ldap://split.example.org:3268"))`:                               true,
+		`t.read("/etc/mail/port.cfg"); print(t.search("ldap://split.example.org:3268"))`:                               true,
+		`t.read("/etc/mail/ldap.cfg"); t.read("/etc/mail/port.cfg"); print(t.search("ldap://split.example.org:3269"))`: true,
+		`print(t.search("ldap://policy.example.org:77"))`:                                                              false,
+		`print(t.search("ldap://port.example.org:390"))`:                                                               false,
+		`print(t.search("ldap://port.example.org"))`:                                                                   true,
+		`print(t.query("/srv/named.sock"))`:                                                                            false,
+		`t.convert("ldap://evil.example.org")`:                                                                         true,
 	} {
 		t.Run(body, func(t *testing.T) {
 			s := connectScene(t)
@@ -280,5 +294,102 @@ func TestTriedPortsAreTold(t *testing.T) {
 	}
 	if len(said) != 3 || strings.Contains(said[0], "may not connect") || !strings.Contains(said[2], "may not connect") {
 		t.Errorf("said %q", said)
+	}
+}
+
+// TestRefusedConnectionNamesFiles: a refusal says which files do name the server, and why they do not count.
+func TestRefusedConnectionNamesFiles(t *testing.T) {
+	for body, want := range map[string]string{
+		`t.write("/srv/a/x", "h.example.org"); t.read("/srv/a/x"); fail(t.query("h.example.org"))`: "; /srv/a/x does, but the run has changed it (allowed",
+		`t.read("/srv/own/foreign.cfg"); fail(t.query("foreign.example.org"))`:                     "; /srv/own/foreign.cfg does, but it lies outside /etc, and /srv/own/foreign.cfg belongs to",
+		`t.read("/etc/mail/server.cfg"); fail(t.query("evil.example.org"))`:                        "that it has read, names it (allowed",
+	} {
+		if v := connectScene(t).connects(strings.Replace(connectBook, "BODY", body, 1), nil); !strings.Contains(v.Text, want) {
+			t.Errorf("%s: %s", body, v.Text)
+		}
+	}
+}
+
+// TestOddServerIsResumed: a server that the configuration names need not be one that a policy would take.
+func TestOddServerIsResumed(t *testing.T) {
+	s := connectScene(t)
+	source := strings.Replace(connectBook, "BODY", `t.read("/etc/mail/server.cfg"); t.search("ldap://[fe80::1%25eth0]"); t.write("/srv/a/x", "x"); t.read("/none")`, 1)
+	if v := s.connects(source, nil); v.Code != exit.Failed || s.kinds(story.Connected) != 1 {
+		t.Fatalf("%+v", v)
+	}
+	previous := s.records()
+	s.put("/none", "")
+	if v := s.connects(source, func(cfg *engine.Config) { cfg.Previous = previous }); v.Code != exit.Done {
+		t.Errorf("%+v", v)
+	}
+}
+
+// TestRunOfVersionWithoutSources: a run that was begun by a version which did not note what it read goes on, and tells
+// that a connection is not judged. One that did note it, or is of this version, is judged.
+func TestRunOfVersionWithoutSources(t *testing.T) {
+	source := strings.Replace(connectBook, "BODY", `t.read("/etc/mail/server.cfg")
+    t.write("/srv/a/x", "x")
+    t.read("/none")
+    print(t.query("db.example.org:3307"))
+    print(t.query("evil.example.org"))`, 1)
+	for name, c := range map[string]struct {
+		version string
+		strip   bool
+		want    []string
+	}{
+		"older":           {"older", true, []string{"db.example.org:3307: not judged, since version older", "evil.example.org:3306: not judged"}},
+		"older, noted":    {"older", false, []string{"db.example.org:3307: named in /etc/mail/server.cfg"}},
+		"this, not noted": {"test", true, nil},
+	} {
+		s := connectScene(t)
+		if v := s.connects(source, func(cfg *engine.Config) { cfg.Version = c.version }); v.Code != exit.Failed {
+			t.Fatalf("%+v", v)
+		}
+		previous := s.records()
+		for i := range previous {
+			var data map[string]json.RawMessage
+			if err := json.Unmarshal(previous[i].Data, &data); err != nil {
+				t.Fatal(err)
+			}
+			if _, noted := data["from"]; noted && c.strip {
+				delete(data, "from")
+				previous[i].Data, _ = json.Marshal(data)
+			}
+		}
+		s.put("/none", "")
+		s.connects(source, func(cfg *engine.Config) { cfg.Previous = previous })
+		var told []string
+		for _, e := range s.events {
+			if e.Kind == story.Connected {
+				told = append(told, e.Text)
+			}
+		}
+		if !slices.EqualFunc(told, c.want, strings.HasPrefix) {
+			t.Errorf("%s: told %q", name, told)
+		}
+	}
+}
+
+// TestResumeForOtherSystems: a runbook that is not for the host changes nothing of a run that had begun.
+func TestResumeForOtherSystems(t *testing.T) {
+	const book = `
+def STEP():
+    """Write."""
+    t.write("/srv/a/x", "x")
+    t.read("/none")
+
+runbook = define(steps = [STEP], allow = policy(write = ["/srv/a"])SYSTEMS)
+`
+	s := connectScene(t)
+	source := func(step, systems string) string {
+		return strings.NewReplacer("STEP", step, "SYSTEMS", systems).Replace(book)
+	}
+	if v := s.connects(source("one", ""), nil); v.Code != exit.Failed {
+		t.Fatalf("%+v", v)
+	}
+	previous := s.records()
+	v := s.connects(source("two", `, systems = ["rhel >= 7"]`), func(cfg *engine.Config) { cfg.Previous = previous })
+	if v.Code != exit.Inhibited || s.text("/srv/a/x") != "x" || v.Changes != 1 {
+		t.Errorf("%+v, and /srv/a/x holds %q", v, s.text("/srv/a/x"))
 	}
 }

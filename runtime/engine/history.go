@@ -116,6 +116,8 @@ type history struct {
 	open     *replay               // the unfinished step, nil if there is none
 	grants   []grantRecord
 	sources  []string          // files that calls have read
+	reads    int               // of the version that began the run
+	sourced  bool              // that version noted what calls have read
 	findings []runbook.Finding // of steps that ended
 	noReturn string
 	intents  []*pastAction   // in order
@@ -137,6 +139,9 @@ type history struct {
 func (h *history) succeeded() bool {
 	return !h.rollback && h.verdict != nil && h.verdict.Code == exit.Done && h.verdict.Until == ""
 }
+
+// unsourced reports whether the version that began the run did not note which files it read.
+func (h *history) unsourced() bool { return h.reads > 0 && !h.sourced }
 
 // rolledBack reports whether a rollback has undone all steps.
 func (h *history) rolledBack() bool {
@@ -310,6 +315,12 @@ func (h *history) takeCall(rec journal.Record, calls map[uint64]*callRecord) err
 	}
 	calls[rec.Seq] = c
 	h.sources = append(h.sources, c.From...)
+	if h.writer == h.info.Version {
+		h.sourced = h.sourced || len(c.From) > 0
+		if rec.Type == "read" {
+			h.reads++
+		}
+	}
 	switch {
 	case rec.Type == "restore":
 		h.restore = c
@@ -484,7 +495,7 @@ type memory struct {
 // Append implements journal.Writer.
 func (m *memory) Append(typ string, data any) (uint64, error) {
 	// What has begun may come to its end, and a way back to its own, in what is spared for that.
-	if m.room != nil && (typ == "step" || typ == "intent") {
+	if m.room != nil && typ == "intent" {
 		if err := m.room(); err != nil {
 			return 0, fmt.Errorf("journal: %w", err)
 		}

@@ -168,7 +168,7 @@ func (r *Run) execute() error {
 	if err := r.begin(past); err != nil {
 		return err
 	}
-	if err := r.fits(); err != nil {
+	if err := r.fits(past); err != nil {
 		return err
 	}
 	if r.cfg.Plan != nil {
@@ -308,11 +308,13 @@ func (r *Run) begin(past *history) error {
 // grantAgain brings back what a run that is resumed was allowed on its way.
 func (r *Run) grantAgain(past *history) error {
 	for _, g := range past.grants {
-		if err := r.policy.Grant(g.class(), g.Path); err != nil {
-			return err
-		}
-		if g.class() == policy.Server {
+		err := r.policy.Grant(g.class(), g.Path)
+		if g.class() == policy.Server { // it was judged then, and need not be a name that a policy would take
 			r.connections.told[g.Path] = true
+			continue
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return r.learnSources(past)
@@ -347,8 +349,8 @@ func (r *Run) info() (*story.RunInfo, error) {
 }
 
 // fits finds that a host is one that the runbook is not for: nothing is changed, and its preflight tells what else there is
-// to know of it.
-func (r *Run) fits() error {
+// to know of it. A run that had begun on it ends here: what it left stays as it is.
+func (r *Run) fits(past *history) error {
 	facts, err := r.cfg.Host.Facts()
 	if err != nil {
 		return err
@@ -372,6 +374,9 @@ func (r *Run) fits() error {
 	}
 	r.count(f)
 	r.emit(story.Event{Kind: story.FindingFound, Finding: &f})
+	if past.begun {
+		return errInhibited
+	}
 	return nil
 }
 

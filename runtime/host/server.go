@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -16,6 +17,8 @@ type Server struct {
 	Port   int
 	Socket string // a Unix socket of this host, in the place of both
 	Usual  bool   // its protocol uses this port, or this socket, where nothing says otherwise
+
+	written string // of a socket: as it was given
 }
 
 // LDAPSocket is where OpenLDAP of Debian and SUSE listens for this host alone.
@@ -32,7 +35,7 @@ const (
 // Server is where the connection leads.
 func (c DatabaseConn) Server() Server {
 	if c.Socket != "" {
-		return Server{Socket: path.Clean(c.Socket)}
+		return Server{Socket: path.Clean(c.Socket), written: c.Socket}
 	}
 	port := cmp.Or(c.Port, mysqlPort)
 	return Server{Host: cmp.Or(c.Host, "localhost"), Port: port, Usual: port == mysqlPort}
@@ -55,7 +58,7 @@ func (c DirectoryConn) Servers() ([]Server, error) {
 func ServerAt(address string) (Server, error) {
 	if rest, local := strings.CutPrefix(address, "ldapi://"); local {
 		socket := LDAPISocket(rest)
-		return Server{Socket: socket, Usual: socket == LDAPSocket}, nil
+		return Server{Socket: socket, Usual: socket == LDAPSocket, written: address}, nil
 	}
 	u, err := url.Parse(address)
 	if err != nil {
@@ -78,7 +81,7 @@ func ServerAt(address string) (Server, error) {
 // host (so that net/url does not parse it); without one it is the usual one.
 func LDAPISocket(rest string) string {
 	if socket, err := url.PathUnescape(strings.TrimSuffix(rest, "/")); err == nil && socket != "" {
-		return socket
+		return path.Clean(socket)
 	}
 	return LDAPSocket
 }
@@ -99,17 +102,28 @@ func (s Server) Here() bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// NamedIn reports whether a text names the server: its host, and its port unless that is the usual one, as words of
-// their own. One on this host needs no name.
+// NamedIn reports whether a text names the server, as a word of its own: its socket, or its host. One on this host needs
+// no name but that of its port.
 func (s Server) NamedIn(text string) bool {
-	if s.Socket != "" {
-		return hasWord(text, s.Socket, socketSign) || hasWord(text, url.PathEscape(s.Socket), escapedSign)
+	switch {
+	case s.Socket != "":
+		return hasWord(text, s.Socket, socketSign) || s.written != "" && hasWord(text, s.written, socketSign) ||
+			hasWord(sameEscapes(text), url.PathEscape(s.Socket), escapedSign)
+	case s.Here():
+		return s.PortIn(text)
 	}
-	if !s.Usual && !hasWord(text, strconv.Itoa(s.Port), nameSign) {
-		return false
-	}
-	return s.Here() || hasWord(strings.ToLower(text), strings.ToLower(s.Host), nameSign)
+	return hasWord(strings.ToLower(text), strings.ToLower(s.Host), nameSign)
 }
+
+// PortIn reports whether a text names the server's port, which it need not where that is the usual one.
+func (s Server) PortIn(text string) bool {
+	return s.Usual || s.Socket != "" || hasWord(text, strconv.Itoa(s.Port), nameSign)
+}
+
+var escape = regexp.MustCompile(`%[0-9a-fA-F]{2}`)
+
+// sameEscapes writes percent escapes as url.PathEscape does: those in small letters mean the same.
+func sameEscapes(text string) string { return escape.ReplaceAllStringFunc(text, strings.ToUpper) }
 
 func nameSign(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '_' || c == '.'

@@ -34,6 +34,11 @@ func TestServerNamed(t *testing.T) {
 		{"ldapi://%2Frun%2Fl.sock", "socket = /run/l.sock", true},
 		{"ldapi://%2Frun%2Fl.sock", "socket = /run/l.socket", false},
 		{"ldapi://%2Fl.sock", "socket = /run/l.sock", false},
+		{"ldapi://%2frun%2fl.sock", "ldap_uri = ldapi://%2frun%2fl.sock", true},
+		{"ldapi://%2Frun%2Fl.sock", "ldap_uri = ldapi://%2frun%2fl.sock", true},
+		{"ldapi://%2Frun%2Fl.sock", "ldap_uri = ldapi://%2fRun%2fl.sock", false},
+		{"ldapi:///run/l.sock", "ldap_uri = ldapi:///run/l.sock", true},
+		{"ldapi:///run/l.sock", "ldap_uri = ldapi:///run/l.sock2", false},
 		{"https://h.example.org", "http://h.example.org/repo", true},
 		{"https://h.example.org:8443/x", "https://h.example.org:8443", true},
 	} {
@@ -41,9 +46,20 @@ func TestServerNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := s.NamedIn(c.text); got != c.want {
+		if got := s.NamedIn(c.text) && s.PortIn(c.text); got != c.want {
 			t.Errorf("%s in %q: %v", c.url, c.text, got)
 		}
+	}
+	for socket, want := range map[string]bool{
+		"/run//m.sock": true, "/run/m.sock": false, "/run/./m.sock": true, "/run/x/../m.sock": false,
+	} {
+		at := host.DatabaseConn{Socket: socket}.Server()
+		if got := at.NamedIn("mysql_socket = /run//m.sock\nsocket=/run/./m.sock"); got != want || at.String() != "/run/m.sock" {
+			t.Errorf("%s: %v, as %s", socket, got, at)
+		}
+	}
+	if at, err := host.ServerAt("ldapi://%2Fvar%2Frun%2F%2Fslapd%2Fldapi"); err != nil || !at.Usual {
+		t.Errorf("the usual socket, with two slashes, is %+v (%v)", at, err)
 	}
 	for _, bad := range []string{"ftp://h", "h", "ldap://h:port", "ldap://h:99999999999999999999"} {
 		if s, err := host.ServerAt(bad); err == nil {
