@@ -214,12 +214,15 @@ func TestKilledTrees(t *testing.T) {
 					killed++
 				}
 			}
+			if killed == 0 {
+				t.Error("no kill has struck: it makes fewer changes than treeChanges says")
+			}
 			chance.Figures(t, begun, "%d kills in the middle of a tree, of %d tried", killed, trials)
 		})
 	}
 }
 
-// treeChanges is about how many changes an action makes to a tree of treeFiles files.
+// treeChanges is about how many changes an action makes to a tree of treeFiles files, and no more than it makes.
 var treeChanges = map[string]int{"ahead": 520, "chown": 230, "copy": 520, "merge": 740, "move": 740, "remove": 740, takesUp: 280}
 
 const treeFiles = 150
@@ -244,6 +247,9 @@ func killedTree(t *testing.T, dice *rand.Rand, name string, at int) bool {
 	cmd.Env = append(os.Environ(), "ZCP2KOPANO_TREE_ROOT="+root, "ZCP2KOPANO_TREE_KIND="+name, "ZCP2KOPANO_TREE_ACTION="+string(data),
 		"ZCP2KOPANO_TREE_KILL="+strconv.Itoa(at))
 	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
 	killed := cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
 	if err != nil && !killed {
 		t.Fatalf("%v\n%s", err, out)

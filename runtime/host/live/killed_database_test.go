@@ -140,6 +140,9 @@ func (k *killedDatabase) work(a action.Action, w killedWork) (killed bool, took 
 	begun := time.Now()
 	out, err := cmd.CombinedOutput()
 	took = time.Since(begun)
+	if cmd.ProcessState == nil {
+		k.t.Fatal(err)
+	}
 	killed = cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
 	if err != nil && !killed {
 		k.t.Fatalf("%v\n%s", err, out)
