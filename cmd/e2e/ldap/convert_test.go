@@ -267,6 +267,15 @@ func kills(dice *rand.Rand, n int) []int {
 	return list
 }
 
+// struck fails a test whose kill after so many changes never came, though there are more: at least one for most of n
+// entries.
+func struck(t *testing.T, err error, at, n int) {
+	t.Helper()
+	if err == nil && at < n/2 {
+		t.Errorf("%d entries are converted: the kill after %d changes never came", n, at)
+	}
+}
+
 // TestConvertOnSlapd converts a directory of a real server, kills that at random moments, resumes it and takes it back.
 func TestConvertOnSlapd(t *testing.T) {
 	want := site(1500)

@@ -234,9 +234,11 @@ func TestConvertOn389(t *testing.T) {
 		env := environment(h)
 		make := prepared(t, env, conn)
 		env.Host = &killed{h, at}
-		if _, err := make().Apply(env); err != nil && !errors.Is(err, errKilled) {
+		_, err := make().Apply(env)
+		if err != nil && !errors.Is(err, errKilled) {
 			t.Fatal(err)
 		}
+		struck(t, err, at, len(want))
 		env.Host = h
 		if at%2 == 0 { // else it is taken back half-way
 			if _, err := make().Apply(env); err != nil {

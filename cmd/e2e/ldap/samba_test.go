@@ -313,9 +313,11 @@ func TestConvertOnSamba(t *testing.T) {
 		env := environment(h)
 		a := prepared(t, env, conn)
 		env.Host = &killed{h, at}
-		if _, err := a().Apply(env); err != nil && !errors.Is(err, errKilled) {
+		_, err := a().Apply(env)
+		if err != nil && !errors.Is(err, errKilled) {
 			t.Fatal(err)
 		}
+		struck(t, err, at, len(want))
 		env.Host = h
 		if _, err := a().Apply(env); err != nil {
 			t.Fatal(err)
