@@ -15,7 +15,6 @@ import (
 	"zcp2kopano/runtime/engine"
 	"zcp2kopano/runtime/exit"
 	"zcp2kopano/runtime/host"
-	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/runbook"
 	"zcp2kopano/runtime/script"
 	"zcp2kopano/runtime/story"
@@ -105,16 +104,8 @@ host = foreign.example.org`
 
 func connectScene(t *testing.T) *scene {
 	t.Helper()
-	f, err := sim.ReadFixture([]byte(connectFixture))
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := f.Host(sim.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := newScene(t)
-	s.host = h
+	s.host = fixtureHost(t, connectFixture)
 	s.mkdir("/srv/a")
 	return s
 }

@@ -87,9 +87,10 @@ PRETTY_NAME="Debian 8"
 hello
 `
 
-func newScene(t *testing.T) *scene {
+// fixtureHost is the host that a fixture describes.
+func fixtureHost(t *testing.T, text string) *sim.Host {
 	t.Helper()
-	fixture, err := sim.ReadFixture([]byte(testFixture))
+	fixture, err := sim.ReadFixture([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +98,12 @@ func newScene(t *testing.T) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return h
+}
+
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	h := fixtureHost(t, testFixture)
 	return &scene{
 		t: t, host: h, keeper: state.Memory(), stop: make(chan struct{}),
 		log: journal.Memory("test", time.Now),
