@@ -89,8 +89,8 @@ type kept struct {
 	First    string              `json:"first,omitempty"` // of such an entry, the identity that it had before
 }
 
-func keptOf(r *directory.Renaming, e host.Entry) kept {
-	return kept{DN: e.DN, Identity: identity(e), Values: raw(r.Touched(e))}
+func keptOf(e host.Entry, touched directory.Touched) kept {
+	return kept{DN: e.DN, Identity: identity(e), Values: raw(touched)}
 }
 
 func (k kept) touched() directory.Touched { return texts(k.Values) }
@@ -314,7 +314,7 @@ func (a *Convert) thereAndBack(env *Env, session host.Directory, e host.Entry) e
 		return err
 	}
 	a.counts = 0
-	was := keptOf(&a.Renaming, e)
+	was := keptOf(e, a.Renaming.Touched(e))
 	if a.recreated(e) {
 		was.Identity = "" // it has another one now
 	}
@@ -329,19 +329,18 @@ func (a *Convert) thereAndBack(env *Env, session host.Directory, e host.Entry) e
 
 // convert converts the entries of a page.
 func (a *Convert) convert(env *Env, session host.Directory, page []host.Entry) error {
-	if err := a.keep(env, session, page); err != nil {
-		return err
-	}
 	works := make([]entryWork, len(page))
+	want := func(now host.Entry) (directory.Touched, error) { return a.Renaming.Convert(a.Renaming.Touched(now)) }
 	for i, e := range page {
-		works[i] = entryWork{dn: e.DN, from: a.Renaming.Touched(e), want: func(now host.Entry) (directory.Touched, error) {
-			return a.Renaming.Convert(a.Renaming.Touched(now))
-		}}
-		to, err := works[i].want(e)
+		from := a.Renaming.Touched(e)
+		to, err := a.Renaming.Convert(from)
 		if err != nil {
 			return fmt.Errorf("%s: %w", e.DN, err)
 		}
-		works[i].to = to
+		works[i] = entryWork{dn: e.DN, from: from, to: to, want: want}
+	}
+	if err := a.keep(env, session, page, works); err != nil {
+		return err
 	}
 	err := a.carryOut(env, session, works)
 	a.counts += int64(len(page))
@@ -350,10 +349,10 @@ func (a *Convert) convert(env *Env, session host.Directory, page []host.Entry) e
 }
 
 // keep puts what the entries of a page are into the store, and its name into the journal, both durably.
-func (a *Convert) keep(env *Env, session host.Directory, page []host.Entry) error {
+func (a *Convert) keep(env *Env, session host.Directory, page []host.Entry, works []entryWork) error {
 	list := make([]kept, len(page))
 	for i, e := range page {
-		if list[i] = keptOf(&a.Renaming, e); a.recreated(e) {
+		if list[i] = keptOf(e, works[i].from); a.recreated(e) {
 			whole, err := a.whole(env, session, e.DN)
 			if err != nil {
 				return fmt.Errorf("%s: %w", e.DN, err)

@@ -35,9 +35,12 @@ func (a *Convert) lookAtServer(search search) error {
 
 // recreated tells whether an entry is deleted and made again by a conversion.
 func (a *Convert) recreated(e host.Entry) bool {
+	if !a.ad {
+		return false
+	}
 	from := a.Renaming.Touched(e)
 	to, err := a.Renaming.Convert(from)
-	return err == nil && a.ad && a.Renaming.Change(e.DN, from, to).Relax
+	return err == nil && a.Renaming.Change(e.DN, from, to).Relax
 }
 
 // madeAgain are the DNs of those entries of a page that a conversion makes again.

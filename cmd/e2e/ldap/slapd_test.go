@@ -63,12 +63,15 @@ var ownConn = host.DirectoryConn{URLs: []string{"ldapi://%2Fldapi"}, BindDN: "cn
 // slapd starts a server with both schemas and these entries, on a socket inside a new host.
 func slapd(t testing.TB, ldif string) (*live.Host, host.DirectoryConn) {
 	t.Helper()
-	h, conn, _ := slapdIn(t, ldif)
+	h, conn, _ := slapdIn(t, ldif, unsynced)
 	return h, conn
 }
 
-// slapdIn is slapd, and tells which directory the host is.
-func slapdIn(t testing.TB, ldif string) (*live.Host, host.DirectoryConn, string) {
+// unsynced has a database not wait for its disk.
+const unsynced = "dbnosync"
+
+// slapdIn is slapd with a setting of its database, and tells which directory the host is.
+func slapdIn(t testing.TB, ldif, setting string) (*live.Host, host.DirectoryConn, string) {
 	t.Helper()
 	program := "/usr/sbin/slapd"
 	if _, err := os.Stat(program); err != nil {
@@ -97,12 +100,12 @@ moduleload back_mdb
 sizelimit unlimited
 database mdb
 maxsize 1073741824
-dbnosync
+%s
 suffix "dc=example,dc=org"
 rootdn "cn=admin,dc=example,dc=org"
 rootpw "s3cr3t!"
 directory %s/db
-`, schema("zarafa", "1.3.6.1.4.1.4203.666.80"), schema("kopano", "1.3.6.1.4.1.4203.666.81"), dir))
+`, schema("zarafa", "1.3.6.1.4.1.4203.666.80"), schema("kopano", "1.3.6.1.4.1.4203.666.81"), setting, dir))
 	add := exec.Command(program, "-T", "add", "-q", "-f", config, "-l", write("init.ldif", ldif))
 	if out, err := add.CombinedOutput(); err != nil {
 		t.Fatalf("slapadd: %v: %s", err, out)

@@ -20,6 +20,34 @@ type Renaming struct {
 	Filters    []string                     `json:"filters,omitempty"`    // old attributes whose values are filters
 	Values     map[string]map[string]string `json:"values,omitempty"`     // by old attribute, values that get another one
 	Numbers    map[string]string            `json:"numbers,omitempty"`    // OIDs below which the schemas define their own
+
+	known *spellings
+}
+
+// spellings are what the names of a renaming are looked up by, in lower case: a directory has many entries.
+type spellings struct {
+	newAttributes map[string]bool
+	classes       map[string]bool   // old and new ones
+	spelled       map[string]string // attributes as their schemas write them
+}
+
+func (r *Renaming) names() *spellings {
+	if r.known != nil {
+		return r.known
+	}
+	k := &spellings{newAttributes: map[string]bool{}, classes: map[string]bool{}, spelled: map[string]string{}}
+	for _, to := range r.Attributes {
+		lower := strings.ToLower(to)
+		k.newAttributes[lower], k.spelled[lower] = true, to
+	}
+	for _, old := range r.Spelled {
+		k.spelled[strings.ToLower(old)] = old
+	}
+	for old, to := range r.Classes {
+		k.classes[old], k.classes[strings.ToLower(to)] = true, true
+	}
+	r.known = k
+	return k
 }
 
 const classAttribute = "objectClass"
@@ -38,12 +66,12 @@ func (r *Renaming) Search() string {
 }
 
 // OldClasses lists the classes' old names, without OIDs.
-func (r *Renaming) OldClasses() []string { return names(r.Classes) }
+func (r *Renaming) OldClasses() []string { return namesOf(r.Classes) }
 
 // OldAttributes lists the attributes' old names, without OIDs.
-func (r *Renaming) OldAttributes() []string { return names(r.Attributes) }
+func (r *Renaming) OldAttributes() []string { return namesOf(r.Attributes) }
 
-func names(renamed map[string]string) []string {
+func namesOf(renamed map[string]string) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(renamed)), func(n string) bool { return n[0] >= '0' && n[0] <= '9' })
 }
 
@@ -76,25 +104,10 @@ func (r *Renaming) Touched(e host.Entry) Touched {
 	return t
 }
 
-func (r *Renaming) isClass(class string) bool {
-	if r.Classes[strings.ToLower(class)] != "" {
-		return true
-	}
-	for _, to := range r.Classes {
-		if strings.EqualFold(to, class) {
-			return true
-		}
-	}
-	return false
-}
+func (r *Renaming) isClass(class string) bool { return r.names().classes[strings.ToLower(class)] }
 
 func (r *Renaming) isNew(attribute string) bool {
-	for _, to := range r.Attributes {
-		if strings.EqualFold(to, attribute) {
-			return true
-		}
-	}
-	return false
+	return r.names().newAttributes[strings.ToLower(attribute)]
 }
 
 // Convert gives values their new names. Those that are there already under the new name are not there twice. It is an
@@ -244,15 +257,8 @@ func (r *Renaming) spelled(key string) string {
 		return classAttribute
 	}
 	bare, options, optioned := strings.Cut(key, ";")
-	for _, to := range r.Attributes {
-		if strings.EqualFold(to, bare) {
-			bare = to
-		}
-	}
-	for _, old := range r.Spelled {
-		if strings.EqualFold(old, bare) {
-			bare = old
-		}
+	if spelled, known := r.names().spelled[strings.ToLower(bare)]; known {
+		bare = spelled
 	}
 	if optioned {
 		bare += ";" + options

@@ -54,11 +54,23 @@ type rewriter struct {
 	out   *bufio.Writer
 	met   Rewritten
 	names map[string]lineName // by name in lower case
-	begin [256]bool           // bytes that these begin with
+	begin firstBytes          // of these
 	news  map[string]bool     // new classes, in lower case
+	class firstBytes          // of old and new ones
 	hits  []hit
 	fresh bool // the record has a name that is new already
 }
+
+// firstBytes tells most other words from some at once: of these, by their first byte in any case, the lengths.
+type firstBytes [256]uint64
+
+func (f *firstBytes) add(word string) {
+	for _, first := range []byte{strings.ToLower(word)[0], strings.ToUpper(word)[0]} {
+		f[first] |= 1 << len(word)
+	}
+}
+
+func (f *firstBytes) may(first byte, length int) bool { return f[first]&(1<<length) != 0 }
 
 // hit is a line that is renamed; with a text, its whole text is another.
 type hit struct {
@@ -77,14 +89,16 @@ func newRewriter(r *Renaming, out io.Writer) *rewriter {
 	for old, to := range r.Attributes {
 		w.names[old] = lineName{kind: oldLine, old: old, to: to}
 	}
-	for _, to := range r.Classes {
+	for old, to := range r.Classes {
 		w.news[strings.ToLower(to)] = true
+		w.class.add(old)
+		w.class.add(to)
 	}
 	w.names["dn"], w.names["changetype"] = lineName{kind: dnLine}, lineName{kind: changeLine}
 	w.names["objectclass"] = lineName{kind: classLine, to: classAttribute}
 	w.names["structuralobjectclass"] = lineName{kind: classLine, to: "structuralObjectClass"}
 	for name := range w.names {
-		w.begin[name[0]], w.begin[strings.ToUpper(name)[0]] = true, true
+		w.begin.add(name)
 	}
 	return w
 }
@@ -93,7 +107,7 @@ func (w *rewriter) record(rec *record) error {
 	w.hits, w.fresh = w.hits[:0], false
 	is := false
 	for _, l := range rec.lines {
-		if !w.begin[rec.text[l.start]] {
+		if w.begin[rec.text[l.start]] == 0 {
 			continue
 		}
 		name := w.look(rec, l)
@@ -126,11 +140,15 @@ func (w *rewriter) record(rec *record) error {
 
 // look says what a line's name means.
 func (w *rewriter) look(rec *record, l span) lineName {
-	var lower [longestName]byte
-	for i, c := range rec.text[l.start:min(l.end, l.start+longestName)] {
+	raw := rec.text[l.start:min(l.end, l.start+longestName)]
+	for i, c := range raw {
 		switch {
 		case c == ':' || c == ';':
-			return w.names[string(lower[:i])]
+			if !w.begin.may(raw[0], i) {
+				return lineName{}
+			}
+			var lower [longestName]byte
+			return w.names[string(lowered(lower[:i], raw))]
 		case c == '\n': // the name itself is folded
 			whole := rec.line(l)
 			end := strings.IndexAny(whole, ":;")
@@ -138,12 +156,21 @@ func (w *rewriter) look(rec *record, l span) lineName {
 				return lineName{}
 			}
 			return w.names[strings.ToLower(whole[:end])]
-		case 'A' <= c && c <= 'Z':
-			c += 'a' - 'A'
 		}
-		lower[i] = c
 	}
 	return lineName{}
+}
+
+// lowered fills bytes with others in lower case.
+func lowered(to, from []byte) []byte {
+	for i := range to {
+		c := from[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		to[i] = c
+	}
+	return to
 }
 
 // take notes a line as one that is renamed, if it is.
@@ -188,13 +215,12 @@ func (w *rewriter) otherClass(raw []byte) bool {
 	if at == 0 || end != len(raw)-1 || end-at < 2 || raw[at] != ' ' || raw[at+1] == ' ' || end-at > longestName {
 		return false
 	}
-	var lower [longestName]byte
-	class := lower[:copy(lower[:], bytes.TrimRight(raw[at+1:end], "\r"))]
-	for i, c := range class {
-		if 'A' <= c && c <= 'Z' {
-			class[i] = c + 'a' - 'A'
-		}
+	class := bytes.TrimRight(raw[at+1:end], "\r")
+	if len(class) == 0 || !w.class.may(class[0], len(class)) {
+		return true
 	}
+	var lower [longestName]byte
+	class = lowered(lower[:len(class)], class)
 	return w.r.Classes[string(class)] == "" && !w.news[string(class)]
 }
 

@@ -34,6 +34,7 @@ func (s *ldapSession) ends(ctx context.Context) (stop func() bool) {
 }
 
 // Search reads page by page (RFC 2696). A server that does not page ignores the control and sends everything at once.
+// The next page comes while one is worked on.
 func (s *ldapSession) Search(ctx context.Context, req host.DirectorySearch, page func([]host.Entry) error) error {
 	defer s.ends(ctx)()
 	if err := req.Check(); err != nil {
@@ -44,44 +45,63 @@ func (s *ldapSession) Search(ctx context.Context, req host.DirectorySearch, page
 		return fmt.Errorf("LDAP search: scope %q is none of base, one, sub", req.Scope)
 	}
 	search := ldap.NewSearchRequest(req.Base, scope, ldap.NeverDerefAliases, 0, 0, false, req.Filter, req.Attributes, nil)
-	paging := ldap.NewControlPaging(ldapPageSize)
 	if req.Scope != "base" { // of one entry there are no pages, and not every server likes to be asked for them
-		search.Controls = []ldap.Control{paging}
+		search.Controls = []ldap.Control{ldap.NewControlPaging(ldapPageSize)}
 	}
-	for number := 1; ; number++ {
-		last, err := s.page(search, paging, number, page)
+	next := s.ask(search, 1)
+	for number := 2; ; number++ {
+		answer := <-next
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
-		if last || err != nil {
-			return err
+		if answer.err != nil {
+			return answer.err
+		}
+		if !answer.last {
+			next = s.ask(search, number)
+		}
+		if len(answer.entries) > 0 {
+			if err := page(answer.entries); err != nil {
+				return err
+			}
+		}
+		if answer.last {
+			return context.Cause(ctx)
 		}
 	}
 }
 
-// page reads one page, and hands it on.
-func (s *ldapSession) page(search *ldap.SearchRequest, paging *ldap.ControlPaging, number int, page func([]host.Entry) error) (last bool, err error) {
+// answered is a page, or why it did not come.
+type answered struct {
+	entries []host.Entry
+	last    bool
+	err     error
+}
+
+// ask asks for a page, and then has the search ask for the one behind it. What nobody waits for ends with the session.
+func (s *ldapSession) ask(search *ldap.SearchRequest, number int) <-chan answered {
+	answer := make(chan answered, 1)
+	go func() { answer <- s.page(search, number) }()
+	return answer
+}
+
+func (s *ldapSession) page(search *ldap.SearchRequest, number int) answered {
 	result, err := s.server.Search(search)
 	if err == nil {
 		err = completeRanges(s.server, result.Entries)
 	}
 	if err != nil {
-		return false, fmt.Errorf("LDAP server %s, search for %s below %q: %w", s.address, search.Filter, search.BaseDN, directory.Explain(err))
+		return answered{err: fmt.Errorf("LDAP server %s, search for %s below %q: %w", s.address, search.Filter, search.BaseDN, directory.Explain(err))}
 	}
 	answer, _ := ldap.FindControl(result.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
 	if answer == nil && number > 1 {
-		return false, fmt.Errorf("LDAP server %s: page %d does not say whether it is the last", s.address, number)
+		return answered{err: fmt.Errorf("LDAP server %s: page %d does not say whether it is the last", s.address, number)}
 	}
-	if len(result.Entries) > 0 {
-		if err := page(entriesOf(result.Entries)); err != nil {
-			return false, err
-		}
+	last := answer == nil || len(answer.Cookie) == 0
+	if !last {
+		search.Controls[0].(*ldap.ControlPaging).SetCookie(answer.Cookie)
 	}
-	if answer == nil || len(answer.Cookie) == 0 {
-		return true, nil
-	}
-	paging.SetCookie(answer.Cookie)
-	return false, nil
+	return answered{entries: entriesOf(result.Entries), last: last}
 }
 
 // Change sends changes without waiting for the answer to each.
