@@ -40,8 +40,9 @@ type Convert struct {
 	moved    few // of what was made again, what somebody had moved
 	since    map[string]bool
 	counts   int64
-	plain    bool // the server does not know how to relax its rules, and changes structural classes as others
-	ad       bool // the server is Active Directory
+	plain    bool     // the server does not know how to relax its rules, and changes structural classes as others
+	ad       bool     // the server is Active Directory
+	contexts []string // all that the server holds
 }
 
 func (a *Convert) Kind() string         { return "ldap.convert" }
@@ -489,13 +490,20 @@ func (a *Convert) find(env *Env, session host.Directory, dn, identity string) (*
 	if found != nil || identity == "" {
 		return found, nil
 	}
-	for _, base := range a.Bases {
-		if err := session.Search(env.Ctx, host.DirectorySearch{Base: base, Scope: "sub", Filter: filter, Attributes: a.reads()}, take); err != nil {
+	for _, base := range slices.Concat(a.Bases, a.contexts) {
+		err := session.Search(env.Ctx, host.DirectorySearch{Base: base, Scope: "sub", Filter: filter, Attributes: a.reads()}, take)
+		if err != nil && (slices.Contains(a.Bases, base) || !directory.Is(err, elsewhere...)) {
 			return nil, err
 		}
+		if found != nil {
+			return found, nil
+		}
 	}
-	return found, nil
+	return nil, nil
 }
+
+// elsewhere are the answers of what a server holds beside the converted bases, and that is not this user's to see.
+var elsewhere = []uint16{ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultReferral, ldap.LDAPResultUnwillingToPerform}
 
 // pages reads what was kept of each page, the last first.
 func (a *Convert) pages(env *Env, page func([]kept) error) error {

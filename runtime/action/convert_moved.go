@@ -13,7 +13,7 @@ import (
 )
 
 // Whoever administers a directory moves and renames entries, and may give the name of one to another. What is taken back
-// is found by its identity, not by its DN. An entry that was made again has another identity than before: that is noted
+// is found by its identity, not by its DN, in all that the server holds. An entry that was made again has another identity than before: that is noted
 // once its page is converted.
 
 // remade is a mark behind that of a page: the identities of those entries of it that were made again, by DN.
@@ -71,6 +71,9 @@ func (a *Convert) locate(env *Env, session host.Directory, works []entryWork) ([
 		case now != nil && w.whole != nil && !sameDN(now.DN, w.dn):
 			w.elsewhere = now.DN
 		case now != nil:
+			if !a.within(now.DN) {
+				a.tellMoved(w.dn + ", which is " + now.DN + ", outside of what was converted, and taken back there")
+			}
 			w.dn, w.from = now.DN, a.Renaming.Touched(*now)
 			if w.to, err = w.want(*now); err != nil {
 				return nil, err
@@ -104,7 +107,12 @@ func (a *Convert) bringBack(env *Env, session host.Directory, w entryWork) error
 	case err != nil:
 		return err
 	case there == nil:
-		if err := one(env, session, host.EntryChange{DN: w.dn, Add: made}); err != nil {
+		err := one(env, session, host.EntryChange{DN: w.dn, Add: made})
+		if directory.Is(err, ldap.LDAPResultNoSuchObject) {
+			a.tellMoved(w.elsewhere + ", which stays converted, because what held it as " + w.dn + " is gone")
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	case !sameAttributes(there, made):
@@ -124,6 +132,18 @@ func (a *Convert) tellMoved(text string) {
 		a.since[text] = true
 		a.moved.add(text)
 	}
+}
+
+// within tells whether an entry is in one of the bases.
+func (a *Convert) within(dn string) bool {
+	name, err := ldap.ParseDN(dn)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(a.Bases, func(base string) bool {
+		above, err := ldap.ParseDN(base)
+		return err == nil && (above.EqualFold(name) || above.AncestorOfFold(name))
+	})
 }
 
 func sameDN(a, b string) bool {

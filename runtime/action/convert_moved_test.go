@@ -109,58 +109,128 @@ func (s *domainSession) Change(ctx context.Context, changes []host.EntryChange) 
 	return answers
 }
 
+// guids is a schema in which entries have an objectGUID.
+const guids = standardSchema + "attributeTypes: ( 1.2.840.113556.1.4.2 NAME 'objectGUID' EQUALITY octetStringMatch USAGE directoryOperation )\n"
+
+// startDomain is a conversion below a base of a domain with these entries.
+func startDomain(t *testing.T, ldif, base string, given *int) *trial {
+	t.Helper()
+	h := newFake()
+	must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+	root := strings.TrimRight(anActiveDirectory, "\n") + "\nnamingContexts: cn=nothing\nnamingContexts: dc=example,dc=org\n\n"
+	h.directory = directoryHost(t, root+ldif, standardSchema, guids)
+	tr := &trial{fakeHost: h, env: newEnv(h)}
+	tr.env.Host = &domainHost{h, given, -1}
+	a := oldToNew()
+	a.Bases = []string{base}
+	must(t, tr.prepare(t, a))
+	return tr
+}
+
 // TestConvertFindsWhatWasMoved takes a list back once, which was made again by the conversion and which somebody has moved
-// since: cut off before each change, it is where it was in the end, or stays where its name is another's.
+// since, within what was converted or out of it: cut off before each change, it is where it was in the end.
 func TestConvertFindsWhatWasMoved(t *testing.T) {
-	const list, moved = "cn=all,dc=example,dc=org", "cn=everybody,ou=people,dc=example,dc=org"
-	schema := standardSchema + "attributeTypes: ( 1.2.840.113556.1.4.2 NAME 'objectGUID' EQUALITY octetStringMatch USAGE directoryOperation )\n"
-	for cut := 0; ; cut++ {
-		h := newFake()
-		must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
-		ldif := anActiveDirectory + strings.Replace(hosttest.DirectoryLDIF, "cn: all\n", "cn: all\nobjectGUID: at-first\n", 1)
-		h.directory = directoryHost(t, ldif, standardSchema, schema)
-		tr := &trial{fakeHost: h, env: newEnv(h)}
-		given := 0
-		tr.env.Host = &domainHost{h, &given, -1}
-		must(t, tr.prepare(t, oldToNew()))
-		start := anonymous(tr.entries(t))
-		must(t, tr.apply(t))
-		tr.moveEntry(t, list, moved, map[string][]string{"cn": {"everybody"}})
-		must(t, tr.apply(t)) // a resume does not make it a second time
-		if got := len(tr.entries(t)); got != len(start) {
-			t.Fatalf("resumed, there are %d entries, were %d", got, len(start))
-		}
-		tr.env.Host = &domainHost{h, &given, cut}
-		ends := tr.undo(t) == nil
-		tr.env.Host = &domainHost{h, &given, -1}
-		a := tr.action(t).(*Convert)
-		must(t, a.Undo(tr.env))
-		if now := anonymous(tr.entries(t)); !maps.Equal(now, start) {
-			t.Fatalf("cut off after %d changes, it is\n%q\nwas\n%q", cut, now, start)
-		}
-		if ends {
-			if cut == 0 {
-				t.Fatal("nothing was changed")
+	inner := strings.Replace(hosttest.DirectoryLDIF, "cn=all,dc", "cn=all,ou=people,dc", 1)
+	for name, c := range map[string]struct{ base, ldif, list, moved string }{
+		"within": {"dc=example,dc=org", hosttest.DirectoryLDIF, "cn=all,dc=example,dc=org", "cn=everybody,ou=people,dc=example,dc=org"},
+		"out":    {"ou=people,dc=example,dc=org", inner, "cn=all,ou=people,dc=example,dc=org", "cn=everybody,dc=example,dc=org"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for cut := 0; ; cut++ {
+				given := 0
+				tr := startDomain(t, strings.Replace(c.ldif, "cn: all\n", "cn: all\nobjectGUID: at-first\n", 1), c.base, &given)
+				start := anonymous(tr.entries(t))
+				must(t, tr.apply(t))
+				tr.moveEntry(t, c.list, c.moved, map[string][]string{"cn": {"everybody"}})
+				must(t, tr.apply(t)) // a resume does not make it a second time
+				if got := len(tr.entries(t)); got != len(start) {
+					t.Fatalf("resumed, there are %d entries, were %d", got, len(start))
+				}
+				tr.env.Host = &domainHost{tr.fakeHost, &given, cut}
+				ends := tr.undo(t) == nil
+				tr.env.Host = &domainHost{tr.fakeHost, &given, -1}
+				a := tr.action(t).(*Convert)
+				must(t, a.Undo(tr.env))
+				if now := anonymous(tr.entries(t)); !maps.Equal(now, start) {
+					t.Fatalf("cut off after %d changes, it is\n%q\nwas\n%q", cut, now, start)
+				}
+				if ends {
+					if cut == 0 {
+						t.Fatal("nothing was changed")
+					}
+					break
+				}
+				if cut == 0 && !strings.Contains(a.Since(), c.list+", which was "+c.moved) {
+					t.Errorf("told: %q", a.Since())
+				}
 			}
-			break
-		}
-		if cut == 0 && !strings.Contains(a.Since(), list+", which was "+moved) {
-			t.Errorf("told: %q", a.Since())
-		}
+		})
+	}
+}
+
+// TestConvertFindsWhatLeft takes an entry back where somebody has moved it, out of what was converted, and tells it.
+func TestConvertFindsWhatLeft(t *testing.T) {
+	const moved = "cn=Alice,dc=example,dc=org"
+	given := 0
+	tr := startDomain(t, strings.Replace(hosttest.DirectoryLDIF, "cn: Alice\n", "cn: Alice\nobjectGUID: alice\n", 1), "ou=people,dc=example,dc=org", &given)
+	start := tr.entries(t)
+	must(t, tr.apply(t))
+	session, err := tr.directory.OpenDirectory(t.Context(), host.DirectoryConn{})
+	must(t, err)
+	converted := entryAt(t, tr, alice)
+	for _, c := range []host.EntryChange{{DN: alice, Delete: true}, {DN: moved, Add: converted.Attributes}} {
+		must(t, session.Change(t.Context(), []host.EntryChange{c})[0])
+	}
+	a := tr.action(t).(*Convert)
+	must(t, a.Undo(tr.env))
+	now := tr.entries(t)
+	if got, want := now["entry "+moved], start["entry "+alice]; got != want || len(now) != len(start) {
+		t.Errorf("%d entries, were %d; it is\n%s\nwant\n%s", len(now), len(start), got, want)
+	}
+	if lines, err := a.Differences(tr.env); err != nil || len(lines) > 0 || !strings.Contains(a.Since(), moved) {
+		t.Errorf("%q, %v; told: %q", lines, err, a.Since())
+	}
+}
+
+// TestConvertGoesBackWithoutAHome: a list whose place somebody has taken away, with it or after it was moved, holds up no
+// rollback, and is told.
+func TestConvertGoesBackWithoutAHome(t *testing.T) {
+	const unit, list, moved = "ou=lists,dc=example,dc=org", "cn=all,ou=lists,dc=example,dc=org", "cn=all,ou=people,dc=example,dc=org"
+	ldif := strings.Replace(hosttest.DirectoryLDIF, "dn: cn=all,dc", "dn: "+unit+"\nobjectClass: organizationalUnit\nou: lists\n\ndn: cn=all,ou=lists,dc", 1)
+	for _, kind := range []string{"moved", "deleted"} {
+		t.Run(kind, func(t *testing.T) {
+			given := 0
+			tr := startDomain(t, ldif, "dc=example,dc=org", &given)
+			start := tr.entries(t)
+			must(t, tr.apply(t))
+			session, err := tr.directory.OpenDirectory(t.Context(), host.DirectoryConn{})
+			must(t, err)
+			if kind == "moved" {
+				tr.moveEntry(t, list, moved, nil)
+			} else {
+				must(t, session.Change(t.Context(), []host.EntryChange{{DN: list, Delete: true}})[0])
+			}
+			must(t, session.Change(t.Context(), []host.EntryChange{{DN: unit, Delete: true}})[0])
+			stays := tr.entries(t)["entry "+moved]
+			a := tr.action(t).(*Convert)
+			must(t, a.Undo(tr.env))
+			now := tr.entries(t)
+			if now["entry "+moved] != stays || now["entry "+alice] != start["entry "+alice] {
+				t.Errorf("the list is %q, was %q; another entry is %q", now["entry "+moved], stays, now["entry "+alice])
+			}
+			lines, err := a.Differences(tr.env)
+			if told := strings.Join(lines, "\n") + a.Since(); err != nil || !strings.Contains(told, list) {
+				t.Errorf("told: %q, %v", told, err)
+			}
+		})
 	}
 }
 
 // TestConvertLeavesWhatLostItsName: a list that was moved, and whose name somebody has given to another one, stays.
 func TestConvertLeavesWhatLostItsName(t *testing.T) {
 	const list, moved = "cn=all,dc=example,dc=org", "cn=all,ou=people,dc=example,dc=org"
-	h := newFake()
-	must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
-	schema := standardSchema + "attributeTypes: ( 1.2.840.113556.1.4.2 NAME 'objectGUID' EQUALITY octetStringMatch USAGE directoryOperation )\n"
-	h.directory = directoryHost(t, anActiveDirectory+hosttest.DirectoryLDIF, standardSchema, schema)
-	tr := &trial{fakeHost: h, env: newEnv(h)}
 	given := 0
-	tr.env.Host = &domainHost{h, &given, -1}
-	must(t, tr.prepare(t, oldToNew()))
+	tr := startDomain(t, hosttest.DirectoryLDIF, "dc=example,dc=org", &given)
 	must(t, tr.apply(t))
 	tr.moveEntry(t, list, moved, nil)
 	session, err := tr.directory.OpenDirectory(t.Context(), host.DirectoryConn{})

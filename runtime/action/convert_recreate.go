@@ -19,12 +19,13 @@ import (
 // its DN; what it was, all of it, is in the store before. It is not deleted before the server has taken a copy of what it
 // is, and one of what it is to be: rights to add may be missing, and an entry can have what nobody may give it.
 
-// lookAtServer finds out which kind of server it is.
+// lookAtServer finds out which kind of server it is, and what it holds.
 func (a *Convert) lookAtServer(search search) error {
-	a.ad = false
-	req := host.DirectorySearch{Scope: "base", Filter: "(objectClass=*)", Attributes: []string{"supportedCapabilities"}}
+	a.ad, a.contexts = false, nil
+	req := host.DirectorySearch{Scope: "base", Filter: "(objectClass=*)", Attributes: []string{"supportedCapabilities", "namingContexts"}}
 	err := search(req, func(page []host.Entry) error {
 		a.ad = slices.Contains(page[0].Values("supportedCapabilities"), directory.ActiveDirectory)
+		a.contexts = page[0].Values("namingContexts")
 		return nil
 	})
 	if directory.Is(err, ldap.LDAPResultNoSuchObject) {
@@ -132,7 +133,11 @@ func (a *Convert) recreate(env *Env, session host.Directory, w entryWork) error 
 	change := a.Renaming.Change(w.dn, a.Renaming.Touched(e), to)
 	made := changed(of, change.Values)
 	if now == nil {
-		return one(env, session, host.EntryChange{DN: w.dn, Add: made})
+		err := one(env, session, host.EntryChange{DN: w.dn, Add: made})
+		if directory.Is(err, ldap.LDAPResultNoSuchObject) {
+			return nil // so has he what held it
+		}
+		return err
 	}
 	if len(change.Values) == 0 {
 		return nil
