@@ -370,36 +370,43 @@ type tally struct {
 	rule    rule
 	entries int64
 	changes int64
-	uids    map[uint32]int64
-	gids    map[uint32]int64
-	files   map[fs.FileMode]int64
-	dirs    map[fs.FileMode]int64
+	alike   map[likeness]*many
 	links   *linkNames
 	setid   []exception
 	caps    []capable
 	skipped []string
 }
 
+// likeness is what the rule looks at.
+type likeness struct {
+	attrs
+	kind fs.FileMode
+}
+
+// many are entries that are alike, and what the rule makes of each.
+type many struct {
+	n    int64
+	want attrs
+}
+
 // tally looks at the whole tree; with a roster, it notes in it what is to be changed.
 func (a *Chown) tally(env *Env, names *roster) (*tally, error) {
-	s := &tally{
-		rule: a.Rule, uids: map[uint32]int64{}, gids: map[uint32]int64{},
-		files: map[fs.FileMode]int64{}, dirs: map[fs.FileMode]int64{}, links: &linkNames{},
-	}
+	s := &tally{rule: a.Rule, alike: map[likeness]*many{}, links: &linkNames{}}
 	skip := func(rel string) error {
 		s.skipped = append(s.skipped, path.Join(a.Path, rel))
 		return nil
 	}
 	look := func(e entry[host.DirReader]) error {
-		meant := a.meant(e.name, e.st)
-		s.add(e.rel, e.st, meant)
-		if names != nil && meant && s.rule.apply(e.st) != attrsOf(e.st) {
+		want, changes := s.add(e.rel, e.st, a.meant(e.name, e.st))
+		if changes && names != nil {
 			if err := names.add(e.rel); err != nil {
 				return err
 			}
 		}
-		if err := s.addCaps(e, meant); err != nil {
-			return err
+		if changes {
+			if err := s.addCaps(e, want); err != nil {
+				return err
+			}
 		}
 		if s.entries%10000 == 0 {
 			env.Progress(Progress{What: "look at " + a.Path, Done: s.entries, Unit: "files"})
@@ -437,31 +444,30 @@ func (a *Chown) read(env *Env, visit func(entry[host.DirReader]) error, skip fun
 	return visit(root)
 }
 
-func (s *tally) add(rel string, st host.Stat, meant bool) {
+// add counts an entry, and tells what becomes of it.
+func (s *tally) add(rel string, st host.Stat, meant bool) (want attrs, changes bool) {
 	s.entries++
-	want, is := s.rule.apply(st), attrsOf(st)
-	changes := meant && want != is
+	like := likeness{attrsOf(st), st.Mode.Type()}
+	all := s.alike[like]
+	if all == nil {
+		all = &many{want: s.rule.apply(st)}
+		s.alike[like] = all
+	}
+	changes = meant && all.want != like.attrs
 	if hasMore(st) {
 		s.links.add(rel, st, changes)
 	}
-	if !meant {
-		return
-	}
-	s.uids[is.UID]++
-	s.gids[is.GID]++
-	switch {
-	case st.IsDir():
-		s.dirs[is.Mode]++
-	case st.IsRegular():
-		s.files[is.Mode]++
+	if meant {
+		all.n++
 	}
 	if !changes {
-		return
+		return like.attrs, false
 	}
 	s.changes++
 	if hasSetid(st) {
-		s.setid = append(s.setid, exception{rel, is, st.Ino})
+		s.setid = append(s.setid, exception{rel, like.attrs, st.Ino})
 	}
+	return all.want, true
 }
 
 // outside refuses a file that is to be changed and has names outside the tree.
@@ -483,11 +489,26 @@ func (s *tally) outside() error {
 // inverse finds the rule that takes the change back, and reports whether it does so exactly for every
 // entry.
 func (s *tally) inverse() (backRule, bool) {
+	uids, gids := map[uint32]int64{}, map[uint32]int64{}
+	files, dirs := map[fs.FileMode]int64{}, map[fs.FileMode]int64{}
+	for like, all := range s.alike {
+		if all.n == 0 {
+			continue
+		}
+		uids[like.UID] += all.n
+		gids[like.GID] += all.n
+		switch {
+		case like.kind.IsDir():
+			dirs[like.Mode] += all.n
+		case like.kind.IsRegular():
+			files[like.Mode] += all.n
+		}
+	}
 	var b backRule
 	var exact [4]bool
-	b.UIDs, exact[0] = invert(s.uids, func(id uint32) uint32 { return or(s.rule.UID, mapped(s.rule.UIDs, id)) })
-	b.GIDs, exact[1] = invert(s.gids, func(id uint32) uint32 { return or(s.rule.GID, mapped(s.rule.GIDs, id)) })
-	b.Files, exact[2] = invert(s.files, func(m fs.FileMode) fs.FileMode { return or(s.rule.FileMode, m) })
-	b.Dirs, exact[3] = invert(s.dirs, func(m fs.FileMode) fs.FileMode { return or(s.rule.DirMode, m) })
+	b.UIDs, exact[0] = invert(uids, func(id uint32) uint32 { return or(s.rule.UID, mapped(s.rule.UIDs, id)) })
+	b.GIDs, exact[1] = invert(gids, func(id uint32) uint32 { return or(s.rule.GID, mapped(s.rule.GIDs, id)) })
+	b.Files, exact[2] = invert(files, func(m fs.FileMode) fs.FileMode { return or(s.rule.FileMode, m) })
+	b.Dirs, exact[3] = invert(dirs, func(m fs.FileMode) fs.FileMode { return or(s.rule.DirMode, m) })
 	return b, exact == [4]bool{true, true, true, true}
 }

@@ -175,9 +175,9 @@ type capable struct {
 
 // addCaps notes the capabilities of a program that is to change its owner. Files that nobody can execute
 // are not asked: a store holds very many.
-func (s *tally) addCaps(e entry[host.DirReader], meant bool) error {
-	is, want := attrsOf(e.st), s.rule.apply(e.st)
-	if !meant || !e.st.IsRegular() || is.Mode&0o111 == 0 || is.UID == want.UID && is.GID == want.GID {
+func (s *tally) addCaps(e entry[host.DirReader], want attrs) error {
+	is := attrsOf(e.st)
+	if !e.st.IsRegular() || is.Mode&0o111 == 0 || is.UID == want.UID && is.GID == want.GID {
 		return nil
 	}
 	held, err := e.dir.Hold(e.name)

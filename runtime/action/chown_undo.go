@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"zcp2kopano/runtime/host"
@@ -258,6 +259,7 @@ func (a *Chown) Differences(env *Env) ([]string, error) {
 type roster struct {
 	w    io.Writer
 	last string
+	line []byte
 }
 
 func (r *roster) add(rel string) error {
@@ -266,7 +268,9 @@ func (r *roster) add(rel string) error {
 		shared++
 	}
 	r.last = rel
-	_, err := fmt.Fprintf(r.w, "%d %q\n", shared, rel[shared:])
+	r.line = append(strconv.AppendInt(r.line[:0], int64(shared), 10), ' ')
+	r.line = append(strconv.AppendQuote(r.line, rel[shared:]), '\n')
+	_, err := r.w.Write(r.line)
 	return err
 }
 

@@ -29,6 +29,9 @@ func meet(names ...string) *meeting {
 }
 
 func (m *meeting) wait(name string) error {
+	if m == nil {
+		return nil
+	}
 	m.mu.Lock()
 	expected := slices.Contains(m.names, name) && !slices.Contains(m.came, name)
 	if expected {
@@ -55,7 +58,7 @@ func (m *meeting) wait(name string) error {
 // meetingHost is a host where those who remove, open or look meet.
 type meetingHost struct {
 	host.Host
-	unlinks, holds *meeting
+	unlinks, holds, looks *meeting
 }
 
 type meetingDir struct {
@@ -98,6 +101,13 @@ func (d meetingReader) OpenDir(name string) (host.DirReader, error) {
 	return meetingReader{sub, d.h}, err
 }
 
+func (d meetingReader) Lstat(name string) (host.Stat, error) {
+	if err := d.h.looks.wait(name); err != nil {
+		return host.Stat{}, err
+	}
+	return d.DirReader.Lstat(name)
+}
+
 func (d meetingReader) Hold(name string) (host.Held, error) {
 	if err := d.h.holds.wait(name); err != nil {
 		return nil, err
@@ -130,6 +140,14 @@ func TestTreesAreWorkedOnInLanes(t *testing.T) {
 	}
 	if lines := strings.Count(string(text), "\n"); lines != 2*strideAhead+4 {
 		t.Errorf("%d lines", lines)
+	}
+
+	// The last in a directory is looked at while what is in the next is.
+	last := fmt.Sprintf("f%03d", 2*strideAhead-1)
+	total, err := measure(env.Ctx, meetingHost{Host: real, looks: meet(last, "other")}, "/one")
+	must(t, err)
+	if want := int64(2*strideAhead + 1); total.Files != want {
+		t.Errorf("%d files, and there are %d", total.Files, want)
 	}
 
 	env.Host = meetingHost{Host: real, holds: meet("f000", "other")}

@@ -67,21 +67,30 @@ func (w *walker[D]) walk(dir D, rel string, dev uint64) error {
 	if err != nil {
 		return err
 	}
-	return w.listed(dir, list, rel, dev)
+	return w.listed(dir, folder[D]{list: list}, rel, dev)
 }
 
-// strideAhead is how many entries are looked at by one that looks ahead, before they are visited.
-const strideAhead = 128
+// How many entries are looked at by one that looks ahead, before they are visited: of a directory that the walk is in,
+// and of one that it comes to. A closer look is left to all lanes.
+const (
+	strideAhead = 128
+	firstAhead  = 512
+)
 
-func (w *walker[D]) listed(dir D, list []host.DirEntry, rel string, dev uint64) error {
+// listed visits what a directory holds; f has its list, and perhaps the first looks.
+func (w *walker[D]) listed(dir D, f folder[D], rel string, dev uint64) error {
 	n, stride := 1, 1
 	if w.ahead {
 		if n = lanes(dir); n > 1 {
 			stride = strideAhead
 		}
 	}
-	looks := inOrder(n, (len(list)+stride-1)/stride, func(i int) []looked {
-		return w.look(dir, list[i*stride:min(len(list), (i+1)*stride)], rel)
+	list, rest := f.list, f.list[len(f.first):]
+	looks := inOrder(n, 1+(len(rest)+stride-1)/stride, func(i int) []looked {
+		if i == 0 {
+			return f.first
+		}
+		return w.look(dir, rest[(i-1)*stride:min(len(rest), i*stride)], rel)
 	})
 	folders := w.folders(n, dir, list, rel, dev)
 	defer folders.drain(func(f folder[D]) { f.close() })
@@ -130,10 +139,11 @@ func (w *walker[D]) look(dir D, list []host.DirEntry, rel string) []looked {
 
 // folder is a directory that is read before the walk comes to it.
 type folder[D host.DirReader] struct {
-	open bool
-	dir  D
-	list []host.DirEntry
-	err  error
+	open  bool
+	dir   D
+	list  []host.DirEntry
+	first []looked // of the first in the list
+	err   error
 }
 
 func (f folder[D]) close() {
@@ -142,7 +152,8 @@ func (f folder[D]) close() {
 	}
 }
 
-// folders reads the directories that a directory holds, in their order, ahead of the walk. One that is left
+// folders reads the directories that a directory holds, in their order, ahead of the walk, and looks at what is first in
+// them: of small directories there are many, and each ends sooner than a look ahead in it alone could begin. One that is left
 // out, or is a mount point, is for the walk to find out: it reads what is not read yet.
 func (w *walker[D]) folders(n int, dir D, list []host.DirEntry, rel string, dev uint64) *ordered[folder[D]] {
 	var names []string
@@ -164,7 +175,9 @@ func (w *walker[D]) folders(n int, dir D, list []host.DirEntry, rel string, dev 
 			return f
 		}
 		f.open = true
-		f.list, f.err = f.dir.ReadDir()
+		if f.list, f.err = f.dir.ReadDir(); f.err == nil && w.more == nil {
+			f.first = w.look(f.dir, f.list[:min(len(f.list), firstAhead)], under(rel, names[i]))
+		}
 		return f
 	})
 }
@@ -220,7 +233,7 @@ func (w *walker[D]) descend(e entry[D], f folder[D]) error {
 		}
 		return fmt.Errorf("%s: %w", e.rel, err)
 	}
-	if err := w.listed(f.dir, f.list, e.rel, e.st.Dev); err != nil {
+	if err := w.listed(f.dir, f, e.rel, e.st.Dev); err != nil {
 		return err
 	}
 	e.self = f.dir

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io/fs"
 	"os"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -146,7 +147,7 @@ func readDirFD(fd int) ([]host.DirEntry, error) {
 			return nil, err
 		}
 	}
-	sort.Slice(entries, func(i, j int) bool { return entries[i].Name < entries[j].Name })
+	slices.SortFunc(entries, func(a, b host.DirEntry) int { return strings.Compare(a.Name, b.Name) })
 	return entries, nil
 }
 
