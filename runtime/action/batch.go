@@ -14,8 +14,9 @@ import (
 )
 
 // treeCopy copies a tree in batches. The entries of a batch are copied under temporary names, in all lanes; a lane has
-// the disk begin with each file at once, and waits for it at the end of a stretch of files. Then the file system is
-// synced once for all of the batch, each is read back, and gets its name. Meanwhile the next batch is copied.
+// the disk begin with each file at once, and waits for it at the end of a stretch of files, unless the host leaves that to
+// the sync. Then the file system is synced once for all of the batch, each is read back, and gets its name. Meanwhile the
+// next batch is copied.
 // So a name stands for what is complete and durable, and a copy that was interrupted goes on with what has none.
 type treeCopy struct {
 	*copier

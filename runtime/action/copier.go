@@ -204,8 +204,8 @@ type draft struct {
 	reads     bool      // whether the content is to be read back
 }
 
-// settle waits for the disk to take the content, and fails where it does not: a sync of the whole file system may not
-// tell. That only the descriptor does for sure by which the content was written.
+// settle waits for the disk to take the content, and fails where it does not, unless the host knows that a sync of the
+// whole file system will tell: else that only the descriptor does for sure by which the content was written.
 func (n *draft) settle() error {
 	if n.to == nil {
 		return nil

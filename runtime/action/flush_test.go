@@ -16,7 +16,7 @@ import (
 // badDisk is a directory on a disk that takes no content: its files tell so where they are asked.
 type badDisk struct {
 	host.Dir
-	begin, flush, close error
+	begin, flush, close, sync error
 
 	asked *[]string // what was asked, in order; nil for nobody wants to know
 }
@@ -39,7 +39,7 @@ func (d badDisk) Rename(name string, to host.Dir, newname string) error {
 
 func (d badDisk) SyncFileSystem() error {
 	d.note("sync")
-	return d.Dir.SyncFileSystem()
+	return errors.Join(d.Dir.SyncFileSystem(), d.sync)
 }
 
 func (d badDisk) Create(name string, mode fs.FileMode) (host.File, error) {
@@ -95,9 +95,9 @@ func TestCopyAsksTheDisk(t *testing.T) {
 }
 
 // The files of a stretch are all begun before one is waited for, and all have been waited for before they are synced and
-// named; where one fails, none is named.
+// named; where one fails, none is named, nor where only the sync tells.
 func TestCopyWaitsForTheDisk(t *testing.T) {
-	for name, fails := range map[string]error{"good": nil, "bad": errDisk} {
+	for name, bad := range map[string]badDisk{"good": {}, "bad": {flush: errDisk}, "told late": {sync: errDisk}} {
 		h := newFake()
 		const files = fewFiles + 3
 		for i := range files {
@@ -106,14 +106,18 @@ func TestCopyWaitsForTheDisk(t *testing.T) {
 		dir, err := h.OpenTreeWrite("/etc")
 		must(t, err)
 		var asked []string
-		err = copyTree(newCopier(newEnv(h), "copy", size{}), dir, "tree", badDisk{Dir: dir, flush: fails, asked: &asked}, "copy", &copyRoot{"/etc/copy"})
-		if !errors.Is(err, fails) {
+		bad.Dir, bad.asked = dir, &asked
+		err = copyTree(newCopier(newEnv(h), "copy", size{}), dir, "tree", bad, "copy", &copyRoot{"/etc/copy"})
+		if fails := name != "good"; errors.Is(err, errDisk) != fails || !fails && err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		want := slices.Repeat([]string{"begin"}, files)
 		want = append(want, slices.Repeat([]string{"flush", "close"}, files)...)
-		if fails == nil {
+		switch name {
+		case "good":
 			want = append(append(append(want, "sync"), slices.Repeat([]string{"name"}, files)...), "sync")
+		case "told late":
+			want = append(want, "sync")
 		}
 		if !slices.Equal(asked, want) {
 			t.Errorf("%s: %q", name, asked)

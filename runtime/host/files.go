@@ -158,7 +158,8 @@ type Cloner interface {
 type Flusher interface {
 	// BeginFlush begins with what Flush does, and does not wait for the disk.
 	BeginFlush() error
-	// Flush writes the content to the disk, and fails where that fails. It is not durable yet.
+	// Flush writes the content to the disk, and fails where that fails. It is not durable yet. It may leave that to
+	// SyncFileSystem, where a directory that was open before the file was made is told then of what is lost.
 	Flush() error
 }
 

@@ -2,9 +2,12 @@ package live
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -66,7 +69,10 @@ func (f *file) wrap(op string, err error) error {
 }
 
 // newFile is a file that was just made: whoever made it may give it what it is to have, by the descriptor.
-type newFile struct{ file }
+type newFile struct {
+	file
+	written int64 // bytes
+}
 
 var (
 	_ host.Attributes = (*newFile)(nil)
@@ -115,11 +121,41 @@ func (f *newFile) Removexattr(attr string) error {
 	return f.change("removexattr", func(fd int) error { return unix.Fremovexattr(fd, attr) })
 }
 
+func (f *newFile) Write(p []byte) (int, error) {
+	n, err := f.file.Write(p)
+	f.written += int64(n)
+	return n, err
+}
+
+// leftToSync is how much content is left to a sync of the whole file system, if that tells of what is lost: asked for
+// file by file, a disk writes small files one by one instead of side by side.
+const leftToSync = 256 << 10
+
+func (f *newFile) isLeft() bool { return f.written <= leftToSync && syncTells() }
+
+// syncTells reports whether syncfs(2) fails when content could not be written: since Linux 5.8.
+var syncTells = sync.OnceValue(func() bool {
+	var uts unix.Utsname
+	return unix.Uname(&uts) == nil && since(unix.ByteSliceToString(uts.Release[:]), 5, 8)
+})
+
+// since reports whether a release of Linux is this one or newer.
+func since(release string, major, minor int) bool {
+	var has [2]int
+	if n, _ := fmt.Sscanf(release, "%d.%d", &has[0], &has[1]); n != 2 {
+		return false
+	}
+	return slices.Compare(has[:], []int{major, minor}) >= 0
+}
+
 // flushed is to wait for what is being written, to write the rest, and to wait for that.
 const flushed = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
 
 // BeginFlush implements host.Flusher.
 func (f *newFile) BeginFlush() error {
+	if f.isLeft() {
+		return nil
+	}
 	err := retry(func() error { return unix.SyncFileRange(int(f.f.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE) })
 	if noFlush(err) {
 		return nil // Flush does all
@@ -131,8 +167,11 @@ func noFlush(err error) bool {
 	return err == unix.ENOSYS || err == unix.EOPNOTSUPP || err == unix.ESPIPE
 }
 
-// Flush implements host.Flusher: before Linux 5.8 syncfs(2) tells nothing of content that could not be written.
+// Flush implements host.Flusher.
 func (f *newFile) Flush() error {
+	if f.isLeft() {
+		return nil
+	}
 	err := retry(func() error { return unix.SyncFileRange(int(f.f.Fd()), 0, 0, flushed) })
 	if noFlush(err) {
 		return f.Sync()

@@ -372,6 +372,37 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// Whether a sync of a whole file system tells of losses is a matter of the kernel's age; who does not say it is old.
+func TestSince(t *testing.T) {
+	for release, want := range map[string]bool{
+		"3.2.0-4-amd64": false, "4.18.0-553.el8_10.x86_64": false, "5.4.0-150-generic": false, "5.8.0": true,
+		"5.10.0-28-amd64": true, "6.1.0": true, "10.0.1": true, "": false, "unknown": false,
+	} {
+		if got := since(release, 5, 8); got != want {
+			t.Errorf("%q: %v, want %v", release, got, want)
+		}
+	}
+}
+
+// A large file is given to the disk at once; a small one is left to the sync where that tells of losses.
+func TestSmallFilesAreLeftToTheSync(t *testing.T) {
+	h, _ := open(t)
+	must(t, h.Mkdir("/d", 0o755))
+	dir, err := h.OpenTreeWrite("/d")
+	must(t, err)
+	defer dir.Close()
+	for name, size := range map[string]int{"small": leftToSync, "large": leftToSync + 1} {
+		f, err := dir.Create(name, 0o600)
+		must(t, err)
+		_, err = f.Write(make([]byte, size))
+		must(t, err)
+		if got, want := f.(*newFile).isLeft(), name == "small" && syncTells(); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+		must(t, f.Close())
+	}
+}
+
 func TestReadingLeavesNoTrace(t *testing.T) {
 	h, dir := open(t)
 	write(t, dir, "d/f", "x")

@@ -152,7 +152,7 @@ func (t *tree) Create(name string, mode fs.FileMode) (host.File, error) {
 	if err != nil {
 		return nil, t.wrap("create", name, err)
 	}
-	return &newFile{file{f, join(t.path, name)}}, nil
+	return &newFile{file: file{f, join(t.path, name)}}, nil
 }
 
 // change runs one change of an entry and wraps its error.
