@@ -14,21 +14,28 @@ import (
 
 // RPMSystem is a system of rpm packages that a site can run on.
 type RPMSystem struct {
-	Name    string // of the stock runbook for it
-	Release string // what it says that it is
-	Repos   string // directory of the repositories' configuration
-	family  fakepkg.Family
-	install []string // the command that installs packages
-	refresh []string // the command that rereads the lists of repositories
-	site    *site
+	Name     string // of the stock runbook for it
+	Release  string // what it says that it is
+	Repos    string // directory of the repositories' configuration
+	family   fakepkg.Family
+	install  []string // the command that installs packages
+	refresh  []string // the command that rereads the lists of repositories
+	keyFiles []string // what a migration makes for the repository's key
+	site     *site
 }
 
 // The systems: dnf by yum's name on the first, by its own on its successor, and zypper.
 var (
-	OnCentOS7 = &RPMSystem{"rhel", CentOS7, "/etc/yum.repos.d", fakepkg.RHEL7, []string{"yum", "-y", "install"}, []string{"yum", "-y", "makecache"}, new(site)}
-	OnRHEL8   = &RPMSystem{"rhel", RHEL8, "/etc/yum.repos.d", fakepkg.RHEL8, []string{"dnf", "-y", "install"}, []string{"dnf", "-y", "makecache"}, new(site)}
-	OnSLES12  = &RPMSystem{"sles", SLES12, "/etc/zypp/repos.d", fakepkg.SLE12, zypper("install", "--no-recommends"), zypper("refresh"), new(site)}
-	OnSLES15  = &RPMSystem{"sles", SLES15, "/etc/zypp/repos.d", fakepkg.SLE15, zypper("install", "--no-recommends"), zypper("refresh"), new(site)}
+	OnCentOS7 = &RPMSystem{"rhel", CentOS7, "/etc/yum.repos.d", fakepkg.RHEL7, []string{"yum", "-y", "install"}, []string{"yum", "-y", "makecache"}, redHatsKeys, new(site)}
+	OnRHEL8   = &RPMSystem{"rhel", RHEL8, "/etc/yum.repos.d", fakepkg.RHEL8, []string{"dnf", "-y", "install"}, []string{"dnf", "-y", "makecache"}, redHatsKeys, new(site)}
+	OnSLES12  = &RPMSystem{"sles", SLES12, "/etc/zypp/repos.d", fakepkg.SLE12, zypper("install", "--no-recommends"), zypper("refresh"), susesKeys, new(site)}
+	OnSLES15  = &RPMSystem{"sles", SLES15, "/etc/zypp/repos.d", fakepkg.SLE15, zypper("install", "--no-recommends"), zypper("refresh"), susesKeys, new(site)}
+)
+
+// On SUSE's systems no package has made their directory.
+var (
+	redHatsKeys = []string{"/etc/pki/rpm-gpg/RPM-GPG-KEY-kopano"}
+	susesKeys   = []string{"/etc/zypp/keys", "/etc/zypp/keys/RPM-GPG-KEY-kopano"}
 )
 
 func zypper(args ...string) []string {

@@ -191,7 +191,7 @@ func TestRPMRollback(t *testing.T) {
 
 // repositoryFiles are what configures a repository, which a migration from a directory of package files needs none of.
 func (s *RPMSystem) repositoryFiles() []string {
-	return []string{s.Repos + "/kopano.repo", "/etc/pki/rpm-gpg/RPM-GPG-KEY-kopano"}
+	return append(s.keyFiles, s.Repos+"/kopano.repo")
 }
 
 // logs are those of ZCP, of which States say nothing since daemons write on: by path, owner and what is in them.
