@@ -4,7 +4,7 @@ GO ?= go
 export CGO_ENABLED = 0
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-PACKAGE_VERSION = $(shell echo '$(VERSION)' | sed 's/^v//; /^[0-9]*\./!s/^/0.0./; s/-/./g')
+PACKAGE_VERSION = $(shell echo '$(VERSION)' | sed -E 's/^v//; /^[0-9]+\./!s/^/0.0./; s/-(alpha|beta|pre|rc|dev)/~\1/; s/[^0-9A-Za-z.+~]/./g')
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 NFPM = $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 GOVULNCHECK = $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -38,7 +38,8 @@ build:
 	GOARCH=arm64 $(BUILD) -o dist/zcp2kopano-linux-arm64 ./cmd/zcp2kopano
 
 # What brings the program to a server without Go: a .deb and an .rpm for each architecture, tarballs, and their
-# checksums. The version is what git says, without the v and without dashes, which rpm does not take.
+# checksums. The version is what git says, without the v and without dashes, which rpm does not take; one before a release
+# has a tilde, by which both managers sort it before.
 packages: build
 	rm -rf dist/files dist/packages; mkdir -p dist/files dist/packages
 	$(BUILD) -o dist/files/zcp2kopano ./cmd/zcp2kopano
