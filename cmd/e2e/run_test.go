@@ -126,7 +126,7 @@ func serverSettings(t *testing.T, r *Root, data string) {
 		"attachment_path": data, "attachment_storage": "files", "user_safe_mode": "no",
 		"server_pipe_name": "/var/run/kopano/server.sock", "log_file": "/var/log/kopano/server.log",
 	}
-	got := map[string]string{}
+	got := map[string]string{"server_pipe_name": "/var/run/kopano/server.sock"} // by default, where packages bring no file that sets it
 	for _, line := range strings.Split(r.ReadFile("/etc/kopano/server.cfg"), "\n") {
 		name, value, ok := strings.Cut(line, "=")
 		if name = strings.TrimSpace(name); ok && !strings.HasPrefix(line, "#") && want[name] != "" {

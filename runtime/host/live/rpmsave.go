@@ -27,6 +27,9 @@ func (h rpmsWriter) SavePackages(ctx context.Context, names []string, dir string
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := h.m.files.removeLeftovers(dir); err != nil {
+		return nil, nil, err
+	}
 	files, missing = map[string]string{}, map[string]string{}
 	for i, name := range names {
 		p, known := packages[name]
@@ -54,8 +57,10 @@ func (h rpmsWriter) savePackage(ctx context.Context, front rpmFront, p host.Pack
 	if h.rpms.isRPMOf(target, p) {
 		return target, nil // kept before
 	}
-	if err := h.m.files.unlink(target); err != nil && !isErrno(err, unix.ENOENT) {
-		return "", err // what lies there is cut short or not the package
+	for _, path := range []string{target, target + partSuffix} {
+		if err := h.m.files.unlink(path); err != nil && !isErrno(err, unix.ENOENT) {
+			return "", err // what lies there is cut short or not the package
+		}
 	}
 	if err := h.takeCached(front, p, target); err == nil || !errors.Is(err, errNotCached) {
 		return target, err
