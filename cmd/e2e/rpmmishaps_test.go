@@ -83,6 +83,14 @@ var mishaps = []mishap{
 		r.Behave("kopano-server.pre", hanging)
 		return func() { r.Behave("kopano-server.pre") }
 	}, params: []string{"patience=20"}, want: []string{"had not ended after 20s and was ended"}},
+	{name: "a removal that is cut short", spoil: func(t *testing.T, r *Root, _ rpmRelease) func() {
+		r.Behave("zarafa-server.preun", "echo no luck; exit 3")
+		return func() { // as rpm leaves it that is killed while it removes files, and, on the way back, while it unpacks them
+			r.Behave("zarafa-server.preun")
+			r.Must("rm", "/usr/sbin/zarafa-server", "/usr/share/zarafa/7.2.6")
+			r.WriteFile("/usr/sbin/zarafa-server;6b0d74cb", "#!/bin", 0o600)
+		}
+	}, want: []string{"zarafa-server"}, never: true},
 	{name: "somebody else's transaction", spoil: func(t *testing.T, r *Root, _ rpmRelease) func() {
 		r.Must("rpm", "-i", "--justdb", "--nodeps", "--force", RPMReposDir+"/update/zarafa-common-7.2.7-1.el7.noarch.rpm")
 		return func() { r.Must("rpm", "-e", "--justdb", "--nodeps", "zarafa-common-7.2.7-1.el7") }

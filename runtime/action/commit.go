@@ -235,6 +235,13 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 	if err := a.verify(env); err != nil {
 		return Result{}, err
 	}
+	var came []string
+	for _, c := range slices.Concat(a.Solution.Install, a.Solution.Upgrade) {
+		came = append(came, c.Name)
+	}
+	if err := sweepParts(env, came); err != nil {
+		return Result{}, err
+	}
 	if err := syncFileSystems(env.Host, packagePlaces...); err != nil {
 		return Result{}, err
 	}

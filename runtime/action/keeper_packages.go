@@ -16,6 +16,9 @@ import (
 type departuresKeeper struct {
 	Files   map[string]string `json:"files,omitempty"`   // kept package files, by name
 	Missing map[string]string `json:"missing,omitempty"` // why others could not be kept
+	// Absent are files of these packages that were not there, by package, where the database tells nothing of a removal that
+	// is cut short.
+	Absent map[string][]string `json:"absent,omitempty"`
 }
 
 func (k *departuresKeeper) record(env *Env, a *Commit, f *found) error {
@@ -40,6 +43,9 @@ func (k *departuresKeeper) record(env *Env, a *Commit, f *found) error {
 		return err
 	}
 	maps.Copy(k.Files, given)
+	if err := k.recordAbsent(env, f.have, slices.Concat(save, slices.Sorted(maps.Keys(given)))); err != nil {
+		return err
+	}
 	return a.noteSums(env, k.Files)
 }
 
@@ -81,10 +87,19 @@ func keepOriginal(env *Env, file string, p host.Package) (string, error) {
 	})
 }
 
-func (*departuresKeeper) restore(env *Env, a *Commit) error { return a.withoutStarts(env, a.bringBack) }
+func (*departuresKeeper) restore(env *Env, a *Commit) error {
+	if err := a.withoutStarts(env, a.bringBack); err != nil {
+		return err
+	}
+	var back []string
+	for _, old := range a.Old {
+		back = append(back, old.Name)
+	}
+	return sweepParts(env, back)
+}
 
-func (*departuresKeeper) compare(env *Env, a *Commit) ([]string, error) {
-	return a.compareOld(env, func(old, now host.Package) string {
+func (k *departuresKeeper) compare(env *Env, a *Commit) ([]string, error) {
+	lines, err := a.compareOld(env, func(old, now host.Package) string {
 		switch {
 		case old.Installed() && !now.Installed():
 			return fmt.Sprintf("package %s %s is not installed", old.Name, old.Version)
@@ -93,11 +108,19 @@ func (*departuresKeeper) compare(env *Env, a *Commit) ([]string, error) {
 		}
 		return ""
 	})
+	if err != nil {
+		return nil, err
+	}
+	more, err := k.compareLost(env, a)
+	return append(lines, more...), err
 }
 
 // bringBack has all configured that stays, and brings back what went. Where something was replaced it comes
 // back first: a repair would complete what the new version needs.
 func (a *Commit) bringBack(env *Env) error {
+	if err := a.endRemovals(env); err != nil {
+		return err
+	}
 	have, err := packages(env.Host)
 	if err != nil {
 		return err
@@ -239,16 +262,21 @@ type arrivalsKeeper struct {
 	// Hollow are the directories that were there before and had no file, where the package manager makes such and leaves
 	// them.
 	Hollow []string `json:"hollow,omitempty"`
+	// Parts are files that were being unpacked when somebody else's transaction was killed.
+	Parts []string `json:"parts,omitempty"`
 }
 
 func (k *arrivalsKeeper) record(env *Env, a *Commit, _ *found) (err error) {
 	if len(a.New) > 0 {
-		k.Hollow, err = hollowWays(env)
+		k.Hollow, k.Parts, err = hollowWays(env)
 	}
 	return err
 }
 
 func (k *arrivalsKeeper) restore(env *Env, a *Commit) error {
+	if err := k.sweepNew(env, a); err != nil {
+		return err
+	}
 	return errors.Join(a.withoutStarts(env, a.purgeNew), clearWays(env, k.Hollow), unshelter(env))
 }
 

@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"zcp2kopano/runtime/host"
-	"zcp2kopano/runtime/host/packagesystem"
 )
 
 // waysMark is which directories lead to the files of packages that a rollback removes. rpm makes those that no package has
@@ -25,47 +24,57 @@ var wayTops = []string{"/etc", "/opt", "/usr"}
 
 // hollowWays are the directories without a file anywhere below, before packages come: what a rollback finds empty of
 // these was so before. There are none to be told apart where packages own their directories.
-func hollowWays(env *Env) ([]string, error) {
-	if leaves, err := leavesDirectories(env); !leaves {
-		return nil, err
+//
+// parts are files that a package manager which was killed has left as it was unpacking them.
+func hollowWays(env *Env) (hollow, parts []string, err error) {
+	system, err := env.system()
+	if err != nil || system.OwnsDirectories() {
+		return nil, nil, err
 	}
 	mounts, err := env.Host.Mounts()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	points := map[string]bool{}
+	look := wayWalk{env: env, partOf: system.PartOf, points: map[string]bool{}}
 	for _, m := range mounts {
-		points[m.Point] = true
+		look.points[m.Point] = true
 	}
-	var hollow []string
 	for _, top := range wayTops {
 		st, err := env.Host.Lstat(top)
 		if absent(err) || err == nil && !st.IsDir() {
 			continue
 		}
 		if err == nil {
-			_, err = findHollow(env, top, points, &hollow)
+			_, err = look.through(top)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return hollow, nil
+	return look.hollow, look.parts, nil
 }
 
 // leavesDirectories reports whether the package system leaves directories behind that it has made for files.
 func leavesDirectories(env *Env) (bool, error) {
-	manager, err := env.Host.PackageManager()
-	return err == nil && !packagesystem.Of(manager.Name).OwnsDirectories(), err
+	system, err := env.system()
+	return err == nil && !system.OwnsDirectories(), err
 }
 
-// findHollow adds a directory that has no file below it, and all such below one that has. Another file system is not
+// wayWalk goes through directories.
+type wayWalk struct {
+	env           *Env
+	partOf        func(name string) string
+	points        map[string]bool // where something is mounted
+	hollow, parts []string        // what it finds
+}
+
+// through adds a directory that has no file below it, and all such below one that has. Another file system is not
 // entered (one of the network may hang), and one that lets nobody in is not hollow: nor can a rollback remove it.
-func findHollow(env *Env, dir string, points map[string]bool, found *[]string) (hollow bool, err error) {
-	if err := env.Ctx.Err(); err != nil {
+func (w *wayWalk) through(dir string) (hollow bool, err error) {
+	if err := w.env.Ctx.Err(); err != nil {
 		return false, err
 	}
-	entries, err := env.Host.ReadDir(dir)
+	entries, err := w.env.Host.ReadDir(dir)
 	if absent(err) || errors.Is(err, fs.ErrPermission) {
 		return false, nil
 	}
@@ -75,18 +84,21 @@ func findHollow(env *Env, dir string, points map[string]bool, found *[]string) (
 	hollow = true
 	for _, e := range entries {
 		name := path.Join(dir, e.Name)
-		if !e.Type.IsDir() || points[name] {
+		if !e.Type.IsDir() || w.points[name] {
 			hollow = false
+			if !e.Type.IsDir() && w.partOf(e.Name) != "" {
+				w.parts = append(w.parts, name)
+			}
 			continue
 		}
-		below, err := findHollow(env, name, points, found)
+		below, err := w.through(name)
 		if err != nil {
 			return false, err
 		}
 		hollow = hollow && below
 	}
 	if hollow {
-		*found = append(*found, dir)
+		w.hollow = append(w.hollow, dir)
 	}
 	return hollow, nil
 }

@@ -72,7 +72,7 @@ func TestHollowWays(t *testing.T) {
 	put(t, h, "/usr/share/d/file", "x", 0o644, 0, 0)
 	for manager, want := range map[string][]string{"yum": {"/etc/a", "/usr/lib/b/c"}, "apt": nil} {
 		h.manager = host.PackageManager{Name: manager}
-		got, err := hollowWays(newEnv(h))
+		got, _, err := hollowWays(newEnv(h))
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %q, %v", manager, got, err)
 		}

@@ -30,7 +30,7 @@ func ZCPRPMs(version string) []RPM {
 				{File: Link("/usr/sbin/zarafa-admin", "zarafa-server")},
 				{File: Text("/usr/share/zarafa/"+version, version)},
 			},
-			Scripts: map[string]string{"post": hang("post"), "preun": hang("preun")},
+			Scripts: map[string]string{"post": hang("post"), "preun": "if [ -f /run/bed/zarafa-server.preun ]; then . /run/bed/zarafa-server.preun; fi\n" + hang("preun")},
 		},
 		{Name: "zarafa-ical", Epoch: "1", Version: version, Release: "1.el7", Vendor: vendor, Requires: "zarafa-common",
 			Files: []RPMFile{{File: Program("/usr/sbin/zarafa-ical", []byte("#!/bin/sh\n"))}}},

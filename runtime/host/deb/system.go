@@ -23,6 +23,8 @@ func (System) Extension() string              { return extension }
 func (System) Arch() string                   { return "amd64" }
 func (System) KeepsConffiles() bool           { return true }
 func (System) OwnsDirectories() bool          { return true }
+func (System) TellsRemovals() bool            { return true }
+func (System) PartOf(string) string           { return "" }
 
 func (System) Program() (path, failed string) { return "/usr/bin/apt-get", "exit status 100" }
 func (System) Says(text string) string        { return "E: " + text }

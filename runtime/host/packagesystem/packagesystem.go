@@ -78,6 +78,10 @@ type Packages interface {
 	KeepsConffiles() bool
 	// OwnsDirectories reports whether a package owns all directories that lead to its files, so that they go with it.
 	OwnsDirectories() bool
+	// TellsRemovals reports whether the database tells of a removal, or an installation, that was cut short. Where it does
+	// not, PartOf is the file's name of which a file with that name is what was unpacked so far; empty if it is none.
+	TellsRemovals() bool
+	PartOf(name string) string
 }
 
 // System is what is true of a package system on any host.

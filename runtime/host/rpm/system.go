@@ -2,6 +2,7 @@ package rpm
 
 import (
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -19,6 +20,18 @@ func (System) Extension() string              { return extension }
 func (System) Arch() string                   { return "x86_64" }
 func (System) KeepsConffiles() bool           { return false }
 func (System) OwnsDirectories() bool          { return false }
+func (System) TellsRemovals() bool            { return false }
+
+// unpacking is how rpm names a file until it is whole: NAME, and the time of the transaction in eight hexadecimal digits
+// (rpm 4.11 to 4.18, lib/fsm.c).
+var unpacking = regexp.MustCompile(`^(.+);[0-9a-f]{8}$`)
+
+func (System) PartOf(name string) string {
+	if m := unpacking.FindStringSubmatch(name); m != nil {
+		return m[1]
+	}
+	return ""
+}
 
 func (s System) Program() (path, failed string) { return s.on().program, s.on().failed }
 func (s System) Says(text string) string        { return text }

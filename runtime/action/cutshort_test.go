@@ -1,0 +1,110 @@
+package action
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"zcp2kopano/runtime/host"
+)
+
+// unpackingHost is a host of rpm packages, one of which has a program. Expelled are the packages whose removal was ended.
+type unpackingHost struct {
+	*fakeHost
+	t        *testing.T
+	bad      bool // the program does not come back
+	expelled []string
+}
+
+const cutProgram, cutDoc = "/usr/sbin/zarafa-server", "/usr/share/doc/zarafa/README"
+
+func (h *unpackingHost) CommitPackages(ctx context.Context, tx host.Transaction, w *host.PackageWatch) error {
+	if err := h.fakeHost.CommitPackages(ctx, tx, w); err != nil {
+		return err
+	}
+	if _, err := h.Lstat(cutProgram); absent(err) && len(tx.Install) > 0 && !h.bad {
+		put(h.t, h.fakeHost, cutProgram, "zarafa", 0o755, 0, 0)
+	}
+	return nil
+}
+
+func (h *unpackingHost) ExpelPackages(ctx context.Context, list []host.Change, keep string, w *host.PackageWatch) error {
+	for _, c := range list {
+		h.expelled = append(h.expelled, c.Name)
+	}
+	return h.fakeHost.ExpelPackages(ctx, list, keep, w)
+}
+
+// TestRemovalCutShort: rpm's database has a package whole until the last of its files is gone. A way back ends the removal,
+// puts the package back, and takes away what an rpm that was killed has left beside it; nothing of others.
+func TestRemovalCutShort(t *testing.T) {
+	for name, c := range map[string]struct {
+		gone, bad bool
+		expelled  []string
+		err       string
+	}{
+		"nothing of it is gone":  {},
+		"a program is gone":      {gone: true, expelled: []string{"zarafa-server"}},
+		"and does not come back": {gone: true, bad: true, expelled: []string{"zarafa-server"}, err: "1 of its files are not there, " + cutProgram},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := newFake()
+			h := &unpackingHost{fakeHost: fake, t: t, bad: c.bad}
+			env := newEnv(h)
+			zarafaInstalled(t, fake)
+			fake.manager = host.PackageManager{Name: "yum"}
+			fake.owned = map[string][]string{"zarafa-server": {cutProgram, cutDoc, "/run/zarafad/pid"}} // the last two were never there
+			put(t, fake, cutProgram, "zarafa", 0o755, 0, 0)
+			a := &Commit{Tx: host.Transaction{Remove: []string{"zarafa-server"}}}
+			if changes, err := a.Prepare(env); err != nil || !changes {
+				t.Fatalf("prepare: %v, %v", changes, err)
+			}
+			if want := []string{cutDoc}; !slices.Equal(a.Absent["zarafa-server"], want) {
+				t.Errorf("absent beforehand are %q, want %q", a.Absent, want)
+			}
+			parts := map[string]bool{cutProgram + ";6b0d74cb": false, "/usr/sbin/another;6b0d74cb": true, cutProgram + ";old": true}
+			for part := range parts {
+				put(t, fake, part, "", 0o600, 0, 0)
+			}
+			if c.gone {
+				must(t, fake.Unlink(cutProgram))
+			}
+			err := a.Undo(env)
+			if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+				t.Errorf("undo: %v, want %q", err, c.err)
+			}
+			if !slices.Equal(h.expelled, c.expelled) {
+				t.Errorf("expelled %q, want %q", h.expelled, c.expelled)
+			}
+			for part, stays := range parts {
+				if _, err := fake.Lstat(part); (err == nil) != stays {
+					t.Errorf("%s stays: %v, want %v", part, err == nil, stays)
+				}
+			}
+		})
+	}
+}
+
+// TestInstallationCutShort takes away what an installation that was killed has left of files that it was unpacking, and
+// what was left so before stays.
+func TestInstallationCutShort(t *testing.T) {
+	fake := newFake()
+	env := newEnv(fake)
+	zarafaInstalled(t, fake)
+	fake.manager = host.PackageManager{Name: "zypper"}
+	const earlier, ours = "/usr/sbin/somebody;0badcafe", "/usr/sbin/kopano-server;6b0d74cb"
+	put(t, fake, earlier, "", 0o600, 0, 0)
+	a := &Commit{Tx: host.Transaction{Install: []string{"kopano-server"}}}
+	if changes, err := a.Prepare(env); err != nil || !changes {
+		t.Fatalf("prepare: %v, %v", changes, err)
+	}
+	put(t, fake, ours, "", 0o600, 0, 0)
+	must(t, a.Undo(env))
+	if _, err := fake.Lstat(ours); !absent(err) {
+		t.Errorf("%s is still there: %v", ours, err)
+	}
+	if _, err := fake.Lstat(earlier); err != nil {
+		t.Errorf("%s: %v", earlier, err)
+	}
+}
