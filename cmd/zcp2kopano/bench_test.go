@@ -34,6 +34,23 @@ func BenchmarkSimulate(b *testing.B) {
 	b.Run("true", func(b *testing.B) { loop(b, "/bin/true") })
 }
 
+// BenchmarkSimulateHosts is a whole migration of a shipped host of each family; those of rpm packages are meant to take no
+// longer than Debian's, and tell how many times as long they take.
+func BenchmarkSimulateHosts(b *testing.B) {
+	program := buildProgram(b)
+	debian := 0.0
+	for _, name := range []string{"debian8-zcp72", "rhel7-zcp72", "sles12-zcp72"} {
+		b.Run(name, func(b *testing.B) {
+			loop(b, program, "simulate", "--host", name)
+			took := b.Elapsed().Seconds() / float64(b.N)
+			if debian == 0 {
+				debian = took
+			}
+			b.ReportMetric(took/debian, "times-Debian")
+		})
+	}
+}
+
 func loop(b *testing.B, name string, args ...string) {
 	for b.Loop() {
 		if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
