@@ -105,8 +105,8 @@ classes '' delete > "$WORK/remove"
 modify "$WORK/remove"
 `
 
-// script has the manual's script convert a directory.
-func script(b *testing.B, dir string) {
+// runScript has the manual's script convert a directory.
+func runScript(b *testing.B, dir string) {
 	b.Helper()
 	work := b.TempDir()
 	cmd := exec.Command("/bin/bash", "-c", manualScript)
@@ -129,7 +129,7 @@ func BenchmarkConvert(b *testing.B) {
 		{"ldapmodify", 10_000, func(b *testing.B, _ *live.Host, _ host.DirectoryConn, dir string) {
 			client(b, urlOf(dir), "ldapmodify", "-f", filepath.Join(dir, "ready.ldif"))
 		}},
-		{"script", 200, func(b *testing.B, _ *live.Host, _ host.DirectoryConn, dir string) { script(b, dir) }},
+		{"script", 200, func(b *testing.B, _ *live.Host, _ host.DirectoryConn, dir string) { runScript(b, dir) }},
 	}
 	took := map[string][]float64{}
 	for b.Loop() {

@@ -315,4 +315,32 @@ func TestConvertOn389(t *testing.T) {
 	if known.Class("zarafa-user") == nil {
 		t.Error("the server does not know the old schema any more")
 	}
+	replicas(t, h, conn)
+}
+
+// replicas has the server be one that gives its entries to others, and then one that only takes them: both are told.
+func replicas(t *testing.T, h host.Host, conn host.DirectoryConn) {
+	t.Helper()
+	const replica = `cn=replica,cn=dc\3Dexample\2Cdc\3Dorg,cn=mapping tree,cn=config`
+	const agreement = "cn=to another," + replica
+	agreed := map[string][]string{
+		"objectClass": {"top", "nsds5replicationagreement"}, "cn": {"to another"}, "nsDS5ReplicaRoot": {"dc=example,dc=org"}, "nsDS5ReplicaHost": {"other.invalid"},
+		"nsDS5ReplicaPort": {"389"}, "nsDS5ReplicaTransportInfo": {"LDAP"}, "nsDS5ReplicaBindMethod": {"SIMPLE"}, "nsDS5ReplicaBindDN": {"cn=replication,cn=config"},
+		"nsDS5ReplicaCredentials": {"s3cr3t!"}, "nsds5ReplicaEnabled": {"off"}}
+	for _, c := range []struct{ kind, id, flags, begin, reason string }{
+		{"3", "1", "1", "info: the directory has replicas", "as 389 Directory Server replicates it"},
+		{"2", "65535", "0", "inhibitor: the directory's server is a replica", "nsDS5ReplicaType"},
+	} {
+		sent(t, h, conn, host.EntryChange{DN: replica, Add: map[string][]string{
+			"objectClass": {"top", "nsds5replica", "extensibleObject"}, "cn": {"replica"}, "nsDS5ReplicaRoot": {"dc=example,dc=org"}, "nsDS5ReplicaType": {c.kind},
+			"nsDS5ReplicaId": {c.id}, "nsDS5Flags": {c.flags}, "nsDS5ReplicaBindDN": {"cn=replication,cn=config"}}})
+		if c.flags == "1" {
+			sent(t, h, conn, host.EntryChange{DN: agreement, Add: agreed})
+		}
+		tells(t, "a replica of type "+c.kind, findings(t, h, conn), c.begin, c.reason)
+		if c.flags == "1" {
+			sent(t, h, conn, host.EntryChange{DN: agreement, Delete: true})
+			sent(t, h, conn, host.EntryChange{DN: replica, Delete: true})
+		} // 389 Directory Server 2.3.1 breaks down where the other kind is deleted
+	}
 }

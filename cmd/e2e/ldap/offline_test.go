@@ -59,8 +59,8 @@ func (s *server) tool(name string, args ...string) {
 	}
 }
 
-// zarafaOnly makes a stopped server's files and database.
-func zarafaOnly(t *testing.T, kind, ldif string) *server {
+// zarafaOnly makes a stopped server's files and database, with more lines of configuration for that.
+func zarafaOnly(t *testing.T, kind, ldif string, more ...string) *server {
 	t.Helper()
 	if _, err := os.Stat("/usr/sbin/slapd"); err != nil {
 		if os.Getenv("CI") != "" {
@@ -83,10 +83,12 @@ include %[1]s/zarafa.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload unique
+moduleload syncprov
 sizelimit unlimited
 authz-regexp "gidNumber=0\\+uidNumber=0,cn=peercred,cn=external,cn=auth" "cn=admin,cn=config"
 database config
 rootdn cn=admin,cn=config
+access to * by dn.exact="cn=admin,dc=example,dc=org" read
 database mdb
 maxsize 1073741824
 suffix "dc=example,dc=org"
@@ -99,7 +101,8 @@ access to attrs=zarafaQuotaHard,@zarafa-server by dn.exact="cn=zarafa-user,dc=ex
 access to * by * read
 overlay unique
 unique_uri ldap:///?zarafaAliases?sub
-`, s.dir))
+%[2]s
+`, s.dir, strings.Join(more, "\n")))
 	s.write("init.ldif", ldif)
 	s.tool("slapadd", "-q", "-f", s.path("slapd.conf"), "-b", "dc=example,dc=org", "-l", s.path("init.ldif"))
 	if s.config = s.path("slapd.conf"); kind == "cn=config" {
