@@ -747,7 +747,7 @@ func TestCrashOtherRoutes(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			all := newGoal(t, r).trials(t)
 			t.Log(all)
-			crashAll(t, r, chance.Pick(t, all.list, 60, trial.faultKind))
+			crashAll(t, r, chance.Pick(t, all.list, 40, trial.faultKind))
 		})
 	}
 }

@@ -44,7 +44,7 @@ func (r *Root) serveMariaDB() {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("MariaDB does not answer: %s", r.ReadFile("/run/mysqld/error.log"))
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 

@@ -174,6 +174,6 @@ func waitGone(pids []int) error {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("processes %v outlive SIGKILL", left)
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(10 * time.Millisecond)
 	}
 }

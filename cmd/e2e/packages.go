@@ -146,7 +146,7 @@ func buildDaemons(dir string) (fakepkg.Programs, error) {
 func buildProgram(dir, pkg string, tags ...string) ([]byte, error) {
 	file := filepath.Join(dir, "program")
 	defer os.Remove(file)
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags", strings.Join(tags, ","), "-o", file, pkg)
+	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-tags", strings.Join(tags, ","), "-o", file, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build %s: %w: %s", pkg, err, out)

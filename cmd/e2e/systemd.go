@@ -116,7 +116,7 @@ func (r *Root) startSystemd() error {
 // untilUp waits until systemd has no more to do.
 func (r *Root) untilUp() error {
 	var last Result
-	for deadline := time.Now().Add(10 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); time.Now().Before(deadline); time.Sleep(250 * time.Millisecond) {
 		var err error
 		last, err = r.finish(r.Command("systemctl", "is-system-running"))
 		if err != nil { // a first process that ends has no namespaces any more, and still waits for all others to end

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// WatchProcesses looks at the arguments of all processes of the root, as often as it can, until the
+// WatchProcesses looks at the arguments of all processes of the root, a hundred times a second, until the
 // returned function is called; a secret among them is an error.
 func (r *Root) WatchProcesses(secrets ...string) (stop func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
@@ -26,7 +26,7 @@ func (r *Root) WatchProcesses(secrets ...string) (stop func()) {
 			select {
 			case <-end:
 				return
-			case <-time.After(time.Millisecond):
+			case <-time.After(10 * time.Millisecond):
 			}
 		}
 	}()
