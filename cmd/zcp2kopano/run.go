@@ -51,7 +51,7 @@ machine so for long, and do not restart it: Kopano's services may be installed b
 What is copied and dumped before the run stops the first service has the least priority at the disk, where the disk's
 scheduler knows priorities. With --limit it gets there only when nobody else wants the disk, which on a busy one may take
 long, and moves at most so many bytes a second: of files as they are copied, of a dump as SQL, before it is
-compressed. mydumper knows no such limit.
+compressed. mydumper knows no such limit; a warning says so where it is asked for.
 
 The run goes on when the terminal is lost: "zcp2kopano status --follow" shows it again. Ctrl-C lets it
 finish the action in hand and stop; a second Ctrl-C breaks that action off. In both cases, and after

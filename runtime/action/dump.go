@@ -142,6 +142,14 @@ func (a *Dump) LimitedBytes() int64 {
 	return a.most()
 }
 
+// Unbounded implements Unbounded.
+func (a *Dump) Unbounded() string {
+	if a.Compression != host.ParallelDump {
+		return ""
+	}
+	return "mydumper writes the dump by itself, and knows no limit of bytes a second, which mysqldump is held to; it only has the least priority at the disk"
+}
+
 // BrokenOff implements Breakable.
 func (a *Dump) BrokenOff() string {
 	return "the unfinished dump is removed, and a resume makes a new one"

@@ -35,6 +35,20 @@ type Limited interface {
 	LimitedBytes() int64
 }
 
+// Unbounded is a Limited action that no limit holds back.
+type Unbounded interface {
+	// Unbounded says why; empty where a limit does.
+	Unbounded() string
+}
+
+// NoLimit says why a limit does not hold an action back; empty where it does, or there is nothing to hold back.
+func NoLimit(a Action) string {
+	if u, ok := a.(Unbounded); ok {
+		return u.Unbounded()
+	}
+	return ""
+}
+
 // Breakable is an action that leaves the host in another way than most when it is broken off in the middle.
 type Breakable interface {
 	// BrokenOff says what that means; empty if it means what it means for most.

@@ -12,7 +12,7 @@ import (
 // nothing any more.
 func TestWhatKindsAnswer(t *testing.T) {
 	for kind, want := range map[string]string{
-		"db.dump":        "Breakable Comparer Coster Detailer Dumper",
+		"db.dump":        "Breakable Comparer Coster Detailer Dumper Unbounded",
 		"db.restore":     "Breakable Coster Detailer",
 		"chown":          "Comparer Coster Detailer Newcomer",
 		"fs.copy":        "Comparer Coster Detailer",
@@ -116,6 +116,7 @@ func answers(a Action) string {
 	add("ServiceKeeper", is[ServiceKeeper](a))
 	add("ServiceSetter", is[ServiceSetter](a))
 	add("Teller", is[Teller](a))
+	add("Unbounded", is[Unbounded](a))
 	return strings.Join(all, " ")
 }
 

@@ -263,6 +263,9 @@ func (r *Run) announce(c *script.Call, a action.Action, env *action.Env) error {
 			return err
 		}
 	}
+	if err := r.warnOfNoLimit(a); err != nil {
+		return err
+	}
 	detail, err := r.detail(a, env)
 	if err != nil {
 		return err

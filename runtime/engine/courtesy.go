@@ -5,6 +5,7 @@ import (
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/runbook"
 )
 
 // As long as a run has stopped no service, others work beside it, and what moves much holds itself back: it comes last at
@@ -52,4 +53,17 @@ func (r *Run) limited(a action.Action) action.Span {
 		return cost.AtLeast(time.Duration(float64(bytes) / float64(r.cfg.Limit) * float64(time.Second)))
 	}
 	return cost
+}
+
+// warnOfNoLimit tells of what a limit was asked for and does not hold back: a run says so in its rehearsal, before it is
+// begun.
+func (r *Run) warnOfNoLimit(a action.Action) error {
+	why := action.NoLimit(a)
+	if _, held := r.courteous(a); !held || why == "" || r.cfg.Limit == 0 {
+		return nil
+	}
+	return r.Find(runbook.Finding{
+		Severity: runbook.Warning, Key: "limit/unbounded", Title: "--limit does not hold for " + a.Summary(), Reason: why,
+		Remedy: "have it done by what a limit holds back, or when nobody else needs the disk",
+	})
 }

@@ -124,3 +124,36 @@ func TestLimitIsInTheForecast(t *testing.T) {
 		t.Errorf("without a limit %+v, with one %+v", free, held)
 	}
 }
+
+// Where something moves much that no limit holds back, whoever asks for one is told; not behind the first service that is
+// stopped, where nothing is held back.
+func TestTellsWhereNoLimitHolds(t *testing.T) {
+	parallel := strings.NewReplacer(`    t.read("/srv/a/fails")`, "    pass", ".sql.zst", ".mydumper").Replace(twoDumps)
+	for name, c := range map[string]struct {
+		script string
+		limit  int64
+		want   string
+	}{
+		"a limit":        {parallel, 50e6, "[--limit does not hold for dump database zarafa to /srv/a/zarafa.mydumper]"},
+		"none":           {parallel, 0, "[]"},
+		"one that holds": {databaseScript, 50e6, "[]"},
+	} {
+		s, db := newDatabaseScene(t)
+		if err := db.Files().PutFile("/usr/bin/mydumper", nil, 0o755, 0, 0, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		v := s.run(c.script, func(cfg *engine.Config) { on(db)(cfg); simulated(cfg); cfg.Limit = c.limit })
+		if v.Code != 0 {
+			t.Fatalf("%s: %+v", name, v)
+		}
+		var told []string
+		for _, e := range s.events {
+			if e.Kind == story.FindingFound && e.Finding.Key == "limit/unbounded" {
+				told = append(told, e.Finding.Title)
+			}
+		}
+		if got := fmt.Sprint(told); got != c.want || v.Warnings != len(told) {
+			t.Errorf("%s: %s, and %d warnings", name, got, v.Warnings)
+		}
+	}
+}

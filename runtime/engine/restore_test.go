@@ -146,7 +146,11 @@ var databaseBuiltins = []*script.Builtin{
 		Name: "t.dump", Effect: script.Change,
 		Params: []script.Param{{Name: "path", Type: script.Path}},
 		Decide: func(c *script.Call) (script.Decision, error) {
-			return script.Decision{Actions: []action.Action{&action.Dump{Connection: action.Connection{Database: "zarafa"}, Path: c.String("path"), Compression: "zstd", Tables: []string{"users"}, ExpectedBytes: 1 << 30,
+			form := "zstd"
+			if strings.HasSuffix(c.String("path"), ".mydumper") {
+				form = host.ParallelDump
+			}
+			return script.Decision{Actions: []action.Action{&action.Dump{Connection: action.Connection{Database: "zarafa"}, Path: c.String("path"), Compression: form, Tables: []string{"users"}, ExpectedBytes: 1 << 30,
 				Afterwards: []string{"{users} is the number of the next user"}}}}, nil
 		},
 	},
