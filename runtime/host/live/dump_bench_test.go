@@ -48,7 +48,7 @@ func benchDatabase(b *testing.B) (*e2e.Root, *live.Host, host.DatabaseConn) {
 		INSERT INTO objects SELECT seq, CONCAT(RANDOM_BYTES(1024), REPEAT(CONCAT(RANDOM_BYTES(512), 'Dear reader, this is what a letter looks like\r\n'), 113)) FROM seq_1_to_%d WHERE seq %% 2 = 0;
 		INSERT INTO objects SELECT seq, CONCAT(%s) FROM seq_1_to_%d WHERE seq %% 2 = 1;
 		CREATE TABLE props (hierarchyid INT, tag INT, type INT, val_ulong INT, val_string LONGTEXT, PRIMARY KEY (hierarchyid, tag, type), KEY (tag, val_ulong));
-		INSERT INTO props SELECT seq DIV 16, seq %% 16, 30, seq * 7919, CONCAT('subject ', seq * 104729 %% 65521, ' and more') FROM seq_1_to_%d;`,
+		INSERT INTO props SELECT seq DIV 16, seq %% 16, 30, seq * 7919 %% 2147483647, CONCAT('subject ', seq * 104729 %% 65521, ' and more') FROM seq_1_to_%d;`,
 		size*16, strings.TrimSuffix(strings.Repeat("RANDOM_BYTES(1024),", 64), ","), size*16, size*3000))
 	return r, h, host.DatabaseConn{Socket: "/run/mysqld/mysqld.sock", User: "zarafa", Password: host.NewSecret(e2e.Password), Database: "zarafa"}
 }
