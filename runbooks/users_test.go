@@ -291,23 +291,28 @@ func TestStockTeaches(t *testing.T) {
 		database = "objectClass: olcMdbConfig\nolcSuffix: dc=example,dc=net\nolcDbDirectory: /var/lib/ldap\nolcDbIndex: zarafaAccount eq\nolcAccess: {0}to attrs=zarafaAdmin by self read\n"
 		schema   = "dn: cn={4}zarafa,cn=schema,cn=config\nobjectClass: olcSchemaConfig\ncn: {4}zarafa\nolcAttributeTypes: {0}( 1.3.6.1.4.1.26278.1.1.2.4 NAME 'zarafaAdmin' SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 )\n"
 		files    = "-- /etc/ldap/slapd.d/cn=config.ldif 0600 --\ndn: cn=config\nobjectClass: olcGlobal\n-- /etc/ldap/slapd.d/cn=config/olcDatabase={1}mdb.ldif 0600 --\ndn: olcDatabase={1}mdb\n" + database
-		entries  = "dn:\nobjectClass: OpenLDAProotDSE\n\ndn: cn=config\nobjectClass: olcGlobal\ncn: config\n\ndn: cn=schema,cn=config\nobjectClass: olcSchemaConfig\ncn: schema\n\n" + schema + "\ndn: olcDatabase={1}mdb,cn=config\n" + database + "\n"
+		root     = "dn:\nobjectClass: OpenLDAProotDSE\n\n"
+		entries  = "dn: cn=config\nobjectClass: olcGlobal\ncn: config\n\ndn: cn=schema,cn=config\nobjectClass: olcSchemaConfig\ncn: schema\n\n" + schema + "\ndn: olcDatabase={1}mdb,cn=config\n" + database + "\n"
 	)
-	params := kopano84()
-	params["ldap_schema"] = "online"
-	h := stockHost(t, "debian8-zcp71-ldap.txtar", func(text string) string {
-		return strings.Replace(text, "-- directory --\n", files+"-- directory --\n"+entries, 1)
-	})
-	played := playStock(t, h, params)
-	if played.verdict.Code != exit.Done {
-		t.Errorf("%+v\n%q\n%q", played.verdict, played.serious, played.reasons)
-	}
-	found, err := h.SearchDirectory(t.Context(), host.DirectoryConn{}, host.DirectorySearch{Base: "cn=config", Scope: "sub", Filter: "(|(olcDbIndex=kopanoAccount eq)(cn=kopano))"})
-	if err != nil || len(found) != 2 {
-		t.Errorf("%d entries of the configuration are new, %v: %v", len(found), err, found)
-	}
-	told := strings.Join(played.changes, "\n")
-	if strings.Index(told, "convert the configuration") > strings.Index(told, "convert the directory") {
-		t.Errorf("the schema comes too late: %s", told)
+	for name, shown := range map[string]string{"root entry shown": root, "root entry hidden": ""} {
+		t.Run(name, func(t *testing.T) {
+			params := kopano84()
+			params["ldap_schema"] = "online"
+			h := stockHost(t, "debian8-zcp71-ldap.txtar", func(text string) string {
+				return strings.Replace(text, "-- directory --\n", files+"-- directory --\n"+shown+entries, 1)
+			})
+			played := playStock(t, h, params)
+			if played.verdict.Code != exit.Done {
+				t.Errorf("%+v\n%q\n%q", played.verdict, played.serious, played.reasons)
+			}
+			found, err := h.SearchDirectory(t.Context(), host.DirectoryConn{}, host.DirectorySearch{Base: "cn=config", Scope: "sub", Filter: "(|(olcDbIndex=kopanoAccount eq)(cn=kopano))"})
+			if err != nil || len(found) != 2 {
+				t.Errorf("%d entries of the configuration are new, %v: %v", len(found), err, found)
+			}
+			told := strings.Join(played.changes, "\n")
+			if strings.Index(told, "convert the configuration") > strings.Index(told, "convert the directory") {
+				t.Errorf("the schema comes too late: %s", told)
+			}
+		})
 	}
 }
