@@ -53,12 +53,12 @@ func (a *Configure) Touches() []policy.Target {
 	return []policy.Target{{Class: policy.LDAP, Name: a.Base}}
 }
 
-// Since implements Newcomer.
-func (a *Configure) Since() string {
+// Told implements Teller.
+func (a *Configure) Told() []string {
 	if len(a.stays) == 0 {
-		return ""
+		return nil
 	}
-	return "the directory's server keeps what it has learned: " + strings.Join(a.stays, "; ")
+	return []string{"the directory's server keeps what it has learned, which does no harm: " + strings.Join(a.stays, "; ")}
 }
 
 // configSchema is the entry above the schemas in cn=config.
@@ -409,7 +409,7 @@ func (a *Configure) takeBack(env *Env, session host.Directory, c configChange) e
 	}
 	err := a.forget(env, session, c)
 	if directory.Is(err, ldap.LDAPResultUnwillingToPerform, ldap.LDAPResultObjectClassViolation, ldap.LDAPResultConstraintViolation) {
-		a.stays = append(a.stays, c.DN+" "+c.Attribute)
+		a.stays = append(a.stays, strings.TrimSpace(c.DN+" "+c.Attribute))
 		return nil
 	}
 	return err

@@ -308,8 +308,8 @@ func TestConvertOn389(t *testing.T) {
 	if err != nil || len(sub) != 1 {
 		t.Fatal(err)
 	}
-	known, told := directory.ReadSchema(sub[0]), undone.(action.Newcomer).Since()
-	if known.Class("kopano-user") != nil && told == "" {
+	known, told := directory.ReadSchema(sub[0]), undone.(action.Teller).Told()
+	if known.Class("kopano-user") != nil && len(told) == 0 {
 		t.Error("the server still knows the new schema, and nobody is told")
 	}
 	if known.Class("zarafa-user") == nil {
