@@ -17,8 +17,8 @@ import (
 // on where it stopped.
 type copier struct {
 	env   *Env
-	links map[inode]linked // of files with several names, those of which more may come
-	seed  maphash.Seed     // of the sums that a copy is held against: nobody can make two contents of one sum
+	links copiedNames
+	seed  maphash.Seed // of the sums that a copy is held against: nobody can make two contents of one sum
 	told  *advance
 	// inUse leaves out what others take away or change while it is copied; else that is an error.
 	inUse bool
@@ -34,7 +34,6 @@ type inode struct{ dev, ino uint64 }
 type linked struct {
 	root *copyRoot
 	rel  string
-	met  uint64 // names
 }
 
 // copyRoot is the path of a copy's top: a temporary one until the copy is complete.
@@ -42,7 +41,7 @@ type copyRoot struct{ path string }
 
 // newCopier makes a copier for what is so large, as far as that is known; what is how its work is called.
 func newCopier(env *Env, what string, total size) *copier {
-	return &copier{env: env, links: map[inode]linked{}, seed: maphash.MakeSeed(), told: newAdvance(env, what, total)}
+	return &copier{env: env, links: copiedNames{known: map[inode]copiedName{}}, seed: maphash.MakeSeed(), told: newAdvance(env, what, total)}
 }
 
 // place makes path to a copy of what is at path from, where nothing is yet: all of it, or nothing.
@@ -80,7 +79,7 @@ func (c *copier) remember(from, to string) error {
 		}
 		c.whole(st)
 		if st.Nlink > 1 {
-			c.meet(st, linked{root: root, rel: rel})
+			c.links.meet(st, linked{root: root, rel: rel})
 		}
 	}
 	note(st, ".")
@@ -167,22 +166,7 @@ func (c *copier) another(st host.Stat, here linked) (linked, bool) {
 	if st.Nlink < 2 {
 		return here, false
 	}
-	return c.meet(st, here)
-}
-
-// meet notes a name of a file, and returns where its first name is, and whether that is another one. What has been met by
-// all its names is forgotten: a tree can be such that all its files have two.
-func (c *copier) meet(st host.Stat, here linked) (first linked, again bool) {
-	id := inode{st.Dev, st.Ino}
-	if first, again = c.links[id]; !again {
-		first = here
-	}
-	if first.met++; first.met < st.Nlink {
-		c.links[id] = first
-	} else {
-		delete(c.links, id)
-	}
-	return first, again
+	return c.links.meet(st, here)
 }
 
 // whole counts a file that need not be read.

@@ -45,8 +45,39 @@ func TestLinkNames(t *testing.T) {
 			t.Errorf("%d files, want %d (%v)", met, len(want), err)
 		}
 	}
-	if room := (cap(names.list)*16 + len(names.text)*linkText) / len(names.list); room > 100 {
+	if room := (cap(names.list)*16 + len(names.text.pieces)*linkText) / len(names.list); room > 100 {
 		t.Errorf("a name takes %d bytes", room)
+	}
+}
+
+// Each further name of a file leads to its first, wherever that is written, and when all were met nothing is kept.
+func TestCopiedNames(t *testing.T) {
+	dice := chance.Rand(t, 80)
+	names := &copiedNames{known: map[inode]copiedName{}}
+	roots := []*copyRoot{{"/one"}, {"/two"}}
+	firsts, met, most := map[uint64]linked{}, map[uint64]uint64{}, 0
+	var order []uint64
+	for ino := range uint64(3000) {
+		order = append(order, slices.Repeat([]uint64{ino}, int(2+ino%3))...)
+	}
+	dice.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	for i, ino := range order {
+		here := linked{roots[i*2/len(order)], fmt.Sprintf("%s/%d", strings.Repeat("x", dice.IntN(2000)), i)}
+		first, again := names.meet(host.Stat{Dev: 7, Ino: ino, Nlink: 2 + ino%3}, here)
+		if met[ino]++; met[ino] == 1 {
+			firsts[ino] = here
+		}
+		if again != (met[ino] > 1) || first != firsts[ino] {
+			t.Fatalf("name %d of inode %d: %v, %v", met[ino], ino, first, again)
+		}
+		most = max(most, len(names.text.pieces))
+	}
+	left := 0
+	for _, piece := range names.text.pieces {
+		left += len(piece)
+	}
+	if len(names.known) > 0 || left > 0 || most < 2 || len(names.roots) != len(roots) {
+		t.Errorf("%d files and %d bytes are kept, of %d pieces; %d roots", len(names.known), left, most, len(names.roots))
 	}
 }
 
@@ -71,8 +102,8 @@ func TestCopyForgetsFilesThatAreWhole(t *testing.T) {
 	must(t, h.PutLink("/etc/tree/a/y", "/etc/outside"))
 	c := newCopier(newEnv(h), "copy", size{})
 	must(t, c.place("/etc/tree", "/etc/copy"))
-	left := slices.Collect(maps.Values(c.links))
-	if len(left) != 1 || left[0].rel != "a/y" || left[0].met != 1 {
+	left := slices.Collect(maps.Values(c.links.known))
+	if len(left) != 1 || c.links.linked(left[0]).rel != "a/y" || left[0].met != 1 {
 		t.Errorf("it remembers %+v", left)
 	}
 	one, err := h.Lstat("/etc/copy/a/x")
