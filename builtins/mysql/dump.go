@@ -16,7 +16,8 @@ var dump = &script.Builtin{
 	Doc: "Dumps a database to a new file of mode 0600, and judges the dump.\n\n" +
 		"It is one consistent transaction. A dump without its closing line, without one of the database's tables, or much too " +
 		"small for them is an error, and leaves no file. The directory must exist; a file that exists is never replaced. The " +
-		"password goes by way of a file that only root can read, never by a command line.\n\n" +
+		"password goes by way of a file that only root can read, never by a command line. What the account could not make again is " +
+		"left out, and told (mysql.objects says what).\n\n" +
 		"With compression = \"mydumper\" it is a new directory of mode 0700, which mydumper writes by several connections at a time " +
 		"and myloader loads again; both must be installed, and the account needs the right RELOAD, for one common snapshot. On few " +
 		"processors the dump takes longer than one in a file, and the loading is faster.",

@@ -17,7 +17,7 @@ import (
 
 // Builtins lists the functions.
 func Builtins() []*script.Builtin {
-	return []*script.Builtin{makeConnection, probe, programs, query, facts, dump}
+	return []*script.Builtin{makeConnection, probe, programs, query, facts, objects, dump}
 }
 
 // directives are the options of server.cfg that say how the database is reached, with the defaults

@@ -62,3 +62,42 @@ if not mysql.programs().dump:
 		return script.NewRecord(found), nil
 	},
 }
+
+var objects = &script.Builtin{
+	Name: "mysql.objects",
+	Doc: "Tells what in the database a dump is concerned with beside sound tables.\n\n" +
+		"Views that do not work cannot be dumped, and what belongs to another account (its definer) can be made again only with the right " +
+		"SUPER, or SET USER. mysql_dump leaves such views, routines and events out, and loading the dump leaves them where they are; " +
+		"clients dump all routines or none, and so events. Triggers come and go with their tables: a dump with those of another account " +
+		"is loaded by nobody without that right. Of a host that was described without the answers nothing is told.",
+	Params: []script.Param{connParam},
+	Result: "record(broken, idle, foreign, triggers): broken is a list of tables that cannot be read, each with the reason; idle one of views that do not " +
+		"work; foreign one of views, routines and events of other accounts, where this one could not make them again; triggers the same of triggers",
+	Effect:   script.Read,
+	Volatile: true,
+	Example: `
+found = mysql.objects(mysql.connection({}))
+if found.broken:
+    inhibit("tables cannot be read", ", ".join(found.broken), "repair them")
+`,
+	Value: func(c *script.Call) (starlark.Value, error) {
+		db, err := conn(c)
+		if err != nil {
+			return nil, err
+		}
+		found, err := host.LookAtObjects(func(query string) (host.Rows, error) { return c.View.Query(c.Context(), db, query) })
+		if err != nil && !errors.Is(err, host.ErrUnknown) {
+			return nil, c.Errorf("%s: %w", where(db), err)
+		}
+		list := func(texts []string) any {
+			values := []any{}
+			for _, t := range texts {
+				values = append(values, t)
+			}
+			return values
+		}
+		return script.NewRecord(map[string]any{
+			"broken": list(found.Broken), "idle": list(found.Idle), "foreign": list(found.Foreign), "triggers": list(found.Triggers),
+		}), nil
+	},
+}

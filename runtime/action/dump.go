@@ -156,25 +156,32 @@ func (a *Dump) BrokenOff() string {
 }
 
 func (a *Dump) Apply(env *Env) (Result, error) {
-	if err := clearTemps(env, a.Path); err != nil {
+	made, err := a.make(env)
+	if err != nil {
 		return Result{}, err
+	}
+	return a.result(made), nil
+}
+
+// make makes the dump, unless an interrupted attempt has.
+func (a *Dump) make(env *Env) (made host.DumpResult, err error) {
+	if err := clearTemps(env, a.Path); err != nil {
+		return made, err
 	}
 	done, err := exists(env.Host, a.Path)
 	if err != nil {
-		return Result{}, err
+		return made, err
 	}
 	if done {
-		made, err := a.marked(env)
-		return a.result(made), err
+		return a.marked(env)
 	}
-	made, err := a.dump(env)
-	if err != nil {
-		return Result{}, errors.Join(fmt.Errorf("%s: %w", a.Summary(), err), clearTemps(env, a.Path))
+	if made, err = a.dump(env); err != nil {
+		return made, errors.Join(fmt.Errorf("%s: %w", a.Summary(), err), clearTemps(env, a.Path))
 	}
 	if err := env.Mark(made); err != nil {
-		return Result{}, err
+		return made, err
 	}
-	return a.result(made), renamePath(env.Host, a.unfinished(env), a.Path)
+	return made, renamePath(env.Host, a.unfinished(env), a.Path)
 }
 
 func (a *Dump) unfinished(env *Env) string { return path.Join(path.Dir(a.Path), env.temp()) }
@@ -258,12 +265,26 @@ func (a *Dump) marked(env *Env) (host.DumpResult, error) {
 
 func (a *Dump) result(made host.DumpResult) Result {
 	return Result{
+		Lines:   stood(made.Standing, "not in the dump; they stay where they are when it is loaded"),
 		Summary: fmt.Sprintf("dumped %s, %d bytes of SQL in %d bytes, by %s", counted(int64(len(made.Tables)), "table", "tables"), made.RawBytes, made.Bytes, made.Tool),
 		Values: map[string]any{
 			"path": a.Path, "bytes": made.Bytes, "raw_bytes": made.RawBytes, "sha256": made.SHA256,
 			"tables": made.Tables, "tool": made.Tool,
 		},
 	}
+}
+
+// stood tells of what no dump holds.
+func stood(standing []string, what string) []string {
+	if len(standing) == 0 {
+		return nil
+	}
+	var names []string
+	for _, s := range slices.Compact(slices.Sorted(slices.Values(standing))) {
+		kind, name, _ := strings.Cut(s, " ")
+		names = append(names, strings.ToLower(kind)+" "+name)
+	}
+	return []string{what + ": " + strings.Join(names, ", ")}
 }
 
 func (a *Dump) Undo(env *Env) error {

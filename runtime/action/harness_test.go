@@ -53,6 +53,7 @@ type fakeHost struct {
 	dump     host.DumpResult
 	answers  map[string]host.Rows
 	content  string            // of the database
+	standing []string          // what the last load was told to leave
 	dumps    map[string]string // what was dumped, by path
 
 	directory *sim.Host // whose directory it has; nil for none

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,7 @@ func (h *fakeHost) LoadDatabase(ctx context.Context, req host.LoadRequest, progr
 	if !ok {
 		return errors.New("no such dump")
 	}
+	h.standing = req.Standing
 	for _, now := range []string{"half empty", "empty", content[:1], content} {
 		if err := h.change(func() error { h.content = now; return nil }); err != nil {
 			return err
@@ -122,7 +124,7 @@ func TestCrashesOfRestore(t *testing.T) {
 	start := func() (*trial, *Restore) {
 		s := scenario{act: dump, setup: func(t tester, h *fakeHost) {
 			must(t, h.PutDir("/var/backups", 0o700, 0, 0))
-			h.dump = host.DumpResult{RawBytes: 100, Bytes: 40, SHA256: "abc", Tables: []string{"users"}, Closed: true}
+			h.dump = host.DumpResult{RawBytes: 100, Bytes: 40, SHA256: "abc", Tables: []string{"users"}, Closed: true, Standing: []string{"VIEW early"}}
 			h.dumps, h.content = map[string]string{}, "zcp"
 		}}
 		tr := s.prepared(t)
@@ -132,6 +134,7 @@ func TestCrashesOfRestore(t *testing.T) {
 			t.Fatalf("the dump is not known: %v", err)
 		}
 		tr.content = "upgraded"
+		tr.fakeHost.dump.Standing = []string{"VIEW later"}
 		tr.env.Marks = nil
 		return tr, &Restore{Dump: *tr.action(t).(*Dump), Made: made}
 	}
@@ -151,6 +154,29 @@ func TestCrashesOfRestore(t *testing.T) {
 			if tr.content != "zcp" || tr.dumps["/var/backups/z-replaced.sql.gz"] != "upgraded" || tr.dumps["/var/backups/z.sql.gz"] != "zcp" {
 				t.Errorf("crash %d (mode %d, %v): database %s, dumps %v", k, mode, err, tr.content, tr.dumps)
 			}
+			if !slices.Equal(tr.standing, []string{"VIEW early", "VIEW later"}) {
+				t.Errorf("crash %d (mode %d, %v): left standing: %q", k, mode, err, tr.standing)
+			}
+		}
+	}
+}
+
+// TestRestoreOfOthers refuses a dump that the account cannot load to its end, before anything is changed.
+func TestRestoreOfOthers(t *testing.T) {
+	s := scenario{act: func() Action {
+		return &Dump{Connection: Connection{Database: "zarafa"}, Path: "/var/backups/z.sql.gz", Compression: "gzip"}
+	}, setup: func(t tester, h *fakeHost) {
+		must(t, h.PutDir("/var/backups", 0o700, 0, 0))
+		h.dump = host.DumpResult{RawBytes: 100, Bytes: 40, SHA256: "abc", Tables: []string{"users"}, Closed: true, Definers: []string{"`zarafa`@`localhost`", "`root`@`%`"}}
+	}}
+	tr := s.prepared(t)
+	must(t, tr.apply(t))
+	restore := &Restore{Dump: *tr.action(t).(*Dump), Made: tr.fakeHost.dump}
+	for rights, want := range map[string]string{"0": "of `root`@`%`, which zarafa@localhost may not make again", "1": ""} {
+		tr.answers = map[string]host.Rows{host.QueryAccount: {Rows: [][]string{{"zarafa@localhost", rights}}}}
+		_, err := restore.Prepare(tr.env)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "nothing was changed")) {
+			t.Errorf("rights %s: %v", rights, err)
 		}
 	}
 }

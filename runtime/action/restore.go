@@ -255,10 +255,38 @@ func (a *Restore) check(env *Env) error {
 	}
 	made := a.Dump
 	made.Tables, made.ExpectedBytes = a.Made.Tables, 0
-	if err := made.judge(read); err != nil {
+	err = made.judge(read)
+	if err == nil {
+		err = a.mayMake(env, read.Definers)
+	}
+	if err != nil {
 		return fmt.Errorf("%w; nothing was changed", err)
 	}
 	return nil
+}
+
+// mayMake refuses a dump in the middle of which the server would stop, because what is another account's may not be made.
+func (a *Restore) mayMake(env *Env, definers []string) error {
+	if len(definers) == 0 {
+		return nil
+	}
+	conn, err := a.Dump.conn(env)
+	if err != nil {
+		return err
+	}
+	account, err := host.AskAccount(func(query string) (host.Rows, error) { return env.Host.Query(env.Ctx, conn, query) })
+	if errors.Is(err, host.ErrUnknown) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	others := slices.DeleteFunc(slices.Clone(definers), account.May)
+	if len(others) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the dump holds views, triggers, routines or events of %s, which %s may not make again: GRANT SUPER ON *.* to it (SET USER on MariaDB 10.5 and later, "+
+		"SET_USER_ID or SET_ANY_DEFINER on MySQL 8), then roll back again", strings.Join(others, ", "), account.Name)
 }
 
 // freeBeside is the first name of X-replaced.sql.zst, X-replaced-2.sql.zst, ... that is free.
@@ -315,14 +343,18 @@ func (a *Restore) Apply(env *Env) (Result, error) {
 			return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 		}
 	}
-	if err := a.save(env); err != nil {
+	saved, err := a.save(env)
+	if err != nil {
 		return Result{}, err
 	}
 	conn, err := a.Dump.conn(env)
 	if err != nil {
 		return Result{}, err
 	}
-	req := host.LoadRequest{Conn: conn, Path: a.Dump.Path, Compression: a.Dump.Compression, SHA256: a.Made.SHA256, Next: a.Next, Counters: a.Counters}
+	req := host.LoadRequest{
+		Conn: conn, Path: a.Dump.Path, Compression: a.Dump.Compression, SHA256: a.Made.SHA256, Next: a.Next, Counters: a.Counters,
+		Standing: slices.Concat(a.Made.Standing, saved.Standing),
+	}
 	err = env.Host.LoadDatabase(env.Ctx, req, func(n int64) {
 		env.Progress(Progress{What: "load " + a.Dump.Path, Done: n, Total: a.Made.RawBytes, Unit: "bytes"})
 	})
@@ -335,7 +367,7 @@ func (a *Restore) Apply(env *Env) (Result, error) {
 	}
 	return Result{
 		Summary: fmt.Sprintf("restored database %s: %s; what it replaced is in %s%s", a.Dump.Database, counted(int64(len(a.Made.Tables)), "table", "tables"), a.Saved, a.withNewer(", with ")),
-		Lines:   a.afterwards(),
+		Lines:   append(stood(req.Standing, "left as they were, because no dump holds them"), a.afterwards()...),
 		Values:  map[string]any{"highest": highest, "unlisted": unlisted},
 	}, nil
 }
@@ -354,13 +386,14 @@ func (a *Restore) afterwards() []string {
 }
 
 // save dumps what will be replaced, once: from half-way the database may already be emptied.
-func (a *Restore) save(env *Env) error {
+func (a *Restore) save(env *Env) (host.DumpResult, error) {
 	now := a.Dump
 	now.Path, now.Tables, now.ExpectedBytes = a.Saved, nil, 0
-	if _, err := now.Apply(env); err != nil {
-		return fmt.Errorf("%s: first the present content: %w; nothing was changed", a.Summary(), err)
+	saved, err := now.make(env)
+	if err != nil {
+		return saved, fmt.Errorf("%s: first the present content: %w; nothing was changed", a.Summary(), err)
 	}
-	return nil
+	return saved, nil
 }
 
 func (a *Restore) Undo(*Env) error {

@@ -45,7 +45,7 @@ type DatabaseWriter interface {
 	// CheckDump reads a dump to its end and changes nothing. It never judges it: DumpResult holds what
 	// a judge needs, but for Tool.
 	CheckDump(ctx context.Context, path, compression string, progress func(read int64)) (DumpResult, error)
-	// LoadDatabase drops everything that is in a database, but not the database itself, and loads a dump
+	// LoadDatabase drops everything that is in a database but what stands, and not the database itself, and loads a dump
 	// into it. It refuses while anybody else is connected to that database. Done again from half-way it
 	// comes to the same end.
 	LoadDatabase(ctx context.Context, req LoadRequest, progress func(read int64)) error
@@ -124,6 +124,8 @@ type LoadRequest struct {
 	Next map[string]uint64 `json:"next,omitempty"`
 	// Counters are numbers that a row of the database holds, and that it may not go below.
 	Counters []Counter `json:"counters,omitempty"`
+	// Standing is what no dump holds, and is not dropped.
+	Standing []string `json:"standing,omitempty"`
 }
 
 // Counter is a number that a program keeps in a row of a database, and gives away by.
@@ -180,12 +182,14 @@ func quoteText(text string) string {
 
 // DumpResult tells what was written.
 type DumpResult struct {
-	RawBytes int64    `json:"raw_bytes"` // of SQL, before compression
-	Bytes    int64    `json:"bytes"`     // of the file
-	SHA256   string   `json:"sha256"`    // of the file; empty where the host cannot know
-	Tables   []string `json:"tables"`    // whose CREATE TABLE was seen, in order
-	Closed   bool     `json:"closed"`    // the dump ends with its "-- Dump completed" line
-	Tool     string   `json:"tool"`      // path of the program and its version
+	RawBytes int64    `json:"raw_bytes"`          // of SQL, before compression
+	Bytes    int64    `json:"bytes"`              // of the file
+	SHA256   string   `json:"sha256"`             // of the file; empty where the host cannot know
+	Tables   []string `json:"tables"`             // whose CREATE TABLE was seen, in order
+	Closed   bool     `json:"closed"`             // the dump ends with its "-- Dump completed" line
+	Tool     string   `json:"tool"`               // path of the program and its version
+	Standing []string `json:"standing,omitempty"` // what is not in it: Objects.Standing
+	Definers []string `json:"definers,omitempty"` // whose views, triggers, routines and events it holds
 
 	Took time.Duration `json:"took_ns,omitempty"` // to make it; 0 where the host cannot know
 }

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -36,6 +37,10 @@ func (h databaseWriter) DumpDatabase(ctx context.Context, req host.DumpRequest, 
 	if err != nil {
 		return host.DumpResult{}, err
 	}
+	objects, err := h.objects(ctx, conn)
+	if err != nil {
+		return host.DumpResult{}, err
+	}
 	tool, err := h.m.program(host.DumpPrograms...)
 	if err != nil {
 		return host.DumpResult{}, err
@@ -55,7 +60,7 @@ func (h databaseWriter) DumpDatabase(ctx context.Context, req host.DumpRequest, 
 	}
 	result, err := h.dumpTo(ctx, f, req.Compression, scan, command{
 		Path:    tool,
-		Args:    dumpArgs(options, charset, conn.Database),
+		Args:    dumpArgs(options, charset, conn.Database, objects),
 		Secrets: []string{conn.Password.Reveal()},
 	})
 	if cerr := f.Close(); err == nil {
@@ -69,8 +74,18 @@ func (h databaseWriter) DumpDatabase(ctx context.Context, req host.DumpRequest, 
 		return host.DumpResult{}, fmt.Errorf("dump of database %q to %s: %w", conn.Database, req.Path, err)
 	}
 	result.Took = time.Since(begun)
-	result.Tool = h.toolVersion(tool)
+	result.Tool, result.Standing = h.toolVersion(tool), objects.Standing
 	return result, nil
+}
+
+// objects are what a dump has to go about with care; one of a table that cannot be read is not begun.
+func (h databaseWriter) objects(ctx context.Context, conn host.DatabaseConn) (host.Objects, error) {
+	found, err := host.LookAtObjects(func(query string) (host.Rows, error) { return h.database.Query(ctx, conn, query) })
+	if err == nil && len(found.Broken) > 0 {
+		err = fmt.Errorf("tables of database %q cannot be read, and no dump is whole without them: %s; repair them (REPAIR TABLE, or from a backup), or drop one "+
+			"by hand whose content you give up, then try again", conn.Database, strings.Join(found.Broken, ", "))
+	}
+	return found, err
 }
 
 // dumpCharset is the widest Unicode that the server knows: text columns pass through it unchanged. It is
@@ -121,17 +136,43 @@ func optionFile(conn host.DatabaseConn) []byte {
 }
 
 // dumpArgs ask for one consistent snapshot without locks, binary columns as hexadecimal text, and
-// stored routines (ZCP 7.2 installs some). The loose options are for MySQL 8 clients on old servers and
+// stored routines (ZCP 7.2 installs some), but for nothing that stands. The loose options are for MySQL 8 clients on old servers and
 // for servers with GTIDs; clients that do not know them only warn.
-func dumpArgs(optionFile, charset, database string) []string {
-	return []string{
+func dumpArgs(optionFile, charset, database string, objects host.Objects) []string {
+	args := []string{
 		"--defaults-file=" + optionFile,
-		"--single-transaction", "--quick", "--hex-blob", "--routines", "--triggers", "--no-tablespaces",
+		"--single-transaction", "--quick", "--hex-blob", "--triggers", "--no-tablespaces",
 		"--default-character-set=" + charset,
 		"--max-allowed-packet=1G",
 		"--loose-column-statistics=0", "--loose-set-gtid-purged=OFF",
-		"--", database,
 	}
+	args = append(args, whatElse(objects)...)
+	for _, view := range standingViews(objects) {
+		args = append(args, "--ignore-table="+database+"."+view)
+	}
+	return append(args, "--", database)
+}
+
+// whatElse are the options, of mysqldump and mydumper, for what is not in a table.
+func whatElse(objects host.Objects) []string {
+	var args []string
+	if !host.Stands(objects.Standing, "ROUTINE") {
+		args = append(args, "--routines")
+	}
+	if objects.Events {
+		args = append(args, "--events")
+	}
+	return args
+}
+
+func standingViews(objects host.Objects) []string {
+	var views []string
+	for _, s := range objects.Standing {
+		if view, is := strings.CutPrefix(s, "VIEW "); is {
+			views = append(views, view)
+		}
+	}
+	return views
 }
 
 // withoutLoose leaves out of a client's complaint that it does not know loose options. One that says nothing else has
@@ -194,6 +235,7 @@ func (h databaseWriter) dumpTo(ctx context.Context, f host.File, compression str
 		SHA256:   hex.EncodeToString(file.hash.Sum(nil)),
 		Tables:   scan.tables,
 		Closed:   scan.closed,
+		Definers: scan.definers,
 	}, nil
 }
 
@@ -223,10 +265,25 @@ type dumpScanner struct {
 	bytes    int64
 	line     []byte // start of the current line
 	tables   []string
+	definers definers
 	closed   bool // the last line that is not empty is the closing one
 }
 
 const lineStart = 512
+
+// definers are the accounts whose views, triggers, routines and events a dump makes, each once.
+type definers []string
+
+var definedBy = regexp.MustCompile("^(?:CREATE |/\\*!50[0-9]{3} ).*?\\bDEFINER=((?:`(?:[^`]|``)*`|[^`@ ]+)(?:@(?:`(?:[^`]|``)*`|[^` ]+))?)")
+
+func (d *definers) look(line []byte) {
+	if !bytes.HasPrefix(line, []byte("CREATE ")) && !bytes.HasPrefix(line, []byte("/*!50")) {
+		return
+	}
+	if m := definedBy.FindSubmatch(line); m != nil && !slices.Contains(*d, string(m[1])) {
+		*d = append(*d, string(m[1]))
+	}
+}
 
 // tellBytes are told at once: who hears of them looks whether there is room for more.
 const tellBytes = 8 << 20
@@ -326,6 +383,7 @@ func (s *dumpScanner) endLine() {
 		if m := createTable.FindSubmatch(s.line); m != nil {
 			s.tables = append(s.tables, strings.ReplaceAll(string(m[1]), "``", "`"))
 		}
+		s.definers.look(s.line)
 	}
 	s.line = s.line[:0]
 }

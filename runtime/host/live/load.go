@@ -157,7 +157,7 @@ func (d *dumpReader) result() (host.DumpResult, error) {
 	d.scan.finish()
 	return host.DumpResult{
 		RawBytes: d.scan.bytes, Bytes: d.bytes, SHA256: hex.EncodeToString(d.hash.Sum(nil)),
-		Tables: d.scan.tables, Closed: d.scan.closed,
+		Tables: d.scan.tables, Closed: d.scan.closed, Definers: d.scan.definers,
 	}, nil
 }
 
@@ -195,7 +195,7 @@ func (h databaseWriter) LoadDatabase(ctx context.Context, req host.LoadRequest, 
 			progress(0)
 		}
 	}
-	if err := h.emptyDatabase(ctx, conn, told); err != nil {
+	if err := h.emptyDatabase(ctx, conn, req.Standing, told); err != nil {
 		return databaseError(conn, err)
 	}
 	_, err = h.m.run(ctx, command{
@@ -315,9 +315,9 @@ func noSuchTable(err error) bool {
 // sessionsPatience is how long sessions that are about to end may take.
 const sessionsPatience = 10 * time.Second
 
-// emptyDatabase drops all that is in a database. The database itself stays, with its rights and its
+// emptyDatabase drops all that is in a database but what stands. The database itself stays, with its rights and its
 // default character set, which no dump of its content holds.
-func (h databaseWriter) emptyDatabase(ctx context.Context, conn host.DatabaseConn, told func()) error {
+func (h databaseWriter) emptyDatabase(ctx context.Context, conn host.DatabaseConn, standing []string, told func()) error {
 	connector, err := h.database.mysqlConnector(conn)
 	if err != nil {
 		return err
@@ -336,9 +336,9 @@ func (h databaseWriter) emptyDatabase(ctx context.Context, conn host.DatabaseCon
 		return err
 	}
 	for _, query := range []string{
-		"SELECT CONCAT('EVENT ', '`', REPLACE(event_name, '`', '``'), '`') FROM information_schema.events WHERE event_schema = DATABASE()",
-		"SELECT CONCAT(routine_type, ' ', '`', REPLACE(routine_name, '`', '``'), '`') FROM information_schema.routines WHERE routine_schema = DATABASE()",
-		"SELECT CONCAT(IF(table_type = 'VIEW', 'VIEW', 'TABLE'), ' ', '`', REPLACE(table_name, '`', '``'), '`') FROM information_schema.tables WHERE table_schema = DATABASE()",
+		"SELECT 'EVENT', event_name FROM information_schema.events WHERE event_schema = DATABASE()",
+		"SELECT routine_type, routine_name FROM information_schema.routines WHERE routine_schema = DATABASE()",
+		"SELECT IF(table_type = 'VIEW', 'VIEW', 'TABLE'), table_name FROM information_schema.tables WHERE table_schema = DATABASE()",
 	} {
 		rows, err := session.QueryContext(ctx, query)
 		if err != nil {
@@ -350,8 +350,11 @@ func (h databaseWriter) emptyDatabase(ctx context.Context, conn host.DatabaseCon
 			return err
 		}
 		for _, thing := range things.Rows {
-			if _, err := session.ExecContext(ctx, "DROP "+thing[0]); err != nil {
-				return fmt.Errorf("drop %s: %w", thing[0], err)
+			if slices.Contains(standing, thing[0]+" "+thing[1]) {
+				continue
+			}
+			if _, err := session.ExecContext(ctx, "DROP "+thing[0]+" "+host.QuoteName(thing[1])); err != nil {
+				return fmt.Errorf("drop %s %s: %w", thing[0], thing[1], err)
 			}
 		}
 	}

@@ -31,6 +31,10 @@ func (h databaseWriter) dumpParallel(ctx context.Context, req host.DumpRequest, 
 	if _, err := h.dumpCharset(ctx, conn); err != nil { // what the server refuses is told better here
 		return host.DumpResult{}, err
 	}
+	objects, err := h.objects(ctx, conn)
+	if err != nil {
+		return host.DumpResult{}, err
+	}
 	tool, err := h.m.program(host.ParallelDumpPrograms...)
 	if err != nil {
 		return host.DumpResult{}, err
@@ -38,18 +42,21 @@ func (h databaseWriter) dumpParallel(ctx context.Context, req host.DumpRequest, 
 	if err := h.write.Mkdir(req.Path, 0o700); err != nil {
 		return host.DumpResult{}, err
 	}
-	result, err := h.dumpInto(ctx, tool, conn, req.Path, progress)
+	result, err := h.dumpInto(ctx, tool, conn, req.Path, objects, progress)
 	if err != nil {
 		return result, errors.Join(fmt.Errorf("dump of database %q to %s: %w", conn.Database, req.Path, err), h.discard(req.Path))
 	}
-	result.Tool = h.toolVersion(tool)
+	result.Tool, result.Standing = h.toolVersion(tool), objects.Standing
 	return result, nil
 }
 
-func (h databaseWriter) dumpInto(ctx context.Context, tool string, conn host.DatabaseConn, dir string, progress func(int64)) (host.DumpResult, error) {
+func (h databaseWriter) dumpInto(ctx context.Context, tool string, conn host.DatabaseConn, dir string, objects host.Objects, progress func(int64)) (host.DumpResult, error) {
+	args := append([]string{"--outputdir=" + dir, "--database=" + conn.Database, "--compress", "--triggers", "--build-empty-files", "--trx-consistency-only"}, whatElse(objects)...)
+	if views := standingViews(objects); len(views) > 0 {
+		args = append(args, "--regex="+others(conn.Database, views))
+	}
 	told := h.watchSize(dir, progress)
-	err := h.parallelTool(ctx, tool, conn,
-		"--outputdir="+dir, "--database="+conn.Database, "--compress", "--triggers", "--routines", "--build-empty-files", "--trx-consistency-only")
+	err := h.parallelTool(ctx, tool, conn, args...)
 	told()
 	if err != nil {
 		return host.DumpResult{}, err
@@ -59,6 +66,24 @@ func (h databaseWriter) dumpInto(ctx context.Context, tool string, conn host.Dat
 	}
 	_, result, err := h.readParallel(ctx, dir, nil)
 	return result, err
+}
+
+// others is an expression, for mydumper, that all names DATABASE.TABLE match but these. It is compared byte by byte, and
+// taken for an argument in plain ASCII only.
+func others(database string, tables []string) string {
+	var names []string
+	for _, table := range tables {
+		var name strings.Builder
+		for _, b := range []byte(regexp.QuoteMeta(table)) {
+			if b < 0x80 {
+				name.WriteByte(b)
+			} else {
+				fmt.Fprintf(&name, `\x%02x`, b)
+			}
+		}
+		names = append(names, name.String())
+	}
+	return "^(?!(?-i:" + regexp.QuoteMeta(database) + `\.(?:` + strings.Join(names, "|") + ")$))"
 }
 
 // parallelTool runs mydumper or myloader.
@@ -161,6 +186,7 @@ type parallelFile struct {
 	rows       int64
 	finished   bool // of metadata
 	rowsByName map[string]int64
+	definers   definers
 }
 
 // readParallel reads all files of a dump to their ends, several at a time. The digest is that of a list of the files'
@@ -219,6 +245,11 @@ func judgeParallel(files []parallelFile) (map[string]int64, host.DumpResult, err
 		fmt.Fprintf(list, "%s %d %s\n", f.name, f.size, f.digest)
 		result.Bytes += f.size
 		result.RawBytes += f.raw
+		for _, d := range f.definers {
+			if !slices.Contains(result.Definers, d) {
+				result.Definers = append(result.Definers, d)
+			}
+		}
 		switch {
 		case f.name == "metadata":
 			result.Closed, counted = f.finished, f.rowsByName
@@ -333,6 +364,7 @@ func (p *parallelFile) scan(lines *bufio.Reader) error {
 }
 
 func (p *parallelFile) line(line []byte, section string) string {
+	p.definers.look(line)
 	switch {
 	case p.name == "metadata":
 		return p.metadata(string(line), section)
@@ -398,7 +430,7 @@ func (h databaseWriter) loadParallel(ctx context.Context, req host.LoadRequest, 
 			progress(0)
 		}
 	}
-	if err := h.emptyDatabase(ctx, conn, told); err != nil {
+	if err := h.emptyDatabase(ctx, conn, req.Standing, told); err != nil {
 		return databaseError(conn, err)
 	}
 	// Without --enable-binlog the replicas of the database would not hear of it.

@@ -2,12 +2,14 @@ package live_test
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"zcp2kopano/cmd/e2e"
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/live"
 )
 
 // TestParallelDump: mydumper's directory is judged as strictly as a dump in one file, and leads back as well.
@@ -96,6 +98,63 @@ func TestParallelDump(t *testing.T) {
 	if got := content(t, r); got != want {
 		t.Error("a dump that was refused has changed the database")
 	}
+	whatIsAnothers(t, r, h)
+}
+
+// whatIsAnothers has a database dumped and loaded by an account with the rights that ZCP's manual tells to grant: all on this
+// database. What it cannot make again, or nobody can, stays as it is, and blocks nothing.
+func whatIsAnothers(t *testing.T, r *e2e.Root, h *live.Host) {
+	ctx := t.Context()
+	r.SQL("SET NAMES utf8mb4; GRANT RELOAD ON *.* TO plain@localhost; USE zarafa; DROP TRIGGER tr; DROP VIEW v; DROP VIEW `sicht_ö`; DROP TABLE `größe`; DROP PROCEDURE p; DROP PROCEDURE `prozedur_ä`;" +
+		"CREATE TABLE gone (id INT); CREATE DEFINER=plain@localhost VIEW idle AS SELECT id FROM gone; DROP TABLE gone;" +
+		"CREATE DEFINER=root@localhost VIEW `roots ö` AS SELECT COUNT(*) AS n FROM child;" +
+		"CREATE DEFINER=plain@localhost VIEW own AS SELECT id FROM child; CREATE DEFINER=plain@localhost EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1;" +
+		"CREATE DEFINER=root@localhost PROCEDURE p() SELECT 3; CREATE DEFINER=plain@localhost PROCEDURE own() SELECT 4;" +
+		"CREATE DEFINER=plain@localhost TRIGGER tr BEFORE INSERT ON child FOR EACH ROW SET NEW.parent = 1")
+	conn := host.DatabaseConn{Host: "localhost", User: "plain", Password: host.NewSecret("x"), Database: "zarafa"}
+	all := func() string {
+		return r.SQL("SET NAMES utf8mb4; SELECT * FROM zarafa.child; SHOW CREATE VIEW zarafa.idle; SHOW CREATE VIEW zarafa.`roots ö`; SHOW CREATE VIEW zarafa.own; SELECT * FROM zarafa.`roots ö`;" +
+			"SHOW CREATE PROCEDURE zarafa.p; SHOW CREATE PROCEDURE zarafa.own; SHOW TRIGGERS FROM zarafa; SELECT EVENT_NAME, DEFINER, EVENT_DEFINITION FROM information_schema.EVENTS")
+	}
+	want, stands := all(), []string{"VIEW idle", "VIEW roots ö", "PROCEDURE own", "PROCEDURE p"}
+	slices.Sort(stands)
+	for _, compression := range []string{"none", host.ParallelDump} {
+		path := "/root/anothers." + compression
+		made, err := h.DumpDatabase(ctx, host.DumpRequest{Conn: conn, Path: path, Compression: compression}, nil)
+		must(t, err)
+		slices.Sort(made.Standing)
+		if !slices.Equal(made.Standing, stands) || !slices.Equal(made.Definers, []string{"`plain`@`localhost`"}) {
+			t.Errorf("%s: stands %q, made by %q", compression, made.Standing, made.Definers)
+		}
+		r.SQL("USE zarafa; DROP VIEW own; DROP TRIGGER tr; DROP EVENT e; DELETE FROM child; CREATE DEFINER=plain@localhost EVENT later ON SCHEDULE EVERY 1 DAY DO SELECT 1")
+		must(t, h.LoadDatabase(ctx, host.LoadRequest{Conn: conn, Path: path, Compression: compression, SHA256: made.SHA256, Standing: made.Standing}, nil))
+		if got := withoutTime(all()); got != withoutTime(want) {
+			t.Errorf("%s: the database is not as it was dumped:\n%s\nwant\n%s", compression, got, want)
+		}
+	}
+
+	// Events of another account stay, too; triggers of one are told beside a dump that holds them.
+	r.SQL("USE zarafa; CREATE DEFINER=root@localhost EVENT roots ON SCHEDULE EVERY 1 DAY DO SELECT 1; CREATE DEFINER=root@localhost TRIGGER theirs AFTER INSERT ON child FOR EACH ROW SET @x = 1")
+	made, err := h.DumpDatabase(ctx, host.DumpRequest{Conn: conn, Path: "/root/roots.sql", Compression: "none"}, nil)
+	must(t, err)
+	if !slices.Contains(made.Standing, "EVENT roots") || !slices.Contains(made.Standing, "EVENT e") || !slices.Contains(made.Definers, "`root`@`localhost`") {
+		t.Errorf("stands %q, made by %q", made.Standing, made.Definers)
+	}
+
+	// No dump is whole without a table that cannot be read.
+	r.SQL("USE zarafa; CREATE TABLE broken (id INT PRIMARY KEY) ENGINE=MyISAM; FLUSH TABLES")
+	r.WriteFile("/var/lib/mysql/zarafa/broken.MYI", "no index", 0o660)
+	for _, compression := range []string{"none", host.ParallelDump} {
+		_, err := h.DumpDatabase(ctx, host.DumpRequest{Conn: conn, Path: "/root/broken", Compression: compression}, nil)
+		if err == nil || !strings.Contains(err.Error(), "broken (Incorrect file format 'broken')") {
+			t.Errorf("%s: of a table that cannot be read: %v", compression, err)
+		}
+	}
+}
+
+// withoutTime leaves out when a trigger was made.
+func withoutTime(text string) string {
+	return regexp.MustCompile(`[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:.]+`).ReplaceAllString(text, "")
 }
 
 var upgradeOdd = strings.ReplaceAll(upgrade, "DROP TABLE child;", "DROP VIEW v; DROP TABLE child;")

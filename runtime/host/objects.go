@@ -1,0 +1,126 @@
+package host
+
+import (
+	"fmt"
+	"strings"
+)
+
+// The questions that Objects come of, word for word: a fixture answers them by their text. Asked for its rows, a server
+// opens each table and view, and says in the comment why it cannot.
+const (
+	QueryReadable = "SELECT TABLE_NAME AS name, TABLE_TYPE AS kind, ENGINE AS engine, TABLE_ROWS AS row_estimate, TABLE_COMMENT AS comment " +
+		"FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME"
+	QueryDefiners = "SELECT 'VIEW' AS kind, TABLE_NAME AS name, DEFINER AS definer FROM information_schema.VIEWS WHERE TABLE_SCHEMA = DATABASE() " +
+		"UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE() " +
+		"UNION ALL SELECT 'EVENT', EVENT_NAME, DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = DATABASE() " +
+		"UNION ALL SELECT 'TRIGGER', TRIGGER_NAME, DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()"
+	QueryAccount = "SELECT CURRENT_USER() AS account, (SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE IN " +
+		"('SUPER', 'SET USER', 'SET_USER_ID', 'SET_ANY_DEFINER') AND GRANTEE = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''')) AS rights"
+)
+
+// Objects are what is in a database beside sound tables, as far as a dump is concerned with it.
+type Objects struct {
+	Broken   []string // tables that cannot be read, with the reason: no dump is whole without them
+	Idle     []string // views that do not work: clients refuse to dump them
+	Foreign  []string // views, routines and events of other accounts, which this one could not make again: "view a of root@localhost"
+	Triggers []string // of other accounts, as in Foreign: they come and go with their tables
+	Standing []string // "VIEW a", "PROCEDURE b": what no dump by this account holds, and none that is loaded by it may remove
+	Events   bool     // there are some that a dump can hold
+}
+
+// LookAtObjects asks for them.
+func LookAtObjects(ask func(query string) (Rows, error)) (Objects, error) {
+	var found Objects
+	readable, err := ask(QueryReadable)
+	if err != nil {
+		return found, err
+	}
+	account, err := AskAccount(ask)
+	if err != nil {
+		return found, err
+	}
+	defined, err := ask(QueryDefiners)
+	if err != nil {
+		return found, err
+	}
+	idle := map[string]bool{}
+	for _, row := range readable.Rows {
+		name, kind, engine, comment := row[0], row[1], row[2], row[4]
+		switch {
+		case kind == "VIEW" && comment != "VIEW" && comment != "":
+			idle[name] = true
+			found.Idle = append(found.Idle, name)
+		case kind == "BASE TABLE" && engine == "":
+			found.Broken = append(found.Broken, fmt.Sprintf("%s (%s)", name, comment))
+		}
+	}
+	// Clients dump either all routines of a database or none, and so its events.
+	foreign := map[string]bool{}
+	for _, row := range defined.Rows {
+		if !account.May(row[2]) {
+			foreign[group(row[0])] = true
+		}
+	}
+	for _, row := range defined.Rows {
+		kind, name, definer := row[0], row[1], row[2]
+		told := fmt.Sprintf("%s %s of %s", strings.ToLower(kind), name, definer)
+		switch may := account.May(definer); {
+		case kind == "TRIGGER" && !may:
+			found.Triggers = append(found.Triggers, told)
+		case kind == "TRIGGER":
+		case kind == "VIEW" && idle[name]:
+			found.Standing = append(found.Standing, kind+" "+name)
+		case kind == "VIEW" && may:
+		case foreign[group(kind)]:
+			found.Standing = append(found.Standing, kind+" "+name)
+			if !may {
+				found.Foreign = append(found.Foreign, told)
+			}
+		case kind == "EVENT":
+			found.Events = true
+		}
+	}
+	return found, nil
+}
+
+// group is what clients dump together.
+func group(kind string) string {
+	switch kind {
+	case "VIEW", "EVENT", "TRIGGER":
+		return kind
+	}
+	return "ROUTINE"
+}
+
+// Stands reports whether anything of this kind stands: "VIEW", "EVENT", or "ROUTINE" for procedures, functions and packages.
+func Stands(standing []string, kind string) bool {
+	for _, s := range standing {
+		if word, _, _ := strings.Cut(s, " "); group(word) == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// Account is who a connection is to the server.
+type Account struct {
+	Name string // "zarafa@localhost"
+	Any  bool   // it may make views, triggers and the like that are another's
+}
+
+// AskAccount asks who that is.
+func AskAccount(ask func(query string) (Rows, error)) (Account, error) {
+	rows, err := ask(QueryAccount)
+	if err != nil {
+		return Account{}, err
+	}
+	if len(rows.Rows) != 1 || len(rows.Rows[0]) != 2 {
+		return Account{}, fmt.Errorf("%d rows came where the account was asked for", len(rows.Rows))
+	}
+	return Account{Name: rows.Rows[0][0], Any: rows.Rows[0][1] != "0"}, nil
+}
+
+// May reports whether the account may make what is the definer's.
+func (a Account) May(definer string) bool {
+	return a.Any || strings.ReplaceAll(definer, "`", "") == a.Name
+}
