@@ -26,8 +26,11 @@ import (
 // TestSnapshotHasTheSamePlan simulates a machine, and a snapshot of it on its own: both must tell the
 // same story, change by change with diffs, and find and not know the same.
 func TestSnapshotHasTheSamePlan(t *testing.T) {
-	for _, name := range []string{"debian8-zcp72", "debian8-zcp71-ldap", "inhibited"} {
-		for _, param := range []string{"config=merge", "config=copy"} {
+	for name, ways := range map[string][]string{
+		"debian8-zcp72": {"config=merge", "config=copy"}, "debian8-zcp71-ldap": {"config=merge", "config=copy"}, "inhibited": {"config=merge", "config=copy"},
+		"rhel7-zcp72": {"config=merge"}, "sles12-zcp72": {"config=copy"},
+	} {
+		for _, param := range ways {
 			t.Run(name+" "+param, func(t *testing.T) {
 				a := &app{in: os.Stdin, err: os.Stderr, out: &output{file: os.Stdout}, state: "/var/lib/zcp2kopano"}
 				p := &params{plain: []string{param}}
@@ -59,8 +62,10 @@ func fixtureHost(t *testing.T, data []byte) host.View {
 	data = bytes.ReplaceAll(data, []byte("s3cret#of-alice"), []byte("s3cret#of-alice1"))
 	data = bytes.ReplaceAll(data, []byte("rootpw"), []byte("rootpw12"))
 	// The machine's own index offers what the catalogue does not have: a library, in two versions.
-	data = bytes.Replace(data, []byte("-- packages --\n"), []byte("-- available --\nPackage: libvmime-kopano3\nVersion: 9.0-1\nDepends: libinvented (>= 2)\n\n"+
-		"Package: libinvented\nVersion: 1\n\nPackage: libinvented\nVersion: 2\n\n-- packages --\n"), 1)
+	if bytes.Contains(data, []byte("\nmanager: apt ")) {
+		data = bytes.Replace(data, []byte("-- packages --\n"), []byte("-- available --\nPackage: libvmime-kopano3\nVersion: 9.0-1\nDepends: libinvented (>= 2)\n\n"+
+			"Package: libinvented\nVersion: 1\n\nPackage: libinvented\nVersion: 2\n\n-- packages --\n"), 1)
+	}
 	fixture, err := sim.ReadFixture(data)
 	if err != nil {
 		t.Fatal(err)
@@ -75,6 +80,19 @@ func fixtureHost(t *testing.T, data []byte) host.View {
 	}
 	t.Cleanup(func() { h.Close() })
 	return h
+}
+
+// stockFor is the stock runbook for a shipped host.
+func stockFor(t *testing.T, v host.View) string {
+	t.Helper()
+	facts, err := v.Facts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if book := map[string]string{"centos": "rhel", "sles": "sles"}[facts.OSRelease["ID"]]; book != "" {
+		return book
+	}
+	return "debian"
 }
 
 // bothStories are those of a simulation over a machine, and over a snapshot of it on its own, which is given
@@ -104,7 +122,7 @@ func bothStories(t *testing.T, a *app, machine host.View, p *params, alone func(
 func captured(t *testing.T, a *app, machine host.View, p *params) []byte {
 	t.Helper()
 	o := sim.SnapshotOptions{Packages: snapshotPackages, Trees: snapshotTrees, Sparse: true, Directive: knownDirective(nil)}
-	if err := a.recordQuestions(context.Background(), newRecorder(machine), "debian", p, &o, func(*target) {}); err != nil {
+	if err := a.recordQuestions(context.Background(), newRecorder(machine), stockFor(t, machine), p, &o, func(*target) {}); err != nil {
 		t.Fatal(err)
 	}
 	var text bytes.Buffer
@@ -124,7 +142,7 @@ func captured(t *testing.T, a *app, machine host.View, p *params) []byte {
 func told(t *testing.T, a *app, on *target, p *params) []string {
 	t.Helper()
 	defer on.Close()
-	book, plain, secrets, err := a.prepare(context.Background(), "debian", on.Host, p)
+	book, plain, secrets, err := a.prepare(context.Background(), stockFor(t, on.Host), on.Host, p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,6 +104,8 @@ type snapshot struct {
 	texts    bytes.Buffer // sections of files
 	links    map[[2]uint64]string
 	maps     []string // files in which Postfix finds passwords; nil until they are asked for
+	reads    map[string]bool   // what the run reads, by real names; nil until it is asked for
+	dirs     map[string]string // where directories are
 	dir      string
 	count    int64
 }
@@ -657,7 +659,7 @@ func (s *snapshot) owner(st host.Stat) string {
 // secrets could be found, gets a section of metadata only.
 func (s *snapshot) text(name string, st host.Stat) error {
 	st, content, err := s.readStill(name, st)
-	if err == nil && packagesystem.IsFile(name) && slices.Contains(s.o.Read, name) {
+	if err == nil && packagesystem.IsFile(name) && s.isRead(name) {
 		if small := packed(name, content); small != nil {
 			s.fileSection(name, st, small, fmt.Sprintf(" fill=%d", st.Size))
 			return s.xattrs(name, st)
@@ -691,8 +693,42 @@ var always = []string{"/etc/os-release", "/usr/lib/os-release", "/etc/passwd", "
 
 // wanted reports whether the content of a file was asked for, by a run or by name.
 func (s *snapshot) wanted(name string) bool {
-	return slices.Contains(always, name) || isBelowAny(name, s.o.Config) || slices.Contains(s.o.Read, name)
+	return slices.Contains(always, name) || isBelowAny(name, s.o.Config) || s.isRead(name)
 }
+
+// isRead reports whether a run reads a file, by whatever name: /lib may be a symlink to usr/lib, where its package has it.
+func (s *snapshot) isRead(name string) bool {
+	if s.reads == nil {
+		s.reads, s.dirs = map[string]bool{}, map[string]string{}
+		for _, read := range s.o.Read {
+			s.reads[path.Join(s.realDir(path.Dir(read), 0), path.Base(read))] = true
+		}
+	}
+	return s.reads[path.Join(s.realDir(path.Dir(name), 0), path.Base(name))]
+}
+
+// realDir is where a directory is that symlinks may lead to.
+func (s *snapshot) realDir(dir string, links int) string {
+	if real, known := s.dirs[dir]; known {
+		return real
+	}
+	if dir == "/" || dir == "." {
+		return dir
+	}
+	parent := s.realDir(path.Dir(dir), links)
+	real := path.Join(parent, path.Base(dir))
+	if target, err := s.view.Readlink(real); err == nil && links < maxLinks {
+		if !path.IsAbs(target) {
+			target = path.Join(parent, target)
+		}
+		real = s.realDir(path.Clean(target), links+1)
+	}
+	s.dirs[dir] = real
+	return real
+}
+
+// maxLinks is how many symlinks may lead to one another, as the kernel has it.
+const maxLinks = 40
 
 // readStill reads a file together with its metadata: both from before, or both from after a change that
 // happens meanwhile.
