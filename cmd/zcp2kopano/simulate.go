@@ -37,7 +37,7 @@ func simulateCommand(a *app) *cobra.Command {
 		Long: `Carry a runbook out on a simulated host and show each change: files as diffs, packages, services,
 trees by count and size. What a simulation cannot know is listed as "not simulated".
 
-RUNBOOK is a stock runbook (debian) or the path of your own (site/site.star). Without it, the stock
+RUNBOOK is a stock runbook (debian, rhel, sles) or the path of your own (site/site.star). Without it, the stock
 runbook that fits the host is taken. The host is a shipped example server, unless --host names a
 fixture (see: zcp2kopano snapshot) or --live takes this machine, which is then only read.
 
