@@ -78,7 +78,7 @@ const configLimit = 1 << 20
 // Snapshot writes a fixture of a host. It streams: nothing but the text of configuration files is kept
 // in memory. That is read first, before the walk of trees, which can take long.
 func Snapshot(ctx context.Context, w io.Writer, view host.View, o SnapshotOptions) error {
-	s := &snapshot{ctx: ctx, out: bufio.NewWriterSize(w, 64<<10), view: view, o: o, seen: map[string]bool{}, shipped: map[string]string{}, links: map[[2]uint64]string{}}
+	s := &snapshot{ctx: ctx, out: bufio.NewWriterSize(w, 64<<10), view: view, o: o, seen: map[string]bool{}, shipped: map[string]string{}, links: map[[2]uint64]string{}, dirs: map[string]string{}, linked: map[string]bool{}}
 	steps := []func() error{s.host, s.meant, s.mounts, s.packages, s.offered, s.listServices, s.processes, s.tree, s.files, s.database, s.directory, s.ports}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -103,9 +103,10 @@ type snapshot struct {
 	services []host.Service
 	texts    bytes.Buffer // sections of files
 	links    map[[2]uint64]string
-	maps     []string // files in which Postfix finds passwords; nil until they are asked for
+	maps     []string          // files in which Postfix finds passwords; nil until they are asked for
 	reads    map[string]bool   // what the run reads, by real names; nil until it is asked for
 	dirs     map[string]string // where directories are
+	linked   map[string]bool   // real names of files that have several
 	dir      string
 	count    int64
 }
@@ -571,6 +572,10 @@ func (s *snapshot) write(name string, st host.Stat, content bool) error {
 	}
 	if st.IsRegular() && st.Nlink > 1 {
 		id := [2]uint64{st.Dev, st.Ino}
+		if s.linked[s.real(name)] {
+			return nil // this name, by way of a symlink to its directory
+		}
+		s.linked[s.real(name)] = true
 		if firstName := s.links[id]; firstName != "" {
 			fmt.Fprintf(s.out, "hardlink %s -> %s\n", quoteWord(name), quoteWord(firstName))
 			return nil
@@ -699,12 +704,17 @@ func (s *snapshot) wanted(name string) bool {
 // isRead reports whether a run reads a file, by whatever name: /lib may be a symlink to usr/lib, where its package has it.
 func (s *snapshot) isRead(name string) bool {
 	if s.reads == nil {
-		s.reads, s.dirs = map[string]bool{}, map[string]string{}
+		s.reads = map[string]bool{}
 		for _, read := range s.o.Read {
-			s.reads[path.Join(s.realDir(path.Dir(read), 0), path.Base(read))] = true
+			s.reads[s.real(read)] = true
 		}
 	}
-	return s.reads[path.Join(s.realDir(path.Dir(name), 0), path.Base(name))]
+	return s.reads[s.real(name)]
+}
+
+// real is the name of a file in the directory where it is.
+func (s *snapshot) real(name string) string {
+	return path.Join(s.realDir(path.Dir(name), 0), path.Base(name))
 }
 
 // realDir is where a directory is that symlinks may lead to.

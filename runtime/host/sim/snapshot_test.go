@@ -305,3 +305,18 @@ func TestSnapshotOfABusyHost(t *testing.T) {
 		t.Errorf("%s: %v, %v %v %q", sender, err, st.Mode, st.Mtime, got)
 	}
 }
+
+// TestSnapshotOfOneFileByTwoNames: a file with several names is captured once by each, and not again where a symlink leads
+// to its directory.
+func TestSnapshotOfOneFileByTwoNames(t *testing.T) {
+	h := hostOf(t, "-- host --\nbase: none\n-- tree --\nl0777 root:root - - /bin -> usr/bin\nd0755 root:root - - /usr/bin\nf0755 root:root 10 - /usr/bin/systemctl\n"+
+		"hardlink /usr/bin/halt -> /usr/bin/systemctl\n")
+	var text strings.Builder
+	mustDo(t, Snapshot(t.Context(), &text, h, SnapshotOptions{Seen: []string{"/bin/systemctl", "/usr/bin/systemctl", "/usr/bin/halt", "/bin/halt"}}))
+	again := hostOf(t, text.String())
+	one, err := again.Lstat("/usr/bin/systemctl")
+	mustDo(t, err)
+	if other, err := again.Lstat("/bin/halt"); err != nil || other.Ino != one.Ino || one.Nlink != 2 {
+		t.Errorf("%+v, %v; want the file %+v with two names", other, err, one)
+	}
+}
