@@ -661,18 +661,21 @@ func (a *Convert) Differences(env *Env) ([]string, error) {
 		return nil, err
 	}
 	defer session.Close()
-	var differ, again few
+	// The last page comes first: of what was kept twice, since a change was cut off half-way, the first time counts.
+	differ := map[string]string{}
+	var again few
 	seen := map[string]bool{}
 	err = a.pages(env, func(page []kept) error {
 		for _, k := range page {
 			now, err := a.find(env, session, k.DN, k.Identity)
+			delete(differ, k.DN)
 			switch {
 			case err != nil:
 				return err
 			case now == nil:
-				differ.add(k.DN + ": it is gone")
+				differ[k.DN] = k.DN + ": it is gone"
 			case !directory.Same(a.Renaming.Touched(*now), k.touched()) && !a.since[now.DN]:
-				differ.add(k.DN + ": it is not as before")
+				differ[k.DN] = k.DN + ": it is not as before"
 			case k.First != "" && identity(*now) != k.First && !seen[k.DN]: // tried first, it was kept twice
 				seen[k.DN] = true
 				again.add(k.DN)
@@ -684,8 +687,12 @@ func (a *Convert) Differences(env *Env) ([]string, error) {
 		return nil, err
 	}
 	var lines []string
-	if differ.n > 0 {
-		lines = append(lines, fmt.Sprintf("directory %s: %s", a.where(), differ.String()))
+	if len(differ) > 0 {
+		var told few
+		for _, dn := range slices.Sorted(maps.Keys(differ)) {
+			told.add(differ[dn])
+		}
+		lines = append(lines, fmt.Sprintf("directory %s: %s", a.where(), told.String()))
 	}
 	if again.n > 0 {
 		lines = append(lines, fmt.Sprintf("directory %s: made again, with another objectGUID, and without rights that were granted on the object itself: %s", a.where(), again.String()))

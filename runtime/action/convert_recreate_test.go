@@ -49,6 +49,9 @@ func TestConvertActiveDirectory(t *testing.T) {
 		}
 		ends = cutAt(t, tr, cut, func(a Action) error { return a.Undo(tr.env) }) && ends
 		sameState(t, fmt.Sprintf("cut off before change %d, then taken back", cut), tr.entries(t), start)
+		if lines, err := tr.action(t).(*Convert).Differences(tr.env); err != nil || strings.Contains(strings.Join(lines, "\n"), "not as before") {
+			t.Fatalf("cut off before change %d, then taken back, it tells %q, %v", cut, lines, err)
+		}
 		if ends {
 			return
 		}

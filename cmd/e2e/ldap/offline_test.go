@@ -20,6 +20,7 @@ import (
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/directory"
 	"zcp2kopano/runtime/host/live"
+	"zcp2kopano/runtime/host/sim"
 )
 
 // server is a slapd with the schema of ZCP alone, and a configuration that names it.
@@ -232,6 +233,26 @@ func (s *server) configure(env *action.Env) (undo func()) {
 	return func() { s.write("slapd.conf", old["slapd.conf"]) }
 }
 
+// learnsInSimulation converts the configuration in a simulation over the server, and then the entries: what a simulated
+// server was taught it knows.
+func (s *server) learnsInSimulation(want []entry) {
+	s.t.Helper()
+	over, err := sim.FromView(withPackages{s}, sim.Options{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer over.Close()
+	env := environment(over)
+	learn := journaled(s.t, env, &action.Configure{Directory: action.DirectoryAt(s.external), Base: "cn=config", Schema: "kopano", Renaming: builtins.ToKopano("")})
+	if _, err := learn().Apply(env); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := prepared(s.t, env, s.conn)().Apply(env); err != nil {
+		s.t.Fatal(err)
+	}
+	check(s.t, "simulated", contents(s.t, over, s.conn), want, isNew)
+}
+
 // TestOffline converts the files of a real server that is stopped, with its configuration in a file and in cn=config:
 // the same entries as online, and what the server notes of them stays. It goes back, and what was changed since is kept.
 func TestOffline(t *testing.T) {
@@ -242,6 +263,9 @@ func TestOffline(t *testing.T) {
 			s.start()
 			start, times := contents(t, s, s.conn), s.times()
 			check(t, "at first", start, want, isOld)
+			if kind == "cn=config" {
+				s.learnsInSimulation(want)
+			}
 			env := environment(s)
 			env.Store.Dir = s.path("store")
 			back := s.configure(env)

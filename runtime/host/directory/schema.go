@@ -57,6 +57,25 @@ func ReadSchema(subschema host.Entry) *Schema {
 	return s
 }
 
+// Learn adds a definition as OpenLDAP's configuration has it: a statement of slapd.conf, or an attribute of an entry of
+// cn=config. Others are none, nor is anything where nothing is known.
+func (s *Schema) Learn(keyword, text string) {
+	if s.Empty() {
+		return
+	}
+	if strings.HasPrefix(text, "{") { // its place among others
+		_, text, _ = strings.Cut(text, "}")
+	}
+	switch strings.ToLower(keyword) {
+	case "attributetype", "olcattributetypes":
+		s.addAttribute(definition(text))
+	case "objectclass", "olcobjectclasses":
+		if strings.HasPrefix(strings.TrimSpace(text), "(") { // else it is one that an entry has
+			s.addClass(definition(text))
+		}
+	}
+}
+
 // Empty tells whether nothing is known.
 func (s *Schema) Empty() bool { return s == nil || len(s.classes) == 0 }
 

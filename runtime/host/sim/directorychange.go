@@ -65,7 +65,24 @@ func (s *directorySession) readSchema(ctx context.Context) (*directory.Schema, e
 	if err != nil {
 		return nil, err
 	}
-	return directory.ReadSchema(found[0]), nil
+	schema := directory.ReadSchema(found[0])
+	s.dir.teach(schema)
+	return schema, nil
+}
+
+// teach adds what the run has put into the server's configuration.
+func (dir *directoryServer) teach(schema *directory.Schema) {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	for _, key := range slices.Sorted(maps.Keys(dir.changed)) {
+		if e := dir.changed[key]; e != nil {
+			for name, values := range e.Attributes {
+				for _, v := range values {
+					schema.Learn(name, v)
+				}
+			}
+		}
+	}
 }
 
 // Change carries out changes one after the other.

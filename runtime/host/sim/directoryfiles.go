@@ -96,12 +96,41 @@ func (dir *directoryServer) imported(ctx context.Context, db host.DirectoryDatab
 		return nil, nil, err
 	}
 	s := opened.(*directorySession)
+	if !db.ConfigDir() {
+		if err := dir.teachFile(s.schema, db.Config, 0); err != nil {
+			return nil, nil, fmt.Errorf("import into the database %s: %w", db.Suffix, err)
+		}
+	}
 	for _, e := range entries {
-		if err := s.schema.Check(nil, &e, false); err != nil {
+		if err := s.schema.Check(nil, &e, true); err != nil { // what the server notes itself comes with it
 			return nil, nil, fmt.Errorf("import into the database %s: %s: %w", db.Suffix, e.DN, err)
 		}
 	}
 	return s, entries, nil
+}
+
+// deepestInclude is how far files of a configuration include each other.
+const deepestInclude = 10
+
+// teachFile adds what a server's slapd.conf defines by now: the one that runs below has read it earlier.
+func (dir *directoryServer) teachFile(schema *directory.Schema, file string, deep int) error {
+	text, err := dir.files.readFile(file)
+	if err != nil {
+		return err
+	}
+	for _, line := range directory.ConfigLines(string(text)) {
+		if line.Keyword != "include" {
+			schema.Learn(line.Keyword, line.Argument)
+			continue
+		}
+		if deep == deepestInclude {
+			return fmt.Errorf("%s: it includes itself", file)
+		}
+		if err := dir.teachFile(schema, line.Argument, deep+1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // needs is an error where the tools of a server, or its configuration, are not there.
