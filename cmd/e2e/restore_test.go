@@ -25,6 +25,9 @@ func TestRestoredDatabase(t *testing.T) {
 		r.WriteFile(path, "# from an earlier attempt\n", 0o600)
 	}
 	r.WriteFile("/etc/default/kopano", "# from an earlier attempt\nDAGENT_OPTS=-d\n", 0o600) // without which no dagent stays
+	// The rights of ZCP's manual, and a report that the database's root has made.
+	r.SQL("REVOKE ALL ON *.* FROM zarafa@localhost; GRANT ALL ON zarafa.* TO zarafa@localhost;" +
+		"CREATE VIEW zarafa.report AS SELECT COUNT(*) AS n FROM zarafa.stores; CREATE EVENT zarafa.nightly ON SCHEDULE EVERY 1 DAY DO SELECT 1")
 	before, content := r.State(), unnumbered(dumped(r))
 	if res := r.Migrate(Migration{Repository: "kopano84"}); res.Code != 0 {
 		t.Fatalf("exit status %d\n%s", res.Code, res.Output)
@@ -37,8 +40,12 @@ func TestRestoredDatabase(t *testing.T) {
 	if res := r.Zcp2kopano("rollback", "--yes"); res.Code != 4 || !strings.Contains(res.Output, "rollback --restore-database") || dumped(r) != upgraded {
 		t.Fatalf("rollback: exit status %d\n%s", res.Code, res.Output)
 	}
+	r.SQL("USE zarafa; CREATE TABLE passing (since INT); CREATE VIEW idle AS SELECT since FROM passing; DROP TABLE passing") // which no client dumps
 	if res := r.Zcp2kopano("rollback", "--yes", "--restore-database"); res.Code != 0 || !strings.Contains(res.Output, "with the database restored") {
 		t.Fatalf("rollback with the database: exit status %d\n%s", res.Code, res.Output)
+	}
+	if got := r.SQL("SELECT definer FROM information_schema.events; SHOW CREATE VIEW zarafa.idle; DROP VIEW zarafa.idle"); !strings.Contains(got, "root@localhost") || !strings.Contains(got, "passing") {
+		t.Errorf("the event and the view that stayed: %s", got)
 	}
 	restored := dumped(r)
 	if unnumbered(restored) != content {

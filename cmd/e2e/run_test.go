@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -25,9 +26,10 @@ func TestMigration(t *testing.T) {
 		name   string
 		params []string
 		data   string // where the attachments are in the end
+		odd    bool   // from an odd shell, on a machine where what apt calls in the end fails
 	}{
 		{name: "merge", data: "/var/lib/kopano/attachments"},
-		{name: "copy", params: []string{"config=copy"}, data: "/var/lib/kopano/attachments"},
+		{name: "copy", params: []string{"config=copy"}, data: "/var/lib/kopano/attachments", odd: true},
 		{name: "keep", params: []string{"attachments=keep", "components=all"}, data: "/var/lib/zarafa/attachments"},
 	}
 	for _, c := range cases {
@@ -35,12 +37,22 @@ func TestMigration(t *testing.T) {
 			t.Parallel()
 			r := NewSite(t)
 			r.ServeDownloads("kopano84")
+			if c.odd {
+				r.WriteFile("/etc/apt/apt.conf.d/99backup", `DPkg::Post-Invoke { "exit 7"; };`+"\n", 0o644)
+			}
 			before := r.State()
 			watch := r.WatchProcesses(RepoPassword, Password)
-			res := r.Migrate(Migration{Params: c.params})
+			cmd := r.MigrateCommand(Migration{Params: c.params})
+			if c.odd {
+				cmd = r.oddly(cmd)
+			}
+			res := r.Finish(cmd)
 			watch()
 			if res.Code != 0 {
 				t.Fatalf("exit status %d\n%s", res.Code, res.Output)
+			}
+			if told := strings.Contains(squeezed(res.Output), "has failed: DPkg::Post-Invoke 'exit 7'"); told != c.odd {
+				t.Errorf("of the hook is told: %v\n%s", told, res.Output)
 			}
 			after := r.State()
 			golden.File(t, "testdata/"+c.name+".golden", changes(before, after))
@@ -51,6 +63,20 @@ func TestMigration(t *testing.T) {
 			secondRunChangesNothing(t, r, after)
 		})
 	}
+}
+
+// oddly has a command started from a shell in which nothing is as it should be: what it hands on may reach neither the
+// files that are made, nor the commands that are called.
+func (r *Root) oddly(cmd *exec.Cmd) *exec.Cmd {
+	odd := r.Command("/bin/sh", append([]string{"-ec", `
+		mkdir /tmp/gone; cd /tmp/gone; rmdir /tmp/gone
+		export LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 TMPDIR=/nowhere HOME=/nowhere LD_PRELOAD=/nowhere.so LD_LIBRARY_PATH=/nowhere PATH=/nowhere
+		export http_proxy=http://127.0.0.1:9 APT_CONFIG=/nowhere DPKG_ROOT=/nowhere DPKG_ADMINDIR=/nowhere
+		export MYSQL_HOME=/nowhere MYSQL_UNIX_PORT=/nowhere MYSQL_TCP_PORT=9 IFS=x ENV=/nowhere BASH_ENV=/nowhere COLUMNS=3 TERM=nonsense
+		umask 0777; ulimit -S -f 8; ulimit -S -n 24; ulimit -S -p 20
+		exec "$0" "$@" <&-`}, cmd.Args...)...)
+	odd.Env = cmd.Env
+	return odd
 }
 
 // changes lists what is different, a line each. Attachments are left to sameData.

@@ -20,14 +20,14 @@ func TestShedCaller(t *testing.T) {
 			fmt.Println(err)
 			os.Exit(1)
 		}
-		out, err := exec.Command("/bin/sh", "-c", "umask; ulimit -f; ulimit -t; ulimit -v; ulimit -d").CombinedOutput()
+		out, err := exec.Command("/bin/sh", "-c", "umask; ulimit -f; ulimit -t; ulimit -v; ulimit -d; [ $(ulimit -n) -ge 1024 ] && echo files; [ $(ulimit -H -n) -ge 4096 ] && echo more").CombinedOutput()
 		fmt.Print(string(out), err)
 		os.Exit(0)
 	}
-	cmd := exec.Command("/bin/sh", "-c", `umask 0777; ulimit -S -f 8; ulimit -S -t 600; ulimit -S -v 50000000; ulimit -S -d 50000000; exec "$0" -test.run TestShedCaller`, os.Args[0])
+	cmd := exec.Command("/bin/sh", "-c", `umask 0777; ulimit -S -f 8; ulimit -S -t 600; ulimit -S -v 50000000; ulimit -S -d 50000000; ulimit -S -n 32; exec "$0" -test.run TestShedCaller`, os.Args[0])
 	cmd.Env = append(os.Environ(), "SHED=1")
 	out, err := cmd.CombinedOutput()
-	if got, want := strings.Fields(string(out)), strings.Fields("0022 unlimited unlimited unlimited unlimited <nil>"); err != nil || strings.Join(got, " ") != strings.Join(want, " ") {
+	if got, want := strings.Fields(string(out)), strings.Fields("0022 unlimited unlimited unlimited unlimited files more <nil>"); err != nil || strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("%q (%v), want %q", got, err, want)
 	}
 }
