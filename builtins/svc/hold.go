@@ -23,8 +23,8 @@ var holdStarts = &script.Builtin{
 	Name: "svc.hold_starts",
 	Doc: "Keeps packages from starting their services while they are installed.\n\n" +
 		"On Debian and Ubuntu it puts " + policyFile + " in place, and keeps one that is there as " + policyKept + "; the policy " +
-		"must allow both. Elsewhere packages start nothing, and there is nothing to do. svc.start works all the same. Take it " +
-		"back with svc.release_starts.",
+		"must allow both. Elsewhere there is nothing to do: with systemd, no package transaction of a run lets its packages start their " +
+		"services, whatever their scripts want. svc.start works all the same. Take it back with svc.release_starts.",
 	Result: "None",
 	Effect: script.Change,
 	Example: `

@@ -129,8 +129,9 @@ func (s *RPMSystem) build(t testing.TB) *Root {
 	r := NewRPMRoot(t, s.Release, Systemd())
 	r.asRelease(s.Release)
 	r.bindServers()
-	// The distribution enables nothing of its own accord.
-	r.WriteFile("/usr/lib/systemd/system-preset/00-default-disable.preset", "disable *\n", 0o644)
+	// The distribution enables nothing of its own accord, and the site all that is Kopano's.
+	r.WriteFile("/usr/lib/systemd/system-preset/99-default-disable.preset", "disable *\n", 0o644)
+	r.WriteFile("/etc/systemd/system-preset/50-site.preset", "enable kopano-*.service\n", 0o644)
 	r.Must("sh", "-c", "rpm -i --justdb --nodeps "+RPMReposDir+"/fronts/*.rpm")
 	r.Must("mkdir", "-p", "/etc/pki/rpm-gpg") // of the package filesystem; SUSE has it, too
 	r.StartMariaDB()

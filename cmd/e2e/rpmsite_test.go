@@ -46,6 +46,11 @@ func TestRPMMigration(t *testing.T) {
 		m.Params = []string{"zcp_packages_dir=" + RPMServersDir + "/zcp/" + s.family.Name}
 		before, content, logs := r.State(), unnumbered(dumped(r)), r.logs()
 		censored := r.Censored(before)
+		// A vendor whose scripts start what they bring would have it work with a configuration that is not its own yet.
+		const started = "/run/started-by-script"
+		for _, name := range []string{"kopano-gateway", "zarafa-gateway"} {
+			r.Behave(name+".post", "systemctl start "+name+".service && systemctl is-active "+name+".service >>"+started+" || :")
+		}
 		captured := s.rehearseSnapshot(r)
 		if diffs := manifest.Compare(servicesOnly(captured.Start), servicesOnly(before), nil); len(diffs) != 0 {
 			t.Errorf("a snapshot has other services:\n%s", manifest.Table(diffs, "snapshot", "real"))
@@ -73,6 +78,9 @@ func TestRPMMigration(t *testing.T) {
 		}
 		if err := r.Server("/run/zarafad/server.sock").Serves(); err != nil {
 			t.Error(err)
+		}
+		if got := r.ReadFile(started); got != "inactive\ninactive\n" {
+			t.Errorf("while packages came, and were put back, their scripts started: %q", got)
 		}
 		r.rpmTidy()
 	})

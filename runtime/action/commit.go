@@ -219,18 +219,8 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
 	w := a.watch(env)
-	if err := repairWith(env, nil, w, a.installFiles); err != nil {
+	if err := a.withoutHeld(env, func(env *Env) error { return a.carryOut(env, w) }); err != nil {
 		return Result{}, err
-	}
-	have, err := packages(env.Host)
-	if err != nil {
-		return Result{}, err
-	}
-	rest := a.rest(have)
-	if len(rest.Remove)+len(rest.Install) > 0 {
-		if err := env.Host.CommitPackages(env.Ctx, rest, w); err != nil {
-			return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
-		}
 	}
 	if err := a.verify(env); err != nil {
 		return Result{}, err
@@ -250,6 +240,25 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 	}
 	return Result{Summary: fmt.Sprintf("%d packages removed, %d installed, %d replaced",
 		len(a.Solution.Remove), len(a.Solution.Install), len(a.Solution.Upgrade)), Lines: w.Warned}, nil
+}
+
+// carryOut repairs what an interrupted transaction left, and commits what is still to be done.
+func (a *Commit) carryOut(env *Env, w *host.PackageWatch) error {
+	if err := repairWith(env, nil, w, a.installFiles); err != nil {
+		return err
+	}
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	rest := a.rest(have)
+	if len(rest.Remove)+len(rest.Install) == 0 {
+		return nil
+	}
+	if err := env.Host.CommitPackages(env.Ctx, rest, w); err != nil {
+		return fmt.Errorf("%s: %w", a.Summary(), err)
+	}
+	return nil
 }
 
 // unsolved lists what the solution promised to install and is not there.

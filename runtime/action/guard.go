@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"zcp2kopano/runtime/host"
@@ -186,8 +185,7 @@ func (env *Env) stopGently(name string, patience time.Duration) error {
 	if !guarded || !there || now.Kind != "systemd" {
 		return env.Host.StopService(env.Ctx, name, patience)
 	}
-	dir, err := env.spare(name)
-	if err != nil {
+	if err := sparing.add(env, name); err != nil {
 		return err
 	}
 	err = env.Host.StopService(env.Ctx, name, patience)
@@ -196,43 +194,7 @@ func (env *Env) stopGently(name string, patience time.Duration) error {
 			err = busy
 		}
 	}
-	return errors.Join(err, env.unspare(dir))
-}
-
-// What is in runtimeUnits is gone after a reboot.
-const (
-	runtimeUnits = "/run/systemd/system"
-	spareFile    = "/zcp2kopano.conf"
-	spareText    = "[Service]\nSendSIGKILL=no\n"
-)
-
-// spare has systemd send no SIGKILL to a service, by a file in this directory.
-func (env *Env) spare(name string) (dir string, err error) {
-	if _, err := env.Host.Lstat(runtimeUnits); err != nil {
-		return "", nil // nothing was booted by systemd there
-	}
-	dir = runtimeUnits + "/" + name + ".service.d"
-	if err := env.Host.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return dir, err
-	}
-	if err := removePath(env.Host, dir+spareFile); err != nil {
-		return dir, err
-	}
-	f, err := env.Host.Create(dir+spareFile, 0o644)
-	if err != nil {
-		return dir, err
-	}
-	_, err = f.Write([]byte(spareText))
-	return dir, errors.Join(err, f.Close(), env.Host.ReloadServices())
-}
-
-func (env *Env) unspare(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	err := removePath(env.Host, dir+spareFile)
-	_ = env.Host.Rmdir(dir) // there may be others in it
-	return errors.Join(err, env.Host.ReloadServices())
+	return errors.Join(err, sparing.take(env, name))
 }
 
 // removeStale removes a lock that nobody holds: init scripts refuse to stop a service as long as there is one.

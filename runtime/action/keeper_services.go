@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -78,14 +79,26 @@ exit 101
 
 // startsKeeper keeps what is at PolicyFile, on a host whose packages ask it, and has the keepers of packages forbid
 // starts meanwhile: until files and accounts are back, services would work with the packages' own configuration.
+//
+// Where no package asks (rpm), systemd starts none of these services as long as packages come and go, whatever presets and
+// scripts want: those that are named as a package that comes, and those of packages that go. One that runs goes on.
 type startsKeeper struct {
 	Policy Preimage `json:"policy,omitzero"`
+	Held   []string `json:"held,omitempty"`
 }
 
-func (k *startsKeeper) record(env *Env, _ *Commit, _ *found) error {
+func (k *startsKeeper) record(env *Env, a *Commit, f *found) error {
 	m, err := env.Host.PackageManager()
-	if err != nil || m.Name != "apt" {
+	if err != nil {
 		return err
+	}
+	if m.Name != "apt" {
+		names := map[string]bool{}
+		for _, s := range f.services {
+			names[s.Name] = true
+		}
+		k.Held = slices.Sorted(maps.Keys(a.withNew(names)))
+		return nil
 	}
 	if _, err := env.Store.PutBytes([]byte(PolicyText)); err != nil {
 		return err
@@ -112,7 +125,7 @@ func (k *startsKeeper) compare(env *Env, _ *Commit) ([]string, error) {
 // PolicyFile is there again afterwards, also after an earlier attempt that was broken off.
 func (k *startsKeeper) withoutStarts(env *Env, do func(*Env) error) error {
 	if k.Policy.Path == "" {
-		return do(env)
+		return k.withoutHeld(env, do)
 	}
 	text, err := env.Store.PutBytes([]byte(PolicyText))
 	if err != nil {
@@ -124,6 +137,26 @@ func (k *startsKeeper) withoutStarts(env *Env, do func(*Env) error) error {
 		err = do(env)
 	}
 	return errors.Join(err, k.restore(env, nil))
+}
+
+// withoutHeld does something to packages while systemd holds their services off. Afterwards it does so no more, also after
+// an earlier attempt that was broken off.
+func (k *startsKeeper) withoutHeld(env *Env, do func(*Env) error) error {
+	var idle []string
+	for _, name := range k.Held {
+		now, _, err := (&Service{Name: name}).Now(env.Host)
+		if err != nil {
+			return err
+		}
+		if !now.Active {
+			idle = append(idle, name)
+		}
+	}
+	err := holding.add(env, idle...)
+	if err == nil {
+		err = do(env)
+	}
+	return errors.Join(err, holding.take(env, k.Held...))
 }
 
 // linksKeeper keeps the runlevel links of the init scripts of services that go, and of those that are named after packages

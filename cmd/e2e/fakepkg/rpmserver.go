@@ -3,6 +3,8 @@ package fakepkg
 import (
 	"slices"
 	"strings"
+
+	"zcp2kopano/cmd/e2e/fakepkg/service"
 )
 
 // Family is what RHEL's or SUSE's systems call their own.
@@ -275,11 +277,11 @@ func account(name, options string) string {
 }
 
 // unitScripts are what the macros of systemd make of a service: the distribution's presets decide whether it is
-// enabled, it is stopped when the package goes, and restarted when it is exchanged.
+// enabled, it is stopped when the package goes, and restarted when it is exchanged. A test can have the first do more.
 func unitScripts(name string) map[string]string {
-	unit := name + ".service"
+	unit, behaviour := name+".service", service.BehaviourDir+"/"+name+".post"
 	return map[string]string{
-		"post":   "if [ $1 -eq 1 ] ; then\n  # Initial installation\n  systemctl preset " + unit + " >/dev/null 2>&1 || :\nfi",
+		"post":   "if [ -f " + behaviour + " ]; then . " + behaviour + "; fi\nif [ $1 -eq 1 ] ; then\n  # Initial installation\n  systemctl preset " + unit + " >/dev/null 2>&1 || :\nfi",
 		"preun":  "if [ $1 -eq 0 ] ; then\n  # Package removal, not upgrade\n  systemctl --no-reload disable " + unit + " >/dev/null 2>&1 || :\n  systemctl stop " + unit + " >/dev/null 2>&1 || :\nfi",
 		"postun": "systemctl daemon-reload >/dev/null 2>&1 || :\nif [ $1 -ge 1 ] ; then\n  # Package upgrade, not uninstall\n  systemctl try-restart " + unit + " >/dev/null 2>&1 || :\nfi",
 	}

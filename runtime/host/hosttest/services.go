@@ -279,6 +279,13 @@ func SystemdCases() []ServiceCase {
 		ServiceStep{"stop", "", "failed", 0})
 	stranger.Files[UnitFile("test-as-nobody-known")] = Unit("test-as-nobody-known", "User=nosuchuser")
 
+	// What this program adds to units while packages come and go.
+	held := unitCase("held",
+		ServiceStep{"enable", "", "enabled", 0},
+		ServiceStep{"start", Refused, "enabled", 0},
+		ServiceStep{"disable", "", "-", 0})
+	held.Files["/run/systemd/system/test-held.service.d/hold.conf"] = "[Unit]\nConditionPathExists=!/\n"
+
 	bothHalf := unitCase("unit-and-half-linked",
 		ServiceStep{"disable", "", "-", 0},
 		ServiceStep{"enable", "", "enabled", 0})
@@ -320,7 +327,7 @@ func SystemdCases() []ServiceCase {
 		scriptCase("half-linked",
 			ServiceStep{"enable", "", "enabled", 0},
 			ServiceStep{"disable", "", "-", 0}).half(),
-		bothHalf.half(), admins, linked, stranger,
+		bothHalf.half(), admins, linked, stranger, held,
 		nobody("nobody", "test-nobody", ""), nobody("option", "--help", Refused), nobody("path", "../x", Refused),
 	}
 }

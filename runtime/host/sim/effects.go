@@ -41,6 +41,7 @@ var effectVerbs = map[string]struct {
 	"delete":       {1, nil, checkFile, (*scripts).effectDelete},
 	"enable":       {1, nil, checkService, func(sc *scripts, _ *Package, e Effect) error { return sc.system.packager.enable(e.Args[0]) }},
 	"disable":      {1, nil, checkService, func(sc *scripts, _ *Package, e Effect) error { return sc.system.packager.disable(e.Args[0]) }},
+	"preset":       {1, nil, checkService, (*scripts).effectPreset},
 	"mask": {1, nil, checkService, func(sc *scripts, _ *Package, e Effect) error {
 		return unitHelper{sc.services}.mask(e.Args[0] + ".service")
 	}},
@@ -207,6 +208,16 @@ func (sc *scripts) effectDelete(_ *Package, e Effect) error {
 	return sc.files.removeAll(e.Args[0])
 }
 
+// effectPreset is systemctl preset: the distribution's and the site's presets decide. Those of RHEL and SUSE enable no service
+// that they do not know, so a fixture without any enables none.
+func (sc *scripts) effectPreset(_ *Package, e Effect) error {
+	unit := e.Args[0] + ".service"
+	if sc.system.facts.Init != "systemd" || !sc.services.hasPresets() && sc.services.below == nil || !sc.services.presetEnables(unit) {
+		return nil
+	}
+	return unitHelper{sc.services}.preset(unit)
+}
+
 func (sc *scripts) effectStart(p *Package, e Effect) error {
 	name := e.Args[0]
 	switch allowed, why := sc.services.policyAllows(name, "start"); {
@@ -219,7 +230,10 @@ func (sc *scripts) effectStart(p *Package, e Effect) error {
 	if s, err := sc.services.service(name); err == nil && s.Masked {
 		return nil
 	}
-	return sc.services.startService(name)
+	if err := sc.services.startService(name); !errors.Is(err, errUnmet) {
+		return err
+	}
+	return nil
 }
 
 // effectStop leaves a service that does not stop at work. The scripts that debhelper and systemd's macros

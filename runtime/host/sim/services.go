@@ -177,6 +177,9 @@ func (sv *services) startService(name string) error {
 	if s.Active {
 		return nil
 	}
+	if unmet := sv.unmet(name); unmet != "" {
+		return fmt.Errorf("start %s: %w: ConditionPathExists=%s", name, errUnmet, unmet)
+	}
 	state := sv.known[name]
 	if state == nil {
 		state = &service{}

@@ -280,6 +280,12 @@ func (sv *services) presetEnables(unit string) bool {
 	return true
 }
 
+func (sv *services) hasPresets() bool {
+	return slices.ContainsFunc(presetDirs, func(dir string) bool {
+		return slices.ContainsFunc(sv.files.entries(dir), func(e host.DirEntry) bool { return strings.HasSuffix(e.Name, ".preset") })
+	})
+}
+
 func isWantsDir(name string) bool {
 	return strings.HasSuffix(name, ".wants") || strings.HasSuffix(name, ".requires")
 }
@@ -287,3 +293,50 @@ func isWantsDir(name string) bool {
 // presetDirs have the files that say which new units systemd enables; of two with one name the first
 // counts.
 var presetDirs = []string{"/etc/systemd/system-preset", "/run/systemd/system-preset", "/usr/local/lib/systemd/system-preset", "/usr/lib/systemd/system-preset", "/lib/systemd/system-preset"}
+
+// errUnmet is why a service does not start that a condition of its unit keeps from it. Whoever asks systemd for its start is
+// told that it is done.
+var errUnmet = errors.New("a condition of its unit is not met")
+
+// unmet is a path that a service's unit, or a file that adds to it, wants to be there (with !, not to be there) and that is
+// not so; empty if there is none. Of other conditions a simulation knows nothing.
+func (sv *services) unmet(name string) string {
+	unit := sv.unitFile(name)
+	if unit == "" {
+		return ""
+	}
+	files, dropIns := []string{unit}, map[string]string{} // of two with one name the first counts
+	for _, dir := range sv.unitDirs() {
+		dir = path.Join(dir, name+".service.d")
+		for _, e := range sv.files.entries(dir) {
+			if dropIns[e.Name] == "" && strings.HasSuffix(e.Name, ".conf") {
+				dropIns[e.Name] = path.Join(dir, e.Name)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(dropIns)) {
+		files = append(files, dropIns[name])
+	}
+	var conditions []string
+	for _, file := range files {
+		text, err := sv.files.readFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			value, is := strings.CutPrefix(strings.TrimSpace(line), "ConditionPathExists=")
+			switch {
+			case is && value == "":
+				conditions = nil
+			case is:
+				conditions = append(conditions, value)
+			}
+		}
+	}
+	for _, c := range conditions {
+		if wanted, not := strings.CutPrefix(c, "!"); strings.HasPrefix(wanted, "/") && sv.files.exists(wanted) == not {
+			return c
+		}
+	}
+	return ""
+}
