@@ -38,7 +38,17 @@ func (s services) isClient(ctx context.Context, q host.Question) error {
 			return nil
 		}
 	}
+	if q.Network == "unix" && s.nobodyListens(q) {
+		return fmt.Errorf("%s: %w: nobody listens there", q, host.ErrUnasked)
+	}
 	return fmt.Errorf("%s: there is none", q)
+}
+
+// nobodyListens reports whether there is nothing to be connected to: then it is not the service that is to blame, and to
+// wait for it is in vain.
+func (s services) nobodyListens(q host.Question) bool {
+	listeners, err := s.listeners(q)
+	return err == nil && len(listeners) == 0
 }
 
 // connections are the inodes of the sockets by which the service is connected to where a question goes.

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"net"
 	"path/filepath"
 	"strings"
@@ -48,5 +49,21 @@ func TestClient(t *testing.T) {
 			t.Errorf("%s: the connection is another program's", text)
 		}
 		conn.Close()
+	}
+}
+
+// TestClientOfNobody: where nobody listens, nothing is said of the service.
+func TestClientOfNobody(t *testing.T) {
+	h, err := Open("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	q, err := host.ParseQuestion(self(t), "client+unix:"+filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Ask(context.Background(), q); !errors.Is(err, host.ErrUnasked) {
+		t.Errorf("%v", err)
 	}
 }
