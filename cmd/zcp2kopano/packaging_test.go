@@ -19,9 +19,16 @@ func makeRule(t *testing.T, dir string, args ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("make", append([]string{"-s", "--no-print-directory", "-C", dir, "-f", file}, args...)...).CombinedOutput()
+	cmd := exec.Command("make", append([]string{"-s", "--no-print-directory", "-C", dir, "-f", file}, args...)...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { // of the make that runs the tests
+		name, _, _ := strings.Cut(v, "=")
+		return name == "MAKEFLAGS" || name == "MFLAGS" || name == "MAKELEVEL"
+	})
+	var problems strings.Builder
+	cmd.Stderr = &problems
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("make %s: %v\n%s", args, err, out)
+		t.Fatalf("make %s: %v\n%s%s", args, err, out, problems.String())
 	}
 	return string(out)
 }
