@@ -334,7 +334,11 @@ func (sv *services) unmet(name string) string {
 		}
 	}
 	for _, c := range conditions {
-		if wanted, not := strings.CutPrefix(c, "!"); strings.HasPrefix(wanted, "/") && sv.files.exists(wanted) == not {
+		wanted, not := strings.CutPrefix(c, "!")
+		if !strings.HasPrefix(wanted, "/") || strings.Contains(wanted, "%") { // a trigger, or a path that only systemd can tell
+			continue
+		}
+		if sv.files.exists(wanted) == not {
 			return c
 		}
 	}
