@@ -42,6 +42,7 @@ type Commit struct {
 
 	keptFiles
 	takenFiles
+	unwhole
 	keepers
 }
 
@@ -121,6 +122,9 @@ func (a *Commit) Prepare(env *Env) (bool, error) {
 		return false, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
 	a.noteChanged(have)
+	if err := a.look(env); err != nil {
+		return false, err
+	}
 	f, err := a.find(env.Host, have)
 	if err != nil {
 		return false, err

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/packagesystem"
@@ -42,31 +43,51 @@ func absentFiles(v host.View, p host.Package) ([]string, error) {
 	return absences, nil
 }
 
-// recordAbsent notes what of the packages that go is not there beforehand, where the database does not tell how far they went.
-func (k *departuresKeeper) recordAbsent(env *Env, have map[string]host.Package, names []string) error {
-	if system, err := env.system(); err != nil || system.TellsRemovals() {
-		return err
+// unwhole is what was not whole before a transaction, where the database does not tell how far one went.
+type unwhole struct {
+	// Looked is when it was looked at. It never was where the database tells, nor by a program that did not know of it yet:
+	// then nobody can tell afterwards what this transaction has left.
+	Looked time.Time `json:"looked,omitzero"`
+	// Absent are files of the packages that go which were not there, by package.
+	Absent map[string][]string `json:"absent,omitempty"`
+	// Parts are files that were being unpacked when somebody else's transaction was killed.
+	Parts []string `json:"parts,omitempty"`
+}
+
+// look notes when it is looked at.
+func (u *unwhole) look(env *Env) error {
+	system, err := env.system()
+	if err == nil && !system.TellsRemovals() {
+		u.Looked = env.Host.Now().UTC()
 	}
-	k.Absent = map[string][]string{}
+	return err
+}
+
+// recordAbsent notes what of the packages that go is not there beforehand.
+func (u *unwhole) recordAbsent(env *Env, have map[string]host.Package, names []string) error {
+	if u.Looked.IsZero() {
+		return nil
+	}
+	u.Absent = map[string][]string{}
 	for _, name := range names {
 		absences, err := absentFiles(env.Host, have[bareName(name)])
 		if err != nil {
 			return err
 		}
 		if len(absences) > 0 {
-			k.Absent[name] = absences
+			u.Absent[name] = absences
 		}
 	}
 	return nil
 }
 
 // lost are the files that a package has lost since, although it counts as installed: its removal was cut short.
-func (k *departuresKeeper) lost(env *Env, p host.Package) ([]string, error) {
-	if system, err := env.system(); err != nil || system.TellsRemovals() {
-		return nil, err
+func (u *unwhole) lost(env *Env, p host.Package) ([]string, error) {
+	if u.Looked.IsZero() {
+		return nil, nil
 	}
 	absences, err := absentFiles(env.Host, p)
-	return slices.DeleteFunc(absences, func(file string) bool { return slices.Contains(k.Absent[p.Name], file) }), err
+	return slices.DeleteFunc(absences, func(file string) bool { return slices.Contains(u.Absent[p.Name], file) }), err
 }
 
 // endRemovals brings removals to their end that were cut short: what is put back has to be away.
@@ -101,7 +122,7 @@ func (a *Commit) endRemovals(env *Env) error {
 }
 
 // compareLost says what of the packages that are back is not.
-func (k *departuresKeeper) compareLost(env *Env, a *Commit) ([]string, error) {
+func (a *Commit) compareLost(env *Env) ([]string, error) {
 	have, err := packages(env.Host)
 	if err != nil {
 		return nil, err
@@ -112,7 +133,7 @@ func (k *departuresKeeper) compareLost(env *Env, a *Commit) ([]string, error) {
 		if !old.Installed() || !now.Installed() || now.Version != old.Version {
 			continue
 		}
-		lost, err := k.lost(env, now)
+		lost, err := a.lost(env, now)
 		if err != nil {
 			return nil, err
 		}
@@ -167,14 +188,10 @@ func sweepParts(env *Env, names []string) error {
 	return nil
 }
 
-// sweepNew removes what was left of files that were being unpacked of a package that is not there: nobody knows where its
-// files are.
-func (k *arrivalsKeeper) sweepNew(env *Env, a *Commit) error {
-	have, err := packages(env.Host)
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(a.New, func(name string) bool { return !have[bareName(name)].Installed() }) {
+// sweepNew removes what was left of files that were being unpacked of packages that came in part: nobody knows where their
+// files are. Nobody may be at work on packages by then, or it takes from an rpm what that is about to rename.
+func (a *Commit) sweepNew(env *Env) error {
+	if a.Looked.IsZero() || len(a.New) == 0 {
 		return nil
 	}
 	_, parts, err := hollowWays(env)
@@ -182,7 +199,7 @@ func (k *arrivalsKeeper) sweepNew(env *Env, a *Commit) error {
 		return err
 	}
 	for _, part := range parts {
-		if slices.Contains(k.Parts, part) {
+		if slices.Contains(a.Parts, part) {
 			continue
 		}
 		if err := removePath(env.Host, part); err != nil {

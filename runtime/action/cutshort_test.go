@@ -2,6 +2,7 @@ package action
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -103,6 +104,80 @@ func TestInstallationCutShort(t *testing.T) {
 	must(t, a.Undo(env))
 	if _, err := fake.Lstat(ours); !absent(err) {
 		t.Errorf("%s is still there: %v", ours, err)
+	}
+	if _, err := fake.Lstat(earlier); err != nil {
+		t.Errorf("%s: %v", earlier, err)
+	}
+}
+
+// finishingHost is a host on which an rpm outlives the program that has begun it: it goes on until somebody waits for it.
+type finishingHost struct {
+	*fakeHost
+	part, whole string
+	brings      host.Package
+}
+
+func (h *finishingHost) ExpelPackages(ctx context.Context, list []host.Change, keep string, w *host.PackageWatch) error {
+	if len(list) == 0 && h.part != "" {
+		if err := h.Rename(h.part, h.whole); err != nil {
+			return err
+		}
+		h.part = ""
+		h.packages[h.brings.Name] = h.brings
+	}
+	return h.fakeHost.ExpelPackages(ctx, list, keep, w)
+}
+
+// TestSweepWaitsForRPM: what an rpm unpacks that is still at work is taken away from it by nobody.
+func TestSweepWaitsForRPM(t *testing.T) {
+	fake := newFake()
+	zarafaInstalled(t, fake)
+	fake.manager = host.PackageManager{Name: "yum"}
+	h := &finishingHost{fakeHost: fake, whole: "/usr/sbin/kopano-server", brings: fake.offers["kopano-server"]}
+	h.brings.Status = "installed"
+	env := newEnv(h)
+	a := &Commit{Tx: host.Transaction{Install: []string{"kopano-server"}}}
+	if changes, err := a.Prepare(env); err != nil || !changes {
+		t.Fatalf("prepare: %v, %v", changes, err)
+	}
+	h.part = "/usr/sbin/kopano-server;6b0d74cb"
+	put(t, fake, h.part, "", 0o600, 0, 0)
+	must(t, a.Undo(env))
+	if _, err := fake.Lstat(h.whole); err != nil {
+		t.Errorf("what was unpacked: %v", err)
+	}
+	if p, there := fake.packages["kopano-server"]; there {
+		t.Errorf("still there: %v", p)
+	}
+}
+
+// TestCutShortOfAnOlderProgram: a journal that does not tell what was absent, or lay about, does not tell that nothing did.
+func TestCutShortOfAnOlderProgram(t *testing.T) {
+	fake := newFake()
+	h := &unpackingHost{fakeHost: fake, t: t, bad: true}
+	env := newEnv(h)
+	zarafaInstalled(t, fake)
+	fake.manager = host.PackageManager{Name: "yum"}
+	fake.owned = map[string][]string{"zarafa-server": {cutDoc}} // which somebody has removed
+	const earlier = "/usr/sbin/somebody;56d58000"
+	put(t, fake, earlier, "", 0o600, 0, 0)
+	a := &Commit{Tx: host.Transaction{Remove: []string{"zarafa-server"}, Install: []string{"kopano-server"}}}
+	if changes, err := a.Prepare(env); err != nil || !changes {
+		t.Fatalf("prepare: %v, %v", changes, err)
+	}
+	var fields map[string]any
+	must(t, json.Unmarshal(mustJSON(t, a), &fields))
+	for _, name := range []string{"looked", "absent", "parts"} {
+		if fields[name] == nil {
+			t.Errorf("the journal does not tell %s", name)
+		}
+		delete(fields, name)
+	}
+	old, err := Decode(a.Kind(), mustJSON(t, fields))
+	must(t, err)
+	must(t, old.Undo(env))
+	if len(h.expelled) > 0 {
+		t.Errorf("expelled %q, and it was whole", h.expelled)
 	}
 	if _, err := fake.Lstat(earlier); err != nil {
 		t.Errorf("%s: %v", earlier, err)

@@ -16,9 +16,6 @@ import (
 type departuresKeeper struct {
 	Files   map[string]string `json:"files,omitempty"`   // kept package files, by name
 	Missing map[string]string `json:"missing,omitempty"` // why others could not be kept
-	// Absent are files of these packages that were not there, by package, where the database tells nothing of a removal that
-	// is cut short.
-	Absent map[string][]string `json:"absent,omitempty"`
 }
 
 func (k *departuresKeeper) record(env *Env, a *Commit, f *found) error {
@@ -43,7 +40,7 @@ func (k *departuresKeeper) record(env *Env, a *Commit, f *found) error {
 		return err
 	}
 	maps.Copy(k.Files, given)
-	if err := k.recordAbsent(env, f.have, slices.Concat(save, slices.Sorted(maps.Keys(given)))); err != nil {
+	if err := a.recordAbsent(env, f.have, slices.Concat(save, slices.Sorted(maps.Keys(given)))); err != nil {
 		return err
 	}
 	return a.noteSums(env, k.Files)
@@ -98,7 +95,7 @@ func (*departuresKeeper) restore(env *Env, a *Commit) error {
 	return sweepParts(env, back)
 }
 
-func (k *departuresKeeper) compare(env *Env, a *Commit) ([]string, error) {
+func (*departuresKeeper) compare(env *Env, a *Commit) ([]string, error) {
 	lines, err := a.compareOld(env, func(old, now host.Package) string {
 		switch {
 		case old.Installed() && !now.Installed():
@@ -111,7 +108,7 @@ func (k *departuresKeeper) compare(env *Env, a *Commit) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	more, err := k.compareLost(env, a)
+	more, err := a.compareLost(env)
 	return append(lines, more...), err
 }
 
@@ -262,21 +259,16 @@ type arrivalsKeeper struct {
 	// Hollow are the directories that were there before and had no file, where the package manager makes such and leaves
 	// them.
 	Hollow []string `json:"hollow,omitempty"`
-	// Parts are files that were being unpacked when somebody else's transaction was killed.
-	Parts []string `json:"parts,omitempty"`
 }
 
 func (k *arrivalsKeeper) record(env *Env, a *Commit, _ *found) (err error) {
 	if len(a.New) > 0 {
-		k.Hollow, k.Parts, err = hollowWays(env)
+		k.Hollow, a.Parts, err = hollowWays(env)
 	}
 	return err
 }
 
 func (k *arrivalsKeeper) restore(env *Env, a *Commit) error {
-	if err := k.sweepNew(env, a); err != nil {
-		return err
-	}
 	return errors.Join(a.withoutStarts(env, a.purgeNew), clearWays(env, k.Hollow), unshelter(env))
 }
 
@@ -310,6 +302,9 @@ func (*arrivalsKeeper) compare(env *Env, a *Commit) ([]string, error) {
 func (a *Commit) purgeNew(env *Env) error {
 	if err := env.Host.ExpelPackages(env.Ctx, nil, "", a.undoWatch(env)); err != nil {
 		return err // somebody is at work on the packages
+	}
+	if err := a.sweepNew(env); err != nil {
+		return err
 	}
 	audit, err := env.Host.PackageAudit()
 	if err != nil {
