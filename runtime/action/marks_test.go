@@ -124,7 +124,7 @@ func TestCrashesOfRestore(t *testing.T) {
 	start := func() (*trial, *Restore) {
 		s := scenario{act: dump, setup: func(t tester, h *fakeHost) {
 			must(t, h.PutDir("/var/backups", 0o700, 0, 0))
-			h.dump = host.DumpResult{RawBytes: 100, Bytes: 40, SHA256: "abc", Tables: []string{"users"}, Closed: true, Standing: []string{"VIEW early"}}
+			h.dump = host.DumpResult{RawBytes: 100, Bytes: 40, SHA256: "abc", Tables: []string{"users"}, Views: []string{"held"}, Closed: true, Standing: []string{"VIEW early"}}
 			h.dumps, h.content = map[string]string{}, "zcp"
 		}}
 		tr := s.prepared(t)
@@ -134,7 +134,7 @@ func TestCrashesOfRestore(t *testing.T) {
 			t.Fatalf("the dump is not known: %v", err)
 		}
 		tr.content = "upgraded"
-		tr.fakeHost.dump.Standing = []string{"VIEW later"}
+		tr.fakeHost.dump.Standing = []string{"VIEW later", "VIEW held", "VIEW users"} // the dump holds two of them
 		tr.env.Marks = nil
 		return tr, &Restore{Dump: *tr.action(t).(*Dump), Made: made}
 	}

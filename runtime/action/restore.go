@@ -253,6 +253,7 @@ func (a *Restore) check(env *Env) error {
 		return fmt.Errorf("the dump is not the one that the run made (%d bytes, was %d; SHA-256 %s, was %s), and nothing was changed; find out who changed it",
 			read.Bytes, a.Made.Bytes, read.SHA256, a.Made.SHA256)
 	}
+	a.Made.Views = read.Views
 	made := a.Dump
 	made.Tables, made.ExpectedBytes = a.Made.Tables, 0
 	err = made.judge(read)
@@ -353,7 +354,7 @@ func (a *Restore) Apply(env *Env) (Result, error) {
 	}
 	req := host.LoadRequest{
 		Conn: conn, Path: a.Dump.Path, Compression: a.Dump.Compression, SHA256: a.Made.SHA256, Next: a.Next, Counters: a.Counters,
-		Standing: slices.Concat(a.Made.Standing, saved.Standing),
+		Standing: a.Made.StandBeside(saved.Standing),
 	}
 	err = env.Host.LoadDatabase(env.Ctx, req, func(n int64) {
 		env.Progress(Progress{What: "load " + a.Dump.Path, Done: n, Total: a.Made.RawBytes, Unit: "bytes"})

@@ -186,12 +186,23 @@ type DumpResult struct {
 	Bytes    int64    `json:"bytes"`              // of the file
 	SHA256   string   `json:"sha256"`             // of the file; empty where the host cannot know
 	Tables   []string `json:"tables"`             // whose CREATE TABLE was seen, in order
+	Views    []string `json:"views,omitempty"`    // that it makes
 	Closed   bool     `json:"closed"`             // the dump ends with its "-- Dump completed" line
 	Tool     string   `json:"tool"`               // path of the program and its version
 	Standing []string `json:"standing,omitempty"` // what is not in it: Objects.Standing
 	Definers []string `json:"definers,omitempty"` // whose views, triggers, routines and events it holds
 
 	Took time.Duration `json:"took_ns,omitempty"` // to make it; 0 where the host cannot know
+}
+
+// StandBeside is what is left standing while this dump is loaded: what it did not hold itself, and what a later one, of
+// the content that it replaces, did not. A view that has stopped working since makes way for its own self, or for a table
+// that it has taken the place of.
+func (r DumpResult) StandBeside(later []string) []string {
+	return append(slices.Clone(r.Standing), slices.DeleteFunc(slices.Clone(later), func(s string) bool {
+		view, is := strings.CutPrefix(s, "VIEW ")
+		return is && (slices.Contains(r.Views, view) || slices.Contains(r.Tables, view))
+	})...)
 }
 
 var nextNumber = regexp.MustCompile(`(?m)^\) .*?\bAUTO_INCREMENT=([0-9]+)`)

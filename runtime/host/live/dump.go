@@ -234,6 +234,7 @@ func (h databaseWriter) dumpTo(ctx context.Context, f host.File, compression str
 		Bytes:    file.bytes,
 		SHA256:   hex.EncodeToString(file.hash.Sum(nil)),
 		Tables:   scan.tables,
+		Views:    scan.views,
 		Closed:   scan.closed,
 		Definers: scan.definers,
 	}, nil
@@ -265,6 +266,7 @@ type dumpScanner struct {
 	bytes    int64
 	line     []byte // start of the current line
 	tables   []string
+	views    []string
 	definers definers
 	closed   bool // the last line that is not empty is the closing one
 }
@@ -289,6 +291,9 @@ func (d *definers) look(line []byte) {
 const tellBytes = 8 << 20
 
 var createTable = regexp.MustCompile("^CREATE TABLE (?:IF NOT EXISTS )?`((?:[^`]|``)+)`")
+
+// makesView is the last of several statements by which mysqldump makes a view.
+var makesView = regexp.MustCompile("^/\\*!50001 VIEW `((?:[^`]|``)+)` AS ")
 
 func (s *dumpScanner) Write(p []byte) (int, error) {
 	if s.failed != nil {
@@ -381,7 +386,10 @@ func (s *dumpScanner) endLine() {
 	if len(s.line) > 0 {
 		s.closed = bytes.HasPrefix(s.line, []byte("-- Dump completed"))
 		if m := createTable.FindSubmatch(s.line); m != nil {
-			s.tables = append(s.tables, strings.ReplaceAll(string(m[1]), "``", "`"))
+			s.tables = append(s.tables, unquoted(m[1]))
+		}
+		if m := makesView.FindSubmatch(s.line); m != nil {
+			s.views = append(s.views, unquoted(m[1]))
 		}
 		s.definers.look(s.line)
 	}

@@ -157,7 +157,7 @@ func (d *dumpReader) result() (host.DumpResult, error) {
 	d.scan.finish()
 	return host.DumpResult{
 		RawBytes: d.scan.bytes, Bytes: d.bytes, SHA256: hex.EncodeToString(d.hash.Sum(nil)),
-		Tables: d.scan.tables, Closed: d.scan.closed, Definers: d.scan.definers,
+		Tables: d.scan.tables, Views: d.scan.views, Closed: d.scan.closed, Definers: d.scan.definers,
 	}, nil
 }
 

@@ -254,6 +254,7 @@ func judgeParallel(files []parallelFile) (map[string]int64, host.DumpResult, err
 		case f.name == "metadata":
 			result.Closed, counted = f.finished, f.rowsByName
 		case views[f.name]:
+			result.Views = append(result.Views, f.table)
 		case f.makes:
 			if name := strings.TrimSuffix(f.name, "-schema.sql.gz"); !with[name] {
 				return nil, result, fmt.Errorf("there is no file with the rows of table %s (%s.sql.gz)", f.table, name)

@@ -54,8 +54,8 @@ func TestParallelDump(t *testing.T) {
 	if !made.Closed || made.Bytes == 0 || made.RawBytes == 0 || len(made.SHA256) != 64 || !strings.Contains(made.Tool, "mydumper") {
 		t.Errorf("made %+v", made)
 	}
-	if !slices.Contains(made.Tables, "stores") || !slices.Contains(made.Tables, "nothing") || slices.Contains(made.Tables, "v") {
-		t.Errorf("tables %q", made.Tables)
+	if !slices.Contains(made.Tables, "stores") || !slices.Contains(made.Tables, "nothing") || slices.Contains(made.Tables, "v") || !slices.Equal(made.Views, []string{"sicht_ö", "v"}) {
+		t.Errorf("tables %q, views %q", made.Tables, made.Views)
 	}
 	dir, err := h.Lstat(req.Path)
 	must(t, err)
@@ -133,6 +133,8 @@ func whatIsAnothers(t *testing.T, r *e2e.Root, h *live.Host) {
 		}
 	}
 
+	whatStoppedWorking(t, r, h, conn)
+
 	// Events of another account stay, too; triggers of one are told beside a dump that holds them.
 	r.SQL("USE zarafa; CREATE DEFINER=root@localhost EVENT roots ON SCHEDULE EVERY 1 DAY DO SELECT 1; CREATE DEFINER=root@localhost TRIGGER theirs AFTER INSERT ON child FOR EACH ROW SET @x = 1")
 	made, err := h.DumpDatabase(ctx, host.DumpRequest{Conn: conn, Path: "/root/roots.sql", Compression: "none"}, nil)
@@ -149,6 +151,36 @@ func whatIsAnothers(t *testing.T, r *e2e.Root, h *live.Host) {
 		if err == nil || !strings.Contains(err.Error(), "broken (Incorrect file format 'broken')") {
 			t.Errorf("%s: of a table that cannot be read: %v", compression, err)
 		}
+	}
+}
+
+// whatStoppedWorking loads what a dump holds, and the dump of what it replaces does not: a view whose table is gone, a table
+// whose name is a view's of another account by now, and routines and events beside which such an account has made some.
+func whatStoppedWorking(t *testing.T, r *e2e.Root, h *live.Host, conn host.DatabaseConn) {
+	ctx := t.Context()
+	all := func() string {
+		return r.SQL("USE zarafa; SELECT * FROM werk; SHOW CREATE VIEW werk; SELECT * FROM site; CALL own(); SELECT EVENT_NAME, DEFINER, EVENT_DEFINITION FROM information_schema.EVENTS")
+	}
+	for _, compression := range []string{"none", host.ParallelDump} {
+		r.SQL("USE zarafa; DROP PROCEDURE p; CREATE TABLE base (id INT); INSERT INTO base VALUES (77); CREATE DEFINER=plain@localhost VIEW werk AS SELECT id FROM base; CREATE TABLE site (id INT)")
+		path, want := "/root/works."+compression, all()
+		made, err := h.DumpDatabase(ctx, host.DumpRequest{Conn: conn, Path: path, Compression: compression}, nil)
+		must(t, err)
+		r.SQL("USE zarafa; DROP TABLE base; DROP TABLE site; CREATE DEFINER=root@localhost VIEW site AS SELECT 1 AS id; CREATE DEFINER=root@localhost PROCEDURE p() SELECT 3;" +
+			"CREATE DEFINER=root@localhost EVENT roots ON SCHEDULE EVERY 1 DAY DO SELECT 1")
+		saved, err := h.DumpDatabase(ctx, host.DumpRequest{Conn: conn, Path: path + ".saved", Compression: compression}, nil)
+		must(t, err)
+		for _, s := range []string{"VIEW werk", "VIEW site", "PROCEDURE own", "EVENT e"} {
+			if !slices.Contains(saved.Standing, s) || slices.Contains(made.Standing, s) {
+				t.Errorf("%s: %s is in only one of the two dumps, that do not hold %q and %q", compression, s, made.Standing, saved.Standing)
+			}
+		}
+		must(t, h.LoadDatabase(ctx, host.LoadRequest{Conn: conn, Path: path, Compression: compression, SHA256: made.SHA256, Standing: made.StandBeside(saved.Standing)}, nil))
+		r.SQL("USE zarafa; DROP EVENT roots") // stays, as the procedure does
+		if got := all(); got != want {
+			t.Errorf("%s: the database is not as it was dumped:\n%s\nwant\n%s", compression, got, want)
+		}
+		r.SQL("USE zarafa; DROP VIEW werk; DROP TABLE base; DROP TABLE site")
 	}
 }
 

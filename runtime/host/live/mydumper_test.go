@@ -63,7 +63,7 @@ func TestReadParallel(t *testing.T) {
 		return h.DatabaseWriter.(databaseWriter).readParallel(t.Context(), "/d", nil)
 	}
 	rows, first, err := read(good())
-	if err != nil || rows["users"] != 4 || len(rows) != 2 || !first.Closed || strings.Join(first.Tables, " ") != "nothing users" || first.RawBytes < 900<<10 {
+	if err != nil || rows["users"] != 4 || len(rows) != 2 || !first.Closed || strings.Join(first.Tables, " ") != "nothing users" || strings.Join(first.Views, " ") != "v" || first.RawBytes < 900<<10 {
 		t.Fatalf("rows %v, %+v, %v", rows, first, err)
 	}
 	if _, again, err := read(good()); err != nil || again.SHA256 != first.SHA256 {
