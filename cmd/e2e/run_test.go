@@ -73,7 +73,7 @@ func (r *Root) oddly(cmd *exec.Cmd) *exec.Cmd {
 		export LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 TMPDIR=/nowhere HOME=/nowhere LD_PRELOAD=/nowhere.so LD_LIBRARY_PATH=/nowhere PATH=/nowhere
 		export http_proxy=http://127.0.0.1:9 APT_CONFIG=/nowhere DPKG_ROOT=/nowhere DPKG_ADMINDIR=/nowhere
 		export MYSQL_HOME=/nowhere MYSQL_UNIX_PORT=/nowhere MYSQL_TCP_PORT=9 IFS=x ENV=/nowhere BASH_ENV=/nowhere COLUMNS=3 TERM=nonsense
-		umask 0777; ulimit -S -f 8; ulimit -S -n 24; ulimit -S -p 20
+		umask 0777; ulimit -S -f 8; ulimit -S -n 24
 		exec "$0" "$@" <&-`}, cmd.Args...)...)
 	odd.Env = cmd.Env
 	return odd

@@ -137,7 +137,13 @@ func by(env *Env, session host.Directory) search {
 func (a *Convert) each(search search, page func([]host.Entry) error) error {
 	for _, base := range a.Bases {
 		req := host.DirectorySearch{Base: base, Scope: "sub", Filter: a.Renaming.Search(), Attributes: a.reads()}
-		if err := search(req, page); err != nil {
+		err := search(req, func(entries []host.Entry) error {
+			if a.ad { // one of the next page may be a copy of ours, which is gone again
+				entries = slices.DeleteFunc(entries, func(e host.Entry) bool { return isCopy(e.DN) })
+			}
+			return page(entries)
+		})
+		if err != nil {
 			return err
 		}
 	}

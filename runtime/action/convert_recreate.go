@@ -196,8 +196,15 @@ func copyOf(dn string) (*ldap.DN, error) {
 		return nil, fmt.Errorf("DN %q names no entry that can be added", dn)
 	}
 	sum := sha256.Sum256([]byte(strings.ToLower(name.String())))
-	name.RDNs[0].Attributes[0].Value = fmt.Sprintf("zcp2kopano copy %x", sum[:8])
+	name.RDNs[0].Attributes[0].Value = fmt.Sprintf("%s%x", copyPrefix, sum[:8])
 	return name, nil
+}
+
+const copyPrefix = "zcp2kopano copy "
+
+func isCopy(dn string) bool {
+	name, err := ldap.ParseDN(dn)
+	return err == nil && len(name.RDNs) > 0 && strings.HasPrefix(name.RDNs[0].Attributes[0].Value, copyPrefix)
 }
 
 // renamed are the attributes of an entry as a copy has them, whose name is one of its values.

@@ -199,3 +199,25 @@ func TestConvertBySeveralServers(t *testing.T) {
 		})
 	}
 }
+
+// TestConvertTakesNoCopyForAnEntry: the next page is read while one is converted, and can have what the conversion adds
+// beside an entry and takes away again.
+func TestConvertTakesNoCopyForAnEntry(t *testing.T) {
+	const list = "cn=All\\, of us,ou=lists,dc=example,dc=org"
+	name, err := copyOf(list)
+	must(t, err)
+	a := oldToNew()
+	a.ad = true
+	var seen []string
+	must(t, a.each(func(_ host.DirectorySearch, page func([]host.Entry) error) error {
+		return page([]host.Entry{{DN: list}, {DN: name.String()}})
+	}, func(page []host.Entry) error {
+		for _, e := range page {
+			seen = append(seen, e.DN)
+		}
+		return nil
+	}))
+	if !slices.Equal(seen, []string{list}) {
+		t.Errorf("%q", seen)
+	}
+}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -40,6 +41,9 @@ func LookAtObjects(ask func(query string) (Rows, error)) (Objects, error) {
 		return found, err
 	}
 	defined, err := ask(QueryDefiners)
+	if err != nil && !errors.Is(err, ErrUnknown) {
+		err = fmt.Errorf("%w; where the server's own tables (mysql.event, mysql.proc) are older than it: mysql_upgrade, then restart it", err)
+	}
 	if err != nil {
 		return found, err
 	}

@@ -77,9 +77,8 @@ func same(t *testing.T, provider, consumer *server) map[string]string {
 // the provider's entries as they are converted and as they are taken back, once both know the new schema.
 func TestReplicas(t *testing.T) {
 	want := users(30)
-	url := fmt.Sprintf("ldap://127.0.0.1:%d", freePort(t))
 	provider := zarafaOnly(t, "cn=config", ldifOf(want), "overlay syncprov")
-	provider.listen = []string{url}
+	url := provider.conn.URLs[0]
 	consumer := zarafaOnly(t, "cn=config", "",
 		fmt.Sprintf(`syncrepl rid=1 provider=%s type=refreshAndPersist searchbase=dc=example,dc=org bindmethod=simple binddn="cn=admin,dc=example,dc=org" credentials="s3cr3t!" retry="1 +"`, url),
 		"updateref "+url)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -38,15 +39,18 @@ func (s services) isClient(ctx context.Context, q host.Question) error {
 			return nil
 		}
 	}
-	if q.Network == "unix" && s.nobodyListens(q) {
+	if s.nobodyListens(q) {
 		return fmt.Errorf("%s: %w: nobody listens there", q, host.ErrUnasked)
 	}
 	return fmt.Errorf("%s: there is none", q)
 }
 
-// nobodyListens reports whether there is nothing to be connected to: then it is not the service that is to blame, and to
-// wait for it is in vain.
+// nobodyListens reports whether there is nothing on this machine to be connected to: then it is not the service that is to
+// blame, and to wait for it is in vain.
 func (s services) nobodyListens(q host.Question) bool {
+	if name, _, _ := net.SplitHostPort(q.Address); q.Network != "unix" && name != "localhost" && !net.ParseIP(name).IsLoopback() {
+		return false // that may be another machine
+	}
 	listeners, err := s.listeners(q)
 	return err == nil && len(listeners) == 0
 }

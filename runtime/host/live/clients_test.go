@@ -59,11 +59,18 @@ func TestClientOfNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
-	q, err := host.ParseQuestion(self(t), "client+unix:"+filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := h.Ask(context.Background(), q); !errors.Is(err, host.ErrUnasked) {
-		t.Errorf("%v", err)
+	for text, want := range map[string]bool{
+		"client+unix:" + filepath.Join(t.TempDir(), "s"): true,
+		"client://127.0.0.1:1":                           true,
+		"client://localhost:1":                           true,
+		"client://192.0.2.1:1":                           false, // another machine's
+	} {
+		q, err := host.ParseQuestion(self(t), text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Ask(context.Background(), q); err == nil || errors.Is(err, host.ErrUnasked) != want {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }

@@ -49,7 +49,7 @@ func (s *directorySession) readSchema(ctx context.Context) (*directory.Schema, e
 	where := fixtureSchema
 	if s.dir.below != nil {
 		root, err := s.dir.SearchDirectory(ctx, s.conn, host.DirectorySearch{Scope: "base", Filter: "(objectClass=*)", Attributes: []string{"subschemaSubentry"}})
-		if err != nil {
+		if err != nil && !directory.Is(err, ldap.LDAPResultNoSuchObject) { // a server may hide its root entry
 			return nil, err
 		}
 		if len(root) == 1 && len(attribute(root[0], "subschemaSubentry")) > 0 {
