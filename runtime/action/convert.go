@@ -2,6 +2,7 @@ package action
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -417,7 +418,12 @@ func (a *Convert) carryOut(env *Env, session host.Directory, works []entryWork) 
 	}
 	var first error
 	for _, w := range again {
-		if err := a.recreate(env, session, w); err != nil && first == nil {
+		err := a.recreate(env, session, w)
+		if gone := (homeless{}); errors.As(err, &gone) { // on the way back: who took that away is not held up
+			a.tellMoved(w.dn + ", which is not there, and is not added again because what held it is gone")
+			err = nil
+		}
+		if err != nil && first == nil {
 			first = fmt.Errorf("%s: %w", w.dn, err)
 		}
 	}

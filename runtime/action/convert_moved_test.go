@@ -226,6 +226,47 @@ func TestConvertGoesBackWithoutAHome(t *testing.T) {
 	}
 }
 
+// TestConvertDropsNothingUnsaid: a list that a run which was cut off has deleted, and whose place somebody has taken away
+// before it was added again, stops a resume until that is there, and is told by a rollback.
+func TestConvertDropsNothingUnsaid(t *testing.T) {
+	const unit, list = "ou=lists,dc=example,dc=org", "cn=all,ou=lists,dc=example,dc=org"
+	ldif := strings.Replace(hosttest.DirectoryLDIF, "dn: cn=all,dc", "dn: "+unit+"\nobjectClass: organizationalUnit\nou: lists\n\ndn: cn=all,ou=lists,dc", 1)
+	given := 0
+	var tr *trial
+	var start map[string]string
+	for cut := 0; ; cut++ {
+		tr = startDomain(t, ldif, "dc=example,dc=org", &given)
+		start = anonymous(tr.entries(t))
+		tr.env.Host = &domainHost{tr.fakeHost, &given, cut}
+		if tr.apply(t) == nil {
+			t.Fatal("the list is never deleted")
+		}
+		if tr.entries(t)["entry "+list] == "" {
+			break
+		}
+	}
+	tr.env.Host = &domainHost{tr.fakeHost, &given, -1}
+	session, err := tr.directory.OpenDirectory(t.Context(), host.DirectoryConn{})
+	must(t, err)
+	held := entryAt(t, tr, unit)
+	must(t, session.Change(t.Context(), []host.EntryChange{{DN: unit, Delete: true}})[0])
+	if err := tr.apply(t); err == nil || !strings.Contains(err.Error(), list) || !strings.Contains(err.Error(), "see that "+unit+" is there again, then resume") {
+		t.Errorf("a resume says %v", err)
+	}
+	a := tr.action(t).(*Convert)
+	must(t, a.Undo(tr.env))
+	if !strings.Contains(a.Since(), list+", which is not there") {
+		t.Errorf("a rollback tells %q", a.Since())
+	}
+	must(t, session.Change(t.Context(), []host.EntryChange{{DN: unit, Add: held.Attributes}})[0])
+	must(t, tr.apply(t))
+	if got := tr.entries(t)["entry "+list]; !strings.Contains(got, "new-list") {
+		t.Errorf("resumed when that is there again, the list is %q", got)
+	}
+	must(t, tr.undo(t))
+	sameState(t, "taken back", anonymous(tr.entries(t)), start)
+}
+
 // TestConvertLeavesWhatLostItsName: a list that was moved, and whose name somebody has given to another one, stays.
 func TestConvertLeavesWhatLostItsName(t *testing.T) {
 	const list, moved = "cn=all,dc=example,dc=org", "cn=all,ou=people,dc=example,dc=org"

@@ -135,7 +135,7 @@ func (a *Convert) recreate(env *Env, session host.Directory, w entryWork) error 
 	if now == nil {
 		err := one(env, session, host.EntryChange{DN: w.dn, Add: made})
 		if directory.Is(err, ldap.LDAPResultNoSuchObject) {
-			return nil // so has he what held it
+			return homeless{w.dn}
 		}
 		return err
 	}
@@ -154,6 +154,22 @@ func (a *Convert) recreate(env *Env, session host.Directory, w entryWork) error 
 		return errors.Join(err, one(env, session, host.EntryChange{DN: w.dn, Add: now})) // rather as it was than gone
 	}
 	return nil
+}
+
+// homeless is an entry that is not there, and cannot be added again, because what held it is gone, too.
+type homeless struct{ dn string }
+
+func (e homeless) Error() string {
+	return fmt.Sprintf("it is not there, and cannot be added again, because what held it was renamed or deleted: see that %s is there again, then resume", above(e.dn))
+}
+
+// above is the DN of what holds an entry.
+func above(dn string) string {
+	name, err := ldap.ParseDN(dn)
+	if err != nil || len(name.RDNs) == 0 {
+		return "what held " + dn
+	}
+	return (&ldap.DN{RDNs: name.RDNs[1:]}).String()
 }
 
 func one(env *Env, session host.Directory, c host.EntryChange) error {
