@@ -44,6 +44,8 @@ type Convert struct {
 	plain    bool     // the server does not know how to relax its rules, and changes structural classes as others
 	ad       bool     // the server is Active Directory
 	contexts []string // all that the server holds
+
+	unsearched map[string]string // of these, where entries could not be searched for, and why
 }
 
 func (a *Convert) Kind() string         { return "ldap.convert" }
@@ -504,7 +506,7 @@ func (a *Convert) find(env *Env, session host.Directory, dn, identity string) (*
 	}
 	for _, base := range slices.Concat(a.Bases, a.contexts) {
 		err := session.Search(env.Ctx, host.DirectorySearch{Base: base, Scope: "sub", Filter: filter, Attributes: a.reads()}, take)
-		if err != nil && (slices.Contains(a.Bases, base) || !directory.Is(err, elsewhere...)) {
+		if err != nil && (slices.Contains(a.Bases, base) || !a.passOver(base, err)) {
 			return nil, err
 		}
 		if found != nil {
@@ -512,6 +514,22 @@ func (a *Convert) find(env *Env, session host.Directory, dn, identity string) (*
 		}
 	}
 	return nil, nil
+}
+
+// passOver tells whether a search may go on without one of the contexts beside the converted bases: what is there is
+// another's, and has limits of its own. Where entries are made again, one that was only not found would be made twice.
+func (a *Convert) passOver(base string, err error) bool {
+	if directory.Is(err, elsewhere...) {
+		return true
+	}
+	if code := directory.Code(err); a.ad || code == 0 || code >= ldap.ErrorNetwork {
+		return false
+	}
+	if a.unsearched == nil {
+		a.unsearched = map[string]string{}
+	}
+	a.unsearched[base] = err.Error()
+	return true
 }
 
 // elsewhere are the answers of what a server holds beside the converted bases, and that is not this user's to see.
@@ -705,6 +723,9 @@ func (a *Convert) Differences(env *Env) ([]string, error) {
 			told.add(differ[dn])
 		}
 		lines = append(lines, fmt.Sprintf("directory %s: %s", a.where(), told.String()))
+	}
+	for _, base := range slices.Sorted(maps.Keys(a.unsearched)) {
+		lines = append(lines, fmt.Sprintf("directory %s: what is gone may have been moved to %q, which could not be searched: %s", a.where(), base, a.unsearched[base]))
 	}
 	if again.n > 0 {
 		lines = append(lines, fmt.Sprintf("directory %s: made again, with another objectGUID, and without rights that were granted on the object itself: %s", a.where(), again.String()))

@@ -267,6 +267,64 @@ func TestConvertDropsNothingUnsaid(t *testing.T) {
 	sameState(t, "taken back", anonymous(tr.entries(t)), start)
 }
 
+// limitedHost is a host whose directory answers searches below one base with this code.
+type limitedHost struct {
+	*fakeHost
+	base string
+	code uint16
+}
+
+func (h limitedHost) OpenDirectory(ctx context.Context, conn host.DirectoryConn) (host.Directory, error) {
+	session, err := h.directory.OpenDirectory(ctx, conn)
+	return limitedSession{session, h}, err
+}
+
+type limitedSession struct {
+	host.Directory
+	h limitedHost
+}
+
+func (s limitedSession) Search(ctx context.Context, req host.DirectorySearch, page func([]host.Entry) error) error {
+	if req.Base == s.h.base && req.Scope == "sub" {
+		return &directory.Error{Code: s.h.code}
+	}
+	return s.Directory.Search(ctx, req, page)
+}
+
+// TestConvertPassesOthersOver: an entry that somebody has deleted is gone, whatever another's database says to a search for
+// it; one of the converted bases has to be searched, and the connection has to last.
+func TestConvertPassesOthersOver(t *testing.T) {
+	for _, c := range []struct {
+		base string
+		code uint16
+		fine bool
+	}{
+		{"cn=accesslog", 1, true}, {"cn=accesslog", 3, true}, {"cn=accesslog", 4, true}, {"cn=accesslog", 11, true},
+		{"cn=accesslog", 51, true}, {"cn=accesslog", 52, true}, {"cn=accesslog", 200, false}, {"dc=example,dc=org", 11, false},
+	} {
+		ldif := "dn:\nobjectClass: top\nnamingContexts: cn=accesslog\nnamingContexts: dc=example,dc=org\n\n" +
+			strings.Replace(hosttest.DirectoryLDIF, "cn: Alice\n", "cn: Alice\nentryUUID: 1-alice\n", 1)
+		tr := startConvert(t, ldif, oldToNew())
+		must(t, tr.apply(t))
+		session, err := tr.directory.OpenDirectory(t.Context(), host.DirectoryConn{})
+		must(t, err)
+		must(t, session.Change(t.Context(), []host.EntryChange{{DN: alice, Delete: true}})[0])
+		tr.env.Host = limitedHost{tr.fakeHost, c.base, c.code}
+		a := tr.action(t).(*Convert)
+		if err := a.Undo(tr.env); (err == nil) != c.fine {
+			t.Errorf("%s answers %d: %v", c.base, c.code, err)
+			continue
+		}
+		if !c.fine {
+			continue
+		}
+		lines, err := a.Differences(tr.env)
+		if told := strings.Join(lines, "\n"); err != nil || !strings.Contains(told, alice+": it is gone") || strings.Count(told, `"cn=accesslog", which could not be searched`) != 1 {
+			t.Errorf("%s answers %d: told %q, %v", c.base, c.code, told, err)
+		}
+	}
+}
+
 // TestConvertLeavesWhatLostItsName: a list that was moved, and whose name somebody has given to another one, stays.
 func TestConvertLeavesWhatLostItsName(t *testing.T) {
 	const list, moved = "cn=all,dc=example,dc=org", "cn=all,ou=people,dc=example,dc=org"
