@@ -14,8 +14,10 @@ type dropIn struct{ name, text string }
 var (
 	// sparing has systemd send no SIGKILL to a service.
 	sparing = dropIn{"zcp2kopano.conf", "[Service]\nSendSIGKILL=no\n"}
-	// holding has systemd start a service for nobody; whoever asks is told that it is done.
-	holding = dropIn{"zcp2kopano-hold.conf", "[Unit]\nConditionPathExists=!/\n"}
+	// holding has systemd start a service for nobody; whoever asks is told that it is done. Whoever wonders why finds it in
+	// systemctl status, and reads in it what it is.
+	holding = dropIn{"zcp2kopano-hold.conf", "# zcp2kopano: packages are coming and going; resume or rollback takes this away " +
+		"(by hand: remove this file, then systemctl daemon-reload)\n[Unit]\nConditionPathExists=!/\n"}
 )
 
 // add adds it to services, one that an earlier attempt has left, too. Where systemd has not booted there is nothing to add to.
@@ -45,14 +47,14 @@ func (d dropIn) take(env *Env, services ...string) error {
 	})
 }
 
+// each does it for all services, also where it fails for one, and has systemd read what it finds.
 func (d dropIn) each(env *Env, services []string, do func(dir string) error) error {
 	if _, err := env.Host.Lstat(runtimeUnits); err != nil || len(services) == 0 {
 		return nil
 	}
+	var errs []error
 	for _, name := range services {
-		if err := do(runtimeUnits + "/" + name + ".service.d"); err != nil {
-			return err
-		}
+		errs = append(errs, do(runtimeUnits+"/"+name+".service.d"))
 	}
-	return env.Host.ReloadServices()
+	return errors.Join(append(errs, env.Host.ReloadServices())...)
 }

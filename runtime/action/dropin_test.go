@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"zcp2kopano/runtime/host"
@@ -83,5 +84,63 @@ func TestStartsAreHeldOff(t *testing.T) {
 	}
 	if entries, _ := h.ReadDir(runtimeUnits); len(entries) > 0 {
 		t.Errorf("left in %s: %v", runtimeUnits, entries)
+	}
+}
+
+// stuckHost is a host on which one directory cannot be changed, or the services cannot be listed.
+type stuckHost struct {
+	*fakeHost
+	stuck   string
+	mute    bool
+	reloads int
+}
+
+func (h *stuckHost) ReloadServices() error { h.reloads++; return nil }
+
+func (h *stuckHost) OpenTreeWrite(name string) (host.Dir, error) {
+	if name == h.stuck {
+		return nil, errDisk
+	}
+	return h.fakeHost.OpenTreeWrite(name)
+}
+
+func (h *stuckHost) Services(pattern string) ([]host.Service, error) {
+	if h.mute {
+		return nil, errDisk
+	}
+	return h.fakeHost.Services(pattern)
+}
+
+// TestNothingStaysHeldOff: whatever fails, all services are let go that can be, and systemd is told.
+func TestNothingStaysHeldOff(t *testing.T) {
+	const stuck = runtimeUnits + "/a.service.d"
+	for name, c := range map[string]struct {
+		stuck string
+		mute  bool
+		left  []string
+	}{
+		"one cannot be let go":         {stuck: stuck, left: []string{"a.service.d"}},
+		"services cannot be asked for": {mute: true},
+	} {
+		h := &stuckHost{fakeHost: newFake(), stuck: c.stuck, mute: c.mute}
+		for _, service := range []string{"a", "b"} { // an earlier attempt was killed
+			put(t, h.fakeHost, runtimeUnits+"/"+service+".service.d/"+holding.name, holding.text, 0o644, 0, 0)
+		}
+		k := &startsKeeper{Held: []string{"a", "b"}}
+		err := k.withoutHeld(newEnv(h), func(*Env) error { t.Errorf("%s: it goes on", name); return nil })
+		if !errors.Is(err, errDisk) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left := heldOff(h); !slices.Equal(left, c.left) || h.reloads == 0 {
+			t.Errorf("%s: held off are %q, want %q; systemd was told %d times", name, left, c.left, h.reloads)
+		}
+	}
+}
+
+// TestHoldTellsWhatItIs: whoever finds it after a kill reads whose it is and how to be rid of it.
+func TestHoldTellsWhatItIs(t *testing.T) {
+	first, _, _ := strings.Cut(holding.text, "\n")
+	if !strings.HasPrefix(first, "# zcp2kopano: ") || !strings.Contains(first, "rollback") || !strings.Contains(first, "daemon-reload") {
+		t.Errorf("the first line is %q", first)
 	}
 }

@@ -140,23 +140,31 @@ func (k *startsKeeper) withoutStarts(env *Env, do func(*Env) error) error {
 }
 
 // withoutHeld does something to packages while systemd holds their services off. Afterwards it does so no more, also after
-// an earlier attempt that was broken off.
+// an earlier attempt that was broken off, and where this one does not come to begin.
 func (k *startsKeeper) withoutHeld(env *Env, do func(*Env) error) error {
+	idle, err := k.idle(env)
+	if err == nil {
+		err = holding.add(env, idle...)
+	}
+	if err == nil {
+		err = do(env)
+	}
+	return errors.Join(err, holding.take(env, k.Held...))
+}
+
+// idle are those of the services that do not run.
+func (k *startsKeeper) idle(env *Env) ([]string, error) {
 	var idle []string
 	for _, name := range k.Held {
 		now, _, err := (&Service{Name: name}).Now(env.Host)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !now.Active {
 			idle = append(idle, name)
 		}
 	}
-	err := holding.add(env, idle...)
-	if err == nil {
-		err = do(env)
-	}
-	return errors.Join(err, holding.take(env, k.Held...))
+	return idle, nil
 }
 
 // linksKeeper keeps the runlevel links of the init scripts of services that go, and of those that are named after packages

@@ -36,7 +36,7 @@ func TestPresetsAndHeldStarts(t *testing.T) {
 		"one before it enables":          {preset("99-default", "disable *") + preset("50-site", "enable a*"), true, true},
 		"the first decides":              {preset("50-site", "enable a.service") + preset("10-other", "disable a.service"), false, true},
 		"none fits":                      {preset("50-site", "disable b.service"), true, true},
-		"it is held off":                 {"-- /run/systemd/system/a.service.d/hold.conf --\n[Unit]\nConditionPathExists=!/\n", false, false},
+		"it is held off":                 {"-- /run/systemd/system/a.service.d/hold.conf --\n# by hand: remove it; ConditionPathExists=\n[Unit]\nConditionPathExists=!/\n", false, false},
 		"a condition that is met":        {"-- /run/systemd/system/a.service.d/x.conf --\n[Unit]\nConditionPathExists=/usr/sbin\n", false, true},
 		"one that only systemd can tell": {"-- /run/systemd/system/a.service.d/x.conf --\n[Unit]\nConditionPathExists=/etc/%p.conf\n", false, true},
 		"one that is taken back": {"-- /etc/systemd/system/a.service.d/x.conf --\n[Unit]\nConditionPathExists=/none\n" +
