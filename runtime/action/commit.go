@@ -233,7 +233,7 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 	for _, c := range slices.Concat(a.Solution.Install, a.Solution.Upgrade) {
 		came = append(came, c.Name)
 	}
-	if err := sweepParts(env, came); err != nil {
+	if err := a.sweepParts(env, came); err != nil {
 		return Result{}, err
 	}
 	if err := syncFileSystems(env.Host, packagePlaces...); err != nil {
@@ -360,7 +360,14 @@ func (a *Commit) Undo(env *Env) error {
 }
 
 // Differences implements Comparer.
-func (a *Commit) Differences(env *Env) ([]string, error) { return a.compare(env, a.inOrder()...) }
+func (a *Commit) Differences(env *Env) ([]string, error) {
+	lines, err := a.compare(env, a.inOrder()...)
+	if err != nil {
+		return nil, err
+	}
+	more, err := sweptParts(env)
+	return append(lines, more...), err
+}
 
 // Preimages implements Recorder. Of directories, owner and mode are compared with the packages.
 func (a *Commit) Preimages() []Preimage { return slices.Concat(a.Conffiles, a.Accounts) }

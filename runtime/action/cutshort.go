@@ -1,6 +1,7 @@
 package action
 
 import (
+	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -144,8 +145,26 @@ func (a *Commit) compareLost(env *Env) ([]string, error) {
 	return lines, nil
 }
 
+// setBack is how far a clock may have been set back between the look and the transaction: it may have stood in a time zone.
+const setBack = 24 * time.Hour
+
+// isPart reports whether a file with such a name is what a transaction has left that came after the look: one of root's that
+// bears its time. A file of somebody's may be called so by chance, or be an earlier one's. One that rpm has given to another
+// owner already, and not yet its name, is not told from those, and stays.
+func (u *unwhole) isPart(env *Env, system packagesystem.System, file string) (bool, error) {
+	whole, began := system.PartOf(path.Base(file))
+	if whole == "" || began.Before(u.Looked.Add(-setBack)) || began.After(env.Host.Now()) {
+		return false, nil
+	}
+	st, err := env.Host.Lstat(file)
+	if absent(err) {
+		return false, nil
+	}
+	return err == nil && st.UID == 0 && (st.IsRegular() || st.IsSymlink()), err
+}
+
 // sweepParts removes what was left of files that were being unpacked, beside the files of packages that are there now.
-func sweepParts(env *Env, names []string) error {
+func (u *unwhole) sweepParts(env *Env, names []string) error {
 	system, err := env.system()
 	if err != nil || system.TellsRemovals() {
 		return err
@@ -177,10 +196,16 @@ func sweepParts(env *Env, names []string) error {
 			return err
 		}
 		for _, e := range entries {
-			if whole := system.PartOf(e.Name); whole == "" || e.Type.IsDir() || !owned[path.Join(dir, whole)] {
+			if whole, _ := system.PartOf(e.Name); whole == "" || !owned[path.Join(dir, whole)] {
 				continue
 			}
-			if err := removePath(env.Host, path.Join(dir, e.Name)); err != nil {
+			file := path.Join(dir, e.Name)
+			if is, err := u.isPart(env, system, file); err != nil {
+				return err
+			} else if !is {
+				continue
+			}
+			if err := removePath(env.Host, file); err != nil {
 				return err
 			}
 		}
@@ -194,17 +219,84 @@ func (a *Commit) sweepNew(env *Env) error {
 	if a.Looked.IsZero() || len(a.New) == 0 {
 		return nil
 	}
-	_, parts, err := hollowWays(env)
+	system, err := env.system()
 	if err != nil {
 		return err
 	}
-	for _, part := range parts {
-		if slices.Contains(a.Parts, part) {
-			continue
+	_, named, err := hollowWays(env)
+	if err != nil {
+		return err
+	}
+	var parts []string
+	for _, file := range named {
+		is, err := a.isPart(env, system, file)
+		if err != nil {
+			return err
 		}
+		if is && !slices.Contains(a.Parts, file) {
+			parts = append(parts, file)
+		}
+	}
+	if err := a.noteSwept(env, system, parts); err != nil {
+		return err
+	}
+	for _, part := range parts {
 		if err := removePath(env.Host, part); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sweptMark is what was being unpacked of packages that the database does not know: rpm enters a package behind the last
+// of its files, so nobody knows either which of them were whole already.
+type sweptMark struct {
+	Swept []string `json:"swept"`
+}
+
+// noteSwept journals them before they go, where a package is not there; not those of packages that are.
+func (a *Commit) noteSwept(env *Env, system packagesystem.System, parts []string) error {
+	have, err := packages(env.Host)
+	if err != nil || len(parts) == 0 || env.Mark == nil ||
+		!slices.ContainsFunc(a.New, func(name string) bool { return !have[bareName(name)].Installed() }) {
+		return err
+	}
+	owned, err := ownedPaths(env.Host)
+	if err != nil {
+		return err
+	}
+	var mark sweptMark
+	for _, part := range parts {
+		if whole, _ := system.PartOf(path.Base(part)); !owned[path.Join(path.Dir(part), whole)] {
+			mark.Swept = append(mark.Swept, part)
+		}
+	}
+	if len(mark.Swept) == 0 {
+		return nil
+	}
+	data, err := json.Marshal(mark)
+	if err != nil {
+		return err
+	}
+	env.Marks = append(env.Marks, data)
+	return env.Mark(mark)
+}
+
+// sweptParts tells what a way back could not take away.
+func sweptParts(env *Env) ([]string, error) {
+	var lines []string
+	for _, data := range env.Marks {
+		var mark sweptMark
+		if err := json.Unmarshal(data, &mark); err != nil {
+			return nil, err
+		}
+		for _, part := range mark.Swept {
+			line := part + ": a package was being unpacked, and this is removed; files of it that were already unpacked beside it, and " +
+				"elsewhere, may be there still (the package's list: rpm -qpl FILE)"
+			if !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines, nil
 }

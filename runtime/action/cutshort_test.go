@@ -3,9 +3,11 @@ package action
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"zcp2kopano/runtime/host"
 )
@@ -64,7 +66,7 @@ func TestRemovalCutShort(t *testing.T) {
 			if want := []string{cutDoc}; !slices.Equal(a.Absent["zarafa-server"], want) {
 				t.Errorf("absent beforehand are %q, want %q", a.Absent, want)
 			}
-			parts := map[string]bool{cutProgram + ";6b0d74cb": false, "/usr/sbin/another;6b0d74cb": true, cutProgram + ";old": true}
+			parts := map[string]bool{cutProgram + ";56d58440": false, "/usr/sbin/another;56d58440": true, cutProgram + ";old": true, cutProgram + ";20261130": true}
 			for part := range parts {
 				put(t, fake, part, "", 0o600, 0, 0)
 			}
@@ -88,25 +90,43 @@ func TestRemovalCutShort(t *testing.T) {
 }
 
 // TestInstallationCutShort takes away what an installation that was killed has left of files that it was unpacking, and
-// what was left so before stays.
+// tells that there may be more. What was left so before stays, and what is only called so.
 func TestInstallationCutShort(t *testing.T) {
 	fake := newFake()
 	env := newEnv(fake)
 	zarafaInstalled(t, fake)
 	fake.manager = host.PackageManager{Name: "zypper"}
-	const earlier, ours = "/usr/sbin/somebody;0badcafe", "/usr/sbin/kopano-server;6b0d74cb"
+	named := func(name string, began time.Time) string { return fmt.Sprintf("%s;%08x", name, began.Unix()) }
+	earlier, ours, link := named("/usr/sbin/somebody", now), named("/usr/sbin/kopano-server", now), named("/usr/sbin/kopano-link", now.Add(-time.Hour))
 	put(t, fake, earlier, "", 0o600, 0, 0)
 	a := &Commit{Tx: host.Transaction{Install: []string{"kopano-server"}}}
 	if changes, err := a.Prepare(env); err != nil || !changes {
 		t.Fatalf("prepare: %v, %v", changes, err)
 	}
 	put(t, fake, ours, "", 0o600, 0, 0)
-	must(t, a.Undo(env))
-	if _, err := fake.Lstat(ours); !absent(err) {
-		t.Errorf("%s is still there: %v", ours, err)
+	fake.owned = map[string][]string{"zarafa-server": {cutProgram}}
+	put(t, fake, named(cutProgram, now), "", 0o600, 0, 0) // of a package that is there: nothing to tell
+	must(t, fake.PutSymlink(link, "kopano-server", 0, 0))
+	stay := []string{earlier, "/etc/backup;20261130", named("/opt/old", now.Add(-25*time.Hour)), named("/opt/later", now.Add(time.Second)), named("/opt/users", now)}
+	for _, file := range stay[1:] {
+		put(t, fake, file, "", 0o600, 0, 0)
 	}
-	if _, err := fake.Lstat(earlier); err != nil {
-		t.Errorf("%s: %v", earlier, err)
+	must(t, fake.Lchown(stay[4], 1000, 1000))
+	must(t, a.Undo(env))
+	for _, file := range []string{ours, link, named(cutProgram, now)} {
+		if _, err := fake.Lstat(file); !absent(err) {
+			t.Errorf("%s is still there: %v", file, err)
+		}
+	}
+	for _, file := range stay {
+		if _, err := fake.Lstat(file); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	lines, err := a.Differences(env)
+	must(t, err)
+	if len(lines) != 2 || !strings.HasPrefix(lines[0], link+": ") || !strings.HasPrefix(lines[1], ours+": ") || !strings.Contains(lines[0], "rpm -qpl") {
+		t.Errorf("told are %q", lines)
 	}
 }
 
@@ -140,7 +160,7 @@ func TestSweepWaitsForRPM(t *testing.T) {
 	if changes, err := a.Prepare(env); err != nil || !changes {
 		t.Fatalf("prepare: %v, %v", changes, err)
 	}
-	h.part = "/usr/sbin/kopano-server;6b0d74cb"
+	h.part = "/usr/sbin/kopano-server;56d58440"
 	put(t, fake, h.part, "", 0o600, 0, 0)
 	must(t, a.Undo(env))
 	if _, err := fake.Lstat(h.whole); err != nil {
@@ -159,7 +179,7 @@ func TestCutShortOfAnOlderProgram(t *testing.T) {
 	zarafaInstalled(t, fake)
 	fake.manager = host.PackageManager{Name: "yum"}
 	fake.owned = map[string][]string{"zarafa-server": {cutDoc}} // which somebody has removed
-	const earlier = "/usr/sbin/somebody;56d58000"
+	const earlier = "/usr/sbin/somebody;56d58440"
 	put(t, fake, earlier, "", 0o600, 0, 0)
 	a := &Commit{Tx: host.Transaction{Remove: []string{"zarafa-server"}, Install: []string{"kopano-server"}}}
 	if changes, err := a.Prepare(env); err != nil || !changes {

@@ -92,7 +92,7 @@ func (*departuresKeeper) restore(env *Env, a *Commit) error {
 	for _, old := range a.Old {
 		back = append(back, old.Name)
 	}
-	return sweepParts(env, back)
+	return a.sweepParts(env, back)
 }
 
 func (*departuresKeeper) compare(env *Env, a *Commit) ([]string, error) {

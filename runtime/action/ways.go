@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"zcp2kopano/runtime/host"
 )
@@ -25,7 +26,7 @@ var wayTops = []string{"/etc", "/opt", "/usr"}
 // hollowWays are the directories without a file anywhere below, before packages come: what a rollback finds empty of
 // these was so before. There are none to be told apart where packages own their directories.
 //
-// parts are files that a package manager which was killed has left as it was unpacking them.
+// parts are files that a package manager which was killed has left as it was unpacking them, by their names.
 func hollowWays(env *Env) (hollow, parts []string, err error) {
 	system, err := env.system()
 	if err != nil || system.OwnsDirectories() {
@@ -63,7 +64,7 @@ func leavesDirectories(env *Env) (bool, error) {
 // wayWalk goes through directories.
 type wayWalk struct {
 	env           *Env
-	partOf        func(name string) string
+	partOf        func(name string) (string, time.Time)
 	points        map[string]bool // where something is mounted
 	hollow, parts []string        // what it finds
 }
@@ -86,7 +87,7 @@ func (w *wayWalk) through(dir string) (hollow bool, err error) {
 		name := path.Join(dir, e.Name)
 		if !e.Type.IsDir() || w.points[name] {
 			hollow = false
-			if !e.Type.IsDir() && w.partOf(e.Name) != "" {
+			if whole, _ := w.partOf(e.Name); whole != "" && !e.Type.IsDir() {
 				w.parts = append(w.parts, name)
 			}
 			continue

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 
 	"pault.ag/go/debian/dependency"
 	"pault.ag/go/debian/version"
@@ -24,7 +25,8 @@ func (System) Arch() string                   { return "amd64" }
 func (System) KeepsConffiles() bool           { return true }
 func (System) OwnsDirectories() bool          { return true }
 func (System) TellsRemovals() bool            { return true }
-func (System) PartOf(string) string           { return "" }
+
+func (System) PartOf(string) (string, time.Time) { return "", time.Time{} }
 
 func (System) Program() (path, failed string) { return "/usr/bin/apt-get", "exit status 100" }
 func (System) Says(text string) string        { return "E: " + text }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"pault.ag/go/debian/dependency"
 
@@ -79,9 +80,10 @@ type Packages interface {
 	// OwnsDirectories reports whether a package owns all directories that lead to its files, so that they go with it.
 	OwnsDirectories() bool
 	// TellsRemovals reports whether the database tells of a removal, or an installation, that was cut short. Where it does
-	// not, PartOf is the file's name of which a file with that name is what was unpacked so far; empty if it is none.
+	// not, PartOf is the file's name of which a file with that name is what was unpacked so far, and when that transaction
+	// began; empty if it is none.
 	TellsRemovals() bool
-	PartOf(name string) string
+	PartOf(name string) (whole string, began time.Time)
 }
 
 // System is what is true of a package system on any host.

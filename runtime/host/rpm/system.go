@@ -4,7 +4,9 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"zcp2kopano/runtime/host"
 )
@@ -22,15 +24,20 @@ func (System) KeepsConffiles() bool           { return false }
 func (System) OwnsDirectories() bool          { return false }
 func (System) TellsRemovals() bool            { return false }
 
-// unpacking is how rpm names a file until it is whole: NAME, and the time of the transaction in eight hexadecimal digits
+// unpacking is how rpm names a file until it is whole: NAME, and when the transaction began in eight hexadecimal digits
 // (rpm 4.11 to 4.18, lib/fsm.c).
-var unpacking = regexp.MustCompile(`^(.+);[0-9a-f]{8}$`)
+var unpacking = regexp.MustCompile(`^(.+);([0-9a-f]{8})$`)
 
-func (System) PartOf(name string) string {
-	if m := unpacking.FindStringSubmatch(name); m != nil {
-		return m[1]
+func (System) PartOf(name string) (whole string, began time.Time) {
+	m := unpacking.FindStringSubmatch(name)
+	if m == nil {
+		return "", began
 	}
-	return ""
+	seconds, err := strconv.ParseInt(m[2], 16, 64)
+	if err != nil {
+		return "", began
+	}
+	return m[1], time.Unix(seconds, 0)
 }
 
 func (s System) Program() (path, failed string) { return s.on().program, s.on().failed }
