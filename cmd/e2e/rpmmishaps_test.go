@@ -90,7 +90,7 @@ var mishaps = []mishap{
 		return func() { // as rpm leaves it that is killed while it removes files, and, on the way back, while it unpacks them
 			r.Behave("zarafa-server.preun")
 			r.Must("rm", "/usr/sbin/zarafa-server", "/usr/share/zarafa/7.2.6")
-			r.WriteFile(fmt.Sprintf("/usr/sbin/zarafa-server;%08x", time.Now().Unix()), "#!/bin", 0o600)
+			r.WriteFile(fmt.Sprintf("/usr/sbin/zarafa-server;%08x", time.Now().Add(-time.Minute).Unix()), "#!/bin", 0o600)
 		}
 	}, want: []string{"zarafa-server"}, never: true},
 	{name: "somebody else's transaction", spoil: func(t *testing.T, r *Root, _ rpmRelease) func() {
