@@ -91,44 +91,19 @@ func (u *unwhole) lost(env *Env, p host.Package) ([]string, error) {
 	return slices.DeleteFunc(absences, func(file string) bool { return slices.Contains(u.Absent[p.Name], file) }), err
 }
 
-// endRemovals brings removals to their end that were cut short: what is put back has to be away.
-func (a *Commit) endRemovals(env *Env) error {
-	have, err := packages(env.Host)
-	if err != nil {
-		return err
-	}
-	var cut []string
-	for _, old := range a.Old {
-		now := have[bareName(old.Name)]
-		item := a.Files[old.Name]
-		if !old.Installed() || !now.Installed() || now.Version != old.Version || item == "" {
-			continue
-		}
-		lost, err := a.lost(env, now)
-		if err != nil {
-			return err
-		}
-		if len(lost) == 0 {
-			continue
-		}
-		if err := a.asKept(env, item); err != nil {
-			return err
-		}
-		cut = append(cut, old.Name)
-	}
-	if len(cut) == 0 {
-		return nil
-	}
-	return a.expel(env, cut)
+// halfGone is a package that counts as installed, as before, and the files that it has lost since.
+type halfGone struct {
+	name string
+	lost []string
 }
 
-// compareLost says what of the packages that are back is not.
-func (a *Commit) compareLost(env *Env) ([]string, error) {
+// cutRemovals are the removals that were cut short.
+func (a *Commit) cutRemovals(env *Env) ([]halfGone, error) {
 	have, err := packages(env.Host)
 	if err != nil {
 		return nil, err
 	}
-	var lines []string
+	var cut []halfGone
 	for _, old := range a.Old {
 		now := have[bareName(old.Name)]
 		if !old.Installed() || !now.Installed() || now.Version != old.Version {
@@ -139,10 +114,43 @@ func (a *Commit) compareLost(env *Env) ([]string, error) {
 			return nil, err
 		}
 		if len(lost) > 0 {
-			lines = append(lines, fmt.Sprintf("package %s counts as installed, and %d of its files are not there, %s the first", old.Name, len(lost), lost[0]))
+			cut = append(cut, halfGone{old.Name, lost})
 		}
 	}
-	return lines, nil
+	return cut, nil
+}
+
+// endRemovals brings removals to their end that were cut short: what is put back has to be away.
+func (a *Commit) endRemovals(env *Env) error {
+	cut, err := a.cutRemovals(env)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, p := range cut {
+		item := a.Files[p.name]
+		if item == "" {
+			continue
+		}
+		if err := a.asKept(env, item); err != nil {
+			return err
+		}
+		names = append(names, p.name)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return a.expel(env, names)
+}
+
+// compareLost says what of the packages that are back is not.
+func (a *Commit) compareLost(env *Env) ([]string, error) {
+	cut, err := a.cutRemovals(env)
+	var lines []string
+	for _, p := range cut {
+		lines = append(lines, fmt.Sprintf("package %s counts as installed, and %d of its files are not there, %s the first", p.name, len(p.lost), p.lost[0]))
+	}
+	return lines, err
 }
 
 // setBack is how far a clock may have been set back between the look and the transaction: it may have stood in a time zone.
