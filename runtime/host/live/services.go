@@ -120,7 +120,7 @@ func (h servicesWriter) StopService(ctx context.Context, name string, patience t
 		return fmt.Errorf("stop of service %s: %w", name, err)
 	}
 	deadline := time.Now().Add(patience)
-	for {
+	for gone := false; ; {
 		active, err := h.services.init().active(name)
 		if err != nil {
 			return err
@@ -129,10 +129,12 @@ func (h servicesWriter) StopService(ctx context.Context, name string, patience t
 		if err != nil {
 			return err
 		}
-		if !active && len(left) == 0 {
+		before := gone
+		gone = !active && len(left) == 0
+		if gone && before { // seen twice: one look misses a child that is born behind its back
 			return nil
 		}
-		if time.Now().After(deadline) {
+		if !gone && time.Now().After(deadline) {
 			return host.StillRunning(name, patience, left)
 		}
 		if err := sleep(ctx, pollInterval); err != nil {
