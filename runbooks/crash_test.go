@@ -649,7 +649,7 @@ func TestCrashEverywhere(t *testing.T) {
 	if !chance.Nothing() { // TestEachReadingFails has the others
 		list = slices.DeleteFunc(slices.Clone(list), func(one trial) bool { return one.look })
 	}
-	crashAll(t, mainRoute, chance.Pick(t, list, 300, trial.kind))
+	crashAll(t, mainRoute, chance.Pick(t, list, 200, trial.kind))
 }
 
 const withoutSystemd = "no systemd, Kopano 8.4, copied configuration"
@@ -747,7 +747,7 @@ func TestCrashOtherRoutes(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			all := newGoal(t, r).trials(t)
 			t.Log(all)
-			crashAll(t, r, chance.Pick(t, all.list, 40, trial.faultKind))
+			crashAll(t, r, chance.Pick(t, all.list, 20, trial.faultKind))
 		})
 	}
 }

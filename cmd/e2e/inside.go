@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"maps"
@@ -54,6 +56,9 @@ type question struct {
 	Objects  *ObjectStore
 	Censor   bool // replace secrets before content is compared, as a snapshot does
 }
+
+// castagnoli makes the digests of states: ten times as quick as SHA-256, and no content here is made to deceive.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Simulation is a migration in simulation, over the live root or over a fixture.
 type Simulation struct {
@@ -195,6 +200,7 @@ func answerInside(text string) error {
 	if q.Objects != nil {
 		return q.Objects.serve()
 	}
+	q.Manifest.Sum = func() hash.Hash { return crc32.New(castagnoli) }
 	if q.Censor {
 		q.Manifest.Censor = secrets.Hide
 	}

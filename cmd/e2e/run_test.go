@@ -122,7 +122,7 @@ func content(path string, e manifest.Entry) string {
 			return "..."
 		}
 	}
-	return e.Digest[:12]
+	return e.Digest
 }
 
 // sameData checks that every attachment is where it should be, as it was, and kopano's.

@@ -83,7 +83,7 @@ func (e Entry) content() string {
 	if e.Type != "file" {
 		return ""
 	}
-	return fmt.Sprintf("%d bytes, sha256 %.12s", e.Size, e.Digest)
+	return fmt.Sprintf("%d bytes, digest %.12s", e.Size, e.Digest)
 }
 
 func compareStates(kind string, left, right map[string]string) []Difference {

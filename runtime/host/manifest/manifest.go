@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"path"
@@ -35,7 +36,7 @@ type Entry struct {
 	Group  string            `json:"group"`            //
 	Target string            `json:"target,omitempty"` // of a symlink
 	Size   int64             `json:"size,omitempty"`   // of a file
-	Digest string            `json:"digest,omitempty"` // SHA-256 of a file, Unknown if the host does not hold it
+	Digest string            `json:"digest,omitempty"` // of a file's content, SHA-256 unless Options say another; Unknown if the host does not hold it
 	Links  uint64            `json:"links,omitempty"`  // of a file with more than one name
 	Device uint64            `json:"device,omitempty"` // of a device
 	Xattrs map[string]string `json:"xattrs,omitempty"` // values in hex
@@ -55,6 +56,8 @@ type Options struct {
 	// Censor changes the content of files below /etc before its size and digest are taken, so that a
 	// fixture whose secrets were replaced compares with the host that it was captured from.
 	Censor func(name, text string) string `json:"-"`
+	// Sum makes the digests; SHA-256 if it is nil.
+	Sum func() hash.Hash `json:"-"`
 	// Roots are where to begin; "/" if empty.
 	Roots []string
 }
@@ -71,6 +74,9 @@ var Volatile = []string{
 
 // Take writes a host's state down. It reads every file that is not ignored.
 func Take(view host.View, opts Options) (*Manifest, error) {
+	if opts.Sum == nil {
+		opts.Sum = sha256.New
+	}
 	t := &taker{view: view, opts: opts, files: map[string]Entry{}, users: map[uint32]string{}, groups: map[uint32]string{}, buffer: make([]byte, 64<<10)}
 	roots := opts.Roots
 	if len(roots) == 0 {
@@ -306,8 +312,9 @@ func (t *taker) censored(dir host.DirReader, full string, size int64) (int64, st
 		return 0, "", err
 	}
 	text := t.opts.Censor(full, string(data))
-	sum := sha256.Sum256([]byte(text))
-	return int64(len(text)), hex.EncodeToString(sum[:]), nil
+	sum := t.opts.Sum()
+	io.WriteString(sum, text)
+	return int64(len(text)), hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 func (t *taker) digest(dir host.DirReader, name string) (string, error) {
@@ -319,7 +326,7 @@ func (t *taker) digest(dir host.DirReader, name string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	sum := sha256.New()
+	sum := t.opts.Sum()
 	if _, err := io.CopyBuffer(sum, f, t.buffer); errors.Is(err, host.ErrUnknown) {
 		return Unknown, nil
 	} else if err != nil {
