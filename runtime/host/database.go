@@ -190,18 +190,22 @@ type DumpResult struct {
 	Closed   bool     `json:"closed"`             // the dump ends with its "-- Dump completed" line
 	Tool     string   `json:"tool"`               // path of the program and its version
 	Standing []string `json:"standing,omitempty"` // what is not in it: Objects.Standing
+	Held     []Object `json:"held,omitempty"`     // what is in it beside tables; only who makes it knows
 	Definers []string `json:"definers,omitempty"` // whose views, triggers, routines and events it holds
 
 	Took time.Duration `json:"took_ns,omitempty"` // to make it; 0 where the host cannot know
 }
 
 // StandBeside is what is left standing while this dump is loaded: what it did not hold itself, and what a later one, of
-// the content that it replaces, did not. A view that has stopped working since makes way for its own self, or for a table
-// that it has taken the place of.
+// the content that it replaces, did not. What this one holds makes way for its own self: a view that has stopped working
+// since, or has taken the place of a table, and a routine beside which another account has made one.
 func (r DumpResult) StandBeside(later []string) []string {
 	return append(slices.Clone(r.Standing), slices.DeleteFunc(slices.Clone(later), func(s string) bool {
-		view, is := strings.CutPrefix(s, "VIEW ")
-		return is && (slices.Contains(r.Views, view) || slices.Contains(r.Tables, view))
+		kind, name, _ := strings.Cut(s, " ")
+		if kind == "VIEW" && (slices.Contains(r.Views, name) || slices.Contains(r.Tables, name)) {
+			return true
+		}
+		return slices.ContainsFunc(r.Held, func(o Object) bool { return o.Kind == kind && o.Name == name })
 	})...)
 }
 

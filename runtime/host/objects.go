@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -17,6 +18,11 @@ const (
 		"UNION ALL SELECT 'TRIGGER', TRIGGER_NAME, DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()"
 	QueryAccount = "SELECT CURRENT_USER() AS account, (SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE IN " +
 		"('SUPER', 'SET USER', 'SET_USER_ID', 'SET_ANY_DEFINER') AND GRANTEE = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''')) AS rights"
+	QueryFunctions = "SELECT ROUTINE_NAME AS name, IS_DETERMINISTIC AS declared, SQL_DATA_ACCESS AS access FROM information_schema.ROUTINES " +
+		"WHERE ROUTINE_SCHEMA = DATABASE() AND ROUTINE_TYPE = 'FUNCTION'"
+	QueryBinaryLog = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'log_bin_trust_function_creators', 'wsrep_on')"
+	QueryLogRights = "SELECT PRIVILEGE_TYPE AS name FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE IN ('SUPER', 'SET_USER_ID') " +
+		"AND GRANTEE = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''')"
 )
 
 // Objects are what is in a database beside sound tables, as far as a dump is concerned with it.
@@ -26,7 +32,26 @@ type Objects struct {
 	Foreign  []string // views, routines and events of other accounts, which this one could not make again: "view a of root@localhost"
 	Triggers []string // of other accounts, as in Foreign: they come and go with their tables
 	Standing []string // "VIEW a", "PROCEDURE b": what no dump by this account holds, and none that is loaded by it may remove
-	Events   bool     // there are some that a dump can hold
+	Held     []Object // what a dump by this account holds beside tables
+}
+
+// Object is something beside tables that a dump holds.
+type Object struct {
+	Kind       string `json:"kind"` // "VIEW", "PROCEDURE", "FUNCTION", "EVENT", "TRIGGER", …
+	Name       string `json:"name"`
+	Undeclared bool   `json:"undeclared,omitempty"` // a function that says neither that it is deterministic nor that it only reads
+}
+
+func (o Object) String() string { return strings.ToLower(o.Kind) + " " + o.Name }
+
+// LookBeforeDump is LookAtObjects for who is about to dump the database: of a table that cannot be read no dump is begun.
+func LookBeforeDump(database string, ask func(query string) (Rows, error)) (Objects, error) {
+	found, err := LookAtObjects(ask)
+	if err == nil && len(found.Broken) > 0 {
+		err = fmt.Errorf("tables of database %q cannot be read, and no dump is whole without them: %s; repair them (REPAIR TABLE, or from a backup), or drop one "+
+			"by hand whose content you give up, then try again", database, strings.Join(found.Broken, ", "))
+	}
+	return found, err
 }
 
 // LookAtObjects asks for them.
@@ -67,24 +92,86 @@ func LookAtObjects(ask func(query string) (Rows, error)) (Objects, error) {
 	}
 	for _, row := range defined.Rows {
 		kind, name, definer := row[0], row[1], row[2]
-		told := fmt.Sprintf("%s %s of %s", strings.ToLower(kind), name, definer)
+		told, held := fmt.Sprintf("%s %s of %s", strings.ToLower(kind), name, definer), Object{Kind: kind, Name: name}
 		switch may := account.May(definer); {
-		case kind == "TRIGGER" && !may:
-			found.Triggers = append(found.Triggers, told)
 		case kind == "TRIGGER":
+			found.Held = append(found.Held, held)
+			if !may {
+				found.Triggers = append(found.Triggers, told)
+			}
 		case kind == "VIEW" && idle[name]:
 			found.Standing = append(found.Standing, kind+" "+name)
 		case kind == "VIEW" && may:
+			found.Held = append(found.Held, held)
 		case foreign[group(kind)]:
 			found.Standing = append(found.Standing, kind+" "+name)
 			if !may {
 				found.Foreign = append(found.Foreign, told)
 			}
-		case kind == "EVENT":
-			found.Events = true
+		default:
+			found.Held = append(found.Held, held)
 		}
 	}
-	return found, nil
+	return found, declared(ask, found.Held)
+}
+
+// declared looks up what the functions among these say of themselves.
+func declared(ask func(query string) (Rows, error), held []Object) error {
+	if !slices.ContainsFunc(held, func(o Object) bool { return o.Kind == "FUNCTION" }) {
+		return nil
+	}
+	functions, err := ask(QueryFunctions)
+	if errors.Is(err, ErrUnknown) {
+		return nil
+	}
+	for _, row := range functions.Rows {
+		name, deterministic, access := row[0], row[1], row[2]
+		if at := slices.Index(held, Object{Kind: "FUNCTION", Name: name}); at >= 0 {
+			held[at].Undeclared = deterministic == "NO" && (access == "CONTAINS SQL" || access == "MODIFIES SQL DATA")
+		}
+	}
+	return err
+}
+
+// Distrusted are those of what a dump holds that the server would not let this account make again: what acts by itself gets
+// into the binary log, and who makes it must be trusted. A server refuses triggers and functions of an account without SUPER
+// (error 1419), MySQL 8 no triggers of one with SET_USER_ID, and of any account functions that do not declare themselves
+// harmless (1418); Galera, which makes a log of its own, refuses triggers (sql/sp.cc and sql/sql_trigger.cc of MySQL 5.5 to
+// 8.0 and of MariaDB 10.11).
+func Distrusted(ask func(query string) (Rows, error), held []Object) ([]Object, error) {
+	if !slices.ContainsFunc(held, func(o Object) bool { return o.Kind == "FUNCTION" || o.Kind == "TRIGGER" }) {
+		return nil, nil
+	}
+	variables, err := ask(QueryBinaryLog)
+	if err != nil {
+		return nil, err
+	}
+	on := func(name string) bool {
+		return slices.ContainsFunc(variables.Rows, func(row []string) bool {
+			return len(row) == 2 && strings.EqualFold(row[0], name) && (strings.EqualFold(row[1], "ON") || row[1] == "1")
+		})
+	}
+	log, cluster := on("log_bin"), on("wsrep_on")
+	if on("log_bin_trust_function_creators") || !log && !cluster {
+		return nil, nil
+	}
+	rights, err := ask(QueryLogRights)
+	if err != nil {
+		return nil, err
+	}
+	may := func(right string) bool {
+		return slices.ContainsFunc(rights.Rows, func(row []string) bool { return row[0] == right })
+	}
+	triggers, functions := may("SUPER") || may("SET_USER_ID"), may("SUPER") || !log
+	return slices.DeleteFunc(slices.Clone(held), func(o Object) bool {
+		switch o.Kind {
+		case "TRIGGER":
+			return triggers
+		case "FUNCTION":
+			return functions && (!o.Undeclared || !log)
+		}
+		return true
+	}), nil
 }
 
 // group is what clients dump together.

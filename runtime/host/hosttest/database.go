@@ -63,6 +63,56 @@ var databaseQueries = []struct {
 	{query: "SHOW TABLES", columns: []string{"Tables_in_site"}, rows: [][]string{{"site_items"}, {"site_versions"}}, computed: true},
 }
 
+// ObjectsSQL adds what a dump is concerned with beside sound tables, for an account that has all rights on this database and
+// no others. Whoever runs ObjectsOf then damages the index of site_damaged.
+func ObjectsSQL(account string) string {
+	return fmt.Sprintf(`
+CREATE TABLE site_damaged (id INT PRIMARY KEY) ENGINE=MyISAM;
+CREATE DEFINER=%[1]s VIEW own AS SELECT id FROM site_items;
+CREATE DEFINER=root@localhost PROCEDURE theirs() SELECT 1;
+CREATE DEFINER=%[1]s TRIGGER seen BEFORE INSERT ON site_items FOR EACH ROW SET NEW.note = 'seen';
+`, account)
+}
+
+// ObjectsFixture says the same to a simulated host, of which it knows that site_damaged is damaged.
+func ObjectsFixture(account string, damaged bool) string {
+	readable := "site_items | BASE TABLE | InnoDB | 3 | ''\n"
+	if damaged {
+		readable = "site_damaged | BASE TABLE | '' | 0 | Incorrect file format 'site_damaged'\n" + readable
+	}
+	return "\n? " + host.QueryReadable + "\nname | kind | engine | row_estimate | comment\n" + readable +
+		"\n? " + host.QueryAccount + "\naccount | rights\n" + account + " | 0\n" +
+		"\n? " + host.QueryDefiners + "\nkind | name | definer\nVIEW | own | " + account + "\nPROCEDURE | theirs | root@localhost\nTRIGGER | seen | " + account + "\n\n"
+}
+
+// DatabaseObjects runs the suite of what ObjectsSQL adds: what a dump holds of it, and what not.
+func DatabaseObjects(t *testing.T, h host.Host, conn host.DatabaseConn) {
+	made, err := h.DumpDatabase(t.Context(), host.DumpRequest{Conn: conn, Path: "/root/site.objects", Compression: "none", MostBytes: 32 << 10}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := map[string]bool{}
+	for _, o := range made.Held {
+		held[o.String()] = true
+	}
+	if !slices.Equal(made.Standing, []string{"PROCEDURE theirs"}) || len(held) != 2 || !held["view own"] || !held["trigger seen"] {
+		t.Errorf("the dump holds %q, and %q stands", made.Held, made.Standing)
+	}
+}
+
+// DamagedDatabase runs the suite of a database whose table site_damaged cannot be read: of it no dump is begun, whatever
+// form it is to have.
+func DamagedDatabase(t *testing.T, h host.Host, conn host.DatabaseConn) {
+	d := databaseHelper{t, h, conn}
+	for _, compression := range host.DumpForms {
+		_, err := h.DumpDatabase(t.Context(), host.DumpRequest{Conn: conn, Path: "/root/site.damaged", Compression: compression}, nil)
+		if err == nil || !strings.Contains(err.Error(), "cannot be read, and no dump is whole without them: site_damaged (Incorrect file format 'site_damaged')") {
+			t.Errorf("%s: %v; want a refusal", compression, err)
+		}
+		d.absent("/root/site.damaged")
+	}
+}
+
 const revisionQuery = "SELECT MAX(revision) AS revision FROM site_versions"
 
 // Database runs the suite of databases. The host has the database site with the tables of DatabaseSQL, and the

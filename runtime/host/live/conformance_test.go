@@ -127,4 +127,15 @@ func TestConformanceDatabase(t *testing.T) {
 	over := simulated(t, r)
 	t.Run("simulated", func(t *testing.T) { hosttest.Database(t, over, conn) })
 	t.Run("live", func(t *testing.T) { hosttest.Database(t, h, conn) })
+
+	r.SQL("CREATE USER site@localhost IDENTIFIED BY 'x'; GRANT ALL ON site.* TO site@localhost; USE site; " + hosttest.ObjectsSQL("site@localhost"))
+	conn.User, conn.Password = "site", host.NewSecret("x")
+	over = simulated(t, r)
+	t.Run("simulated objects", func(t *testing.T) { hosttest.DatabaseObjects(t, over, conn) })
+	t.Run("live objects", func(t *testing.T) { hosttest.DatabaseObjects(t, h, conn) })
+	r.SQL("FLUSH TABLES")
+	r.WriteFile("/var/lib/mysql/site/site_damaged.MYI", "no index", 0o660)
+	over = simulated(t, r)
+	t.Run("simulated damage", func(t *testing.T) { hosttest.DamagedDatabase(t, over, conn) })
+	t.Run("live damage", func(t *testing.T) { hosttest.DamagedDatabase(t, h, conn) })
 }

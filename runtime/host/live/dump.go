@@ -74,18 +74,13 @@ func (h databaseWriter) DumpDatabase(ctx context.Context, req host.DumpRequest, 
 		return host.DumpResult{}, fmt.Errorf("dump of database %q to %s: %w", conn.Database, req.Path, err)
 	}
 	result.Took = time.Since(begun)
-	result.Tool, result.Standing = h.toolVersion(tool), objects.Standing
+	result.Tool, result.Standing, result.Held = h.toolVersion(tool), objects.Standing, objects.Held
 	return result, nil
 }
 
-// objects are what a dump has to go about with care; one of a table that cannot be read is not begun.
+// objects are what a dump has to go about with care.
 func (h databaseWriter) objects(ctx context.Context, conn host.DatabaseConn) (host.Objects, error) {
-	found, err := host.LookAtObjects(func(query string) (host.Rows, error) { return h.database.Query(ctx, conn, query) })
-	if err == nil && len(found.Broken) > 0 {
-		err = fmt.Errorf("tables of database %q cannot be read, and no dump is whole without them: %s; repair them (REPAIR TABLE, or from a backup), or drop one "+
-			"by hand whose content you give up, then try again", conn.Database, strings.Join(found.Broken, ", "))
-	}
-	return found, err
+	return host.LookBeforeDump(conn.Database, func(query string) (host.Rows, error) { return h.database.Query(ctx, conn, query) })
 }
 
 // dumpCharset is the widest Unicode that the server knows: text columns pass through it unchanged. It is
@@ -159,7 +154,7 @@ func whatElse(objects host.Objects) []string {
 	if !host.Stands(objects.Standing, "ROUTINE") {
 		args = append(args, "--routines")
 	}
-	if objects.Events {
+	if slices.ContainsFunc(objects.Held, func(o host.Object) bool { return o.Kind == "EVENT" }) {
 		args = append(args, "--events")
 	}
 	return args

@@ -46,7 +46,7 @@ func (h databaseWriter) dumpParallel(ctx context.Context, req host.DumpRequest, 
 	if err != nil {
 		return result, errors.Join(fmt.Errorf("dump of database %q to %s: %w", conn.Database, req.Path, err), h.discard(req.Path))
 	}
-	result.Tool, result.Standing = h.toolVersion(tool), objects.Standing
+	result.Tool, result.Standing, result.Held = h.toolVersion(tool), objects.Standing, objects.Held
 	return result, nil
 }
 

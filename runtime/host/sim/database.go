@@ -353,11 +353,15 @@ func namesTables(column string, all []string) bool {
 // DumpDatabase makes a file of the largest size that the dump can have, so that a disk that is full in a
 // simulation may be just enough in truth, and not the other way round.
 func (sq *databaseServer) DumpDatabase(ctx context.Context, req host.DumpRequest, progress func(written int64)) (host.DumpResult, error) {
-	sq.mu.Lock()
-	defer sq.mu.Unlock()
 	if err := cmp.Or(ctx.Err(), host.CheckCompression(req.Compression)); err != nil {
 		return host.DumpResult{}, err
 	}
+	objects, err := host.LookBeforeDump(req.Conn.Database, func(query string) (host.Rows, error) { return sq.Query(ctx, req.Conn, query) })
+	if err != nil && !errors.Is(err, host.ErrUnknown) { // a host may be described without the answers
+		return host.DumpResult{}, err
+	}
+	sq.mu.Lock()
+	defer sq.mu.Unlock()
 	tables, err := sq.dumpTables(ctx, req.Conn)
 	if err != nil {
 		return host.DumpResult{}, err
@@ -369,7 +373,7 @@ func (sq *databaseServer) DumpDatabase(ctx context.Context, req host.DumpRequest
 	if _, err := host.FindProgram(sq.files, programs...); err != nil {
 		return host.DumpResult{}, err
 	}
-	res := host.DumpResult{Tables: tables, Closed: true, Tool: "not run: simulated"}
+	res := host.DumpResult{Tables: tables, Closed: true, Tool: "not run: simulated", Standing: objects.Standing, Held: objects.Held}
 	res.RawBytes, res.Bytes = host.LargestDump(req.MostBytes, req.Compression)
 	if err := sq.create(req, res.Bytes); err != nil {
 		return host.DumpResult{}, err
