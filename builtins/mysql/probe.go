@@ -69,10 +69,13 @@ var objects = &script.Builtin{
 		"Views that do not work cannot be dumped, and what belongs to another account (its definer) can be made again only with the right " +
 		"SUPER, or SET USER. mysql_dump leaves such views, routines and events out, and loading the dump leaves them where they are; " +
 		"clients dump all routines or none, and so events. Triggers come and go with their tables: a dump with those of another account " +
-		"is loaded by nobody without that right. Of a host that was described without the answers nothing is told.",
+		"is loaded by nobody without that right. A server that keeps a binary log lets only an account with SUPER make triggers and functions, " +
+		"and nobody a function that does not declare itself harmless, unless log_bin_trust_function_creators is on: a dump with such is loaded " +
+		"by nobody either. Of a host that was described without the answers nothing is told.",
 	Params: []script.Param{connParam},
-	Result: "record(broken, idle, foreign, triggers): broken is a list of tables that cannot be read, each with the reason; idle one of views that do not " +
-		"work; foreign one of views, routines and events of other accounts, where this one could not make them again; triggers the same of triggers",
+	Result: "record(broken, idle, foreign, triggers, distrusted): broken is a list of tables that cannot be read, each with the reason; idle one of views that do not " +
+		"work; foreign one of views, routines and events of other accounts, where this one could not make them again; triggers the same of triggers; " +
+		"distrusted is a list of triggers and functions that the server would not let this account make while it keeps a binary log",
 	Effect:   script.Read,
 	Volatile: true,
 	Example: `
@@ -85,7 +88,16 @@ if found.broken:
 		if err != nil {
 			return nil, err
 		}
-		found, err := host.LookAtObjects(func(query string) (host.Rows, error) { return c.View.Query(c.Context(), db, query) })
+		ask := func(query string) (host.Rows, error) { return c.View.Query(c.Context(), db, query) }
+		found, err := host.LookAtObjects(ask)
+		var distrusted []string
+		if err == nil {
+			var objects []host.Object
+			objects, err = host.Distrusted(ask, found.Held)
+			for _, o := range objects {
+				distrusted = append(distrusted, o.String())
+			}
+		}
 		if err != nil && !errors.Is(err, host.ErrUnknown) {
 			return nil, c.Errorf("%s: %w", where(db), err)
 		}
@@ -98,6 +110,7 @@ if found.broken:
 		}
 		return script.NewRecord(map[string]any{
 			"broken": list(found.Broken), "idle": list(found.Idle), "foreign": list(found.Foreign), "triggers": list(found.Triggers),
+			"distrusted": list(distrusted),
 		}), nil
 	},
 }

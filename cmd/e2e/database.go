@@ -18,24 +18,26 @@ const Password = `p!$w'o"r #d\%;&`
 
 // StartMariaDB starts a MariaDB server in the root, with the database zarafa and an account of the
 // same name. It listens on /run/mysqld/mysqld.sock only.
-func (r *Root) StartMariaDB() {
+func (r *Root) StartMariaDB(options ...string) {
 	r.t.Helper()
 	r.Must("install", "-d", "-o", "mysql", "-g", "mysql", "/var/lib/mysql", "/run/mysqld")
 	r.Must("mariadb-install-db", "--no-defaults", "--user=mysql", "--datadir=/var/lib/mysql",
 		"--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M")
-	r.serveMariaDB()
+	r.serveMariaDB(options...)
 	r.SQL(fmt.Sprintf("CREATE DATABASE zarafa; CREATE USER zarafa@localhost IDENTIFIED BY '%s'; GRANT ALL ON *.* TO zarafa@localhost",
 		strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(Password)))
 	r.SQL("USE zarafa; " + zarafaSQL)
 }
 
-func (r *Root) serveMariaDB() {
+func (r *Root) serveMariaDB(options ...string) {
 	r.t.Helper()
 	r.Must("install", "-d", "-o", "mysql", "-g", "mysql", "/run/mysqld/tmp") // else it sorts in /tmp
-	cmd := r.Command("/usr/sbin/mariadbd", "--no-defaults", "--user=mysql", "--datadir=/var/lib/mysql",
+	cmd := r.Command("/usr/sbin/mariadbd", append([]string{
+		"--no-defaults", "--user=mysql", "--datadir=/var/lib/mysql",
 		"--socket=/run/mysqld/mysqld.sock", "--pid-file=/run/mysqld/mysqld.pid", "--skip-networking",
 		"--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M",
-		"--log-error=/run/mysqld/error.log", "--tmpdir=/run/mysqld/tmp")
+		"--log-error=/run/mysqld/error.log", "--tmpdir=/run/mysqld/tmp",
+	}, options...)...)
 	if err := r.Start(cmd); err != nil {
 		r.t.Fatal(err)
 	}

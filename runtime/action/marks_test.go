@@ -181,6 +181,59 @@ func TestRestoreOfOthers(t *testing.T) {
 	}
 }
 
+// TestRestoreBesideABinaryLog refuses a dump that the server would not load to its end, before anything is changed.
+func TestRestoreBesideABinaryLog(t *testing.T) {
+	s := scenario{act: func() Action {
+		return &Dump{Connection: Connection{Database: "zarafa"}, Path: "/var/backups/z.sql.gz", Compression: "gzip"}
+	}, setup: func(t tester, h *fakeHost) {
+		must(t, h.PutDir("/var/backups", 0o700, 0, 0))
+		h.dump = host.DumpResult{RawBytes: 100, Bytes: 40, SHA256: "abc", Tables: []string{"users"}, Closed: true}
+	}}
+	tr := s.prepared(t)
+	must(t, tr.apply(t))
+	tr.answers = map[string]host.Rows{
+		host.QueryBinaryLog: {Rows: [][]string{{"log_bin", "ON"}, {"log_bin_trust_function_creators", "OFF"}}}, host.QueryLogRights: {},
+	}
+	for _, tc := range []struct {
+		held []host.Object
+		want string
+	}{
+		{[]host.Object{{Kind: "TRIGGER", Name: "seen"}, {Kind: "PROCEDURE", Name: "p"}, {Kind: "FUNCTION", Name: "f"}}, "(errors 1418 and 1419): trigger seen, function f; as its administrator SET GLOBAL log_bin_trust"},
+		{[]host.Object{{Kind: "PROCEDURE", Name: "p"}}, ""},
+	} {
+		made := tr.fakeHost.dump
+		made.Held = tc.held
+		_, err := (&Restore{Dump: *tr.action(t).(*Dump), Made: made}).Prepare(tr.env)
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasSuffix(err.Error(), "nothing was changed")) {
+			t.Errorf("%v: %v", tc.held, err)
+		}
+	}
+}
+
+// TestBeside tells of what was not in the dump where it is now, by what the database says.
+func TestBeside(t *testing.T) {
+	tr := scenario{act: func() Action { return &Dump{Path: "/z.sql"} }, setup: func(tester, *fakeHost) {}}.prepared(t)
+	a, standing := &Restore{}, []string{"VIEW idle", "EVENT dropped"}
+	for want, answers := range map[string]map[string]host.Rows{
+		"not in the dump, and left as they are: view idle; not in the dump, and gone since it was made, by whoever dropped them: event dropped": {
+			host.QueryDefiners: {Rows: [][]string{{"VIEW", "idle", "zarafa@localhost"}, {"VIEW", "other", "zarafa@localhost"}}},
+		},
+		"not in the dump, and not touched: event dropped, view idle": nil,
+	} {
+		tr.answers = answers
+		lines, err := a.beside(tr.env, host.DatabaseConn{}, standing)
+		if got := strings.Join(lines, "; "); err != nil || got != want {
+			t.Errorf("%s (%v), want %s", got, err, want)
+		}
+	}
+	for _, held := range []host.Object{{Kind: "VIEW", Name: "idle"}, {Kind: "EVENT", Name: "dropped"}} {
+		made := host.DumpResult{Held: []host.Object{held}}
+		if got := made.StandBeside(standing); len(got) != 1 || strings.Contains(got[0], held.Name) {
+			t.Errorf("a dump that holds %s leaves standing %q", held, got)
+		}
+	}
+}
+
 // TestLoadTime holds the guess to what was seen: many small rows take as long as much content.
 func TestLoadTime(t *testing.T) {
 	for _, tc := range []struct {

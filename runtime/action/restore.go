@@ -260,6 +260,9 @@ func (a *Restore) check(env *Env) error {
 	if err == nil {
 		err = a.mayMake(env, read.Definers)
 	}
+	if err == nil {
+		err = a.trusted(env)
+	}
 	if err != nil {
 		return fmt.Errorf("%w; nothing was changed", err)
 	}
@@ -275,7 +278,7 @@ func (a *Restore) mayMake(env *Env, definers []string) error {
 	if err != nil {
 		return err
 	}
-	account, err := host.AskAccount(func(query string) (host.Rows, error) { return env.Host.Query(env.Ctx, conn, query) })
+	account, err := host.AskAccount(asking(env, conn))
 	if errors.Is(err, host.ErrUnknown) {
 		return nil
 	}
@@ -288,6 +291,32 @@ func (a *Restore) mayMake(env *Env, definers []string) error {
 	}
 	return fmt.Errorf("the dump holds views, triggers, routines or events of %s, which %s may not make again: GRANT SUPER ON *.* to it (SET USER on MariaDB 10.5 and later, "+
 		"SET_USER_ID or SET_ANY_DEFINER on MySQL 8), then roll back again", strings.Join(others, ", "), account.Name)
+}
+
+// trusted refuses a dump in the middle of which the server would stop, because it keeps a binary log.
+func (a *Restore) trusted(env *Env) error {
+	conn, err := a.Dump.conn(env)
+	if err != nil {
+		return err
+	}
+	refused, err := host.Distrusted(asking(env, conn), a.Made.Held)
+	if errors.Is(err, host.ErrUnknown) || err == nil && len(refused) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, o := range refused {
+		names = append(names, o.String())
+	}
+	return fmt.Errorf("the database server keeps a binary log, and would not let user %s make what the dump holds (errors 1418 and 1419): %s; as its administrator "+
+		"SET GLOBAL log_bin_trust_function_creators = 1, then roll back again", conn.User, strings.Join(names, ", "))
+}
+
+// asking asks the server of a connection.
+func asking(env *Env, conn host.DatabaseConn) func(query string) (host.Rows, error) {
+	return func(query string) (host.Rows, error) { return env.Host.Query(env.Ctx, conn, query) }
 }
 
 // freeBeside is the first name of X-replaced.sql.zst, X-replaced-2.sql.zst, ... that is free.
@@ -366,11 +395,36 @@ func (a *Restore) Apply(env *Env) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
+	lines, err := a.beside(env, conn, req.Standing)
+	if err != nil {
+		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
+	}
 	return Result{
 		Summary: fmt.Sprintf("restored database %s: %s; what it replaced is in %s%s", a.Dump.Database, counted(int64(len(a.Made.Tables)), "table", "tables"), a.Saved, a.withNewer(", with ")),
-		Lines:   append(stood(req.Standing, "left as they were, because no dump holds them"), a.afterwards()...),
+		Lines:   append(lines, a.afterwards()...),
 		Values:  map[string]any{"highest": highest, "unlisted": unlisted},
 	}, nil
+}
+
+// beside tells what became of what is not in the dump that was loaded: it is as it was before the load, unless somebody
+// has dropped it since the dump was made.
+func (a *Restore) beside(env *Env, conn host.DatabaseConn, standing []string) ([]string, error) {
+	if len(standing) == 0 {
+		return nil, nil
+	}
+	found, err := env.Host.Query(env.Ctx, conn, host.QueryDefiners)
+	if errors.Is(err, host.ErrUnknown) {
+		return stood(standing, "not in the dump, and not touched"), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	gone := slices.DeleteFunc(slices.Clone(standing), func(s string) bool {
+		return slices.ContainsFunc(found.Rows, func(row []string) bool { return row[0]+" "+row[1] == s })
+	})
+	there := slices.DeleteFunc(slices.Clone(standing), func(s string) bool { return slices.Contains(gone, s) })
+	return append(stood(there, "not in the dump, and left as they are"),
+		stood(gone, "not in the dump, and gone since it was made, by whoever dropped them")...), nil
 }
 
 // afterwards is what there is to tell once the dump is loaded.

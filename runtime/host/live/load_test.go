@@ -103,6 +103,38 @@ func stopCommand(c *exec.Cmd) {
 	c.Wait()
 }
 
+// TestBinaryLog: what a real server refuses to make while it keeps a binary log is what Distrusted foretells of the dump, in
+// every case by itself, and what it does not foretell is loaded.
+func TestBinaryLog(t *testing.T) {
+	t.Parallel()
+	r, h := debian(t)
+	r.StartMariaDB("--log-bin=/var/lib/mysql/binlog", "--server-id=1", "--log-bin-trust-function-creators=1")
+	r.SQL("CREATE USER plain@localhost IDENTIFIED BY 'x'; GRANT ALL ON zarafa.* TO plain@localhost; CREATE TABLE zarafa.child (id INT)")
+	ctx := t.Context()
+	conn := host.DatabaseConn{Host: "localhost", User: "plain", Password: host.NewSecret("x"), Database: "zarafa"}
+	ask := func(query string) (host.Rows, error) { return h.Query(ctx, conn, query) }
+	for name, make := range map[string]string{
+		"trigger": "CREATE DEFINER=plain@localhost TRIGGER o BEFORE INSERT ON child FOR EACH ROW SET NEW.id = 1", "procedure": "CREATE DEFINER=plain@localhost PROCEDURE o() SELECT 1",
+		"function": "CREATE DEFINER=plain@localhost FUNCTION o() RETURNS INT DETERMINISTIC RETURN 1", "undeclared": "CREATE DEFINER=plain@localhost FUNCTION o() RETURNS INT RETURN 1",
+	} {
+		r.SQL("USE zarafa; " + make)
+		path := "/root/" + name
+		made, err := h.DumpDatabase(ctx, host.DumpRequest{Conn: conn, Path: path, Compression: "none"}, nil)
+		must(t, err)
+		for _, server := range []string{"SET GLOBAL log_bin_trust_function_creators = 0", "GRANT SUPER ON *.* TO plain@localhost", "REVOKE SUPER ON *.* FROM plain@localhost; SET GLOBAL log_bin_trust_function_creators = 1"} {
+			r.SQL(server)
+			refused, err := host.Distrusted(ask, made.Held)
+			must(t, err)
+			err = h.LoadDatabase(ctx, host.LoadRequest{Conn: conn, Path: path, Compression: "none", SHA256: made.SHA256}, nil)
+			if (err != nil) != (len(refused) > 0) || err != nil && !strings.Contains(err.Error(), "ERROR 1418") && !strings.Contains(err.Error(), "ERROR 1419") {
+				t.Errorf("%s, after %s: foretold %v, and %v", name, server, refused, err)
+			}
+			t.Logf("%s, after %s: refused %v", name, server, refused)
+		}
+		r.SQL("USE zarafa; DROP TRIGGER IF EXISTS o; DROP PROCEDURE IF EXISTS o; DROP FUNCTION IF EXISTS o")
+	}
+}
+
 // A load that does not come to its end is an error, and can be done again.
 func TestLoadThatFails(t *testing.T) {
 	t.Parallel()
