@@ -338,7 +338,8 @@ func (f *few) String() string {
 
 // compareRoster finds which entries that the chown was to change are gone, which have another owner or mode
 // than before, and which came later. What the rollback itself has moved aside, because the dump that it loaded does not
-// know of it, is not gone: it is told of there.
+// know of it, is not gone: it is told of there. Nor is what went with a package that somebody has purged since: it came with
+// the run.
 func (a *Chown) compareRoster(env *Env) (gone, wrong, came few, err error) {
 	f, err := env.Store.Open(*a.Names)
 	if err != nil {
@@ -349,7 +350,14 @@ func (a *Chown) compareRoster(env *Env) (gone, wrong, came few, err error) {
 	if err := r.next(); err != nil {
 		return gone, wrong, came, err
 	}
+	withdrawn, err := env.withdrawnFiles()
+	if err != nil {
+		return gone, wrong, came, err
+	}
 	miss := func() error {
+		if withdrawn[path.Join(a.Path, r.name)] {
+			return r.next()
+		}
 		aside, err := exists(env.Host, path.Join(env.Store.Since(), a.Path, r.name))
 		if err != nil {
 			return err

@@ -242,6 +242,9 @@ func (a *Commit) Apply(env *Env) (Result, error) {
 	if err := a.ended(env); err != nil {
 		return Result{}, err
 	}
+	if err := a.noteBrought(env); err != nil {
+		return Result{}, err
+	}
 	return Result{Summary: fmt.Sprintf("%d packages removed, %d installed, %d replaced",
 		len(a.Solution.Remove), len(a.Solution.Install), len(a.Solution.Upgrade)), Lines: w.Warned}, nil
 }

@@ -45,6 +45,9 @@ type Env struct {
 	Restored *Restored
 	// Data lists the directories that the run made others keep data in, which is no package's to remove.
 	Data []string
+	// Arrived are, in a rollback, the packages that came before this action, and will be taken away behind it, each with what
+	// it had below /etc and /var. What is gone of them is as it will be.
+	Arrived map[string][]string
 	// InPlace lists the directories that others keep data in by themselves.
 	InPlace []string
 }

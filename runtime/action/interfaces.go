@@ -186,6 +186,8 @@ type DatabaseRester interface {
 type PackageTransaction interface {
 	// LosesPackages tells, after Prepare, whether packages go that nothing could be kept of.
 	LosesPackages() bool
+	// Brought tells, after Apply, which packages came that were not there at all, each with what it had below /etc and /var.
+	Brought(env *Env) (map[string][]string, error)
 }
 
 // Span is how long something takes: between Least, on a fast machine with nothing else to do, and Most, on a

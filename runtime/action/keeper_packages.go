@@ -1,12 +1,14 @@
 package action
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/deb"
@@ -269,7 +271,7 @@ func (k *arrivalsKeeper) record(env *Env, a *Commit, _ *found) (err error) {
 }
 
 func (k *arrivalsKeeper) restore(env *Env, a *Commit) error {
-	return errors.Join(a.withoutStarts(env, a.purgeNew), clearWays(env, k.Hollow), unshelter(env))
+	return errors.Join(a.withoutStarts(env, a.purgeNew), clearWays(env, k.Hollow), a.clearBrought(env), unshelter(env))
 }
 
 func (*arrivalsKeeper) compare(env *Env, a *Commit) ([]string, error) {
@@ -292,6 +294,118 @@ func (*arrivalsKeeper) compare(env *Env, a *Commit) ([]string, error) {
 		}
 	}
 	return lines, nil
+}
+
+// broughtMark is what each package that came has below /etc and /var: somebody who purges one by hand takes that along.
+type broughtMark struct {
+	Brought map[string][]string `json:"brought"`
+}
+
+// noteBrought journals it as long as the package database knows.
+func (a *Commit) noteBrought(env *Env) error {
+	if env.Mark == nil || len(a.New) == 0 {
+		return nil
+	}
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	mark := broughtMark{map[string][]string{}}
+	for _, name := range a.New {
+		files, err := env.Host.PackageFiles(have[bareName(name)].Name)
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			if file = path.Clean(file); strings.HasPrefix(file, "/etc/") || strings.HasPrefix(file, "/var/") {
+				mark.Brought[bareName(name)] = append(mark.Brought[bareName(name)], file)
+			}
+		}
+	}
+	return env.Mark(mark)
+}
+
+// Brought implements PackageTransaction.
+func (a *Commit) Brought(env *Env) (map[string][]string, error) {
+	brought := map[string][]string{}
+	for _, name := range a.New {
+		brought[bareName(name)] = nil
+	}
+	for _, data := range env.Marks {
+		var mark broughtMark
+		if err := json.Unmarshal(data, &mark); err != nil {
+			return nil, err
+		}
+		maps.Copy(brought, mark.Brought)
+	}
+	return brought, nil
+}
+
+// clearBrought removes the directories of packages that came that are empty and named after them: those of a package that
+// somebody has purged by hand had something in them then, perhaps, which the rollback has taken back since. What was there
+// before is recorded, and stays.
+func (a *Commit) clearBrought(env *Env) error {
+	brought, err := a.Brought(env)
+	if err != nil {
+		return err
+	}
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	dirs := map[string]bool{}
+	for name, files := range brought {
+		if have[name].Installed() {
+			continue
+		}
+		for _, file := range files {
+			if slices.Contains(strings.Split(file, "/"), stem(name)) && !a.hadDir(file) {
+				dirs[file] = true
+			}
+		}
+	}
+	for _, dir := range slices.Backward(slices.Sorted(maps.Keys(dirs))) { // what lies in a directory comes before it
+		list, err := entriesOf(env.Host, dir)
+		if err != nil {
+			return err
+		}
+		if list == nil || len(list) > 0 {
+			continue
+		}
+		if err := env.Host.Rmdir(dir); err != nil && !absent(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// hadDir reports whether a directory was there before the transaction.
+func (a *Commit) hadDir(name string) bool {
+	return slices.ContainsFunc(a.Dirs, func(p Preimage) bool { return p.Path == name })
+}
+
+// Withdrawn are those packages that came and that somebody has removed since.
+func (env *Env) Withdrawn() ([]string, error) {
+	if len(env.Arrived) == 0 {
+		return nil, nil
+	}
+	have, err := packages(env.Host)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(env.Arrived)), func(name string) bool { return have[name].Installed() }), nil
+}
+
+// withdrawnFiles are the paths that went with them.
+func (env *Env) withdrawnFiles() (map[string]bool, error) {
+	names, err := env.Withdrawn()
+	files := map[string]bool{}
+	for _, name := range names {
+		for _, file := range env.Arrived[name] {
+			files[file] = true
+		}
+	}
+	return files, err
 }
 
 // purgeNew removes what came with the transaction, and nothing else. What had left only its conffiles
@@ -340,8 +454,8 @@ func (a *Commit) purgeNew(env *Env) error {
 	if err != nil {
 		return err
 	}
-	if err := refuseMore(solution, came); err != nil {
-		return err
+	if err := (host.Transaction{Remove: came}).RefuseExtra(solution.Remove); err != nil {
+		return fmt.Errorf("%w: it was installed since the run, and needs what the rollback takes away; remove it by hand, then roll back again", err)
 	}
 	err = env.Host.CommitPackages(env.Ctx, tx, a.watch(env))
 	if script := new(host.ScriptError); errors.As(err, &script) && env.Ctx.Err() == nil {

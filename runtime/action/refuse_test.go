@@ -401,3 +401,34 @@ func TestUndoConfiguresNothingThatGoes(t *testing.T) {
 		t.Errorf("the packages are %v", h.packages)
 	}
 }
+
+// TestUndoOfAServiceThatIsGone: a service that came with the run's packages may be gone when they are to go. Any other must
+// be there again.
+func TestUndoOfAServiceThatIsGone(t *testing.T) {
+	s := scenario{act: func() Action { return &Service{Name: "kopano-search", Enabled: ptr(false)} }, setup: func(t tester, h *fakeHost) {
+		h.services["kopano-search"] = host.Service{Name: "kopano-search", Kind: "systemd", Enabled: true}
+	}}
+	tr := s.prepared(t)
+	must(t, tr.apply(t))
+	delete(tr.services, "kopano-search")
+	if err := tr.undo(t); err == nil || !strings.Contains(err.Error(), "no service kopano-search any more") {
+		t.Errorf("a service that was there before the run: %v", err)
+	}
+	tr.packages["kopano-search"] = host.Package{Name: "kopano-search", Version: "8", Status: "installed"}
+	tr.env.Arrived = map[string][]string{"kopano-search": nil}
+	for status, want := range map[string]string{
+		"installed": "the service kopano-search is gone, by whoever removed its file since the run, and there is nothing to set back",
+		"":          "", // its package is told of
+	} {
+		if status == "" {
+			delete(tr.packages, "kopano-search")
+		}
+		a := tr.action(t).(*Service)
+		must(t, a.Undo(tr.env))
+		lines, err := a.Differences(tr.env)
+		if told := strings.Join(a.Told(), "\n"); told != want || err != nil || len(lines) > 0 {
+			t.Errorf("package %q: told %q, differences %q (%v)", status, told, lines, err)
+		}
+		tr.packages["kopano-search"] = host.Package{Name: "kopano-search", Version: "8", Status: "installed"}
+	}
+}

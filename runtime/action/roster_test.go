@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"zcp2kopano/runtime/host"
 )
 
 // What came into a tree after its owners were changed is no difference, and is named; what is gone, or has
@@ -54,6 +56,35 @@ func TestChownTellsWhatCameLater(t *testing.T) {
 	want := []string{"/tree: 1 of 7 entries are gone: 1/11", "/tree: 1 of 7 entries have not the old owner or mode: 2/20"}
 	if err != nil || !slices.Equal(lines, want) {
 		t.Errorf("differences %q, %v", lines, err)
+	}
+}
+
+// What went with a package that somebody has purged is no difference: it came with the run. What the package that is still
+// there had is one.
+func TestChownOfWhatIsPurged(t *testing.T) {
+	s := scenario{act: func() Action {
+		return &Chown{Path: "/etc/kopano", Recursive: true, Users: map[string]string{"0": "998"}}
+	}, setup: func(t tester, h *fakeHost) {
+		must(t, h.PutDir("/etc/kopano", 0o750, 0, 0))
+		for _, name := range []string{"dagent.cfg", "search.cfg"} {
+			put(t, h, "/etc/kopano/"+name, "shipped", 0o640, 0, 0)
+		}
+		h.packages["kopano-dagent"] = host.Package{Name: "kopano-dagent", Version: "8", Status: "installed"}
+	}}
+	tr := s.prepared(t)
+	must(t, tr.apply(t))
+	tr.env.Arrived = map[string][]string{"kopano-search": {"/etc/kopano/search.cfg"}, "kopano-dagent": {"/etc/kopano/dagent.cfg"}}
+	must(t, tr.FS.Unlink("/etc/kopano/search.cfg"))
+	for _, want := range []string{"", "/etc/kopano: 1 of 3 entries are gone: dagent.cfg"} {
+		a := tr.action(t).(*Chown)
+		must(t, a.Undo(tr.env))
+		lines, err := a.Differences(tr.env)
+		if text := strings.Join(lines, "\n"); err != nil || text != want {
+			t.Errorf("differences %q, %v; want %q", text, err, want)
+		}
+		if want == "" {
+			must(t, tr.FS.Unlink("/etc/kopano/dagent.cfg"))
+		}
 	}
 }
 

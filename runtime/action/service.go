@@ -35,6 +35,9 @@ type Service struct {
 	Shape   string          `json:"shape,omitempty"`   // what the database's tables were then; empty if it could not be asked for
 	// LogFrom is where its log ended before the start.
 	LogFrom *host.LogMark `json:"log_from,omitempty"`
+
+	gone     bool     // Undo found it removed
+	packages []string // that were removed since the run, and may have had it
 }
 
 // patience is how long a service may take to stop: as long as systemd's own default, and some more.
@@ -141,9 +144,12 @@ func (a *Service) recordServed(env *Env, now host.Service) error {
 	return env.Ctx.Err()
 }
 
-// Told implements Teller: what could not be asked before a stop, nobody holds the service to.
+// Told implements Teller: what could not be asked before a stop, nobody holds the service to; and what is gone is told.
 func (a *Service) Told() []string {
 	var lines []string
+	if a.gone && len(a.packages) == 0 { // else they are told
+		lines = append(lines, fmt.Sprintf("the service %s is gone, by whoever removed its file since the run, and there is nothing to set back", a.Name))
+	}
 	for _, problem := range a.Unasked {
 		lines = append(lines, fmt.Sprintf("whether %s served before it was stopped could not be seen (%s): see that it does now", a.Name, problem))
 	}
@@ -270,11 +276,28 @@ func (w Works) seen() string {
 
 // Undo sees that a service that runs again does what it did before.
 func (a *Service) Undo(env *Env) error {
-	err := a.bring(env, func(now host.Service) host.Service { return a.before(env, now) })
+	gone, err := a.withdrawn(env)
+	if a.gone = gone; gone && err == nil {
+		a.packages, err = env.Withdrawn()
+	}
+	if gone || err != nil {
+		return err
+	}
+	err = a.bring(env, func(now host.Service) host.Service { return a.before(env, now) })
 	if err != nil || !a.Before.Active || len(a.Served) == 0 {
 		return err
 	}
 	return a.await(env, Works{Questions: a.Served, Log: a.Works.Log, Patience: servedPatience})
+}
+
+// withdrawn reports whether a service is gone that came with packages of the run, which will be taken away behind this
+// action: somebody has removed them since, or the service's file.
+func (a *Service) withdrawn(env *Env) (bool, error) {
+	if len(env.Arrived) == 0 {
+		return false, nil
+	}
+	_, there, err := a.Now(env.Host)
+	return !there, err
 }
 
 // servedPatience is how long a service that is started again may take to do what it did before.
@@ -409,7 +432,7 @@ func stateOf(s host.Service) string {
 // Differences says how the service's state differs from before.
 func (a *Service) Differences(env *Env) ([]string, error) {
 	now, _, err := a.Now(env.Host)
-	if err != nil {
+	if err != nil || a.gone {
 		return nil, err
 	}
 	if was := a.before(env, now); was != now {

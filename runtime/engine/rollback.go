@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -72,6 +73,9 @@ func (r *Run) rollback(to string) ([]string, error) {
 	r.undoneBefore = past.rolledBack()
 	if _, err := r.cfg.Journal.Append("rollback", backRecord{Name: to, Version: r.cfg.Version}); err != nil {
 		return nil, r.refuse(err)
+	}
+	if err := r.lookForBrought(past, steps); err != nil {
+		return nil, err
 	}
 	if err := r.keepServices(past, true); err != nil {
 		return nil, err
@@ -464,7 +468,10 @@ func (r *Run) undoAndTell(p *pastAction, a action.Action, env *action.Env) error
 	r.emit(story.Event{Kind: story.Undone, Action: a.Kind(), Text: a.Summary()})
 	if teller, ok := a.(action.Teller); ok {
 		for _, text := range teller.Told() {
-			r.emit(story.Event{Kind: story.Output, Text: text})
+			if !slices.Contains(r.toldBack, text) {
+				r.toldBack = append(r.toldBack, text)
+				r.emit(story.Event{Kind: story.Output, Text: text})
+			}
 		}
 	}
 	return nil
@@ -499,7 +506,66 @@ func startsAgain(a action.Action) bool {
 func (r *Run) recall(p *pastAction) (action.Action, *action.Env, error) {
 	state := p.state()
 	a, err := action.Decode(state.intent.Kind, state.intent.Data)
-	return a, r.env(p.call.seq, p.index, state.marks), err
+	env := r.env(p.call.seq, p.index, state.marks)
+	env.Arrived = r.arrivedBefore(p)
+	return a, env, err
+}
+
+// brought is what came with a transaction of packages that this rollback undoes.
+type brought struct {
+	by       *pastAction
+	packages map[string][]string
+}
+
+// lookForBrought finds the transactions that brought packages, and tells, as the way back begins, what somebody has removed
+// since: the rollback wants it gone, and what rests on it there is nothing to do for.
+func (r *Run) lookForBrought(past *history, steps []string) error {
+	r.brought = nil
+	all := map[string][]string{}
+	for _, p := range past.intents {
+		if p.state().undone || !slices.Contains(steps, p.step) {
+			continue
+		}
+		a, env, err := r.recall(p)
+		if err != nil {
+			return err
+		}
+		t, ok := a.(action.PackageTransaction)
+		if !ok {
+			continue
+		}
+		packages, err := t.Brought(env)
+		if err != nil {
+			return err
+		}
+		if len(packages) > 0 {
+			r.brought = append(r.brought, brought{p, packages})
+			maps.Copy(all, packages)
+		}
+	}
+	if past.rollback { // it has been told, and by now some are gone by the rollback itself
+		return nil
+	}
+	env := r.env(0, 0, nil)
+	env.Arrived = all
+	gone, err := env.Withdrawn()
+	if err == nil && len(gone) > 0 {
+		r.emit(story.Event{Kind: story.Output, Text: "packages that came with the run are gone already, by whoever removed them since: " + strings.Join(gone, ", ") +
+			"; the rollback takes away what is left"})
+	}
+	return err
+}
+
+// arrivedBefore are the packages that came before an action and are to be taken away behind it.
+func (r *Run) arrivedBefore(p *pastAction) map[string][]string {
+	arrived := map[string][]string{}
+	for _, b := range r.brought {
+		before := b.by.call.seq < p.call.seq || b.by.call.seq == p.call.seq && b.by.index < p.index
+		if before && !b.by.state().undone {
+			maps.Copy(arrived, b.packages)
+		}
+	}
+	return arrived
 }
 
 // compareAgain is compare, which may take long: whole trees are read.

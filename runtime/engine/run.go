@@ -57,12 +57,14 @@ type Run struct {
 	met         map[string]bool // keys of Config.Overrides that a finding had
 	verdict     story.Verdict
 	unpredicted int
-	kept        []string // what a rollback leaves on purpose
-	keptLogs    []string // directories with logs of services that the run had started, which a rollback leaves
-	beyond      bool     // rollback of a run that passed its point of no return
-	until       string   // the step before which it stops, or UntilNoReturn
-	planned     int      // calls compared with the plan so far
-	inHand      int      // the call in hand, as the plan counts them
+	toldBack    []string  // what undone actions have told, each once
+	kept        []string  // what a rollback leaves on purpose
+	keptLogs    []string  // directories with logs of services that the run had started, which a rollback leaves
+	brought     []brought // by transactions that a rollback undoes
+	beyond      bool      // rollback of a run that passed its point of no return
+	until       string    // the step before which it stops, or UntilNoReturn
+	planned     int       // calls compared with the plan so far
+	inHand      int       // the call in hand, as the plan counts them
 
 	estimate  estimate
 	ended     map[string]time.Duration // steps that ended, for the forecast
