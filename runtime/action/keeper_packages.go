@@ -271,7 +271,7 @@ func (k *arrivalsKeeper) record(env *Env, a *Commit, _ *found) (err error) {
 }
 
 func (k *arrivalsKeeper) restore(env *Env, a *Commit) error {
-	return errors.Join(a.withoutStarts(env, a.purgeNew), clearWays(env, k.Hollow), a.clearBrought(env), unshelter(env))
+	return errors.Join(a.clearPurged(env), a.withoutStarts(env, a.purgeNew), clearWays(env, k.Hollow), a.clearBrought(env), unshelter(env))
 }
 
 func (*arrivalsKeeper) compare(env *Env, a *Commit) ([]string, error) {
@@ -299,6 +299,7 @@ func (*arrivalsKeeper) compare(env *Env, a *Commit) ([]string, error) {
 // broughtMark is what each package that came has below /etc and /var: somebody who purges one by hand takes that along.
 type broughtMark struct {
 	Brought map[string][]string `json:"brought"`
+	Shipped map[string]string   `json:"shipped,omitempty"` // digests of their configuration files, as they came
 }
 
 // noteBrought journals it as long as the package database knows.
@@ -310,8 +311,11 @@ func (a *Commit) noteBrought(env *Env) error {
 	if err != nil {
 		return err
 	}
-	mark := broughtMark{map[string][]string{}}
+	mark := broughtMark{map[string][]string{}, map[string]string{}}
 	for _, name := range a.New {
+		for _, c := range have[bareName(name)].Conffiles {
+			mark.Shipped[c.Path] = c.MD5
+		}
 		files, err := env.Host.PackageFiles(have[bareName(name)].Name)
 		if err != nil {
 			return err
@@ -327,18 +331,59 @@ func (a *Commit) noteBrought(env *Env) error {
 
 // Brought implements PackageTransaction.
 func (a *Commit) Brought(env *Env) (map[string][]string, error) {
-	brought := map[string][]string{}
+	all, err := a.brought(env)
+	return all.Brought, err
+}
+
+func (a *Commit) brought(env *Env) (all broughtMark, err error) {
+	all = broughtMark{map[string][]string{}, map[string]string{}}
 	for _, name := range a.New {
-		brought[bareName(name)] = nil
+		all.Brought[bareName(name)] = nil
 	}
 	for _, data := range env.Marks {
 		var mark broughtMark
 		if err := json.Unmarshal(data, &mark); err != nil {
-			return nil, err
+			return all, err
 		}
-		maps.Copy(brought, mark.Brought)
+		maps.Copy(all.Brought, mark.Brought)
+		maps.Copy(all.Shipped, mark.Shipped)
 	}
-	return brought, nil
+	return all, nil
+}
+
+// clearPurged removes the files of packages that somebody has purged: what the rollback has undone to them has made them
+// again, as they were shipped, and no package takes them along any more. What was there before the transaction stays, and
+// what is otherwise is kept.
+func (a *Commit) clearPurged(env *Env) error {
+	all, err := a.brought(env)
+	if err != nil {
+		return err
+	}
+	have, err := packages(env.Host)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(all.Brought)) {
+		if have[name].Status != "" {
+			continue // it takes its own along
+		}
+		for _, file := range all.Brought[name] {
+			st, err := env.Host.Lstat(file)
+			if absent(err) || err == nil && (st.IsDir() || len(a.before(file)) > 0) {
+				continue
+			}
+			if err == nil {
+				err = keepSince(env, file, all.Shipped[file])
+			}
+			if err == nil {
+				err = removePath(env.Host, file)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // clearBrought removes the directories of packages that came that are empty and named after them: those of a package that

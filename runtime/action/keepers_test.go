@@ -1,6 +1,9 @@
 package action
 
 import (
+	"crypto/md5"
+	"errors"
+	"fmt"
 	"path"
 	"reflect"
 	"slices"
@@ -164,5 +167,42 @@ func TestNamesakeOfUnknownContent(t *testing.T) {
 	lines, err := tr.action(t).(Comparer).Differences(tr.env)
 	if err != nil || len(lines) > 0 {
 		t.Errorf("after Undo: %q, %v", lines, err)
+	}
+}
+
+// TestClearPurged: what the rollback has made again of packages that somebody has purged goes, what somebody put there is
+// kept, and what was there before them stays. Packages that are still known take their own along.
+func TestClearPurged(t *testing.T) {
+	h := newFake()
+	must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+	env := newEnv(h)
+	for _, dir := range []string{"/etc/kopano", "/etc/kopano/quotamail", "/var/lib/kopano", "/var/lib/kopano/search"} {
+		must(t, h.PutDir(dir, 0o755, 0, 0))
+	}
+	for _, name := range []string{"search.cfg", "changed.cfg", "early.cfg", "quotamail/left"} {
+		put(t, h, "/etc/kopano/"+name, name, 0o644, 0, 0)
+	}
+	h.packages["kopano-dagent"] = host.Package{Name: "kopano-dagent", Status: "config-files"}
+	sum := fmt.Sprintf("%x", md5.Sum([]byte("search.cfg")))
+	must(t, env.Mark(broughtMark{
+		Brought: map[string][]string{
+			"kopano-search": {"/etc/kopano", "/etc/kopano/search.cfg", "/etc/kopano/changed.cfg", "/etc/kopano/early.cfg", "/var/lib/kopano", "/var/lib/kopano/search", "/etc/init.d"},
+			"kopano-dagent": {"/etc/kopano/quotamail/left"},
+		},
+		Shipped: map[string]string{"/etc/kopano/search.cfg": sum, "/etc/kopano/changed.cfg": sum},
+	}))
+	a := &Commit{New: []string{"kopano-search", "kopano-dagent"}}
+	a.Namesakes = []Preimage{{Path: "/etc/kopano/early.cfg"}}
+	a.Dirs = []Preimage{{Path: "/var/lib/kopano"}}
+	for range 2 {
+		must(t, errors.Join(a.clearPurged(env), a.clearBrought(env)))
+	}
+	for name, want := range map[string]bool{
+		"/etc/kopano/search.cfg": false, "/etc/kopano/changed.cfg": false, "/etc/kopano/early.cfg": true, "/etc/kopano/quotamail/left": true,
+		env.Store.Since() + "/etc/kopano/changed.cfg": true, env.Store.Since() + "/etc/kopano/search.cfg": false, "/var/lib/kopano": true, "/var/lib/kopano/search": false,
+	} {
+		if there, err := exists(h, name); there != want || err != nil {
+			t.Errorf("%s: there %v, want %v (%v)", name, there, want, err)
+		}
 	}
 }
