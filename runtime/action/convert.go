@@ -61,7 +61,7 @@ func (a *Convert) where() string { return strings.Join(a.URLs, " ") }
 func (a *Convert) Since() string {
 	var said []string
 	if a.changed.n > 0 {
-		said = append(said, "changed in the directory after its conversion, and kept under the old names: "+a.changed.String())
+		said = append(said, "changed in the directory since it was read for its conversion, and kept under the old names: "+a.changed.String())
 	}
 	if a.moved.n > 0 {
 		said = append(said, "moved in the directory after its conversion: "+a.moved.String())
@@ -602,8 +602,8 @@ func (a *Convert) Undo(env *Env) error {
 	return nil
 }
 
-// backTo is what brings an entry back to what it was. What somebody has changed since under a new name stays changed,
-// under the old one.
+// backTo is what brings an entry back to what it was. What somebody has changed since it was read stays changed, under the old
+// names.
 func (a *Convert) backTo(back *directory.Renaming, k kept) (entryWork, error) {
 	was := k.touched()
 	made, err := a.Renaming.Convert(was)
@@ -628,11 +628,7 @@ func (a *Convert) wanted(back *directory.Renaming, was, made, now directory.Touc
 		if old == "" || same || directory.Same(directory.Touched{key: now[key]}, directory.Touched{key: was[key]}) {
 			continue
 		}
-		a.changed.add(fmt.Sprintf("%s: %s", dn, key))
-		if a.since == nil {
-			a.since = map[string]bool{}
-		}
-		a.since[dn] = true
+		a.tellChanged(dn, key)
 		turned, err := back.Convert(directory.Touched{key: now[key]})
 		if err != nil {
 			return nil, err
@@ -645,7 +641,49 @@ func (a *Convert) wanted(back *directory.Renaming, was, made, now directory.Touc
 			delete(want, name)
 		}
 	}
+	a.added(back, was, made, now, want, dn)
 	return want, nil
+}
+
+// added adds to what is wanted what somebody has added beside the conversion, when the entry had been read and was not
+// converted yet: values under an old name, which a later pass found, and classes, which their attributes need.
+func (a *Convert) added(back *directory.Renaming, was, made, now, want directory.Touched, dn string) {
+	for _, key := range slices.Sorted(maps.Keys(now)) {
+		bare, _, _ := strings.Cut(key, ";")
+		for _, v := range now[key] {
+			switch old := back.Classes[strings.ToLower(v)]; {
+			case slices.Contains(was[key], v) || slices.Contains(want[key], v):
+				continue
+			case key != "objectclass" && a.Renaming.Attributes[bare] == "", key == "objectclass" && holds(made[key], v):
+				continue
+			case key == "objectclass" && old != "":
+				if holds(was[key], old) {
+					continue
+				}
+				a.tellChanged(dn, key+" "+v)
+				v = old
+			default:
+				a.tellChanged(dn, key+" "+v)
+			}
+			if slices.Contains(a.Renaming.Single, bare) {
+				want[key] = nil
+			}
+			want[key] = append(slices.Clone(want[key]), v)
+		}
+	}
+}
+
+// holds reports whether a class is among these.
+func holds(classes []string, class string) bool {
+	return slices.ContainsFunc(classes, func(c string) bool { return strings.EqualFold(c, class) })
+}
+
+func (a *Convert) tellChanged(dn, what string) {
+	a.changed.add(dn + ": " + what)
+	if a.since == nil {
+		a.since = map[string]bool{}
+	}
+	a.since[dn] = true
 }
 
 // takenBack tells whether an entry has no new name that it had not before.

@@ -215,6 +215,72 @@ func TestConvertWithOthers(t *testing.T) {
 	}
 }
 
+// TestConvertBesideOthers keeps what somebody adds to an entry after it was read, and that its conversion does not stumble
+// over: under an old name, or with a class of its own. It is found when the directory is gone through again, and kept then, as
+// the way back has to do that comes to the entry twice.
+func TestConvertBesideOthers(t *testing.T) {
+	const contacts = "objectClasses: ( 1.3.6.1.4.1.4203.666.70.2.9 NAME 'old-contact' SUP top AUXILIARY MAY ( oldAliases $ oldId ) )\n" +
+		"objectClasses: ( 1.3.6.1.4.1.4203.666.71.2.9 NAME 'new-contact' SUP top AUXILIARY MAY ( newAliases $ newId ) )\n"
+	for _, identified := range []bool{true, false} {
+		a := oldToNew()
+		a.Renaming.Classes["old-contact"] = "new-contact"
+		h := newFake()
+		must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+		ldif := hosttest.DirectoryLDIF
+		if identified {
+			for i, name := range []string{"\ncn: Alice\n", "\ncn: Bob, no 2\n"} {
+				if !strings.Contains(ldif, name) {
+					t.Fatalf("no entry has%q", name)
+				}
+				ldif = strings.Replace(ldif, name, fmt.Sprintf("%sentryUUID: 00000000-0000-0000-0000-00000000000%d\n", name, i), 1)
+			}
+		}
+		h.directory = directoryHost(t, ldif, "attributeTypes: ( 2.5.4.0 ", contacts+"attributeTypes: ( 2.5.4.0 ")
+		tr := &trial{fakeHost: h, env: newEnv(h)}
+		must(t, tr.prepare(t, a))
+		start := tr.entries(t)
+		bob := `cn=Bob\, no 2,ou=people,dc=example,dc=org`
+		tr.env.Mark = func(mark func(any) error) func(any) error {
+			return func(v any) error {
+				if strings.Contains(tr.entries(t)["entry "+alice], "old-contact") || len(tr.env.Marks) < len(tr.action(t).(*Convert).Trials) {
+					return mark(v) // the trial
+				}
+				for _, dn := range []string{alice, bob} {
+					tr.changeEntry(t, dn, host.ValueChange{Attribute: "objectClass", Values: []string{"old-contact"}}, host.ValueChange{Attribute: "oldAliases", Values: []string{"late@example.org"}})
+				}
+				return mark(v)
+			}
+		}(tr.env.Mark)
+		must(t, tr.apply(t))
+		for _, dn := range []string{alice, bob} {
+			if got := tr.entries(t)["entry "+dn]; !strings.Contains(got, "new-contact") || !strings.Contains(got, `newAliases="late@example.org"`) || strings.Contains(got, "old") && dn == alice {
+				t.Errorf("converted: %s", got)
+			}
+		}
+		back := tr.action(t).(*Convert)
+		must(t, back.Undo(tr.env))
+		for _, dn := range []string{alice, bob} {
+			got := tr.entries(t)["entry "+dn]
+			for _, want := range strings.Fields(start["entry "+dn]) {
+				if !strings.Contains(got, want) {
+					t.Errorf("taken back, it lacks %s: %s", want, got)
+				}
+			}
+			if !strings.Contains(got, `objectClass="old-contact"`) || !strings.Contains(got, `oldAliases="late@example.org"`) || strings.Contains(got, "new") {
+				t.Errorf("taken back: %s", got)
+			}
+		}
+		lines, err := back.Differences(tr.env)
+		must(t, err)
+		if told := back.Since(); identified && (len(lines) > 0 || !strings.Contains(told, alice+": objectclass old-contact") || !strings.Contains(told, bob+": oldaliases late@example.org")) {
+			t.Errorf("told: %q, differences %q", told, lines)
+		}
+		if told := strings.Join(lines, "\n"); !identified && (!strings.Contains(told, alice) || !strings.Contains(told, bob)) {
+			t.Errorf("differences %q", lines)
+		}
+	}
+}
+
 // TestConvertHalfWay ends well where another tool has left both classes and a part of the attributes in both schemas,
 // and is refused where an attribute would have two values.
 func TestConvertHalfWay(t *testing.T) {
