@@ -146,7 +146,7 @@ func (a *Chown) Apply(env *Env) (Result, error) {
 	if err != nil {
 		return result, err
 	}
-	change := func(e changeable, rel string, st host.Stat) error {
+	change := func(e changeable, st host.Stat) error {
 		want := a.Rule.apply(st)
 		if want == attrsOf(st) {
 			return nil
@@ -284,7 +284,7 @@ func hasSetid(st host.Stat) bool {
 }
 
 // change is what is done to an entry that is held, or to an open directory.
-type change func(e changeable, rel string, st host.Stat) error
+type change func(e changeable, st host.Stat) error
 
 // each visits every entry that the action is about, for changes; the root last.
 func (a *Chown) each(env *Env, do change) error {
@@ -298,7 +298,7 @@ func (a *Chown) each(env *Env, do change) error {
 			return err
 		}
 		defer above.Close()
-		return a.leaf(do)(above, base, ".")
+		return a.leaf(do)(above, base)
 	}
 	root, err := env.Host.OpenTreeWrite(a.Path)
 	if err != nil {
@@ -309,9 +309,9 @@ func (a *Chown) each(env *Env, do change) error {
 		told, folder := newAdvance(env, "chown "+a.Path, size{Files: a.Entries}), a.folder(do)
 		c := crew[host.Dir]{
 			ctx: env.Ctx, open: host.Dir.OpenDirWrite, leaves: eachLeaf(a.leaf(do)), tick: told.files,
-			folder: func(self host.Dir, rel string) error {
+			folder: func(self host.Dir, _ string) error {
 				told.files(1)
-				return folder(self, rel)
+				return folder(self)
 			},
 			mount: func(string) error { return nil }, // Prepare has told of it
 		}
@@ -319,12 +319,12 @@ func (a *Chown) each(env *Env, do change) error {
 			return err
 		}
 	}
-	return a.folder(do)(root, ".")
+	return a.folder(do)(root)
 }
 
 // leaf does it to what is not a directory.
-func (a *Chown) leaf(do change) func(dir host.Dir, name, rel string) error {
-	return func(dir host.Dir, name, rel string) error {
+func (a *Chown) leaf(do change) func(dir host.Dir, name string) error {
+	return func(dir host.Dir, name string) error {
 		return held(dir, name, func(e host.HeldWrite, st host.Stat) error {
 			if st.IsDir() {
 				return host.ErrExchanged
@@ -332,19 +332,19 @@ func (a *Chown) leaf(do change) func(dir host.Dir, name, rel string) error {
 			if !a.meant(name, st) {
 				return nil
 			}
-			return do(e, rel, st)
+			return do(e, st)
 		})
 	}
 }
 
 // folder does it to an open directory.
-func (a *Chown) folder(do change) func(self host.Dir, rel string) error {
-	return func(self host.Dir, rel string) error {
+func (a *Chown) folder(do change) func(self host.Dir) error {
+	return func(self host.Dir) error {
 		st, err := self.Self()
 		if err != nil || !a.meant("", st) {
 			return err
 		}
-		return do(itself{self}, rel, st)
+		return do(itself{self}, st)
 	}
 }
 

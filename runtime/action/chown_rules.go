@@ -223,7 +223,7 @@ func (a *Chown) lostCaps(env *Env, lines []string) ([]string, error) {
 // eachCapable visits the programs whose capabilities are not what they were.
 func (a *Chown) eachCapable(env *Env, visit func(capable, host.HeldWrite) error) error {
 	for _, c := range a.Caps {
-		err := a.at(env, c.Rel, func(e changeable, _ string, st host.Stat) error {
+		err := a.at(env, c.Rel, func(e changeable, st host.Stat) error {
 			program, ok := e.(host.HeldWrite)
 			if !ok || !st.IsRegular() {
 				return nil

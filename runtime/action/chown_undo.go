@@ -98,12 +98,12 @@ func (a *Chown) Undo(env *Env) error {
 		}
 		return setAttrs(e, st, was)
 	}
-	err = a.each(env, func(e changeable, _ string, st host.Stat) error { return back(e, st, a.Back.apply(st)) })
+	err = a.each(env, func(e changeable, st host.Stat) error { return back(e, st, a.Back.apply(st)) })
 	if err != nil {
 		return fmt.Errorf("chown %s: %w", a.Path, err)
 	}
 	err = a.eachException(env, func(x exception) error {
-		return a.at(env, x.Rel, func(e changeable, _ string, st host.Stat) error { return back(e, st, x.Was) })
+		return a.at(env, x.Rel, func(e changeable, st host.Stat) error { return back(e, st, x.Was) })
 	})
 	if err != nil {
 		return fmt.Errorf("chown %s: %w", a.Path, err)
@@ -120,7 +120,7 @@ func (a *Chown) Undo(env *Env) error {
 // setModes gives these files the modes that follow from what they were.
 func (a *Chown) setModes(env *Env, files []exception, mode func(old attrs) fs.FileMode) error {
 	for _, x := range files {
-		err := a.at(env, x.Rel, func(e changeable, _ string, st host.Stat) error {
+		err := a.at(env, x.Rel, func(e changeable, st host.Stat) error {
 			if x.Ino != 0 && x.Ino != st.Ino { // another file has the name by now
 				return nil
 			}
@@ -163,7 +163,7 @@ func visitBelow(root host.Dir, rel string, do change) error {
 	}
 	defer dir.Close()
 	if rel == "." {
-		return visitDir(dir, rel, do)
+		return visitDir(dir, do)
 	}
 	name := path.Base(rel)
 	st, err := dir.Lstat(name)
@@ -171,22 +171,22 @@ func visitBelow(root host.Dir, rel string, do change) error {
 		return err
 	}
 	if !st.IsDir() {
-		return held(dir, name, func(e host.HeldWrite, st host.Stat) error { return do(e, rel, st) })
+		return held(dir, name, func(e host.HeldWrite, st host.Stat) error { return do(e, st) })
 	}
 	self, err := dir.OpenDirWrite(name)
 	if err != nil {
 		return err
 	}
 	defer self.Close()
-	return visitDir(self, rel, do)
+	return visitDir(self, do)
 }
 
-func visitDir(dir host.Dir, rel string, do change) error {
+func visitDir(dir host.Dir, do change) error {
 	st, err := dir.Self()
 	if err != nil {
 		return err
 	}
-	return do(itself{dir}, rel, st)
+	return do(itself{dir}, st)
 }
 
 // descend opens the directory at rel below dir, and closes dir.
@@ -239,7 +239,7 @@ func (a *Chown) Differences(env *Env) ([]string, error) {
 		return nil, err
 	}
 	err = a.eachException(env, func(x exception) error {
-		return a.at(env, x.Rel, func(_ changeable, _ string, st host.Stat) error {
+		return a.at(env, x.Rel, func(_ changeable, st host.Stat) error {
 			if is := attrsOf(st); is.UID != x.Was.UID || is.GID != x.Was.GID || !st.IsSymlink() && is.Mode != x.Was.Mode {
 				lines = append(lines, fmt.Sprintf("%s: is %d:%d %v, was %d:%d %v", path.Join(a.Path, x.Rel),
 					is.UID, is.GID, is.Mode, x.Was.UID, x.Was.GID, x.Was.Mode))

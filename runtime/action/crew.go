@@ -170,7 +170,7 @@ func (c *crew[D]) list(b *branch[D]) error {
 		return err
 	}
 	var jobs []job[D]
-	var files []string
+	files := make([]string, 0, len(list))
 	for i := len(list) - 1; i >= 0; i-- {
 		switch name := list[i].Name; {
 		case c.leave != nil && c.leave(under(b.rel, name)):
@@ -222,10 +222,10 @@ func (c *crew[D]) settled(b *branch[D]) bool {
 }
 
 // eachLeaf works on entries one by one. What went away meanwhile needs no work.
-func eachLeaf[D host.DirReader](do func(dir D, name, rel string) error) func(dir D, rel string, names []string) error {
+func eachLeaf[D host.DirReader](do func(dir D, name string) error) func(dir D, rel string, names []string) error {
 	return func(dir D, rel string, names []string) error {
 		for _, name := range names {
-			if err := do(dir, name, under(rel, name)); err != nil && !absent(err) {
+			if err := do(dir, name); err != nil && !absent(err) {
 				return fmt.Errorf("%s: %w", under(rel, name), err)
 			}
 		}

@@ -218,3 +218,22 @@ func TestRemovalStopsAtAMount(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLooksAreUsedAgain: nothing of what was found at one entry is told of another that comes after it.
+func TestLooksAreUsedAgain(t *testing.T) {
+	h := newFake()
+	put(t, h, "/etc/a", "content", 0o600, 7, 8)
+	dir, err := h.OpenTree("/etc")
+	must(t, err)
+	defer dir.Close()
+	list := []host.DirEntry{{Name: "a"}}
+	w := readWalker(t.Context(), nil)
+	for range 100 { // a pool may lose what it is given
+		stale := []looked{{name: "b", isDir: true, left: true, st: host.Stat{UID: 1}, more: "more", err: errDisk}}
+		spareLooks.Put(&stale)
+		got := w.look(dir, list, "")
+		if l := got[0]; len(got) != 1 || l.name != "a" || l.isDir || l.left || l.more != nil || l.err != nil || l.st.UID != 7 {
+			t.Fatalf("%+v", got)
+		}
+	}
+}

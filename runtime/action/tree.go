@@ -141,7 +141,7 @@ func emptyDir(ctx context.Context, dir host.Dir, name string, dev uint64, tick f
 	return c.work(sub, dev)
 }
 
-func unlinkLeaf(dir host.Dir, name, _ string) error { return dir.Unlink(name) }
+func unlinkLeaf(dir host.Dir, name string) error { return dir.Unlink(name) }
 
 func rmdirIfThere(above host.Dir, name string) error {
 	if err := above.Rmdir(name); err != nil && !absent(err) {

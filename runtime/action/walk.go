@@ -3,6 +3,7 @@ package action
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"zcp2kopano/runtime/host"
 )
@@ -99,14 +100,18 @@ func (w *walker[D]) listed(dir D, f folder[D], rel string, dev uint64) error {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
-		for _, l := range looks.next() {
+		found := looks.next()
+		for i := range found {
 			var f folder[D]
-			if l.isDir {
+			if found[i].isDir {
 				f = folders.next()
 			}
-			if err := w.entry(dir, l, f, rel, dev); err != nil {
+			if err := w.entry(dir, &found[i], f, rel, dev); err != nil {
 				return err
 			}
+		}
+		if len(found) > 0 {
+			spareLooks.Put(&found)
 		}
 	}
 	return nil
@@ -122,11 +127,22 @@ type looked struct {
 	err   error
 }
 
+// spareLooks are lists that were visited, for those that come: a large tree would leave hundreds of megabytes to be
+// collected.
+var spareLooks sync.Pool
+
+func takeLooks(n int) []looked {
+	if spare, ok := spareLooks.Get().(*[]looked); ok && cap(*spare) >= n {
+		return (*spare)[:n]
+	}
+	return make([]looked, n)
+}
+
 func (w *walker[D]) look(dir D, list []host.DirEntry, rel string) []looked {
-	out := make([]looked, len(list))
+	out := takeLooks(len(list))
 	for i, de := range list {
 		l := &out[i]
-		l.name, l.isDir = de.Name, de.Type.IsDir()
+		*l = looked{name: de.Name, isDir: de.Type.IsDir()}
 		if l.left = w.leave != nil && w.leave(under(rel, de.Name)); !l.left {
 			l.st, l.err = dir.Lstat(de.Name)
 			if l.err == nil && w.more != nil {
@@ -182,7 +198,7 @@ func (w *walker[D]) folders(n int, dir D, list []host.DirEntry, rel string, dev 
 	})
 }
 
-func (w *walker[D]) entry(dir D, l looked, f folder[D], rel string, dev uint64) error {
+func (w *walker[D]) entry(dir D, l *looked, f folder[D], rel string, dev uint64) error {
 	defer f.close()
 	if l.left || absent(l.err) {
 		return nil

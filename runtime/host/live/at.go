@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -124,13 +125,21 @@ func openDirAt(dir int, name string) (int, error) {
 	return fd, err
 }
 
+// direntBuffers are what directories are read into.
+var direntBuffers = sync.Pool{New: func() any {
+	buf := make([]byte, 64<<10)
+	return &buf
+}}
+
 // readDirFD lists an open directory in order of name.
 func readDirFD(fd int) ([]host.DirEntry, error) {
 	if _, err := unix.Seek(fd, 0, unix.SEEK_SET); err != nil {
 		return nil, err
 	}
 	var entries []host.DirEntry
-	buf := make([]byte, 64<<10)
+	spare := direntBuffers.Get().(*[]byte)
+	defer direntBuffers.Put(spare)
+	buf := *spare
 	for {
 		var n int
 		err := retry(func() (err error) {
@@ -154,6 +163,7 @@ func readDirFD(fd int) ([]host.DirEntry, error) {
 // appendEntries reads records of struct linux_dirent64 (getdents64(2)): inode, offset, length of the
 // record, type, and the name up to a zero byte.
 func appendEntries(entries []host.DirEntry, fd int, buf []byte) ([]host.DirEntry, error) {
+	entries = slices.Grow(entries, countDirents(buf))
 	for len(buf) > 0 {
 		length := binary.NativeEndian.Uint16(buf[16:])
 		kind, name := buf[18], unix.ByteSliceToString(buf[19:length])
@@ -175,6 +185,13 @@ func appendEntries(entries []host.DirEntry, fd int, buf []byte) ([]host.DirEntry
 		entries = append(entries, host.DirEntry{Name: name, Type: mode})
 	}
 	return entries, nil
+}
+
+func countDirents(buf []byte) (n int) {
+	for ; len(buf) > 0; n++ {
+		buf = buf[binary.NativeEndian.Uint16(buf[16:]):]
+	}
+	return n
 }
 
 // direntMode knows the type that a directory record tells; some file systems tell none.

@@ -31,7 +31,7 @@ func (t *treeReader) name(op, name string) error {
 	if name == "" {
 		return t.wrap(op, name, unix.ENOENT)
 	}
-	if name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
+	if name == "." || name == ".." || strings.IndexByte(name, '/') >= 0 || strings.IndexByte(name, 0) >= 0 {
 		return t.wrap(op, name, unix.EINVAL)
 	}
 	return nil
