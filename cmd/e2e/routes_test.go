@@ -31,6 +31,7 @@ var systems = []system{
 	{name: "Debian's, System V", repository: "kopano-debian", prepare: takesDebians, open: []string{
 		"/etc/kopano/debian-db.cfg content", "/etc/kopano-orig/debian-db.cfg content",
 		"/var/lib/kopano owner", "/var/lib/kopano/* owner", "/var/lib/kopano/*/* owner",
+		"/var/lib/kopano/attachments/.zcp2kopano-names-*/* owner", "/var/lib/kopano/attachments/.zcp2kopano-names-*/*/* owner",
 	}},
 	{name: "Debian's, systemd", repository: "kopano-debian", opts: []Option{Systemd()}, prepare: takesDebians, open: []string{
 		"/etc/kopano/debian-db.cfg content", "/etc/kopano-orig/debian-db.cfg content",
