@@ -7,10 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-ldap/ldap/v3"
-
 	"zcp2kopano/runtime/host"
-	"zcp2kopano/runtime/host/directory"
 	"zcp2kopano/runtime/host/sim"
 )
 
@@ -98,7 +95,6 @@ func TestConfigure(t *testing.T) {
 	if needed, err := again.Prepare(tr.env); needed || err != nil {
 		t.Errorf("it is done again: %v, %v, %+v", needed, err, again.Changes)
 	}
-	tr.env.Host = openLDAP{tr.fakeHost}
 	must(t, a.Undo(tr.env))
 	if told := a.Told(); len(told) != 1 || !strings.HasSuffix(told[0], "no harm: cn=new,cn=schema,cn=config") {
 		t.Errorf("OpenLDAP keeps a schema, and it is told so: %q", told)
@@ -106,25 +102,6 @@ func TestConfigure(t *testing.T) {
 	if now := tr.entries(t)["entry olcOverlay={0}unique,olcDatabase={1}mdb,cn=config"]; !strings.Contains(now, "oldAliases") {
 		t.Errorf("taken back, the overlay is %s", now)
 	}
-}
-
-// openLDAP has a directory's server that deletes no schema while it runs (OpenLDAP 2.5.13).
-type openLDAP struct{ *fakeHost }
-
-func (h openLDAP) OpenDirectory(ctx context.Context, conn host.DirectoryConn) (host.Directory, error) {
-	session, err := h.fakeHost.OpenDirectory(ctx, conn)
-	return keepsSchemas{session}, err
-}
-
-type keepsSchemas struct{ host.Directory }
-
-func (s keepsSchemas) Change(ctx context.Context, changes []host.EntryChange) []error {
-	for _, c := range changes {
-		if c.Delete && strings.HasSuffix(c.DN, ",cn=schema,cn=config") {
-			return []error{&directory.Error{Code: ldap.LDAPResultUnwillingToPerform}}
-		}
-	}
-	return s.Directory.Change(ctx, changes)
 }
 
 // TestConfigure389 renames in access rules and plugins, and makes an index beside an old one; taken back, it is gone.

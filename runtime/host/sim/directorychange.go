@@ -109,6 +109,9 @@ func (s *directorySession) change(ctx context.Context, c host.EntryChange) error
 		return s.add(ctx, c)
 	case before == nil:
 		return &directory.Error{Code: ldap.LDAPResultNoSuchObject, Text: c.DN}
+	case c.Delete && strings.HasSuffix(dnKey(c.DN), ","+dnKey("cn=schema,cn=config")):
+		// OpenLDAP deletes no schema while it runs (seen with 2.5.13).
+		return &directory.Error{Code: ldap.LDAPResultUnwillingToPerform, Text: c.DN}
 	case c.Delete:
 		return s.delete(ctx, c.DN)
 	}
