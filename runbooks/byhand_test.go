@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,20 +50,54 @@ func TestPackagesByHand(t *testing.T) {
 			if err := w.host.StopService(context.Background(), "kopano-monitor", time.Minute); err != nil {
 				t.Fatal(err)
 			}
-			byHand(host.Transaction{Remove: tc.hand.Install, Purge: true})
+			byHand(host.Transaction{Remove: append(tc.hand.Install, "kopano-dagent"), Purge: true})
+			if _, text := g.goesBack(w.again()); strings.Count(text, "or by the rollback before this one: kopano-dagent; the") != 1 {
+				t.Errorf("%s: what was removed between two rollbacks is not told once:\n%s", what, text)
+			}
 		} else {
-			again := w.again()
-			var told []string
-			again.process(g.kit, &trap{}, func(ctx context.Context, cfg engine.Config) story.Verdict {
-				cfg.Emit = func(e story.Event) { told = append(told, e.Text) }
-				return engine.Rollback(ctx, cfg, "")
-			})
-			if text := strings.Join(told, "\n"); strings.Count(text, tc.told) != 1 {
+			_, text := g.goesBack(w.again())
+			if strings.Count(text, tc.told) != 1 {
 				t.Errorf("%s: it does not tell %q once:\n%s", what, tc.told, text)
 			}
 		}
 		if err := g.rolledBack(w); err != nil {
 			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// goesBack rolls a run back, and returns what is said.
+func (g *goal) goesBack(w *world) (story.Verdict, string) {
+	var told []string
+	v := w.process(g.kit, &trap{}, func(ctx context.Context, cfg engine.Config) story.Verdict {
+		cfg.Emit = func(e story.Event) { told = append(told, e.Text) }
+		return engine.Rollback(ctx, cfg, "")
+	})
+	return v, strings.Join(told, "\n")
+}
+
+// TestNobodyRemovedPackages: where the installation was broken off, or failed, nobody has removed what did not come; where a
+// rollback was broken off, it may have been that one.
+func TestNobodyRemovedPackages(t *testing.T) {
+	g := newGoal(t, mainRoute)
+	last, n := 0, 0
+	g.kit.world(t).run(g.kit, &trap{watch: func(p place) {
+		if p.look || p.after {
+			return
+		}
+		if n++; strings.Contains(p.point, "commit") {
+			last = n
+		}
+	}})
+	if last == 0 {
+		t.Fatal("the run commits no packages")
+	}
+	for _, f := range []fault{{name: "killed"}, {name: "fails", errno: syscall.EIO}} {
+		w := g.kit.world(t)
+		w.run(g.kit, &trap{fault: f, at: last})
+		v, told := g.goesBack(w.again())
+		if v.Code != exit.Done || strings.Contains(told, "gone already") {
+			t.Errorf("%s: %s; it tells:\n%s", f.name, v.Text, told)
 		}
 	}
 }

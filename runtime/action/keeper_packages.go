@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/deb"
@@ -363,13 +364,21 @@ func (a *Commit) clearPurged(env *Env) error {
 	if err != nil {
 		return err
 	}
+	owned := ownedLater(env.Host)
 	for _, name := range slices.Sorted(maps.Keys(all.Brought)) {
 		if have[name].Status != "" {
 			continue // it takes its own along
 		}
 		for _, file := range all.Brought[name] {
+			if isAbove(file, all.Brought[name]) || len(a.before(file)) > 0 {
+				continue
+			}
 			st, err := env.Host.Lstat(file)
-			if absent(err) || err == nil && (st.IsDir() || len(a.before(file)) > 0) {
+			if absent(err) || err == nil && st.IsDir() {
+				continue
+			}
+			others, err := owned()
+			if others[file] {
 				continue
 			}
 			if err == nil {
@@ -386,6 +395,17 @@ func (a *Commit) clearPurged(env *Env) error {
 	return nil
 }
 
+// ownedLater looks up, when it is first asked, what belongs to packages that are installed: that takes long.
+func ownedLater(v host.PackageReader) func() (map[string]bool, error) {
+	return sync.OnceValues(func() (map[string]bool, error) { return ownedPaths(v) })
+}
+
+// isAbove reports whether one of the files lies below a path: a package has a directory there, and a link to one is the
+// admin's.
+func isAbove(dir string, files []string) bool {
+	return slices.ContainsFunc(files, func(file string) bool { return strings.HasPrefix(file, dir+"/") })
+}
+
 // clearBrought removes the directories of packages that came that are empty and named after them: those of a package that
 // somebody has purged by hand had something in them then, perhaps, which the rollback has taken back since. What was there
 // before is recorded, and stays.
@@ -398,6 +418,7 @@ func (a *Commit) clearBrought(env *Env) error {
 	if err != nil {
 		return err
 	}
+	owned := ownedLater(env.Host)
 	dirs := map[string]bool{}
 	for name, files := range brought {
 		if have[name].Installed() {
@@ -417,7 +438,14 @@ func (a *Commit) clearBrought(env *Env) error {
 		if list == nil || len(list) > 0 {
 			continue
 		}
-		if err := env.Host.Rmdir(dir); err != nil && !absent(err) {
+		others, err := owned()
+		if err != nil {
+			return err
+		}
+		if others[dir] {
+			continue
+		}
+		if err := env.Host.Rmdir(dir); err != nil && !absent(err) && !inUse(err) {
 			return err
 		}
 	}
@@ -438,16 +466,27 @@ func (env *Env) Withdrawn() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(env.Arrived)), func(name string) bool { return have[name].Installed() }), nil
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(env.Arrived)), func(name string) bool {
+		status := have[name].Status
+		return status != "" && status != "config-files"
+	}), nil
 }
 
-// withdrawnFiles are the paths that went with them.
+// withdrawnFiles are the paths that went with them, and that none of the others had.
 func (env *Env) withdrawnFiles() (map[string]bool, error) {
 	names, err := env.Withdrawn()
 	files := map[string]bool{}
 	for _, name := range names {
 		for _, file := range env.Arrived[name] {
 			files[file] = true
+		}
+	}
+	for name, others := range env.Arrived {
+		if slices.Contains(names, name) {
+			continue
+		}
+		for _, file := range others {
+			delete(files, file)
 		}
 	}
 	return files, err

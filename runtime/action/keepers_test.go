@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/host/sim/simfs"
 )
 
 // A keeper that is embedded and not listed would record nothing, and nothing would tell.
@@ -204,5 +205,51 @@ func TestClearPurged(t *testing.T) {
 		if there, err := exists(h, name); there != want || err != nil {
 			t.Errorf("%s: there %v, want %v (%v)", name, there, want, err)
 		}
+	}
+}
+
+// TestClearsOnlyWhatIsTheRuns: what belongs to another package by now stays, as do a link where a package had a directory,
+// and a directory that something is mounted on.
+func TestClearsOnlyWhatIsTheRuns(t *testing.T) {
+	h := newFake(simfs.Mount{Mount: host.Mount{Point: "/var/lib/kopano/attachments"}})
+	must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+	env := newEnv(h)
+	for _, dir := range []string{"/srv/mail", "/var/lib/kopano", "/var/lib/kopano/attachments", "/var/lib/kopano/search", "/etc/kopano"} {
+		must(t, h.PutDir(dir, 0o755, 0, 0))
+	}
+	for _, name := range []string{"/srv/mail/quota.txt", "/etc/kopano/search.cfg"} {
+		put(t, h, name, "", 0o644, 0, 0)
+	}
+	must(t, h.Symlink("/srv/mail", "/etc/kopano/mail"))
+	h.packages["searchng"] = host.Package{Name: "searchng", Version: "9", Status: "installed"}
+	h.owned = map[string][]string{"searchng": {"/etc/kopano", "/etc/kopano/search.cfg", "/var/lib/kopano", "/var/lib/kopano/search"}}
+	must(t, env.Mark(broughtMark{Brought: map[string][]string{"kopano-search": {
+		"/etc/kopano", "/etc/kopano/search.cfg", "/etc/kopano/mail", "/etc/kopano/mail/quota.txt",
+		"/var/lib/kopano", "/var/lib/kopano/search", "/var/lib/kopano/attachments",
+	}}}))
+	a := &Commit{New: []string{"kopano-search"}}
+	must(t, errors.Join(a.clearPurged(env), a.clearBrought(env)))
+	for _, name := range []string{"/etc/kopano/search.cfg", "/var/lib/kopano/search", "/etc/kopano/mail"} {
+		if there, err := exists(h, name); !there || err != nil {
+			t.Errorf("%s was removed (%v)", name, err)
+		}
+	}
+}
+
+// TestWithdrawn: a package that is half installed has not been removed, and what it shares with others has not gone with
+// these.
+func TestWithdrawn(t *testing.T) {
+	h := newFake()
+	env := newEnv(h)
+	h.packages["kopano-server"] = host.Package{Name: "kopano-server", Version: "8", Status: "half-configured"}
+	h.packages["kopano-dagent"] = host.Package{Name: "kopano-dagent", Version: "8", Status: "config-files"}
+	env.Arrived = map[string][]string{"kopano-server": {"/var/lib/kopano"}, "kopano-dagent": {"/var/lib/kopano", "/var/lib/kopano/dagent"}, "kopano-search": nil}
+	names, err := env.Withdrawn()
+	if want := []string{"kopano-dagent", "kopano-search"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("gone: %q (%v), want %q", names, err, want)
+	}
+	files, err := env.withdrawnFiles()
+	if err != nil || len(files) != 1 || !files["/var/lib/kopano/dagent"] {
+		t.Errorf("went with them: %v (%v)", files, err)
 	}
 }

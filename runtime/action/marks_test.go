@@ -221,9 +221,8 @@ func TestBeside(t *testing.T) {
 		"not in the dump, and not touched: event dropped, view idle": nil,
 	} {
 		tr.answers = answers
-		lines, err := a.beside(tr.env, host.DatabaseConn{}, standing)
-		if got := strings.Join(lines, "; "); err != nil || got != want {
-			t.Errorf("%s (%v), want %s", got, err, want)
+		if got := strings.Join(a.beside(tr.env, host.DatabaseConn{}, standing), "; "); got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
 	}
 	for _, held := range []host.Object{{Kind: "VIEW", Name: "idle"}, {Kind: "EVENT", Name: "dropped"}} {

@@ -432,3 +432,18 @@ func TestUndoOfAServiceThatIsGone(t *testing.T) {
 		tr.packages["kopano-search"] = host.Package{Name: "kopano-search", Version: "8", Status: "installed"}
 	}
 }
+
+// TestUndoOfAnothersServiceThatIsGone: a service that is no package's of the run must be there again, whatever packages
+// somebody has removed.
+func TestUndoOfAnothersServiceThatIsGone(t *testing.T) {
+	s := scenario{act: func() Action { return &Service{Name: "apache2", Active: ptr(false)} }, setup: func(t tester, h *fakeHost) {
+		h.services["apache2"] = host.Service{Name: "apache2", Kind: "systemd", Enabled: true, Active: true}
+	}}
+	tr := s.prepared(t)
+	must(t, tr.apply(t))
+	delete(tr.services, "apache2")
+	tr.env.Arrived = map[string][]string{"kopano-search": nil}
+	if err := tr.action(t).(*Service).Undo(tr.env); err == nil || !strings.Contains(err.Error(), "no service apache2 any more") {
+		t.Errorf("it is gone, and its undo says: %v", err)
+	}
+}

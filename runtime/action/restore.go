@@ -310,7 +310,7 @@ func (a *Restore) trusted(env *Env) error {
 	for _, o := range refused {
 		names = append(names, o.String())
 	}
-	return fmt.Errorf("the database server keeps a binary log, and would not let user %s make what the dump holds (errors 1418 and 1419): %s; as its administrator "+
+	return fmt.Errorf("the database server keeps a binary log, or is of a Galera cluster, and would not let user %s make what the dump holds (errors 1418 and 1419): %s; as its administrator "+
 		"SET GLOBAL log_bin_trust_function_creators = 1, then roll back again", conn.User, strings.Join(names, ", "))
 }
 
@@ -395,36 +395,29 @@ func (a *Restore) Apply(env *Env) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
 	}
-	lines, err := a.beside(env, conn, req.Standing)
-	if err != nil {
-		return Result{}, fmt.Errorf("%s: %w", a.Summary(), err)
-	}
 	return Result{
 		Summary: fmt.Sprintf("restored database %s: %s; what it replaced is in %s%s", a.Dump.Database, counted(int64(len(a.Made.Tables)), "table", "tables"), a.Saved, a.withNewer(", with ")),
-		Lines:   append(lines, a.afterwards()...),
+		Lines:   append(a.beside(env, conn, req.Standing), a.afterwards()...),
 		Values:  map[string]any{"highest": highest, "unlisted": unlisted},
 	}, nil
 }
 
 // beside tells what became of what is not in the dump that was loaded: it is as it was before the load, unless somebody
 // has dropped it since the dump was made.
-func (a *Restore) beside(env *Env, conn host.DatabaseConn, standing []string) ([]string, error) {
+func (a *Restore) beside(env *Env, conn host.DatabaseConn, standing []string) []string {
 	if len(standing) == 0 {
-		return nil, nil
+		return nil
 	}
 	found, err := env.Host.Query(env.Ctx, conn, host.QueryDefiners)
-	if errors.Is(err, host.ErrUnknown) {
-		return stood(standing, "not in the dump, and not touched"), nil
-	}
-	if err != nil {
-		return nil, err
+	if err != nil { // the dump is loaded all the same
+		return stood(standing, "not in the dump, and not touched")
 	}
 	gone := slices.DeleteFunc(slices.Clone(standing), func(s string) bool {
 		return slices.ContainsFunc(found.Rows, func(row []string) bool { return row[0]+" "+row[1] == s })
 	})
 	there := slices.DeleteFunc(slices.Clone(standing), func(s string) bool { return slices.Contains(gone, s) })
 	return append(stood(there, "not in the dump, and left as they are"),
-		stood(gone, "not in the dump, and gone since it was made, by whoever dropped them")...), nil
+		stood(gone, "not in the dump, and gone since it was made, by whoever dropped them")...)
 }
 
 // afterwards is what there is to tell once the dump is loaded.

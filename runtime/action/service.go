@@ -3,6 +3,8 @@ package action
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -290,10 +292,11 @@ func (a *Service) Undo(env *Env) error {
 	return a.await(env, Works{Questions: a.Served, Log: a.Works.Log, Patience: servedPatience})
 }
 
-// withdrawn reports whether a service is gone that came with packages of the run, which will be taken away behind this
-// action: somebody has removed them since, or the service's file.
+// withdrawn reports whether a service is gone that came with packages of the run, named as it is, which will be taken away
+// behind this action: somebody has removed them since, or the service's file.
 func (a *Service) withdrawn(env *Env) (bool, error) {
-	if len(env.Arrived) == 0 {
+	of := func(name string) bool { return stem(name) == stem(a.Name) }
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(env.Arrived)), of) {
 		return false, nil
 	}
 	_, there, err := a.Now(env.Host)

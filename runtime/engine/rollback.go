@@ -523,7 +523,7 @@ func (r *Run) lookForBrought(past *history, steps []string) error {
 	r.brought = nil
 	all := map[string][]string{}
 	for _, p := range past.intents {
-		if p.state().undone || !slices.Contains(steps, p.step) {
+		if p.state().done == nil || p.state().undone || !slices.Contains(steps, p.step) { // nothing lies behind one that was broken off
 			continue
 		}
 		a, env, err := r.recall(p)
@@ -543,14 +543,15 @@ func (r *Run) lookForBrought(past *history, steps []string) error {
 			maps.Copy(all, packages)
 		}
 	}
-	if past.rollback { // it has been told, and by now some are gone by the rollback itself
-		return nil
+	by := "by whoever removed them since"
+	if past.rollback {
+		by = "by whoever removed them since, or by the rollback before this one"
 	}
 	env := r.env(0, 0, nil)
 	env.Arrived = all
 	gone, err := env.Withdrawn()
 	if err == nil && len(gone) > 0 {
-		r.emit(story.Event{Kind: story.Output, Text: "packages that came with the run are gone already, by whoever removed them since: " + strings.Join(gone, ", ") +
+		r.emit(story.Event{Kind: story.Output, Text: "packages that came with the run are gone already, " + by + ": " + strings.Join(gone, ", ") +
 			"; the rollback takes away what is left"})
 	}
 	return err
