@@ -85,14 +85,15 @@ type guess struct {
 	bytes        []int64
 }
 
-// guessDump simulates the dumps. With hide the simulation does not see the server's files.
+// guessDump simulates the dumps. With hide the simulation does not see the server's files, which the server does.
 func (r *Root) guessDump(user string, hide bool) (g guess) {
 	r.t.Helper()
+	cmd := r.program("simulate", "/root/dumper.star", "--live", "--json", "--param", "user="+user)
 	if hide {
-		r.Must("mount", "-t", "tmpfs", "none", "/var/lib/mysql")
-		defer r.Must("umount", "/var/lib/mysql")
+		hidden := r.Command("/usr/bin/unshare", append([]string{"--mount", "/bin/sh", "-c", `mount -t tmpfs none /var/lib/mysql && exec "$0" "$@"`}, cmd.Args...)...)
+		hidden.Env, cmd = cmd.Env, hidden
 	}
-	res := r.Zcp2kopano("simulate", "/root/dumper.star", "--live", "--json", "--param", "user="+user)
+	res := r.Finish(cmd)
 	if res.Code != 0 {
 		r.t.Fatalf("simulate: exit status %d\n%s", res.Code, res.Output)
 	}
