@@ -309,7 +309,11 @@ func (a *app) workApart(ctx context.Context, lock *state.Lock, j job, tell func(
 				return
 			}
 			fmt.Fprintln(a.err, "\n"+stopWords(s, n))
-			worker.Stop(s)
+			if n > 0 && s == syscall.SIGINT {
+				worker.BreakOff()
+			} else {
+				worker.Stop(s)
+			}
 		}
 	}()
 	told := false // why it failed

@@ -170,7 +170,7 @@ func onSignals(parent context.Context, heard func(os.Signal, int)) (ctx context.
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 4)
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGTTOU)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, breakOff)
 	asked := make(chan struct{})
 	done := make(chan struct{})
 	if heard == nil {
@@ -184,8 +184,8 @@ func onSignals(parent context.Context, heard func(os.Signal, int)) (ctx context.
 	}
 }
 
-// heed asks at the first signal, and breaks off at a SIGINT after that.
-func heed(signals <-chan os.Signal, done <-chan struct{}, heard func(os.Signal, int), ask, breakOff func()) {
+// heed asks at the first signal, and ends at a SIGINT after that, or where it is told to break off.
+func heed(signals <-chan os.Signal, done <-chan struct{}, heard func(os.Signal, int), ask, end func()) {
 	for n := 0; ; n++ {
 		var s os.Signal
 		select {
@@ -196,8 +196,9 @@ func heed(signals <-chan os.Signal, done <-chan struct{}, heard func(os.Signal, 
 		heard(s, n)
 		if n == 0 {
 			ask()
-		} else if s == syscall.SIGINT {
-			breakOff()
+		}
+		if s == breakOff || n > 0 && s == syscall.SIGINT {
+			end()
 			return
 		}
 	}

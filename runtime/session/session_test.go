@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -106,20 +107,51 @@ func TestSignals(t *testing.T) {
 }
 
 // A second SIGTERM may come of a supervisor, and be passed on by a parent: it breaks nothing off. (If
-// it did, nobody would be there to take the last signal, and the test would never end.)
+// it did, nobody would be there to take the last signal, and the test would never end.) Two SIGINTs may come as one, and so
+// who passes them on says it in another way.
 func TestOnlyInterruptBreaksOff(t *testing.T) {
-	signals, ended := make(chan os.Signal), make(chan struct{})
-	var heard []string
-	go func() {
-		defer close(ended)
-		heed(signals, nil, func(os.Signal, int) {}, func() { heard = append(heard, "ask") }, func() { heard = append(heard, "break off") })
-	}()
-	for _, s := range []os.Signal{syscall.SIGTERM, syscall.SIGTERM, syscall.SIGTERM, syscall.SIGINT} {
-		signals <- s
+	for _, come := range [][]os.Signal{
+		{syscall.SIGTERM, syscall.SIGTERM, syscall.SIGTERM, syscall.SIGINT},
+		{syscall.SIGINT, breakOff},
+		{breakOff},
+	} {
+		signals, ended := make(chan os.Signal), make(chan struct{})
+		var heard []string
+		go func() {
+			defer close(ended)
+			heed(signals, nil, func(os.Signal, int) {}, func() { heard = append(heard, "ask") }, func() { heard = append(heard, "break off") })
+		}()
+		for _, s := range come {
+			signals <- s
+		}
+		<-ended
+		if got := strings.Join(heard, ", "); got != "ask, break off" {
+			t.Errorf("%v: heard %s", come, got)
+		}
 	}
-	<-ended
-	if got := strings.Join(heard, ", "); got != "ask, break off" {
-		t.Errorf("heard %s", got)
+}
+
+// TestBreakOffIsNotLost has a worker that does not get to take its signals stopped and broken off at once.
+func TestBreakOffIsNotLost(t *testing.T) {
+	w := &Worker{cmd: exec.Command("/bin/sh", "-c", "trap 'echo asked' INT; trap 'echo broken off; exit' USR1; kill -STOP $$; while :; do sleep 0.1; done")}
+	var out strings.Builder
+	w.cmd.Stdout = &out
+	if err := w.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stat := fmt.Sprintf("/proc/%d/stat", w.cmd.Process.Pid)
+	for {
+		if data, err := os.ReadFile(stat); err != nil || strings.Contains(string(data), ") T ") {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.Stop(syscall.SIGINT)
+	w.BreakOff()
+	w.Stop(syscall.SIGCONT)
+	_ = w.cmd.Wait()
+	if !strings.Contains(out.String(), "broken off") {
+		t.Errorf("the worker took %q", out.String())
 	}
 }
 
@@ -164,7 +196,7 @@ func TestScopeIsNotTheWorkersWords(t *testing.T) {
 // Only a worker that a signal ended had not begun to heed it.
 func TestStoppedEarly(t *testing.T) {
 	for script, want := range map[string]bool{
-		"kill -INT $$": true, "kill -TERM $$": true, "kill -KILL $$": false, "exit 130": false, "exit 0": false,
+		"kill -INT $$": true, "kill -TERM $$": true, "kill -USR1 $$": true, "kill -KILL $$": false, "exit 130": false, "exit 0": false,
 	} {
 		w := &Worker{cmd: exec.Command("/bin/sh", "-c", script), ended: make(chan struct{})}
 		_ = w.cmd.Run()

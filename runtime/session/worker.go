@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -120,6 +121,12 @@ func (w *Worker) Await() {
 // Stop passes SIGTERM or SIGINT on to the worker, which then stops after the action in hand.
 func (w *Worker) Stop(s os.Signal) { _ = w.cmd.Process.Signal(s) }
 
+// BreakOff has the worker break the action in hand off.
+func (w *Worker) BreakOff() { _ = w.cmd.Process.Signal(breakOff) }
+
+// breakOff is a signal of its own: a second SIGINT is lost in the first one while that waits to be taken, on a busy machine.
+const breakOff = syscall.SIGUSR1
+
 // TellEnd returns what passes on, apart from the disk, why and how the work ended: to the process that
 // started this one and has passed on a lock, as long as it is there.
 func TellEnd() func(story.Event) {
@@ -166,7 +173,7 @@ func (w *Worker) End() []story.Event {
 func (w *Worker) StoppedEarly() bool {
 	<-w.ended
 	status, ok := w.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled() && (status.Signal() == syscall.SIGINT || status.Signal() == syscall.SIGTERM)
+	return ok && status.Signaled() && slices.Contains([]os.Signal{syscall.SIGINT, syscall.SIGTERM, breakOff}, os.Signal(status.Signal()))
 }
 
 // ErrNoVerdict is the end of a worker that was killed, or whose machine took it away, without a word.
