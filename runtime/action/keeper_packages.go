@@ -352,42 +352,39 @@ func (a *Commit) brought(env *Env) (all broughtMark, err error) {
 	return all, nil
 }
 
+// arrivals is what came with a transaction, and what is installed by now.
+type arrivals struct {
+	broughtMark
+	have  map[string]host.Package
+	owned func() (map[string]bool, error) // the paths of what is installed; looked up when it is first asked, which takes long
+}
+
+func (a *Commit) arrivals(env *Env) (came arrivals, err error) {
+	came.owned = sync.OnceValues(func() (map[string]bool, error) { return ownedPaths(env.Host) })
+	if came.broughtMark, err = a.brought(env); err != nil {
+		return came, err
+	}
+	came.have, err = packages(env.Host)
+	return came, err
+}
+
 // clearPurged removes the files of packages that somebody has purged: what the rollback has undone to them has made them
 // again, as they were shipped, and no package takes them along any more. What was there before the transaction stays, and
 // what is otherwise is kept.
 func (a *Commit) clearPurged(env *Env) error {
-	all, err := a.brought(env)
+	came, err := a.arrivals(env)
 	if err != nil {
 		return err
 	}
-	have, err := packages(env.Host)
-	if err != nil {
-		return err
-	}
-	owned := ownedLater(env.Host)
-	for _, name := range slices.Sorted(maps.Keys(all.Brought)) {
-		if have[name].Status != "" {
+	for _, name := range slices.Sorted(maps.Keys(came.Brought)) {
+		if came.have[name].Status != "" {
 			continue // it takes its own along
 		}
-		for _, file := range all.Brought[name] {
-			if isAbove(file, all.Brought[name]) || len(a.before(file)) > 0 {
+		for _, file := range came.Brought[name] {
+			if isAbove(file, came.Brought[name]) || len(a.before(file)) > 0 {
 				continue
 			}
-			st, err := env.Host.Lstat(file)
-			if absent(err) || err == nil && st.IsDir() {
-				continue
-			}
-			others, err := owned()
-			if others[file] {
-				continue
-			}
-			if err == nil {
-				err = keepSince(env, file, all.Shipped[file])
-			}
-			if err == nil {
-				err = removePath(env.Host, file)
-			}
-			if err != nil {
+			if err := clearFile(env, came, file); err != nil {
 				return err
 			}
 		}
@@ -395,9 +392,21 @@ func (a *Commit) clearPurged(env *Env) error {
 	return nil
 }
 
-// ownedLater looks up, when it is first asked, what belongs to packages that are installed: that takes long.
-func ownedLater(v host.PackageReader) func() (map[string]bool, error) {
-	return sync.OnceValues(func() (map[string]bool, error) { return ownedPaths(v) })
+func clearFile(env *Env, came arrivals, file string) error {
+	st, err := env.Host.Lstat(file)
+	if absent(err) || err == nil && st.IsDir() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if owned, err := came.owned(); err != nil || owned[file] {
+		return err
+	}
+	if err := keepSince(env, file, came.Shipped[file]); err != nil {
+		return err
+	}
+	return removePath(env.Host, file)
 }
 
 // isAbove reports whether one of the files lies below a path: a package has a directory there, and a link to one is the
@@ -410,18 +419,13 @@ func isAbove(dir string, files []string) bool {
 // somebody has purged by hand had something in them then, perhaps, which the rollback has taken back since. What was there
 // before is recorded, and stays.
 func (a *Commit) clearBrought(env *Env) error {
-	brought, err := a.Brought(env)
+	came, err := a.arrivals(env)
 	if err != nil {
 		return err
 	}
-	have, err := packages(env.Host)
-	if err != nil {
-		return err
-	}
-	owned := ownedLater(env.Host)
 	dirs := map[string]bool{}
-	for name, files := range brought {
-		if have[name].Installed() {
+	for name, files := range came.Brought {
+		if came.have[name].Installed() {
 			continue
 		}
 		for _, file := range files {
@@ -431,23 +435,23 @@ func (a *Commit) clearBrought(env *Env) error {
 		}
 	}
 	for _, dir := range slices.Backward(slices.Sorted(maps.Keys(dirs))) { // what lies in a directory comes before it
-		list, err := entriesOf(env.Host, dir)
-		if err != nil {
+		if err := clearDir(env, came, dir); err != nil {
 			return err
 		}
-		if list == nil || len(list) > 0 {
-			continue
-		}
-		others, err := owned()
-		if err != nil {
-			return err
-		}
-		if others[dir] {
-			continue
-		}
-		if err := env.Host.Rmdir(dir); err != nil && !absent(err) && !inUse(err) {
-			return err
-		}
+	}
+	return nil
+}
+
+func clearDir(env *Env, came arrivals, dir string) error {
+	list, err := entriesOf(env.Host, dir)
+	if err != nil || list == nil || len(list) > 0 {
+		return err
+	}
+	if owned, err := came.owned(); err != nil || owned[dir] {
+		return err
+	}
+	if err := env.Host.Rmdir(dir); err != nil && !absent(err) && !inUse(err) {
+		return err
 	}
 	return nil
 }
