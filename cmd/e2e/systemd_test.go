@@ -220,7 +220,7 @@ func TestRunOutlivesItsSession(t *testing.T) {
 		t.Fatal("nobody asked whether the session ends")
 	}
 	if res := r.Run("kill", "-0", worker); res.Code != 0 {
-		t.Fatalf("the worker ended with the session: %s", res.Output)
+		t.Fatalf("the worker ended with the session: %s\n%s", res.Output, r.Zcp2kopano("status").Output)
 	}
 	if err := os.Remove(r.Path("/run/hold")); err != nil {
 		t.Fatal(err)
@@ -238,14 +238,16 @@ func TestRunOutlivesItsSession(t *testing.T) {
 }
 
 // killFirstSystemctl has the first systemctl that asks for a session end by SIGTERM, as it may when
-// systemd ends all that it finds in the session.
+// systemd ends all that it finds in the session. The worker calls systemctl all the time: there is no
+// instant without one.
 func (r *Root) killFirstSystemctl() {
-	r.Must("mv", "/usr/bin/systemctl", "/usr/bin/systemctl.real")
 	r.WriteFile("/run/first", "", 0o644)
-	r.WriteFile("/usr/bin/systemctl", `#!/bin/sh
+	r.WriteFile("/usr/bin/systemctl.new", `#!/bin/sh
 case "$*" in *"show "*" session-"*) [ -e /run/first ] && rm /run/first && kill -TERM $$ ;; esac
 exec /usr/bin/systemctl.real "$@"
 `, 0o755)
+	r.Must("ln", "/usr/bin/systemctl", "/usr/bin/systemctl.real")
+	r.Must("mv", "/usr/bin/systemctl.new", "/usr/bin/systemctl")
 }
 
 // unitOf is the unit of a process, by its control group.
