@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // treeCopy copies a tree in batches. The entries of a batch are copied under temporary names, in all lanes; a lane has
@@ -81,7 +82,7 @@ type leaf struct {
 	name string
 }
 
-func (l leaf) rel() string { return under(l.in.rel, l.name) }
+func (l leaf) rel() string { return tree.Under(l.in.rel, l.name) }
 
 func copyTree(c *copier, src host.DirReader, sname string, dst host.Dir, dname string, root *copyRoot) error {
 	t := &treeCopy{copier: c, root: root, disk: dst, lanes: copyLanes(src, dst), now: &batch{}}
@@ -95,7 +96,7 @@ func copyTree(c *copier, src host.DirReader, sname string, dst host.Dir, dname s
 	return t.err
 }
 
-func copyLanes(src, dst host.DirReader) int { return min(lanes(src), lanes(dst), mostLanes) }
+func copyLanes(src, dst host.DirReader) int { return min(tree.Lanes(src), tree.Lanes(dst), mostLanes) }
 
 // begin starts the lanes. The function that it returns waits for their end.
 func (t *treeCopy) begin() func() {
@@ -177,7 +178,7 @@ func (t *treeCopy) folder(src host.DirReader, sname string, dst host.Dir, dname,
 	}
 	defer t.finish(f)
 	list, err := f.src.ReadDir()
-	if t.inUse && absent(err) {
+	if t.inUse && host.Absent(err) {
 		return nil
 	}
 	if err != nil {
@@ -185,7 +186,7 @@ func (t *treeCopy) folder(src host.DirReader, sname string, dst host.Dir, dname,
 	}
 	var files, folders []string
 	for _, de := range list {
-		if t.leave != nil && t.leave(under(rel, de.Name)) {
+		if t.leave != nil && t.leave(tree.Under(rel, de.Name)) {
 			continue
 		}
 		if de.Type.IsDir() {
@@ -199,7 +200,7 @@ func (t *treeCopy) folder(src host.DirReader, sname string, dst host.Dir, dname,
 		if t.stopped() {
 			return nil
 		}
-		if err := t.folder(f.src, name, f.dst, name, under(rel, name)); err != nil {
+		if err := t.folder(f.src, name, f.dst, name, tree.Under(rel, name)); err != nil {
 			return fmt.Errorf("%s: %w", sname, err)
 		}
 	}
@@ -210,7 +211,7 @@ func (t *treeCopy) folder(src host.DirReader, sname string, dst host.Dir, dname,
 // may be gone, and is.
 func (t *treeCopy) open(src host.DirReader, sname string, dst host.Dir, dname, rel string) (*copiedDir, error) {
 	held, err := src.Hold(sname)
-	if t.inUse && absent(err) {
+	if t.inUse && host.Absent(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -223,7 +224,7 @@ func (t *treeCopy) open(src host.DirReader, sname string, dst host.Dir, dname, r
 		return nil, err
 	}
 	f.src, err = src.OpenDir(sname)
-	if t.inUse && absent(err) {
+	if t.inUse && host.Absent(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -330,7 +331,7 @@ func (t *treeCopy) settle(b *batch, drafts []*draft) {
 // unless it is known to be the first of them.
 func (t *treeCopy) file(b *batch, l leaf, first bool) (*draft, error) {
 	from, err := l.in.src.Hold(l.name)
-	if t.inUse && absent(err) {
+	if t.inUse && host.Absent(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -404,7 +405,7 @@ func (t *treeCopy) complete(b *batch) error {
 	}
 	for _, l := range links {
 		err := t.link(l.first, l.in.dst, l.leaf.name)
-		if t.inUse && absent(err) { // its first was left out
+		if t.inUse && host.Absent(err) { // its first was left out
 			continue
 		}
 		if err != nil {
@@ -434,7 +435,7 @@ func (t *treeCopy) firsts(b *batch) ([]link, error) {
 	var firsts []leaf
 	for _, l := range b.linked {
 		st, err := l.in.src.Lstat(l.name)
-		if t.inUse && absent(err) {
+		if t.inUse && host.Absent(err) {
 			continue
 		}
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/policy"
+	"zcp2kopano/runtime/tree"
 )
 
 func init() { register(func() Action { return &Chown{} }) }
@@ -227,7 +228,7 @@ func (a *Chown) stay(env *Env, rels []string, id inode) (bool, error) {
 			continue
 		}
 		dir, err := env.Host.OpenTree(path.Join(a.Path, name))
-		if absent(err) {
+		if host.Absent(err) {
 			return false, nil
 		}
 		if err != nil {
@@ -238,7 +239,7 @@ func (a *Chown) stay(env *Env, rels []string, id inode) (bool, error) {
 	for range looksAtNames {
 		for _, i := range rand.Perm(len(rels)) {
 			st, err := dirs[path.Dir(rels[i])].Lstat(path.Base(rels[i]))
-			if err != nil && !absent(err) {
+			if err != nil && !host.Absent(err) {
 				return false, err
 			}
 			if err != nil || st.Dev != id.dev || st.Ino != id.ino {
@@ -307,15 +308,15 @@ func (a *Chown) each(env *Env, do change) error {
 	defer root.Close()
 	if a.Recursive {
 		told, folder := newAdvance(env, "chown "+a.Path, size{Files: a.Entries}), a.folder(do)
-		c := crew[host.Dir]{
-			ctx: env.Ctx, open: host.Dir.OpenDirWrite, leaves: eachLeaf(a.leaf(do)), tick: told.files,
-			folder: func(self host.Dir, _ string) error {
+		c := tree.Crew[host.Dir]{
+			Ctx: env.Ctx, Open: host.Dir.OpenDirWrite, Leaves: tree.EachLeaf(a.leaf(do)), Tick: told.files,
+			Folder: func(self host.Dir, _ string) error {
 				told.files(1)
 				return folder(self)
 			},
-			mount: func(string) error { return nil }, // Prepare has told of it
+			Mount: func(string) error { return nil }, // Prepare has told of it
 		}
-		if err := c.work(root, st.Dev); err != nil {
+		if err := c.Work(root, st.Dev); err != nil {
 			return err
 		}
 	}
@@ -396,10 +397,10 @@ func (a *Chown) tally(env *Env, names *roster) (*tally, error) {
 		s.skipped = append(s.skipped, path.Join(a.Path, rel))
 		return nil
 	}
-	look := func(e entry[host.DirReader]) error {
-		want, changes := s.add(e.rel, e.st, a.meant(e.name, e.st))
+	look := func(e tree.Entry[host.DirReader]) error {
+		want, changes := s.add(e.Rel, e.Stat, a.meant(e.Name, e.Stat))
 		if changes && names != nil {
-			if err := names.add(e.rel); err != nil {
+			if err := names.add(e.Rel); err != nil {
 				return err
 			}
 		}
@@ -417,7 +418,7 @@ func (a *Chown) tally(env *Env, names *roster) (*tally, error) {
 }
 
 // read reads every entry, those of a directory before itself, the root last.
-func (a *Chown) read(env *Env, visit func(entry[host.DirReader]) error, skip func(rel string) error) error {
+func (a *Chown) read(env *Env, visit func(tree.Entry[host.DirReader]) error, skip func(rel string) error) error {
 	st, err := a.root(env.Host)
 	if err != nil {
 		return err
@@ -428,18 +429,18 @@ func (a *Chown) read(env *Env, visit func(entry[host.DirReader]) error, skip fun
 			return err
 		}
 		defer root.Close()
-		w := readWalker(env.Ctx, visit)
-		w.mount = skip
-		if err := w.walk(root, "", st.Dev); err != nil {
+		w := tree.Reader(env.Ctx, visit)
+		w.Mount = skip
+		if err := w.Walk(root, "", st.Dev); err != nil {
 			return err
 		}
 	}
-	root := entry[host.DirReader]{name: path.Base(a.Path), rel: ".", st: st}
+	root := tree.Entry[host.DirReader]{Name: path.Base(a.Path), Rel: ".", Stat: st}
 	if st.IsRegular() {
-		if root.dir, err = env.Host.OpenTree(path.Dir(a.Path)); err != nil {
+		if root.Dir, err = env.Host.OpenTree(path.Dir(a.Path)); err != nil {
 			return err
 		}
-		defer root.dir.Close()
+		defer root.Dir.Close()
 	}
 	return visit(root)
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // attrs are what chown changes of an entry.
@@ -175,13 +176,13 @@ type capable struct {
 
 // addCaps notes the capabilities of a program that is to change its owner. Files that nobody can execute
 // are not asked: a store holds very many.
-func (s *tally) addCaps(e entry[host.DirReader], want attrs) error {
-	is := attrsOf(e.st)
-	if !e.st.IsRegular() || is.Mode&0o111 == 0 || is.UID == want.UID && is.GID == want.GID {
+func (s *tally) addCaps(e tree.Entry[host.DirReader], want attrs) error {
+	is := attrsOf(e.Stat)
+	if !e.Stat.IsRegular() || is.Mode&0o111 == 0 || is.UID == want.UID && is.GID == want.GID {
 		return nil
 	}
-	held, err := e.dir.Hold(e.name)
-	if absent(err) {
+	held, err := e.Dir.Hold(e.Name)
+	if host.Absent(err) {
 		return nil
 	}
 	if err != nil {
@@ -190,7 +191,7 @@ func (s *tally) addCaps(e entry[host.DirReader], want attrs) error {
 	defer held.Close()
 	value, err := capsOf(held)
 	if value != nil {
-		s.caps = append(s.caps, capable{e.rel, value})
+		s.caps = append(s.caps, capable{e.Rel, value})
 	}
 	return err
 }

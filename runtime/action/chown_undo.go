@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // exception is an entry and the attributes it had.
@@ -27,11 +28,11 @@ type exception struct {
 func (a *Chown) recordExceptions(env *Env) error {
 	blob, err := env.Store.write(func(w io.Writer) error {
 		lines := bufio.NewWriterSize(w, 1<<16)
-		note := func(e entry[host.DirReader]) error {
-			if !a.meant(e.name, e.st) || a.takenBack(e.st) {
+		note := func(e tree.Entry[host.DirReader]) error {
+			if !a.meant(e.Name, e.Stat) || a.takenBack(e.Stat) {
 				return nil
 			}
-			_, err := fmt.Fprintf(lines, "%d %d %d %q\n", e.st.UID, e.st.GID, uint32(e.st.Perm()), e.rel)
+			_, err := fmt.Fprintf(lines, "%d %d %d %q\n", e.Stat.UID, e.Stat.GID, uint32(e.Stat.Perm()), e.Rel)
 			return err
 		}
 		if err := a.read(env, note, func(string) error { return nil }); err != nil {
@@ -149,7 +150,7 @@ func (a *Chown) at(env *Env, rel string, do change) error {
 		return err
 	}
 	err = visitBelow(root, rel, do)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	return err
@@ -367,21 +368,21 @@ func (a *Chown) compareRoster(env *Env) (gone, wrong, came few, err error) {
 		}
 		return r.next()
 	}
-	err = a.read(env, func(e entry[host.DirReader]) error {
-		for !r.done && walkOrder(r.name, e.rel) < 0 {
+	err = a.read(env, func(e tree.Entry[host.DirReader]) error {
+		for !r.done && walkOrder(r.name, e.Rel) < 0 {
 			if err := miss(); err != nil {
 				return err
 			}
 		}
-		changes := a.meant(e.name, e.st) && a.Rule.apply(e.st) != attrsOf(e.st)
-		if r.done || r.name != e.rel {
+		changes := a.meant(e.Name, e.Stat) && a.Rule.apply(e.Stat) != attrsOf(e.Stat)
+		if r.done || r.name != e.Rel {
 			if changes {
-				came.add(e.rel)
+				came.add(e.Rel)
 			}
 			return nil
 		}
 		if !changes {
-			wrong.add(e.rel)
+			wrong.add(e.Rel)
 		}
 		return r.next()
 	}, func(string) error { return nil })

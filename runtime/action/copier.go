@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // copier copies entries with all that they carry: owner, mode, times, ACLs and other extended
@@ -66,7 +67,7 @@ func (c *copier) place(from, to string) error {
 // remember notes the hard links of a source that was copied before an interruption.
 func (c *copier) remember(from, to string) error {
 	st, err := c.env.Host.Lstat(from)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	if err != nil {
@@ -91,11 +92,11 @@ func (c *copier) remember(from, to string) error {
 		return err
 	}
 	defer dir.Close()
-	w := readWalker(c.env.Ctx, func(e entry[host.DirReader]) error {
-		note(e.st, e.rel)
+	w := tree.Reader(c.env.Ctx, func(e tree.Entry[host.DirReader]) error {
+		note(e.Stat, e.Rel)
 		return nil
 	})
-	return w.walk(dir, "", st.Dev)
+	return w.Walk(dir, "", st.Dev)
 }
 
 // copyTo makes path to a copy of the entry at path from, durably. Where a part of it is there
@@ -407,7 +408,7 @@ func (c *copier) link(first linked, dst host.Dir, dname string) error {
 	if err == nil && st.Dev == fst.Dev && st.Ino == fst.Ino {
 		return nil
 	}
-	if err != nil && !absent(err) {
+	if err != nil && !host.Absent(err) {
 		return err
 	}
 	tmp := c.env.temp()

@@ -9,6 +9,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/policy"
+	"zcp2kopano/runtime/tree"
 )
 
 func init() { register(func() Action { return &Copy{} }) }
@@ -332,7 +333,7 @@ func (s *sources) remove(env *Env, to string) error {
 		return err
 	}
 	st, err := env.Host.Lstat(to)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	if err != nil {
@@ -354,12 +355,12 @@ func (s *sources) keepAllChanged(env *Env, top string, st host.Stat) error {
 		return err
 	}
 	defer dir.Close()
-	return new(readWalker(env.Ctx, func(e entry[host.DirReader]) error {
-		if e.st.IsDir() {
+	return new(tree.Reader(env.Ctx, func(e tree.Entry[host.DirReader]) error {
+		if e.Stat.IsDir() {
 			return nil
 		}
-		return s.keepChanged(env, path.Join(top, e.rel))
-	})).walk(dir, "", st.Dev)
+		return s.keepChanged(env, path.Join(top, e.Rel))
+	})).Walk(dir, "", st.Dev)
 }
 
 // keepChanged keeps what is at a path of the copy and unlike its source, which is back by now.
@@ -375,13 +376,13 @@ func (s *sources) keepChanged(env *Env, name string, known ...string) error {
 func (s *sources) like(name string) (bool, error) {
 	from := path.Join(s.a.From, s.a.rel(name))
 	src, err := s.from.open(path.Dir(from))
-	if absent(err) {
+	if host.Absent(err) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	if _, err := src.Lstat(path.Base(from)); absent(err) {
+	if _, err := src.Lstat(path.Base(from)); host.Absent(err) {
 		return false, nil
 	} else if err != nil {
 		return false, err

@@ -19,8 +19,8 @@ func put(t tester, h *fakeHost, name, content string, mode fs.FileMode, uid, gid
 	must(t, h.PutFile(name, []byte(content), mode, uid, gid, long))
 }
 
-// tree is a small tree with one of everything.
-func tree(t tester, h *fakeHost, top string) {
+// plant makes a small tree with one of everything.
+func plant(t tester, h *fakeHost, top string) {
 	t.Helper()
 	must(t, h.PutDir(top, 0o750, 110, 110))
 	must(t, h.PutDir(top+"/sub", 0o2770, 110, 8))
@@ -118,13 +118,13 @@ var scenarios = []scenario{
 	},
 	{
 		name:  "remove tree",
-		setup: func(t tester, h *fakeHost) { tree(t, h, "/opt/zarafa") },
+		setup: func(t tester, h *fakeHost) { plant(t, h, "/opt/zarafa") },
 		act:   func() Action { return &Remove{Path: "/opt/zarafa"} },
 	},
 	{
 		name:   "remove tree on another disk",
 		mounts: twoDisks(),
-		setup:  func(t tester, h *fakeHost) { tree(t, h, "/srv/zarafa") },
+		setup:  func(t tester, h *fakeHost) { plant(t, h, "/srv/zarafa") },
 		act:    func() Action { return &Remove{Path: "/srv/zarafa"} },
 	},
 	{
@@ -134,13 +134,13 @@ var scenarios = []scenario{
 	},
 	{
 		name:  "copy tree",
-		setup: func(t tester, h *fakeHost) { tree(t, h, "/etc/zarafa") },
+		setup: func(t tester, h *fakeHost) { plant(t, h, "/etc/zarafa") },
 		act:   func() Action { return &Copy{From: "/etc/zarafa", To: "/etc/zarafa.bak"} },
 	},
 	{
 		name: "copy contents over others",
 		setup: func(t tester, h *fakeHost) {
-			tree(t, h, "/etc/zarafa")
+			plant(t, h, "/etc/zarafa")
 			must(t, h.PutDir("/etc/kopano", 0o755, 0, 0))
 			must(t, h.PutDir("/etc/kopano/sub", 0o755, 0, 0))
 			put(t, h, "/etc/kopano/a", "default", 0o644, 0, 0)
@@ -153,7 +153,7 @@ var scenarios = []scenario{
 	{
 		name: "move tree",
 		setup: func(t tester, h *fakeHost) {
-			tree(t, h, "/var/lib/zarafa")
+			plant(t, h, "/var/lib/zarafa")
 			must(t, h.PutDir("/var/lib/k", 0o755, 0, 0))
 		},
 		act: func() Action { return &Move{From: "/var/lib/zarafa", To: "/var/lib/k/att"} },
@@ -161,7 +161,7 @@ var scenarios = []scenario{
 	{
 		name: "move contents",
 		setup: func(t tester, h *fakeHost) {
-			tree(t, h, "/var/lib/zarafa")
+			plant(t, h, "/var/lib/zarafa")
 			must(t, h.PutDir("/var/lib/kopano/sub", 0o711, 998, 998))
 			put(t, h, "/var/lib/kopano/sub/new", "stays", 0o600, 998, 998)
 		},
@@ -171,7 +171,7 @@ var scenarios = []scenario{
 		name:   "move contents to another disk",
 		mounts: twoDisks(),
 		setup: func(t tester, h *fakeHost) {
-			tree(t, h, "/var/lib/zarafa")
+			plant(t, h, "/var/lib/zarafa")
 			must(t, h.PutDir("/srv/kopano/sub", 0o711, 998, 998))
 			put(t, h, "/srv/kopano/sub/new", "stays", 0o600, 998, 998)
 		},
@@ -185,7 +185,7 @@ var scenarios = []scenario{
 	},
 	{
 		name:  "chown by inverse map",
-		setup: func(t tester, h *fakeHost) { tree(t, h, "/var/lib/kopano") },
+		setup: func(t tester, h *fakeHost) { plant(t, h, "/var/lib/kopano") },
 		act: func() Action {
 			return &Chown{Path: "/var/lib/kopano", Recursive: true,
 				Users: map[string]string{"zarafa": "kopano"}, Groups: map[string]string{"zarafa": "kopano"}}
@@ -194,7 +194,7 @@ var scenarios = []scenario{
 	{
 		name: "chown with exceptions",
 		setup: func(t tester, h *fakeHost) {
-			tree(t, h, "/var/lib/kopano")
+			plant(t, h, "/var/lib/kopano")
 			put(t, h, "/var/lib/kopano/new", "kopano's own", 0o600, 998, 998)
 			put(t, h, "/var/lib/kopano/setid", "x", 0o6755, 5, 998)
 			put(t, h, "/var/lib/kopano/capable", "x", 0o755, 5, 998)

@@ -35,7 +35,7 @@ func absentFiles(v host.View, p host.Package) ([]string, error) {
 			strings.HasPrefix(file, "/run/") || strings.HasPrefix(file, "/tmp/") || strings.HasPrefix(file, "/var/") {
 			continue
 		}
-		if _, err := v.Lstat(file); absent(err) {
+		if _, err := v.Lstat(file); host.Absent(err) {
 			absences = append(absences, file)
 		} else if err != nil {
 			return nil, err
@@ -165,7 +165,7 @@ func (u *unwhole) isPart(env *Env, system packagesystem.System, file string) (bo
 		return false, nil
 	}
 	st, err := env.Host.Lstat(file)
-	if absent(err) {
+	if host.Absent(err) {
 		return false, nil
 	}
 	return err == nil && st.UID == 0 && (st.IsRegular() || st.IsSymlink()), err
@@ -197,7 +197,7 @@ func (u *unwhole) sweepParts(env *Env, names []string) error {
 	}
 	for dir := range dirs {
 		entries, err := env.Host.ReadDir(dir)
-		if absent(err) {
+		if host.Absent(err) {
 			continue
 		}
 		if err != nil {

@@ -26,7 +26,7 @@ func (h *unpackingHost) CommitPackages(ctx context.Context, tx host.Transaction,
 	if err := h.fakeHost.CommitPackages(ctx, tx, w); err != nil {
 		return err
 	}
-	if _, err := h.Lstat(cutProgram); absent(err) && len(tx.Install) > 0 && !h.bad {
+	if _, err := h.Lstat(cutProgram); host.Absent(err) && len(tx.Install) > 0 && !h.bad {
 		put(h.t, h.fakeHost, cutProgram, "zarafa", 0o755, 0, 0)
 	}
 	return nil
@@ -114,7 +114,7 @@ func TestInstallationCutShort(t *testing.T) {
 	must(t, fake.Lchown(stay[4], 1000, 1000))
 	must(t, a.Undo(env))
 	for _, file := range []string{ours, link, named(cutProgram, now)} {
-		if _, err := fake.Lstat(file); !absent(err) {
+		if _, err := fake.Lstat(file); !host.Absent(err) {
 			t.Errorf("%s is still there: %v", file, err)
 		}
 	}

@@ -40,7 +40,7 @@
 //
 //	action.go, env.go, registry.go    what an action is, what it works with, decoding by kind
 //	store.go, preimage.go, since.go   kept contents, what a path was, what somebody has changed since
-//	walk.go, tree.go, paths.go        walks of trees, one path, symlinks, names that are not UTF-8
+//	tree.go, paths.go                 what a tree amounts to, one path, symlinks, names that are not UTF-8; walks are in package tree
 //	temps.go, meta.go                 names of what is unfinished; owners and modes, and that they are durable
 //	copier.go, putback.go             copies of trees, and their way back
 //	overlay.go, inventory.go          one tree over another, and a tree as it was

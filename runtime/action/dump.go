@@ -77,7 +77,7 @@ func (a *Dump) Prepare(env *Env) (bool, error) {
 	if err == nil {
 		return false, fmt.Errorf("%s: that file exists, and a dump never replaces one; move it away or name another: %w", a.Summary(), fs.ErrExist)
 	}
-	if !absent(err) {
+	if !host.Absent(err) {
 		return false, err
 	}
 	if a.Position == "" {

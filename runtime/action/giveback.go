@@ -10,6 +10,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/policy"
+	"zcp2kopano/runtime/tree"
 )
 
 func init() { register(func() Action { return &GiveBack{} }) }
@@ -93,19 +94,19 @@ func (a *GiveBack) list(env *Env, first *treeList, files, dirs io.Writer) error 
 		l.State = deleted
 		return l.write(files)
 	}
-	err := a.tree().each(env, func(e entry[host.DirReader]) error {
-		if e.st.IsDir() {
+	err := a.tree().each(env, func(e tree.Entry[host.DirReader]) error {
+		if e.Stat.IsDir() {
 			return lineOf(e, same).write(dirs)
 		}
-		a.Size.add(e.st)
-		was, err := first.upTo(e.rel, gone)
+		a.Size.add(e.Stat)
+		was, err := first.upTo(e.Rel, gone)
 		if err != nil {
 			return err
 		}
 		state := same
 		if first.file != nil && was == nil {
 			a.Added++
-			a.came = firstNames(a.came, e.rel)
+			a.came = firstNames(a.came, e.Rel)
 			state = added
 		}
 		return lineOf(e, state).write(files)

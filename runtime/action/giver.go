@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // giver gives a tree back.
@@ -86,7 +87,7 @@ func (g *giver) give() error {
 	g.fleeting()
 	for _, rel := range g.unlisted {
 		err := g.env.Host.Rmdir(path.Join(g.tree.path, rel))
-		if err != nil && !absent(err) && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, syscall.EEXIST) && !errors.Is(err, syscall.EBUSY) {
+		if err != nil && !host.Absent(err) && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, syscall.EEXIST) && !errors.Is(err, syscall.EBUSY) {
 			return err
 		}
 	}
@@ -110,20 +111,20 @@ func (g *giver) readDirs() error {
 }
 
 // judge decides what becomes of an entry of the tree.
-func (g *giver) judge(e entry[host.Dir]) error {
-	if e.st.IsDir() {
-		if _, listed := g.dirs[e.rel]; !listed {
-			g.unlisted = append(g.unlisted, e.rel)
+func (g *giver) judge(e tree.Entry[host.Dir]) error {
+	if e.Stat.IsDir() {
+		if _, listed := g.dirs[e.Rel]; !listed {
+			g.unlisted = append(g.unlisted, e.Rel)
 		}
 		return nil
 	}
-	line, err := g.list.upTo(e.rel, g.missing)
+	line, err := g.list.upTo(e.Rel, g.missing)
 	if err != nil {
 		return err
 	}
 	belongs := line != nil && g.belongs(*line)
-	if belongs && line.is(e.st) {
-		g.seen[number(e.rel)] = true
+	if belongs && line.is(e.Stat) {
+		g.seen[number(e.Rel)] = true
 		return nil
 	}
 	if err := g.setAside(e); err != nil {
@@ -142,11 +143,11 @@ func (g *giver) belongs(l treeLine) bool {
 }
 
 // setAside moves a file to the store's directory of what came since the run.
-func (g *giver) setAside(e entry[host.Dir]) error {
+func (g *giver) setAside(e tree.Entry[host.Dir]) error {
 	if g.aside++; g.aside%100 == 0 {
 		g.env.Progress(Progress{What: "move aside what came to " + g.tree.path, Done: g.aside, Unit: "files"})
 	}
-	where := path.Join(g.env.Store.Since(), g.tree.path, path.Dir(e.rel))
+	where := path.Join(g.env.Store.Since(), g.tree.path, path.Dir(e.Rel))
 	if err := mkdirAll(g.env.Host, where); err != nil {
 		return err
 	}
@@ -155,32 +156,32 @@ func (g *giver) setAside(e entry[host.Dir]) error {
 		return err
 	}
 	defer to.Close()
-	name := e.name
+	name := e.Name
 	for n := 2; ; n++ {
 		_, err := to.Lstat(name)
-		if absent(err) {
+		if host.Absent(err) {
 			break
 		}
 		if err != nil {
 			return err
 		}
-		if _, kept, err := alikeAt(e.dir, e.name, to, name); err != nil {
+		if _, kept, err := alikeAt(e.Dir, e.Name, to, name); err != nil {
 			return err
 		} else if kept { // a copy that an interruption left both of
-			return e.dir.Unlink(e.name)
+			return e.Dir.Unlink(e.Name)
 		}
-		name = fmt.Sprintf("%s.%d", e.name, n)
+		name = fmt.Sprintf("%s.%d", e.Name, n)
 	}
-	if e.st.Nlink < 2 { // the second name of one that has it is a file of the tree yet
-		err = e.dir.Rename(e.name, to, name)
+	if e.Stat.Nlink < 2 { // the second name of one that has it is a file of the tree yet
+		err = e.Dir.Rename(e.Name, to, name)
 		if !errors.Is(err, syscall.EXDEV) {
 			return err
 		}
 	}
-	if err := copySince(g.env, path.Join(g.tree.path, e.rel), path.Join(where, name)); err != nil {
+	if err := copySince(g.env, path.Join(g.tree.path, e.Rel), path.Join(where, name)); err != nil {
 		return err
 	}
-	return e.dir.Unlink(e.name)
+	return e.Dir.Unlink(e.Name)
 }
 
 // missing brings back a file that is not in the tree as it was listed.
@@ -217,7 +218,7 @@ func (g *giver) fleeting() {
 // was listed.
 func (g *giver) bring(room string, l treeLine) (bool, error) {
 	from, err := g.env.Host.OpenTreeWrite(path.Join(room, path.Dir(l.Rel)))
-	if absent(err) {
+	if host.Absent(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -226,7 +227,7 @@ func (g *giver) bring(room string, l treeLine) (bool, error) {
 	defer from.Close()
 	name := path.Base(l.Rel)
 	st, err := from.Lstat(name)
-	if absent(err) || err == nil && !l.is(st) {
+	if host.Absent(err) || err == nil && !l.is(st) {
 		return false, nil
 	}
 	if err != nil {
@@ -289,7 +290,7 @@ func (g *giver) home(rel string) (host.Dir, error) {
 
 func (g *giver) homeIn(dir host.Dir, name, rel string) (host.Dir, error) {
 	sub, err := dir.OpenDirWrite(name)
-	if !absent(err) {
+	if !host.Absent(err) {
 		return sub, err
 	}
 	above, err := dir.Self()

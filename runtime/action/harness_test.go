@@ -19,6 +19,7 @@ import (
 	"zcp2kopano/runtime/host/fstab"
 	"zcp2kopano/runtime/host/sim"
 	"zcp2kopano/runtime/host/sim/simfs"
+	"zcp2kopano/runtime/tree"
 )
 
 var (
@@ -361,19 +362,19 @@ func (h *fakeHost) finish(name string, purge bool) error {
 		if errors.Is(err, syscall.EISDIR) {
 			err = h.FS.Rmdir(ghost)
 		}
-		if err != nil && !absent(err) && !errors.Is(err, syscall.ENOTEMPTY) {
+		if err != nil && !host.Absent(err) && !errors.Is(err, syscall.ENOTEMPTY) {
 			return err
 		}
 	}
 	if purge {
 		for _, c := range p.Conffiles {
 			for _, name := range []string{c.Path, c.Path + ".dpkg-new"} {
-				if err := h.FS.Unlink(name); err != nil && !absent(err) {
+				if err := h.FS.Unlink(name); err != nil && !host.Absent(err) {
 					return err
 				}
 			}
 		}
-		if err := h.FS.Rmdir("/etc/" + name); err != nil && !absent(err) && !errors.Is(err, syscall.ENOTEMPTY) {
+		if err := h.FS.Rmdir("/etc/" + name); err != nil && !host.Absent(err) && !errors.Is(err, syscall.ENOTEMPTY) {
 			return err
 		}
 	}
@@ -398,7 +399,7 @@ func (h *fakeHost) forgetService(name string, purge bool) error {
 		return err
 	}
 	for _, link := range []string{systemdDir + "/multi-user.target.wants/" + name + ".service", "/etc/rc2.d/S20" + name} {
-		if err := h.FS.Unlink(link); err != nil && !absent(err) {
+		if err := h.FS.Unlink(link); err != nil && !host.Absent(err) {
 			return err
 		}
 	}
@@ -425,7 +426,7 @@ func (h *fakeHost) configure(name string) error {
 			continue
 		}
 		unpacked := c.Path + ".dpkg-new"
-		if err := h.FS.Unlink(unpacked); err != nil && !absent(err) {
+		if err := h.FS.Unlink(unpacked); err != nil && !host.Absent(err) {
 			return err
 		}
 		f, err := h.FS.Create(unpacked, 0o644)
@@ -603,22 +604,22 @@ func (h *fakeHost) state(t tester) map[string]string {
 	root, err := h.FS.OpenTree("/")
 	must(t, err)
 	defer root.Close()
-	w := readWalker(context.Background(), func(e entry[host.DirReader]) error {
-		if e.rel == "var/lib/zcp2kopano" || strings.HasPrefix(e.rel, "var/lib/zcp2kopano/") {
+	w := tree.Reader(context.Background(), func(e tree.Entry[host.DirReader]) error {
+		if e.Rel == "var/lib/zcp2kopano" || strings.HasPrefix(e.Rel, "var/lib/zcp2kopano/") {
 			return nil
 		}
-		if h.ahead && strings.Contains(e.rel, presyncName) {
+		if h.ahead && strings.Contains(e.Rel, presyncName) {
 			return nil
 		}
 		line, err := describe(e)
-		s["/"+e.rel] = line
-		if e.st.IsRegular() && e.st.Nlink > 1 {
-			id := inode{e.st.Dev, e.st.Ino}
-			names[id] = append(names[id], "/"+e.rel)
+		s["/"+e.Rel] = line
+		if e.Stat.IsRegular() && e.Stat.Nlink > 1 {
+			id := inode{e.Stat.Dev, e.Stat.Ino}
+			names[id] = append(names[id], "/"+e.Rel)
 		}
 		return err
 	})
-	must(t, w.walk(root, "", 0))
+	must(t, w.Walk(root, "", 0))
 	for _, group := range names {
 		sort.Strings(group)
 		s["links of "+group[0]] = strings.Join(group, " ")
@@ -639,16 +640,16 @@ func (h *fakeHost) state(t tester) map[string]string {
 	return s
 }
 
-func describe(e entry[host.DirReader]) (string, error) {
-	m, err := readMeta(e.dir, e.name)
+func describe(e tree.Entry[host.DirReader]) (string, error) {
+	m, err := readMeta(e.Dir, e.Name)
 	if err != nil {
 		return "", err
 	}
 	line := fmt.Sprintf("%v %d:%d %q", m.mode, m.uid, m.gid, m.xattrs)
 	switch {
-	case e.st.IsRegular():
-		line += m.mtime.UTC().Format(" 2006-01-02T15:04:05.999 ") + fmt.Sprint(e.st.Size)
-		f, err := e.dir.Open(e.name)
+	case e.Stat.IsRegular():
+		line += m.mtime.UTC().Format(" 2006-01-02T15:04:05.999 ") + fmt.Sprint(e.Stat.Size)
+		f, err := e.Dir.Open(e.Name)
 		if err != nil {
 			return "", err
 		}
@@ -663,14 +664,14 @@ func describe(e entry[host.DirReader]) (string, error) {
 			}
 		}
 		line += fmt.Sprintf(" %x", sum.Sum(nil)[:8])
-	case e.st.IsSymlink():
-		target, err := e.dir.Readlink(e.name)
+	case e.Stat.IsSymlink():
+		target, err := e.Dir.Readlink(e.Name)
 		if err != nil {
 			return "", err
 		}
 		line += " -> " + target
-	case isType(e.st.Mode, fs.ModeDevice, fs.ModeDevice|fs.ModeCharDevice):
-		line += fmt.Sprintf(" %d", e.st.Rdev)
+	case isType(e.Stat.Mode, fs.ModeDevice, fs.ModeDevice|fs.ModeCharDevice):
+		line += fmt.Sprintf(" %d", e.Stat.Rdev)
 	}
 	return line, nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // digested is how much of a tree's content an inventory digests, in bytes. What lies beyond is told by
@@ -110,11 +111,11 @@ func eachItem(env *Env, name string, more func(dir host.DirReader, base string, 
 		}
 		return it, err
 	}
-	w := readWalker(env.Ctx, func(e entry[host.DirReader]) error {
+	w := tree.Reader(env.Ctx, func(e tree.Entry[host.DirReader]) error {
 		told.files(1)
-		return visit(e.dir, e.name, e.more.(item))
+		return visit(e.Dir, e.Name, e.More.(item))
 	})
-	w.more = look
+	w.More = look
 	base := path.Base(name)
 	st, err := dir.Lstat(base)
 	if err != nil {
@@ -126,7 +127,7 @@ func eachItem(env *Env, name string, more func(dir host.DirReader, base string, 
 			return err
 		}
 		defer self.Close()
-		if err := w.walk(self, "", st.Dev); err != nil {
+		if err := w.Walk(self, "", st.Dev); err != nil {
 			return err
 		}
 	}
@@ -275,7 +276,7 @@ func (r *reckoning) check(env *Env, name string, trust bool) error {
 		}
 		return r.compare(dir, base, it, *then, copied, trust)
 	})
-	if absent(err) {
+	if host.Absent(err) {
 		r.tell(".", "is missing")
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/policy"
+	"zcp2kopano/runtime/tree"
 )
 
 func init() { register(func() Action { return &Keep{} }) }
@@ -50,9 +51,9 @@ func (a *Keep) Prepare(env *Env) (bool, error) {
 		a.List, a.Size = nil, size{} // it holds what it held
 	}
 	needed := a.Path != a.Of || books.Settled != "" // elsewhere it is to be known, for what comes to it
-	err = a.tree().each(env, func(e entry[host.DirReader]) error {
-		a.Size.add(e.st)
-		needed = needed || !e.st.IsDir() && e.st.Nlink < 2
+	err = a.tree().each(env, func(e tree.Entry[host.DirReader]) error {
+		a.Size.add(e.Stat)
+		needed = needed || !e.Stat.IsDir() && e.Stat.Nlink < 2
 		return nil
 	})
 	return needed, err
@@ -64,11 +65,11 @@ func (a *Keep) tree() keptTree { return keptTree{path: a.Path, of: a.Of, only: a
 func (a *Keep) list(env *Env) error {
 	blob, err := env.Store.write(func(w io.Writer) error {
 		lines := bufio.NewWriterSize(w, 1<<16)
-		err := a.tree().each(env, func(e entry[host.DirReader]) error {
-			if e.st.IsDir() {
+		err := a.tree().each(env, func(e tree.Entry[host.DirReader]) error {
+			if e.Stat.IsDir() {
 				return nil
 			}
-			a.Size.add(e.st)
+			a.Size.add(e.Stat)
 			return lineOf(e, same).write(lines)
 		})
 		if err != nil {

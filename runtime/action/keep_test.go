@@ -11,6 +11,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/sim/simfs"
+	"zcp2kopano/runtime/tree"
 )
 
 // keepStory is the life of a tree whose files are named by numbers of a database: kept before the dump,
@@ -101,20 +102,20 @@ func restoredTo(n uint64) *Restored {
 func (s *keepStory) files(t tester, top string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
-	err := (keptTree{path: top}).each(s.env(""), func(e entry[host.DirReader]) error {
-		if e.st.IsDir() {
+	err := (keptTree{path: top}).each(s.env(""), func(e tree.Entry[host.DirReader]) error {
+		if e.Stat.IsDir() {
 			return nil
 		}
-		if e.st.Nlink != 1 {
-			t.Errorf("%s has %d names", e.rel, e.st.Nlink)
+		if e.Stat.Nlink != 1 {
+			t.Errorf("%s has %d names", e.Rel, e.Stat.Nlink)
 		}
-		f, err := e.dir.Open(e.name)
+		f, err := e.Dir.Open(e.Name)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
 		content, err := io.ReadAll(f)
-		found[e.rel] = string(content)
+		found[e.Rel] = string(content)
 		return err
 	})
 	must(t, err)
@@ -262,8 +263,8 @@ func TestGiveBackLater(t *testing.T) {
 func (s *keepStory) names(t tester, top string) string {
 	t.Helper()
 	var names []string
-	must(t, (keptTree{path: top}).each(s.env(""), func(e entry[host.DirReader]) error {
-		names = append(names, e.rel)
+	must(t, (keptTree{path: top}).each(s.env(""), func(e tree.Entry[host.DirReader]) error {
+		names = append(names, e.Rel)
 		return nil
 	}))
 	return strings.Join(names, " ")

@@ -72,7 +72,7 @@ func (k *accountsKeeper) digests(env *Env) (map[string]string, error) {
 	digests := map[string]string{}
 	for _, p := range k.Accounts {
 		now, err := env.Store.sum(p.Path)
-		if err != nil && !absent(err) {
+		if err != nil && !host.Absent(err) {
 			return nil, err
 		}
 		digests[p.Path] = now
@@ -132,7 +132,7 @@ func (k *accountsKeeper) newUsers(env *Env) (map[uint32]bool, error) {
 		return nil, err
 	}
 	f, err := env.Host.Open(passwdFile)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -174,7 +174,7 @@ func clearRun(env *Env, gone map[uint32]bool) error {
 		return nil
 	}
 	entries, err := env.Host.ReadDir(runDir)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	if err != nil {
@@ -183,7 +183,7 @@ func clearRun(env *Env, gone map[uint32]bool) error {
 	for _, e := range entries {
 		name := path.Join(runDir, e.Name)
 		st, err := env.Host.Lstat(name)
-		if absent(err) || err == nil && !gone[st.UID] {
+		if host.Absent(err) || err == nil && !gone[st.UID] {
 			continue
 		}
 		if err != nil {

@@ -122,7 +122,7 @@ func (a *Commit) shipped(name string) []string {
 // the configuration file, and deletes it in a purge.
 func behind(v host.FileReader, name string) (string, error) {
 	st, err := v.Lstat(name)
-	if absent(err) || err == nil && !st.IsSymlink() {
+	if host.Absent(err) || err == nil && !st.IsSymlink() {
 		return "", nil
 	}
 	if err != nil {
@@ -136,7 +136,7 @@ func behind(v host.FileReader, name string) (string, error) {
 		return "", err
 	}
 	st, err = v.Lstat(real)
-	if absent(err) || err == nil && !st.IsRegular() {
+	if host.Absent(err) || err == nil && !st.IsRegular() {
 		return "", nil
 	}
 	return real, err
@@ -190,7 +190,7 @@ func (k *ghostsKeeper) record(env *Env, a *Commit, _ *found) error {
 		}
 		for _, name := range p.Ghosts {
 			st, err := env.Host.Lstat(name)
-			if err != nil && !absent(err) {
+			if err != nil && !host.Absent(err) {
 				return err
 			}
 			if err == nil && (st.IsRegular() || st.IsSymlink()) {
@@ -215,7 +215,7 @@ func (k *ghostsKeeper) begins(env *Env, _ *Commit) error {
 // gave the second name is set aside.
 func secondName(env *Env, name string) error {
 	dir, base, err := parent(env.Host, name)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	if err != nil {
@@ -224,7 +224,7 @@ func secondName(env *Env, name string) error {
 	defer dir.Close()
 	err = dir.Link(base, dir, path.Base(ghostOf(name)))
 	switch {
-	case absent(err):
+	case host.Absent(err):
 		return nil
 	case errors.Is(err, fs.ErrExist):
 		return madeAgain(env, name)
@@ -237,7 +237,7 @@ func secondName(env *Env, name string) error {
 // madeAgain sets aside what is there and is not what has the second name.
 func madeAgain(env *Env, name string) error {
 	first, err := env.Host.Lstat(name)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	if err != nil {

@@ -156,7 +156,7 @@ func (k *namesakesKeeper) recordOne(env *Env, a *Commit, name string, config boo
 		return nil
 	}
 	st, err := env.Host.Lstat(name)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	if err != nil {
@@ -170,7 +170,7 @@ func (k *namesakesKeeper) recordOne(env *Env, a *Commit, name string, config boo
 	if errors.Is(err, host.ErrUnknown) { // a simulation need not know all that no package has
 		p, err = saveMeta(env, name)
 	}
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	k.Namesakes = append(k.Namesakes, p)
@@ -209,7 +209,7 @@ func (k *namesakesKeeper) compare(env *Env, _ *Commit) ([]string, error) {
 
 func (e *Env) restoreNamesake(p Preimage) error {
 	dir, base, err := parent(e.Host, p.Path)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil // compare tells
 	}
 	if err != nil {
@@ -218,9 +218,9 @@ func (e *Env) restoreNamesake(p Preimage) error {
 	defer dir.Close()
 	st, err := dir.Lstat(base)
 	switch {
-	case absent(err) && (p.Blob != nil || p.Target != ""):
+	case host.Absent(err) && (p.Blob != nil || p.Target != ""):
 		return e.Store.Restore(p)
-	case absent(err), err == nil && st.Mode.Type() != p.Mode.Type():
+	case host.Absent(err), err == nil && st.Mode.Type() != p.Mode.Type():
 		return nil
 	case err != nil:
 		return err

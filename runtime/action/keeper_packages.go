@@ -394,7 +394,7 @@ func (a *Commit) clearPurged(env *Env) error {
 
 func clearFile(env *Env, came arrivals, file string) error {
 	st, err := env.Host.Lstat(file)
-	if absent(err) || err == nil && st.IsDir() {
+	if host.Absent(err) || err == nil && st.IsDir() {
 		return nil
 	}
 	if err != nil {
@@ -450,7 +450,7 @@ func clearDir(env *Env, came arrivals, dir string) error {
 	if owned, err := came.owned(); err != nil || owned[dir] {
 		return err
 	}
-	if err := env.Host.Rmdir(dir); err != nil && !absent(err) && !inUse(err) {
+	if err := env.Host.Rmdir(dir); err != nil && !host.Absent(err) && !inUse(err) {
 		return err
 	}
 	return nil
@@ -605,7 +605,7 @@ func (a *Commit) fileOf(c host.Change) string {
 func rescueData(env *Env) error {
 	for _, name := range env.Data {
 		there, err := measure(env.Ctx, env.Host, name)
-		if absent(err) || err == nil && there.Files == 0 {
+		if host.Absent(err) || err == nil && there.Files == 0 {
 			continue
 		}
 		if err != nil {

@@ -269,7 +269,7 @@ func runlevelDirs(v host.FileReader) ([]string, error) {
 		for _, parent := range []string{"/etc/init.d", "/etc/rc.d", "/etc"} { // what leads there comes last
 			dir := path.Join(parent, "rc"+level+".d")
 			st, err := v.Stat(dir)
-			if absent(err) {
+			if host.Absent(err) {
 				continue
 			}
 			if err != nil {
@@ -307,7 +307,7 @@ func (k *wantsKeeper) record(env *Env, _ *Commit, f *found) error {
 
 func (k *wantsKeeper) recordService(env *Env, service string) error {
 	entries, err := env.Host.ReadDir(systemdDir)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	if err != nil {
@@ -349,7 +349,7 @@ func (k *masksKeeper) record(env *Env, a *Commit, _ *found) error {
 		mask := path.Join(systemdDir, bareName(name)+".service")
 		if _, err := env.Host.Lstat(mask); err == nil {
 			continue
-		} else if !absent(err) {
+		} else if !host.Absent(err) {
 			return err
 		}
 		k.Masks = append(k.Masks, mask)
@@ -384,7 +384,7 @@ func (k *masksKeeper) came(v host.FileReader) ([]string, error) {
 	var came []string
 	for _, mask := range k.Masks {
 		st, err := v.Lstat(mask)
-		if absent(err) || err == nil && !st.IsSymlink() {
+		if host.Absent(err) || err == nil && !st.IsSymlink() {
 			continue
 		}
 		if err != nil {
@@ -410,7 +410,7 @@ type notesKeeper struct {
 
 func (k *notesKeeper) record(env *Env, _ *Commit, _ *found) error {
 	entries, err := env.Host.ReadDir(deb.UnitNotesDir)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	for _, e := range entries {
@@ -465,7 +465,7 @@ func (a *Commit) unconfigured(v host.View) ([]string, error) {
 // forgetUndone forgets what a note says of links if one of them is missing. The note goes last, since it names the rest.
 func forgetUndone(env *Env, note string) error {
 	f, err := env.Host.Open(note)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	if err != nil {

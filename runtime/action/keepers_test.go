@@ -116,7 +116,7 @@ func TestRunlevelLinks(t *testing.T) {
 			tr := s.prepared(t)
 			before := tr.state(t)
 			must(t, tr.apply(t))
-			if err := tr.Unlink(c.dir + "/S20zarafa-server"); err != nil && !absent(err) {
+			if err := tr.Unlink(c.dir + "/S20zarafa-server"); err != nil && !host.Absent(err) {
 				t.Fatal(err)
 			}
 			must(t, tr.Symlink("/etc/init.d/kopano-server", c.dir+"/K80kopano-server"))

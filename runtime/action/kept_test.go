@@ -106,7 +106,7 @@ func elsewhereEnv(t *testing.T) *Env {
 func overwrite(t *testing.T, env *Env, name, content string) {
 	t.Helper()
 	f, err := env.Host.OpenWrite(name)
-	if absent(err) {
+	if host.Absent(err) {
 		f, err = env.Host.Create(name, 0o644)
 	}
 	must(t, err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // keptTree is a tree whose files are kept: where it lies now, and where it lay when the run began.
@@ -29,36 +30,36 @@ func (t keptTree) skips(rel string) bool {
 
 // each visits the regular files and the directories of the tree, other mounts included: nothing where there
 // is no tree.
-func (t keptTree) each(env *Env, visit func(entry[host.DirReader]) error) error {
+func (t keptTree) each(env *Env, visit func(tree.Entry[host.DirReader]) error) error {
 	root, err := env.Host.OpenTree(t.path)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	w := walker[host.DirReader]{ctx: env.Ctx, open: host.DirReader.OpenDir, visit: regular(visit), leave: t.skips}
-	return w.walk(root, "", 0)
+	w := tree.Walker[host.DirReader]{Ctx: env.Ctx, Open: host.DirReader.OpenDir, Visit: regular(visit), Leave: t.skips}
+	return w.Walk(root, "", 0)
 }
 
 // eachWrite is each, for changes.
-func (t keptTree) eachWrite(env *Env, visit func(entry[host.Dir]) error) error {
+func (t keptTree) eachWrite(env *Env, visit func(tree.Entry[host.Dir]) error) error {
 	root, err := env.Host.OpenTreeWrite(t.path)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	w := walker[host.Dir]{ctx: env.Ctx, open: host.Dir.OpenDirWrite, visit: regular(visit), leave: t.skips}
-	return w.walk(root, "", 0)
+	w := tree.Walker[host.Dir]{Ctx: env.Ctx, Open: host.Dir.OpenDirWrite, Visit: regular(visit), Leave: t.skips}
+	return w.Walk(root, "", 0)
 }
 
-func regular[D host.DirReader](visit func(entry[D]) error) func(entry[D]) error {
-	return func(e entry[D]) error {
-		if !e.st.IsDir() && !e.st.IsRegular() {
+func regular[D host.DirReader](visit func(tree.Entry[D]) error) func(tree.Entry[D]) error {
+	return func(e tree.Entry[D]) error {
+		if !e.Stat.IsDir() && !e.Stat.IsRegular() {
 			return nil
 		}
 		return visit(e)
@@ -93,7 +94,7 @@ const booksName = "books"
 
 func (t keptTree) books(env *Env) (b books, err error) {
 	dir, err := env.Host.OpenTree(t.room(env))
-	if absent(err) {
+	if host.Absent(err) {
 		return b, nil
 	}
 	if err != nil {
@@ -101,7 +102,7 @@ func (t keptTree) books(env *Env) (b books, err error) {
 	}
 	defer dir.Close()
 	f, err := dir.Open(booksName)
-	if absent(err) {
+	if host.Absent(err) {
 		return b, nil
 	}
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // TestLinkedDirectories carries every action on files out below, on, and through a directory that the
@@ -95,18 +96,18 @@ func shape(t *testing.T, env *Env) map[string]string {
 	for _, top := range []string{"/srv", "/var"} {
 		dir, err := env.Host.OpenTree(top)
 		must(t, err)
-		w := readWalker(context.Background(), func(e entry[host.DirReader]) error {
-			if strings.HasPrefix(e.rel, "lib") {
+		w := tree.Reader(context.Background(), func(e tree.Entry[host.DirReader]) error {
+			if strings.HasPrefix(e.Rel, "lib") {
 				return nil
 			}
 			target := ""
-			if e.st.IsSymlink() {
-				target, _ = e.dir.Readlink(e.name)
+			if e.Stat.IsSymlink() {
+				target, _ = e.Dir.Readlink(e.Name)
 			}
-			s[top+"/"+e.rel] = fmt.Sprint(e.st.Mode, e.st.UID, e.st.GID, " ", target)
+			s[top+"/"+e.Rel] = fmt.Sprint(e.Stat.Mode, e.Stat.UID, e.Stat.GID, " ", target)
 			return nil
 		})
-		must(t, w.walk(dir, "", 0))
+		must(t, w.Walk(dir, "", 0))
 		dir.Close()
 	}
 	return s

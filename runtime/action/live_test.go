@@ -13,6 +13,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/live"
+	"zcp2kopano/runtime/tree"
 )
 
 // liveEnv is an environment on the real file system below a scratch directory.
@@ -59,21 +60,21 @@ func listing(t *testing.T, env *Env, top string) map[string]string {
 	must(t, err)
 	defer dir.Close()
 	first := map[inode]string{}
-	w := readWalker(context.Background(), func(e entry[host.DirReader]) error {
+	w := tree.Reader(context.Background(), func(e tree.Entry[host.DirReader]) error {
 		line, err := describe(e)
-		if e.st.IsDir() {
-			line += e.st.Mtime.UTC().String()
-		} else if e.st.Nlink > 1 {
-			id := inode{e.st.Dev, e.st.Ino}
+		if e.Stat.IsDir() {
+			line += e.Stat.Mtime.UTC().String()
+		} else if e.Stat.Nlink > 1 {
+			id := inode{e.Stat.Dev, e.Stat.Ino}
 			if first[id] == "" {
-				first[id] = e.rel
+				first[id] = e.Rel
 			}
 			line += " = " + first[id]
 		}
-		s[e.rel] = line
+		s[e.Rel] = line
 		return err
 	})
-	must(t, w.walk(dir, "", 0))
+	must(t, w.Walk(dir, "", 0))
 	return s
 }
 

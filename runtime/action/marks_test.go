@@ -37,7 +37,7 @@ func (h *fakeHost) SaveRemains(ctx context.Context, names []string, dir string) 
 			return nil, err
 		}
 		files[name] = path.Join(dir, name+".remains")
-		if err := h.FS.Unlink(files[name]); err != nil && !absent(err) {
+		if err := h.FS.Unlink(files[name]); err != nil && !host.Absent(err) {
 			return nil, err
 		}
 		f, err := h.FS.Create(files[name], 0o600)

@@ -267,7 +267,7 @@ func syncFileSystems(h host.Host, names ...string) error {
 	done := map[uint64]bool{}
 	for _, name := range names {
 		dir, err := h.OpenTreeWrite(name)
-		if absent(err) {
+		if host.Absent(err) {
 			continue
 		}
 		if err != nil {

@@ -122,7 +122,7 @@ func (a *Mkdir) Undo(env *Env) error {
 			err = emptyAndRemove(env, name)
 		}
 		switch {
-		case absent(err):
+		case host.Absent(err):
 			continue
 		case err != nil:
 			return fmt.Errorf("undo: remove %s: %w; move away what it holds and try again", name, err)

@@ -267,7 +267,7 @@ func (a *Move) bring(env *Env, c *copier, ahead *presynced, rel string) (bool, e
 
 func (a *Move) dropMerged(h host.Host, name string) error {
 	err := h.Rmdir(name)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	if err != nil {

@@ -30,7 +30,7 @@ func (o *overlay) add(v host.View, from, to, rel string) error {
 	}
 	lower, err := v.Lstat(path.Join(to, rel))
 	switch {
-	case absent(err):
+	case host.Absent(err):
 		o.fresh = append(o.fresh, rel)
 		return nil
 	case err != nil:

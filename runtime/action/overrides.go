@@ -4,6 +4,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"zcp2kopano/runtime/host"
 )
 
 // overridesFile is dpkg's list of owners and modes that win over those of the packages: "USER GROUP MODE PATH". Where it
@@ -27,7 +28,7 @@ func (k *accountsKeeper) dropOverrides(env *Env) error {
 		return err
 	}
 	f, err := env.Host.Open(overridesFile)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/policy"
+	"zcp2kopano/runtime/tree"
 )
 
 // parent opens the directory that holds a path, for changes, and returns the path's last name.
@@ -32,7 +33,7 @@ func parent(h host.Host, name string) (host.Dir, string, error) {
 // exists reports whether something is at a path, without following a symlink there.
 func exists(v host.View, name string) (bool, error) {
 	_, err := v.Lstat(name)
-	if absent(err) {
+	if host.Absent(err) {
 		return false, nil
 	}
 	return err == nil, err
@@ -41,7 +42,7 @@ func exists(v host.View, name string) (bool, error) {
 // isDir reports whether a directory is at a path; a symlink to one is not a directory.
 func isDir(v host.FileReader, name string) (bool, error) {
 	st, err := v.Lstat(name)
-	if absent(err) {
+	if host.Absent(err) {
 		return false, nil
 	}
 	return err == nil && st.IsDir(), err
@@ -60,23 +61,18 @@ func entriesOf(v host.FileReader, name string) ([]host.DirEntry, error) {
 	return list, err
 }
 
-// absent reports whether an error says that nothing is at a path.
-func absent(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
-}
-
 func isType(mode fs.FileMode, types ...fs.FileMode) bool {
 	return slices.Contains(types, mode.Type())
 }
 
 func unlinkIfThere(dir host.Dir, name string) error {
-	if _, err := dir.Lstat(name); absent(err) {
+	if _, err := dir.Lstat(name); host.Absent(err) {
 		return nil
 	}
 	return dir.Unlink(name)
 }
 
-// removePath is removeTree by path, of what is not large; the removal is durable when it returns.
+// removePath is tree.Remove by path, of what is not large; the removal is durable when it returns.
 func removePath(h host.Host, name string) error {
 	return removeDurably(context.Background(), h, name, nil)
 }
@@ -88,17 +84,17 @@ func (env *Env) remove(name string, total size) error {
 
 func removeDurably(ctx context.Context, h host.Host, name string, tick func(more int64)) error {
 	dir, base, err := parent(h, name)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	if _, err := dir.Lstat(base); absent(err) {
+	if _, err := dir.Lstat(base); host.Absent(err) {
 		return nil
 	}
-	if err := removeTree(ctx, dir, base, tick); err != nil {
+	if err := tree.Remove(ctx, dir, base, tick); err != nil {
 		return fmt.Errorf("remove %s: %w", name, err)
 	}
 	return dir.SyncSelf()
@@ -131,7 +127,7 @@ func renamePath(h host.Host, from, to string) error {
 // mkdirAll makes a directory of the store and those above it, for root only.
 func mkdirAll(h host.Host, name string) error {
 	_, err := h.Stat(name)
-	if !absent(err) {
+	if !host.Absent(err) {
 		return err
 	}
 	if err := mkdirAll(h, path.Dir(name)); err != nil {
@@ -187,7 +183,7 @@ func digestOf(e host.Held) (string, error) {
 // needParent says what to do where the directory that is to hold a path is missing.
 func needParent(v host.View, name string) error {
 	st, err := v.Stat(path.Dir(name))
-	if absent(err) {
+	if host.Absent(err) {
 		return fmt.Errorf("%s: there is no directory %s to hold it; make it with fs.mkdir first", name, path.Dir(name))
 	}
 	if err == nil && !st.IsDir() {
@@ -231,7 +227,7 @@ func Resolve(view host.FileReader, name string) (string, error) {
 		}
 		next := path.Join(done, part)
 		st, err := view.Lstat(next)
-		if absent(err) {
+		if host.Absent(err) {
 			return path.Join(append([]string{next}, rest...)...), nil
 		}
 		if err != nil {

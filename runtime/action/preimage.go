@@ -50,7 +50,7 @@ func (p Preimage) known() string {
 func (s *Store) Save(name string) (Preimage, error) {
 	p := Preimage{Path: name}
 	dir, err := s.Host.OpenTree(path.Dir(name))
-	if absent(err) {
+	if host.Absent(err) {
 		return p, nil
 	}
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *Store) Save(name string) (Preimage, error) {
 	defer dir.Close()
 	base := path.Base(name)
 	e, err := dir.Hold(base)
-	if absent(err) {
+	if host.Absent(err) {
 		return p, nil
 	}
 	if err != nil {
@@ -122,7 +122,7 @@ func twinOf(dir host.DirReader, base string, st host.Stat) (string, error) {
 			continue
 		}
 		other, err := dir.Lstat(e.Name)
-		if err != nil && !absent(err) {
+		if err != nil && !host.Absent(err) {
 			return "", err
 		}
 		if err == nil && other.Dev == st.Dev && other.Ino == st.Ino {
@@ -152,7 +152,7 @@ func restoreAll(env *Env, before []Preimage) error {
 // restore is Restore with the name for the unfinished file.
 func (s *Store) restore(p Preimage, tmp string) error {
 	dir, err := s.Host.OpenTreeWrite(path.Dir(p.Path))
-	if absent(err) && !p.Exists {
+	if host.Absent(err) && !p.Exists {
 		return nil
 	}
 	if err != nil {
@@ -177,7 +177,7 @@ func (s *Store) restore(p Preimage, tmp string) error {
 
 func (s *Store) put(dir host.Dir, base, tmp string, p Preimage) error {
 	st, err := dir.Lstat(base)
-	if err != nil && !absent(err) {
+	if err != nil && !host.Absent(err) {
 		return err
 	}
 	there := err == nil
@@ -219,7 +219,7 @@ func (s *Store) twin(dir host.DirReader, p Preimage) (*host.Stat, error) {
 		return nil, nil
 	}
 	e, err := dir.Hold(p.Twin)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -278,7 +278,7 @@ func (s *Store) make(dir host.Dir, name string, p Preimage) error {
 // compared for regular files only: those of a directory change with its entries.
 func (s *Store) Compare(p Preimage) ([]string, error) {
 	dir, err := s.Host.OpenTree(path.Dir(p.Path))
-	if absent(err) {
+	if host.Absent(err) {
 		if p.Exists {
 			return []string{p.Path + ": is missing"}, nil
 		}
@@ -291,9 +291,9 @@ func (s *Store) Compare(p Preimage) ([]string, error) {
 	base := path.Base(p.Path)
 	st, err := dir.Lstat(base)
 	switch {
-	case absent(err) && p.Exists:
+	case host.Absent(err) && p.Exists:
 		return []string{p.Path + ": is missing"}, nil
-	case absent(err):
+	case host.Absent(err):
 		return nil, nil
 	case err != nil:
 		return nil, err
@@ -367,7 +367,7 @@ func (s *Store) compareEntry(dir host.DirReader, base string, st host.Stat, p Pr
 // compareMeta is Store.Compare for a pre-image that was taken without content.
 func compareMeta(env *Env, p Preimage) ([]string, error) {
 	now, err := saveMeta(env, p.Path)
-	if absent(err) {
+	if host.Absent(err) {
 		return []string{p.Path + ": is missing"}, nil
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/policy"
+	"zcp2kopano/runtime/tree"
 )
 
 func init() { register(func() Action { return &Presync{} }) }
@@ -181,19 +182,19 @@ func seenNow(env *Env, name string, dev uint64, leave func(rel string) bool) (b 
 	}
 	defer dir.Close()
 	b, err = writeItems(env, func(add func(item) error) error {
-		w := readWalker(env.Ctx, func(e entry[host.DirReader]) error {
-			total.add(e.st)
+		w := tree.Reader(env.Ctx, func(e tree.Entry[host.DirReader]) error {
+			total.add(e.Stat)
 			if total.Files%10_000 == 0 {
 				env.Progress(Progress{What: "look at " + name, Done: total.Files, Unit: "files"})
 			}
-			it := glance(e.rel, e.st)
+			it := glance(e.Rel, e.Stat)
 			if env.Host.Now().Sub(it.Ctime) < racy {
 				it.Ctime = time.Time{}
 			}
 			return add(it)
 		})
-		w.inUse, w.leave = true, leave
-		return w.walk(dir, "", dev)
+		w.InUse, w.Leave = true, leave
+		return w.Walk(dir, "", dev)
 	})
 	return b, total, err
 }

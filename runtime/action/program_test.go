@@ -34,7 +34,7 @@ func (h *fakeHost) program(req host.ProgramRequest) error {
 	if content == "fail" {
 		return errors.New("it was asked to fail")
 	}
-	if err := h.FS.Unlink(name); err != nil && !absent(err) {
+	if err := h.FS.Unlink(name); err != nil && !host.Absent(err) {
 		return err
 	}
 	f, err := h.FS.Create(name, 0o644)

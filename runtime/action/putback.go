@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // carry moves what is at a path, across file systems by a verified copy. Then the original is still there, for
@@ -134,11 +135,11 @@ func partOfDir(ctx context.Context, a host.DirReader, aName string, b host.DirRe
 		return false, err
 	}
 	defer root.Close()
-	c := crew[pairOfDirs]{ctx: ctx, open: pairOfDirs.openBoth, leaves: pairOfDirs.alike}
+	c := tree.Crew[pairOfDirs]{Ctx: ctx, Open: pairOfDirs.openBoth, Leaves: pairOfDirs.alike}
 	if ignore != "" {
-		c.leave = func(rel string) bool { return isDraft(path.Base(rel), ignore) }
+		c.Leave = func(rel string) bool { return isDraft(path.Base(rel), ignore) }
 	}
-	err = c.work(root, st.Dev)
+	err = c.Work(root, st.Dev)
 	if errors.Is(err, errUnlike) {
 		return false, nil
 	}
@@ -173,7 +174,7 @@ func (t pairOfDirs) openAs(name, otherName string) (sub pairOfDirs, err error) {
 		return sub, nil
 	}
 	sub.DirReader.Close()
-	if absent(err) {
+	if host.Absent(err) {
 		err = errUnlike // the crew takes for done what is not there any more: that holds of the first only
 	}
 	return sub, err
@@ -182,7 +183,7 @@ func (t pairOfDirs) openAs(name, otherName string) (sub pairOfDirs, err error) {
 func (t pairOfDirs) Close() error { return errors.Join(t.DirReader.Close(), t.other.Close()) }
 
 // Parallel implements host.Parallel.
-func (t pairOfDirs) Parallel() int { return min(lanes(t.DirReader), lanes(t.other)) }
+func (t pairOfDirs) Parallel() int { return min(tree.Lanes(t.DirReader), tree.Lanes(t.other)) }
 
 func (t pairOfDirs) one(name string) (same bool, err error) {
 	_, same, err = alikeAt(t.DirReader, name, t.other, name)
@@ -208,7 +209,7 @@ func (t pairOfDirs) alike(_ string, names []string) error {
 // set, so one that looks the same is complete. Directories are alike if both are directories.
 func alike(a host.Held, ast host.Stat, b host.DirReader, bName string) (bool, error) {
 	bst, err := b.Lstat(bName)
-	if absent(err) {
+	if host.Absent(err) {
 		return false, nil
 	}
 	if err != nil {

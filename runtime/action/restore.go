@@ -13,6 +13,7 @@ import (
 
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/policy"
+	"zcp2kopano/runtime/tree"
 )
 
 func init() { register(func() Action { return &Restore{} }) }
@@ -111,9 +112,9 @@ func (a *Restore) numbers(env *Env) error {
 		return err
 	}
 	for _, t := range a.Trees {
-		tree := keptTree{path: t.Path, only: t.Only}
-		err := tree.each(env, func(e entry[host.DirReader]) error {
-			if n := number(e.rel); !e.st.IsDir() && n < math.MaxInt32 {
+		kept := keptTree{path: t.Path, only: t.Only}
+		err := kept.each(env, func(e tree.Entry[host.DirReader]) error {
+			if n := number(e.Rel); !e.Stat.IsDir() && n < math.MaxInt32 {
 				a.Next[t.Table] = max(a.Next[t.Table], n+1)
 			}
 			return nil

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // The directories of a tree's room: second names of what is in the tree, and what was deleted from it
@@ -84,24 +85,24 @@ type secondNames struct {
 }
 
 // give gives a file its second name, unless it has it; false where the file system has no hard links.
-func (s *secondNames) give(e entry[host.Dir]) (bool, error) {
-	if err := s.open(path.Dir(e.rel)); err != nil {
+func (s *secondNames) give(e tree.Entry[host.Dir]) (bool, error) {
+	if err := s.open(path.Dir(e.Rel)); err != nil {
 		return false, err
 	}
-	st, err := s.room.Lstat(e.name)
+	st, err := s.room.Lstat(e.Name)
 	switch {
-	case err == nil && st.Dev == e.st.Dev && st.Ino == e.st.Ino:
+	case err == nil && st.Dev == e.Stat.Dev && st.Ino == e.Stat.Ino:
 		return true, nil
 	case err == nil:
-		if err := s.room.Unlink(e.name); err != nil {
+		if err := s.room.Unlink(e.Name); err != nil {
 			return false, err
 		}
-	case !absent(err):
+	case !host.Absent(err):
 		return false, err
 	}
-	err = e.dir.Link(e.name, s.room, e.name)
+	err = e.Dir.Link(e.Name, s.room, e.Name)
 	switch {
-	case absent(err): // deleted since it was seen
+	case host.Absent(err): // deleted since it was seen
 		return true, nil
 	case errors.Is(err, syscall.EOPNOTSUPP), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.EMLINK):
 		return false, nil
@@ -199,8 +200,8 @@ func (s *secondNames) sync() error {
 func (t keptTree) name(env *Env, total int64) (n, without int64, err error) {
 	s := secondNames{env: env, tree: t}
 	defer s.close()
-	err = t.eachWrite(env, func(e entry[host.Dir]) error {
-		if e.st.IsDir() {
+	err = t.eachWrite(env, func(e tree.Entry[host.Dir]) error {
+		if e.Stat.IsDir() {
 			return nil
 		}
 		if n++; n%1000 == 0 {
@@ -236,20 +237,20 @@ func (t keptTree) thinRoom(env *Env, room string) error {
 	in := lastDir{v: env.Host}
 	defer in.close()
 	names := keptTree{path: room}
-	err := names.each(env, func(e entry[host.DirReader]) error {
-		if e.st.IsDir() {
+	err := names.each(env, func(e tree.Entry[host.DirReader]) error {
+		if e.Stat.IsDir() {
 			return nil
 		}
-		there, err := in.has(path.Join(t.path, e.rel), e.st)
+		there, err := in.has(path.Join(t.path, e.Rel), e.Stat)
 		if err != nil || there {
 			return err
 		}
-		to := path.Join(t.room(env), deletedDir, e.rel)
+		to := path.Join(t.room(env), deletedDir, e.Rel)
 		older, err := exists(env.Host, to)
 		if err != nil || older {
 			return err
 		}
-		return shift(env, path.Join(room, e.rel), to)
+		return shift(env, path.Join(room, e.Rel), to)
 	})
 	if err != nil {
 		return err
@@ -260,11 +261,11 @@ func (t keptTree) thinRoom(env *Env, room string) error {
 // unthin gives what is in the tree second names again, and takes those of what was deleted to them.
 func (t keptTree) unthin(env *Env, total int64) error {
 	away := path.Join(t.room(env), deletedDir)
-	err := (keptTree{path: away}).each(env, func(e entry[host.DirReader]) error {
-		if e.st.IsDir() {
+	err := (keptTree{path: away}).each(env, func(e tree.Entry[host.DirReader]) error {
+		if e.Stat.IsDir() {
 			return nil
 		}
-		return shift(env, path.Join(away, e.rel), path.Join(t.room(env), namesDir, e.rel))
+		return shift(env, path.Join(away, e.Rel), path.Join(t.room(env), namesDir, e.Rel))
 	})
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 func shelter(env *Env, going []string) error {
 	for _, name := range env.InPlace {
 		st, err := env.Host.Lstat(name)
-		if absent(err) || err == nil && !st.IsDir() {
+		if host.Absent(err) || err == nil && !st.IsDir() {
 			continue
 		}
 		if err != nil {
@@ -89,7 +89,7 @@ func realOf(env *Env, name string) string { return path.Join(noteOf(env, name), 
 // whereIs is where data lies, or lay when that was noted.
 func whereIs(env *Env, name string) (string, error) {
 	noted, err := env.Host.Readlink(realOf(env, name))
-	if absent(err) {
+	if host.Absent(err) {
 		return Resolve(env.Host, name)
 	}
 	return noted, err
@@ -140,7 +140,7 @@ func unshelter(env *Env) error {
 		if err == nil {
 			err = removePath(env.Host, placeOf(real))
 		}
-		if err != nil && !absent(err) {
+		if err != nil && !host.Absent(err) {
 			return fmt.Errorf("move %s back from %s: %w", name, from, err)
 		}
 	}

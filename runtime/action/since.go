@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // Since is the directory of what somebody changed after the run and undoing it would take away: it is
@@ -36,13 +37,13 @@ func (s *Store) Changed(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	var names []string
-	w := readWalker(ctx, func(e entry[host.DirReader]) error {
-		if !e.st.IsDir() && !strings.HasPrefix(e.name, tempPrefix) {
-			names = append(names, "/"+e.rel)
+	w := tree.Reader(ctx, func(e tree.Entry[host.DirReader]) error {
+		if !e.Stat.IsDir() && !strings.HasPrefix(e.Name, tempPrefix) {
+			names = append(names, "/"+e.Rel)
 		}
 		return nil
 	})
-	return names, w.walk(dir, "", self.Dev)
+	return names, w.Walk(dir, "", self.Dev)
 }
 
 // keepSince keeps a copy of a regular file or symlink that holds none of what the run knows: the digests of
@@ -65,7 +66,7 @@ func keepSince(env *Env, name string, known ...string) error {
 
 func changedSince(v host.View, name string, known []string) (bool, error) {
 	st, err := v.Lstat(name)
-	if absent(err) {
+	if host.Absent(err) {
 		return false, nil
 	}
 	var holds []string
@@ -158,7 +159,7 @@ func (s *Store) Scripts() string { return path.Join(s.Dir, "scripts") }
 // WithoutScripts lists the scripts in Scripts, in order.
 func (s *Store) WithoutScripts() ([]string, error) {
 	entries, err := s.Host.ReadDir(s.Scripts())
-	if absent(err) {
+	if host.Absent(err) {
 		return nil, nil
 	}
 	var names []string

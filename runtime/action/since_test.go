@@ -123,7 +123,7 @@ func TestChangedSince(t *testing.T) {
 		{
 			scenario: scenario{
 				name:  "copy edited and added to",
-				setup: func(t tester, h *fakeHost) { tree(t, h, "/etc/zarafa") },
+				setup: func(t tester, h *fakeHost) { plant(t, h, "/etc/zarafa") },
 				act:   func() Action { return &Copy{From: "/etc/zarafa", To: "/etc/zarafa.bak"} },
 			},
 			change: func(t tester, h *fakeHost) {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // presyncedBook is what is known of a copy that Presync has completed.
@@ -51,7 +52,7 @@ type presynced struct {
 // presyncedFor finds the complete copy of a directory's contents below another; nil if there is none of this run's.
 func presyncedFor(env *Env, from, to string) (*presynced, error) {
 	dir, err := env.Host.OpenTree(presyncAt(to))
-	if absent(err) {
+	if host.Absent(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -59,7 +60,7 @@ func presyncedFor(env *Env, from, to string) (*presynced, error) {
 	}
 	defer dir.Close()
 	f, err := dir.Open(presyncBook)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -81,7 +82,7 @@ func presyncedFor(env *Env, from, to string) (*presynced, error) {
 // ctime does not count.
 func (p *presynced) prune(env *Env) error {
 	root, err := env.Host.OpenTreeWrite(p.tree)
-	if absent(err) {
+	if host.Absent(err) {
 		return nil
 	}
 	if err != nil {
@@ -100,11 +101,11 @@ func (p *presynced) prune(env *Env) error {
 	from := &lastDir{v: env.Host}
 	defer from.close()
 	done := int64(0)
-	w := walker[host.Dir]{ctx: env.Ctx, open: host.Dir.OpenDirWrite, visit: func(e entry[host.Dir]) error {
+	w := tree.Walker[host.Dir]{Ctx: env.Ctx, Open: host.Dir.OpenDirWrite, Visit: func(e tree.Entry[host.Dir]) error {
 		if done++; done%10_000 == 0 {
 			env.Progress(Progress{What: "compare what was copied ahead", Done: done, Unit: "files"})
 		}
-		then, err := seen.upTo(e.rel, func(item) error { return nil })
+		then, err := seen.upTo(e.Rel, func(item) error { return nil })
 		if err != nil {
 			return err
 		}
@@ -112,30 +113,30 @@ func (p *presynced) prune(env *Env) error {
 		if err != nil || stays {
 			return err
 		}
-		return removeTree(env.Ctx, e.dir, e.name, nil)
+		return tree.Remove(env.Ctx, e.Dir, e.Name, nil)
 	}}
 	// What is read ahead are other names than the one that is removed.
-	w.ahead = true
-	return w.walk(root, "", st.Dev)
+	w.Ahead = true
+	return w.Walk(root, "", st.Dev)
 }
 
-func (p *presynced) stays(e entry[host.Dir], then *item, from *lastDir) (bool, error) {
-	src, err := from.open(path.Join(p.from, path.Dir(e.rel)))
-	if absent(err) {
+func (p *presynced) stays(e tree.Entry[host.Dir], then *item, from *lastDir) (bool, error) {
+	src, err := from.open(path.Join(p.from, path.Dir(e.Rel)))
+	if host.Absent(err) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	now, err := src.Lstat(e.name)
-	if absent(err) {
+	now, err := src.Lstat(e.Name)
+	if host.Absent(err) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	if now.IsDir() || e.st.IsDir() {
-		return now.IsDir() && e.st.IsDir(), nil
+	if now.IsDir() || e.Stat.IsDir() {
+		return now.IsDir() && e.Stat.IsDir(), nil
 	}
 	if then == nil || then.Ino != now.Ino || then.Size != now.Size || !then.Mtime.Equal(now.Mtime) {
 		return false, nil
@@ -146,7 +147,7 @@ func (p *presynced) stays(e entry[host.Dir], then *item, from *lastDir) (bool, e
 	if !p.every || !now.IsRegular() {
 		return true, nil
 	}
-	same, err := sameContent(src, e.dir, e.name)
+	same, err := sameContent(src, e.Dir, e.Name)
 	if errors.Is(err, host.ErrUnknown) { // a simulated host knows no more than the size
 		return true, nil
 	}

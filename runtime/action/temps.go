@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // tempPrefix begins every temporary name that an action leaves beside what it changes, until it is
@@ -33,7 +34,7 @@ func (e *Env) clearDrafts(dir host.Dir) error {
 		if !isDraft(de.Name, e.temp()) {
 			continue
 		}
-		if err := removeTree(e.Ctx, dir, de.Name, nil); err != nil {
+		if err := tree.Remove(e.Ctx, dir, de.Name, nil); err != nil {
 			return err
 		}
 	}

@@ -272,7 +272,7 @@ func (a *Transplant) moveAway(env *Env) error {
 		} else if there {
 			continue
 		}
-		if err := renamePath(env.Host, path.Join(a.Path, name), path.Join(a.Aside, name)); err != nil && !absent(err) {
+		if err := renamePath(env.Host, path.Join(a.Path, name), path.Join(a.Aside, name)); err != nil && !host.Absent(err) {
 			return err
 		}
 	}
@@ -381,7 +381,7 @@ func (a *Transplant) undo(env *Env) error {
 		return err
 	}
 	for _, name := range a.Files {
-		if err := renamePath(env.Host, path.Join(a.Aside, name), path.Join(a.Path, name)); err != nil && !absent(err) {
+		if err := renamePath(env.Host, path.Join(a.Aside, name), path.Join(a.Path, name)); err != nil && !host.Absent(err) {
 			return err
 		}
 	}
@@ -390,7 +390,7 @@ func (a *Transplant) undo(env *Env) error {
 			return err
 		}
 	}
-	if err := env.Host.Rmdir(a.Aside); err != nil && !absent(err) {
+	if err := env.Host.Rmdir(a.Aside); err != nil && !host.Absent(err) {
 		return err
 	}
 	if err := env.Host.SyncDir(a.Path); err != nil {

@@ -224,7 +224,7 @@ func TestTransplantAfterABoot(t *testing.T) {
 			if old, err := tr.read(aside + "/data.mdb"); err != nil || string(old) != oldEntries {
 				t.Errorf("aside is %q, %v", old, err)
 			}
-			if _, err := tr.Lstat(databaseDir + "/alock"); !absent(err) {
+			if _, err := tr.Lstat(databaseDir + "/alock"); !host.Absent(err) {
 				t.Errorf("what the server made is still there: %v", err)
 			}
 		}

@@ -2,12 +2,12 @@ package action
 
 import (
 	"context"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // lastDir keeps the directory open that was asked for last: what is asked of entries by path is mostly asked
@@ -71,11 +71,11 @@ func measure(ctx context.Context, v host.View, name string) (size, error) {
 		return total, err
 	}
 	defer dir.Close()
-	w := readWalker(ctx, func(e entry[host.DirReader]) error {
-		total.add(e.st)
+	w := tree.Reader(ctx, func(e tree.Entry[host.DirReader]) error {
+		total.add(e.Stat)
 		return nil
 	})
-	return total, w.walk(dir, "", st.Dev)
+	return total, w.Walk(dir, "", st.Dev)
 }
 
 // lostFound is where ext2, ext3 and ext4 keep what a check of them finds; it belongs to the mount, not to what lies on it.
@@ -102,65 +102,17 @@ func mountsBelow(v host.View, name string) ([]string, error) {
 	return points, nil
 }
 
-// removeTree removes an entry and all below it, children first, and tells how many entries are gone, unless tick is nil.
-// What is not there is removed already.
-func removeTree(ctx context.Context, dir host.Dir, name string, tick func(more int64)) error {
-	st, err := dir.Lstat(name)
-	if absent(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if !st.IsDir() {
-		return unlinkIfThere(dir, name)
-	}
-	self, err := dir.Self()
-	if err != nil {
-		return err
-	}
-	if self.Dev != st.Dev {
-		return fmt.Errorf("%s is a mount point; unmount it first", name)
-	}
-	if err := emptyDir(ctx, dir, name, st.Dev, tick); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return dir.Rmdir(name)
-}
-
-func emptyDir(ctx context.Context, dir host.Dir, name string, dev uint64, tick func(int64)) error {
-	sub, err := dir.OpenDirWrite(name)
-	if err != nil {
-		return err
-	}
-	defer sub.Close()
-	c := crew[host.Dir]{
-		ctx: ctx, open: host.Dir.OpenDirWrite, leaves: eachLeaf(unlinkLeaf), closed: rmdirIfThere, tick: tick,
-		mount: func(rel string) error { return fmt.Errorf("%s is a mount point; unmount it first", rel) },
-	}
-	return c.work(sub, dev)
-}
-
-func unlinkLeaf(dir host.Dir, name string) error { return dir.Unlink(name) }
-
-func rmdirIfThere(above host.Dir, name string) error {
-	if err := above.Rmdir(name); err != nil && !absent(err) {
-		return err
-	}
-	return nil
-}
-
 // has reports whether a path is a name of this file.
 func (l *lastDir) has(name string, st host.Stat) (bool, error) {
 	dir, err := l.open(path.Dir(name))
-	if absent(err) {
+	if host.Absent(err) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
 	now, err := dir.Lstat(path.Base(name))
-	if absent(err) {
+	if host.Absent(err) {
 		return false, nil
 	}
 	return err == nil && now.Dev == st.Dev && now.Ino == st.Ino, err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // The states of a file in a list, against the list before it.
@@ -31,8 +32,8 @@ type treeLine struct {
 	Rel      string
 }
 
-func lineOf[D host.DirReader](e entry[D], state rune) treeLine {
-	return treeLine{state, e.st.Size, e.st.Mtime.UnixNano(), e.st.UID, e.st.GID, e.st.Perm(), e.rel}
+func lineOf[D host.DirReader](e tree.Entry[D], state rune) treeLine {
+	return treeLine{state, e.Stat.Size, e.Stat.Mtime.UnixNano(), e.Stat.UID, e.Stat.GID, e.Stat.Perm(), e.Rel}
 }
 
 const lineForm = "%c %d %d %d %d %d %q\n"

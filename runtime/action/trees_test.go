@@ -23,6 +23,7 @@ import (
 	"zcp2kopano/runtime/host"
 	"zcp2kopano/runtime/host/hosttest/chance"
 	"zcp2kopano/runtime/host/live"
+	"zcp2kopano/runtime/tree"
 )
 
 // otherDisk mounts another file system at a directory.
@@ -329,7 +330,7 @@ func (h deadlyHost) Rmdir(name string) error {
 	return h.Host.Rmdir(name)
 }
 
-func (d deadlyDir) Parallel() int { return lanes(d.Dir) }
+func (d deadlyDir) Parallel() int { return tree.Lanes(d.Dir) }
 
 func (d deadlyDir) OpenDirWrite(name string) (host.Dir, error) {
 	sub, err := d.Dir.OpenDirWrite(name)
@@ -428,15 +429,15 @@ func TestWalkOpensNoOtherDisk(t *testing.T) {
 	st, err := dir.Self()
 	must(t, err)
 	var visited, skipped []string
-	w := readWalker(env.Ctx, func(e entry[host.DirReader]) error { visited = append(visited, e.rel); return nil })
-	w.mount = func(rel string) error { skipped = append(skipped, rel); return nil }
-	w.open = func(dir host.DirReader, name string) (host.DirReader, error) {
+	w := tree.Reader(env.Ctx, func(e tree.Entry[host.DirReader]) error { visited = append(visited, e.Rel); return nil })
+	w.Mount = func(rel string) error { skipped = append(skipped, rel); return nil }
+	w.Open = func(dir host.DirReader, name string) (host.DirReader, error) {
 		if name == "share" {
 			t.Error("opened what is mounted there")
 		}
 		return dir.OpenDir(name)
 	}
-	must(t, w.walk(dir, "", st.Dev))
+	must(t, w.Walk(dir, "", st.Dev))
 	if !slices.Equal(visited, []string{"sub"}) || !slices.Equal(skipped, []string{"share"}) {
 		t.Errorf("visited %q, skipped %q", visited, skipped)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"zcp2kopano/runtime/host"
+	"zcp2kopano/runtime/tree"
 )
 
 // vanishing is a host on which others take entries away after they were looked at.
@@ -69,9 +70,9 @@ func TestWalkOfWhatGoesAway(t *testing.T) {
 			defer dir.Close()
 			for _, inUse := range []bool{false, true} {
 				seen := 0
-				w := readWalker(context.Background(), func(entry[host.DirReader]) error { seen++; return nil })
-				w.inUse = inUse
-				err := w.walk(dir, "", 1)
+				w := tree.Reader(context.Background(), func(tree.Entry[host.DirReader]) error { seen++; return nil })
+				w.InUse = inUse
+				err := w.Walk(dir, "", 1)
 				if !inUse && !errors.Is(err, fs.ErrNotExist) || inUse && (err != nil || seen < 5) {
 					t.Errorf("%d lanes, in use %v, gone at %s: visited %d: %v", lanes, inUse, how, seen, err)
 				}
@@ -105,7 +106,7 @@ func TestCopyAheadOfWhatGoesAway(t *testing.T) {
 			if _, err := h.Lstat("/srv/kopano/.zcp2kopano-presync/tree/sub/longer"); err != nil {
 				t.Error(err)
 			}
-			if _, err := h.Lstat("/srv/kopano/.zcp2kopano-presync/tree/sub/a-too"); name != "a directory" && !absent(err) {
+			if _, err := h.Lstat("/srv/kopano/.zcp2kopano-presync/tree/sub/a-too"); name != "a directory" && !host.Absent(err) {
 				t.Errorf("a second name of nothing: %v", err)
 			}
 		})

@@ -42,7 +42,7 @@ func hollowWays(env *Env) (hollow, parts []string, err error) {
 	}
 	for _, top := range wayTops {
 		st, err := env.Host.Lstat(top)
-		if absent(err) || err == nil && !st.IsDir() {
+		if host.Absent(err) || err == nil && !st.IsDir() {
 			continue
 		}
 		if err == nil {
@@ -76,7 +76,7 @@ func (w *wayWalk) through(dir string) (hollow bool, err error) {
 		return false, err
 	}
 	entries, err := w.env.Host.ReadDir(dir)
-	if absent(err) || errors.Is(err, fs.ErrPermission) {
+	if host.Absent(err) || errors.Is(err, fs.ErrPermission) {
 		return false, nil
 	}
 	if err != nil {
@@ -181,7 +181,7 @@ func clearWays(env *Env, before []string) error {
 		} else if !left {
 			continue
 		}
-		if err := env.Host.Rmdir(dir); err != nil && !absent(err) && !inUse(err) {
+		if err := env.Host.Rmdir(dir); err != nil && !host.Absent(err) && !inUse(err) {
 			return err
 		}
 		if err := env.Host.SyncDir(path.Dir(dir)); err != nil {
@@ -199,7 +199,7 @@ func inUse(err error) bool {
 // leadsNowhere reports whether a path is a directory that has nothing in it, but for some directories.
 func leadsNowhere(v host.FileReader, dir string, but []string) (bool, error) {
 	st, err := v.Lstat(dir)
-	if absent(err) || err == nil && !st.IsDir() {
+	if host.Absent(err) || err == nil && !st.IsDir() {
 		return false, nil
 	}
 	if err != nil {

@@ -49,7 +49,7 @@ func (a *Write) Stage(env *Env) (err error) {
 func (a *Write) Prepare(env *Env) (bool, error) {
 	st, err := env.Host.Lstat(a.Path)
 	there := err == nil
-	if err != nil && !absent(err) {
+	if err != nil && !host.Absent(err) {
 		return false, err
 	}
 	if there {
@@ -106,7 +106,7 @@ func (a *Write) done(v host.View) (bool, error) {
 	defer dir.Close()
 	base := path.Base(a.Path)
 	st, err := dir.Lstat(base)
-	if absent(err) {
+	if host.Absent(err) {
 		return false, nil
 	}
 	if err != nil {

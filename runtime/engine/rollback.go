@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"path"
 	"slices"
 	"strings"
-	"syscall"
 
 	"zcp2kopano/runtime/action"
 	"zcp2kopano/runtime/host"
@@ -220,7 +218,7 @@ func logsOf(undone []*pastAction, v host.View) ([]string, error) {
 		switch _, err := v.Lstat(l.LogFile()); {
 		case err == nil:
 			dirs = append(dirs, path.Dir(l.LogFile()))
-		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
+		case !host.Absent(err):
 			return nil, err
 		}
 	}

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall"
 )
@@ -20,6 +21,11 @@ var (
 	// say. It is never guessed.
 	ErrUnknown = errors.New("not known to the simulated host")
 )
+
+// Absent reports whether an error says that nothing is at a path.
+func Absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
 
 // ForeignLinkError is a symlink that is not followed because an unprivileged user could have planted it
 // to lead root astray. What it hides is not absent. To those who ask for no more it is ELOOP.

@@ -34,8 +34,9 @@ var rooms = []room{
 	{"runtime/host/sim/...", list("runtime/host runtime/host/... runtime/host/sim/...")},
 	{"runtime/host/...", list("runtime/host runtime/host/...")}, // what is true on both
 
+	{"runtime/tree", list("runtime/host")},
 	{"runtime/policy", list("runtime/host")},
-	{"runtime/action", list("runtime/host runtime/host/... runtime/policy")},
+	{"runtime/action", list("runtime/host runtime/host/... runtime/policy runtime/tree")},
 
 	{"runtime/near", nil},
 	{"runtime/exit", nil},

@@ -103,7 +103,7 @@ func (fl *files) removePath(name string) (stays bool, err error) {
 	case !errors.Is(err, syscall.ENOTDIR):
 		return false, err
 	}
-	if err := fl.Unlink(name); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+	if err := fl.Unlink(name); err != nil && !host.Absent(err) {
 		return false, err
 	}
 	return false, nil

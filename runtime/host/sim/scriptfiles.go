@@ -273,7 +273,7 @@ func (m *machine) rm(c shell.Command) (shell.Result, error) {
 		}
 		st, err := m.files.Lstat(name)
 		switch {
-		case err != nil && f.on["f"] && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)):
+		case err != nil && f.on["f"] && host.Absent(err):
 			return nil
 		case err != nil:
 			return err

@@ -115,6 +115,9 @@ func (d meetingReader) Hold(name string) (host.Held, error) {
 	return d.DirReader.Hold(name)
 }
 
+// strideAhead is how many entries package tree looks at by one who looks ahead.
+const strideAhead = 128
+
 // Trees are removed, compared and looked through in lanes.
 func TestTreesAreWorkedOnInLanes(t *testing.T) {
 	env, root := liveEnv(t)
@@ -216,24 +219,5 @@ func TestRemovalStopsAtAMount(t *testing.T) {
 	}
 	if _, err := os.Lstat(filepath.Join(root, "tree/sub/mounted/f")); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestLooksAreUsedAgain: nothing of what was found at one entry is told of another that comes after it.
-func TestLooksAreUsedAgain(t *testing.T) {
-	h := newFake()
-	put(t, h, "/etc/a", "content", 0o600, 7, 8)
-	dir, err := h.OpenTree("/etc")
-	must(t, err)
-	defer dir.Close()
-	list := []host.DirEntry{{Name: "a"}}
-	w := readWalker(t.Context(), nil)
-	for range 100 { // a pool may lose what it is given
-		stale := []looked{{name: "b", isDir: true, left: true, st: host.Stat{UID: 1}, more: "more", err: errDisk}}
-		spareLooks.Put(&stale)
-		got := w.look(dir, list, "")
-		if l := got[0]; len(got) != 1 || l.name != "a" || l.isDir || l.left || l.more != nil || l.err != nil || l.st.UID != 7 {
-			t.Fatalf("%+v", got)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package action
+package tree
 
 import (
 	"context"
@@ -9,23 +9,23 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// crew works through all that is below an open directory, in as many lanes as the host has. The order is nobody's, but a
+// Crew works through all that is below an open directory, in as many lanes as the host has. The order is nobody's, but a
 // directory comes after all that it holds, and once it is worked on it is not entered again. What needs an order is for
-// the walker. D is host.Dir, or what else is opened for the work.
-type crew[D host.DirReader] struct {
-	ctx  context.Context
-	open func(dir D, name string) (D, error)
-	// leaves works on what is not a directory, by some of the names in one; folder on an open directory; closed on one
+// the Walker. D is host.Dir, or what else is opened for the work.
+type Crew[D host.DirReader] struct {
+	Ctx  context.Context
+	Open func(dir D, name string) (D, error)
+	// Leaves works on what is not a directory, by some of the names in one; Folder on an open directory; Closed on one
 	// by its name, when it is closed. They are called in all lanes, and may be nil.
-	leaves func(dir D, rel string, names []string) error
-	folder func(self D, rel string) error
-	closed func(above D, name string) error
-	// mount gets a directory on another device; what lies below it is left alone. Nil works on it as well.
-	mount func(rel string) error
-	// leave reports what is left alone, with what lies below it; nil leaves nothing.
-	leave func(rel string) bool
-	// tick is told how many entries more are done; nil is not.
-	tick func(more int64)
+	Leaves func(dir D, rel string, names []string) error
+	Folder func(self D, rel string) error
+	Closed func(above D, name string) error
+	// Mount gets a directory on another device; what lies below it is left alone. Nil works on it as well.
+	Mount func(rel string) error
+	// Leave reports what is left alone, with what lies below it; nil leaves nothing.
+	Leave func(rel string) bool
+	// Tick is told how many entries more are done; nil is not.
+	Tick func(more int64)
 
 	mu   sync.Mutex
 	come *sync.Cond // a job has come, or the last is done
@@ -54,8 +54,8 @@ type job[D host.DirReader] struct {
 // stretch is how many entries are one job.
 const stretch = 256
 
-// work works on what is below root. The root itself is left to the caller.
-func (c *crew[D]) work(root D, dev uint64) error {
+// Work works on what is below root. The root itself is left to the caller.
+func (c *Crew[D]) Work(root D, dev uint64) error {
 	c.come = sync.NewCond(&c.mu)
 	if err := c.list(&branch[D]{dir: root, dev: dev, left: 1}); err != nil {
 		return err
@@ -70,14 +70,14 @@ func (c *crew[D]) work(root D, dev uint64) error {
 }
 
 // lanes are as many as the host has, but of a directory that holds no other no more than there are jobs.
-func (c *crew[D]) lanes(root D) int {
+func (c *Crew[D]) lanes(root D) int {
 	if slices.ContainsFunc(c.jobs, func(j job[D]) bool { return j.entries == nil }) {
-		return lanes(root)
+		return Lanes(root)
 	}
-	return min(lanes(root), c.left)
+	return min(Lanes(root), c.left)
 }
 
-func (c *crew[D]) lane() {
+func (c *Crew[D]) lane() {
 	for j, ok := c.take(); ok; j, ok = c.take() {
 		in, err := c.do(j)
 		c.fail(err)
@@ -87,7 +87,7 @@ func (c *crew[D]) lane() {
 }
 
 // take waits for a job. There is none when all are done.
-func (c *crew[D]) take() (j job[D], ok bool) {
+func (c *Crew[D]) take() (j job[D], ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.jobs) == 0 && c.left > 0 {
@@ -101,18 +101,18 @@ func (c *crew[D]) take() (j job[D], ok bool) {
 	return j, true
 }
 
-func (c *crew[D]) over(j job[D]) {
+func (c *Crew[D]) over(j job[D]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.tick != nil && len(j.entries) > 0 {
-		c.tick(int64(len(j.entries)))
+	if c.Tick != nil && len(j.entries) > 0 {
+		c.Tick(int64(len(j.entries)))
 	}
 	if c.left--; c.left == 0 {
 		c.come.Broadcast()
 	}
 }
 
-func (c *crew[D]) fail(err error) {
+func (c *Crew[D]) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil {
@@ -120,40 +120,40 @@ func (c *crew[D]) fail(err error) {
 	}
 }
 
-func (c *crew[D]) failed() bool {
+func (c *Crew[D]) failed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err != nil
 }
 
 // do returns the branch that the job was in: that of the directory which it has entered.
-func (c *crew[D]) do(j job[D]) (*branch[D], error) {
+func (c *Crew[D]) do(j job[D]) (*branch[D], error) {
 	if c.failed() {
 		return j.in, nil
 	}
-	if err := c.ctx.Err(); err != nil {
+	if err := c.Ctx.Err(); err != nil {
 		return j.in, err
 	}
 	if j.entries == nil {
 		return c.enter(j.in, j.enter)
 	}
-	return j.in, c.leaves(j.in.dir, j.in.rel, j.entries)
+	return j.in, c.Leaves(j.in.dir, j.in.rel, j.entries)
 }
 
 // enter opens a directory.
-func (c *crew[D]) enter(in *branch[D], name string) (*branch[D], error) {
-	dir, err := c.open(in.dir, name)
-	if absent(err) {
+func (c *Crew[D]) enter(in *branch[D], name string) (*branch[D], error) {
+	dir, err := c.Open(in.dir, name)
+	if host.Absent(err) {
 		return in, nil
 	}
 	if err != nil {
 		return in, err
 	}
-	rel := under(in.rel, name)
+	rel := Under(in.rel, name)
 	st, err := dir.Self()
-	if err == nil && st.Dev != in.dev && c.mount != nil {
+	if err == nil && st.Dev != in.dev && c.Mount != nil {
 		dir.Close()
-		return in, c.mount(rel)
+		return in, c.Mount(rel)
 	}
 	if err != nil {
 		dir.Close()
@@ -164,7 +164,7 @@ func (c *crew[D]) enter(in *branch[D], name string) (*branch[D], error) {
 }
 
 // list makes jobs of what a directory holds.
-func (c *crew[D]) list(b *branch[D]) error {
+func (c *Crew[D]) list(b *branch[D]) error {
 	list, err := b.dir.ReadDir()
 	if err != nil {
 		return err
@@ -173,7 +173,7 @@ func (c *crew[D]) list(b *branch[D]) error {
 	files := make([]string, 0, len(list))
 	for i := len(list) - 1; i >= 0; i-- {
 		switch name := list[i].Name; {
-		case c.leave != nil && c.leave(under(b.rel, name)):
+		case c.Leave != nil && c.Leave(Under(b.rel, name)):
 		case list[i].Type.IsDir():
 			jobs = append(jobs, job[D]{in: b, enter: name})
 		default:
@@ -195,38 +195,38 @@ func (c *crew[D]) list(b *branch[D]) error {
 }
 
 // settle ends the work on a directory when the last job in it is done, and then perhaps on the one above.
-func (c *crew[D]) settle(b *branch[D]) {
+func (c *Crew[D]) settle(b *branch[D]) {
 	for ; b.above != nil && c.settled(b); b = b.above {
 		c.fail(c.end(b))
 	}
 }
 
-func (c *crew[D]) end(b *branch[D]) error {
-	if c.folder != nil && !c.failed() {
-		if err := c.folder(b.dir, b.rel); err != nil && !absent(err) {
+func (c *Crew[D]) end(b *branch[D]) error {
+	if c.Folder != nil && !c.failed() {
+		if err := c.Folder(b.dir, b.rel); err != nil && !host.Absent(err) {
 			c.fail(fmt.Errorf("%s: %w", b.rel, err))
 		}
 	}
 	b.dir.Close()
-	if c.closed == nil || c.failed() {
+	if c.Closed == nil || c.failed() {
 		return nil
 	}
-	return c.closed(b.above.dir, b.name)
+	return c.Closed(b.above.dir, b.name)
 }
 
-func (c *crew[D]) settled(b *branch[D]) bool {
+func (c *Crew[D]) settled(b *branch[D]) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b.left--
 	return b.left == 0
 }
 
-// eachLeaf works on entries one by one. What went away meanwhile needs no work.
-func eachLeaf[D host.DirReader](do func(dir D, name string) error) func(dir D, rel string, names []string) error {
+// EachLeaf works on entries one by one. What went away meanwhile needs no work.
+func EachLeaf[D host.DirReader](do func(dir D, name string) error) func(dir D, rel string, names []string) error {
 	return func(dir D, rel string, names []string) error {
 		for _, name := range names {
-			if err := do(dir, name); err != nil && !absent(err) {
-				return fmt.Errorf("%s: %w", under(rel, name), err)
+			if err := do(dir, name); err != nil && !host.Absent(err) {
+				return fmt.Errorf("%s: %w", Under(rel, name), err)
 			}
 		}
 		return nil

@@ -1,4 +1,6 @@
-package action
+// Package tree goes through trees by open directories, so that a name which is exchanged meanwhile leads nowhere else: in order,
+// one entry at a time (Walker), or in nobody's order in all lanes that the host has (Crew).
+package tree
 
 import (
 	"context"
@@ -8,61 +10,62 @@ import (
 	"zcp2kopano/runtime/host"
 )
 
-// entry is one name below a walk's root.
-type entry[D host.DirReader] struct {
-	dir  D // holds the entry
-	name string
-	rel  string // path from the root of the walk
-	st   host.Stat
-	self D   // the entry itself, if it is a directory
-	more any // what walker.more has found
+// Entry is one name below a walk's root.
+type Entry[D host.DirReader] struct {
+	Dir  D // holds the entry
+	Name string
+	Rel  string // path from the root of the walk
+	Stat host.Stat
+	Self D   // the entry itself, if it is a directory
+	More any // what Walker.More has found
 }
 
-// under is the path of a name in a directory of a walk; that of the root is empty.
-func under(rel, name string) string {
+// Under is the path of a name in a directory of a walk; that of the root is empty.
+func Under(rel, name string) string {
 	if rel == "" {
 		return name
 	}
 	return rel + "/" + name
 }
 
-// lanes is how much can be done at a time below a directory.
-func lanes(dir host.DirReader) int {
+// Lanes is how much can be done at a time below a directory.
+func Lanes(dir host.DirReader) int {
 	if p, ok := dir.(host.Parallel); ok {
 		return p.Parallel()
 	}
 	return 1
 }
 
-// walker visits all entries below a directory, one at a time, in order of name, those of a directory before itself.
+// Walker visits all entries below a directory, one at a time, in order of name, those of a directory before itself.
 // Where the host can do more than one thing at a time, it looks ahead: what comes next is read meanwhile.
 // D is host.DirReader or host.Dir.
-type walker[D host.DirReader] struct {
-	ctx  context.Context
-	open func(dir D, name string) (D, error)
-	// visit is told the entry, and for a directory the open directory itself.
-	visit func(e entry[D]) error
-	// mount gets a directory on another device; what lies below it is not visited. Nil
+type Walker[D host.DirReader] struct {
+	Ctx  context.Context
+	Open func(dir D, name string) (D, error)
+	// Visit is told the entry, and for a directory the open directory itself.
+	Visit func(e Entry[D]) error
+	// Mount gets a directory on another device; what lies below it is not visited. Nil
 	// descends into it.
-	mount func(rel string) error
-	// leave reports what is not visited, nor what lies below it; nil leaves nothing out.
-	leave func(rel string) bool
-	// inUse leaves out a directory that is gone, or another, since it was looked at; else that is an error.
-	inUse bool
-	// more looks closer at each entry, in all lanes where it looks ahead; nil does not.
-	more func(dir D, name, rel string, st host.Stat) (any, error)
-	// ahead lets it look ahead. Then visit may not change the tree.
-	ahead bool
+	Mount func(rel string) error
+	// Leave reports what is not visited, nor what lies below it; nil leaves nothing out.
+	Leave func(rel string) bool
+	// InUse leaves out a directory that is gone, or another, since it was looked at; else that is an error.
+	InUse bool
+	// More looks closer at each entry, in all lanes where it looks ahead; nil does not.
+	More func(dir D, name, rel string, st host.Stat) (any, error)
+	// Ahead lets it look ahead. Then Visit may not change the tree.
+	Ahead bool
 }
 
-func readWalker(ctx context.Context, visit func(entry[host.DirReader]) error) walker[host.DirReader] {
-	return walker[host.DirReader]{ctx: ctx, open: host.DirReader.OpenDir, visit: visit, ahead: true}
+// Reader is a Walker that reads, and looks ahead.
+func Reader(ctx context.Context, visit func(Entry[host.DirReader]) error) Walker[host.DirReader] {
+	return Walker[host.DirReader]{Ctx: ctx, Open: host.DirReader.OpenDir, Visit: visit, Ahead: true}
 }
 
-// walk visits what is below dir, which has the path rel from the root and lies on device dev.
-func (w *walker[D]) walk(dir D, rel string, dev uint64) error {
+// Walk visits what is below dir, which has the path rel from the root and lies on device dev.
+func (w *Walker[D]) Walk(dir D, rel string, dev uint64) error {
 	list, err := dir.ReadDir()
-	if w.inUse && absent(err) {
+	if w.InUse && host.Absent(err) {
 		return nil
 	}
 	if err != nil {
@@ -79,10 +82,10 @@ const (
 )
 
 // listed visits what a directory holds; f has its list, and perhaps the first looks.
-func (w *walker[D]) listed(dir D, f folder[D], rel string, dev uint64) error {
+func (w *Walker[D]) listed(dir D, f folder[D], rel string, dev uint64) error {
 	n, stride := 1, 1
-	if w.ahead {
-		if n = lanes(dir); n > 1 {
+	if w.Ahead {
+		if n = Lanes(dir); n > 1 {
 			stride = strideAhead
 		}
 	}
@@ -97,7 +100,7 @@ func (w *walker[D]) listed(dir D, f folder[D], rel string, dev uint64) error {
 	defer folders.drain(func(f folder[D]) { f.close() })
 	defer looks.drain(func([]looked) {})
 	for looks.more() {
-		if err := w.ctx.Err(); err != nil {
+		if err := w.Ctx.Err(); err != nil {
 			return err
 		}
 		found := looks.next()
@@ -138,15 +141,15 @@ func takeLooks(n int) []looked {
 	return make([]looked, n)
 }
 
-func (w *walker[D]) look(dir D, list []host.DirEntry, rel string) []looked {
+func (w *Walker[D]) look(dir D, list []host.DirEntry, rel string) []looked {
 	out := takeLooks(len(list))
 	for i, de := range list {
 		l := &out[i]
 		*l = looked{name: de.Name, isDir: de.Type.IsDir()}
-		if l.left = w.leave != nil && w.leave(under(rel, de.Name)); !l.left {
+		if l.left = w.Leave != nil && w.Leave(Under(rel, de.Name)); !l.left {
 			l.st, l.err = dir.Lstat(de.Name)
-			if l.err == nil && w.more != nil {
-				l.more, l.err = w.more(dir, de.Name, under(rel, de.Name), l.st)
+			if l.err == nil && w.More != nil {
+				l.more, l.err = w.More(dir, de.Name, Under(rel, de.Name), l.st)
 			}
 		}
 	}
@@ -171,7 +174,7 @@ func (f folder[D]) close() {
 // folders reads the directories that a directory holds, in their order, ahead of the walk, and looks at what is first in
 // them: of small directories there are many, and each ends sooner than a look ahead in it alone could begin. One that is left
 // out, or is a mount point, is for the walk to find out: it reads what is not read yet.
-func (w *walker[D]) folders(n int, dir D, list []host.DirEntry, rel string, dev uint64) *ordered[folder[D]] {
+func (w *Walker[D]) folders(n int, dir D, list []host.DirEntry, rel string, dev uint64) *ordered[folder[D]] {
 	var names []string
 	for _, de := range list {
 		if de.Type.IsDir() {
@@ -179,41 +182,41 @@ func (w *walker[D]) folders(n int, dir D, list []host.DirEntry, rel string, dev 
 		}
 	}
 	return inOrder(n, len(names), func(i int) (f folder[D]) {
-		if n == 1 || w.leave != nil && w.leave(under(rel, names[i])) {
+		if n == 1 || w.Leave != nil && w.Leave(Under(rel, names[i])) {
 			return f
 		}
-		if w.mount != nil {
+		if w.Mount != nil {
 			if st, err := dir.Lstat(names[i]); err != nil || st.Dev != dev {
 				return f
 			}
 		}
-		if f.dir, f.err = w.open(dir, names[i]); f.err != nil {
+		if f.dir, f.err = w.Open(dir, names[i]); f.err != nil {
 			return f
 		}
 		f.open = true
-		if f.list, f.err = f.dir.ReadDir(); f.err == nil && w.more == nil {
-			f.first = w.look(f.dir, f.list[:min(len(f.list), firstAhead)], under(rel, names[i]))
+		if f.list, f.err = f.dir.ReadDir(); f.err == nil && w.More == nil {
+			f.first = w.look(f.dir, f.list[:min(len(f.list), firstAhead)], Under(rel, names[i]))
 		}
 		return f
 	})
 }
 
-func (w *walker[D]) entry(dir D, l *looked, f folder[D], rel string, dev uint64) error {
+func (w *Walker[D]) entry(dir D, l *looked, f folder[D], rel string, dev uint64) error {
 	defer f.close()
-	if l.left || absent(l.err) {
+	if l.left || host.Absent(l.err) {
 		return nil
 	}
 	if l.err != nil {
 		return l.err
 	}
-	e := entry[D]{dir: dir, name: l.name, rel: under(rel, l.name), st: l.st, more: l.more}
-	if !e.st.IsDir() {
-		return w.visit(e)
+	e := Entry[D]{Dir: dir, Name: l.name, Rel: Under(rel, l.name), Stat: l.st, More: l.more}
+	if !e.Stat.IsDir() {
+		return w.Visit(e)
 	}
-	if e.st.Dev != dev && w.mount != nil {
-		return w.mount(e.rel)
+	if e.Stat.Dev != dev && w.Mount != nil {
+		return w.Mount(e.Rel)
 	}
-	if w.inUse && absent(f.err) {
+	if w.InUse && host.Absent(f.err) {
 		return nil
 	}
 	if f.err != nil {
@@ -222,38 +225,38 @@ func (w *walker[D]) entry(dir D, l *looked, f folder[D], rel string, dev uint64)
 	if f.open {
 		return w.descend(e, f)
 	}
-	self, err := w.open(dir, l.name)
-	if w.inUse && absent(err) {
+	self, err := w.Open(dir, l.name)
+	if w.InUse && host.Absent(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	defer self.Close()
-	if err := w.walk(self, e.rel, e.st.Dev); err != nil {
+	if err := w.Walk(self, e.Rel, e.Stat.Dev); err != nil {
 		return err
 	}
-	e.self = self
-	return w.visit(e)
+	e.Self = self
+	return w.Visit(e)
 }
 
 // descend goes through a directory that was read ahead.
-func (w *walker[D]) descend(e entry[D], f folder[D]) error {
+func (w *Walker[D]) descend(e Entry[D], f folder[D]) error {
 	now, err := f.dir.Self()
 	if err != nil {
 		return err
 	}
-	if err := host.Same(e.st, now); err != nil {
-		if w.inUse {
+	if err := host.Same(e.Stat, now); err != nil {
+		if w.InUse {
 			return nil
 		}
-		return fmt.Errorf("%s: %w", e.rel, err)
+		return fmt.Errorf("%s: %w", e.Rel, err)
 	}
-	if err := w.listed(f.dir, f, e.rel, e.st.Dev); err != nil {
+	if err := w.listed(f.dir, f, e.Rel, e.Stat.Dev); err != nil {
 		return err
 	}
-	e.self = f.dir
-	return w.visit(e)
+	e.Self = f.dir
+	return w.Visit(e)
 }
 
 // ordered makes things one after the other, up to so many ahead of the one that is asked for. With one at a time,
