@@ -177,6 +177,11 @@ func killGroupAfter(ctx context.Context, pid int) (stop func()) {
 			return
 		case <-ctx.Done():
 		}
+		select {
+		case <-done: // it may have left a daemon in its group
+			return
+		default:
+		}
 		syscall.Kill(-pid, syscall.SIGTERM)
 		select {
 		case <-done:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -168,4 +169,24 @@ func TestDaemonHoldingTheOutput(t *testing.T) {
 		t.Error("the daemon was ended")
 	}
 	syscall.Kill(pid, syscall.SIGKILL)
+}
+
+// What a command that has ended well left in its group is not ended, even if the look at its time never got a turn.
+func TestEndedCommandKeepsItsDaemon(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // a goroutine waits for its turn
+	for range 100 {
+		daemon := exec.Command("/usr/bin/sleep", "infinity")
+		daemon.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		must(t, daemon.Start())
+		ctx, cancel := context.WithCancel(t.Context())
+		stop := killGroupAfter(ctx, daemon.Process.Pid)
+		stop()
+		cancel()
+		runtime.Gosched()
+		must(t, daemon.Process.Kill())
+		_ = daemon.Wait()
+		if by := daemon.ProcessState.Sys().(syscall.WaitStatus).Signal(); by != syscall.SIGKILL {
+			t.Fatalf("it was ended by %v", by)
+		}
+	}
 }
