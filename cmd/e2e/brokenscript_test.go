@@ -16,7 +16,7 @@ func TestBrokenScript(t *testing.T) {
 	t.Parallel()
 	for turn, c := range []struct{ name, patience, script, cause string }{
 		{"fails", "1800", "echo no luck; exit 3", "package kopano-server: its post-installation script (postinst)"},
-		{"hangs", "20", hanging, "the maintainer script kopano-server.postinst had not ended after 20s and was ended"},
+		{"hangs", "60", hanging, "the maintainer script kopano-server.postinst had not ended after 1m0s and was ended"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

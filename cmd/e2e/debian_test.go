@@ -62,7 +62,7 @@ func TestScriptsMisbehave(t *testing.T) {
 	if res := r.Run("apt-get", "install", "-y", "-q", "kopano-server"); res.Code != 100 || !strings.Contains(res.Output, "no luck") {
 		t.Errorf("exit status %d\n%s", res.Code, res.Output)
 	}
-	r.Behave("kopano-server.postinst", "echo $$ >/run/bed/hanging; exec sleep 600")
+	r.Behave("kopano-server.postinst", "echo $$ >/run/bed/process; mv /run/bed/process /run/bed/hanging; exec sleep 600")
 	cmd := r.Command("dpkg", "--configure", "-a")
 	if err := r.Start(cmd); err != nil {
 		t.Fatal(err)

@@ -144,8 +144,12 @@ func buildDaemons(dir string) (fakepkg.Programs, error) {
 
 // buildProgram builds a static program of this module, with build tags, and returns its bytes.
 func buildProgram(dir, pkg string, tags ...string) ([]byte, error) {
-	file := filepath.Join(dir, "program")
-	defer os.Remove(file)
+	work, err := os.MkdirTemp(dir, "build") // two are built at the same time
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+	file := filepath.Join(work, "program")
 	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-tags", strings.Join(tags, ","), "-o", file, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -136,7 +136,7 @@ func TestDumpCutOff(t *testing.T) {
 	r.BindRepositories()
 	// A lock on the last table keeps the dump from its end.
 	r.SQL("USE zarafa; CREATE TABLE zzz (id INT) ENGINE=InnoDB")
-	holder := r.sqlCommand("USE zarafa; LOCK TABLES zzz WRITE; SELECT 'locked'; SELECT SLEEP(600)")
+	holder := r.sqlCommand("USE zarafa; LOCK TABLES zzz WRITE; SELECT 'locked'; SELECT SLEEP(7200)")
 	holder.Args = append(holder.Args, "--unbuffered")
 	out, err := holder.StdoutPipe()
 	if err != nil {

@@ -84,7 +84,7 @@ var mishaps = []mishap{
 	{name: "a script that hangs", spoil: func(t *testing.T, r *Root, _ rpmRelease) func() {
 		r.Behave("kopano-server.pre", hanging)
 		return func() { r.Behave("kopano-server.pre") }
-	}, params: []string{"patience=20"}, want: []string{"had not ended after 20s and was ended"}},
+	}, params: []string{"patience=60"}, want: []string{"had not ended after 1m0s and was ended"}},
 	{name: "a removal that is cut short", spoil: func(t *testing.T, r *Root, _ rpmRelease) func() {
 		r.Behave("zarafa-server.preun", "echo no luck; exit 3")
 		return func() { // as rpm leaves it that is killed while it removes files, and, on the way back, while it unpacks them

@@ -66,7 +66,7 @@ func TestServicesThatMisbehave(t *testing.T) {
 			}
 		}
 	}
-	// ready waits until a script has come to its "touch".
+	// ready waits until a script has made a file.
 	ready := func(file string) {
 		t.Helper()
 		r.await(t, file, func() bool { _, err := os.Lstat(r.Path(file)); return err == nil })
@@ -89,7 +89,10 @@ func TestServicesThatMisbehave(t *testing.T) {
 	r.unit("test-slow", "", "ExecStartPre=/usr/bin/sleep 2")
 	expect("start of a slow one", tell("start", "test-slow", 0), "active", 1)
 
-	const deaf = "trap '' TERM; touch /run/${0##*/}; while :; do sleep 1; done"
+	// These scripts start no program: until it is one of its own, it would count as a second process of the service.
+	r.Must("mkfifo", "/run/never")
+	const forever = "while :; do read -r x <>/run/never; done"
+	const deaf = "trap '' TERM; : >/run/${0##*/}; " + forever
 	r.unit("test-deaf", deaf, "TimeoutStopSec=1h")
 	expect("start of a deaf one", tell("start", "test-deaf", 0), "active", 1)
 	ready("/run/test-deaf")
@@ -104,16 +107,17 @@ func TestServicesThatMisbehave(t *testing.T) {
 
 	// The main process ends, its child stays, and systemd calls that stopped.
 	r.Must("cp", "/usr/bin/sleep", "/usr/local/sbin/child")
-	r.unit("test-parent", "/usr/local/sbin/child 1000000 & touch /run/test-parent; while :; do sleep 1; done", "KillMode=process")
+	r.unit("test-parent", "/usr/local/sbin/child 1000000 & "+forever, "KillMode=process")
 	var stopped hosttest.ServiceOutcome
 	for range 3 { // a child that something else ends says nothing about the stop of its parent
-		expect("start of a parent", tell("start", "test-parent", 0), "active", 1)
-		ready("/run/test-parent")
+		if started := tell("start", "test-parent", 0); started.Error != "" || started.State != "active" {
+			t.Fatalf("start of a parent: %q, error %q", started.State, started.Error)
+		}
 		r.await(t, "the child", func() bool { return r.runs("child") })
 		if stopped = tell("stop", "test-parent", 20*time.Second); stopped.Error != "" || r.runs("child") {
 			break
 		}
-		t.Logf("the child ended:\n%s", r.Run("ps", "-eo", "pid,ppid,stat,etimes,args").Output)
+		t.Logf("the child ended; of the stop %+v\n%s", stopped, r.Run("ps", "-eo", "pid,ppid,stat,etimes,args").Output)
 	}
 	expect("stop of a parent", stopped, "-", 0, "/usr/local/sbin/child")
 	r.Must("pkill", "-KILL", "-x", "child")

@@ -91,7 +91,7 @@ func TestUpgradeIsStubborn(t *testing.T) {
 		t.Errorf("an answer during the upgrade: %d bytes, %v", n, err)
 	}
 	r.Behave("kopano-server", "upgrade = 4s")
-	r.until("step 66", func() bool { return r.revision() >= "66" })
+	r.until("the first step", func() bool { return r.revision() != "64" })
 	process.Signal(syscall.SIGTERM)
 	if code := <-ended; code != 0 {
 		t.Errorf("exit status %d", code)
@@ -113,10 +113,9 @@ func TestUpgradeIsStubborn(t *testing.T) {
 func TestKilledUpgrade(t *testing.T) {
 	t.Parallel()
 	r := kopanoServer(t)
-	r.Behave("kopano-server", "upgrade = 1m")
-	process, ended := r.daemon("kopano-server", "-F")
-	r.until("step 70", func() bool { return r.revision() == "70" })
+	r.SQL("UPDATE zarafa.versions SET databaserevision = 70") // step 71 is the next, and lasts half an hour
 	r.Behave("kopano-server", "upgrade = 1h")
+	process, ended := r.daemon("kopano-server", "-F")
 	r.until("the column of step 71", func() bool {
 		return strings.Contains(r.SQL("SHOW COLUMNS FROM zarafa.singleinstances"), "filename")
 	})
@@ -282,7 +281,7 @@ func TestDaemonsGreet(t *testing.T) {
 // lines sends to a port of the root, and returns what comes back.
 func (r *Root) lines(port, say string) string {
 	r.t.Helper()
-	return r.Run("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/"+port+`; printf "$0" >&3; timeout 2 cat <&3`, say).Output
+	return r.Run("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/"+port+`; printf "$0" >&3; timeout 60 cat <&3`, say).Output
 }
 
 func (r *Root) firstLine(port, say string) string {

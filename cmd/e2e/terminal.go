@@ -82,14 +82,25 @@ func (t *Terminal) Screen() string {
 func (t *Terminal) Expect(text string) {
 	t.r.t.Helper()
 	for deadline := time.Now().Add(hung); ; time.Sleep(50 * time.Millisecond) {
+		over := t.over()
 		screen := t.Screen()
 		if at := strings.Index(screen[t.seen:], text); at >= 0 {
 			t.seen += at + len(text)
 			return
 		}
-		if time.Now().After(deadline) {
+		if over || time.Now().After(deadline) {
 			t.r.t.Fatalf("waited in vain for %q:\n%s", text, screen)
 		}
+	}
+}
+
+// over reports whether nobody shows anything any more.
+func (t *Terminal) over() bool {
+	select {
+	case <-t.shut:
+		return true
+	default:
+		return false
 	}
 }
 

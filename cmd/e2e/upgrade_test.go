@@ -299,7 +299,7 @@ func TestServerDiesInItsUpgrade(t *testing.T) {
 	t.Parallel()
 	onOneInit(t, 2, func(t *testing.T, r *Root) {
 		r.BindRepositories()
-		r.Behave("kopano-server", "upgrade = 10m", "dies after = 10s")
+		r.Behave("kopano-server", "upgrade = 10m", "dies after = 1m")
 		repository, _ := r.newest()
 		res := r.Migrate(Migration{Repository: repository})
 		for _, text := range []string{"service kopano-server does not work", "ended", "/var/log/kopano/server.log", "Connection to database", "zcp2kopano resume"} {

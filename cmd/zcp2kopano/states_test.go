@@ -319,11 +319,13 @@ func (w *walk) begin(how string) {
 	cmd := exec.Command(w.program, "--state", filepath.Join(w.dir, "state"), "run", w.book(), "--yes", "--foreground")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	w.must(cmd.Start())
-	for range 400 {
+	for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if _, err := os.Stat(filepath.Join(w.dir, "target/made")); err == nil {
 			break
 		}
-		time.Sleep(10 * time.Millisecond)
+		if time.Now().After(deadline) {
+			w.t.Fatal("the slow run does not come to its second step")
+		}
 	}
 	w.must(syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
 	_ = cmd.Wait()

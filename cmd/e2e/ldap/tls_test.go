@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,14 +60,24 @@ func (a authority) sign(t *testing.T, name string) (cert, key string) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
 }
 
+// lastPort is the last that was given out.
+var lastPort atomic.Int64
+
+// freePort finds a port below those that the kernel gives to others meanwhile: a server takes it seconds later.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	lastPort.CompareAndSwap(0, int64(20000+os.Getpid()%10000))
+	for {
+		port := int(lastPort.Add(1))
+		if port >= 32768 {
+			t.Fatal("no port below 32768 is free")
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // TestEncrypted reaches a real server by each encrypted way, and trusts nobody whom it is not told to.

@@ -86,12 +86,7 @@ func TestAsk(t *testing.T) {
 		t.Fatal(err)
 	}
 	closing := listen(t, "tcp", "127.0.0.1:0", func(net.Conn) {})
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	refusing := gone.Addr().String()
-	gone.Close()
+	refusing := boundPort(t)
 
 	for text, say := range map[string]string{
 		"http+unix:/run/server.sock":                                             "",

@@ -67,10 +67,10 @@ func TestLoadDatabase(t *testing.T) {
 		t.Error("the client took text of the dump for a command")
 	}
 
-	other := r.Command("mysql", "--no-defaults", "-uroot", "zarafa", "-e", "SELECT SLEEP(600)")
+	other := r.Command("mysql", "--no-defaults", "-uroot", "zarafa", "-e", "SELECT SLEEP(7200)")
 	must(t, r.Start(other))
 	t.Cleanup(func() { stopCommand(other) })
-	for deadline := time.Now().Add(10 * time.Minute); !strings.Contains(r.Must("mysql", "--no-defaults", "-uroot", "-e", "SHOW PROCESSLIST"), "SLEEP(600)"); {
+	for deadline := time.Now().Add(10 * time.Minute); !strings.Contains(r.Must("mysql", "--no-defaults", "-uroot", "-e", "SHOW PROCESSLIST"), "SLEEP(7200)"); {
 		if time.Now().After(deadline) {
 			t.Fatal("the other session does not begin")
 		}

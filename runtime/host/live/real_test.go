@@ -66,7 +66,7 @@ func lockFile(path string) {
 		os.Exit(1)
 	}
 	fmt.Println("locked")
-	time.Sleep(time.Minute)
+	time.Sleep(time.Hour) // it is ended when it is not needed any more
 	os.Exit(0)
 }
 
@@ -567,7 +567,11 @@ func TestCommitAfterTheWait(t *testing.T) {
 		tx := host.Transaction{Remove: []string{"zarafa-client"}, Purge: true}
 		done <- h.CommitPackages(t.Context(), tx, lines(func(string) { told() }))
 	}()
-	<-waits
+	select {
+	case <-waits:
+	case err := <-done:
+		t.Fatalf("it does not wait: %v", err)
+	}
 	r.Must("env", "DPKG_FRONTEND_LOCKED=1", "dpkg", "--purge", "zarafa-client")
 	holder.Process.Kill()
 	if err := <-done; err != nil {
