@@ -73,7 +73,7 @@ func (r Run) Backup() string  { return filepath.Join(r.Path, "backup") }
 
 // Prepare makes the directory, or checks that it is private.
 func (d Dir) Prepare() error {
-	if err := os.MkdirAll(filepath.Join(d.Path, "runs"), 0o700); err != nil {
+	if err := makeDir(filepath.Join(d.Path, "runs")); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
 	return d.Judge()
@@ -265,7 +265,7 @@ func (r Run) keepModule(dir, label, source string) error {
 		return fmt.Errorf("module %q cannot be kept", label)
 	}
 	file := filepath.Join(r.Path, dir, rooms[root], filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+	if err := makeDir(filepath.Dir(file)); err != nil {
 		return err
 	}
 	return writeFile(file, []byte(source))
@@ -383,6 +383,20 @@ func writeFile(path string, data []byte) error {
 	}
 	if err != nil {
 		os.Remove(draft)
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// makeDir makes a directory, and those above it that are missing; their names are durable when it returns.
+func makeDir(path string) error {
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return nil
+	}
+	if err := makeDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
