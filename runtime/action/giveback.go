@@ -94,6 +94,9 @@ func (a *GiveBack) list(env *Env, first *treeList, files, dirs io.Writer) error 
 		l.State = deleted
 		return l.write(files)
 	}
+	if err := a.listTop(env, dirs); err != nil {
+		return err
+	}
 	err := a.tree().each(env, func(e tree.Entry[host.DirReader]) error {
 		if e.Stat.IsDir() {
 			return lineOf(e, same).write(dirs)
@@ -116,6 +119,20 @@ func (a *GiveBack) list(env *Env, first *treeList, files, dirs io.Writer) error 
 	}
 	_, err = first.upTo("", gone)
 	return err
+}
+
+// topName stands for the tree's own directory in a list of directories.
+const topName = "."
+
+func (a *GiveBack) listTop(env *Env, dirs io.Writer) error {
+	st, err := env.Host.Stat(a.Path)
+	if host.Absent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return lineOf(tree.Entry[host.DirReader]{Rel: topName, Stat: st}, same).write(dirs)
 }
 
 // Detail says what is noted.

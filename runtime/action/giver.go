@@ -269,10 +269,28 @@ func (g *giver) own(dir host.Dir, name string, l treeLine) error {
 	})
 }
 
+// top opens the tree's own directory. A package that somebody has purged may have taken it along with all that it held, as
+// Debian's kopano-server does: it is made again.
+func (g *giver) top() (host.Dir, error) {
+	dir, err := g.env.Host.OpenTreeWrite(g.tree.path)
+	if !host.Absent(err) {
+		return dir, err
+	}
+	if err := mkdirAll(g.env.Host, path.Dir(g.tree.path)); err != nil {
+		return nil, err
+	}
+	above, err := g.env.Host.OpenTreeWrite(path.Dir(g.tree.path))
+	if err != nil {
+		return nil, err
+	}
+	defer above.Close()
+	return g.homeIn(above, path.Base(g.tree.path), topName)
+}
+
 // home opens a directory of the tree, and makes it and those above it as they were listed.
 func (g *giver) home(rel string) (host.Dir, error) {
-	dir, err := g.env.Host.OpenTreeWrite(g.tree.path)
-	if err != nil || rel == "." {
+	dir, err := g.top()
+	if err != nil || rel == topName {
 		return dir, err
 	}
 	at := ""
@@ -288,6 +306,8 @@ func (g *giver) home(rel string) (host.Dir, error) {
 	return dir, nil
 }
 
+// homeIn opens a directory in one of the tree. One that is missing gets its name when it has its owner and mode: half made,
+// it would be taken for the tree's own.
 func (g *giver) homeIn(dir host.Dir, name, rel string) (host.Dir, error) {
 	sub, err := dir.OpenDirWrite(name)
 	if !host.Absent(err) {
@@ -297,24 +317,27 @@ func (g *giver) homeIn(dir host.Dir, name, rel string) (host.Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := dir.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
-	}
-	if sub, err = dir.OpenDirWrite(name); err != nil {
-		return nil, err
-	}
 	want := attrsOf(above)
 	if was, listed := g.dirs[rel]; listed {
 		want = attrs{was.UID, was.GID, was.Perm}
 	}
+	draft := g.env.treeTemp()
+	if err := dir.Mkdir(draft, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	if sub, err = dir.OpenDirWrite(draft); err != nil {
+		return nil, err
+	}
 	if err = sub.ChownSelf(int(want.UID), int(want.GID)); err == nil {
 		err = sub.ChmodSelf(want.Mode)
 	}
+	if err = errors.Join(err, sub.Close()); err == nil {
+		err = dir.Rename(draft, dir, name)
+	}
 	if err != nil {
-		sub.Close()
 		return nil, err
 	}
-	return sub, nil
+	return dir.OpenDirWrite(name)
 }
 
 // shownFiles is how many files a message names.

@@ -206,6 +206,51 @@ func TestGiveBack(t *testing.T) {
 	}
 }
 
+// TestGiveBackOfAPurgedTree: a purge by hand may take the tree along, and what lies above it. It is there again, as its old
+// owner had it, wherever it is killed on the way.
+func TestGiveBackOfAPurgedTree(t *testing.T) {
+	for name, place := range keepPlaces {
+		if path.Dir(place.to) == "/" {
+			continue // a mount point stays
+		}
+		t.Run(name, func(t *testing.T) {
+			var was host.Stat
+			purged := func() (*keepStory, Action) {
+				s := newKeepStory(t, place.from, place.to, place.mounts...)
+				var err error
+				was, err = s.Lstat(place.from)
+				must(t, err)
+				_, kept := s.upgraded(t)
+				must(t, s.env("").remove(path.Dir(place.to), size{}))
+				return s, kept
+			}
+			undo := func(s *keepStory, a Action) error {
+				env := s.env("r1-5-0")
+				env.Restored = restoredTo(11)
+				return a.Undo(env)
+			}
+			s, kept := purged()
+			s.arm(0, 0)
+			must(t, undo(s, kept))
+			for k := 0; k <= s.ops; k++ {
+				s, kept := purged()
+				s.arm(k, after)
+				err := undo(s, kept)
+				s.arm(0, 0)
+				must(t, undo(s, kept))
+				what := fmt.Sprintf("crash %d (%v)", k, err)
+				sameState(t, what+": the tree", s.files(t, place.to), givenBack)
+				for dir, uid := range map[string]uint32{"": was.UID, "1": 110, "1/1": 110} {
+					st, err := s.Lstat(path.Join(place.to, dir))
+					if err != nil || st.UID != uid || st.Perm() != 0o750 {
+						t.Fatalf("%s: %q is %d's, mode %v (%v)", what, dir, st.UID, st.Perm(), err)
+					}
+				}
+			}
+		})
+	}
+}
+
 // Restorer is what the runtime asks for differences.
 type Restorer interface {
 	Differences(*Env) ([]string, error)
