@@ -546,8 +546,16 @@ func (h *fakeHost) StartService(ctx context.Context, name string) error {
 	return h.setService(name, func(s *host.Service) { s.Active = true })
 }
 func (h *fakeHost) StopService(ctx context.Context, name string, patience time.Duration) error {
+	if _, there := h.services[name]; !there { // systemd knows what runs without a unit
+		h.running = slices.DeleteFunc(h.running, func(p host.Process) bool { return p.Name == name })
+		return nil
+	}
 	return h.setService(name, func(s *host.Service) { s.Active = false })
 }
+func (h *fakeHost) ServiceProcesses(name string) ([]host.Process, error) {
+	return slices.DeleteFunc(slices.Clone(h.running), func(p host.Process) bool { return p.Name != name }), nil
+}
+
 func (h *fakeHost) EnableService(name string) error {
 	return h.setService(name, func(s *host.Service) { s.Enabled = true })
 }

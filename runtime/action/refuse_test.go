@@ -433,6 +433,35 @@ func TestUndoOfAServiceThatIsGone(t *testing.T) {
 	}
 }
 
+// TestUndoOfAServiceThatRunsOnWithoutItsUnit: what somebody has removed without stopping it is stopped where its init system
+// still can; else it is named, and is to be ended by hand.
+func TestUndoOfAServiceThatRunsOnWithoutItsUnit(t *testing.T) {
+	for kind, want := range map[string]string{
+		"systemd": "the service kopano-ical ran on without its unit, which somebody has removed since the run: 77 (/usr/sbin/kopano-ical) was stopped",
+		"sysv":    "its init script was removed since the run, and 77 (/usr/sbin/kopano-ical) runs on, which nobody else can be asked to stop; end it (kill 77), then roll back again",
+	} {
+		s := scenario{act: func() Action { return &Service{Name: "kopano-ical", Active: ptr(true)} }, setup: func(t tester, h *fakeHost) {
+			h.services["kopano-ical"] = host.Service{Name: "kopano-ical", Kind: kind}
+		}}
+		tr := s.prepared(t)
+		must(t, tr.apply(t))
+		delete(tr.services, "kopano-ical")
+		tr.running = []host.Process{{PID: 77, Name: "kopano-ical", Exe: "/usr/sbin/kopano-ical"}}
+		tr.env.Arrived = map[string][]string{"kopano-ical": nil}
+		a := tr.action(t).(*Service)
+		told := ""
+		if err := a.Undo(tr.env); err != nil {
+			told = err.Error()
+		}
+		told += strings.Join(a.Told(), "\n")
+		if !strings.HasSuffix(told, want) || (kind == "systemd") != (len(tr.running) == 0) {
+			t.Errorf("%s: it says %q, and there run %v", kind, told, tr.running)
+		}
+		tr.running = nil // by hand
+		must(t, a.Undo(tr.env))
+	}
+}
+
 // TestUndoOfAnothersServiceThatIsGone: a service that is no package's of the run must be there again, whatever packages
 // somebody has removed.
 func TestUndoOfAnothersServiceThatIsGone(t *testing.T) {

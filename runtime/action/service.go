@@ -38,8 +38,9 @@ type Service struct {
 	// LogFrom is where its log ended before the start.
 	LogFrom *host.LogMark `json:"log_from,omitempty"`
 
-	gone     bool     // Undo found it removed
-	packages []string // that were removed since the run, and may have had it
+	gone     bool           // Undo found it removed
+	packages []string       // that were removed since the run, and may have had it
+	orphans  []host.Process // of one that is gone, which Undo has stopped
 }
 
 // patience is how long a service may take to stop: as long as systemd's own default, and some more.
@@ -151,6 +152,9 @@ func (a *Service) Told() []string {
 	var lines []string
 	if a.gone && len(a.packages) == 0 { // else they are told
 		lines = append(lines, fmt.Sprintf("the service %s is gone, by whoever removed its file since the run, and there is nothing to set back", a.Name))
+	}
+	if len(a.orphans) > 0 {
+		lines = append(lines, fmt.Sprintf("the service %s ran on without its unit, which somebody has removed since the run: %s was stopped", a.Name, host.ProcessList(a.orphans)))
 	}
 	for _, problem := range a.Unasked {
 		lines = append(lines, fmt.Sprintf("whether %s served before it was stopped could not be seen (%s): see that it does now", a.Name, problem))
@@ -281,8 +285,9 @@ func (a *Service) Undo(env *Env) error {
 	gone, err := a.withdrawn(env)
 	if a.gone = gone; gone && err == nil {
 		a.packages, err = env.Withdrawn()
+		return errors.Join(err, a.stopOrphans(env))
 	}
-	if gone || err != nil {
+	if err != nil {
 		return err
 	}
 	err = a.bring(env, func(now host.Service) host.Service { return a.before(env, now) })
@@ -301,6 +306,29 @@ func (a *Service) withdrawn(env *Env) (bool, error) {
 	}
 	_, there, err := a.Now(env.Host)
 	return !there, err
+}
+
+// stopOrphans stops what runs on of a service that the run has started and that is gone: where scripts of packages may stop
+// nothing (policy-rc.d, --noscripts), or none are run, a removal leaves its processes. They would keep what the old service
+// needs to itself. systemd knows them without their unit; where an init script alone could stop them, somebody has to.
+func (a *Service) stopOrphans(env *Env) error {
+	if a.Active == nil || a.Before.Active {
+		return nil
+	}
+	left, err := env.Host.ServiceProcesses(a.Name)
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	if a.Before.Kind == "sysv" {
+		return fmt.Errorf("service %s: its init script was removed since the run, and %s runs on, which nobody else can be asked to stop; end it (kill %d), then roll back again",
+			a.Name, host.ProcessList(left), left[0].PID)
+	}
+	env.Progress(Progress{What: "wait for " + a.Name + " to stop, whose unit is gone"})
+	if err := env.stopService(a.Name, a.wait()); err != nil {
+		return fmt.Errorf("service %s, whose unit was removed since the run: %w", a.Name, err)
+	}
+	a.orphans = left
+	return nil
 }
 
 // servedPatience is how long a service that is started again may take to do what it did before.
@@ -404,11 +432,14 @@ func (a *Service) startOrStop(env *Env, now, goal host.Service) error {
 		return env.Host.StartService(env.Ctx, a.Name)
 	}
 	env.Progress(Progress{What: "wait for " + a.Name + " to stop"})
-	wait := a.Patience
-	if wait == 0 {
-		wait = patience
+	return env.stopService(a.Name, a.wait())
+}
+
+func (a *Service) wait() time.Duration {
+	if a.Patience == 0 {
+		return patience
 	}
-	return env.stopService(a.Name, wait)
+	return a.Patience
 }
 
 // mayBeStopping reports whether a stop that this action asked for may be under way: systemd goes on with it

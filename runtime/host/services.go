@@ -148,10 +148,15 @@ func StillRunning(name string, patience time.Duration, left []Process) error {
 	if len(left) == 0 {
 		return fmt.Errorf("service %s is still active %v after it was told to stop", name, patience)
 	}
+	return fmt.Errorf("service %s: processes %s still run %v after it was told to stop; end them, then go on",
+		name, ProcessList(left), patience)
+}
+
+// ProcessList names processes by number and program.
+func ProcessList(list []Process) string {
 	var texts []string
-	for _, p := range left {
+	for _, p := range list {
 		texts = append(texts, fmt.Sprintf("%d (%s)", p.PID, p.Exe))
 	}
-	return fmt.Errorf("service %s: processes %s still run %v after it was told to stop; end them, then go on",
-		name, strings.Join(texts, ", "), patience)
+	return strings.Join(texts, ", ")
 }
