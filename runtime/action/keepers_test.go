@@ -236,6 +236,42 @@ func TestClearsOnlyWhatIsTheRuns(t *testing.T) {
 	}
 }
 
+// TestUntraced: where it is not recorded what packages brought, what is left in the places of configuration is told; not what
+// was there before them, and not where it is recorded.
+func TestUntraced(t *testing.T) {
+	h := newFake()
+	env := newEnv(h)
+	for _, dir := range []string{"/etc/kopano", "/etc/kopano/quotamail", "/etc/default", "/var/lib/kopano"} {
+		must(t, h.PutDir(dir, 0o755, 0, 0))
+	}
+	for _, name := range []string{"/etc/kopano/server.cfg", "/etc/kopano/early.cfg", "/etc/default/kopano", "/etc/default/kopanox", "/var/lib/kopano/left"} {
+		put(t, h, name, "", 0o644, 0, 0)
+	}
+	a := &Commit{Tx: host.Transaction{Install: []string{"kopano-server"}}, New: []string{"kopano-server", "kopano-common"}}
+	a.Namesakes = []Preimage{{Path: "/etc/kopano/early.cfg"}}
+	a.Dirs = []Preimage{{Path: "/etc/kopano"}}
+	told := func() string {
+		lines, err := a.untraced(env)
+		must(t, err)
+		for i, line := range lines {
+			lines[i], _, _ = strings.Cut(line, ": was not there; it may be left of a package that came with the run")
+		}
+		return strings.Join(lines, " ")
+	}
+	if got, want := told(), "/etc/kopano/quotamail /etc/kopano/server.cfg /etc/default/kopano"; got != want {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	h.packages["kopano-webapp"] = host.Package{Name: "kopano-webapp", Version: "3", Status: "installed"}
+	if got := told(); got != "" {
+		t.Errorf("with another package of the product there: told %q", got)
+	}
+	delete(h.packages, "kopano-webapp")
+	env.Marks = append(env.Marks, []byte("{}"))
+	if got := told(); got != "" {
+		t.Errorf("where it is recorded: told %q", got)
+	}
+}
+
 // TestWithdrawn: a package that is half installed has not been removed, and what it shares with others has not gone with
 // these.
 func TestWithdrawn(t *testing.T) {
