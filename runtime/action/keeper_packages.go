@@ -301,9 +301,11 @@ func (*arrivalsKeeper) compare(env *Env, a *Commit) ([]string, error) {
 type broughtMark struct {
 	Brought map[string][]string `json:"brought"`
 	Shipped map[string]string   `json:"shipped,omitempty"` // digests of their configuration files, as they came
+
+	noted bool // there is such a record
 }
 
-// noteBrought journals it as long as the package database knows.
+// noteBrought journals it as long as the package database knows, and with it the directories that lead there.
 func (a *Commit) noteBrought(env *Env) error {
 	if env.Mark == nil || len(a.New) == 0 {
 		return nil
@@ -312,7 +314,7 @@ func (a *Commit) noteBrought(env *Env) error {
 	if err != nil {
 		return err
 	}
-	mark := broughtMark{map[string][]string{}, map[string]string{}}
+	mark := broughtMark{Brought: map[string][]string{}, Shipped: map[string]string{}}
 	for _, name := range a.New {
 		for _, c := range have[bareName(name)].Conffiles {
 			mark.Shipped[c.Path] = c.MD5
@@ -327,6 +329,9 @@ func (a *Commit) noteBrought(env *Env) error {
 			}
 		}
 	}
+	if err := noteWays(env, have, a.New); err != nil {
+		return err
+	}
 	return env.Mark(mark)
 }
 
@@ -337,7 +342,7 @@ func (a *Commit) Brought(env *Env) (map[string][]string, error) {
 }
 
 func (a *Commit) brought(env *Env) (all broughtMark, err error) {
-	all = broughtMark{map[string][]string{}, map[string]string{}}
+	all = broughtMark{Brought: map[string][]string{}, Shipped: map[string]string{}}
 	for _, name := range a.New {
 		all.Brought[bareName(name)] = nil
 	}
@@ -346,6 +351,7 @@ func (a *Commit) brought(env *Env) (all broughtMark, err error) {
 		if err := json.Unmarshal(data, &mark); err != nil {
 			return all, err
 		}
+		all.noted = all.noted || mark.Brought != nil
 		maps.Copy(all.Brought, mark.Brought)
 		maps.Copy(all.Shipped, mark.Shipped)
 	}

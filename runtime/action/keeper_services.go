@@ -306,25 +306,16 @@ func (k *wantsKeeper) record(env *Env, _ *Commit, f *found) error {
 }
 
 func (k *wantsKeeper) recordService(env *Env, service string) error {
-	entries, err := env.Host.ReadDir(systemdDir)
-	if host.Absent(err) {
-		return nil
-	}
+	links, err := bootLinks(env.Host, map[string]bool{service: true})
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name, ".wants") && !strings.HasSuffix(e.Name, ".requires") {
-			continue
-		}
-		link, err := env.Store.Save(path.Join(systemdDir, e.Name, service+".service"))
+	for _, name := range links {
+		dir, err := saveMeta(env, path.Dir(name))
 		if err != nil {
 			return err
 		}
-		if !link.Exists {
-			continue
-		}
-		dir, err := saveMeta(env, path.Join(systemdDir, e.Name))
+		link, err := env.Store.Save(name)
 		if err != nil {
 			return err
 		}
@@ -333,15 +324,41 @@ func (k *wantsKeeper) recordService(env *Env, service string) error {
 	return nil
 }
 
+// bootLinks are the links that start services at boot, as systemctl enable makes them.
+func bootLinks(v host.FileReader, services map[string]bool) ([]string, error) {
+	dirs, err := entriesOf(v, systemdDir)
+	if err != nil {
+		return nil, err
+	}
+	var links []string
+	for _, d := range dirs {
+		if !strings.HasSuffix(d.Name, ".wants") && !strings.HasSuffix(d.Name, ".requires") {
+			continue
+		}
+		list, err := entriesOf(v, path.Join(systemdDir, d.Name))
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range list {
+			if service, is := strings.CutSuffix(e.Name, ".service"); is && services[service] {
+				links = append(links, path.Join(systemdDir, d.Name, e.Name))
+			}
+		}
+	}
+	return links, nil
+}
+
 func (k *wantsKeeper) restore(env *Env, _ *Commit) error { return restoreAll(env, k.Wants) }
 
 func (k *wantsKeeper) compare(env *Env, _ *Commit) ([]string, error) { return compareAll(env, k.Wants) }
 
 // masksKeeper takes away masks of the services that came. Their packages' scripts mask a service when it is removed and
 // unmask it at the purge, by a record that they write after the mask (deb-systemd-helper): a purge that is broken off
-// between the two, and done again, leaves the mask.
+// between the two, and done again, leaves the mask. It takes away links that start such a service at boot, too, when its
+// unit is gone: somebody may have removed the package without its scripts.
 type masksKeeper struct {
-	Masks []string `json:"masks,omitempty"` // paths where a mask may come, and nothing was
+	Masks  []string `json:"masks,omitempty"`  // paths where a mask may come, and nothing was
+	Wanted []string `json:"wanted,omitempty"` // links of services of these names that were there
 }
 
 func (k *masksKeeper) record(env *Env, a *Commit, _ *found) error {
@@ -355,29 +372,62 @@ func (k *masksKeeper) record(env *Env, a *Commit, _ *found) error {
 		k.Masks = append(k.Masks, mask)
 	}
 	slices.Sort(k.Masks)
-	return nil
+	var err error
+	k.Wanted, err = bootLinks(env.Host, a.withNew(map[string]bool{}))
+	return err
 }
 
 // restore leaves alone whatever is no mask: somebody else made it.
-func (k *masksKeeper) restore(env *Env, _ *Commit) error {
-	came, err := k.came(env.Host)
+func (k *masksKeeper) restore(env *Env, a *Commit) error {
+	masks, err := k.came(env.Host)
 	if err != nil {
 		return err
 	}
-	for _, mask := range came {
-		if err := removePath(env.Host, mask); err != nil {
+	links, err := k.dangling(env.Host, a)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Concat(masks, links) {
+		if err := removePath(env.Host, name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (k *masksKeeper) compare(env *Env, _ *Commit) ([]string, error) {
+func (k *masksKeeper) compare(env *Env, a *Commit) ([]string, error) {
 	came, err := k.came(env.Host)
+	if err != nil {
+		return nil, err
+	}
 	for i, mask := range came {
 		came[i] = mask + ": masks a service, and was not there"
 	}
+	links, err := k.dangling(env.Host, a)
+	for _, link := range links {
+		came = append(came, link+": starts a service at boot that is gone, and was not there")
+	}
 	return came, err
+}
+
+// dangling are the links that came and lead nowhere.
+func (k *masksKeeper) dangling(v host.FileReader, a *Commit) ([]string, error) {
+	links, err := bootLinks(v, a.withNew(map[string]bool{}))
+	if err != nil {
+		return nil, err
+	}
+	var came []string
+	for _, link := range links {
+		if slices.Contains(k.Wanted, link) {
+			continue
+		}
+		if _, err := v.Stat(link); host.Absent(err) {
+			came = append(came, link)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return came, nil
 }
 
 func (k *masksKeeper) came(v host.FileReader) ([]string, error) {

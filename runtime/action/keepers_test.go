@@ -236,6 +236,37 @@ func TestClearsOnlyWhatIsTheRuns(t *testing.T) {
 	}
 }
 
+// TestLinksThatStartNothing: links that start a service at boot go when its unit has gone without them; not those that were
+// there before, nor those that lead somewhere, nor those of others.
+func TestLinksThatStartNothing(t *testing.T) {
+	h := newFake()
+	const wants = "/etc/systemd/system/multi-user.target.wants/"
+	for _, dir := range []string{"/etc/systemd", "/etc/systemd/system", path.Dir(wants), "/usr/lib/systemd", "/usr/lib/systemd/system"} {
+		must(t, h.PutDir(dir, 0o755, 0, 0))
+	}
+	enable := func(name string) {
+		must(t, h.PutSymlink(wants+name+".service", "/usr/lib/systemd/system/"+name+".service", 0, 0))
+	}
+	env := newEnv(h)
+	a := &Commit{New: []string{"kopano-ical", "kopano-search", "kopano-early"}}
+	enable("kopano-early")
+	must(t, a.masksKeeper.record(env, a, nil))
+	for _, name := range []string{"kopano-ical", "kopano-search", "postfix"} {
+		enable(name)
+	}
+	put(t, h, "/usr/lib/systemd/system/kopano-search.service", "", 0o644, 0, 0)
+	lines, err := a.masksKeeper.compare(env, a)
+	if want := wants + "kopano-ical.service: starts a service at boot that is gone, and was not there"; err != nil || strings.Join(lines, "\n") != want {
+		t.Errorf("differences %q (%v), want %q", lines, err, want)
+	}
+	must(t, a.masksKeeper.restore(env, a))
+	for name, want := range map[string]bool{"kopano-ical": false, "kopano-search": true, "kopano-early": true, "postfix": true} {
+		if there, err := exists(h, wants+name+".service"); there != want || err != nil {
+			t.Errorf("%s: there %v, want %v (%v)", name, there, want, err)
+		}
+	}
+}
+
 // TestUntraced: where it is not recorded what packages brought, what is left in the places of configuration is told; not what
 // was there before them, and not where it is recorded.
 func TestUntraced(t *testing.T) {
@@ -266,7 +297,7 @@ func TestUntraced(t *testing.T) {
 		t.Errorf("with another package of the product there: told %q", got)
 	}
 	delete(h.packages, "kopano-webapp")
-	env.Marks = append(env.Marks, []byte("{}"))
+	env.Marks = append(env.Marks, []byte(`{"ways": []}`), []byte(`{"brought": {}}`))
 	if got := told(); got != "" {
 		t.Errorf("where it is recorded: told %q", got)
 	}

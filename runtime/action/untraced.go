@@ -13,11 +13,8 @@ import (
 // older version has begun did not note them, nor did an installation that was broken off. Somebody who has purged such a
 // package has taken along what knew of its files.
 func (a *Commit) untraced(env *Env) ([]string, error) {
-	if len(a.New) == 0 || len(env.Marks) > 0 {
-		return nil, nil
-	}
 	came, err := a.arrivals(env)
-	if err != nil {
+	if err != nil || came.noted || len(a.New) == 0 {
 		return nil, err
 	}
 	left, err := namedConfig(env.Host, a.ownStems(came.have))

@@ -59,6 +59,34 @@ func TestWays(t *testing.T) {
 	}
 }
 
+// TestWaysOfErased: the directories that led to a package that somebody has erased are known from when it came.
+func TestWaysOfErased(t *testing.T) {
+	h := newFake()
+	for _, dir := range []string{"/etc/kopano", "/etc/kopano/quotamail", "/usr/share/kopano", "/usr/share/kopano/locale"} {
+		must(t, h.PutDir(dir, 0o755, 0, 0))
+	}
+	h.manager = host.PackageManager{Name: "yum", Version: "3.4.3"}
+	h.packages["kopano-monitor"] = host.Package{Name: "kopano-monitor", Version: "8.7", Status: "installed"}
+	h.owned = map[string][]string{"kopano-monitor": {"/etc/kopano/quotamail/user.mail", "/usr/share/kopano/locale/x"}}
+	var marks []json.RawMessage
+	env := newEnv(h)
+	env.Mark = func(v any) error {
+		data, err := json.Marshal(v)
+		marks = append(marks, data)
+		return err
+	}
+	must(t, (&Commit{New: []string{"kopano-monitor"}}).noteBrought(env))
+	delete(h.packages, "kopano-monitor")
+	back := newEnv(h)
+	back.Marks = marks
+	must(t, clearWays(back, []string{"/usr/share/kopano"}))
+	for dir, stays := range map[string]bool{"/etc/kopano": false, "/usr/share/kopano/locale": false, "/usr/share/kopano": true, "/etc": true} {
+		if there, err := exists(h, dir); there != stays || err != nil {
+			t.Errorf("%s: there %v, want %v (%v)", dir, there, stays, err)
+		}
+	}
+}
+
 // TestHollowWays finds the directories without a file below, where packages do not own their directories.
 func TestHollowWays(t *testing.T) {
 	h := newFake()
