@@ -51,6 +51,7 @@ type fakeHost struct {
 	purged   func()                  // told before a package is purged
 	wild     bool                    // a package of ZCP that came back has started its service by itself
 	services map[string]host.Service
+	reload   func() // told when the init system reads its files again
 	dump     host.DumpResult
 	answers  map[string]host.Rows
 	content  string            // of the database
@@ -551,6 +552,12 @@ func (h *fakeHost) StopService(ctx context.Context, name string, patience time.D
 		return nil
 	}
 	return h.setService(name, func(s *host.Service) { s.Active = false })
+}
+func (h *fakeHost) ReloadServices() error {
+	if h.reload != nil {
+		h.reload()
+	}
+	return nil
 }
 func (h *fakeHost) ServiceProcesses(name string) ([]host.Process, error) {
 	return slices.DeleteFunc(slices.Clone(h.running), func(p host.Process) bool { return p.Name != name }), nil

@@ -445,7 +445,7 @@ func TestUndoOfAServiceThatRunsOnWithoutItsUnit(t *testing.T) {
 		}}
 		tr := s.prepared(t)
 		must(t, tr.apply(t))
-		delete(tr.services, "kopano-ical")
+		tr.reload = func() { delete(tr.services, "kopano-ical") } // systemd has it in mind until then
 		tr.running = []host.Process{{PID: 77, Name: "kopano-ical", Exe: "/usr/sbin/kopano-ical"}}
 		tr.env.Arrived = map[string][]string{"kopano-ical": nil}
 		a := tr.action(t).(*Service)

@@ -298,13 +298,24 @@ func (a *Service) Undo(env *Env) error {
 }
 
 // withdrawn reports whether a service is gone that came with packages of the run, named as it is, which will be taken away
-// behind this action: somebody has removed them since, or the service's file.
+// behind this action: somebody has removed them since, or the service's file. systemd goes by a file that is gone until it
+// reads them again.
 func (a *Service) withdrawn(env *Env) (bool, error) {
 	of := func(name string) bool { return stem(name) == stem(a.Name) }
 	if !slices.ContainsFunc(slices.Collect(maps.Keys(env.Arrived)), of) {
 		return false, nil
 	}
 	_, there, err := a.Now(env.Host)
+	if err != nil || !there {
+		return !there, err
+	}
+	if gone, err := env.Withdrawn(); err != nil || !slices.ContainsFunc(gone, of) {
+		return false, err
+	}
+	if err := env.Host.ReloadServices(); err != nil {
+		return false, err
+	}
+	_, there, err = a.Now(env.Host)
 	return !there, err
 }
 
