@@ -117,8 +117,8 @@ func TestDebiansServerPurgedByHand(t *testing.T) {
 	b.looks(exit.Inhibited, "no ZCP to migrate")
 
 	restore := []string{"--restore-database"}
-	said := b.goesBack(exit.RollbackIncomplete, restore, "by whoever removed them since: kopano-gateway, kopano-ical, kopano-server; the", "(/usr/sbin/kopano-ical) runs on")
-	end := regexp.MustCompile(`end it \(kill ([0-9]+)\), then roll back again`).FindStringSubmatch(said)
+	said := b.goesBack(exit.RollbackIncomplete, restore, "by whoever removed them since: kopano-gateway, kopano-ical, kopano-server; the", "(/usr/sbin/kopano-ical) run on")
+	end := regexp.MustCompile(`end them \(kill ([0-9]+)\), then roll back again`).FindStringSubmatch(said)
 	if end == nil {
 		t.Fatalf("no next step is named: %s", said)
 	}
@@ -141,7 +141,7 @@ func TestVendorsPackagesPurgedByHand(t *testing.T) {
 	r.holdingStops(func() { r.Must("apt-get", "purge", "-y", "kopano-ical") })
 	b.looks(exit.Done, "nothing to migrate")
 	b.goesBack(exit.RollbackIncomplete, nil, "by whoever removed them since: kopano-gateway, kopano-ical, kopano-search; the",
-		"the service kopano-ical ran on without its unit, which somebody has removed since the run:", "rollback --restore-database` loads")
+		"the service kopano-ical ran on without its unit, which somebody has removed since the run, and was stopped:", "rollback --restore-database` loads")
 	if diffs := manifest.Compare(servicesOnly(b.before), servicesOnly(r.State()), nil); len(diffs) != 1 || diffs[0].Path != "service zarafa-server" {
 		t.Errorf("services:\n%s", manifest.Table(diffs, "before", "after"))
 	}

@@ -369,11 +369,6 @@ func (a *Commit) Differences(env *Env) ([]string, error) {
 		return nil, err
 	}
 	more, err := sweptParts(env)
-	if err != nil {
-		return nil, err
-	}
-	lines = append(lines, more...)
-	more, err = a.untraced(env)
 	return append(lines, more...), err
 }
 

@@ -276,7 +276,7 @@ func (g *giver) top() (host.Dir, error) {
 	if !host.Absent(err) {
 		return dir, err
 	}
-	if err := mkdirAll(g.env.Host, path.Dir(g.tree.path)); err != nil {
+	if err := makeDirs(g.env.Host, path.Dir(g.tree.path), 0o755); err != nil {
 		return nil, err
 	}
 	above, err := g.env.Host.OpenTreeWrite(path.Dir(g.tree.path))

@@ -240,6 +240,9 @@ func TestGiveBackOfAPurgedTree(t *testing.T) {
 				must(t, undo(s, kept))
 				what := fmt.Sprintf("crash %d (%v)", k, err)
 				sameState(t, what+": the tree", s.files(t, place.to), givenBack)
+				if st, err := s.Lstat(path.Dir(place.to)); err != nil || st.Perm() != 0o755 {
+					t.Fatalf("%s: what leads there has mode %v (%v)", what, st.Perm(), err)
+				}
 				for dir, uid := range map[string]uint32{"": was.UID, "1": 110, "1/1": 110} {
 					st, err := s.Lstat(path.Join(place.to, dir))
 					if err != nil || st.UID != uid || st.Perm() != 0o750 {

@@ -272,7 +272,10 @@ func (k *arrivalsKeeper) record(env *Env, a *Commit, _ *found) (err error) {
 }
 
 func (k *arrivalsKeeper) restore(env *Env, a *Commit) error {
-	return errors.Join(a.clearPurged(env), a.withoutStarts(env, a.purgeNew), clearWays(env, k.Hollow), a.clearBrought(env), unshelter(env))
+	if err := errors.Join(a.clearPurged(env), a.withoutStarts(env, a.purgeNew)); err != nil { // somebody may be unpacking there
+		return errors.Join(err, unshelter(env))
+	}
+	return errors.Join(clearWays(env, k.Hollow), a.clearBrought(env), unshelter(env))
 }
 
 func (*arrivalsKeeper) compare(env *Env, a *Commit) ([]string, error) {
@@ -301,8 +304,6 @@ func (*arrivalsKeeper) compare(env *Env, a *Commit) ([]string, error) {
 type broughtMark struct {
 	Brought map[string][]string `json:"brought"`
 	Shipped map[string]string   `json:"shipped,omitempty"` // digests of their configuration files, as they came
-
-	noted bool // there is such a record
 }
 
 // noteBrought journals it as long as the package database knows, and with it the directories that lead there.
@@ -351,7 +352,6 @@ func (a *Commit) brought(env *Env) (all broughtMark, err error) {
 		if err := json.Unmarshal(data, &mark); err != nil {
 			return all, err
 		}
-		all.noted = all.noted || mark.Brought != nil
 		maps.Copy(all.Brought, mark.Brought)
 		maps.Copy(all.Shipped, mark.Shipped)
 	}

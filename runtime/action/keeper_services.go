@@ -289,11 +289,19 @@ const systemdDir = "/etc/systemd/system"
 
 // wantsKeeper keeps the links that start a masked service at boot: they are without effect as long as it is masked,
 // systemd does not show them, and a purge takes them away.
+//
+// Links that start a service of a package that came go with it: somebody may have removed that without its scripts.
 type wantsKeeper struct {
 	Wants []Preimage `json:"wants,omitempty"`
+	Links []string   `json:"boot_links"` // of services that are to come, which were there; nil in records of versions that kept none
 }
 
-func (k *wantsKeeper) record(env *Env, _ *Commit, f *found) error {
+func (k *wantsKeeper) record(env *Env, a *Commit, f *found) error {
+	links, err := bootLinks(env.Host, a.namedToCome())
+	if err != nil {
+		return err
+	}
+	k.Links = append([]string{}, links...)
 	for _, s := range f.services {
 		if !s.Masked {
 			continue
@@ -348,17 +356,70 @@ func bootLinks(v host.FileReader, services map[string]bool) ([]string, error) {
 	return links, nil
 }
 
-func (k *wantsKeeper) restore(env *Env, _ *Commit) error { return restoreAll(env, k.Wants) }
+func (k *wantsKeeper) restore(env *Env, a *Commit) error {
+	links, err := k.dangling(env.Host, a)
+	if err != nil {
+		return err
+	}
+	for _, name := range links {
+		if err := removePath(env.Host, name); err != nil {
+			return err
+		}
+	}
+	return restoreAll(env, k.Wants)
+}
 
-func (k *wantsKeeper) compare(env *Env, _ *Commit) ([]string, error) { return compareAll(env, k.Wants) }
+func (k *wantsKeeper) compare(env *Env, a *Commit) ([]string, error) {
+	links, err := k.dangling(env.Host, a)
+	if err != nil {
+		return nil, err
+	}
+	for i, link := range links {
+		links[i] = link + ": starts a service at boot that is gone, and was not there"
+	}
+	lines, err := compareAll(env, k.Wants)
+	return append(links, lines...), err
+}
+
+// namedToCome are the services named as packages that come, or come again.
+func (a *Commit) namedToCome() map[string]bool {
+	names := a.withNew(map[string]bool{})
+	for _, old := range a.Old {
+		if !old.Installed() {
+			names[bareName(old.Name)] = true
+		}
+	}
+	return names
+}
+
+// dangling are the links that came and lead nowhere.
+func (k *wantsKeeper) dangling(v host.FileReader, a *Commit) ([]string, error) {
+	if k.Links == nil {
+		return nil, nil
+	}
+	links, err := bootLinks(v, a.namedToCome())
+	if err != nil {
+		return nil, err
+	}
+	var came []string
+	for _, link := range links {
+		if slices.Contains(k.Links, link) {
+			continue
+		}
+		if _, err := v.Stat(link); host.Absent(err) {
+			came = append(came, link)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return came, nil
+}
 
 // masksKeeper takes away masks of the services that came. Their packages' scripts mask a service when it is removed and
 // unmask it at the purge, by a record that they write after the mask (deb-systemd-helper): a purge that is broken off
-// between the two, and done again, leaves the mask. It takes away links that start such a service at boot, too, when its
-// unit is gone: somebody may have removed the package without its scripts.
+// between the two, and done again, leaves the mask.
 type masksKeeper struct {
-	Masks  []string `json:"masks,omitempty"`  // paths where a mask may come, and nothing was
-	Wanted []string `json:"wanted,omitempty"` // links of services of these names that were there
+	Masks []string `json:"masks,omitempty"` // paths where a mask may come, and nothing was
 }
 
 func (k *masksKeeper) record(env *Env, a *Commit, _ *found) error {
@@ -372,62 +433,29 @@ func (k *masksKeeper) record(env *Env, a *Commit, _ *found) error {
 		k.Masks = append(k.Masks, mask)
 	}
 	slices.Sort(k.Masks)
-	var err error
-	k.Wanted, err = bootLinks(env.Host, a.withNew(map[string]bool{}))
-	return err
+	return nil
 }
 
 // restore leaves alone whatever is no mask: somebody else made it.
-func (k *masksKeeper) restore(env *Env, a *Commit) error {
-	masks, err := k.came(env.Host)
+func (k *masksKeeper) restore(env *Env, _ *Commit) error {
+	came, err := k.came(env.Host)
 	if err != nil {
 		return err
 	}
-	links, err := k.dangling(env.Host, a)
-	if err != nil {
-		return err
-	}
-	for _, name := range slices.Concat(masks, links) {
-		if err := removePath(env.Host, name); err != nil {
+	for _, mask := range came {
+		if err := removePath(env.Host, mask); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (k *masksKeeper) compare(env *Env, a *Commit) ([]string, error) {
+func (k *masksKeeper) compare(env *Env, _ *Commit) ([]string, error) {
 	came, err := k.came(env.Host)
-	if err != nil {
-		return nil, err
-	}
 	for i, mask := range came {
 		came[i] = mask + ": masks a service, and was not there"
 	}
-	links, err := k.dangling(env.Host, a)
-	for _, link := range links {
-		came = append(came, link+": starts a service at boot that is gone, and was not there")
-	}
 	return came, err
-}
-
-// dangling are the links that came and lead nowhere.
-func (k *masksKeeper) dangling(v host.FileReader, a *Commit) ([]string, error) {
-	links, err := bootLinks(v, a.withNew(map[string]bool{}))
-	if err != nil {
-		return nil, err
-	}
-	var came []string
-	for _, link := range links {
-		if slices.Contains(k.Wanted, link) {
-			continue
-		}
-		if _, err := v.Stat(link); host.Absent(err) {
-			came = append(came, link)
-		} else if err != nil {
-			return nil, err
-		}
-	}
-	return came, nil
 }
 
 func (k *masksKeeper) came(v host.FileReader) ([]string, error) {

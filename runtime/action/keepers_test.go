@@ -250,56 +250,28 @@ func TestLinksThatStartNothing(t *testing.T) {
 	env := newEnv(h)
 	a := &Commit{New: []string{"kopano-ical", "kopano-search", "kopano-early"}}
 	enable("kopano-early")
-	must(t, a.masksKeeper.record(env, a, nil))
+	must(t, a.wantsKeeper.record(env, a, &found{}))
 	for _, name := range []string{"kopano-ical", "kopano-search", "postfix"} {
 		enable(name)
 	}
 	put(t, h, "/usr/lib/systemd/system/kopano-search.service", "", 0o644, 0, 0)
-	lines, err := a.masksKeeper.compare(env, a)
+	lines, err := a.wantsKeeper.compare(env, a)
 	if want := wants + "kopano-ical.service: starts a service at boot that is gone, and was not there"; err != nil || strings.Join(lines, "\n") != want {
 		t.Errorf("differences %q (%v), want %q", lines, err, want)
 	}
-	must(t, a.masksKeeper.restore(env, a))
+	older := &Commit{New: a.New} // of a version that recorded no links
+	if lines, err := older.wantsKeeper.compare(env, older); err != nil || len(lines) > 0 {
+		t.Errorf("without a record: %q, %v", lines, err)
+	}
+	must(t, older.wantsKeeper.restore(env, older))
+	if there, err := exists(h, wants+"kopano-ical.service"); !there || err != nil {
+		t.Errorf("without a record a link went (%v)", err)
+	}
+	must(t, a.wantsKeeper.restore(env, a))
 	for name, want := range map[string]bool{"kopano-ical": false, "kopano-search": true, "kopano-early": true, "postfix": true} {
 		if there, err := exists(h, wants+name+".service"); there != want || err != nil {
 			t.Errorf("%s: there %v, want %v (%v)", name, there, want, err)
 		}
-	}
-}
-
-// TestUntraced: where it is not recorded what packages brought, what is left in the places of configuration is told; not what
-// was there before them, and not where it is recorded.
-func TestUntraced(t *testing.T) {
-	h := newFake()
-	env := newEnv(h)
-	for _, dir := range []string{"/etc/kopano", "/etc/kopano/quotamail", "/etc/default", "/var/lib/kopano"} {
-		must(t, h.PutDir(dir, 0o755, 0, 0))
-	}
-	for _, name := range []string{"/etc/kopano/server.cfg", "/etc/kopano/early.cfg", "/etc/default/kopano", "/etc/default/kopanox", "/var/lib/kopano/left"} {
-		put(t, h, name, "", 0o644, 0, 0)
-	}
-	a := &Commit{Tx: host.Transaction{Install: []string{"kopano-server"}}, New: []string{"kopano-server", "kopano-common"}}
-	a.Namesakes = []Preimage{{Path: "/etc/kopano/early.cfg"}}
-	a.Dirs = []Preimage{{Path: "/etc/kopano"}}
-	told := func() string {
-		lines, err := a.untraced(env)
-		must(t, err)
-		for i, line := range lines {
-			lines[i], _, _ = strings.Cut(line, ": was not there; it may be left of a package that came with the run")
-		}
-		return strings.Join(lines, " ")
-	}
-	if got, want := told(), "/etc/kopano/quotamail /etc/kopano/server.cfg /etc/default/kopano"; got != want {
-		t.Errorf("told %q, want %q", got, want)
-	}
-	h.packages["kopano-webapp"] = host.Package{Name: "kopano-webapp", Version: "3", Status: "installed"}
-	if got := told(); got != "" {
-		t.Errorf("with another package of the product there: told %q", got)
-	}
-	delete(h.packages, "kopano-webapp")
-	env.Marks = append(env.Marks, []byte(`{"ways": []}`), []byte(`{"brought": {}}`))
-	if got := told(); got != "" {
-		t.Errorf("where it is recorded: told %q", got)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+
 	"zcp2kopano/runtime/host"
 )
 

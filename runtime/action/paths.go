@@ -125,15 +125,18 @@ func renamePath(h host.Host, from, to string) error {
 }
 
 // mkdirAll makes a directory of the store and those above it, for root only.
-func mkdirAll(h host.Host, name string) error {
+func mkdirAll(h host.Host, name string) error { return makeDirs(h, name, 0o700) }
+
+// makeDirs makes a directory and those above it that are missing, of root.
+func makeDirs(h host.Host, name string, mode fs.FileMode) error {
 	_, err := h.Stat(name)
 	if !host.Absent(err) {
 		return err
 	}
-	if err := mkdirAll(h, path.Dir(name)); err != nil {
+	if err := makeDirs(h, path.Dir(name), mode); err != nil {
 		return err
 	}
-	if err := h.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := h.Mkdir(name, mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return h.SyncDir(path.Dir(name))

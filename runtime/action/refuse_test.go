@@ -437,8 +437,8 @@ func TestUndoOfAServiceThatIsGone(t *testing.T) {
 // still can; else it is named, and is to be ended by hand.
 func TestUndoOfAServiceThatRunsOnWithoutItsUnit(t *testing.T) {
 	for kind, want := range map[string]string{
-		"systemd": "the service kopano-ical ran on without its unit, which somebody has removed since the run: 77 (/usr/sbin/kopano-ical) was stopped",
-		"sysv":    "its init script was removed since the run, and 77 (/usr/sbin/kopano-ical) runs on, which nobody else can be asked to stop; end it (kill 77), then roll back again",
+		"systemd": "the service kopano-ical ran on without its unit, which somebody has removed since the run, and was stopped: 77 (/usr/sbin/kopano-ical), 78 (/usr/sbin/kopano-ical)",
+		"sysv":    "its init script was removed since the run, and of it 77 (/usr/sbin/kopano-ical), 78 (/usr/sbin/kopano-ical) run on, which nobody else can be asked to stop; end them (kill 77 78), then roll back again",
 	} {
 		s := scenario{act: func() Action { return &Service{Name: "kopano-ical", Active: ptr(true)} }, setup: func(t tester, h *fakeHost) {
 			h.services["kopano-ical"] = host.Service{Name: "kopano-ical", Kind: kind}
@@ -446,7 +446,7 @@ func TestUndoOfAServiceThatRunsOnWithoutItsUnit(t *testing.T) {
 		tr := s.prepared(t)
 		must(t, tr.apply(t))
 		tr.reload = func() { delete(tr.services, "kopano-ical") } // systemd has it in mind until then
-		tr.running = []host.Process{{PID: 77, Name: "kopano-ical", Exe: "/usr/sbin/kopano-ical"}}
+		tr.running = []host.Process{{PID: 77, Name: "kopano-ical", Exe: "/usr/sbin/kopano-ical"}, {PID: 78, Name: "kopano-ical", Exe: "/usr/sbin/kopano-ical"}}
 		tr.env.Arrived = map[string][]string{"kopano-ical": nil}
 		a := tr.action(t).(*Service)
 		told := ""

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -154,7 +155,8 @@ func (a *Service) Told() []string {
 		lines = append(lines, fmt.Sprintf("the service %s is gone, by whoever removed its file since the run, and there is nothing to set back", a.Name))
 	}
 	if len(a.orphans) > 0 {
-		lines = append(lines, fmt.Sprintf("the service %s ran on without its unit, which somebody has removed since the run: %s was stopped", a.Name, host.ProcessList(a.orphans)))
+		lines = append(lines, fmt.Sprintf("the service %s ran on without its unit, which somebody has removed since the run, and was stopped: %s",
+			a.Name, host.ProcessList(a.orphans)))
 	}
 	for _, problem := range a.Unasked {
 		lines = append(lines, fmt.Sprintf("whether %s served before it was stopped could not be seen (%s): see that it does now", a.Name, problem))
@@ -331,15 +333,24 @@ func (a *Service) stopOrphans(env *Env) error {
 		return err
 	}
 	if a.Before.Kind == "sysv" {
-		return fmt.Errorf("service %s: its init script was removed since the run, and %s runs on, which nobody else can be asked to stop; end it (kill %d), then roll back again",
-			a.Name, host.ProcessList(left), left[0].PID)
+		return fmt.Errorf("service %s: its init script was removed since the run, and of it %s run on, which nobody else can be asked to stop; end them (kill %s), then roll back again",
+			a.Name, host.ProcessList(left), pids(left))
 	}
 	env.Progress(Progress{What: "wait for " + a.Name + " to stop, whose unit is gone"})
 	if err := env.stopService(a.Name, a.wait()); err != nil {
-		return fmt.Errorf("service %s, whose unit was removed since the run: %w", a.Name, err)
+		return fmt.Errorf("its unit was removed since the run: %w", err)
 	}
 	a.orphans = left
 	return nil
+}
+
+// pids are the arguments of kill(1).
+func pids(list []host.Process) string {
+	var numbers []string
+	for _, p := range list {
+		numbers = append(numbers, strconv.Itoa(p.PID))
+	}
+	return strings.Join(numbers, " ")
 }
 
 // servedPatience is how long a service that is started again may take to do what it did before.

@@ -388,7 +388,8 @@ func writeFile(path string, data []byte) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// makeDir makes a directory, and those above it that are missing; their names are durable when it returns.
+// makeDir makes a directory, and those above it that are missing; the names of those that it makes are durable when it
+// returns.
 func makeDir(path string) error {
 	if st, err := os.Stat(path); err == nil && st.IsDir() {
 		return nil

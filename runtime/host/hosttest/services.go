@@ -13,7 +13,8 @@ import (
 )
 
 // ServiceOp is one call of host.ServiceWriter: Do is "start", "stop", "kill", "enable", "disable", "mask", "unmask",
-// "reread" (its configuration) or "reload" (the init system's units).
+// "reread" (its configuration), "erase" (its unit, as rpm -e
+// --noscripts does) or "reload" (the init system's units).
 type ServiceOp struct {
 	Do, Name string
 	Patience time.Duration // of a stop
@@ -75,6 +76,8 @@ func (op ServiceOp) call(h host.Host) error {
 		return h.MaskService(op.Name)
 	case "unmask":
 		return h.UnmaskService(op.Name)
+	case "erase":
+		return h.Unlink(UnitFile(op.Name))
 	}
 	return h.ReloadServices()
 }
@@ -315,6 +318,12 @@ func SystemdCases() []ServiceCase {
 			ServiceStep{"unmask", "", "enabled", 0},
 			ServiceStep{"start", "", "active enabled", 1},
 			ServiceStep{"stop", "", "enabled", 0}),
+		unitCase("erased",
+			ServiceStep{"start", "", "active", 1},
+			ServiceStep{"erase", "", "active", 1},
+			ServiceStep{"reload", "", "unknown", 1},
+			ServiceStep{"stop", "", "unknown", 0},
+			ServiceStep{"start", Refused, "unknown", 0}),
 		both,
 		scriptCase("script",
 			ServiceStep{"start", "", "active enabled", 1},

@@ -26,6 +26,7 @@ type service struct {
 	dies     bool   // it ends as soon as it was started
 	upgrades bool   // it works on its database, under its lock, for ever
 	found    bool   // it ran at the start, and has run since
+	erased   bool   // systemd has read its units again, and does not list it without one
 	exe      string // of its process; empty for what the unit file or init script says
 	user     string // that it runs as; empty for what the unit file says
 	pids     []int
@@ -99,7 +100,7 @@ func (sv *services) serviceNames() []string {
 		}
 	}
 	for name, s := range sv.known {
-		if s.active && sv.system.facts.Init == "systemd" {
+		if s.active && !s.erased && sv.system.facts.Init == "systemd" {
 			names[name] = true
 		}
 	}
@@ -115,7 +116,7 @@ func (sv *services) service(name string) (host.Service, error) {
 		s.Kind = "systemd"
 	}
 	state := sv.known[name]
-	if unit == "" && sv.initScript(name) == "" && (state == nil || !state.active) {
+	if unit == "" && sv.initScript(name) == "" && (state == nil || !state.active || state.erased) {
 		return s, fmt.Errorf("%s: %w", name, errNoService)
 	}
 	if state != nil {
@@ -268,13 +269,16 @@ func (sv *services) StopService(ctx context.Context, name string, patience time.
 		return err
 	}
 	state := sv.known[name]
+	if state != nil && state.erased {
+		s.Active = state.active
+	}
 	byScript := err == nil && s.Kind == "sysv" && sv.system.facts.Init == "sysv" // which ends what bears its name
 	if state != nil && state.active && state.stubborn || !s.Active && !byScript {
 		if left := sv.processesOf(name, state); len(left) > 0 || s.Active {
 			return host.StillRunning(name, patience, left)
 		}
 	}
-	if err == nil && s.Active { // one that has failed stays so
+	if s.Active { // one that has failed stays so
 		sv.stopService(name)
 	}
 	if byScript {
@@ -393,8 +397,15 @@ func (sv *services) KillService(ctx context.Context, name string, locks []string
 	return nil
 }
 
-// ReloadServices has nothing to do: unit files are read when they are asked for.
-func (sv *services) ReloadServices() error { return nil }
+// ReloadServices has systemd forget units that are gone. What runs of one it can still stop.
+func (sv *services) ReloadServices() error {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	for name, s := range sv.known {
+		s.erased = sv.unitFile(name) == "" && sv.initScript(name) == ""
+	}
+	return nil
+}
 
 // policyAllows answers as invoke-rc.d(8) would with the host's /usr/sbin/policy-rc.d: a script that
 // is nothing but an exit of 101 forbids. Of any other script the answer is not known, and the

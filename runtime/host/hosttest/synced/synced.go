@@ -107,6 +107,14 @@ type (
 	}
 )
 
+// gone is no error where a signal has taken the thread out of its call: it makes the call again.
+func gone(errno unix.Errno) error {
+	if errno == unix.ENOENT {
+		return nil
+	}
+	return errno
+}
+
 // next waits a moment for a call, and lets it go on; empty if none came.
 func next(fd int) (string, error) {
 	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
@@ -118,7 +126,7 @@ func next(fd int) (string, error) {
 	}
 	var n notice
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&n))); errno != 0 {
-		return "", errno
+		return "", gone(errno)
 	}
 	path, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", n.pid, int(n.args[0])))
 	if err != nil {
@@ -127,7 +135,7 @@ func next(fd int) (string, error) {
 	a := answer{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&a)))
 	if errno != 0 {
-		return "", errno
+		return "", gone(errno)
 	}
 	return names[n.number] + " " + path, nil
 }
