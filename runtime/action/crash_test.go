@@ -282,6 +282,7 @@ var scenarios = []scenario{
 	{
 		name: "start and enable a service",
 		setup: func(t tester, h *fakeHost) {
+			must(t, h.PutDir("/etc", 0o755, 0, 0))
 			h.services["kopano-server"] = host.Service{Name: "kopano-server", Kind: "systemd", Masked: true}
 		},
 		act: func() Action {
@@ -291,6 +292,7 @@ var scenarios = []scenario{
 	{
 		name: "stop and mask a service",
 		setup: func(t tester, h *fakeHost) {
+			must(t, h.PutDir("/etc", 0o755, 0, 0))
 			h.services["zarafa-server"] = host.Service{Name: "zarafa-server", Kind: "systemd", Active: true, Enabled: true}
 		},
 		act: func() Action { return &Service{Name: "zarafa-server", Active: ptr(false), Masked: ptr(true)} },
@@ -298,6 +300,7 @@ var scenarios = []scenario{
 	{
 		name: "stop a service that runs masked",
 		setup: func(t tester, h *fakeHost) {
+			must(t, h.PutDir("/etc", 0o755, 0, 0))
 			h.services["zarafa-server"] = host.Service{Name: "zarafa-server", Kind: "systemd", Active: true, Masked: true}
 		},
 		act: func() Action { return &Service{Name: "zarafa-server", Active: ptr(false)} },

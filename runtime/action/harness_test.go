@@ -564,16 +564,25 @@ func (h *fakeHost) ServiceProcesses(name string) ([]host.Process, error) {
 }
 
 func (h *fakeHost) EnableService(name string) error {
-	return h.setService(name, func(s *host.Service) { s.Enabled = true })
+	return h.linkService(name, func(s *host.Service) { s.Enabled = true })
 }
 func (h *fakeHost) DisableService(name string) error {
-	return h.setService(name, func(s *host.Service) { s.Enabled = false })
+	return h.linkService(name, func(s *host.Service) { s.Enabled = false })
 }
 func (h *fakeHost) MaskService(name string) error {
-	return h.setService(name, func(s *host.Service) { s.Masked = true })
+	return h.linkService(name, func(s *host.Service) { s.Masked = true })
 }
 func (h *fakeHost) UnmaskService(name string) error {
-	return h.setService(name, func(s *host.Service) { s.Masked = false })
+	return h.linkService(name, func(s *host.Service) { s.Masked = false })
+}
+
+// linkService is a setting that init keeps as links, which its tools do not sync.
+func (h *fakeHost) linkService(name string, set func(*host.Service)) error {
+	if err := h.setService(name, set); err != nil {
+		return err
+	}
+	h.note("link", systemdDir+"/"+name+".service")
+	return nil
 }
 
 func (h *fakeHost) Query(ctx context.Context, conn host.DatabaseConn, query string) (host.Rows, error) {

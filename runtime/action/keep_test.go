@@ -98,6 +98,23 @@ func restoredTo(n uint64) *Restored {
 	return &Restored{Highest: map[string]uint64{"instances": n}}
 }
 
+// TestGivenBackToItsOwner: a file that has a second name by then is not given to the owner of the one that was listed.
+func TestGivenBackToItsOwner(t *testing.T) {
+	h := newFake()
+	put(t, h, "/srv/one", "mail", 0o600, 0, 0)
+	put(t, h, "/srv/two", "root's", 0o600, 0, 0)
+	must(t, h.PutLink("/srv/two", "/srv/names"))
+	dir, err := h.OpenTreeWrite("/srv")
+	must(t, err)
+	defer dir.Close()
+	for name, want := range map[string]uint32{"one": 110, "two": 0} {
+		must(t, (&giver{env: newEnv(h)}).own(dir, name, treeLine{UID: 110, GID: 110, Perm: 0o640}))
+		if st, err := h.Lstat("/srv/" + name); err != nil || st.UID != want {
+			t.Errorf("%s belongs to %d (%v)", name, st.UID, err)
+		}
+	}
+}
+
 // files are the contents below a directory, by name; second names must be gone.
 func (s *keepStory) files(t tester, top string) map[string]string {
 	t.Helper()

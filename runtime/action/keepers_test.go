@@ -292,3 +292,17 @@ func TestWithdrawn(t *testing.T) {
 		t.Errorf("went with them: %v (%v)", files, err)
 	}
 }
+
+// TestUndoTakesNothingAlong: what was installed since a transaction, and needs what came with it, is not taken along by the
+// way back: that stops, and names it.
+func TestUndoTakesNothingAlong(t *testing.T) {
+	tr := richCommit().prepared(t)
+	must(t, tr.apply(t))
+	tr.packages["site-tool"] = host.Package{Name: "site-tool", Version: "1", Status: "installed", Depends: "kopano-server"}
+	if err := tr.undo(t); err == nil || !strings.Contains(err.Error(), "site-tool") || !strings.Contains(err.Error(), "it was installed since the run") {
+		t.Errorf("undone: %v", err)
+	}
+	if !tr.packages["site-tool"].Installed() || !tr.packages["kopano-server"].Installed() {
+		t.Errorf("left are %v", tr.packages)
+	}
+}

@@ -388,7 +388,7 @@ func (a *Service) bring(env *Env, want func(host.Service) host.Service) error {
 	if err := a.change(env, now, goal); err != nil {
 		return fmt.Errorf("service %s: %w", a.Name, err)
 	}
-	if now.Enabled != goal.Enabled || now.Masked != goal.Masked { // links, which init's tools do not sync
+	if a.Enabled != nil || a.Masked != nil || a.ranMasked() { // links, which init's tools do not sync; perhaps of an attempt that was cut off
 		if err := syncFileSystems(env.Host, "/etc"); err != nil {
 			return err
 		}

@@ -243,6 +243,21 @@ func TestStartFails(t *testing.T) {
 	}
 }
 
+// TestStartedJustNow: a service that answers works only if its process is there some seconds later.
+func TestStartedJustNow(t *testing.T) {
+	h := &scripted{Host: server(t, "server"), revision: func(int) int64 { return 118 }}
+	began := h.Now()
+	h.processes = func(int) []host.Process {
+		if h.Now().Sub(began) >= 3*time.Second {
+			return nil
+		}
+		return []host.Process{{PID: 7, Name: "server", Started: began}}
+	}
+	if err := perform(t, start(t, 118), env(h, nil)); err == nil || !strings.Contains(err.Error(), "its process 7 ended") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestStartOfAFixture: what a fixture says of a service is how its start ends.
 func TestStartOfAFixture(t *testing.T) {
 	for line, say := range map[string]string{
