@@ -251,6 +251,13 @@ func TestServiceLock(t *testing.T) {
 	if lock := look(self(t)); lock == nil || lock.Holder.PID != os.Getpid() {
 		t.Errorf("a lock that was just made is %+v", lock)
 	}
+	f.Close()
+	if lock := look(self(t)); lock == nil || lock.Holder.PID != os.Getpid() {
+		t.Errorf("a lock that the process has made and closed is %+v", lock)
+	}
+	if f, err = os.Open(path); err != nil {
+		t.Fatal(err)
+	}
 	if lock := look("nobody"); lock == nil || !lock.Stale() {
 		t.Errorf("the lock of a service that does not run is %+v", lock)
 	}

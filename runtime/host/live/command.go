@@ -117,7 +117,7 @@ func (m *machine) run(ctx context.Context, c command) (answer, error) {
 	if c.Scripts != nil {
 		defer c.Scripts.follow(cmd.Process.Pid)()
 	}
-	stopWatch := killGroupAfter(ctx, cmd.Process.Pid)
+	stopWatch := killGroupAfter(ctx, cmd.Process.Pid, killDelay)
 	err := cmd.Wait()
 	stopWatch()
 	if errors.Is(err, exec.ErrWaitDelay) {
@@ -168,8 +168,9 @@ func accepted(codes []int, code int) bool {
 	return false
 }
 
-// killGroupAfter ends a process group when ctx ends. The function it returns calls it off.
-func killGroupAfter(ctx context.Context, pid int) (stop func()) {
+// killGroupAfter ends a process group when ctx ends, and kills what is left of it after a delay. The function it returns
+// calls it off.
+func killGroupAfter(ctx context.Context, pid int, delay time.Duration) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		select {
@@ -185,7 +186,7 @@ func killGroupAfter(ctx context.Context, pid int) (stop func()) {
 		syscall.Kill(-pid, syscall.SIGTERM)
 		select {
 		case <-done:
-		case <-time.After(killDelay):
+		case <-time.After(delay):
 			syscall.Kill(-pid, syscall.SIGKILL)
 		}
 	}()
@@ -199,10 +200,11 @@ type output struct {
 	out, err bytes.Buffer
 	partial  [2][]byte
 	last     []string // of both, for errors
+	limit    int      // of what is kept of each
 	overflow bool
 }
 
-func newOutput(c command) *output { return &output{command: c} }
+func newOutput(c command) *output { return &output{command: c, limit: outputLimit} }
 
 func (o *output) stdout() io.Writer {
 	if o.command.Stdout != nil {
@@ -225,7 +227,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
 	if !o.command.Heard {
-		if s.keep.Len()+len(p) > outputLimit {
+		if s.keep.Len()+len(p) > o.limit {
 			o.overflow = true
 			return 0, errors.New("too much output")
 		}

@@ -83,24 +83,25 @@ func TestJoinedOutputs(t *testing.T) {
 	}
 }
 
-// MortalRole has the test binary run a mortal command that writes its PID into the file that it names.
+// MortalRole has the test binary run the program that it names as mydumper is run.
 const MortalRole = "ZCP2KOPANO_TEST_MORTAL"
 
 // StartMortal runs it.
-func StartMortal(path string) {
-	v, err := OpenView("/")
+func StartMortal(program string) {
+	h, err := Open("/")
 	if err == nil {
-		_, err = shell(v.parts.m, context.Background(), "echo $$ >"+path+"; trap '' TERM HUP; while :; do sleep 1; done", command{Mortal: true})
+		err = h.DatabaseWriter.(databaseWriter).parallelTool(context.Background(), program, host.DatabaseConn{})
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
 }
 
-// TestMortal kills the program that runs a command: the command ends, too.
+// TestMortal kills the program that runs a mortal command, as mydumper is one: the command ends, too.
 func TestMortal(t *testing.T) {
-	path := t.TempDir() + "/pid"
+	path, program := t.TempDir()+"/pid", t.TempDir()+"/mydumper"
+	must(t, os.WriteFile(program, []byte("#!/bin/sh\necho $$ >"+path+"; trap '' TERM HUP; while :; do sleep 1; done\n"), 0o700))
 	head := exec.Command(os.Args[0])
-	head.Env = append(os.Environ(), MortalRole+"="+path)
+	head.Env = append(os.Environ(), MortalRole+"="+program)
 	must(t, head.Start())
 	pid := 0
 	eventually(t, "the command begins", func() bool {
@@ -143,6 +144,41 @@ func TestCancelEndsTheWholeGroup(t *testing.T) {
 	}
 }
 
+// A command that does not end when it is told to is killed. (If it were not, the test would never end.)
+func TestStubbornCommandIsKilled(t *testing.T) {
+	stubborn := exec.Command("/bin/sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done")
+	stubborn.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := stubborn.StdoutPipe()
+	must(t, err)
+	must(t, stubborn.Start())
+	_, err = out.Read(make([]byte, 1))
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer killGroupAfter(ctx, stubborn.Process.Pid, time.Millisecond)()
+	cancel()
+	_ = stubborn.Wait()
+	if by := stubborn.ProcessState.Sys().(syscall.WaitStatus).Signal(); by != syscall.SIGKILL {
+		t.Errorf("it was ended by %v", by)
+	}
+}
+
+// An answer that is too long is an error, however the command ended: what was kept of it is not all.
+func TestTooLongAnswer(t *testing.T) {
+	c := command{Path: "/bin/true"}
+	o := newOutput(c)
+	o.limit = 10
+	w := o.stdout()
+	if _, err := w.Write([]byte("1234567890")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.Write([]byte("1"))
+	ended := exec.Command(c.Path)
+	must(t, ended.Run())
+	if judged := c.judge(t.Context(), ended.ProcessState, nil, o); err == nil || judged == nil || !strings.Contains(judged.Error(), "said more than") {
+		t.Errorf("written: %v, judged: %v", err, judged)
+	}
+}
+
 func gone(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {
 		return true
@@ -179,7 +215,7 @@ func TestEndedCommandKeepsItsDaemon(t *testing.T) {
 		daemon.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		must(t, daemon.Start())
 		ctx, cancel := context.WithCancel(t.Context())
-		stop := killGroupAfter(ctx, daemon.Process.Pid)
+		stop := killGroupAfter(ctx, daemon.Process.Pid, killDelay)
 		stop()
 		cancel()
 		runtime.Gosched()

@@ -23,6 +23,7 @@ type (
 	services struct {
 		m         *machine
 		processes processes
+		system    func() initSystem // nil for that of the machine
 	}
 	servicesWriter struct {
 		m        *machine
@@ -64,6 +65,9 @@ var (
 )
 
 func (s services) init() initSystem {
+	if s.system != nil {
+		return s.system()
+	}
 	if s.m.initName() == "systemd" {
 		return systemd{s.m}
 	}

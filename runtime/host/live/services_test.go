@@ -1,10 +1,14 @@
 package live
 
 import (
+	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
+	"time"
 
 	"zcp2kopano/runtime/host"
 )
@@ -176,5 +180,126 @@ func TestParseLostUnits(t *testing.T) {
 	}
 	if len(lost) != 1 || !lost["kopano-server.service"] {
 		t.Errorf("%v", lost)
+	}
+}
+
+// A unit that is on its way down has neither stopped nor started, and one that waits for its next attempt has not started.
+func TestUnitStates(t *testing.T) {
+	for _, c := range []struct {
+		kind, active, sub string
+		runs, started     bool
+	}{
+		{"forking", "active", "running", true, true},
+		{"forking", "activating", "start", true, true},
+		{"simple", "reloading", "reload", true, true},
+		{"simple", "deactivating", "stop-sigterm", true, false},
+		{"simple", "activating", "auto-restart", true, false},
+		{"simple", "failed", "failed", false, false},
+		{"simple", "inactive", "dead", false, false},
+		{"oneshot", "inactive", "dead", false, true},
+		{"oneshot", "failed", "failed", false, false},
+	} {
+		runs, started := isActive(c.active), hasStarted(map[string]string{"Type": c.kind, "ActiveState": c.active, "SubState": c.sub})
+		if runs != c.runs || started != c.started {
+			t.Errorf("%+v: runs %v, started %v", c, runs, started)
+		}
+	}
+}
+
+// scriptedInit is an init system that says what a test has it say.
+type scriptedInit struct {
+	initSystem
+	states  []bool // of the service, look by look; the last stays
+	looks   int
+	do      func() // when it is to reload or to forget the service
+	dropped bool
+}
+
+func (s *scriptedInit) active(string) (bool, error) {
+	s.looks++
+	return len(s.states) > 0 && s.states[min(s.looks, len(s.states))-1], nil
+}
+
+func (s *scriptedInit) mainPID(string, []host.Process) (int, error) { return 0, nil }
+func (s *scriptedInit) stop(context.Context, string) error          { return nil }
+
+func (s *scriptedInit) reloadOne(context.Context, string) (bool, error) {
+	s.do()
+	return true, nil
+}
+
+func (s *scriptedInit) forget(context.Context, string) error {
+	s.dropped = true
+	s.do()
+	return nil
+}
+
+func scriptedServices(t *testing.T, s *scriptedInit) servicesWriter {
+	h, err := Open("/")
+	must(t, err)
+	t.Cleanup(func() { h.Close() })
+	w := h.ServiceWriter.(servicesWriter)
+	w.services.system = func() initSystem { return s }
+	return w
+}
+
+// daemon is a copy of a program by the name of a service that no other test has.
+func daemon(t *testing.T) (name string, start func() *exec.Cmd) {
+	name = "zcp2kopano-test-daemon"
+	data, err := os.ReadFile("/bin/sleep")
+	must(t, err)
+	file := filepath.Join(t.TempDir(), name)
+	must(t, os.WriteFile(file, data, 0o700))
+	return name, func() *exec.Cmd {
+		cmd := exec.Command(file, "infinity")
+		cmd.Args[0] = "sleep" // which it is told by where one program is many
+		must(t, cmd.Start())
+		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+		return cmd
+	}
+}
+
+// TestStoppedIsSeenTwice: between two looks a service can start a child, so one look at nothing is not enough.
+func TestStoppedIsSeenTwice(t *testing.T) {
+	s := &scriptedInit{states: []bool{false, true, false, false}}
+	must(t, scriptedServices(t, s).StopService(t.Context(), "zcp2kopano-none", time.Minute))
+	if s.looks != len(s.states) {
+		t.Errorf("it looked %d times", s.looks)
+	}
+}
+
+// TestReloadThatEndsTheService: a service whose process is another one after it was to reload has not survived that.
+func TestReloadThatEndsTheService(t *testing.T) {
+	name, start := daemon(t)
+	old := start()
+	s := &scriptedInit{do: func() {}}
+	w := scriptedServices(t, s)
+	must(t, w.ReloadService(t.Context(), name))
+	s.do = func() {
+		old.Process.Kill()
+		old.Wait()
+		start()
+	}
+	if err := w.ReloadService(t.Context(), name); err == nil || !strings.Contains(err.Error(), "ended by it") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestKilledIsForgottenFirst: init is told that a service is not to run while it runs yet, or it would start it again.
+func TestKilledIsForgottenFirst(t *testing.T) {
+	name, start := daemon(t)
+	cmd := start()
+	s := &scriptedInit{}
+	s.do = func() {
+		if gone(cmd.Process.Pid) {
+			t.Error("it was killed before")
+		}
+	}
+	must(t, scriptedServices(t, s).KillService(t.Context(), name, nil))
+	if !gone(cmd.Process.Pid) {
+		t.Error("it runs")
+	}
+	if !s.dropped {
+		t.Error("init was not told")
 	}
 }

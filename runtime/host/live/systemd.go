@@ -209,14 +209,18 @@ func (s systemd) active(name string) (bool, error) {
 	return isActive(p["ActiveState"]), err
 }
 
-// running does not count a unit that waits for its next attempt, and is content with a one-shot unit
-// that has done its work.
 func (s systemd) running(name string) (bool, error) {
 	p, err := s.show(name)
+	return hasStarted(p), err
+}
+
+// hasStarted does not count a unit that waits for its next attempt, and is content with a one-shot unit
+// that has done its work.
+func hasStarted(p map[string]string) bool {
 	if p["Type"] == "oneshot" {
-		return p["ActiveState"] != "failed", err
+		return p["ActiveState"] != "failed"
 	}
-	return isActive(p["ActiveState"]) && p["SubState"] != "auto-restart" && p["ActiveState"] != "deactivating", err
+	return isActive(p["ActiveState"]) && p["SubState"] != "auto-restart" && p["ActiveState"] != "deactivating"
 }
 
 // start returns when systemd says that the unit is up; ctx alone ends the wait.
