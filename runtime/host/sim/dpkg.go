@@ -370,10 +370,7 @@ func (ds *debs) configureConffile(p *Package, pending pendingConffile) error {
 	fresh := name + deb.Unpacked
 	if _, err := ds.files.Lstat(fresh); err != nil {
 		// Behind a symlink dpkg looks for the new file where the link leads, does not find it, and
-		// leaves everything as it is.
-		if c.MD5 == deb.NewConffile {
-			c.MD5 = pending.shipped
-		}
+		// leaves everything as it is, also that it is a new one.
 		return nil
 	}
 	if err := ds.choose(name, fresh, c.MD5, pending.shipped); err != nil {

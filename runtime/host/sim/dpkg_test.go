@@ -94,6 +94,8 @@ type twin struct {
 	root string
 	debs string
 	sim  *Host
+
+	options []string // of dpkg, for what the simulation reads in its settings
 }
 
 func newTwin(t *testing.T) *twin {
@@ -113,7 +115,7 @@ func newTwin(t *testing.T) *twin {
 
 func (w *twin) dpkg(args ...string) {
 	w.t.Helper()
-	all := append([]string{"--root=" + w.root, "--force-confdef", "--force-confold", "--force-unsafe-io", "--force-depends", "--force-script-chrootless"}, args...)
+	all := append([]string{"--root=" + w.root, "--force-confdef", "--force-confold", "--force-unsafe-io", "--force-depends", "--force-script-chrootless"}, append(w.options, args...)...)
 	cmd := exec.Command("dpkg", all...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "DPKG_MAINTSCRIPT_DEBUG=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -311,6 +313,29 @@ func TestDpkgAgainstTheRealOne(t *testing.T) {
 	needDpkg(t)
 	const cfg = "/etc/z/server.cfg"
 	cases := map[string]func(w *twin){
+		"paths that dpkg is told to leave out": func(w *twin) {
+			w.options = []string{"--path-exclude=/usr/share/doc/*", "--path-include=/usr/share/doc/*/copyright"}
+			w.write("/etc/dpkg/dpkg.cfg.d/docs", "path-exclude=/usr/share/doc/*\npath-include=/usr/share/doc/*/copyright\n")
+			docs := map[string]string{"/usr/bin/z": "z"}
+			for _, name := range []string{"copyright", "changelog", "examples/one", "empty/"} {
+				docs["/usr/share/doc/z/"+name] = strings.TrimSuffix(name, "empty/")
+			}
+			w.install(madeDeb{name: "z", version: "1", files: docs})
+			w.compare("install")
+			w.remove("z", false)
+		},
+		"a file where a package that was removed had a conffile": func(w *twin) {
+			w.install(server("1", "a"))
+			w.remove("server", false)
+			w.install(madeDeb{name: "other", version: "1", files: map[string]string{cfg: "other's"}})
+		},
+		"a new version without a directory that another package has": func(w *twin) {
+			w.install(server("1", "a"))
+			w.install(madeDeb{name: "other", version: "1", files: map[string]string{"/var/lib/z/": ""}})
+			next := server("2", "a")
+			delete(next.files, "/var/lib/z/")
+			w.install(next)
+		},
 		"remove keeps conffiles":  func(w *twin) { w.install(server("1", "a")); w.remove("server", false) },
 		"purge takes edited ones": func(w *twin) { w.install(server("1", "a")); w.write(cfg, "edited"); w.remove("server", true) },
 		"purge after remove": func(w *twin) {
@@ -405,6 +430,14 @@ func TestDpkgAgainstTheRealOne(t *testing.T) {
 			w.install(server("2", "b"))
 			w.compare("upgrade")
 			w.remove("server", true)
+		},
+		"a new conffile behind a link": func(w *twin) {
+			w.write("/etc/site.cfg", "mine")
+			w.write("/etc/z/own.cfg", "own")
+			w.symlink("../site.cfg", cfg)
+			w.install(server("1", "a"))
+			w.compare("install")
+			w.install(server("2", "b"))
 		},
 		"conffile links to a device": func(w *twin) {
 			w.install(server("1", "a"))
