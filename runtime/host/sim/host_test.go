@@ -670,6 +670,31 @@ a masked
 	}
 }
 
+// TestStartIsRefused: what keeps the init system from starting or enabling a service keeps the simulation from it, too.
+func TestStartIsRefused(t *testing.T) {
+	ctx := context.Background()
+	for _, c := range []struct{ what, unit, tree, services, want string }{
+		{"nothing", "", "f0755 root:root 3 - /usr/sbin/a", "a", ""},
+		{"no program", "", "d0755 root:root - - /usr/sbin", "a", "is not there or cannot be executed"},
+		{"a program that is none", "", "f0644 root:root 3 - /usr/sbin/a", "a", "is not there or cannot be executed"},
+		{"no such user", "User=nobody-knows", "f0755 root:root 3 - /usr/sbin/a", "a", "there is no user nobody-knows"},
+		{"a mask", "", "f0755 root:root 3 - /usr/sbin/a", "a masked", "masked"},
+	} {
+		h := hostOf(t, "-- host --\ninit: systemd\n-- /lib/systemd/system/a.service --\n[Service]\n"+c.unit+"\nExecStart=/usr/sbin/a\n"+
+			"[Install]\nWantedBy=multi-user.target\n-- tree --\n"+c.tree+"\n-- services --\n"+c.services+"\n")
+		err := h.StartService(ctx, "a")
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.what, err)
+		}
+		if p := mustProcesses(t, h); (len(p) > 0) != (c.want == "") {
+			t.Errorf("%s: processes %+v", c.what, p)
+		}
+		if err := h.EnableService("a"); (err != nil) != (c.want == "masked") {
+			t.Errorf("%s: enabled: %v", c.what, err)
+		}
+	}
+}
+
 // TestOddUnits starts services whose unit files name no program: an empty ExecStart resets the list.
 func TestOddUnits(t *testing.T) {
 	for _, line := range []string{"ExecStart=", "ExecStart=-", "ExecStart=\" \"", "ExecStart=-@ x", "ExecStart=relative"} {
