@@ -175,8 +175,8 @@ func (rs *rpms) placeDir(f host.PackedFile, to string) error {
 	case st.IsDir():
 		return rs.own(f, to)
 	default:
-		if dir, err := rs.files.Stat(to); err == nil && st.IsSymlink() && dir.IsDir() && (st.UID == 0 || st.UID == dir.UID) {
-			target, _ := rs.files.conffilePath(to)
+		target, _ := rs.files.conffilePath(to) // as rpm follows it: this program follows no link of another user's
+		if dir, err := rs.files.Lstat(target); err == nil && st.IsSymlink() && dir.IsDir() && (st.UID == 0 || st.UID == dir.UID) {
 			return rs.own(f, target)
 		}
 		if err := rs.files.Unlink(to); err != nil {

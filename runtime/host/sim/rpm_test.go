@@ -651,6 +651,23 @@ func TestRPMAgainstTheRealOne(t *testing.T) {
 			w.compare("update")
 			w.erase("server")
 		},
+		"a directory that its owner made a symlink": func(w *rpmTwin) {
+			w.install(rpmServer("1", noReplace, "a"))
+			w.write("/srv/z/attachments/1", "data")
+			w.chown("/srv/z")
+			w.delete("/var/lib/z")
+			w.symlink("../../srv/z", "/var/lib/z")
+			w.chown("/var/lib/z")
+			w.install(rpmServer("2", noReplace, "b"))
+		},
+		"a directory that somebody else made a symlink": func(w *rpmTwin) {
+			w.install(rpmServer("1", noReplace, "a"))
+			w.write("/srv/z/attachments/1", "data")
+			w.delete("/var/lib/z")
+			w.symlink("../../srv/z", "/var/lib/z")
+			w.chown("/var/lib/z")
+			w.install(rpmServer("2", noReplace, "b"))
+		},
 		"a symlinked directory with configuration": func(w *rpmTwin) {
 			w.install(rpmServer("1", noReplace, "a"))
 			w.rename("/etc/z", "/etc/real")
