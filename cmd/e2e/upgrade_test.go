@@ -412,7 +412,7 @@ runbook = stock.after("set_ownership", wait_here)
 `, 0o644)
 	r.WriteFile("/root/hold", "", 0o644)
 	gateway := r.ReadFile("/usr/sbin/zarafa-gateway")
-	run := append([]string{"/root/site.star", "--yes"}, Migration{Repository: "kopano84"}.args()...)
+	run := append([]string{"/root/site.star", "--yes", "--no-forecast"}, Migration{Repository: "kopano84"}.args()...)
 	if res := r.Finish(r.program("run", run...)); res.Code != 1 {
 		t.Fatalf("exit status %d\n%s", res.Code, res.Output)
 	}

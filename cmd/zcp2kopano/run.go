@@ -34,7 +34,8 @@ func runCommand(a *app) *cobra.Command {
 		Short: "Carry a runbook out on this machine",
 		Long: `Carry a runbook out on this machine, as root. First the whole run is simulated over this machine and
 shown; then it asks, and only a full "yes" starts it. With --yes it does not ask: the simulation is not
-shown, and only says how long each step takes, and how long services are down; --no-forecast leaves it out.
+shown, says how long each step takes, and how long services are down, and keeps a run from starting that
+fails in it; --no-forecast leaves it out.
 
 With --plan the run does what the plan says, call by call, or stops. The plan's file has to belong to
 root or to you, and nobody else may be able to write to it. What changes by itself while the server
@@ -82,7 +83,7 @@ a failure, the verdict names the commands that go on or back; "zcp2kopano status
 	p.flags(cmd)
 	cmd.Flags().StringVar(&packages, "packages", "", "install from this `DIR` of downloaded packages (the parameter packages_dir)")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "start without showing a rehearsal and without asking")
-	cmd.Flags().BoolVar(&atOnce, "no-forecast", false, "with --yes: start at once, without the simulation that tells how long it takes")
+	cmd.Flags().BoolVar(&atOnce, "no-forecast", false, "with --yes: start at once, without the simulation that tells how long it takes, and whether it fails")
 	cmd.Flags().StringVar(&planPath, "plan", "", "hold the run to the plan in this `FILE` (simulate --live --plan): it stops before the first difference; a plan holds for 7 days")
 	untilFlag(cmd, &until, meantBook)
 	limitFlag(cmd, &a.limit)
@@ -219,8 +220,8 @@ func (a *app) forecast(ctx context.Context, book *runbook.Runbook, plain map[str
 		fmt.Fprintln(a.err, "interrupted before the run began; nothing was changed")
 		return nil, ended{exit.Interrupted}
 	}
-	if v.Code == exit.Failed {
-		fmt.Fprintln(a.err, "how long it takes cannot be said: the simulation ends with: "+v.Text)
+	if v.Code == exit.Failed { // the run would come to the same end, with ZCP stopped or gone
+		return nil, fmt.Errorf("not started, and nothing was changed: the simulation of this run ends with: %s; mend that, or add --no-forecast to start nevertheless", v.Text)
 	}
 	return nil, nil
 }

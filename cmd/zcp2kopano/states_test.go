@@ -253,7 +253,7 @@ func TestNoDeadEnd(t *testing.T) {
 			n.to = append(n.to, reach(append(slices.Clone(n.path), strings.Join(args, " ")), n.luck))
 		}
 		w.backTo(n.kept)
-		n.free, _ = w.call("run", w.book(), "--yes", "--foreground")
+		n.free, _ = w.call("run", w.book(), "--yes", "--no-forecast", "--foreground")
 	}
 	t.Logf("%d places", len(nodes))
 	for place, n := range nodes {
@@ -313,10 +313,10 @@ func (w *walk) begin(how string) {
 		w.write(how, "")
 	}
 	if how != "slow" {
-		w.call("run", w.book(), "--yes", "--foreground")
+		w.call("run", w.book(), "--yes", "--no-forecast", "--foreground")
 		return
 	}
-	cmd := exec.Command(w.program, "--state", filepath.Join(w.dir, "state"), "run", w.book(), "--yes", "--foreground")
+	cmd := exec.Command(w.program, "--state", filepath.Join(w.dir, "state"), "run", w.book(), "--yes", "--no-forecast", "--foreground")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	w.must(cmd.Start())
 	for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
