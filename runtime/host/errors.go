@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 	"syscall"
 )
@@ -70,20 +71,33 @@ type CommandError struct {
 	Output string // the last lines, secrets removed
 }
 
-// Cause is the error with the one line of what the command said that tells the most: the first that speaks
-// of an error, or else the last.
+// Cause is the error with what the command said that tells the most: the first line that speaks of an error,
+// or else the last.
 func (e *CommandError) Cause() string {
 	lines := strings.Split(e.Output, "\n")
 	said := lines[len(lines)-1]
-	for _, line := range lines {
+	for i, line := range lines {
 		if speaksOfError(line) {
-			said = line
+			said = withReason(line, lines[i+1:])
 			break
 		}
 	}
 	short := *e
 	short.Output = strings.TrimSpace(said)
 	return short.Error()
+}
+
+// processing is how dpkg names the package that failed; older ones say neither "package" nor "archive".
+var processing = regexp.MustCompile(`^dpkg: error processing .+ \(.+\):$`)
+
+// withReason is the line, and behind dpkg's name of a package what went wrong with it, which dpkg says in a
+// line of its own, indented.
+func withReason(line string, next []string) string {
+	line = strings.TrimSpace(line)
+	if len(next) == 0 || !processing.MatchString(line) || strings.TrimLeft(next[0], " \t") == next[0] {
+		return line
+	}
+	return line + " " + strings.TrimSpace(next[0])
 }
 
 func speaksOfError(line string) bool {
