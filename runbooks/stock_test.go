@@ -139,7 +139,7 @@ var stockHosts = []struct {
 			"warning: how large the dump gets is not known",
 			"warning: max_allowed_packet is below 16M",
 			"warning: thread_stack is below 256K",
-			"warning: tables that are not InnoDB",
+			"inhibitor: tables that are not InnoDB",
 			"inhibitor: the repository cannot be used",
 			"warning: duplicate rows in table names (K-1216)",
 			"warning: table names is full (K-1219)",
