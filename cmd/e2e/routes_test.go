@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -74,6 +75,9 @@ type peculiarity struct {
 	listed  bool // the attachments' mount has a line in fstab
 }
 
+// detoured is a site with symlinks in the place of directories that ZCP's packages have: dpkg takes them away with the packages.
+const detoured = "directories behind symlinks"
+
 var peculiarities = []peculiarity{
 	{name: "plain"},
 	{name: "attachments on a mount", listed: true, prepare: func(r *Root) {
@@ -88,6 +92,15 @@ var peculiarities = []peculiarity{
 		r.Must("service", "zarafa-server", "stop")
 		r.Must("mv", "/var/lib/zarafa/attachments", "/srv/attachments")
 		r.Must("ln", "-s", "/srv/attachments", "/var/lib/zarafa/attachments")
+		r.Must("service", "zarafa-server", "start")
+	}},
+	{name: detoured, prepare: func(r *Root) {
+		r.Must("service", "zarafa-server", "stop")
+		for _, dir := range []string{"/var/lib/zarafa", "/etc/zarafa"} {
+			r.Must("mkdir", "-p", "/srv/site"+path.Dir(dir))
+			r.Must("mv", dir, "/srv/site"+dir)
+			r.Must("ln", "-s", "/srv/site"+dir, dir)
+		}
 		r.Must("service", "zarafa-server", "start")
 	}},
 	{name: "extra files", prepare: func(r *Root) {
@@ -111,10 +124,13 @@ type route struct {
 // ahead reports whether the attachments are copied to another file system while ZCP serves.
 func (r route) ahead() bool { return slices.Contains(r.params, "attachments=presync") }
 
-// kind is what a sample has one of, at least: each packager, and the attachments that are copied ahead.
+// kind is what a sample has one of, at least: each packager, the attachments that are copied ahead, and symlinks.
 func (r route) kind() string {
-	if r.ahead() {
+	switch {
+	case r.ahead():
 		return "ahead"
+	case r.peculiarity.name == detoured:
+		return detoured
 	}
 	return r.system.packager()
 }

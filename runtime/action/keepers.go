@@ -46,6 +46,7 @@ type keepers struct {
 	remainsKeeper
 	startsKeeper
 	departuresKeeper
+	detoursKeeper
 	arrivalsKeeper
 }
 
@@ -58,7 +59,7 @@ type keepers struct {
 func (k *keepers) inOrder() []keeper {
 	return []keeper{
 		&k.wantsKeeper, &k.masksKeeper, &k.notesKeeper, &k.servicesKeeper, &k.accountsKeeper, &k.linksKeeper, &k.conffilesKeeper,
-		&k.namesakesKeeper, &k.ghostsKeeper, &k.dirsKeeper, &k.marksKeeper, &k.remainsKeeper, &k.startsKeeper, &k.departuresKeeper, &k.arrivalsKeeper,
+		&k.namesakesKeeper, &k.ghostsKeeper, &k.dirsKeeper, &k.marksKeeper, &k.remainsKeeper, &k.startsKeeper, &k.departuresKeeper, &k.detoursKeeper, &k.arrivalsKeeper,
 	}
 }
 

@@ -275,6 +275,37 @@ func TestLinksThatStartNothing(t *testing.T) {
 	}
 }
 
+// TestDetours: dpkg takes a symlink in the place of a directory along with the last package that has that; it is there again
+// at once, and after a way back.
+func TestDetours(t *testing.T) {
+	h := newFake()
+	const link = "/var/lib/zarafa"
+	for _, dir := range []string{"/data", "/data/zarafa", "/etc/zarafa"} {
+		must(t, h.PutDir(dir, 0o755, 0, 0))
+	}
+	must(t, h.PutSymlink(link, "/data/zarafa", 0, 0))
+	must(t, h.PutSymlink("/etc/gone", "/nowhere", 0, 0))
+	env, a := newEnv(h), &Commit{}
+	must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
+	must(t, a.detoursKeeper.record(env, a, &found{paths: map[string]bool{link: true, "/etc/zarafa": true, "/etc/gone": true, "/etc/none": true}}))
+	if len(a.Detours) != 1 || a.Detours[0].Path != link {
+		t.Fatalf("recorded %v", a.Detours)
+	}
+	for name, back := range map[string]func() error{
+		"the transaction": func() error { return a.detoursKeeper.ended(env) },
+		"the way back":    func() error { return a.detoursKeeper.restore(env, a) },
+	} {
+		must(t, h.Unlink(link))
+		if lines, err := a.detoursKeeper.compare(env, a); err != nil || len(lines) != 1 {
+			t.Errorf("before %s: differences %q, %v", name, lines, err)
+		}
+		must(t, back())
+		if to, err := h.Readlink(link); err != nil || to != "/data/zarafa" {
+			t.Errorf("after %s it leads to %q, %v", name, to, err)
+		}
+	}
+}
+
 // TestWithdrawn: a package that is half installed has not been removed, and what it shares with others has not gone with
 // these.
 func TestWithdrawn(t *testing.T) {

@@ -262,6 +262,8 @@ func (v debs) sizeUp(s *host.Solution, packages map[string]host.Package, files m
 	local := map[string]deb.Paragraph{}
 	for _, control := range files {
 		local[control.Get("Package")+"="+control.Get("Version")] = control
+		// apt names what is of another architecture by it.
+		local[control.Get("Package")+":"+control.Get("Architecture")+"="+control.Get("Version")] = control
 	}
 	var specs []string
 	coming := append(s.Install[:len(s.Install):len(s.Install)], s.Upgrade...)

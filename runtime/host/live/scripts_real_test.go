@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -57,6 +58,27 @@ func writePackages(t *testing.T, r *e2e.Root, packages []fakepkg.Package) []stri
 		files = append(files, "/srv/debs/"+p.FileName())
 	}
 	return files
+}
+
+// TestForeignArchitecture installs a package file of another architecture than the system's, as a way back does that brings one
+// back, and takes it away again.
+func TestForeignArchitecture(t *testing.T) {
+	t.Parallel()
+	r, h := debian(t)
+	arch := "i386"
+	if runtime.GOARCH != "amd64" {
+		arch = "amd64"
+	}
+	r.Must("dpkg", "--add-architecture", arch)
+	files := writePackages(t, r, []fakepkg.Package{{Name: "site-compat", Version: "1.0", Arch: arch, Maintainer: "Nobody <nobody@example.org>", Summary: "a library"}})
+	before := r.State()
+	env, commit := prepareCommit(t, r, h, host.Transaction{Install: files})
+	_, err := commit.Apply(env)
+	must(t, err)
+	if now := status(t, h, "site-compat:"+arch); now != "installed" {
+		t.Errorf("it is %q", now)
+	}
+	undone(t, r, env, commit, before, "")
 }
 
 const shortPatience = 8 * time.Second
