@@ -285,10 +285,18 @@ func TestDetours(t *testing.T) {
 	}
 	must(t, h.PutSymlink(link, "/data/zarafa", 0, 0))
 	must(t, h.PutSymlink("/etc/gone", "/nowhere", 0, 0))
+	for _, dir := range []string{"/usr/share/doc/zarafa-common", "/opt/zarafa"} {
+		must(t, h.PutDir(dir, 0o755, 0, 0))
+	}
+	must(t, h.PutSymlink("/usr/share/doc/zarafa-client", "zarafa-common", 0, 0))
+	must(t, h.PutSymlink("/usr/share/zarafa", "/opt/zarafa", 0, 0))
+	must(t, h.PutSymlink("/opt/zarafa/own", "/data/zarafa", 0, 0))
+	paths := map[string]bool{link: true, "/etc/zarafa": true, "/etc/gone": true, "/etc/none": true, "/usr/share/doc/zarafa-common": true,
+		"/usr/share/doc/zarafa-client": true, "/usr/share/zarafa": true, "/usr/share/zarafa/file": true, "/usr/share/zarafa/own": true}
 	env, a := newEnv(h), &Commit{}
 	must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
-	must(t, a.detoursKeeper.record(env, a, &found{paths: map[string]bool{link: true, "/etc/zarafa": true, "/etc/gone": true, "/etc/none": true}}))
-	if len(a.Detours) != 1 || a.Detours[0].Path != link {
+	must(t, a.detoursKeeper.record(env, a, &found{paths: paths}))
+	if len(a.Detours) != 2 || a.Detours[0].Path != "/usr/share/zarafa" || a.Detours[1].Path != link { // the others are the packages' own
 		t.Fatalf("recorded %v", a.Detours)
 	}
 	for name, back := range map[string]func() error{

@@ -322,7 +322,8 @@ func TestRaceXattrs(t *testing.T) {
 			}
 		}
 		made := filepath.Join(root, to, "zzz")
-		if content, err := os.ReadFile(made); err == nil && (string(content) == rootOnly) != (whose(made) == "root") {
+		// What a write of an earlier round has left has the attributes of the file that it took the place of: anybody's.
+		if content, err := os.ReadFile(made); err == nil && string(content) != "new" && (string(content) == rootOnly) != (whose(made) == "root") {
 			t.Fatalf("copy %d has the content %q and the attribute %q", i, content, whose(made))
 		}
 		must(t, os.RemoveAll(filepath.Join(root, to)))
