@@ -147,8 +147,17 @@ type dirsKeeper struct {
 	Dirs []Preimage `json:"dirs,omitempty"`
 }
 
+// record has of a symlink in the place of a directory what it leads to.
 func (k *dirsKeeper) record(env *Env, _ *Commit, f *found) error {
+	above := f.above()
 	for _, name := range slices.Sorted(maps.Keys(f.paths)) {
+		to, err := f.detour(env.Host, name, above)
+		if err != nil {
+			return err
+		}
+		if to != "" {
+			name = to
+		}
 		there, err := isDir(env.Host, name)
 		if err != nil {
 			return err

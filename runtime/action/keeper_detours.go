@@ -16,16 +16,13 @@ type detoursKeeper struct {
 }
 
 func (k *detoursKeeper) record(env *Env, _ *Commit, f *found) error {
-	above := map[string]bool{} // what packages have something below is a directory to them
-	for name := range f.paths {
-		above[path.Dir(name)] = true
-	}
+	above := f.above()
 	for _, name := range slices.Sorted(maps.Keys(f.paths)) {
-		to, err := leadsToDir(env.Host, name)
+		to, err := f.detour(env.Host, name, above)
 		if err != nil {
 			return err
 		}
-		if to == "" || !above[name] && (f.paths[to] || !ofSites(name)) { // else it is a link of the package's own
+		if to == "" {
 			continue
 		}
 		p, err := env.Store.Save(name)
@@ -35,6 +32,25 @@ func (k *detoursKeeper) record(env *Env, _ *Commit, f *found) error {
 		k.Detours = append(k.Detours, p)
 	}
 	return nil
+}
+
+// above are the paths below which the packages have something: to them, these are directories.
+func (f *found) above() map[string]bool {
+	above := map[string]bool{}
+	for name := range f.paths {
+		above[path.Dir(name)] = true
+	}
+	return above
+}
+
+// detour is what a symlink of the admin's leads to that stands in the place of a packages' directory; empty for anything else,
+// a link of the packages' own too.
+func (f *found) detour(v host.View, name string, above map[string]bool) (string, error) {
+	to, err := leadsToDir(v, name)
+	if err != nil || to == "" || !above[name] && (f.paths[to] || !ofSites(name)) {
+		return "", err
+	}
+	return to, nil
 }
 
 // ofSites reports whether a path lies where sites have their data and configuration.
@@ -61,26 +77,41 @@ func leadsToDir(v host.View, name string) (string, error) {
 	return to, nil
 }
 
-// ended has what lies behind a symlink stay within reach.
-func (k *detoursKeeper) ended(env *Env) error { return k.putBack(env) }
-
-func (k *detoursKeeper) restore(env *Env, _ *Commit) error { return k.putBack(env) }
-
-// putBack leaves out those whose own directory went with the packages.
-func (k *detoursKeeper) putBack(env *Env) error {
+// ended has what lies behind a symlink stay within reach. One whose own directory went with the packages waits for the way
+// back.
+func (k *detoursKeeper) ended(env *Env) error {
 	for _, p := range k.Detours {
-		_, err := env.Host.Stat(path.Dir(p.Path))
-		if host.Absent(err) {
+		if _, err := env.Host.Stat(path.Dir(p.Path)); host.Absent(err) {
 			continue
+		} else if err != nil {
+			return err
 		}
-		if err == nil {
-			err = env.Store.Restore(p)
-		}
-		if err != nil {
+		if err := k.putBack(env, p); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// restore has what comes back find the symlinks: it would make directories in their place.
+func (k *detoursKeeper) restore(env *Env, _ *Commit) error {
+	for _, p := range k.Detours {
+		if err := makeDirs(env.Host, path.Dir(p.Path), 0o755); err != nil {
+			return err
+		}
+		if err := k.putBack(env, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putBack leaves alone what has taken the symlink's place since: whoever compares tells of it.
+func (k *detoursKeeper) putBack(env *Env, p Preimage) error {
+	if _, err := env.Host.Lstat(p.Path); !host.Absent(err) {
+		return err
+	}
+	return env.Store.Restore(p)
 }
 
 func (k *detoursKeeper) compare(env *Env, _ *Commit) ([]string, error) {

@@ -285,18 +285,21 @@ func TestDetours(t *testing.T) {
 	}
 	must(t, h.PutSymlink(link, "/data/zarafa", 0, 0))
 	must(t, h.PutSymlink("/etc/gone", "/nowhere", 0, 0))
+	must(t, h.PutDir("/data/tmp", 0o755, 0, 0))
+	must(t, h.PutDir("/var/lib/zarafa-webapp", 0o755, 0, 0))
+	must(t, h.PutSymlink("/var/lib/zarafa-webapp/tmp", "/data/tmp", 0, 0))
 	for _, dir := range []string{"/usr/share/doc/zarafa-common", "/opt/zarafa"} {
 		must(t, h.PutDir(dir, 0o755, 0, 0))
 	}
 	must(t, h.PutSymlink("/usr/share/doc/zarafa-client", "zarafa-common", 0, 0))
 	must(t, h.PutSymlink("/usr/share/zarafa", "/opt/zarafa", 0, 0))
 	must(t, h.PutSymlink("/opt/zarafa/own", "/data/zarafa", 0, 0))
-	paths := map[string]bool{link: true, "/etc/zarafa": true, "/etc/gone": true, "/etc/none": true, "/usr/share/doc/zarafa-common": true,
+	paths := map[string]bool{link: true, "/var/lib/zarafa-webapp": true, "/var/lib/zarafa-webapp/tmp": true, "/etc/zarafa": true, "/etc/gone": true, "/etc/none": true, "/usr/share/doc/zarafa-common": true,
 		"/usr/share/doc/zarafa-client": true, "/usr/share/zarafa": true, "/usr/share/zarafa/file": true, "/usr/share/zarafa/own": true}
 	env, a := newEnv(h), &Commit{}
 	must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
 	must(t, a.detoursKeeper.record(env, a, &found{paths: paths}))
-	if len(a.Detours) != 2 || a.Detours[0].Path != "/usr/share/zarafa" || a.Detours[1].Path != link { // the others are the packages' own
+	if len(a.Detours) != 3 || a.Detours[0].Path != "/usr/share/zarafa" || a.Detours[1].Path != link { // the others are the packages' own
 		t.Fatalf("recorded %v", a.Detours)
 	}
 	for name, back := range map[string]func() error{
@@ -310,6 +313,21 @@ func TestDetours(t *testing.T) {
 		must(t, back())
 		if to, err := h.Readlink(link); err != nil || to != "/data/zarafa" {
 			t.Errorf("after %s it leads to %q, %v", name, to, err)
+		}
+	}
+
+	// The directory that had one goes with the packages; what has taken the place of another stays.
+	must(t, env.remove("/var/lib/zarafa-webapp", size{}))
+	must(t, h.Unlink(link))
+	must(t, h.PutSymlink(link, "/data/tmp", 0, 0))
+	must(t, a.detoursKeeper.ended(env))
+	if there, err := exists(h, "/var/lib/zarafa-webapp"); there || err != nil {
+		t.Errorf("a directory that went is there again: %v", err)
+	}
+	must(t, a.detoursKeeper.restore(env, a))
+	for name, want := range map[string]string{"/var/lib/zarafa-webapp/tmp": "/data/tmp", link: "/data/tmp"} {
+		if to, err := h.Readlink(name); err != nil || to != want {
+			t.Errorf("%s leads to %q, %v", name, to, err)
 		}
 	}
 }

@@ -26,6 +26,7 @@ type service struct {
 	dies     bool   // it ends as soon as it was started
 	upgrades bool   // it works on its database, under its lock, for ever
 	found    bool   // it ran at the start, and has run since
+	seen     bool   // it was started here, by a unit or init script; others may have one where no simulation looks
 	erased   bool   // systemd has read its units again, and does not list it without one
 	exe      string // of its process; empty for what the unit file or init script says
 	user     string // that it runs as; empty for what the unit file says
@@ -186,6 +187,7 @@ func (sv *services) startService(name string) error {
 		state = &service{}
 		sv.known[name] = state
 	}
+	state.seen = sv.unitFile(name) != "" || sv.initScript(name) != ""
 	exe, user := sv.program(name, state)
 	if exe != "" {
 		if st, err := sv.files.Stat(exe); err != nil || !st.IsRegular() || st.Mode&0o111 == 0 {
@@ -402,7 +404,7 @@ func (sv *services) ReloadServices() error {
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
 	for name, s := range sv.known {
-		s.erased = sv.unitFile(name) == "" && sv.initScript(name) == ""
+		s.erased = s.seen && sv.system.facts.Init == "systemd" && sv.unitFile(name) == "" && sv.initScript(name) == ""
 	}
 	return nil
 }
