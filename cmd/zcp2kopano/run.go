@@ -76,7 +76,7 @@ a failure, the verdict names the commands that go on or back; "zcp2kopano status
 			if atOnce && !yes {
 				return fmt.Errorf("--no-forecast goes with --yes: without it the simulation is what you are asked about")
 			}
-			return a.run(cmd.Context(), first(args), &p, &t, planPath, until, assent{given: yes, atOnce: atOnce}, foreground)
+			return a.run(cmd.Context(), first(args), &p, &t, planPath, until, assent{yes, atOnce}, foreground)
 		},
 	}
 	t.flags(cmd)
@@ -110,7 +110,7 @@ func mayChange(command string) error {
 }
 
 // assent is what was said on the command line to a run's question whether to begin.
-type assent struct{ given, atOnce, part bool }
+type assent struct{ given, atOnce bool }
 
 func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPath, until string, yes assent, foreground bool) error {
 	// the lock is held from before the first look until the worker has it
@@ -139,8 +139,7 @@ func (a *app) run(ctx context.Context, name string, p *params, t *teller, planPa
 	if err != nil {
 		return err
 	}
-	yes.part = until != ""
-	forecast, err := a.rehearse(ctx, book, plain, secrets, yes)
+	forecast, err := a.rehearse(ctx, book, plain, secrets, yes, until)
 	if err != nil {
 		return err
 	}
@@ -177,12 +176,12 @@ func (a *app) refuseUnfinished() error {
 
 // rehearse simulates over this machine, and asks unless the answer was given. It returns how long the run takes, if the
 // simulation comes to its end.
-func (a *app) rehearse(ctx context.Context, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret, yes assent) (*story.Times, error) {
+func (a *app) rehearse(ctx context.Context, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret, yes assent, until string) (*story.Times, error) {
 	if yes.atOnce {
 		return nil, nil
 	}
 	if yes.given {
-		return a.forecast(ctx, book, plain, secrets, yes.part)
+		return a.forecast(ctx, book, plain, secrets, until)
 	}
 	if !a.interactive() {
 		return nil, fmt.Errorf("there is no terminal to ask on; add --yes if you are sure, or look first: zcp2kopano simulate --live")
@@ -210,7 +209,7 @@ func (a *app) rehearse(ctx context.Context, book *runbook.Runbook, plain map[str
 // forecast simulates unseen. What stands in the way is for the run to find, which then reports it as ever. A run whose
 // simulation fails would come to the same end, with ZCP stopped or gone; where only a part is to be run, the failure may lie
 // behind it.
-func (a *app) forecast(ctx context.Context, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret, part bool) (*story.Times, error) {
+func (a *app) forecast(ctx context.Context, book *runbook.Runbook, plain map[string]string, secrets map[string]host.Secret, until string) (*story.Times, error) {
 	fmt.Fprintln(a.err, "simulating the run first, to know how long it takes, and whether it comes to its end")
 	v, err := a.rehearseApart(ctx, book, plain, secrets, func(story.Event) {})
 	if err != nil {
@@ -226,7 +225,7 @@ func (a *app) forecast(ctx context.Context, book *runbook.Runbook, plain map[str
 	if v.Code != exit.Failed {
 		return nil, nil
 	}
-	if !part {
+	if until == "" {
 		return nil, fmt.Errorf("not started, and nothing was changed: the simulation of this run ends with: %s; zcp2kopano simulate --live shows all of it; mend that, or add --no-forecast to start nevertheless", v.Text)
 	}
 	fmt.Fprintln(a.err, "the simulation of the whole run ends with: "+v.Text)

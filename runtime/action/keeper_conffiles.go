@@ -1,6 +1,7 @@
 package action
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"maps"
@@ -149,15 +150,8 @@ type dirsKeeper struct {
 
 // record has of a symlink in the place of a directory what it leads to.
 func (k *dirsKeeper) record(env *Env, _ *Commit, f *found) error {
-	above := f.above()
 	for _, name := range slices.Sorted(maps.Keys(f.paths)) {
-		to, err := f.detour(env.Host, name, above)
-		if err != nil {
-			return err
-		}
-		if to != "" {
-			name = to
-		}
+		name = cmp.Or(f.detours[name], name)
 		there, err := isDir(env.Host, name)
 		if err != nil {
 			return err

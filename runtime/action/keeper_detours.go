@@ -16,15 +16,7 @@ type detoursKeeper struct {
 }
 
 func (k *detoursKeeper) record(env *Env, _ *Commit, f *found) error {
-	above := f.above()
-	for _, name := range slices.Sorted(maps.Keys(f.paths)) {
-		to, err := f.detour(env.Host, name, above)
-		if err != nil {
-			return err
-		}
-		if to == "" {
-			continue
-		}
+	for _, name := range slices.Sorted(maps.Keys(f.detours)) {
 		p, err := env.Store.Save(name)
 		if err != nil {
 			return err
@@ -34,23 +26,24 @@ func (k *detoursKeeper) record(env *Env, _ *Commit, f *found) error {
 	return nil
 }
 
-// above are the paths below which the packages have something: to them, these are directories.
-func (f *found) above() map[string]bool {
+// findDetours finds the symlinks of the admin's that stand in the place of the packages' directories. What packages have
+// something below is a directory to them; another link may be their own.
+func (f *found) findDetours(v host.View) error {
 	above := map[string]bool{}
 	for name := range f.paths {
 		above[path.Dir(name)] = true
 	}
-	return above
-}
-
-// detour is what a symlink of the admin's leads to that stands in the place of a packages' directory; empty for anything else,
-// a link of the packages' own too.
-func (f *found) detour(v host.View, name string, above map[string]bool) (string, error) {
-	to, err := leadsToDir(v, name)
-	if err != nil || to == "" || !above[name] && (f.paths[to] || !ofSites(name)) {
-		return "", err
+	f.detours = map[string]string{}
+	for name := range f.paths {
+		to, err := leadsToDir(v, name)
+		if err != nil {
+			return err
+		}
+		if to != "" && (above[name] || !f.paths[to] && ofSites(name)) {
+			f.detours[name] = to
+		}
 	}
-	return to, nil
+	return nil
 }
 
 // ofSites reports whether a path lies where sites have their data and configuration.

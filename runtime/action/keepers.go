@@ -67,6 +67,7 @@ func (k *keepers) inOrder() []keeper {
 type found struct {
 	have     map[string]host.Package // all packages
 	paths    map[string]bool         // of the packages that go; keepers add directories that are to be recorded
+	detours  map[string]string       // symlinks in the place of the packages' directories, and what each leads to
 	services []host.Service          // of the packages that go
 }
 
@@ -88,6 +89,9 @@ func (a *Commit) find(v host.View, have map[string]host.Package) (*found, error)
 				names[name] = true
 			}
 		}
+	}
+	if err := f.findDetours(v); err != nil {
+		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		s, there, err := (&Service{Name: name}).Now(v)

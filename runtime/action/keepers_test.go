@@ -298,7 +298,9 @@ func TestDetours(t *testing.T) {
 		"/usr/share/doc/zarafa-client": true, "/usr/share/zarafa": true, "/usr/share/zarafa/file": true, "/usr/share/zarafa/own": true}
 	env, a := newEnv(h), &Commit{}
 	must(t, h.PutDir("/var/lib/zcp2kopano", 0o700, 0, 0))
-	must(t, a.detoursKeeper.record(env, a, &found{paths: paths}))
+	f := &found{paths: paths}
+	must(t, f.findDetours(h))
+	must(t, a.detoursKeeper.record(env, a, f))
 	if len(a.Detours) != 3 || a.Detours[0].Path != "/usr/share/zarafa" || a.Detours[1].Path != link { // the others are the packages' own
 		t.Fatalf("recorded %v", a.Detours)
 	}
